@@ -1,0 +1,1 @@
+"""Checkpoints: finding them, reading their headers, and filling a model from them."""

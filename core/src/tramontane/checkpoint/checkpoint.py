@@ -1,0 +1,61 @@
+"""What a checkpoint is to the loader, whatever its files are: a header, and tensors by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from tramontane.layouts import Layout
+from tramontane.tokenizer.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One tensor as the header tells it. shape: as PyTorch has it, rows first. stored: the
+    format's own name for its type. nbytes: in the file."""
+
+    shape: tuple[int, ...]
+    stored: str
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class Header:
+    """What can be known of a checkpoint before a weight is read."""
+
+    path: Path
+    container: str
+    """"safetensors", "pytorch", or the name of the quantizer offer that opened it."""
+    dialect: str
+    """Whose names the tensors have: "hf" or "gguf"."""
+    architecture: str
+    config: Mapping[str, Any]
+    """In config.json's words, whatever the file's own are."""
+    tensors: Mapping[str, TensorInfo]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """Everything else that the file says, for `inspect`."""
+
+
+class Checkpoint(Protocol):
+    """An opened checkpoint. Opening reads the header only; sizes and offsets are checked then."""
+
+    @property
+    def header(self) -> Header: ...
+
+    def read(self, name: str) -> Layout:
+        """One tensor, exactly, in a packed layout or dense. Raises CheckpointError."""
+        ...
+
+    def tokenizer(self) -> Tokenizer:
+        """Raises CheckpointError when the checkpoint has none."""
+        ...
+
+    def chat_template(self) -> str | None: ...
+
+    def generation_defaults(self) -> Mapping[str, Any]:
+        """What generation_config.json says, or an empty mapping."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,53 @@
+"""Every error that a user can act on. Each message says what, which value, and the way out."""
+
+
+class TramontaneError(Exception):
+    """Base of all of them; the command line prints these without a traceback."""
+
+
+class PluginError(TramontaneError):
+    """A plugin is missing, broken, clashing or built for another core."""
+
+
+class PluginNotInstalled(PluginError):
+    """Nothing installed offers the name; the message says which distribution does."""
+
+
+class PluginConflict(PluginError):
+    """Two distributions offer one name; the message names both."""
+
+
+class PluginIncompatible(PluginError):
+    """A plugin was written for another core."""
+
+
+class PluginBroken(PluginError):
+    """A plugin raises, misspells a hook, or does not offer what it advertises."""
+
+
+class ModelNotFound(TramontaneError):
+    """A model's path or hub id leads nowhere, or not to anyone with this token."""
+
+
+class CheckpointError(TramontaneError):
+    """A model's files are not what they should be: truncated, inconsistent, or not a model."""
+
+
+class ConfigError(CheckpointError):
+    """A model's configuration has a value that the architecture does not support."""
+
+
+class NotEnoughMemory(TramontaneError):
+    """A model needs more bytes than are free; the message has both numbers."""
+
+
+class TemplateError(TramontaneError):
+    """A chat template is missing, malformed, or refuses the messages."""
+
+
+class RequestError(TramontaneError):
+    """A request asks for what cannot be: a prompt over the context, a parameter out of range."""
+
+
+class SessionError(TramontaneError):
+    """A saved session is damaged or belongs to another model."""

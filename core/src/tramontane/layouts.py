@@ -1,0 +1,153 @@
+"""Packed layouts: the few shapes that weights have in memory, whatever format they came from.
+
+A format's plugin translates its bytes into one of these, exactly; a backend has kernels for each.
+`decode` is the reference that both are held to. A matrix has shape (rows, columns): a linear
+layer's output features by its input features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+PLANES: dict[int, tuple[int, ...]] = {
+    2: (2,), 3: (2, 1), 4: (4,), 5: (4, 1), 6: (4, 2), 8: (8,),
+}  # fmt: skip
+"""Widths of the bit planes that hold codes of so many bits, low bits first."""
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Plain numbers. data: (rows, columns) or any other shape, any float dtype."""
+
+    data: Tensor
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.data.shape)
+
+    @property
+    def kind(self) -> str:
+        return str(self.data.dtype).removeprefix("torch.")
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"data": self.data}
+
+    def rows(self, index: Tensor | slice) -> Dense:
+        return Dense(self.data[index])
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Dense:
+        return Dense(change(self.data))
+
+    def decode(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        return self.data.to(dtype)
+
+
+@dataclass(frozen=True)
+class Affine:
+    """Integers times a scale per group of columns, plus a minimum per group.
+
+    weight = scale * (code - zero) + minimum, each product rounded to float32, with
+    scale = super_scale * scale when there are two levels, and minimum likewise.
+
+    codes: one uint8 plane (rows, columns * width / 8) for each width in PLANES[bits]; within a
+      byte the first column has the lowest bits; a code's low bits come from the first plane.
+    scale, minimum: (rows, columns / group), float for one level, int8 or uint8 for two.
+    super_scale, super_minimum: (rows, columns / super_group) float, or None.
+    zero: the code that means 0.
+    """
+
+    bits: int
+    group: int
+    codes: tuple[Tensor, ...]
+    scale: Tensor
+    zero: int = 0
+    minimum: Tensor | None = None
+    super_scale: Tensor | None = None
+    super_minimum: Tensor | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.scale.shape[0], self.scale.shape[1] * self.group)
+
+    @property
+    def kind(self) -> str:
+        levels = 1 if self.super_scale is None else 2
+        offset = "min" if self.minimum is not None else "zero" if self.zero else "none"
+        return f"affine{self.bits}/g{self.group}/{levels}-level/{offset}"
+
+    def tensors(self) -> dict[str, Tensor]:
+        named = {f"codes{i}": plane for i, plane in enumerate(self.codes)}
+        for name in ("scale", "minimum", "super_scale", "super_minimum"):
+            if (value := getattr(self, name)) is not None:
+                named[name] = value
+        return named
+
+    def rows(self, index: Tensor | slice) -> Affine:
+        return self.map(lambda tensor: tensor[index])
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Affine:
+        """The same layout with every tensor changed: moved to a device, rows picked."""
+        return replace(
+            self,
+            codes=tuple(change(plane) for plane in self.codes),
+            scale=change(self.scale),
+            minimum=None if self.minimum is None else change(self.minimum),
+            super_scale=None if self.super_scale is None else change(self.super_scale),
+            super_minimum=None if self.super_minimum is None else change(self.super_minimum),
+        )
+
+    def decode(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        """The weights, (rows, columns), computed in float32."""
+        rows, columns = self.shape
+        codes = unpack(self.codes, PLANES[self.bits]).view(rows, -1, self.group)
+        weight = (codes - self.zero).float() * two_level(self.scale, self.super_scale)[..., None]
+        if self.minimum is not None:
+            weight = weight + two_level(self.minimum, self.super_minimum)[..., None]
+        return weight.view(rows, columns).to(dtype)
+
+
+Layout: TypeAlias = Dense | Affine
+
+
+def nbytes(layout: Layout) -> int:
+    """Bytes that a layout holds in memory."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in layout.tensors().values())
+
+
+def two_level(value: Tensor, above: Tensor | None) -> Tensor:
+    """Per-group numbers in float32, (rows, groups), multiplied by their super-group's."""
+    if above is None:
+        return value.float()
+    per_super = value.shape[1] // above.shape[1]
+    return value.float() * above.float().repeat_interleave(per_super, 1)
+
+
+def unpack(planes: tuple[Tensor, ...], widths: tuple[int, ...]) -> Tensor:
+    """Planes of packed bits as one int16 code per column."""
+    codes: Tensor | None = None
+    shift = 0
+    for plane, width in zip(planes, widths, strict=True):
+        steps = torch.arange(0, 8, width, dtype=torch.uint8, device=plane.device)
+        part = (plane[..., None] >> steps) & ((1 << width) - 1)
+        part = part.flatten(-2).to(torch.int16) << shift
+        codes = part if codes is None else codes | part
+        shift += width
+    assert codes is not None
+    return codes
+
+
+def pack(codes: Tensor, bits: int) -> tuple[Tensor, ...]:
+    """Unsigned codes (rows, columns) as the planes of PLANES[bits]; columns a multiple of 8."""
+    planes = []
+    codes = codes.to(torch.int16)
+    for width in PLANES[bits]:
+        part = (codes & ((1 << width) - 1)).unflatten(-1, (-1, 8 // width))
+        shifts = torch.arange(0, 8, width, dtype=torch.int16, device=codes.device)
+        planes.append((part << shifts).sum(-1).to(torch.uint8))
+        codes = codes >> width
+    return tuple(planes)

@@ -1,0 +1,135 @@
+"""Everything that a plugin author imports. Importing it imports neither torch nor pydantic.
+
+An entry point says that a name exists. An offer, one of the records below, says what it is. A
+target, `"package.module:attribute"`, says where the heavy code lives; it is imported when needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pkgutil import resolve_name
+from typing import Any, TypeAlias
+
+from .hookspecs import hookimpl
+
+__all__ = [
+    "Architecture",
+    "Backend",
+    "Command",
+    "McpClient",
+    "Model",
+    "Offer",
+    "Quantizer",
+    "Sampler",
+    "Target",
+    "ToolCaller",
+    "hookimpl",
+    "load",
+]
+
+Target: TypeAlias = str
+
+
+def load(target: Target) -> Any:
+    """Import what a target names. Raises ImportError or AttributeError as Python does."""
+    return resolve_name(target)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """Something that a plugin brings, under names that a user or a checkpoint can say."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture(Offer):
+    """A model family. name: `architectures[0]` of config.json; aliases: GGUF's and older names."""
+
+    config: Target
+    """A `DecoderConfig` subclass: which configurations are supported."""
+    model: Target
+    """A `CausalLM` subclass."""
+    weights: Target | None = None
+    """A dict from checkpoint dialect ("hf", "gguf") to a list of `tramontane.checkpoint.rules`;
+    None: tensor path equals attribute path."""
+    example: Mapping[str, Any] = field(default_factory=dict)
+    """A tiny config.json (2 layers) with which the conformance kit builds the model."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantizer(Offer):
+    """A checkpoint format. name: `quant_method` of config.json, or a container's suffix."""
+
+    magic: bytes = b""
+    """The first bytes of a container file; empty for formats inside safetensors."""
+    open: Target | None = None
+    """(Path) -> `tramontane.checkpoint.Checkpoint`, for containers."""
+    translate: Target | None = None
+    """(tensors: dict[str, Tensor], config: dict) -> Layout, for one linear layer of `quant_method`.
+    The keys are the tensors' names below the layer's path."""
+    sample: Target | None = None
+    """(Path) -> Path: writes a tiny valid file or folder; the conformance kit loads and damages it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend(Offer):
+    """A kind of device. name: what `--device` accepts."""
+
+    probe: Target
+    """() -> list[tramontane.backend.Device]; cheap, and empty rather than raising when not here."""
+    prepare: Target
+    """(model, device) -> dict[str, str]: place weights, pick kernels; says what it chose."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampler(Offer):
+    """One step of the sampler chain. name: what `--sampler` calls it."""
+
+    order: int
+    """Steps run in ascending order unless a request gives its own."""
+    options: Mapping[str, float | int | str | None] = field(default_factory=dict)
+    """The options and their defaults, first the one that may be given without its key."""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """Request fields that switch the step on, each with the option that it sets."""
+    build: Target
+    """(options: dict, context: SamplerContext) -> Step, or None when the options mean "off"."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolCaller(Offer):
+    """A tool-call syntax. Chosen when all `markers` occur in the chat template; the most wins."""
+
+    markers: tuple[str, ...]
+    opening: str
+    closing: str
+    parse: Target
+    """(text: str, tools: list[dict]) -> list[tramontane.tools.ToolCall]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class McpClient(Offer):
+    """A transport to MCP servers. name: `stdio`, `http`, ..."""
+
+    connect: Target
+    """(tramontane.tools.McpServer) -> async context manager of tramontane.tools.McpSession."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command(Offer):
+    """A subcommand of `tramontane`."""
+
+    summary: str
+    run: Target
+    """(arguments: list[str]) -> int, the exit status."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model(Offer):
+    """A model inside a distribution. name: what `-m` accepts; `default` is run without `-m`."""
+
+    summary: str
+    file: str
+    """"package:resource", a file or folder inside the package."""
