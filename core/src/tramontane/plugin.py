@@ -81,7 +81,7 @@ class Backend(Offer):
     probe: Target
     """() -> list[tramontane.backend.Device]; cheap, and empty rather than raising when not here."""
     prepare: Target
-    """(model, device) -> dict[str, str]: place weights, pick kernels; says what it chose."""
+    """A `tramontane.backend.Prepare`: (model, device, threads) -> what it chose."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +106,7 @@ class ToolCaller(Offer):
     opening: str
     closing: str
     parse: Target
-    """(text: str, tools: list[dict]) -> list[tramontane.tools.ToolCall]."""
+    """A `tramontane.tools.ParseToolCalls`: (text, tools) -> list[ToolCall]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +114,7 @@ class McpClient(Offer):
     """A transport to MCP servers. name: `stdio`, `http`, ..."""
 
     connect: Target
-    """(tramontane.tools.McpServer) -> async context manager of tramontane.tools.McpSession."""
+    """A `tramontane.tools.ConnectMcp`: (McpServer) -> async context manager of McpSession."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,32 @@
+"""What this distribution offers."""
+
+from collections.abc import Iterator
+
+from tramontane.plugin import Architecture, hookimpl
+
+TINY = {
+    "vocab_size": 64,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+}
+
+
+@hookimpl
+def architectures() -> Iterator[Architecture]:
+    yield Architecture(
+        name="LlamaForCausalLM",
+        aliases=("llama", "LLaMAForCausalLM"),
+        config="tramontane_arch_llama.model:LlamaConfig",
+        model="tramontane_arch_llama.model:Llama",
+        weights="tramontane_arch_llama.model:WEIGHTS",
+        example=TINY,
+    )
+    yield Architecture(
+        name="MistralForCausalLM",
+        config="tramontane_arch_llama.model:MistralConfig",
+        model="tramontane_arch_llama.model:Mistral",
+        example=TINY | {"sliding_window": 8},
+    )

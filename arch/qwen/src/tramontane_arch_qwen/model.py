@@ -1,0 +1,64 @@
+"""Qwen2, Qwen2.5 and Qwen3, dense.
+
+Qwen2 is Llama with biases on q, k and v; Qwen3 drops them and normalizes q and k per head. In
+both, layers from `max_window_layers` on see a sliding window when `use_sliding_window` is set.
+"""
+
+from typing import Literal
+
+from tramontane.blocks import Attention, CausalLM, GatedMLP, PreNormLayer, RMSNorm, rope_for
+from tramontane.config import DecoderConfig
+
+
+class QwenConfig(DecoderConfig):
+    hidden_act: Literal["silu"] = "silu"
+    use_sliding_window: bool = False
+    sliding_window: int | None = None
+    max_window_layers: int = 28
+    layer_types: tuple[Literal["full_attention", "sliding_attention"], ...] | None = None
+
+    def window(self, index: int) -> int | None:
+        """How many tokens back the layer sees; None: all."""
+        if self.layer_types is not None:
+            slides = self.layer_types[index] == "sliding_attention"
+        else:
+            slides = self.use_sliding_window and index >= self.max_window_layers
+        return self.sliding_window if slides else None
+
+
+class Qwen2Config(QwenConfig):
+    pass
+
+
+class Qwen3Config(QwenConfig):
+    attention_bias: bool = False
+
+
+class Qwen2Layer(PreNormLayer):
+    def __init__(self, cfg: Qwen2Config, index: int) -> None:
+        window = cfg.window(index)
+        attention = Attention(cfg, index, rope=rope_for(cfg), window=window, bias=True)
+        super().__init__(cfg, attention, GatedMLP(cfg))
+
+
+class Qwen3Layer(PreNormLayer):
+    def __init__(self, cfg: Qwen3Config, index: int) -> None:
+        attention = Attention(
+            cfg,
+            index,
+            rope=rope_for(cfg),
+            q_norm=RMSNorm(cfg.head_dim, cfg.rms_norm_eps),
+            k_norm=RMSNorm(cfg.head_dim, cfg.rms_norm_eps),
+            window=cfg.window(index),
+            bias=cfg.attention_bias,
+            out_bias=cfg.attention_bias,
+        )
+        super().__init__(cfg, attention, GatedMLP(cfg))
+
+
+class Qwen2(CausalLM):
+    Layer = Qwen2Layer
+
+
+class Qwen3(CausalLM):
+    Layer = Qwen3Layer

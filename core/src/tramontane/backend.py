@@ -1,0 +1,42 @@
+"""What a backend plugin deals in: devices, and a model to make fast on one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from tramontane.blocks import CausalLM
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """One device that a backend found. Found without touching it: a probe costs milliseconds."""
+
+    name: str
+    """What `--device` accepts: the backend's name, with an index where there are several."""
+    torch_device: str
+    """Where torch keeps the tensors, "cpu" or "cuda:0"."""
+    label: str
+    """What a person calls it."""
+    memory_total: int
+    memory_free: int
+    """Bytes."""
+    rank: int = 0
+    """`--device auto` takes the highest."""
+    dtype: str = "float32"
+    """What `--dtype auto` computes in."""
+    features: tuple[str, ...] = ()
+    """Instruction sets and the like, for `doctor`."""
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+class Prepare(Protocol):
+    """A backend's second target: called once, when a model's weights are in place."""
+
+    def __call__(self, model: CausalLM, device: Device, threads: int | None) -> Mapping[str, str]:
+        """Repack weights, put kernels on blocks. Returns what was chosen: operation and layout
+        (such as "linear affine4/g32/1-level/zero") to a kernel's name. What it leaves alone runs
+        on the reference."""
+        ...

@@ -1,0 +1,27 @@
+"""The table that turns token ids into vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from tramontane import reference
+from tramontane.layouts import Dense, Layout
+
+
+class Embedding(nn.Module):
+    """Rows of a (count, dim) table; `dtype` is that of the vectors, the table may be packed."""
+
+    weight: Layout
+    kernel: Callable[[Tensor, Layout, torch.dtype], Tensor]
+
+    def __init__(self, count: int, dim: int) -> None:
+        super().__init__()
+        self.weight = Dense(torch.empty(count, dim))
+        self.dtype = torch.get_default_dtype()
+        self.kernel = reference.embedding
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.kernel(tokens, self.weight, self.dtype)

@@ -1,0 +1,36 @@
+"""Where weights multiply: the block that formats pack and backends speed up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from tramontane import reference
+from tramontane.layouts import Dense, Layout
+
+
+class Linear(nn.Module):
+    """y = x Wᵀ + b, (tokens, n_in) -> (tokens, n_out).
+
+    split: what one tensor-parallel rank keeps. "out": rows, nothing to exchange. "in": columns,
+    whose partial sums are added up. None: all of it.
+    """
+
+    weight: Layout
+    kernel: Callable[[Tensor, Layout], Tensor]
+
+    def __init__(
+        self, n_in: int, n_out: int, *, split: Literal["out", "in"] | None, bias: bool = False
+    ) -> None:
+        super().__init__()
+        self.split = split
+        self.weight = Dense(torch.empty(n_out, n_in))
+        self.bias = nn.Parameter(torch.empty(n_out), requires_grad=False) if bias else None
+        self.kernel = reference.linear
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.kernel(x, self.weight)
+        return y if self.bias is None else y + self.bias

@@ -1,0 +1,36 @@
+"""The feed-forward half of a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .linear import Linear
+
+if TYPE_CHECKING:
+    from tramontane.config import DecoderConfig
+
+
+class GatedMLP(nn.Module):
+    """down(act(gate(x)) * up(x)) (Shazeer 2020, GLU variants)."""
+
+    def __init__(
+        self,
+        cfg: DecoderConfig,
+        *,
+        act: Callable[[Tensor], Tensor] = F.silu,
+        bias: bool = False,
+    ) -> None:
+        super().__init__()
+        hidden, wide = cfg.hidden_size, cfg.intermediate_size
+        self.act = act
+        self.gate_proj = Linear(hidden, wide, bias=bias, split="out")
+        self.up_proj = Linear(hidden, wide, bias=bias, split="out")
+        self.down_proj = Linear(wide, hidden, bias=bias, split="in")
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.down_proj(self.act(self.gate_proj(x)) * self.up_proj(x))
+        return out

@@ -1,0 +1,60 @@
+"""Rotary position embedding (Su et al. 2021), half-split: pairs are (i, i + d / 2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from tramontane.rope_scaling import Scaling, plain_frequencies
+
+if TYPE_CHECKING:
+    from tramontane.config import DecoderConfig
+    from tramontane.engine.batch import Batch
+
+
+class Rope:
+    """Rotates the first `dim` numbers of a head by position / theta^(2i / dim).
+
+    Layers with equal settings share one Rope, and a batch computes its angles once.
+    """
+
+    def __init__(self, dim: int, theta: float, scaling: Scaling | None = None) -> None:
+        self.dim, self.theta, self.scaling = dim, theta, scaling
+
+    def __call__(self, x: Tensor, batch: Batch) -> Tensor:
+        """x: (tokens, heads, d_head), rotated."""
+        cos, sin = batch.angles(self)  # (tokens, 1, dim / 2)
+        cos, sin = cos.to(x.dtype), sin.to(x.dtype)
+        a, b = x[..., : self.dim].chunk(2, -1)
+        turned = torch.cat((a * cos - b * sin, b * cos + a * sin), -1)
+        return turned if self.dim == x.shape[-1] else torch.cat((turned, x[..., self.dim :]), -1)
+
+    def angles(self, positions: Tensor, extents: Tensor) -> tuple[Tensor, Tensor]:
+        """cos and sin, (tokens, 1, dim / 2) float32.
+
+        positions: (tokens). extents: (tokens), how long each token's context was when it was
+        first computed: what length-dependent scalings look at, so that chunking changes nothing.
+        """
+        if self.scaling is None:
+            angle = positions[:, None].float() * self._table(0, positions)
+        elif not self.scaling.grows:
+            angle = positions[:, None].float() * self._table(1, positions)
+        else:
+            lengths, place = extents.unique(return_inverse=True)
+            tables = torch.stack([self._table(int(n), positions) for n in lengths.tolist()])
+            angle = positions[:, None].float() * tables[place]
+        factor = 1.0 if self.scaling is None else self.scaling.magnitude()
+        return (angle.cos() * factor)[:, None], (angle.sin() * factor)[:, None]
+
+    def _table(self, length: int, like: Tensor) -> Tensor:
+        if self.scaling is None:
+            return plain_frequencies(self.theta, self.dim).to(like.device)
+        return self.scaling.inverse_frequencies(self.theta, self.dim, length).to(like.device)
+
+
+def rope_for(cfg: DecoderConfig) -> Rope:
+    """The rotation that a configuration asks for."""
+    dim = int(cfg.head_dim * cfg.partial_rotary_factor)
+    return Rope(dim, cfg.rope_theta, cfg.rope_scaling)

@@ -1,0 +1,108 @@
+"""What a model's config.json may say. What is supported is what validates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from .errors import ConfigError
+from .rope_scaling import RopeScaling
+
+C = TypeVar("C", bound="ModelConfig")
+
+
+class ModelConfig(BaseModel):
+    """Field names are config.json's. Keys that no field names are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class DecoderConfig(ModelConfig):
+    """The numbers that every decoder-only transformer has."""
+
+    vocab_size: int = Field(gt=0, le=2**24)
+    hidden_size: int = Field(gt=0, le=2**20)
+    intermediate_size: int = Field(gt=0, le=2**22)
+    num_hidden_layers: int = Field(gt=0, le=4096)
+    num_attention_heads: int = Field(gt=0, le=2**14)
+    num_key_value_heads: int = Field(gt=0, le=2**14)
+    head_dim: int = Field(gt=0, le=2**14)
+    max_position_embeddings: int = Field(default=2048, gt=0)
+    rms_norm_eps: float = Field(default=1e-6, gt=0)
+    rope_theta: float = Field(default=10_000.0, gt=0)
+    rope_scaling: RopeScaling | None = None
+    partial_rotary_factor: float = Field(default=1.0, gt=0, le=1)
+    tie_word_embeddings: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, values: Any) -> Any:
+        """Derive what checkpoints leave out, and read rope settings where newer ones put them."""
+        if not isinstance(values, Mapping):
+            return values
+        filled = {key: value for key, value in values.items() if value is not None}
+        _read_rope_parameters(filled)
+        heads, hidden = filled.get("num_attention_heads"), filled.get("hidden_size")
+        filled.setdefault("num_key_value_heads", heads)
+        if "head_dim" not in filled and isinstance(heads, int) and isinstance(hidden, int):
+            if heads <= 0 or hidden % heads:
+                raise ValueError(
+                    f"hidden_size {hidden} is not a multiple of num_attention_heads {heads}, "
+                    "and head_dim is not given"
+                )
+            filled["head_dim"] = hidden // heads
+        return filled
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Self:
+        if self.num_attention_heads % self.num_key_value_heads:
+            raise ValueError(
+                f"num_attention_heads {self.num_attention_heads} is not a multiple of "
+                f"num_key_value_heads {self.num_key_value_heads}"
+            )
+        return self
+
+
+def _read_rope_parameters(values: dict[str, Any]) -> None:
+    """Transformers 5 writes theta and scaling together, as `rope_parameters`."""
+    rope = values.pop("rope_parameters", None)
+    if isinstance(rope, Mapping):
+        settings = dict(rope)
+        for name in ("rope_theta", "partial_rotary_factor"):
+            if (value := settings.pop(name, None)) is not None:
+                values.setdefault(name, value)
+        values.setdefault("rope_scaling", settings)
+    scaling = values.get("rope_scaling")
+    if not isinstance(scaling, Mapping):
+        return
+    settings = {key: value for key, value in scaling.items() if value is not None}
+    if "type" in settings:
+        settings.setdefault("rope_type", settings.pop("type"))
+    if settings.get("rope_type", "default") == "default":
+        del values["rope_scaling"]
+        return
+    # these stand beside rope_scaling in some checkpoints and inside it in others
+    outer = values.get("original_max_position_embeddings")
+    settings.setdefault("original_max_position_embeddings", outer)
+    settings.setdefault("max_position_embeddings", values.get("max_position_embeddings", 2048))
+    values["rope_scaling"] = {key: value for key, value in settings.items() if value is not None}
+
+
+def read_config(config: type[C], values: Mapping[str, Any]) -> C:
+    """Validate a checkpoint's configuration. Raises ConfigError naming field, value, and why."""
+    try:
+        return config.model_validate(dict(values))
+    except ValidationError as error:
+        told = []
+        for item in error.errors()[:5]:
+            field = ".".join(str(part) for part in item["loc"])
+            reason = item["msg"].removeprefix("Value error, ")
+            if item["type"] == "missing":
+                told.append(f"{field} is missing")
+            elif field:
+                told.append(f"{field}={item['input']!r}: {reason}")
+            else:
+                told.append(reason)
+        raise ConfigError("unsupported configuration: " + "; ".join(told)) from error

@@ -1,0 +1,83 @@
+"""The paged key-value cache: fixed blocks of tokens, handed out and taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from tramontane.errors import NotEnoughMemory
+
+BLOCK_SIZE = 16
+
+
+class LayerCache:
+    """Keys and values of one layer, (blocks * block_size, kv_heads, d_head) each."""
+
+    def __init__(self, tokens: int, kv_heads: int, d_head: int, options: dict[str, object]) -> None:
+        self.keys: Tensor = torch.zeros(tokens, kv_heads, d_head, **options)  # type: ignore[call-overload]
+        self.values: Tensor = torch.zeros_like(self.keys)
+
+    def store(self, slots: Tensor, keys: Tensor, values: Tensor) -> None:
+        """Put the keys and values (tokens, kv_heads, d_head) of new tokens where they belong."""
+        self.keys[slots] = keys.to(self.keys.dtype)
+        self.values[slots] = values.to(self.values.dtype)
+
+    def gather(self, blocks: Sequence[int], length: int) -> tuple[Tensor, Tensor]:
+        """The first `length` tokens of a sequence in order, (length, kv_heads, d_head) each."""
+        slots = slots_of(blocks, length, self.keys.device)
+        return self.keys[slots], self.values[slots]
+
+
+def slots_of(blocks: Sequence[int], length: int, device: torch.device) -> Tensor:
+    """Where the first `length` tokens of a sequence lie."""
+    first = torch.tensor(list(blocks), dtype=torch.int64, device=device) * BLOCK_SIZE
+    return (first[:, None] + torch.arange(BLOCK_SIZE, device=device)).flatten()[:length]
+
+
+class KVCache:
+    """Every layer's cache, and which blocks are free."""
+
+    def __init__(
+        self, model: nn.Module, blocks: int, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        self.block_size = BLOCK_SIZE
+        self.device, self.dtype, self.blocks = device, dtype, blocks
+        options: dict[str, object] = {"dtype": dtype, "device": device}
+        self.layers = [
+            LayerCache(blocks * BLOCK_SIZE, kv_heads, d_head, options)
+            for kv_heads, d_head in kv_shapes(model)
+        ]
+        # taken from the end: low blocks first
+        self._free = list(range(blocks - 1, -1, -1))
+
+    @property
+    def free(self) -> int:
+        """Blocks that nobody holds."""
+        return len(self._free)
+
+    def take(self, count: int) -> list[int]:
+        """Blocks for `count` * block_size tokens. Raises NotEnoughMemory."""
+        if count > len(self._free):
+            raise NotEnoughMemory(f"the KV cache has {self.free} free blocks, {count} are needed")
+        return [self._free.pop() for _ in range(count)]
+
+    def give_back(self, blocks: Iterable[int]) -> None:
+        """Blocks that a finished sequence held."""
+        self._free.extend(reversed(list(blocks)))
+
+
+def kv_shapes(model: nn.Module) -> list[tuple[int, int]]:
+    """(kv_heads, d_head) of each layer that caches, in the order of its index."""
+    found = {
+        module.index: (module.kv_heads, module.d_head)
+        for module in model.modules()
+        if hasattr(module, "kv_heads") and hasattr(module, "index")
+    }
+    return [found[index] for index in sorted(found)]
+
+
+def bytes_per_token(model: nn.Module, dtype: torch.dtype) -> int:
+    """What one token of context costs, in bytes, all layers together."""
+    return sum(2 * heads * d_head * dtype.itemsize for heads, d_head in kv_shapes(model))

@@ -1,0 +1,60 @@
+"""What tool callers and MCP clients deal in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """One call that a model wrote. arguments: JSON text, an object."""
+
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """A function that a model may call. parameters: a JSON schema of an object."""
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+class ParseToolCalls(Protocol):
+    """A tool caller's target: raises nothing on any text, and returns [] for plain text."""
+
+    def __call__(self, text: str, tools: Sequence[Tool]) -> list[ToolCall]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class McpServer:
+    """A server to reach: for `stdio` a command, for the others a URL."""
+
+    name: str
+    command: Sequence[str] = ()
+    url: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout: float = 30.0
+    """Seconds for one call."""
+
+
+class McpSession(Protocol):
+    """An open connection to a server."""
+
+    async def tools(self) -> Sequence[Tool]: ...
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> str:
+        """The tool's answer as text. Raises TramontaneError when the tool fails."""
+        ...
+
+
+class ConnectMcp(Protocol):
+    """An MCP client's target."""
+
+    def __call__(self, server: McpServer) -> AbstractAsyncContextManager[McpSession]: ...
