@@ -142,7 +142,10 @@ def _set_spaces(
     if charsmap:
         steps.append(normalizers.Precompiled(charsmap))
     if collapse_spaces:
-        steps += [normalizers.Strip(), normalizers.Replace(Regex(" {2,}"), " ")]
+        steps += [
+            normalizers.Replace(Regex(r"\A +| +\z"), ""),  # Strip would take tabs and newlines too
+            normalizers.Replace(Regex(" {2,}"), " "),
+        ]
     if add_prefix and not prefix_each:
         inner.pre_tokenizer = pre_tokenizers.Metaspace(SPACE, prepend_scheme="first", split=False)
     else:
