@@ -1,3 +1,40 @@
-"""Tramontane runs language models: a small core, and everything else a plugin."""
+"""Tramontane runs language models: a small core, and everything else a plugin.
+
+`LLM`, `AsyncLLM`, `SamplingParams` and the results are imported when first asked for, so that
+`import tramontane` stays light.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .errors import TramontaneError
+
+if TYPE_CHECKING:
+    from .llm import LLM, AsyncLLM
+    from .results import Chunk, Completion
+    from .sampling_params import SamplingParams
 
 __version__ = "0.1.0"
+__all__ = [
+    "LLM",
+    "AsyncLLM",
+    "Chunk",
+    "Completion",
+    "SamplingParams",
+    "TramontaneError",
+    "__version__",
+]
+
+_HOME = {
+    "LLM": ".llm",
+    "AsyncLLM": ".llm",
+    "Chunk": ".results",
+    "Completion": ".results",
+    "SamplingParams": ".sampling_params",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name], __name__), name)

@@ -6,7 +6,9 @@ import difflib
 import json
 import logging
 import os
+import re
 from collections.abc import Iterable
+from functools import cached_property
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from importlib.resources import files
 from types import ModuleType
@@ -35,23 +37,29 @@ KINDS: dict[str, type[plugin.Offer]] = {
     "commands": plugin.Command,
     "models": plugin.Model,
 }
+EVENTS = "events"
+"""The entry points of plugins that listen; each is named for the event that it wants to hear."""
 CORE = "tramontane-core"
+SPEC_MARK = "tramontane_spec"
+"""The attribute that pluggy puts on a hook spec of this project."""
 O = TypeVar("O", bound=plugin.Offer)  # noqa: E741 - the offer type of a kind
 
 
 class Registry:
-    """All plugins of this process. `only`: distributions allowed to load, or None for all."""
+    """All plugins of this process. `only`: distributions allowed to load, or None for all.
 
-    def __init__(self, only: frozenset[str] | None = None) -> None:
-        self.broken: dict[str, PluginError] = {}
-        self._only = only
+    The installed distributions are read once, when first asked for.
+    """
+
+    def __init__(self, only: Iterable[str] | None = None) -> None:
+        self.broken: dict[tuple[str, str], PluginError] = {}
+        """What was skipped and why, by kind and name."""
+        self._only = None if only is None else frozenset(map(canonical, only))
+        self._awake: set[str] = set()
         self._manager = pluggy.PluginManager("tramontane")
         self._manager.add_hookspecs(hookspecs)
         if os.environ.get("TRAMONTANE_TRACE") == "1":
-            self._manager.add_hookcall_monitoring(
-                lambda name, _impls, kwargs: log.warning("hook %s %s", name, kwargs),
-                lambda _outcome, _name, _impls, _kwargs: None,
-            )
+            self._manager.add_hookcall_monitoring(_trace, lambda *_: None)
 
     @classmethod
     def from_environment(cls) -> Registry:
@@ -59,7 +67,7 @@ class Registry:
         listed = os.environ.get("TRAMONTANE_PLUGINS")
         if listed is None:
             return cls()
-        return cls(frozenset(_canonical(name) for name in listed.split(",") if name.strip()))
+        return cls(name for name in listed.split(",") if name.strip())
 
     def names(self, kind: str) -> list[str]:
         """Every name offered, without importing anything."""
@@ -81,45 +89,65 @@ class Registry:
             try:
                 offer = self.get(record, name)
             except PluginError as error:
-                if name not in self.broken:
-                    log.warning("%s skipped: %s", name, error)
-                self.broken[name] = error
+                self._skip(kind, name, error)
             else:
                 found[offer.name] = offer
         return cast("list[O]", list(found.values()))
 
     def offer(self, kind: str, entry: EntryPoint) -> plugin.Offer:
-        """The offer behind one entry point."""
-        _check_core_version(entry)
+        """The offer behind one entry point. Raises PluginIncompatible or PluginBroken."""
+        module = self._load(entry)
         try:
-            offers = self._offers(kind, self._load(entry))
+            offers = self._offers(kind, module)
         except (Exception, SystemExit) as error:
-            raise PluginBroken(f"{label(entry)}: {type(error).__name__}: {error}") from error
+            raise PluginBroken(f"{label(entry)}: {_reason(error)}") from error
         for offer in offers:
-            if not isinstance(offer, KINDS[kind]):
-                raise PluginBroken(
-                    f"{label(entry)}: the hook {kind!r} yields {type(offer).__name__}; "
-                    f"it must yield tramontane.plugin.{KINDS[kind].__name__}"
-                )
+            _check_record(kind, entry, offer)
         for offer in offers:
             if entry.name == offer.name or entry.name in offer.aliases:
-                return offer
-        raise PluginBroken(f"{label(entry)} advertises {entry.name!r} but does not offer it")
+                if offer.name in self._advertised(kind, entry):
+                    return offer
+                raise PluginBroken(
+                    f"{label(entry)} offers {offer.name!r} ({kind}) without advertising it: "
+                    f'its pyproject.toml needs {offer.name} = "{entry.value}" '
+                    f'under [project.entry-points."tramontane.{kind}"]'
+                )
+        offered = ", ".join(offer.name for offer in offers) or "nothing"
+        raise PluginBroken(
+            f"{label(entry)} advertises {entry.name!r} ({kind}) but does not offer it; "
+            f"it offers {offered}"
+        )
 
     def tell(self, event: str, **details: object) -> None:
-        """Tell every loaded plugin; one that raises does not keep the news from the next."""
-        for hook in getattr(self._manager.hook, event).get_hookimpls():
+        """Tell every loaded plugin, and those that advertise the event; return values are ignored.
+
+        A listener that raises does not keep the news from the next.
+        """
+        self._wake(event)
+        caller = getattr(self._manager.hook, event)
+        for listener in caller.get_hookimpls():
+            others = self._manager.get_plugins() - {listener.plugin}
             try:
-                hook.function(**{name: details[name] for name in hook.argnames})
-            except Exception:  # a listener must not take a request down
-                log.exception("%s failed in %s", event, hook.plugin_name)
+                self._manager.subset_hook_caller(event, others)(**details)
+            except (Exception, SystemExit):  # a listener must not take a request down
+                log.exception("%s failed in %s", event, listener.plugin_name)
 
     def entries(self, kind: str) -> list[EntryPoint]:
         """The entry points of a kind, those of distributions not allowed left out."""
-        found = entry_points(group=f"tramontane.{kind}")
+        found = self._installed.get(kind, [])
         if self._only is None:
             return list(found)
-        return [e for e in found if e.dist and _canonical(e.dist.name) in self._only]
+        return [entry for entry in found if canonical(_owner(entry)) in self._only]
+
+    @cached_property
+    def _installed(self) -> dict[str, list[EntryPoint]]:
+        # one scan for all kinds: each reads the metadata of every distribution there is
+        scan = entry_points()
+        return {kind: list(scan.select(group=f"tramontane.{kind}")) for kind in (*KINDS, EVENTS)}
+
+    def _advertised(self, kind: str, entry: EntryPoint) -> set[str]:
+        owner = _owner(entry)
+        return {other.name for other in self._installed[kind] if _owner(other) == owner}
 
     def _choose(self, kind: str, name: str) -> EntryPoint:
         match [entry for entry in self.entries(kind) if entry.name == name]:
@@ -128,41 +156,80 @@ class Registry:
             case []:
                 raise PluginNotInstalled(self._not_installed(kind, name))
             case several:
-                owners = " and ".join(sorted(_owner(entry) for entry in several))
+                owners = " and ".join(sorted({_owner(entry) for entry in several}))
                 raise PluginConflict(
                     f"{name!r} ({kind}) comes from {owners}; uninstall one, "
                     "or list the distributions to use in TRAMONTANE_PLUGINS"
                 )
 
     def _not_installed(self, kind: str, name: str) -> str:
-        installed = self.names(kind)
         said = f"no installed plugin offers {name!r} ({kind})"
-        if distribution := known(kind).get(name):
-            if self._only is not None and _canonical(distribution) not in self._only:
-                said += f"; {distribution} does, if TRAMONTANE_PLUGINS allows it"
+        for entry in self._installed.get(kind, []):
+            if entry.name == name:
+                return (
+                    f"TRAMONTANE_PLUGINS keeps {_owner(entry)} out, which offers {name!r} ({kind})"
+                )
+        ours = known(kind)
+        if distribution := ours.get(name):
             return f"{said}; to get it: pip install {distribution}"
-        close = difflib.get_close_matches(name, installed, 1)
-        if close:
+        installed = self.names(kind)
+        if close := difflib.get_close_matches(name, {*installed, *ours}, 1):
             said += f"; did you mean {close[0]!r}?"
         return f"{said}; installed {kind}: {', '.join(installed) or 'none'}"
 
     def _load(self, entry: EntryPoint) -> ModuleType:
+        """The module of an entry point, checked against the contract."""
         from .drivers import load_driver
 
-        module = load_driver(entry)
-        if not self._manager.is_registered(module):
-            try:
-                self._manager.register(module, name=entry.value)
-                self._manager.check_pending()  # a misspelt hook is an error, not silence
-            except Exception:
-                self._manager.unregister(name=entry.value)
-                raise
+        _check_core_version(entry)
+        try:
+            module = load_driver(entry)
+            if not self._manager.is_registered(module):
+                self._register(entry, module)
+        except (Exception, SystemExit) as error:
+            raise PluginBroken(f"{label(entry)}: {_reason(error)}") from error
         return module
+
+    def _register(self, entry: EntryPoint, module: ModuleType) -> None:
+        try:
+            self._manager.register(module, name=entry.value)
+            self._manager.check_pending()  # a misspelt hook is an error, not silence
+        except Exception:
+            # pluggy keeps what it has read of a plugin that it refuses
+            self._manager.unregister(name=entry.value)
+            raise
 
     def _offers(self, kind: str, module: ModuleType) -> list[plugin.Offer]:
         others = self._manager.get_plugins() - {module}
         hook = self._manager.subset_hook_caller(kind, others)
         return [offer for offers in hook() for offer in offers]
+
+    def _wake(self, event: str) -> None:
+        """Load the plugins that do nothing but listen, the first time there is something to hear."""
+        if event in self._awake:
+            return
+        self._awake.add(event)
+        for entry in self.entries(EVENTS):
+            if entry.name == event:
+                try:
+                    self.listener(entry)
+                except PluginError as error:
+                    self._skip(EVENTS, event, error)
+
+    def listener(self, entry: EntryPoint) -> ModuleType:
+        """The plugin behind an entry point of `tramontane.events`. Raises as `offer` does."""
+        module = self._load(entry)
+        hook = getattr(self._manager.hook, entry.name, None)
+        if hook is None or module not in [found.plugin for found in hook.get_hookimpls()]:
+            raise PluginBroken(
+                f"{label(entry)} advertises the event {entry.name!r} but does not listen to it"
+            )
+        return module
+
+    def _skip(self, kind: str, name: str, error: PluginError) -> None:
+        if (kind, name) not in self.broken:
+            log.warning("%s (%s) skipped: %s", name, kind, error)
+        self.broken[kind, name] = error
 
 
 def known(kind: str) -> dict[str, str]:
@@ -197,8 +264,38 @@ def _kind_of(record: type[plugin.Offer]) -> str:
     return next(kind for kind, known_record in KINDS.items() if known_record is record)
 
 
-def _canonical(name: str) -> str:
-    return name.strip().lower().replace("_", "-").replace(".", "-")
+def canonical(name: str) -> str:
+    """A distribution's name as pip compares it."""
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()
+
+
+def _trace(name: str, _impls: object, arguments: object) -> None:
+    log.warning("hook %s %s", name, arguments)
+
+
+def _reason(error: BaseException) -> str:
+    """An exception in one line; pluggy's span several."""
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    if isinstance(error, pluggy.PluginValidationError) and "unknown hook" in said:
+        hooks = [name for name in vars(hookspecs) if hasattr(vars(hookspecs)[name], SPEC_MARK)]
+        name = said.split("'")[1]
+        close = difflib.get_close_matches(name, hooks, 1)
+        said = f"unknown hook {name!r}; "
+        said += f"did you mean {close[0]!r}?" if close else f"the hooks are {', '.join(hooks)}"
+    return said
+
+
+def _check_record(kind: str, entry: EntryPoint, offer: object) -> None:
+    record = KINDS[kind]
+    if not isinstance(offer, record):
+        raise PluginBroken(
+            f"{label(entry)}: the hook {kind!r} yields {type(offer).__name__}; "
+            f"it must yield tramontane.plugin.{record.__name__}"
+        )
+    if not isinstance(offer.aliases, tuple):  # a plain string would be searched letter by letter
+        raise PluginBroken(
+            f"{label(entry)}: aliases of {offer.name!r} must be a tuple, not {offer.aliases!r}"
+        )
 
 
 def _check_core_version(entry: EntryPoint) -> None:
@@ -209,7 +306,9 @@ def _check_core_version(entry: EntryPoint) -> None:
             need = Requirement(line)
         except InvalidRequirement as error:
             raise PluginBroken(f"{label(entry)} requires {line!r}: {error}") from error
-        if _canonical(need.name) == CORE and not need.specifier.contains(__version__, True):
+        if canonical(need.name) != CORE or not (need.marker is None or need.marker.evaluate()):
+            continue
+        if not need.specifier.contains(__version__, True):
             raise PluginIncompatible(
                 f"{label(entry)} was written for {CORE}{need.specifier}; this is {__version__}; "
                 f"to mend it: pip install -U {_owner(entry)} {CORE}"

@@ -44,6 +44,12 @@ class Checkpoint(Protocol):
     @property
     def header(self) -> Header: ...
 
+    @property
+    def names(self) -> Mapping[str, str]:
+        """The container's module names in the model's words, `{}` for a layer's number; empty
+        when they are the same."""
+        ...
+
     def read(self, name: str) -> Layout:
         """One tensor, exactly, in a packed layout or dense. Raises CheckpointError."""
         ...

@@ -1,0 +1,213 @@
+"""From an opened checkpoint to a model that is ready: plan, build, fill, prepare, report."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+
+from tramontane import memory
+from tramontane.backend import Device
+from tramontane.blocks import CausalLM, Embedding
+from tramontane.config import DecoderConfig, read_config
+from tramontane.devices import choose_device
+from tramontane.engine.kv_cache import bytes_per_token
+from tramontane.errors import CheckpointError, ConfigError, NotEnoughMemory
+from tramontane.layouts import Dense, nbytes
+from tramontane.plugin import Architecture, Backend, Quantizer, load
+from tramontane.registry import Registry
+
+from .checkpoint import Checkpoint, Header
+from .rules import Rule
+from .slots import match, slots
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+SHORT_DTYPES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
+TIES = {"lm_head.weight": "model.embed_tokens.weight"}
+Progress = Callable[[int, int], None]
+"""(bytes done, bytes in all)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions:
+    """How to load, whatever the model. dtype: auto, f32, bf16 or f16, of activations and dense
+    weights; auto computes in what the device does best and leaves weights as they are stored."""
+
+    device: str = "auto"
+    dtype: str = "auto"
+    threads: int | None = None
+    num_ctx: int | None = None
+    """Context in tokens; None: the model's own, as far as memory goes."""
+    mmap: bool = True
+    force: bool = False
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    """Values of config.json to replace, such as rope_theta."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadReport:
+    """What became of a checkpoint: told to plugins, shown by `inspect` and `--verbose`."""
+
+    path: str
+    architecture: str
+    container: str
+    device: str
+    dtype: str
+    layouts: Mapping[str, int]
+    """How many matrices lie in each layout."""
+    kernels: Mapping[str, str]
+    bytes_in_file: int
+    bytes_in_memory: int
+    context_length: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in place, and what the engine needs to know of it."""
+
+    model: CausalLM
+    config: DecoderConfig
+    device: Device
+    dtype: torch.dtype
+    context_length: int
+    report: LoadReport
+
+
+def load_model(
+    checkpoint: Checkpoint,
+    registry: Registry,
+    options: LoadOptions,
+    progress: Progress | None = None,
+) -> Loaded:
+    """Fill a model from a checkpoint. Raises CheckpointError, PluginError, NotEnoughMemory."""
+    started = time.perf_counter()
+    header = checkpoint.header
+    refuse_unread_quantization(header, registry)
+    architecture = registry.get(Architecture, header.architecture)
+    values = {**header.config, **options.overrides}
+    config = cast("DecoderConfig", read_config(load(architecture.config), values))
+    device, backend = choose_device(options.device, registry)
+    dtype_name = device.dtype if options.dtype == "auto" else SHORT_DTYPES.get(options.dtype)
+    if dtype_name not in DTYPES:
+        raise ConfigError(f"dtype {options.dtype!r} is not one of auto, f32, bf16, f16")
+    dtype = DTYPES[dtype_name]
+    model = build(architecture, config)
+    context = plan(header, model, device, dtype, options)
+    fill(checkpoint, model, config, architecture, dtype, options, progress)
+    kernels: Mapping[str, str] = {}
+    if backend is not None:
+        kernels = load(backend.prepare)(model, device, options.threads)
+    matrices = [m for m in model.modules() if hasattr(m, "kernel") and hasattr(m, "weight")]
+    unique = {id(m.weight): cast("Any", m.weight) for m in matrices}
+    report = LoadReport(
+        path=str(header.path),
+        architecture=header.architecture,
+        container=header.container,
+        device=device.name,
+        dtype=dtype_name,
+        layouts=dict(Counter(weight.kind for weight in unique.values())),
+        kernels=kernels,
+        bytes_in_file=sum(info.nbytes for info in header.tensors.values()),
+        bytes_in_memory=sum(nbytes(weight) for weight in unique.values()),
+        context_length=context,
+        seconds=time.perf_counter() - started,
+    )
+    registry.tell("model_loaded", report=report)
+    return Loaded(model, config, device, dtype, context, report)
+
+
+def refuse_unread_quantization(header: Header, registry: Registry) -> None:
+    """A checkpoint that says it is quantized needs a plugin that reads its kind."""
+    settings = header.config.get("quantization_config")
+    if not isinstance(settings, Mapping):
+        return
+    method = str(settings.get("quant_method", "unknown"))
+    offer = registry.get(Quantizer, method)
+    if offer.translate is None:
+        raise CheckpointError(f"{header.path}: {method!r} cannot be read from safetensors")
+
+
+def build(architecture: Architecture, config: DecoderConfig) -> CausalLM:
+    """The model with its shapes and no weights."""
+    with torch.device("meta"):
+        model: CausalLM = load(architecture.model)(config)
+    return model.eval()
+
+
+def plan(
+    header: Header, model: CausalLM, device: Device, dtype: torch.dtype, options: LoadOptions
+) -> int:
+    """Context length that fits. Raises NotEnoughMemory before a weight is read."""
+    weights = sum(info.nbytes for info in header.tensors.values())
+    widest = max((info.nbytes for info in header.tensors.values()), default=0)
+    per_token = bytes_per_token(model, dtype)
+    trained = model.cfg.max_position_embeddings
+    asked = options.num_ctx or min(trained, DEFAULT_CONTEXT)
+    if options.num_ctx is not None and options.num_ctx <= 0:
+        raise ConfigError(f"a context of {options.num_ctx} tokens is too short")
+    free = device.memory_free
+    # beside the weights: what translating the widest tensor takes, and the last layer's logits
+    overhead = widest + 512 * model.cfg.vocab_size * 4 + (64 << 20)
+    room = free - weights - overhead
+    if options.force or room >= asked * per_token:
+        return asked
+    if options.num_ctx is None and room >= min(512, asked) * per_token:
+        return max(16, room // per_token // 16 * 16)
+    need = weights + overhead + asked * per_token
+    raise NotEnoughMemory(
+        f"{header.path} needs {memory.readable(need)} ({memory.readable(weights)} of weights, "
+        f"{memory.readable(asked * per_token)} for a context of {asked}), and "
+        f"{memory.readable(free)} are free on {device.name}; use a smaller quantization, a shorter "
+        "context (--num-ctx), or --force to try all the same"
+    )
+
+
+DEFAULT_CONTEXT = 8192
+"""Tokens of context when nobody asks for more: 128k of cache is not what a first try needs."""
+
+
+def fill(
+    checkpoint: Checkpoint,
+    model: CausalLM,
+    config: DecoderConfig,
+    architecture: Architecture,
+    dtype: torch.dtype,
+    options: LoadOptions,
+    progress: Progress | None = None,
+) -> None:
+    """Put every tensor where it belongs. Raises CheckpointError when they do not fit exactly."""
+    header = checkpoint.header
+    wanted = slots(model)
+    ties = {tied: to for tied, to in TIES.items() if config.tie_word_embeddings and tied in wanted}
+    for tied in ties:
+        del wanted[tied]
+    dialects: dict[str, list[Rule]] = load(architecture.weights) if architecture.weights else {}
+    sources = match(header, wanted, dialects.get(header.dialect, []), checkpoint.names, ties)
+    total = sum(header.tensors[source.tensor].nbytes for source in sources.values())
+    done = 0
+    for path, source in sources.items():
+        layout = checkpoint.read(source.tensor)
+        if source.rule is not None:
+            owner = model.get_submodule(path.rsplit(".", 2)[0])
+            layout = source.rule.change(layout, owner)
+        if isinstance(layout, Dense) and not layout.data.dtype.is_floating_point:
+            raise CheckpointError(f"{header.path}: {source.tensor} holds {layout.kind}, not floats")
+        if isinstance(layout, Dense) and options.dtype != "auto":
+            layout = Dense(layout.data.to(dtype))
+        if not options.mmap:
+            layout = layout.map(torch.clone)
+        wanted[path].put(layout, dtype)
+        done += header.tensors[source.tensor].nbytes
+        if progress is not None:
+            progress(done, total)
+    for module in model.modules():
+        if isinstance(module, Embedding):
+            module.dtype = dtype
+    for tied, to in ties.items():
+        module, original = (model.get_submodule(p.rpartition(".")[0]) for p in (tied, to))
+        module.weight = original.weight

@@ -1,0 +1,70 @@
+"""What is this path? Header first: nothing of the weights is read here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tramontane.errors import CheckpointError, ModelNotFound
+from tramontane.plugin import Quantizer, load
+from tramontane.registry import Registry, known
+
+from .checkpoint import Checkpoint
+from .folder import FolderCheckpoint
+
+
+def open_checkpoint(path: Path, registry: Registry) -> Checkpoint:
+    """Open a folder or file. Raises ModelNotFound, CheckpointError, or PluginError."""
+    try:
+        if path.is_dir():
+            return _open_folder(path, registry)
+        return _open_file(path, registry)
+    except FileNotFoundError as error:
+        raise ModelNotFound(f"no such file or folder: {path}") from error
+    except PermissionError as error:
+        raise ModelNotFound(f"no permission to read {path}") from error
+
+
+def _open_file(path: Path, registry: Registry) -> Checkpoint:
+    if path.suffix in (".safetensors", ".bin", ".pth", ".pt"):
+        if not path.exists():
+            raise FileNotFoundError(path)
+        if not (path.parent / "config.json").exists():
+            raise CheckpointError(f"{path} needs the model's config.json beside it")
+        return FolderCheckpoint(path.parent, [path])
+    with path.open("rb") as file:
+        start = file.read(16)
+    for offer in registry.all(Quantizer):
+        if offer.magic and offer.open and start.startswith(offer.magic):
+            checkpoint: Checkpoint = load(offer.open)(path)
+            return checkpoint
+    raise CheckpointError(_not_a_model(path, start, registry))
+
+
+def _not_a_model(path: Path, start: bytes, registry: Registry) -> str:
+    suffix = path.suffix.removeprefix(".").lower()
+    for name, distribution in known("quantizers").items():
+        if name in (suffix, start[: len(name)].decode("latin-1").lower()):
+            if name in registry.names("quantizers"):
+                return f"{path} is not a {name} file: it begins with {start[:4]!r}"
+            return f"{path} looks like {name}; to read it: pip install {distribution}"
+    if not start:
+        return f"{path} is empty"
+    return (
+        f"{path} is not a model that an installed plugin can read: it begins with {start[:4]!r}; "
+        f"installed formats: safetensors, {', '.join(registry.names('quantizers')) or 'no others'}"
+    )
+
+
+def _open_folder(path: Path, registry: Registry) -> Checkpoint:
+    if (path / "config.json").exists():
+        return FolderCheckpoint(path)
+    inside = [item for item in sorted(path.iterdir()) if item.is_file()]
+    suffixes = {f".{name}" for name in (*registry.names("quantizers"), *known("quantizers"))}
+    models = [item for item in inside if item.suffix in suffixes]
+    whole = [item for item in models if "-of-" not in item.stem or "-00001-of-" in item.stem]
+    if len(whole) == 1:
+        return _open_file(whole[0], registry)
+    if whole:
+        listed = ", ".join(item.name for item in whole[:8])
+        raise CheckpointError(f"{path} holds several models; name one of {listed}")
+    raise CheckpointError(f"{path} is not a model: it has no config.json and no model file")

@@ -1,0 +1,50 @@
+"""One safetensors file, mapped into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from tramontane.errors import CheckpointError
+from tramontane.layouts import Dense, Layout
+
+from .checkpoint import TensorInfo
+
+BITS = {
+    "F64": 64, "F32": 32, "F16": 16, "BF16": 16, "F8_E4M3": 8, "F8_E5M2": 8,
+    "I64": 64, "I32": 32, "I16": 16, "I8": 8, "U8": 8, "BOOL": 8, "U16": 16, "U32": 32, "U64": 64,
+}  # fmt: skip
+
+
+class SafetensorsFile:
+    """A file whose header the safetensors library has checked: sizes, offsets, no overlap."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._file = safe_open(path, framework="pt")
+            self._infos = {}
+            for name in self._file.keys():  # noqa: SIM118 - safe_open is no mapping
+                part = self._file.get_slice(name)
+                shape, stored = tuple(part.get_shape()), part.get_dtype()
+                self._infos[name] = TensorInfo(shape, stored, prod(shape) * BITS.get(stored, 8) // 8)
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(
+                f"{path} is not a whole safetensors file: {error}; "
+                "if it was downloaded, download it again"
+            ) from error
+
+    def infos(self) -> Mapping[str, TensorInfo]:
+        return self._infos
+
+    def read(self, name: str) -> Layout:
+        try:
+            return Dense(self._file.get_tensor(name))
+        except SafetensorError as error:
+            raise CheckpointError(f"{self.path}: cannot read {name}: {error}") from error
+
+    def close(self) -> None:
+        """The mapping lives as long as its tensors do; there is nothing to release before."""

@@ -1,0 +1,101 @@
+"""What goes into the engine and what comes out of it."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from tramontane.sampling_params import SamplingParams
+
+if TYPE_CHECKING:
+    from .snapshot import Snapshot
+
+FinishReason: TypeAlias = Literal["stop", "length", "context", "cancelled", "error"]
+"""stop: an end token or stop string. length: max_tokens. context: the context is full."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One prompt to continue. prompt: token ids, special ones included."""
+
+    prompt: tuple[int, ...]
+    params: SamplingParams
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    score_prompt: bool = False
+    """Whether to report the log-probability of every prompt token."""
+    resume: Snapshot | None = None
+    """Keys and values of an earlier request; what it shares with the prompt is not computed."""
+    keep: bool = False
+    """Whether the result carries a snapshot to resume from."""
+
+
+@dataclass(frozen=True)
+class TokenLogprob:
+    """A token's natural log-probability, before any sampler, and the most likely others."""
+
+    token: int
+    text: str
+    logprob: float
+    top: tuple[tuple[int, str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Counts of tokens. cached_tokens: of the prompt, those not computed again."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds: from submission to the first token, in the prompt, and in decoding."""
+
+    first_token: float
+    prompt: float
+    decode: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestResult:
+    """How a request ended."""
+
+    id: str
+    text: str
+    token_ids: tuple[int, ...]
+    finish_reason: FinishReason
+    usage: Usage
+    timings: Timings
+    seed: int
+    """What to pass as `seed` to get the same tokens again."""
+    stop: str | None = None
+    """The stop string that ended it."""
+    logprobs: tuple[TokenLogprob, ...] | None = None
+    prompt_logprobs: tuple[float, ...] | None = None
+    """Of the prompt's second token and every later one."""
+    snapshot: Snapshot | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Token:
+    """New text of a running request; empty while a character or stop string is undecided."""
+
+    id: str
+    token: int
+    text: str
+    logprob: TokenLogprob | None = None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The last event of every request. text: what was held back until now."""
+
+    id: str
+    text: str
+    result: RequestResult
+
+
+Event: TypeAlias = Token | Finished

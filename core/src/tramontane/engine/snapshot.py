@@ -1,0 +1,40 @@
+"""The keys and values of a sequence, taken out of the cache to be put back later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from .kv_cache import KVCache, slots_of
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Tokens, and each layer's (keys, values), (tokens, kv_heads, d_head), on the CPU."""
+
+    tokens: tuple[int, ...]
+    layers: tuple[tuple[Tensor, Tensor], ...]
+
+    @classmethod
+    def take(cls, cache: KVCache, blocks: Sequence[int], tokens: Sequence[int]) -> Snapshot:
+        """Copy the first len(tokens) tokens of a sequence."""
+        pairs = (layer.gather(blocks, len(tokens)) for layer in cache.layers)
+        layers = tuple((keys.cpu(), values.cpu()) for keys, values in pairs)
+        return cls(tuple(tokens), layers)
+
+    def put(self, cache: KVCache, blocks: Sequence[int], count: int) -> None:
+        """Write the first `count` tokens into a sequence's blocks."""
+        slots = slots_of(blocks, count, cache.device)
+        for layer, (keys, values) in zip(cache.layers, self.layers, strict=True):
+            layer.store(slots, keys[:count].to(cache.device), values[:count].to(cache.device))
+
+    def shared(self, prompt: Sequence[int]) -> int:
+        """How many tokens of a prompt are here already; its last must be computed all the same."""
+        count = 0
+        for mine, theirs in zip(self.tokens, prompt[:-1], strict=False):
+            if mine != theirs:
+                break
+            count += 1
+        return count

@@ -1,0 +1,96 @@
+"""A model with its tokenizer, its chat template and its engine: what both Python faces stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from .chat.choose import choose_template
+from .chat.fallback import missing_template
+from .chat.template import ChatTemplate
+from .checkpoint.load import LoadOptions, Progress, load_model
+from .checkpoint.open import open_checkpoint
+from .engine.engine import Engine
+from .engine.request import Request
+from .errors import RequestError
+from .registry import Registry
+from .sampling_params import SamplingParams
+from .source import DEFAULT, HubOptions, find_model
+
+Message: TypeAlias = Mapping[str, Any]
+Prompt: TypeAlias = str | Sequence[int]
+
+
+class LoadedModel:
+    """Everything that answering takes. Raises TramontaneError of some kind when it cannot be."""
+
+    def __init__(
+        self,
+        model: str | Path = DEFAULT,
+        *,
+        hub: HubOptions | None = None,
+        options: LoadOptions | None = None,
+        chat_template: Path | None = None,
+        batch_size: int = 512,
+        max_seqs: int = 32,
+        kv_tokens: int | None = None,
+        registry: Registry | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.registry = registry or Registry.from_environment()
+        path = find_model(str(model), self.registry, hub or HubOptions())
+        checkpoint = open_checkpoint(path, self.registry)
+        try:
+            self.header = checkpoint.header
+            self.tokenizer = checkpoint.tokenizer()
+            self.defaults = dict(checkpoint.generation_defaults())
+            source = checkpoint.chat_template()
+            if chat_template is not None:
+                source = choose_template(None, source, chat_template)
+            self.template_source = source
+            self.loaded = load_model(checkpoint, self.registry, options or LoadOptions(), progress)
+        finally:
+            checkpoint.close()
+        self._template = source and ChatTemplate(source, named=self.tokenizer.named)
+        self.engine = Engine(
+            self.loaded,
+            self.tokenizer,
+            self.registry,
+            kv_tokens=kv_tokens,
+            chunk=batch_size,
+            max_seqs=max_seqs,
+        )
+
+    def render(self, messages: Sequence[Message], **variables: Any) -> str:
+        """Messages as the model's template writes them. Raises TemplateError, RequestError."""
+        if not self._template:
+            raise missing_template(self.header.path)
+        return self._template.render(messages, **variables)
+
+    def encode(self, prompt: Prompt) -> tuple[int, ...]:
+        """Token ids of plain text, or the ids themselves."""
+        if isinstance(prompt, str):
+            return tuple(self.tokenizer.encode(prompt))
+        if not all(isinstance(token, int) for token in prompt):
+            raise RequestError("a prompt is a string or a list of token ids")
+        return tuple(prompt)
+
+    def encode_chat(self, messages: Sequence[Message], **variables: Any) -> tuple[int, ...]:
+        """Token ids of a conversation, up to where the answer begins."""
+        text = self.render(messages, **variables)
+        # the template writes BOS itself where the model wants one
+        return tuple(self.tokenizer.encode(text, add_special=False))
+
+    def requests(self, prompt: tuple[int, ...], params: SamplingParams | None) -> list[Request]:
+        """A request for each of the `n` answers asked for."""
+        wanted = (params or SamplingParams()).with_defaults(self.defaults)
+        seeds = [None if wanted.seed is None else wanted.seed + i for i in range(wanted.n)]
+        return [
+            Request(prompt=prompt, params=wanted.model_copy(update={"seed": seed}))
+            for seed in seeds
+        ]
+
+    def close(self) -> None:
+        """End the engine's thread; what runs is cancelled."""
+        self.engine.close()

@@ -1,0 +1,58 @@
+"""From what a user says after `-m` to a path on this disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from .errors import ModelNotFound, PluginBroken
+from .plugin import Model
+from .registry import Registry
+
+DEFAULT = "default"
+"""The name of the model that runs when no other is named."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubOptions:
+    """How to reach a hub. token_source: cache, none, literal:TOKEN, env:NAME or path:FILE."""
+
+    revision: str | None = None
+    token_source: str = "cache"
+    cache_dir: Path | None = None
+
+
+def find_model(name: str, registry: Registry, hub: HubOptions) -> Path:
+    """A local path, an installed model's name, or a hub id, downloaded if need be.
+
+    Raises ModelNotFound with what was tried, or a PluginError.
+    """
+    path = Path(name).expanduser()
+    if path.exists():
+        return path
+    if name in registry.names("models"):
+        return bundled(registry.get(Model, name))
+    if name == DEFAULT:
+        raise ModelNotFound(
+            "no model named: give one with -m (a folder, a .gguf file, or a hub id such as "
+            "org/name), or install the small one: pip install tramontane-plugin-embedded"
+        )
+    from .hub import download, is_hub_id
+
+    if is_hub_id(name):
+        return download(name, hub)
+    installed = ", ".join(registry.names("models"))
+    raise ModelNotFound(
+        f"no model {name!r}: there is no such file or folder here, and it is not a hub id, "
+        f"which looks like org/name or org/name:file.gguf; installed models: {installed or 'none'}"
+    )
+
+
+def bundled(offer: Model) -> Path:
+    """Where an installed model's file lies."""
+    package, _, resource = offer.file.partition(":")
+    path = Path(str(files(package).joinpath(resource)))
+    if not path.exists():
+        raise PluginBroken(f"the model {offer.name!r} should be {offer.file}, which is missing")
+    return path
