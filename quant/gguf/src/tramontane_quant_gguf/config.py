@@ -1,0 +1,131 @@
+"""A GGUF file's metadata in the words of config.json.
+
+Source: the GGUF specification's standardized keys, and the words of Hugging Face's configurations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tramontane.errors import CheckpointError
+
+from .header import Stretch
+from .rope import Factors, partial_rotary, rope_scaling
+from .values import Values
+
+WORDS: dict[str, str] = {
+    "embedding_length": "hidden_size",
+    "block_count": "num_hidden_layers",
+    "feed_forward_length": "intermediate_size",
+    "context_length": "max_position_embeddings",
+    "vocab_size": "vocab_size",
+    "attention.head_count": "num_attention_heads",
+    "attention.head_count_kv": "num_key_value_heads",
+    "attention.key_length": "head_dim",
+    "attention.layer_norm_rms_epsilon": "rms_norm_eps",
+    "attention.layer_norm_epsilon": "layer_norm_eps",
+    "attention.sliding_window": "sliding_window",
+    "attention.q_lora_rank": "q_lora_rank",
+    "attention.kv_lora_rank": "kv_lora_rank",
+    "attention.scale": "attention_multiplier",
+    "rope.freq_base": "rope_theta",
+    "attn_logit_softcapping": "attn_logit_softcapping",
+    "final_logit_softcapping": "final_logit_softcapping",
+    "logit_scale": "logit_scale",
+    "embedding_scale": "embedding_multiplier",
+    "residual_scale": "residual_multiplier",
+    "expert_count": "num_local_experts",
+    "expert_used_count": "num_experts_per_tok",
+    "expert_shared_count": "n_shared_experts",
+    "expert_feed_forward_length": "moe_intermediate_size",
+    "expert_shared_feed_forward_length": "shared_expert_intermediate_size",
+    "expert_weights_scale": "routed_scaling_factor",
+    "expert_weights_norm": "norm_topk_prob",
+    "expert_group_count": "n_group",
+    "expert_group_used_count": "topk_group",
+    "leading_dense_block_count": "first_k_dense_replace",
+}
+"""Keys below the architecture's name; a file has those that its family needs."""
+
+TOKENS: dict[str, str] = {
+    "tokenizer.ggml.bos_token_id": "bos_token_id",
+    "tokenizer.ggml.eos_token_id": "eos_token_id",
+}
+
+SAMPLING: dict[str, str] = {
+    "temp": "temperature",
+    "top_k": "top_k",
+    "top_p": "top_p",
+    "min_p": "min_p",
+    "penalty_repeat": "repetition_penalty",
+    "penalty_last_n": "repeat_last_n",
+    "xtc_probability": "xtc_probability",
+    "xtc_threshold": "xtc_threshold",
+    "mirostat": "mirostat",
+    "mirostat_tau": "mirostat_tau",
+    "mirostat_eta": "mirostat_eta",
+}
+"""Keys below `general.sampling`, in generation_config.json's words where it has one."""
+
+
+def architecture_of(metadata: Mapping[str, Any], path: Path) -> str:
+    """`general.architecture`. Raises CheckpointError when it is missing."""
+    name = metadata.get("general.architecture")
+    if not isinstance(name, str) or not name:
+        raise CheckpointError(f"{path}: general.architecture={name!r} names no architecture")
+    return name
+
+
+def config_of(
+    metadata: Mapping[str, Any], tensors: Mapping[str, Stretch], factors: Factors, path: Path
+) -> dict[str, Any]:
+    """config.json's keys, those that the file has. Raises CheckpointError naming file and key."""
+    architecture = architecture_of(metadata, path)
+
+    def get(key: str) -> Any:
+        return _single(metadata.get(f"{architecture}.{key}"), f"{architecture}.{key}", path)
+
+    config = {word: value for key, word in WORDS.items() if (value := get(key)) is not None}
+    config["model_type"] = architecture
+    tokens = metadata.get("tokenizer.ggml.tokens")
+    if "vocab_size" not in config and isinstance(tokens, Values):
+        config["vocab_size"] = len(tokens)
+    if "vocab_size" not in config and "token_embd.weight" in tensors:
+        config["vocab_size"] = tensors["token_embd.weight"].shape[0]
+    for key, word in TOKENS.items():
+        # files without a token write 2^32 - 1
+        if isinstance(token := metadata.get(key), int) and token < config.get("vocab_size", 0):
+            config[word] = token
+    try:
+        scaling = rope_scaling(get, factors)
+        part = partial_rotary(config, get("rope.dimension_count"))
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: the rope settings are not numbers: {error}") from error
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    if scaling is not None:
+        config["rope_scaling"] = scaling
+    if part is not None:
+        config["partial_rotary_factor"] = part
+    config["tie_word_embeddings"] = "output.weight" not in tensors
+    return config
+
+
+def _single(value: Any, key: str, path: Path) -> Any:
+    """One number for all layers. An array has one per layer; they must be equal."""
+    if not isinstance(value, Values):
+        return value
+    different = sorted(set(value), key=repr)
+    if len(different) > 1:
+        raise CheckpointError(
+            f"{path}: {key} differs between layers ({different}), which is not supported"
+        )
+    return different[0] if different else None
+
+
+def sampling_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The sampling settings that the model's makers recommend."""
+    found = {word: metadata.get(f"general.sampling.{key}") for key, word in SAMPLING.items()}
+    return {word: value for word, value in found.items() if isinstance(value, int | float)}

@@ -1,0 +1,133 @@
+"""A GGUF file, or several that belong together, as a checkpoint."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from tramontane.checkpoint.checkpoint import Header, TensorInfo
+from tramontane.errors import CheckpointError
+from tramontane.layouts import Affine, Dense, Layout
+from tramontane.tokenizer.tokenizer import Tokenizer
+
+from .config import architecture_of, config_of, sampling_of
+from .formats.table import FORMATS
+from .header import Stretch
+from .mapped import Mapped
+from .names import CONSUMED, DECODER
+from .split import open_parts
+from .types import STORED
+from .vocabulary import read_tokenizer
+
+FLOATS: dict[str, torch.dtype] = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+}
+
+
+def open_gguf(path: Path) -> GgufCheckpoint:
+    """Open a GGUF file, or all parts of the model that it is a part of.
+
+    Raises ModelNotFound when there is no such file, and CheckpointError, naming the file, the
+    value and what is wrong with it, for anything that is not a sound GGUF v2 or v3.
+    """
+    return GgufCheckpoint(path)
+
+
+class GgufCheckpoint:
+    """An opened GGUF model. Its dense tensors are views of the files, which nobody may change."""
+
+    names: Mapping[str, str] = MappingProxyType(DECODER)
+    """Tensor stems to module paths, `{}` for a layer's number."""
+
+    def __init__(self, path: Path) -> None:
+        self._owners: dict[str, tuple[Mapped, Stretch]] = {}
+        parts = open_parts(path)
+        for part in parts:
+            for name, stretch in part.header.tensors.items():
+                self._owners[name] = (part.file, stretch)
+        metadata = parts[0].header.metadata
+        stretches = {name: stretch for name, (_, stretch) in self._owners.items()}
+        where = parts[0].header.path
+        self._path = where
+        self.header = Header(
+            path=where,
+            container="gguf",
+            dialect="gguf",
+            architecture=architecture_of(metadata, where),
+            config=config_of(metadata, stretches, self._factors, where),
+            tensors={
+                name: TensorInfo(stretch.shape, STORED[stretch.type].name, stretch.nbytes)
+                for name, stretch in stretches.items()
+                if name not in CONSUMED
+            },
+            metadata=metadata,
+        )
+
+    def read(self, name: str) -> Layout:
+        """One tensor: Dense as stored, or Affine. Experts' matrices, (experts, rows, columns),
+        come stacked as (experts * rows, columns) when packed.
+
+        Raises CheckpointError for a name that is not there, integers, and scales that are not
+        finite.
+        """
+        if name not in self._owners:
+            raise CheckpointError(f"{self._path}: there is no tensor {name!r}")
+        file, stretch = self._owners[name]
+        stored = STORED[stretch.type].name
+        if stored in FLOATS:
+            data = file.tensor(FLOATS[stored], stretch.start, stretch.nbytes)
+            return Dense(data.view(stretch.shape))
+        if stretch.type not in FORMATS:
+            raise CheckpointError(f"{self._path}: tensor {name!r} holds {stored}, not weights")
+        translate = FORMATS[stretch.type][3]
+        rows = math.prod(stretch.shape[:-1])
+        layout = translate(file.bytes(stretch.start, stretch.nbytes), rows, stretch.shape[-1])
+        self._check_finite(name, layout)
+        return layout
+
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of the metadata. Raises CheckpointError when it has none that is known."""
+        try:
+            return read_tokenizer(self.header.metadata)
+        except CheckpointError as error:
+            raise CheckpointError(f"{self._path}: {error}") from error
+
+    def chat_template(self) -> str | None:
+        """`tokenizer.chat_template`, Jinja."""
+        template = self.header.metadata.get("tokenizer.chat_template")
+        return template if isinstance(template, str) else None
+
+    def generation_defaults(self) -> Mapping[str, Any]:
+        """`general.sampling.*`, in generation_config.json's words."""
+        return sampling_of(self.header.metadata)
+
+    def close(self) -> None:
+        """Let go of the files; they stay mapped for as long as a tensor looks at them."""
+        self._owners = {}
+
+    def _factors(self, name: str) -> list[float] | None:
+        if name not in self._owners:
+            return None
+        layout = self.read(name)
+        if not isinstance(layout, Dense) or layout.data.numel() > 1 << 16:
+            raise CheckpointError(f"tensor {name!r} is not a list of frequency factors")
+        factors: list[float] = layout.data.flatten().double().tolist()
+        if not all(math.isfinite(factor) and factor > 0 for factor in factors):
+            raise CheckpointError(f"tensor {name!r} has factors that are not positive numbers")
+        return factors
+
+    def _check_finite(self, name: str, layout: Affine) -> None:
+        for what, tensor in layout.tensors().items():
+            if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+                bad = int((~tensor.isfinite()).sum())
+                raise CheckpointError(
+                    f"{self._path}: tensor {name!r}: {bad} of its {tensor.numel()} "
+                    f"{what.replace('_', ' ')}s are infinite or not numbers; the file is damaged"
+                )

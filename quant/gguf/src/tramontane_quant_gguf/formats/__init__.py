@@ -1,0 +1,1 @@
+"""ggml's tensor types, each as one of the packed layouts."""

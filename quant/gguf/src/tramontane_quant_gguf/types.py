@@ -1,0 +1,47 @@
+"""The tensor types of ggml: number, name, and how many bytes a block of weights takes.
+
+Source: ggml's `ggml_type` and its block definitions.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Stored(NamedTuple):
+    """A tensor type. block: weights per block; nbytes: bytes per block."""
+
+    name: str
+    block: int
+    nbytes: int
+
+
+STORED: dict[int, Stored] = {
+    0: Stored("F32", 1, 4),
+    1: Stored("F16", 1, 2),
+    2: Stored("Q4_0", 32, 18),
+    3: Stored("Q4_1", 32, 20),
+    6: Stored("Q5_0", 32, 22),
+    7: Stored("Q5_1", 32, 24),
+    8: Stored("Q8_0", 32, 34),
+    10: Stored("Q2_K", 256, 84),
+    11: Stored("Q3_K", 256, 110),
+    12: Stored("Q4_K", 256, 144),
+    13: Stored("Q5_K", 256, 176),
+    14: Stored("Q6_K", 256, 210),
+    24: Stored("I8", 1, 1),
+    25: Stored("I16", 1, 2),
+    26: Stored("I32", 1, 4),
+    27: Stored("I64", 1, 8),
+    28: Stored("F64", 1, 8),
+    30: Stored("BF16", 1, 2),
+}
+"""The types whose tensors a file may hold and still be opened."""
+
+REFUSED: dict[int, str] = {
+    4: "Q4_2", 5: "Q4_3", 9: "Q8_1", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS",
+    19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS", 29: "IQ1_M",
+    31: "Q4_0_4_4", 32: "Q4_0_4_8", 33: "Q4_0_8_8", 34: "TQ1_0", 35: "TQ2_0",
+    36: "IQ4_NL_4_4", 37: "IQ4_NL_4_8", 38: "IQ4_NL_8_8", 39: "MXFP4", 40: "NVFP4", 41: "Q1_0",
+}  # fmt: skip
+"""Types that exist, so that a refusal can name them."""

@@ -1,0 +1,174 @@
+"""Typed values of a GGUF header, read from a buffer that nobody vouches for.
+
+Source: the GGUF specification, "gguf_metadata_value_t". Integers are little-endian; a string is a
+uint64 length and UTF-8 bytes; an array is a uint32 element type, a uint64 count and the elements.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from struct import Struct
+from typing import Any, NoReturn, overload
+
+import numpy as np
+from numpy.typing import NDArray
+from tramontane.errors import CheckpointError
+
+NUMBERS: dict[int, str] = {
+    0: "<u1", 1: "<i1", 2: "<u2", 3: "<i2", 4: "<u4", 5: "<i4", 6: "<f4", 7: "|b1",
+    10: "<u8", 11: "<i8", 12: "<f8",
+}  # fmt: skip
+"""numpy's name for each value type of fixed size."""
+
+BOOL, STRING, ARRAY = 7, 8, 9
+DEEPEST = 4
+"""Arrays within arrays; the specification sets no limit, no file in use has more than two."""
+
+_U32, _U64 = Struct("<I"), Struct("<Q")
+
+
+class Cursor:
+    """A position in a file that moves forward and never past the end."""
+
+    def __init__(self, buffer: memoryview, where: str, position: int = 0) -> None:
+        self.buffer = buffer
+        self.where = where
+        self.position = position
+        self.size = len(buffer)
+
+    def refuse(self, what: str) -> NoReturn:
+        raise CheckpointError(f"{self.where}: {what}")
+
+    def take(self, count: int, what: str) -> int:
+        """Step over `count` bytes and say where they began."""
+        start = self.position
+        if count > self.size - start:
+            self.refuse(
+                f"truncated: {what} needs {count} bytes at {start}, the file ends at {self.size}"
+            )
+        self.position = start + count
+        return start
+
+    def u32(self, what: str) -> int:
+        return int(_U32.unpack_from(self.buffer, self.take(4, what))[0])
+
+    def u64(self, what: str) -> int:
+        return int(_U64.unpack_from(self.buffer, self.take(8, what))[0])
+
+    def text(self, what: str) -> str:
+        length = self.u64(f"the length of {what}")
+        start = self.take(length, what)
+        try:
+            return str(self.buffer[start : start + length], "utf-8")
+        except UnicodeDecodeError as error:
+            raise CheckpointError(f"{self.where}: {what} at {start} is not UTF-8") from error
+
+    def value(self, kind: int, what: str, depth: int = 0) -> Any:
+        """One value: int, float, bool, str, or Values for an array."""
+        if kind == STRING:
+            return self.text(what)
+        if kind == ARRAY:
+            return self.values(what, depth)
+        if kind not in NUMBERS:
+            self.refuse(f"{what} has the unknown value type {kind}")
+        return self._numbers(kind, 1, what)[0].item()
+
+    def values(self, what: str, depth: int = 0) -> Values:
+        """An array, every element of which is checked to lie within the file."""
+        if depth == DEEPEST:
+            self.refuse(f"{what} nests arrays deeper than {DEEPEST}")
+        kind = self.u32(f"the element type of {what}")
+        count = self.u64(f"the length of {what}")
+        if kind in NUMBERS:
+            return Values(kind, self._numbers(kind, count, what), self, what, depth)
+        if kind not in (STRING, ARRAY):
+            self.refuse(f"{what} has the unknown element type {kind}")
+        smallest = 8 if kind == STRING else 12
+        if count > (self.size - self.position) // smallest:
+            self.refuse(
+                f"truncated: {what} claims {count} elements, {self.size - self.position} bytes "
+                "are left"
+            )
+        starts = array("Q")
+        if kind == STRING:
+            self._step_over_strings(count, what, starts)
+        else:
+            for _ in range(count):
+                starts.append(self.position)
+                self.values(what, depth + 1)
+        return Values(kind, starts, self, what, depth)
+
+    def _step_over_strings(self, count: int, what: str, starts: array[int]) -> None:
+        # without a call per string: vocabularies and merges have half a million
+        position, size, buffer = self.position, self.size, self.buffer
+        unpack, note = _U64.unpack_from, starts.append
+        for _ in range(count):
+            note(position)
+            if size - position < 8:
+                self.refuse(f"truncated: {what} goes on at {position}, the file ends at {size}")
+            position += 8 + unpack(buffer, position)[0]
+            if position > size:
+                self.refuse(f"truncated: a string of {what} ends at {position}, the file at {size}")
+        self.position = position
+
+    def _numbers(self, kind: int, count: int, what: str) -> NDArray[Any]:
+        dtype = np.dtype(NUMBERS[kind])
+        start = self.take(count * dtype.itemsize, what)
+        if kind == BOOL:
+            raw = np.frombuffer(self.buffer, np.uint8, count, start)
+            if count and int(raw.max()) > 1:
+                self.refuse(f"{what} is a bool with the value {int(raw.max())}")
+        # a copy: small, and it outlives the mapped file
+        return np.frombuffer(self.buffer, dtype, count, start).copy()
+
+
+class Values(Sequence[Any]):
+    """An array of a GGUF header. Strings are decoded when asked for, so that opening is quick.
+
+    Indexing raises CheckpointError for a string that is not UTF-8.
+    """
+
+    def __init__(
+        self,
+        kind: int,
+        held: NDArray[Any] | array[int],
+        cursor: Cursor,
+        what: str,
+        depth: int,
+    ) -> None:
+        self.kind = kind
+        self._held = held
+        self._buffer, self._where = cursor.buffer, cursor.where
+        self._what, self._depth = what, depth
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Any]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        held = self._held[index]
+        if isinstance(held, np.generic):
+            return held.item()
+        cursor = Cursor(self._buffer, self._where, int(held))
+        return cursor.value(self.kind, f"an element of {self._what}", self._depth + 1)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(repr(value) for value in self[:4])
+        return f"[{shown}{', ...' if len(self) > 4 else ''}] ({len(self)})"
+
+    def numpy(self) -> NDArray[Any]:
+        """The numbers of a numeric array; TypeError otherwise."""
+        if not isinstance(self._held, np.ndarray):
+            raise TypeError(f"{self._what} is not an array of numbers")
+        return self._held
