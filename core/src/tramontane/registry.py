@@ -205,7 +205,7 @@ class Registry:
         return [offer for offers in hook() for offer in offers]
 
     def _wake(self, event: str) -> None:
-        """Load the plugins that do nothing but listen, the first time there is something to hear."""
+        """Load the plugins that only listen, when there is something to hear for the first time."""
         if event in self._awake:
             return
         self._awake.add(event)
