@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Sequence
 
 import tokenizers
+
+from tramontane.errors import RequestError
+
+from .spelling import spelling_of
 
 
 class Tokenizer:
     """Text to token ids and back.
 
-    eos_ids: tokens that end an answer. special_ids: tokens that are control, never text.
+    bos_id: the token that begins a text, if there is one. eos_ids: tokens that end an answer.
+    special_ids: tokens that are control, never text.
     named: the texts of bos_token, eos_token, unk_token, pad_token, for chat templates.
+    add_bos, add_eos: what `encode` puts around a text beyond what inner's post-processor does; the
+    two are one where they say the same. Safe to share between threads.
     """
 
     def __init__(
@@ -30,9 +38,111 @@ class Tokenizer:
         self.add_bos = add_bos
         self.add_eos = add_eos
         self.named = dict(named or {})
-        added = inner.get_added_tokens_decoder()
-        self.special_ids = frozenset(index for index, token in added.items() if token.special)
+        self._added = inner.get_added_tokens_decoder()
+        self.special_ids = frozenset(index for index, token in self._added.items() if token.special)
+        self.spelling = spelling_of(inner)
+        self._bytes: dict[int, bytes] = {}
+        self._plain: tokenizers.Tokenizer | None = None
+        self._lock = threading.Lock()
+        # a tokenizer.json may carry its trainer's limits; cutting a prompt is never ours to do
+        inner.no_truncation()
+        inner.no_padding()
+        self._before, self._after = around(inner)
+        if add_bos and bos_id is not None and bos_id not in self._before:
+            self._before = [bos_id, *self._before]
+        eos_id = self._eos_to_add(eos_ids)
+        if add_eos and eos_id is not None and eos_id not in self._after:
+            self._after = [*self._after, eos_id]
 
     @property
     def vocab_size(self) -> int:
+        """How many tokens there are; a model's embedding may have more rows."""
         return self.inner.get_vocab_size(with_added_tokens=True)
+
+    def encode(
+        self, text: str, *, add_special: bool = True, parse_special: bool = True
+    ) -> list[int]:
+        """Token ids of a text.
+
+        add_special: put BOS and EOS around it as the tokenizer says, save where the text spells
+          them already, as a rendered chat template does.
+        parse_special: False makes spellings of special tokens plain text. Tokens that were added
+          but are not special are found in either case.
+        Raises RequestError where a text is not Unicode: it has half of a surrogate pair.
+        """
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise RequestError(
+                f"character {error.start} of the text, {text[error.start]!r}, is half of a"
+                " surrogate pair, which no tokenizer can encode; send valid Unicode"
+            ) from error
+        inner = self.inner if parse_special else self._without_special()
+        ids: list[int] = inner.encode(text, add_special_tokens=False).ids
+        if not add_special:
+            return ids
+        if ids[: len(self._before)] != self._before:
+            ids = [*self._before, *ids]
+        if self._after and ids[-len(self._after) :] != self._after:
+            ids = [*ids, *self._after]
+        return ids
+
+    def decode(self, ids: Iterable[int], *, skip_special: bool = True) -> str:
+        """The text of token ids: their bytes, joined, as UTF-8.
+
+        What is no UTF-8 becomes U+FFFD. The space that a SentencePiece vocabulary puts in front of
+        a text goes away again; nothing else is cleaned up. Ids beyond the vocabulary are nothing.
+        """
+        hidden = self.special_ids if skip_special else frozenset()
+        data = b"".join([self.token_bytes(index) for index in ids if index not in hidden])
+        text = data.decode("utf-8", "replace")
+        for _ in range(self.spelling.leading):
+            text = text.removeprefix(" ")
+        return text
+
+    def piece(self, index: int) -> str:
+        """A token as the vocabulary spells it. Raises RequestError for an id that it has not."""
+        piece = self.inner.id_to_token(index) if 0 <= index < 1 << 32 else None
+        if piece is None:
+            raise RequestError(f"token id {index} is not in the vocabulary of {self.vocab_size}")
+        return piece
+
+    def token_bytes(self, index: int) -> bytes:
+        """The bytes that a token stands for within a text, perhaps a part of a character.
+
+        A special token's are its spelling. Empty for an id that the vocabulary does not have.
+        """
+        found = self._bytes.get(index)
+        if found is None:
+            found = self._bytes[index] = self._read(index)
+        return found
+
+    def _read(self, index: int) -> bytes:
+        if index in self._added:
+            return str(self._added[index].content).encode()
+        piece = self.inner.id_to_token(index) if 0 <= index < 1 << 32 else None
+        return b"" if piece is None else self.spelling.bytes_of(piece)
+
+    def _eos_to_add(self, eos_ids: Sequence[int]) -> int | None:
+        named = self.named.get("eos_token")
+        found = None if named is None else self.inner.token_to_id(named)
+        return found if found is not None else next(iter(eos_ids), None)
+
+    def _without_special(self) -> tokenizers.Tokenizer:
+        # a twin, as the switch is state of the tokenizer, which other threads are using
+        with self._lock:
+            if self._plain is None:
+                self._plain = tokenizers.Tokenizer.from_str(self.inner.to_str())
+                self._plain.encode_special_tokens = True
+            return self._plain
+
+
+def around(inner: tokenizers.Tokenizer) -> tuple[list[int], list[int]]:
+    """What the post-processor puts before and after a text."""
+    probe = inner.encode("a", add_special_tokens=True)
+    mask = list(probe.special_tokens_mask)
+    if 0 not in mask:
+        return list(probe.ids), []
+    first = mask.index(0)
+    last = len(mask) - mask[::-1].index(0)
+    return list(probe.ids[:first]), list(probe.ids[last:])

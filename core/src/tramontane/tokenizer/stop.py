@@ -1,0 +1,77 @@
+"""Stop strings in a text that comes in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class StopMatcher:
+    """Finds the first of several stop strings; text that may be the start of one is held back.
+
+    The first is the one whose end comes first; of two that end together, the longer one. Nothing of
+    it shows, nor anything after it. Costs per character what following failure links costs:
+    amortised a constant number of steps (Aho and Corasick, 1975). Empty stop strings are ignored.
+    """
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._next: list[dict[str, int]] = [{}]
+        self._fail = [0]
+        self._depth = [0]
+        self._stop: list[str | None] = [None]
+        for stop in stops:
+            if stop:
+                self._insert(stop)
+        self._link()
+        self._state = 0
+        self._held = ""
+        self._stopped: str | None = None
+
+    def push(self, text: str) -> tuple[str, str | None]:
+        """What may be shown now, and the stop string once one is complete.
+
+        After that, pushed text is ignored.
+        """
+        if self._stopped is not None:
+            return "", self._stopped
+        text = self._held + text
+        for at in range(len(self._held), len(text)):
+            self._state = self._step(self._state, text[at])
+            if (stop := self._stop[self._state]) is not None:
+                self._stopped = stop
+                self._held = ""
+                return text[: at + 1 - len(stop)], stop
+        shown = len(text) - self._depth[self._state]
+        self._held = text[shown:]
+        return text[:shown], None
+
+    def flush(self) -> str:
+        """What was held back, as no more text comes."""
+        held, self._held, self._state = self._held, "", 0
+        return held
+
+    def _insert(self, stop: str) -> None:
+        state = 0
+        for char in stop:
+            if char not in self._next[state]:
+                self._next[state][char] = len(self._next)
+                self._next.append({})
+                self._fail.append(0)
+                self._depth.append(self._depth[state] + 1)
+                self._stop.append(None)
+            state = self._next[state][char]
+        self._stop[state] = stop
+
+    def _link(self) -> None:
+        """Failure links, breadth first: the longest proper suffix that is also a start."""
+        order = list(self._next[0].values())
+        for state in order:
+            for char, child in self._next[state].items():
+                self._fail[child] = self._step(self._fail[state], char)
+                if self._stop[child] is None:
+                    self._stop[child] = self._stop[self._fail[child]]
+                order.append(child)
+
+    def _step(self, state: int, char: str) -> int:
+        while state and char not in self._next[state]:
+            state = self._fail[state]
+        return self._next[state].get(char, 0)
