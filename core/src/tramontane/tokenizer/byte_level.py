@@ -1,4 +1,4 @@
-"""Byte-level BPE from its older files: `vocab.json` with `merges.txt`, and Mistral's `tekken.json`."""
+"""Byte-level BPE from other files: `vocab.json` with `merges.txt`, Mistral's `tekken.json`."""
 
 from __future__ import annotations
 

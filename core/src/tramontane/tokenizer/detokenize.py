@@ -31,7 +31,7 @@ class Detokenizer:
         return self._start(self._utf8.decode(self._tokenizer.token_bytes(index)))
 
     def finish(self) -> str:
-        """U+FFFD if the last character stayed incomplete, else nothing. Call it once, at the end."""
+        """U+FFFD if the last character stayed incomplete, else nothing. To be called once."""
         return self._start(self._utf8.decode(b"", final=True))
 
     def _start(self, text: str) -> str:

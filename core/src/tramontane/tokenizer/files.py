@@ -23,8 +23,8 @@ def from_folder(folder: Path) -> Tokenizer:
     tokenizer.model (SentencePiece) and tekken.json, with what the files beside it add.
 
     A post-processor in tokenizer.json puts BOS and EOS as it says, except what add_bos_token or
-    add_eos_token in tokenizer_config.json explicitly forbid; a SentencePiece model gets a BOS unless
-    they forbid it, other files only when they ask.
+    add_eos_token in tokenizer_config.json explicitly forbid. Texts for tokenizer.model and
+    tekken.json get a BOS unless forbidden, others only when asked.
     Raises CheckpointError when there is none of them, or it is damaged.
     """
     side = read_side_files(folder)
@@ -54,10 +54,13 @@ def from_folder(folder: Path) -> Tokenizer:
 def _from_json(path: Path) -> tokenizers.Tokenizer:
     text = read_text(path, LARGE)
     try:
-        return tokenizers.Tokenizer.from_str(text)
+        inner = tokenizers.Tokenizer.from_str(text)
     except Exception as error:  # the package has no type of its own
         what = " ".join(str(error).split())
         raise CheckpointError(f"{path} is not a tokenizer: {what:.200}") from error
+    inner.no_truncation()
+    inner.no_padding()
+    return inner
 
 
 def _from_spm(path: Path, side: SideFiles) -> tuple[tokenizers.Tokenizer, int | None, int | None]:

@@ -31,7 +31,7 @@ def spell(data: bytes) -> str:
 
 @dataclass(frozen=True)
 class Spelling:
-    """bytes_of: a vocabulary piece's bytes..
+    """bytes_of: a vocabulary piece's bytes.
     leading: spaces that do not count at the start of a text, as they were put there to encode it.
     """
 

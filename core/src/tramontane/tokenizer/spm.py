@@ -24,7 +24,7 @@ SPACE = "\u2581"
 """What SentencePiece writes for a space."""
 
 MOST_WORK = 10**9
-"""Characters that cutting all pieces may copy: a real vocabulary of 256 k pieces needs 2 * 10**7."""
+"""Characters that cutting all pieces may copy; a real vocabulary of 256 k needs 2 * 10**7."""
 
 UNREACHABLE = -1e6
 """A unigram score so low that text is never cut into such a piece."""
