@@ -1,8 +1,8 @@
 """GGUF's tensor names as paths of a decoder's modules, without the `.weight` or `.bias`.
 
 `{}` stands for the number of a layer. Source: the GGUF specification's standardized tensor names
-and the modules that Hugging Face's checkpoints have. Where families differ, a family's own rules
-say so on top of these.
+and the modules that Hugging Face's checkpoints have. What means one thing in one
+family and another in the next (post_attention_norm) is left to the family's own rules.
 """
 
 from __future__ import annotations
@@ -22,15 +22,11 @@ LAYER: dict[str, str] = {
     "attn_kv_a_mqa": "self_attn.kv_a_proj_with_mqa",
     "attn_kv_a_norm": "self_attn.kv_a_layernorm",
     "attn_kv_b": "self_attn.kv_b_proj",
-    "attn_sinks": "self_attn.sinks",
-    "post_attention_norm": "post_attention_layernorm",
     "ffn_norm": "post_attention_layernorm",
-    "post_ffw_norm": "post_feedforward_layernorm",
     "ffn_gate": "mlp.gate_proj",
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
     "ffn_gate_inp": "mlp.gate",
-    "exp_probs_b": "mlp.gate.e_score_correction_bias",
     "ffn_gate_exps": "mlp.experts.gate_proj",
     "ffn_up_exps": "mlp.experts.up_proj",
     "ffn_down_exps": "mlp.experts.down_proj",

@@ -167,6 +167,11 @@ class Values(Sequence[Any]):
         shown = ", ".join(repr(value) for value in self[:4])
         return f"[{shown}{', ...' if len(self) > 4 else ''}] ({len(self)})"
 
+    @property
+    def numeric(self) -> bool:
+        """Whether `numpy` gives the elements."""
+        return isinstance(self._held, np.ndarray)
+
     def numpy(self) -> NDArray[Any]:
         """The numbers of a numeric array; TypeError otherwise."""
         if not isinstance(self._held, np.ndarray):

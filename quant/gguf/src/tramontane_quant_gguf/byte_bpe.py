@@ -1,0 +1,67 @@
+"""Byte-pair encoding with listed merges: `tokenizer.ggml.model` = "gpt2"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import tokenizers
+from tokenizers import AddedToken, decoders, normalizers
+from tokenizers.models import BPE
+from tramontane.tokenizer.spm import CONTROL, SPACE, UNKNOWN, USER_DEFINED
+
+from .pretokenizers import Pre
+
+
+def byte_bpe(
+    tokens: Sequence[str], types: Sequence[int], merges: Iterable[str], pre: Pre
+) -> tokenizers.Tokenizer:
+    """A tokenizer of these tokens, in the order of their ids, and merges, "left right" each.
+
+    A token that repeats an earlier one keeps its id but stands for nothing, and merges of what is
+    no token are left out, as neither can come up.
+    """
+    ids: dict[str, int] = {}
+    for index, token in enumerate(tokens):
+        ids.setdefault(token or f"[EMPTY_{index}]", index)
+    inner = tokenizers.Tokenizer(
+        BPE(
+            vocab=ids,
+            merges=list(_pairs(merges, ids)),
+            ignore_merges=pre.whole_words,
+            byte_fallback=pre.raw,
+        )
+    )
+    inner.pre_tokenizer = pre.pre_tokenizer()
+    if pre.raw:
+        inner.normalizer = normalizers.Replace(" ", SPACE)
+        inner.decoder = decoders.Sequence(
+            [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
+        )
+    else:
+        inner.decoder = decoders.ByteLevel()
+    add_tokens(inner, ids, types)
+    return inner
+
+
+def _pairs(merges: Iterable[str], ids: dict[str, int]) -> Iterable[tuple[str, str]]:
+    seen = set()
+    for merge in merges:
+        # a left part may itself begin with a space where tokens are raw text
+        cut = merge.find(" ", 1)
+        pair = merge[:cut], merge[cut + 1 :]
+        known = cut > 0 and pair[0] in ids and pair[1] in ids and pair[0] + pair[1] in ids
+        if known and pair not in seen:
+            seen.add(pair)
+            yield pair
+
+
+def add_tokens(inner: tokenizers.Tokenizer, ids: dict[str, int], types: Sequence[int]) -> None:
+    """Control tokens and user-defined ones are looked for in the text before it is cut."""
+    special, plain = [], []
+    for token, index in ids.items():
+        if types[index] in (CONTROL, UNKNOWN):
+            special.append(AddedToken(token, normalized=False, special=True))
+        elif types[index] == USER_DEFINED:
+            plain.append(AddedToken(token, normalized=False, special=False))
+    inner.add_special_tokens(special)
+    inner.add_tokens(plain)
