@@ -55,7 +55,7 @@ class Architecture(Offer):
     weights: Target | None = None
     """A dict from checkpoint dialect ("hf", "gguf") to a list of `tramontane.checkpoint.rules`;
     None: tensor path equals attribute path."""
-    example: Mapping[str, Any] = field(default_factory=dict)
+    example: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """A tiny config.json (2 layers) with which the conformance kit builds the model."""
 
 
@@ -90,9 +90,9 @@ class Sampler(Offer):
 
     order: int
     """Steps run in ascending order unless a request gives its own."""
-    options: Mapping[str, float | int | str | None] = field(default_factory=dict)
+    options: Mapping[str, float | int | str | None] = field(default_factory=dict, hash=False)
     """The options and their defaults, first the one that may be given without its key."""
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Request fields that switch the step on, each with the option that it sets."""
     build: Target
     """(options: dict, context: SamplerContext) -> Step, or None when the options mean "off"."""
@@ -107,6 +107,9 @@ class ToolCaller(Offer):
     closing: str
     parse: Target
     """A `tramontane.tools.ParseToolCalls`: (text, tools) -> list[ToolCall]."""
+    example: str = ""
+    """A text in which a model calls `get_weather` with `{"city": "Oslo"}`; the conformance kit
+    parses and damages it."""
 
 
 @dataclass(frozen=True, kw_only=True)

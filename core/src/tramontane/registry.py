@@ -96,13 +96,7 @@ class Registry:
 
     def offer(self, kind: str, entry: EntryPoint) -> plugin.Offer:
         """The offer behind one entry point. Raises PluginIncompatible or PluginBroken."""
-        module = self._load(entry)
-        try:
-            offers = self._offers(kind, module)
-        except (Exception, SystemExit) as error:
-            raise PluginBroken(f"{label(entry)}: {_reason(error)}") from error
-        for offer in offers:
-            _check_record(kind, entry, offer)
+        offers = self.offers(kind, entry)
         for offer in offers:
             if entry.name == offer.name or entry.name in offer.aliases:
                 if offer.name in self._advertised(kind, entry):
@@ -117,6 +111,19 @@ class Registry:
             f"{label(entry)} advertises {entry.name!r} ({kind}) but does not offer it; "
             f"it offers {offered}"
         )
+
+    def offers(self, kind: str, entry: EntryPoint) -> list[plugin.Offer]:
+        """All that the plugin behind an entry point yields for a kind, advertised or not."""
+        module = self._load(entry)
+        others = self._manager.get_plugins() - {module}
+        hook = self._manager.subset_hook_caller(kind, others)
+        try:
+            found = [offer for offers in hook() for offer in offers]
+        except (Exception, SystemExit) as error:
+            raise PluginBroken(f"{label(entry)}: {_reason(error)}") from error
+        for offer in found:
+            _check_record(kind, entry, offer)
+        return found
 
     def tell(self, event: str, **details: object) -> None:
         """Tell every loaded plugin, and those that advertise the event; return values are ignored.
@@ -198,11 +205,6 @@ class Registry:
             # pluggy keeps what it has read of a plugin that it refuses
             self._manager.unregister(name=entry.value)
             raise
-
-    def _offers(self, kind: str, module: ModuleType) -> list[plugin.Offer]:
-        others = self._manager.get_plugins() - {module}
-        hook = self._manager.subset_hook_caller(kind, others)
-        return [offer for offers in hook() for offer in offers]
 
     def _wake(self, event: str) -> None:
         """Load the plugins that only listen, when there is something to hear for the first time."""

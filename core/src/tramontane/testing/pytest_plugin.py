@@ -17,4 +17,4 @@ def pytest_configure(config: pytest.Config) -> None:
     if name := config.getoption("--tramontane"):
         from .conformance import Conformance
 
-        config.pluginmanager.register(Conformance.of(name, config), "tramontane-conformance")
+        config.pluginmanager.register(Conformance.of(name, config), Conformance.NAME)

@@ -1,0 +1,114 @@
+"""What every model family must do, built from its example with random weights."""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+
+from tramontane.blocks import CausalLM
+from tramontane.checkpoint.load import build
+from tramontane.config import DecoderConfig, read_config
+from tramontane.errors import ConfigError
+from tramontane.plugin import Architecture, load
+from tramontane.testing.containers import installed_containers
+from tramontane.testing.passes import in_pieces, together, whole
+from tramontane.testing.random_model import random_model
+
+CLOSE: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-4}
+
+
+def prompt(offer: Architecture, length: int, seed: int = 0) -> list[int]:
+    """Random tokens; two blocks of the cache hold 32."""
+    return random.Random(seed).choices(range(offer.example["vocab_size"]), k=length)
+
+
+@cache
+def _model(name: str, target: str, example: str, offer: Architecture) -> CausalLM:
+    return random_model(offer)
+
+
+@pytest.fixture
+def model(offer: Architecture) -> CausalLM:
+    """The example with random weights."""
+    return _model(offer.name, offer.model, repr(offer.example), offer)
+
+
+def test_the_example_validates(offer: Architecture) -> None:
+    assert offer.example, "example= must be a tiny config.json: 2 layers, width 32"
+    config = read_config(load(offer.config), offer.example)
+    assert isinstance(config, DecoderConfig), "config= must name a subclass of DecoderConfig"
+    assert config.num_hidden_layers <= 4, "the example must be tiny: 2 layers are enough"
+    with pytest.raises(Exception, match="frozen"):
+        config.vocab_size = 1
+
+
+def test_the_model_builds_without_memory(offer: Architecture) -> None:
+    config = read_config(load(offer.config), offer.example)
+    assert isinstance(config, DecoderConfig)
+    model = build(offer, config)
+    assert isinstance(model, CausalLM), "model= must name a subclass of CausalLM"
+    kept = [name for name, buffer in model.named_buffers() if buffer.device.type != "meta"]
+    assert not kept, f"{kept} were computed in a constructor, which runs on the meta device"
+
+
+def test_every_parameter_has_one_source(offer: Architecture) -> None:
+    random_model(offer)  # the loader refuses missing, unused and doubled tensors by name
+
+
+def test_every_parameter_has_one_source_in_each_container(offer: Architecture) -> None:
+    if not offer.aliases:
+        pytest.skip("no alias: no container names this architecture")
+    containers = installed_containers()
+    if not containers:
+        pytest.skip("no container format is installed")
+    for container in containers:
+        random_model(offer, container.dialect, container.names)
+
+
+def test_logits_are_finite_and_shaped(offer: Architecture, model: CausalLM) -> None:
+    tokens = prompt(offer, 20)
+    logits = whole(model, tokens)
+    assert logits.shape == (20, offer.example["vocab_size"])
+    assert logits.isfinite().all()
+    assert logits.std() > 0, "every token gets the same logits"
+
+
+def test_a_prompt_in_chunks_gives_the_same_logits(offer: Architecture, model: CausalLM) -> None:
+    tokens = prompt(offer, 40)
+    expected = whole(model, tokens)
+    for sizes in ([16, 16, 8], [7, 20, 13], [39, 1]):
+        torch.testing.assert_close(in_pieces(model, tokens, sizes), expected, **CLOSE)
+
+
+def test_decoding_from_the_cache_gives_the_same_logits(
+    offer: Architecture, model: CausalLM
+) -> None:
+    tokens = prompt(offer, 24)
+    one_by_one = in_pieces(model, tokens, [5, *[1] * 19])
+    torch.testing.assert_close(one_by_one, whole(model, tokens), **CLOSE)
+
+
+def test_a_batch_gives_what_each_gives_alone(offer: Architecture, model: CausalLM) -> None:
+    prompts = [prompt(offer, length, seed=length) for length in (1, 33, 7, 16)]
+    for tokens, logits in zip(prompts, together(model, prompts), strict=True):
+        torch.testing.assert_close(logits, whole(model, tokens), **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("hidden_act", "no_such_activation"),
+        ("rope_scaling", {"rope_type": "no_such_scaling", "factor": 2.0}),
+        ("num_attention_heads", 0),
+        ("vocab_size", -1),
+    ],
+)
+def test_an_unsupported_value_is_refused_by_name(
+    offer: Architecture, field: str, value: object
+) -> None:
+    with pytest.raises(ConfigError, match=field):
+        read_config(load(offer.config), {**offer.example, field: value})
