@@ -1,0 +1,88 @@
+"""Writing small GGUF files, version 3, for samples and tests. See `header.py` for the layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from struct import pack
+from typing import TypeAlias
+
+from .header import MAGIC
+from .values import ARRAY, BOOL, STRING
+
+UINT32, INT32, FLOAT32 = 4, 5, 6
+ALIGNMENT = 32
+
+Scalar: TypeAlias = bool | int | float | str
+Value: TypeAlias = Scalar | Sequence[Scalar]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A tensor to write. shape: rows first. data: its bytes as ggml has them."""
+
+    name: str
+    type: int
+    shape: tuple[int, ...]
+    data: bytes
+
+
+def write_gguf(path: Path, metadata: Mapping[str, Value], tensors: Iterable[Written]) -> Path:
+    """Write one file. Integers become uint32, or int32 when negative or in arrays; floats float32.
+
+    Raises TypeError for a value that GGUF cannot hold.
+    """
+    listed = list(tensors)
+    header = [MAGIC, pack("<IQQ", 3, len(listed), len(metadata))]
+    for key, value in metadata.items():
+        header += [_text(key), _typed(value)]
+    offset = 0
+    for tensor in listed:
+        header.append(_text(tensor.name))
+        header.append(pack("<I", len(tensor.shape)))
+        header += [pack("<Q", extent) for extent in reversed(tensor.shape)]
+        header.append(pack("<IQ", tensor.type, offset))
+        offset += len(tensor.data) + _padding(len(tensor.data))
+    whole = b"".join(header)
+    with path.open("wb") as file:
+        file.write(whole + bytes(_padding(len(whole))))
+        for tensor in listed:
+            file.write(tensor.data + bytes(_padding(len(tensor.data))))
+    return path
+
+
+def _padding(length: int) -> int:
+    return -length % ALIGNMENT
+
+
+def _text(text: str) -> bytes:
+    raw = text.encode()
+    return pack("<Q", len(raw)) + raw
+
+
+def _typed(value: Value) -> bytes:
+    if isinstance(value, bool | int | float | str):
+        kind = _kind(value)
+        return pack("<I", kind) + _plain(kind, value)
+    kinds = {_kind(element) for element in value}
+    kind = INT32 if kinds == {UINT32, INT32} or kinds == {UINT32} else kinds.pop()
+    elements = b"".join(_plain(kind, element) for element in value)
+    return pack("<IIQ", ARRAY, kind, len(value)) + elements
+
+
+def _kind(value: Scalar) -> int:
+    if isinstance(value, bool):
+        return BOOL
+    if isinstance(value, str):
+        return STRING
+    if isinstance(value, float):
+        return FLOAT32
+    return UINT32 if value >= 0 else INT32
+
+
+def _plain(kind: int, value: Scalar) -> bytes:
+    if kind == STRING:
+        return _text(str(value))
+    code = {BOOL: "<?", UINT32: "<I", INT32: "<i", FLOAT32: "<f"}[kind]
+    return pack(code, value)
