@@ -146,10 +146,8 @@ class LongRope(_Scaling):
     def magnitude(self) -> float:
         if self.attention_factor is not None:
             return self.attention_factor
-        factor = self.factor
-        if self.original_max_position_embeddings is not None:
-            factor = self.max_position_embeddings / self.original_max_position_embeddings
-        if factor is None or factor <= 1:
+        factor = self.factor or self.max_position_embeddings / self._trained
+        if factor <= 1:
             return 1.0
         return math.sqrt(1 + math.log(factor) / math.log(self._trained))
 

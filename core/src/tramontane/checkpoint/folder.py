@@ -8,10 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from tramontane.chat.choose import choose_template
 from tramontane.errors import CheckpointError
 from tramontane.layouts import Layout
-from tramontane.tokenizer.files import from_folder
 from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .checkpoint import Header, TensorInfo
@@ -42,7 +40,7 @@ class FolderCheckpoint:
         if not (isinstance(names, list) and names and isinstance(names[0], str)):
             raise CheckpointError(
                 f"{folder / 'config.json'}: 'architectures' must name the model's class, "
-                f"such as [\"LlamaForCausalLM\"]; it is {names!r}"
+                f'such as ["LlamaForCausalLM"]; it is {names!r}'
             )
         if isinstance(text := config.get("text_config"), Mapping) and "hidden_size" not in config:
             config = {**config, **text}
@@ -69,9 +67,13 @@ class FolderCheckpoint:
         return self._owner[name].read(name)
 
     def tokenizer(self) -> Tokenizer:
+        from tramontane.tokenizer.files import from_folder
+
         return from_folder(self.folder)
 
     def chat_template(self) -> str | None:
+        from tramontane.chat.choose import choose_template
+
         return choose_template(self.folder, None, None)
 
     def generation_defaults(self) -> Mapping[str, Any]:
@@ -91,7 +93,9 @@ def find_weights(folder: Path) -> list[Path]:
     ):
         if (folder / index).exists():
             return _indexed(folder, index)
-        found = sorted(path for path in folder.glob(f"*{suffix}") if path.name != "training_args.bin")
+        found = sorted(
+            path for path in folder.glob(f"*{suffix}") if path.name != "training_args.bin"
+        )
         plain = [path for path in found if path.stem in ("model", "pytorch_model")]
         if plain or found:
             return plain or found

@@ -18,7 +18,7 @@ from tramontane.devices import choose_device
 from tramontane.engine.kv_cache import bytes_per_token
 from tramontane.errors import CheckpointError, ConfigError, NotEnoughMemory
 from tramontane.layouts import Dense, nbytes
-from tramontane.plugin import Architecture, Backend, Quantizer, load
+from tramontane.plugin import Architecture, Quantizer, load
 from tramontane.registry import Registry
 
 from .checkpoint import Checkpoint, Header

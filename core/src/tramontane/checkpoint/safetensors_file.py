@@ -30,7 +30,9 @@ class SafetensorsFile:
             for name in self._file.keys():  # noqa: SIM118 - safe_open is no mapping
                 part = self._file.get_slice(name)
                 shape, stored = tuple(part.get_shape()), part.get_dtype()
-                self._infos[name] = TensorInfo(shape, stored, prod(shape) * BITS.get(stored, 8) // 8)
+                self._infos[name] = TensorInfo(
+                    shape, stored, prod(shape) * BITS.get(stored, 8) // 8
+                )
         except (SafetensorError, OSError) as error:
             raise CheckpointError(
                 f"{path} is not a whole safetensors file: {error}; "

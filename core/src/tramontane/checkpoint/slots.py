@@ -91,9 +91,9 @@ def match(
     if unused or missing:
         raise CheckpointError(_mismatch(header, unused, missing))
     wrong = [
-        f"{source.tensor} is {header.tensors[source.tensor].shape}, {path} wants {wanted[path].shape}"
+        f"{source.tensor} is {shape}, {path} wants {wanted[path].shape}"
         for path, source in found.items()
-        if tuple(header.tensors[source.tensor].shape) != wanted[path].shape
+        if (shape := tuple(header.tensors[source.tensor].shape)) != wanted[path].shape
     ]
     if wrong:
         raise CheckpointError(f"{header.path}: wrong shapes: {_some(wrong)}")

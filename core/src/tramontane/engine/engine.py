@@ -158,7 +158,7 @@ class Engine:
         work = self._choose()
         try:
             logits = self._forward(work)
-        except Exception as error:  # noqa: BLE001 - a failed step fails its requests, not the engine
+        except Exception as error:
             log.exception("a step failed")
             for sequence, _ in work:
                 self._finish(sequence, "error", f"{type(error).__name__}: {error}")
@@ -193,7 +193,9 @@ class Engine:
         return [count - 1] if last >= len(sequence.request.prompt) else []
 
     @torch.inference_mode()
-    def _forward(self, work: list[tuple[Sequence, int]]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    def _forward(
+        self, work: list[tuple[Sequence, int]]
+    ) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
         tokens: list[int] = []
         pieces = []
         for sequence, count in work:
@@ -212,7 +214,12 @@ class Engine:
         logits = self.loaded.model(ids, batch)
         return logits.float().cpu().numpy()  # type: ignore[no-any-return]
 
-    def _advance(self, sequence: Sequence, count: int, logits: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> None:
+    def _advance(
+        self,
+        sequence: Sequence,
+        count: int,
+        logits: np.ndarray[tuple[int, int], np.dtype[np.float32]],
+    ) -> None:
         scored = sequence.request.score_prompt and sequence.waits_for_prompt
         first = sequence.computed
         sequence.computed += count
@@ -227,7 +234,7 @@ class Engine:
             return
         try:
             reason = sequence.accept(logits[-1])
-        except Exception as error:  # noqa: BLE001 - a sampler's fault ends its own request
+        except Exception as error:
             log.debug("drawing a token failed", exc_info=True)
             self._finish(sequence, "error", str(error) or type(error).__name__)
             return

@@ -123,7 +123,9 @@ class Sequence:
         self._text.append(visible)
         self.sink(Token(self.request.id, token, visible, logprob))
 
-    def finish(self, reason: FinishReason, snapshot: Snapshot | None, error: str | None) -> RequestResult:
+    def finish(
+        self, reason: FinishReason, snapshot: Snapshot | None, error: str | None
+    ) -> RequestResult:
         """Send the last event."""
         held = ""
         if self._stop is None:

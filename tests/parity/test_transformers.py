@@ -1,0 +1,78 @@
+"""Parity with transformers: the same random weights, the same logits, on every way through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from tramontane.checkpoint.load import Loaded, LoadOptions, load_model
+from tramontane.checkpoint.open import open_checkpoint
+from tramontane.registry import Registry
+
+from . import reference
+from .families import CASES
+from .forward import logits
+
+TOKENS = torch.randint(3, 99, (40,), generator=torch.Generator().manual_seed(1)).tolist()
+OTHERS = [TOKENS[5:22], TOKENS[30:33], TOKENS[:29]]
+TOLERANCE = 1e-4
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(case))
+def pair(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Any, Loaded]:
+    """transformers' model and ours, from one folder."""
+    family, variant = request.param
+    folder = tmp_path_factory.mktemp("model")
+    theirs = reference.make(family, variant, folder)
+    return theirs, load(folder)
+
+
+def load(folder: Path, **options: Any) -> Loaded:
+    registry = Registry()
+    settings = LoadOptions(device="reference", dtype="f32", num_ctx=64, **options)
+    return load_model(open_checkpoint(folder, registry), registry, settings)
+
+
+def difference(ours: Tensor, theirs: Tensor) -> float:
+    """Largest difference, relative to the largest logit."""
+    return float((ours - theirs).abs().max() / theirs.abs().max())
+
+
+def test_prefill(pair: tuple[Any, Loaded]) -> None:
+    theirs, ours = pair
+    (mine,) = logits(ours, [TOKENS])
+    assert difference(mine, reference.prefill(theirs, TOKENS)) < TOLERANCE
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 16])
+def test_chunked_prefill(pair: tuple[Any, Loaded], chunk: int) -> None:
+    theirs, ours = pair
+    (mine,) = logits(ours, [TOKENS], chunk=chunk)
+    assert difference(mine, reference.prefill(theirs, TOKENS)) < TOLERANCE
+
+
+def test_decode_with_cache(pair: tuple[Any, Loaded]) -> None:
+    theirs, ours = pair
+    (mine,) = logits(ours, [TOKENS], prompts=[11])
+    assert difference(mine, reference.decode(theirs, TOKENS, 11)) < TOLERANCE
+
+
+def test_batch_of_unequal_lengths(pair: tuple[Any, Loaded]) -> None:
+    theirs, ours = pair
+    for mine, tokens in zip(logits(ours, OTHERS, chunk=9), OTHERS, strict=True):
+        assert difference(mine, reference.prefill(theirs, tokens)) < TOLERANCE
+
+
+def test_greedy_tokens(pair: tuple[Any, Loaded]) -> None:
+    theirs, ours = pair
+    prompt = TOKENS[:13]
+    text = list(prompt)
+    for _ in range(24):
+        (mine,) = logits(ours, [text], prompts=[len(prompt)])
+        text.append(int(mine[-1].argmax()))
+    assert text[len(prompt) :] == reference.greedy(theirs, prompt, 24)
