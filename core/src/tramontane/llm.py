@@ -104,13 +104,20 @@ class LLM(_Model):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
     ) -> None:
         self.close()
 
     @overload
     def generate(
-        self, prompt: Prompt, params: SamplingParams | None = None, *, stream: Literal[False] = False
+        self,
+        prompt: Prompt,
+        params: SamplingParams | None = None,
+        *,
+        stream: Literal[False] = False,
     ) -> Completion: ...
     @overload
     def generate(
@@ -175,7 +182,9 @@ class LLM(_Model):
         variables: passed to the chat template, such as enable_thinking=False.
         Raises TemplateError, RequestError.
         """
-        return self._one(self.inner.encode_chat(_conversation(messages), **variables), params, stream)
+        return self._one(
+            self.inner.encode_chat(_conversation(messages), **variables), params, stream
+        )
 
     def stream(self, request: Request) -> Iterator[Event]:
         """The engine's own events, for those who build on it. Closing the iterator cancels."""
@@ -219,13 +228,20 @@ class AsyncLLM(_Model):
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
     ) -> None:
         await asyncio.to_thread(self.close)
 
     @overload
     def generate(
-        self, prompt: Prompt, params: SamplingParams | None = None, *, stream: Literal[False] = False
+        self,
+        prompt: Prompt,
+        params: SamplingParams | None = None,
+        *,
+        stream: Literal[False] = False,
     ) -> Awaitable[Completion]: ...
     @overload
     def generate(
@@ -264,7 +280,9 @@ class AsyncLLM(_Model):
         **variables: Any,
     ) -> Awaitable[Completion] | AsyncIterator[Chunk]:
         """Answer a conversation, as `LLM.chat` does."""
-        return self._one(self.inner.encode_chat(_conversation(messages), **variables), params, stream)
+        return self._one(
+            self.inner.encode_chat(_conversation(messages), **variables), params, stream
+        )
 
     def _one(
         self, prompt: tuple[int, ...], params: SamplingParams | None, stream: bool
@@ -305,9 +323,7 @@ def _conversation(messages: Sequence[Message] | str) -> Sequence[Message]:
     return [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
 
 
-def _events(
-    events: queue.SimpleQueue[Event], cancel: Callable[[], None]
-) -> Iterator[Event]:
+def _events(events: queue.SimpleQueue[Event], cancel: Callable[[], None]) -> Iterator[Event]:
     try:
         while True:
             event = events.get()
