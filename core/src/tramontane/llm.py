@@ -7,7 +7,7 @@ import queue
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, overload
+from typing import Any, Literal, Self, TypeGuard, cast, overload
 
 from .checkpoint.load import LoadOptions, LoadReport, Progress
 from .engine.request import Event, Finished, Request, RequestResult
@@ -143,13 +143,13 @@ class LLM(_Model):
         stream: an iterator of chunks, as tokens come; to stop early, close it.
         Raises RequestError for a prompt or parameters that cannot be.
         """
-        if isinstance(prompt, list) and prompt and all(isinstance(p, str) for p in prompt):
+        if _are_texts(prompt):
             if stream:
                 raise RequestError("stream takes one prompt; call it once for each of several")
             sets = [self.inner.requests(self.inner.encode(p), params) for p in prompt]
             results = self._wait([request for requests in sets for request in requests])
             return [Completion(tuple(results[r.id] for r in requests)) for requests in sets]
-        return self._one(self.inner.encode(prompt), params, stream)
+        return self._one(self.inner.encode(cast("Prompt", prompt)), params, stream)
 
     @overload
     def chat(
@@ -317,6 +317,10 @@ class AsyncLLM(_Model):
                 yield chunk
         finally:
             _call_all(cancels)
+
+
+def _are_texts(prompt: Prompt | list[str]) -> TypeGuard[list[str]]:
+    return isinstance(prompt, list) and bool(prompt) and all(isinstance(p, str) for p in prompt)
 
 
 def _conversation(messages: Sequence[Message] | str) -> Sequence[Message]:

@@ -66,4 +66,6 @@ class Attention(nn.Module):
             q, k = self.rope(q, batch), self.rope(k, batch)
         cache = batch.cache.layers[self.index]
         cache.store(batch.slots, k, v)
-        return self.o_proj(self.kernel(q, cache, batch, self.scale, self.window).flatten(-2))
+        mixed = self.kernel(q, cache, batch, self.scale, self.window)
+        out: Tensor = self.o_proj(mixed.flatten(-2))
+        return out

@@ -25,4 +25,5 @@ class PreNormLayer(nn.Module):
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
         x = x + self.self_attn(self.input_layernorm(x), batch)
-        return x + self.mlp(self.post_attention_layernorm(x))
+        x = x + self.mlp(self.post_attention_layernorm(x))
+        return x

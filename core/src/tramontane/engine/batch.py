@@ -49,7 +49,11 @@ class Batch:
         cache: KVCache,
     ) -> Batch:
         """From (first position, count, extent, blocks, wanted offsets) of each sequence."""
-        spans, positions, extents, slots, wanted = [], [], [], [], []
+        spans: list[Span] = []
+        positions: list[int] = []
+        extents: list[int] = []
+        slots: list[int] = []
+        wanted: list[int] = []
         start = 0
         for first, count, extent, blocks, offsets in pieces:
             spans.append(Span(start, count, first + count, blocks))

@@ -70,8 +70,8 @@ class KVCache:
 
 def kv_shapes(model: nn.Module) -> list[tuple[int, int]]:
     """(kv_heads, d_head) of each layer that caches, in the order of its index."""
-    found = {
-        module.index: (module.kv_heads, module.d_head)
+    found: dict[int, tuple[int, int]] = {
+        module.index: (module.kv_heads, module.d_head)  # type: ignore[misc]
         for module in model.modules()
         if hasattr(module, "kv_heads") and hasattr(module, "index")
     }
