@@ -1,0 +1,15 @@
+"""A model without a chat template: no guess is made, as a wrong one looks like a dull model."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from tramontane.errors import TemplateError
+
+
+def no_template(model: str) -> NoReturn:
+    """Raises TemplateError that names the model and the two ways out."""
+    raise TemplateError(
+        f"{model} has no chat template, so how to write a chat for it is unknown; give one with"
+        " --chat-template FILE, or continue plain text with --no-template"
+    )
