@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import random
+from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from tramontane.blocks import CausalLM
-from tramontane.checkpoint.load import build
+from tramontane.checkpoint.load import LoadOptions, build, load_model
+from tramontane.checkpoint.open import open_checkpoint
 from tramontane.config import DecoderConfig, read_config
 from tramontane.errors import ConfigError
 from tramontane.plugin import Architecture, load
+from tramontane.registry import Registry
 from tramontane.testing.containers import installed_containers
 from tramontane.testing.passes import in_pieces, together, whole
-from tramontane.testing.random_model import random_model
+from tramontane.testing.random_model import RandomCheckpoint, random_model
 
 CLOSE: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-4}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """Threads only get in each other's way over matrices this small."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def prompt(offer: Architecture, length: int, seed: int = 0) -> list[int]:
@@ -96,6 +111,19 @@ def test_a_batch_gives_what_each_gives_alone(offer: Architecture, model: CausalL
     prompts = [prompt(offer, length, seed=length) for length in (1, 33, 7, 16)]
     for tokens, logits in zip(prompts, together(model, prompts), strict=True):
         torch.testing.assert_close(logits, whole(model, tokens), **CLOSE)
+
+
+def test_it_loads_from_a_folder(offer: Architecture, model: CausalLM, tmp_path: Path) -> None:
+    checkpoint = RandomCheckpoint(offer, model, offer.example)
+    tensors = {name: checkpoint.read(name).decode() for name in checkpoint.header.tensors}
+    save_file(tensors, tmp_path / "model.safetensors")
+    config = {"architectures": [offer.name], **offer.example}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    opened = open_checkpoint(tmp_path, Registry())
+    loaded = load_model(opened, Registry(), LoadOptions(device="reference"))
+    tokens = prompt(offer, 12)
+    torch.testing.assert_close(whole(loaded.model, tokens), whole(model, tokens), **CLOSE)
+    opened.close()
 
 
 @pytest.mark.parametrize(

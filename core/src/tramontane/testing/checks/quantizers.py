@@ -1,0 +1,141 @@
+"""What every checkpoint format must do, with the sample that it writes, whole and damaged."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tramontane.checkpoint.checkpoint import Checkpoint
+from tramontane.errors import CheckpointError
+from tramontane.layouts import Affine, Dense
+from tramontane.plugin import Quantizer, load
+
+
+@pytest.fixture
+def sample(offer: Quantizer, tmp_path: Path) -> Path:
+    """A file that the format wrote."""
+    assert offer.sample, "sample= must write a tiny valid file; without it nothing can be checked"
+    path: Path = load(offer.sample)(tmp_path)
+    assert path.exists(), f"sample= returned {path}, which is not there"
+    return path
+
+
+def opened(offer: Quantizer, path: Path) -> Checkpoint:
+    """A container."""
+    if offer.open is None:
+        pytest.skip("a format of linear layers, not a container")
+    checkpoint: Checkpoint = load(offer.open)(path)
+    return checkpoint
+
+
+def read_all(offer: Quantizer, path: Path) -> None:
+    """Whatever reading a whole checkpoint touches."""
+    checkpoint = opened(offer, path)
+    try:
+        for name in checkpoint.header.tensors:
+            checkpoint.read(name).decode()
+    finally:
+        checkpoint.close()
+
+
+def test_it_opens_a_container_or_translates_layers(offer: Quantizer) -> None:
+    assert offer.open or offer.translate, "neither open= nor translate= is given"
+    assert not offer.open or offer.magic, "magic= is how a container is recognized"
+
+
+def test_the_sample_is_recognized(offer: Quantizer, sample: Path) -> None:
+    if offer.open:
+        assert sample.read_bytes().startswith(offer.magic)
+
+
+def test_the_header_is_complete(offer: Quantizer, sample: Path) -> None:
+    checkpoint = opened(offer, sample)
+    header = checkpoint.header
+    checkpoint.close()
+    assert header.path == sample
+    assert header.container == offer.name
+    assert header.dialect
+    assert header.architecture
+    assert header.tensors
+    for name, info in header.tensors.items():
+        assert all(size > 0 for size in info.shape), f"{name}: {info}"
+        assert info.stored, f"{name} has no type"
+        assert info.nbytes > 0, f"{name} has no bytes"
+    held = sum(info.nbytes for info in header.tensors.values())
+    assert held <= sample.stat().st_size, f"{held} bytes of tensors in a smaller file"
+
+
+def test_every_tensor_reads_as_the_header_says(offer: Quantizer, sample: Path) -> None:
+    checkpoint = opened(offer, sample)
+    for name, info in checkpoint.header.tensors.items():
+        layout = checkpoint.read(name)
+        assert isinstance(layout, (Dense, Affine)), f"{name} reads as {type(layout).__name__}"
+        assert tuple(layout.shape) == tuple(info.shape), name
+        weight = layout.decode()
+        assert weight.dtype == torch.float32
+        assert tuple(weight.shape) == tuple(info.shape), name
+        assert weight.isfinite().all(), f"{name} is not finite"
+        if len(info.shape) == 2:
+            row = layout.rows(torch.tensor([info.shape[0] - 1])).decode()
+            assert torch.equal(row[0], weight[-1]), f"{name}: a row alone differs"
+    checkpoint.close()
+
+
+def test_layers_translate(offer: Quantizer, sample: Path) -> None:
+    if offer.translate is None:
+        pytest.skip("a container, not a format of linear layers")
+    settings = json.loads((sample / "config.json").read_text())["quantization_config"]
+    assert settings["quant_method"] in (offer.name, *offer.aliases)
+    layers: dict[str, dict[str, torch.Tensor]] = defaultdict(dict)
+    for path, tensor in load_file(sample / "model.safetensors").items():
+        stem, _, last = path.rpartition(".")
+        layers[stem][last] = tensor
+    packed = {stem: named for stem, named in layers.items() if set(named) - {"weight", "bias"}}
+    assert packed, "the sample has no packed layer: all of them are plain weights"
+    for stem, named in packed.items():
+        layout = load(offer.translate)(named, settings)
+        assert isinstance(layout, (Dense, Affine)), f"{stem} is {type(layout).__name__}"
+        assert tuple(layout.decode().shape) == tuple(layout.shape), stem
+        assert layout.decode().isfinite().all(), f"{stem} is not finite"
+        for missing in named:
+            with pytest.raises(CheckpointError):
+                load(offer.translate)({k: v for k, v in named.items() if k != missing}, settings)
+
+
+def test_a_truncated_file_is_a_checkpoint_error(
+    offer: Quantizer, sample: Path, tmp_path: Path
+) -> None:
+    if not offer.open:
+        pytest.skip("a format of linear layers, not a container")
+    data = sample.read_bytes()
+    for place in range(20):
+        cut = tmp_path / f"cut-{place}{sample.suffix}"
+        cut.write_bytes(data[: len(data) * place // 20])
+        with pytest.raises(CheckpointError) as caught:
+            read_all(offer, cut)
+        assert str(cut) in str(caught.value), f"{caught.value} does not name the file"
+
+
+def test_a_damaged_header_never_raises_anything_else(
+    offer: Quantizer, sample: Path, tmp_path: Path
+) -> None:
+    if not offer.open:
+        pytest.skip("a format of linear layers, not a container")
+    data = sample.read_bytes()
+    rng = random.Random(0)
+    damaged = tmp_path / f"damaged{sample.suffix}"
+    for _ in range(60):
+        changed = bytearray(data)
+        for _ in range(rng.randint(1, 3)):
+            changed[rng.randrange(min(len(data), 2048))] = rng.choice((0, 1, 127, 128, 255))
+        damaged.write_bytes(changed)
+        try:
+            read_all(offer, damaged)
+        except CheckpointError:
+            continue
