@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from .chat.choose import choose_template
-from .chat.fallback import missing_template
+from .chat.fallback import no_template
 from .chat.template import ChatTemplate
 from .checkpoint.load import LoadOptions, Progress, load_model
 from .checkpoint.open import open_checkpoint
@@ -65,7 +65,7 @@ class LoadedModel:
     def render(self, messages: Sequence[Message], **variables: Any) -> str:
         """Messages as the model's template writes them. Raises TemplateError, RequestError."""
         if not self._template:
-            raise missing_template(self.header.path)
+            no_template(str(self.header.path))
         return self._template.render(messages, **variables)
 
     def encode(self, prompt: Prompt) -> tuple[int, ...]:

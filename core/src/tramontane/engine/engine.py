@@ -63,6 +63,7 @@ class Engine:
             for module in loaded.model.modules()
             if (rope := getattr(module, "rope", None)) is not None
         )
+        self._samplers = registry.all(Sampler)
         self._waiting: deque[Sequence] = deque()
         self._running: list[Sequence] = []
         self._wake = threading.Condition()
@@ -83,7 +84,7 @@ class Engine:
             encode=lambda text: self.tokenizer.encode(text, add_special=False),
             decode=lambda ids: self.tokenizer.decode(ids, skip_special=False),
         )
-        chain = build_chain(params, self.registry.all(Sampler), context)
+        chain = build_chain(params, self._samplers, context)
         sequence = Sequence(request, chain, seed, self.tokenizer, self.context_length, sink)
 
         def cancel() -> None:
