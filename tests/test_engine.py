@@ -116,10 +116,10 @@ def test_logprobs_are_the_models_own(llm: LLM, theirs: tuple[Any, Path]) -> None
 
 
 def test_prompt_is_scored(llm: LLM, theirs: tuple[Any, Path]) -> None:
-    tokens = llm.tokenize("a prompt of some length, longer than one step of the engine takes at once")
-    request = Request(
-        prompt=tuple(tokens), params=SamplingParams(max_tokens=0), score_prompt=True
+    tokens = llm.tokenize(
+        "a prompt of some length, longer than one step of the engine takes at once"
     )
+    request = Request(prompt=tuple(tokens), params=SamplingParams(max_tokens=0), score_prompt=True)
     *_, last = llm.stream(request)
     assert isinstance(last, Finished)
     with torch.inference_mode():

@@ -1,0 +1,85 @@
+"""Trained weights, from real files of several kinds: the text they greedily write is known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tramontane import LLM, SamplingParams
+from tramontane.engine.request import Finished, Request
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+WEIGHTS = DATA / "weights"
+FILES = {
+    "fp32": "TinyStories-656K/fp32",
+    "bf16": "TinyStories-656K/16bit",
+    "gguf_f16": "TinyStories-656K/gguf/TinyStories-656K.f16.gguf",
+    "gguf_q8_0": "TinyStories-656K/gguf/tinystories-656k-q8_0.gguf",
+    "gguf_q8_0_b": "TinyStories-656K/gguf/TinyStories-656K-Q8_0_b.gguf",
+}
+DEVICES = ["reference", "cpu"]
+pytestmark = pytest.mark.skipif(
+    not WEIGHTS.exists(), reason=f"no real weights: {WEIGHTS} is absent"
+)
+
+
+@pytest.fixture(scope="module")
+def expected() -> Any:
+    return json.loads((DATA / "derived/llama_tiny_reference.json").read_text())
+
+
+@pytest.fixture(scope="module", params=[(d, f) for d in DEVICES for f in FILES], ids="-".join)
+def story(request: pytest.FixtureRequest, expected: Any) -> Iterator[tuple[LLM, Any, Any]]:
+    device, name = request.param
+    with LLM(WEIGHTS / FILES[name], device=device) as llm:
+        record = expected["TinyStories-656K"]
+        yield llm, record, record["variants"][name]
+
+
+def test_greedy_text(story: tuple[LLM, Any, Any]) -> None:
+    llm, record, variant = story
+    prompt = record["prompt"]["ids"]
+    params = SamplingParams(
+        temperature=0,
+        max_tokens=len(variant["greedy_ids"]) - len(prompt),
+        ignore_eos=True,
+        skip_special_tokens=False,
+    )
+    result = llm.generate(prompt, params)
+    assert [*prompt, *result.token_ids] == variant["greedy_ids"]
+    assert llm.detokenize(variant["greedy_ids"]).strip() == variant["greedy_text"].strip()
+
+
+def test_logits(story: tuple[LLM, Any, Any]) -> None:
+    llm, record, variant = story
+    prompt = record["prompt"]["ids"]
+    params = SamplingParams(temperature=0, max_tokens=1, logprobs=True, top_logprobs=5)
+    result = llm.generate(prompt, params)
+    assert result.logprobs is not None
+    logits = np.array(record["last_logits_fp32"])
+    normal = np.log(np.exp(logits - logits.max()).sum()) + logits.max()
+    bound = 2 * variant["max_abs_logit_diff_vs_fp32"] + 1e-3
+    for token, _, logprob in result.logprobs[0].top:
+        assert logprob == pytest.approx(logits[token] - normal, abs=bound)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_published_story(expected: Any, device: str) -> None:
+    record = expected["stories260K"]
+    with LLM(WEIGHTS / "stories260K/stories260K.gguf", device=device) as llm:
+        ids = record["greedy_from_bos_ids"]
+        params = SamplingParams(temperature=0, max_tokens=len(ids) - 1, ignore_eos=True)
+        result = llm.generate(ids[:1], params)
+        assert [ids[0], *result.token_ids] == ids
+        # the record spells the newline token as a vocabulary does
+        assert result.text.strip() == record["text"].replace("<0x0A>", "\n").strip()
+        assert result.text.strip()[:400] in (WEIGHTS / "stories260K/stories260K.md").read_text()
+        assert llm.tokenize(record["prompt"]["text"]) == record["prompt"]["ids"]
+        request = Request(prompt=tuple(record["prompt"]["ids"]), params=params)
+        *_, last = llm.stream(request)
+        assert isinstance(last, Finished)
+        assert last.result.token_ids[0] == record["prompt"]["top5"][0]
