@@ -99,6 +99,7 @@ def chat_environment(now: Callable[[], datetime]) -> ChatEnvironment:
         extensions=[GenerationBlock, "jinja2.ext.loopcontrols"],
     )
     environment.filters["tojson"] = tojson
+    environment.filters["from_json"] = json.loads
     environment.filters = bounded_filters(environment.filters)
     del environment.globals["lipsum"]
     environment.globals.update(

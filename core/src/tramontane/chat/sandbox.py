@@ -16,7 +16,11 @@ import jinja2
 from jinja2 import nodes
 from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context, LoopContext
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter
+from jinja2.sandbox import (
+    ImmutableSandboxedEnvironment,
+    SandboxedFormatter,
+    is_internal_attribute,
+)
 
 from .bounds import (
     Counted,
@@ -77,6 +81,13 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
         budget.charge(made)
         return made
 
+    def unsafe_undefined(self, obj: Any, attribute: str) -> jinja2.Undefined:
+        if attribute.startswith("_") or is_internal_attribute(obj, attribute):
+            # jinja itself would write nothing here, and refuse only what is done with it
+            kind = type(obj).__name__
+            raise SecurityError(f"it reads {attribute!r} of a {kind}, which is internal")
+        return super().unsafe_undefined(obj, attribute)
+
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
         safe = super().wrap_str_format(value)
         if safe is None:
@@ -112,7 +123,8 @@ def compile_template(environment: ChatEnvironment, source: str) -> jinja2.Templa
 
     def through(node: nodes.Node, name: str) -> nodes.Filter:
         wrapped = nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
-        return wrapped.set_environment(environment)
+        wrapped.set_environment(environment)
+        return wrapped
 
     # found before any change, and changed in place, as a node does not know its parent
     concats = list(tree.find_all(nodes.Concat))

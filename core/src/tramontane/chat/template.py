@@ -5,12 +5,15 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import jinja2
+from jinja2.exceptions import SecurityError
 
 from tramontane.errors import TemplateError
 
+from .arguments import has_text_arguments, wants_objects, with_objects
 from .bounds import LARGEST, Budget
 from .content import fit, what_it_takes
 from .filters import BUDGET
@@ -65,7 +68,8 @@ class ChatTemplate:
     ) -> str:
         """The text for a chat.
 
-        Content given as parts is joined where the template takes texts, and the other way round.
+        Content given as parts is joined where the template takes texts, and the other way round;
+        arguments of tool calls, texts in the API, are read where the template wants objects.
         variables: whatever else the template knows, such as documents, enable_thinking,
           reasoning_effort or date_string; JSON data, and stronger than the named ones.
         Raises RequestError where messages are malformed, TemplateError where the template refuses
@@ -75,19 +79,29 @@ class ChatTemplate:
             fit(message, self._takes, f"message {index}")
             for index, message in enumerate(checked(messages))
         ]
-        values = {
-            "documents": None,
-            **self.named,
-            **{name: plain(value, name) for name, value in variables.items()},
-            "messages": chat,
-            "tools": plain(tools, "tools"),
-            "add_generation_prompt": add_generation_prompt,
-            BUDGET: Budget(),
-        }
+        if has_text_arguments(chat) and self._wants_objects:
+            with_objects(chat)
+        return self._write(
+            {
+                "documents": None,
+                **self.named,
+                **{name: plain(value, name) for name, value in variables.items()},
+                "messages": chat,
+                "tools": plain(tools, "tools"),
+                "add_generation_prompt": add_generation_prompt,
+            }
+        )
+
+    @cached_property
+    def _wants_objects(self) -> bool:
+        others = {**self.named, "tools": None, "documents": None, "add_generation_prompt": False}
+        return wants_objects(lambda chat: self._write({**others, "messages": chat}))
+
+    def _write(self, values: dict[str, Any]) -> str:
         parts = []
         size = 0
         try:
-            for part in self._template.generate(values):
+            for part in self._template.generate({**values, BUDGET: Budget()}):
                 size += len(part)
                 if size > LARGEST:
                     raise TemplateError(f"the chat template writes more than {LARGEST} characters")
@@ -96,7 +110,7 @@ class ChatTemplate:
             raise
         except TemplateRefusal as error:
             raise TemplateError(f"the chat template refuses: {error}") from error
-        except jinja2.exceptions.SecurityError as error:
+        except SecurityError as error:
             raise TemplateError(f"the chat template is not safe{_line(error)}: {error}") from error
         except Exception as error:  # a template can raise whatever an expression can
             what = f"{type(error).__name__}: {error}"
