@@ -13,6 +13,7 @@ from tokenizers.models import BPE
 
 from tramontane.errors import CheckpointError
 
+from .damage import damage_in
 from .json_file import LARGE, read_object, read_text
 from .spelling import spell
 from .spm import NORMAL, ranked_merges
@@ -44,10 +45,8 @@ def from_vocab_and_merges(
         if len(pair) != 2:
             raise CheckpointError(f"{path}: line {number} should be two pieces: {line!r:.80}")
         merges.append((pair[0], pair[1]))
-    try:
+    with damage_in(path):
         inner = tokenizers.Tokenizer(BPE(vocab=vocab, merges=merges))
-    except Exception as error:  # the package has no type of its own
-        raise CheckpointError(f"{path} does not fit vocab.json: {error}") from error
     pattern = SPLITS.get(tokenizer_class.removesuffix("Fast"))
     if pattern:
         inner.normalizer = normalizers.NFC()
@@ -84,10 +83,8 @@ def from_tekken(path: Path) -> tokenizers.Tokenizer:
     ranks = {text: rank for rank, text in enumerate(texts)}
     merges = ranked_merges(pieces, ranks, frozenset(range(size)))
     inner = tokenizers.Tokenizer(BPE(vocab=vocab, merges=merges, ignore_merges=True))
-    try:
+    with damage_in(path):
         _split(inner, pattern, add_prefix_space=False)
-    except Exception as error:  # the package has no type of its own
-        raise CheckpointError(f"{path}: its pattern is no regular expression: {error}") from error
     inner.add_special_tokens([AddedToken(name, normalized=False, special=True) for name in names])
     return inner
 

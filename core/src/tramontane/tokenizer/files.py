@@ -9,6 +9,7 @@ import tokenizers
 from tramontane.errors import CheckpointError
 
 from .byte_level import from_tekken, from_vocab_and_merges
+from .damage import damage_in
 from .json_file import LARGE, read_bytes, read_text
 from .side_files import SideFiles, add_tokens, read_side_files
 from .spm import from_pieces
@@ -47,17 +48,15 @@ def from_folder(folder: Path) -> Tokenizer:
         bos_by_default = bos is not None
     else:
         raise CheckpointError(f"{folder} has no tokenizer; looked for {LOOKED_FOR}")
-    add_tokens(inner, side)
-    return _with_roles(inner, side, bos, eos, bos_by_default)
+    with damage_in(path):
+        add_tokens(inner, side)
+        return _with_roles(inner, side, bos, eos, bos_by_default)
 
 
 def _from_json(path: Path) -> tokenizers.Tokenizer:
     text = read_text(path, LARGE)
-    try:
+    with damage_in(path):
         inner = tokenizers.Tokenizer.from_str(text)
-    except Exception as error:  # the package has no type of its own
-        what = " ".join(str(error).split())
-        raise CheckpointError(f"{path} is not a tokenizer: {what:.200}") from error
     inner.no_truncation()
     inner.no_padding()
     return inner
@@ -66,16 +65,17 @@ def _from_json(path: Path) -> tokenizers.Tokenizer:
 def _from_spm(path: Path, side: SideFiles) -> tuple[tokenizers.Tokenizer, int | None, int | None]:
     try:
         model = read_spm(read_bytes(path, LARGE))
-        inner = from_pieces(
-            model.pieces,
-            model=model.model,
-            add_prefix=model.add_prefix,
-            byte_fallback=model.byte_fallback,
-            unk_id=model.unk_id,
-            prefix_each=side.legacy is not False,
-            collapse_spaces=model.collapse_spaces,
-            charsmap=model.charsmap,
-        )
+        with damage_in(path):
+            inner = from_pieces(
+                model.pieces,
+                model=model.model,
+                add_prefix=model.add_prefix,
+                byte_fallback=model.byte_fallback,
+                unk_id=model.unk_id,
+                prefix_each=side.legacy is not False,
+                collapse_spaces=model.collapse_spaces,
+                charsmap=model.charsmap,
+            )
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
     return inner, model.bos_id, model.eos_id
