@@ -58,7 +58,7 @@ TROUBLE = [
     (
         "acme_wrong_argument",
         "PluginBroken",
-        ["acme-wrong-argument 1.0", "samplers(config", "can not be found in the hookspec"],
+        ["acme-wrong-argument 1.0", "the hook 'samplers' has no argument 'config'"],
         "PluginValidationError",
     ),
     ("acme_clash", "PluginConflict", ["acme-clash-one and acme-clash-two", "uninstall one"], None),

@@ -71,7 +71,8 @@ class Quantizer(Offer):
     """(tensors: dict[str, Tensor], config: dict) -> Layout, for one linear layer of `quant_method`.
     The keys are the tensors' names below the layer's path."""
     sample: Target | None = None
-    """(Path) -> Path: writes a tiny valid file or folder; the conformance kit loads and damages it."""
+    """(folder: Path) -> Path: writes a tiny valid file or folder there; the conformance kit loads
+    and damages it."""
 
 
 @dataclass(frozen=True, kw_only=True)

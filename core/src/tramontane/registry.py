@@ -278,12 +278,15 @@ def _trace(name: str, _impls: object, arguments: object) -> None:
 def _reason(error: BaseException) -> str:
     """An exception in one line; pluggy's span several."""
     said = " ".join(f"{type(error).__name__}: {error}".split())
-    if isinstance(error, pluggy.PluginValidationError) and "unknown hook" in said:
-        hooks = [name for name in vars(hookspecs) if hasattr(vars(hookspecs)[name], SPEC_MARK)]
-        name = said.split("'")[1]
-        close = difflib.get_close_matches(name, hooks, 1)
-        said = f"unknown hook {name!r}; "
-        said += f"did you mean {close[0]!r}?" if close else f"the hooks are {', '.join(hooks)}"
+    if not isinstance(error, pluggy.PluginValidationError):
+        return said
+    specs = [name for name, spec in vars(hookspecs).items() if hasattr(spec, SPEC_MARK)]
+    if found := re.search(r"unknown hook '(\w+)'", said):
+        close = difflib.get_close_matches(found[1], specs, 1)
+        hint = f"did you mean {close[0]!r}?" if close else f"the hooks are {', '.join(specs)}"
+        return f"unknown hook {found[1]!r}; {hint}"
+    if found := re.search(r"for hook '(\w+)'.*Argument\(s\) \{(.*?)\}", said):
+        return f"the hook {found[1]!r} has no argument {found[2]}"
     return said
 
 

@@ -1,0 +1,100 @@
+"""The CPU: its name, its instruction sets, and how much of it this process may use."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from .finding import Finding
+
+CGROUP = Path("/sys/fs/cgroup")
+TELLING = (
+    "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "avx_vnni",
+    "amx_int8", "amx_bf16", "asimd", "asimddp", "i8mm", "bf16", "sve", "sve2",
+)  # fmt: skip
+"""Instruction sets that decide which kernels run."""
+
+
+def processor() -> Finding:
+    """One line about the CPU."""
+    import psutil
+
+    physical = psutil.cpu_count(logical=False)
+    logical = psutil.cpu_count() or os.cpu_count() or 1
+    usable, flags = usable_cores(), features()
+    cores = f"{usable} of {logical} cores usable" if usable < logical else f"{logical} cores"
+    if physical and physical < logical:
+        cores += f" ({physical} physical)"
+    said = f"{model()}, {cores}, {' '.join(flags) or 'no known instruction sets'}"
+    details = {
+        "model": model(),
+        "physical": physical,
+        "logical": logical,
+        "usable": usable,
+        "container_limit": quota(),
+        "features": flags,
+    }
+    if platform.machine().lower() in ("x86_64", "amd64") and flags and "avx2" not in flags:
+        remedy = "small models and short prompts, or another machine"
+        return Finding("cpu", "warning", f"{said}: without AVX2 it is slow", remedy, details)
+    return Finding("cpu", "ok", said, details=details)
+
+
+def usable_cores() -> int:
+    """Logical cores that this process may keep busy: its affinity and its container's share."""
+    counted = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    limit = quota()
+    return max(1, min(counted or 1, round(limit) if limit else counted or 1))
+
+
+def quota(root: Path = CGROUP) -> float | None:
+    """Cores' worth of time that a container gets (cgroup v2, then v1); None: no limit."""
+    try:
+        given, period = (root / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            given = (root / "cpu" / "cpu.cfs_quota_us").read_text()
+            period = (root / "cpu" / "cpu.cfs_period_us").read_text()
+        except OSError:
+            return None
+    try:
+        share = int(given) / int(period)
+    except (ValueError, ZeroDivisionError):  # "max"
+        return None
+    return share if share > 0 else None
+
+
+def model() -> str:
+    """What the maker calls it."""
+    for line in _cpuinfo():
+        if line.lower().startswith(("model name", "hardware")):
+            return line.partition(":")[2].strip()
+    return _sysctl("machdep.cpu.brand_string") or platform.processor() or platform.machine()
+
+
+def features() -> list[str]:
+    """Those of TELLING that the CPU has."""
+    for line in _cpuinfo():
+        if line.lower().startswith(("flags", "features")):
+            flags = set(line.partition(":")[2].split())
+            return [name for name in TELLING if name in flags]
+    if platform.system() == "Darwin" and platform.machine() == "arm64":
+        return ["asimd", "asimddp"]  # every Apple silicon has them
+    words = _sysctl("machdep.cpu.leaf7_features").lower().split()
+    return [name for name in TELLING if name in words]
+
+
+def _cpuinfo() -> list[str]:
+    try:
+        return Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return []
+
+
+def _sysctl(name: str) -> str:
+    if platform.system() != "Darwin":
+        return ""
+    done = subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
