@@ -1,8 +1,65 @@
-"""Set-up for every test here."""
+"""Set-up for every test here; distributions installed aside, and processes that see them."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 # Tiny models gain nothing from threads, and threads that wait in a loop cost what else runs.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+ROOT = Path(__file__).parents[1]
+DISTS = ROOT / "tests" / "dists"
+Install = Callable[..., Path]
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def install(tmp_path_factory: pytest.TempPathFactory) -> Install:
+    """(folders of distributions) -> the folder that they were installed into."""
+
+    def install(*folders: Path) -> Path:
+        target = tmp_path_factory.mktemp("installed")
+        pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+        offline = ["--no-index", "--no-deps", "--no-build-isolation"]
+        copies = [_copied(folder, tmp_path_factory.mktemp("source")) for folder in folders]
+        subprocess.run([*pip, *offline, "--target", target, *copies], check=True, timeout=300)
+        return target
+
+    return install
+
+
+def _copied(folder: Path, to: Path) -> Path:
+    """A build must leave nothing in the working tree."""
+    return Path(shutil.copytree(folder, to / folder.name))
+
+
+@pytest.fixture(scope="session")
+def mini_dists(install: Install) -> Path:
+    """Where all distributions of tests/dists are installed together."""
+    return install(*sorted(path.parent for path in DISTS.glob("*/pyproject.toml")))
+
+
+@pytest.fixture(scope="session")
+def python() -> Run:
+    """(arguments, path=folder, NAME=value) -> a finished process; None takes a variable away."""
+
+    def run(*arguments: str, path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+        # one folder for each process: this session's own may list less than what is installed
+        inherited = {key: os.environ[key] for key in os.environ if key != "TRAMONTANE_PLUGINS"}
+        return subprocess.run(
+            [sys.executable, *arguments],
+            env={**inherited, "PYTHONPATH": str(path), "PYTHONDONTWRITEBYTECODE": "1", **variables},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return run
