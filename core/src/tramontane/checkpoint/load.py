@@ -102,6 +102,8 @@ def load_model(
     kernels: Mapping[str, str] = {}
     if backend is not None:
         kernels = load(backend.prepare)(model, device, options.threads)
+    elif options.threads is not None:
+        torch.set_num_threads(options.threads)
     matrices = [m for m in model.modules() if hasattr(m, "kernel") and hasattr(m, "weight")]
     unique = {id(m.weight): cast("Any", m.weight) for m in matrices}
     report = LoadReport(

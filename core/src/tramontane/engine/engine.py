@@ -36,7 +36,8 @@ SCORE_CHUNK = 64
 
 
 class Engine:
-    """Submit requests, receive events. `sink` is called from the engine's thread.
+    """Submit requests, receive events. `sink` is called from the engine's thread, and must return
+    soon and not raise.
 
     kv_tokens: how many tokens of context all running requests may hold together.
     chunk: prompt tokens per step. max_seqs: requests that run at once.
@@ -144,12 +145,19 @@ class Engine:
                 return
             self._waiting.popleft()
             sequence.blocks = self.cache.take(need)
-            sequence.start()
-            resume = sequence.request.resume
-            if resume is not None and self._resumable and not sequence.request.score_prompt:
-                sequence.computed = sequence.cached = resume.shared(sequence.request.prompt)
-                resume.put(self.cache, sequence.blocks, sequence.computed)
             self._running.append(sequence)
+            sequence.start()
+            try:
+                self._resume(sequence)
+            except Exception as error:  # noqa: BLE001 - a snapshot of another model, say
+                self._finish(sequence, "error", f"cannot resume: {error}")
+
+    def _resume(self, sequence: Sequence) -> None:
+        resume = sequence.request.resume
+        if resume is None or not self._resumable or sequence.request.score_prompt:
+            return
+        sequence.computed = sequence.cached = resume.shared(sequence.request.prompt)
+        resume.put(self.cache, sequence.blocks, sequence.computed)
 
     def _drop_cancelled(self) -> None:
         for sequence in [s for s in [*self._running, *self._waiting] if s.cancelled]:

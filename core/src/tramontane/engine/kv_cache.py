@@ -16,8 +16,9 @@ class LayerCache:
     """Keys and values of one layer, (blocks * block_size, kv_heads, d_head) each."""
 
     def __init__(self, tokens: int, kv_heads: int, d_head: int, options: dict[str, object]) -> None:
-        self.keys: Tensor = torch.zeros(tokens, kv_heads, d_head, **options)  # type: ignore[call-overload]
-        self.values: Tensor = torch.zeros_like(self.keys)
+        # empty, not zeros: the system hands out pages when they are first written
+        self.keys: Tensor = torch.empty(tokens, kv_heads, d_head, **options)  # type: ignore[call-overload]
+        self.values: Tensor = torch.empty_like(self.keys)
 
     def store(self, slots: Tensor, keys: Tensor, values: Tensor) -> None:
         """Put the keys and values (tokens, kv_heads, d_head) of new tokens where they belong."""
