@@ -99,12 +99,10 @@ def config_of(
         if isinstance(token := metadata.get(key), int) and token < config.get("vocab_size", 0):
             config[word] = token
     try:
-        scaling = rope_scaling(get, factors)
+        scaling = rope_scaling(get, factors, path)
         part = partial_rotary(config, get("rope.dimension_count"))
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: the rope settings are not numbers: {error}") from error
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
     if scaling is not None:
         config["rope_scaling"] = scaling
     if part is not None:

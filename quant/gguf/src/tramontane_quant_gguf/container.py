@@ -52,16 +52,14 @@ class GgufCheckpoint:
         for part in parts:
             for name, stretch in part.header.tensors.items():
                 self._owners[name] = (part.file, stretch)
-        metadata = parts[0].header.metadata
+        metadata, self._path = parts[0].header.metadata, parts[0].header.path
         stretches = {name: stretch for name, (_, stretch) in self._owners.items()}
-        where = parts[0].header.path
-        self._path = where
         self.header = Header(
-            path=where,
+            path=self._path,
             container="gguf",
             dialect="gguf",
-            architecture=architecture_of(metadata, where),
-            config=config_of(metadata, stretches, self._factors, where),
+            architecture=architecture_of(metadata, self._path),
+            config=config_of(metadata, stretches, self._factors, self._path),
             tensors={
                 name: TensorInfo(stretch.shape, STORED[stretch.type].name, stretch.nbytes)
                 for name, stretch in stretches.items()
@@ -94,10 +92,7 @@ class GgufCheckpoint:
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer of the metadata. Raises CheckpointError when it has none that is known."""
-        try:
-            return read_tokenizer(self.header.metadata)
-        except CheckpointError as error:
-            raise CheckpointError(f"{self._path}: {error}") from error
+        return read_tokenizer(self.header.metadata, self._path)
 
     def chat_template(self) -> str | None:
         """`tokenizer.chat_template`, Jinja."""
@@ -117,10 +112,10 @@ class GgufCheckpoint:
             return None
         layout = self.read(name)
         if not isinstance(layout, Dense) or layout.data.numel() > 1 << 16:
-            raise CheckpointError(f"tensor {name!r} is not a list of frequency factors")
+            raise CheckpointError(f"{self._path}: {name!r} is not a list of frequency factors")
         factors: list[float] = layout.data.flatten().double().tolist()
         if not all(math.isfinite(factor) and factor > 0 for factor in factors):
-            raise CheckpointError(f"tensor {name!r} has factors that are not positive numbers")
+            raise CheckpointError(f"{self._path}: {name!r} has factors that are not positive")
         return factors
 
     def _check_finite(self, name: str, layout: Affine) -> None:

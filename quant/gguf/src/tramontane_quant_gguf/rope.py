@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from tramontane.errors import CheckpointError
@@ -16,7 +17,7 @@ Factors = Callable[[str], list[float] | None]
 """A helper tensor's numbers by its name, or None when the file has none."""
 
 
-def rope_scaling(get: Callable[[str], Any], factors: Factors) -> dict[str, Any] | None:
+def rope_scaling(get: Callable[[str], Any], factors: Factors, path: Path) -> dict[str, Any] | None:
     """`rope_scaling` as config.json has it, or None. get: an architecture's key, or None.
 
     Raises CheckpointError for settings that the words of config.json cannot say.
@@ -37,21 +38,28 @@ def rope_scaling(get: Callable[[str], Any], factors: Factors) -> dict[str, Any] 
         stretch = factor if factor and kind in (None, "linear") else 1.0
         return {"rope_type": "factors", "factors": [stretch * divisor for divisor in divisors]}
     if kind == "yarn":
-        return _yarn(get, factor or 1.0, trained)
+        return _yarn(get, factor or 1.0, trained, path)
     if kind not in (None, "none", "linear", "longrope"):
         raise CheckpointError(
-            f"rope.scaling.type={kind!r} is not supported (none, linear, yarn, longrope are)"
+            f"{path}: rope.scaling.type={kind!r} is not supported "
+            "(none, linear, yarn, longrope are)"
         )
     if kind == "longrope":
-        raise CheckpointError("rope.scaling.type='longrope' without the tensors rope_factors_*")
+        raise CheckpointError(
+            f"{path}: rope.scaling.type={kind!r} without the tensors rope_factors_*.weight"
+        )
     if kind == "none" or factor in (None, 1.0):
         return None
     return {"rope_type": "linear", "factor": factor}
 
 
-def _yarn(get: Callable[[str], Any], factor: float, trained: int | None) -> dict[str, Any]:
+def _yarn(
+    get: Callable[[str], Any], factor: float, trained: int | None, path: Path
+) -> dict[str, Any]:
     if (extent := get("rope.scaling.yarn_ext_factor")) not in (None, 1.0, -1.0):
-        raise CheckpointError(f"rope.scaling.yarn_ext_factor={extent} is not supported (1 is)")
+        raise CheckpointError(
+            f"{path}: rope.scaling.yarn_ext_factor={extent} is not supported (1 is)"
+        )
     attention = get("rope.scaling.yarn_attn_factor") or get("rope.scaling.attn_factor")
     if attention is not None:
         attention *= 0.1 * math.log(factor) + 1.0 if factor > 1 else 1.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import tokenizers
@@ -16,6 +17,7 @@ from tramontane.tokenizer.spm import CONTROL, NORMAL, UNKNOWN, USER_DEFINED, fro
 from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .byte_bpe import byte_bpe
+from .charsmap import check_charsmap
 from .endings import find_endings
 from .pretokenizers import pre_named
 from .values import STRING, Values
@@ -44,19 +46,19 @@ DEFAULTS: dict[str, Defaults] = {
 }
 
 
-def read_tokenizer(metadata: Mapping[str, Any]) -> Tokenizer:
+def read_tokenizer(metadata: Mapping[str, Any], path: Path) -> Tokenizer:
     """Raises CheckpointError when there is none, of an unknown model, or a contradictory one."""
-    reader = _Reader(metadata)
+    reader = _Reader(metadata, path)
     model = reader.text("model")
     if model is None:
-        raise CheckpointError("the file has no tokenizer (tokenizer.ggml.model is missing)")
+        raise CheckpointError(f"{path}: it has no tokenizer: tokenizer.ggml.model is missing")
     if model not in MODELS:
         raise CheckpointError(
-            f"tokenizer.ggml.model={model!r} is not supported ({', '.join(MODELS)} are)"
+            f"{path}: tokenizer.ggml.model={model!r} is not supported ({', '.join(MODELS)} are)"
         )
     tokens = reader.strings("tokens")
     if not tokens:
-        raise CheckpointError("tokenizer.ggml.tokens is empty")
+        raise CheckpointError(f"{path}: tokenizer.ggml.tokens is empty")
     defaults = DEFAULTS[model]
     size = len(tokens)
     bos = reader.id("bos_token_id", size, defaults.bos)
@@ -73,11 +75,13 @@ def read_tokenizer(metadata: Mapping[str, Any]) -> Tokenizer:
         add_bos = pre.add_bos
         inner = byte_bpe(tokens, types, reader.strings("merges"), pre)
     elif model == "bert":
+        if unk is None:
+            raise CheckpointError(f"{path}: tokenizer.ggml.unknown_token_id is no token's")
         lowercase = reader.flag("normalizer.lowercase", True)
         inner = wordpiece(
             tokens,
             types,
-            tokens[unk] if unk is not None else "[UNK]",
+            unk,
             lowercase=lowercase,
             strip_accents=reader.flag("normalizer.strip_accents", lowercase),
         )
@@ -114,10 +118,10 @@ def _pieces(
             byte_fallback=model == "llama",
             unk_id=unk,
             collapse_spaces=reader.flag("remove_extra_whitespaces", False),
-            charsmap=charsmap,
+            charsmap=check_charsmap(charsmap) if charsmap else b"",
         )
-    except ValueError as error:
-        raise CheckpointError(f"the vocabulary is unusable: {error}") from error
+    except (ValueError, CheckpointError) as error:
+        raise CheckpointError(f"{reader.path}: the vocabulary is unusable: {error}") from error
     name = str(reader.metadata.get("general.name", "")).lower()
     if "phi-3" in name or "phi3" in name:
         keep = {"<unk>", "<s>", "<|endoftext|>"}
@@ -140,12 +144,13 @@ class _Reader:
     """Values below `tokenizer.ggml`, each of the kind that it must be."""
 
     metadata: Mapping[str, Any]
+    path: Path
 
     def _get(self, key: str) -> Any:
         return self.metadata.get(f"tokenizer.ggml.{key}")
 
     def _refuse(self, key: str, wanted: str) -> CheckpointError:
-        return CheckpointError(f"tokenizer.ggml.{key} is missing or not {wanted}")
+        return CheckpointError(f"{self.path}: tokenizer.ggml.{key} is missing or not {wanted}")
 
     def text(self, key: str) -> str | None:
         value = self._get(key)

@@ -19,13 +19,13 @@ from .byte_bpe import add_tokens
 def wordpiece(
     tokens: Sequence[str],
     types: Sequence[int],
-    unknown: str,
+    unknown: int,
     *,
     lowercase: bool = True,
     strip_accents: bool = True,
 ) -> tokenizers.Tokenizer:
-    """A tokenizer of these tokens, in the order of their ids. unknown: the token for a word that
-    has no pieces."""
+    """A tokenizer of these tokens, in the order of their ids. unknown: the id of what stands
+    for a word that has no pieces."""
     ids: dict[str, int] = {}
     for index, token in enumerate(tokens):
         if types[index] in (CONTROL, UNKNOWN, USER_DEFINED):
@@ -35,7 +35,8 @@ def wordpiece(
         else:
             spelled = f"##{token}"
         ids.setdefault(spelled, index)
-    inner = tokenizers.Tokenizer(WordPiece(vocab=ids, unk_token=unknown))
+    spelling = {index: spelled for spelled, index in ids.items()}
+    inner = tokenizers.Tokenizer(WordPiece(vocab=ids, unk_token=spelling[unknown]))
     inner.normalizer = normalizers.BertNormalizer(lowercase=lowercase, strip_accents=strip_accents)
     inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     inner.decoder = decoders.WordPiece(prefix="##", cleanup=False)

@@ -1,0 +1,228 @@
+"""Metadata in the words of config.json."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+import pytest
+from tramontane.config import DecoderConfig, read_config
+from tramontane.errors import CheckpointError
+from tramontane_quant_gguf.container import open_gguf
+
+Write = Callable[..., Path]
+ARCH = "llama"
+
+
+def basics(writer: gguf.GGUFWriter) -> None:
+    writer.add_embedding_length(64)
+    writer.add_block_count(2)
+    writer.add_feed_forward_length(128)
+    writer.add_head_count(4)
+    writer.add_context_length(256)
+    writer.add_vocab_size(32)
+
+
+def config(write: Write, *fills: Callable[[gguf.GGUFWriter], None]) -> dict[str, Any]:
+    def fill(writer: gguf.GGUFWriter) -> None:
+        for one in (basics, *fills):
+            one(writer)
+
+    return dict(open_gguf(write(fill)).header.config)
+
+
+def test_basics_are_translated_and_nothing_is_invented(write: Write) -> None:
+    assert config(write) == {
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "intermediate_size": 128,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 256,
+        "vocab_size": 32,
+        "model_type": ARCH,
+        "tie_word_embeddings": True,
+    }
+
+
+def test_the_rest_is_translated(write: Write) -> None:
+    def fill(w: gguf.GGUFWriter) -> None:
+        w.add_head_count_kv(2)
+        w.add_key_length(32)
+        w.add_rope_freq_base(5e5)
+        w.add_layer_norm_rms_eps(0.5)
+        w.add_layer_norm_eps(0.25)
+        w.add_sliding_window(16)
+        w.add_rope_dimension_count(8)
+        w.add_expert_count(8)
+        w.add_expert_used_count(2)
+        w.add_bos_token_id(1)
+        w.add_eos_token_id(2**32 - 1)
+        w.add_tensor("output.weight", np.zeros((32, 64), np.float32))
+
+    got = config(write, fill)
+    assert {key: value for key, value in got.items() if key not in config(write)} == {
+        "num_key_value_heads": 2,
+        "head_dim": 32,
+        "rope_theta": 5e5,
+        "rms_norm_eps": 0.5,
+        "layer_norm_eps": 0.25,
+        "sliding_window": 16,
+        "partial_rotary_factor": 0.25,
+        "num_local_experts": 8,
+        "num_experts_per_tok": 2,
+        "bos_token_id": 1,
+    }
+    assert got["tie_word_embeddings"] is False
+
+
+def test_vocab_size_falls_back_to_tokens_then_to_rows(write: Write) -> None:
+    def tokens(w: gguf.GGUFWriter) -> None:
+        w.add_token_list(["a", "b", "c"])
+
+    def rows(w: gguf.GGUFWriter) -> None:
+        w.add_tensor("token_embd.weight", np.zeros((5, 4), np.float32))
+
+    def both(w: gguf.GGUFWriter) -> None:
+        tokens(w)
+        rows(w)
+
+    assert open_gguf(write(both)).header.config["vocab_size"] == 3
+    assert open_gguf(write(rows)).header.config["vocab_size"] == 5
+    assert "vocab_size" not in open_gguf(write()).header.config
+
+
+def test_per_layer_values_must_be_equal(write: Write) -> None:
+    assert config(write, lambda w: w.add_head_count_kv([2, 2]))["num_key_value_heads"] == 2
+    with pytest.raises(CheckpointError, match=r"head_count_kv differs between layers \(\[1, 2\]\)"):
+        config(write, lambda w: w.add_head_count_kv([2, 1]))
+
+
+def yarn(w: gguf.GGUFWriter) -> None:
+    w.add_rope_scaling_type(gguf.RopeScalingType.YARN)
+    w.add_rope_scaling_factor(4.0)
+    w.add_rope_scaling_orig_ctx_len(64)
+
+
+def linear(w: gguf.GGUFWriter) -> None:
+    w.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+    w.add_rope_scaling_factor(2.0)
+
+
+def longrope(w: gguf.GGUFWriter) -> None:
+    w.add_rope_scaling_orig_ctx_len(64)
+    w.add_rope_scaling_attn_factors(1.25)
+    w.add_tensor("rope_factors_long.weight", np.full(8, 2, np.float32))
+    w.add_tensor("rope_factors_short.weight", np.ones(8, np.float32))
+
+
+def factors(w: gguf.GGUFWriter) -> None:
+    w.add_tensor("rope_freqs.weight", np.linspace(1, 8, 8, dtype=np.float32))
+
+
+SCALINGS: dict[str, tuple[Callable[[gguf.GGUFWriter], None], dict[str, Any]]] = {
+    "linear": (linear, {"rope_type": "linear", "factor": 2.0}),
+    "yarn": (
+        yarn, {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64},
+    ),
+    "yarn of deepseek": (
+        lambda w: (yarn(w), w.add_rope_scaling_yarn_log_mul(0.1)),  # type: ignore[arg-type]
+        {
+            "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64,
+            "mscale": 1.0, "mscale_all_dim": 1.0,
+        },
+    ),
+    "longrope": (
+        longrope,
+        {
+            "rope_type": "longrope", "long_factor": [2.0] * 8, "short_factor": [1.0] * 8,
+            "original_max_position_embeddings": 64, "attention_factor": 1.25,
+        },
+    ),
+    "llama3": (factors, {"rope_type": "factors", "factors": [float(i) for i in range(1, 9)]}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("fill", "expected"), SCALINGS.values(), ids=SCALINGS.keys())
+def test_rope_scaling_is_what_core_validates(
+    write: Write, fill: Callable[[gguf.GGUFWriter], None], expected: dict[str, Any]
+) -> None:
+    got = config(write, fill)
+    assert got["rope_scaling"] == expected
+    scaling = read_config(DecoderConfig, got).rope_scaling
+    assert scaling is not None
+    assert scaling.inverse_frequencies(1e4, 16, 128).shape == (8,)
+
+
+def test_tensors_that_are_settings_are_not_listed(write: Write) -> None:
+    checkpoint = open_gguf(write(lambda w: (longrope(w), factors(w))))
+    assert list(checkpoint.header.tensors) == []
+
+
+def test_yarn_attention_factor_includes_what_llama_cpp_multiplies(write: Write) -> None:
+    def fill(w: gguf.GGUFWriter) -> None:
+        yarn(w)
+        w.add_rope_scaling_attn_factors(0.5)
+
+    factor = config(write, fill)["rope_scaling"]["attention_factor"]
+    assert factor == pytest.approx(0.5 * (0.1 * np.log(4.0) + 1))
+
+
+@pytest.mark.parametrize("stretch", [None, 1.0])
+def test_no_scaling_is_no_scaling(write: Write, stretch: float | None) -> None:
+    def fill(w: gguf.GGUFWriter) -> None:
+        if stretch is not None:
+            w.add_rope_scaling_factor(stretch)
+
+    assert "rope_scaling" not in config(write, fill)
+
+
+WRONG: dict[str, tuple[Callable[[gguf.GGUFWriter], None], str]] = {
+    "unknown scaling": (
+        lambda w: w.add_string("llama.rope.scaling.type", "spiral"), "'spiral' is not supported",
+    ),
+    "longrope without tensors": (
+        lambda w: w.add_string("llama.rope.scaling.type", "longrope"), "without the tensors",
+    ),
+    "partial yarn": (
+        lambda w: (yarn(w), w.add_rope_scaling_yarn_ext_factor(0.5)),  # type: ignore[dict-item]
+        "yarn_ext_factor=0.5 is not supported",
+    ),
+    "zero factors": (
+        lambda w: w.add_tensor("rope_freqs.weight", np.zeros(8, np.float32)), "not positive",
+    ),
+    "text for a number": (
+        lambda w: w.add_string("llama.rope.dimension_count", "many"), "are not numbers",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("fill", "message"), WRONG.values(), ids=WRONG.keys())
+def test_what_cannot_be_said_is_refused(
+    write: Write, fill: Callable[[gguf.GGUFWriter], None], message: str
+) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        config(write, fill)
+
+
+def test_real_files_say_what_their_makers_did(data: Path) -> None:
+    expected = {
+        "hidden_size": 128, "num_hidden_layers": 2, "intermediate_size": 384,
+        "num_attention_heads": 8, "num_key_value_heads": 4, "vocab_size": 2048,
+        "max_position_embeddings": 512, "rope_theta": 10000.0, "bos_token_id": 1,
+        "eos_token_id": 2, "tie_word_embeddings": True,
+    }  # fmt: skip
+    files = sorted((data / "weights" / "TinyStories-656K" / "gguf").glob("*.gguf"))
+    assert len(files) == 3
+    for path in files:
+        header = open_gguf(path).header
+        assert header.architecture == "llama"
+        assert expected.items() <= header.config.items()
+        assert header.config["rms_norm_eps"] == pytest.approx(1e-6)
+        assert header.tensors["token_embd.weight"].shape == (2048, 128)
+        read_config(DecoderConfig, header.config)
+    small = open_gguf(data / "weights" / "stories260K" / "stories260K.gguf").header.config
+    assert small["tie_word_embeddings"] is False
+    assert "pad_token_id" not in small
