@@ -131,7 +131,7 @@ class SamplingParams(BaseModel):
     xtc_threshold: Probability | None = None
     """Top choices are tokens of at least this probability; the least of them stays.
     If not given: 0.1. Above 0.5 there are never two, so nothing is excluded."""
-    repetition_penalty: Float | None = Field(None, gt=0, le=1000)
+    repetition_penalty: Float | None = Field(None, ge=0.001, le=1000)
     """Divides positive logits of tokens seen in prompt or output, multiplies others. 1: off."""
     repetition_window: Window | None = None
     """In how many of the last tokens to look. -1: all. If not given: 64."""

@@ -51,10 +51,10 @@ class Chain:
         if len(self._ids) != len(logits):
             self._ids = np.arange(len(logits))
         candidates = Candidates(self._ids, logits, whole=True)
+        _check_some(candidates)
         for step in self.steps:
             candidates = step(candidates, history)
-        if not len(candidates.ids) or candidates.logits.max() == -np.inf:
-            raise RequestError("the samplers and masks of this request forbid every token")
+            _check_some(candidates)
         if self.greedy:
             best = candidates.logits == candidates.logits.max()
             return int(candidates.ids[best].min())
@@ -96,6 +96,12 @@ def build_chain(
         context.seed,
         greedy,
     )
+
+
+def _check_some(candidates: Candidates) -> None:
+    # before the next step, so that none need ask what the softmax of nothing is
+    if not len(candidates.ids) or not candidates.logits.max() > -np.inf:
+        raise RequestError("the samplers and masks of this request forbid every token")
 
 
 def _named(text: str | None, offers: Sequence[Sampler]) -> list[tuple[Sampler, dict[str, Any]]]:

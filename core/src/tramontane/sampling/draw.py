@@ -16,22 +16,23 @@ def draw(candidates: Candidates, number: float) -> int:
     if not (candidates.whole or bool((ids[1:] > ids[:-1]).all())):
         order = np.argsort(ids)
         ids, logits = ids[order], logits[order]
-    weights = np.exp(logits.astype(np.float64) - float(logits.max()))
+    weights = np.exp(logits - logits.max())
     return int(ids[locate(weights, number)])
 
 
-def locate(weights: npt.NDArray[np.float64], number: float) -> int:
+def locate(weights: npt.NDArray[np.floating], number: float) -> int:
     """The first position whose cumulative weight exceeds `number` times the total.
 
     Sums of blocks come first, so that one block alone is summed up position by position.
     """
-    sums = np.add.reduceat(weights, np.arange(0, len(weights), BLOCK))
+    sums = np.add.reduceat(weights, np.arange(0, len(weights), BLOCK), dtype=np.float64)
     mass = np.cumsum(sums)
     goal = number * float(mass[-1])
     block = _first_above(mass, goal)
     start = block * BLOCK
+    inside = np.cumsum(weights[start : start + BLOCK], dtype=np.float64)
     rest = goal - float(mass[block] - sums[block])
-    return start + _first_above(np.cumsum(weights[start : start + BLOCK]), max(rest, 0.0))
+    return start + _first_above(inside, max(rest, 0.0))
 
 
 def _first_above(mass: npt.NDArray[np.float64], goal: float) -> int:

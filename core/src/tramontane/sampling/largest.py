@@ -11,25 +11,27 @@ BLOCKS = 2048
 def largest(
     logits: npt.NDArray[np.float32], ids: npt.NDArray[np.int64], count: int
 ) -> npt.NDArray[np.intp]:
-    """Positions of the `count` largest logits, falling; of equal ones the lower id first.
+    """Ascending positions of the `count` largest logits; of equal ones those of the lower ids.
 
     The vocabulary is split into blocks. As many blocks as `count` have a maximum of at least the
     `count`-th largest maximum, so no logit below that bound can be among the `count` largest.
     """
     total = len(logits)
-    count = min(count, total)
+    if count >= total:
+        return np.arange(total)
     rows = total // BLOCKS
     if count * 2 <= BLOCKS and rows >= 4:
         maxima = logits[: rows * BLOCKS].reshape(rows, BLOCKS).max(axis=0)
-        bound = np.partition(maxima, BLOCKS - count)[BLOCKS - count]
-        few = np.flatnonzero(logits >= bound)
+        few = np.flatnonzero(logits >= np.partition(maxima, BLOCKS - count)[BLOCKS - count])
     else:
         few = np.arange(total)
-    if len(few) > 4 * count:
-        values = logits[few]
-        bound = np.partition(values, len(few) - count)[len(few) - count]
-        few = few[values >= bound]
-    return few[falling(logits[few], ids[few])[:count]]
+    values = logits[few]
+    bound = np.partition(values, len(few) - count)[len(few) - count]
+    above, equal = few[values > bound], few[values == bound]
+    missing = count - len(above)
+    if len(equal) > missing:
+        equal = equal[np.argsort(ids[equal], kind="stable")[:missing]]
+    return np.sort(np.concatenate((above, equal)))
 
 
 def falling(logits: npt.NDArray[np.float32], ids: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:

@@ -35,6 +35,10 @@ class Candidates:
         """Only those at `index`, positions or a mask. At least one must be left."""
         return Candidates(self.ids[index], self.logits[index])
 
+    def where(self, mask: npt.NDArray[np.bool_]) -> Candidates:
+        """Only those for which `mask` holds. At least one must be left."""
+        return self if mask.all() else self.keep(np.flatnonzero(mask))
+
     def with_logits(self, logits: Floats) -> Candidates:
         """The same tokens with other logits."""
         return Candidates(self.ids, logits.astype(np.float32, copy=False), self.whole)
@@ -50,9 +54,14 @@ class Candidates:
         """Positions by falling logit; of equal ones the lower id first."""
         return falling(self.logits, self.ids)
 
+    def top(self, count: int) -> npt.NDArray[np.intp]:
+        """The first `count` positions of `descending`, but ascending. It sorts next to nothing."""
+        return largest(self.logits, self.ids, count)
+
     def best(self, count: int) -> npt.NDArray[np.intp]:
         """The first `count` positions of `descending`, much faster than sorting them all."""
-        return largest(self.logits, self.ids, count)
+        top = self.top(count)
+        return top[falling(self.logits[top], self.ids[top])]
 
     def probabilities(self) -> npt.NDArray[np.float64]:
         """Softmax of the logits, in float64."""

@@ -1,0 +1,1 @@
+"""Sampler steps for Tramontane; `plugin` lists them."""
