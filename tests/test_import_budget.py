@@ -1,0 +1,50 @@
+"""What is imported to print help, or to name a plugin, by cause and not by the clock."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from tramontane.registry import KINDS, Registry
+from tramontane.testing.light import HEAVY, heavy_imports
+
+MODULES = sorted({e.module for kind in KINDS for e in Registry().entries(kind)})
+HELP = """
+import sys
+from tramontane.cli.main import main
+sys.argv = ["tramontane", "--help"]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+print(*sorted(sys.modules), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["tramontane", "tramontane.plugin", "tramontane.registry", "tramontane.cli.main",
+     "tramontane.cli.plugins", "tramontane.cli.doctor", "tramontane.testing.pytest_plugin",
+     *MODULES],
+)  # fmt: skip
+def test_importing_is_light(module):
+    assert heavy_imports(f"import {module}") == []
+
+
+def test_help_is_light():
+    done = subprocess.run(
+        [sys.executable, "-c", HELP], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert "usage" in done.stdout.lower()
+    assert set(HEAVY) & set(done.stderr.split()) == set()
+
+
+def test_naming_plugins_imports_none_of_them():
+    ask = "from tramontane.registry import KINDS, Registry\n[Registry().names(k) for k in KINDS]"
+    probe = f"import sys\n{ask}\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert not set(MODULES) & set(done.stdout.split())

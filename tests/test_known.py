@@ -1,0 +1,16 @@
+"""What core knows of distributions that are not installed is what the workspace offers."""
+
+from pathlib import Path
+
+import pytest
+from tramontane.testing.known import FILE, known_text
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_known_json_is_up_to_date():
+    if not (ROOT / FILE).exists():
+        pytest.skip(f"{ROOT} is not the workspace: it has no {FILE}")
+    assert (ROOT / FILE).read_text("utf-8") == known_text(ROOT), (
+        "run: python -m tramontane.testing.known ."
+    )
