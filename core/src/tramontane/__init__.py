@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from .errors import TramontaneError
 
 if TYPE_CHECKING:
-    from .llm import LLM, AsyncLLM
+    from .async_llm import AsyncLLM
+    from .llm import LLM
     from .results import Chunk, Completion
     from .sampling_params import SamplingParams
 
@@ -27,7 +28,7 @@ __all__ = [
 
 _HOME = {
     "LLM": ".llm",
-    "AsyncLLM": ".llm",
+    "AsyncLLM": ".async_llm",
     "Chunk": ".results",
     "Completion": ".results",
     "SamplingParams": ".sampling_params",

@@ -1,0 +1,113 @@
+"""What `LLM` and `AsyncLLM` share: loading, token ids, and events as chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from .checkpoint.load import LoadOptions, LoadReport, Progress
+from .engine.request import Event, Finished
+from .errors import RequestError
+from .loaded_model import LoadedModel, Message
+from .registry import Registry
+from .results import Chunk
+from .source import DEFAULT, HubOptions
+
+
+class OpenModel:
+    """A model that is loaded, and an engine that runs it."""
+
+    def __init__(
+        self,
+        model: str | Path = DEFAULT,
+        *,
+        revision: str | None = None,
+        token_source: str = "cache",
+        cache_dir: Path | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+        threads: int | None = None,
+        num_ctx: int | None = None,
+        mmap: bool = True,
+        force: bool = False,
+        overrides: dict[str, Any] | None = None,
+        chat_template: Path | None = None,
+        batch_size: int = 512,
+        max_seqs: int = 32,
+        kv_tokens: int | None = None,
+        registry: Registry | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Load a model.
+
+        model: a folder, a model file, an installed model's name, or a hub id; without one, the
+          small embedded model.
+        revision, token_source, cache_dir: of the hub; see `HubOptions`.
+        device, dtype, threads, num_ctx, mmap, force, overrides: see `LoadOptions`.
+        chat_template: a Jinja file to use instead of the model's own.
+        batch_size: prompt tokens per step. max_seqs: requests that run at once.
+        kv_tokens: context of all running requests together; None: one full context.
+
+        Raises ModelNotFound, CheckpointError, PluginError, NotEnoughMemory, all TramontaneError.
+        """
+        self.inner = LoadedModel(
+            model,
+            hub=HubOptions(revision=revision, token_source=token_source, cache_dir=cache_dir),
+            options=LoadOptions(
+                device=device,
+                dtype=dtype,
+                threads=threads,
+                num_ctx=num_ctx,
+                mmap=mmap,
+                force=force,
+                overrides=overrides or {},
+            ),
+            chat_template=chat_template,
+            batch_size=batch_size,
+            max_seqs=max_seqs,
+            kv_tokens=kv_tokens,
+            registry=registry,
+            progress=progress,
+        )
+
+    @property
+    def report(self) -> LoadReport:
+        """What became of the checkpoint: layouts, kernels, bytes."""
+        return self.inner.loaded.report
+
+    @property
+    def context_length(self) -> int:
+        return self.inner.engine.context_length
+
+    def tokenize(self, text: str, *, add_special: bool = True) -> list[int]:
+        """Token ids of a text."""
+        return self.inner.tokenizer.encode(text, add_special=add_special)
+
+    def detokenize(self, tokens: Sequence[int], *, skip_special: bool = False) -> str:
+        """The text of token ids."""
+        return self.inner.tokenizer.decode(tokens, skip_special=skip_special)
+
+    def close(self) -> None:
+        """Free the engine's thread; running requests are cancelled."""
+        self.inner.close()
+
+
+def conversation(messages: Sequence[Message] | str) -> Sequence[Message]:
+    """Messages, or one user's text as a message."""
+    return [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
+
+
+def chunk_of(event: Event, index: dict[str, int]) -> Chunk:
+    """An event as its caller sees it. Raises RequestError for a request that failed."""
+    if isinstance(event, Finished):
+        if event.result.error is not None:
+            raise RequestError(f"the request failed: {event.result.error}")
+        return Chunk(event.text, index[event.id], result=event.result)
+    return Chunk(event.text, index[event.id], event.token, event.logprob)
+
+
+def cancel_all(cancels: Iterable[Callable[[], None]]) -> None:
+    """Cancel requests; those that have ended do not mind."""
+    for cancel in cancels:
+        cancel()
