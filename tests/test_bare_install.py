@@ -48,7 +48,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def run(folders: list[Path], third_party: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(
+    folders: list[Path], third_party: Path, *arguments: str
+) -> subprocess.CompletedProcess[str]:
     """tramontane with nothing but `folders` installed."""
     paths = [str(folder) for folder in (*folders, third_party)]
     # -S: the environment's own site-packages, and with it what is installed editable, stays out
