@@ -140,11 +140,11 @@ def test_generation_defaults_are_in_config_words(write: Write) -> None:
 def test_missing_parts_of_the_metadata_are_named(write: Write) -> None:
     checkpoint = open_gguf(write())
     assert checkpoint.chat_template() is None
-    with pytest.raises(CheckpointError, match="no tokenizer: tokenizer.ggml.model is missing"):
+    with pytest.raises(CheckpointError, match=r"no tokenizer: tokenizer.ggml.model is missing"):
         checkpoint.tokenizer()
     path = write()
     path.write_bytes(path.read_bytes().replace(b"general.architecture", b"general.architectxxx"))
-    with pytest.raises(CheckpointError, match="general.architecture=None names no architecture"):
+    with pytest.raises(CheckpointError, match=r"general.architecture=None names no architecture"):
         open_gguf(path)
 
 

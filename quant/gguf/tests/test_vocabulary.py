@@ -8,6 +8,7 @@ import json
 import logging
 import lzma
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,8 @@ def test_ends_and_what_is_added(data: Path, name: str) -> None:
 def test_special_tokens_of_phi_3_take_the_space_after_them(data: Path) -> None:
     path = data / "tokenizers" / "llama.cpp" / "ggml-vocab-phi-3.gguf"
     inner = open_gguf(path).tokenizer().inner
-    assert inner.encode("<|user|>\n Hi", add_special_tokens=False).tokens == ["<|user|>", "▁Hi"]
+    ids = inner.encode("<|user|>\n Hi", add_special_tokens=False).ids
+    assert [inner.id_to_token(index) for index in ids] == ["<|user|>", "▁Hi"]
 
 
 Json = dict[str, Any]
@@ -158,7 +160,7 @@ def test_every_pre_tokenizer_keeps_every_character() -> None:
         spans = [span for _, span in pieces]
         assert spans[0][0] == 0, name
         assert spans[-1][1] == len(text), name
-        assert all(a[1] == b[0] for a, b in zip(spans, spans[1:], strict=False)), name
+        assert all(a[1] == b[0] for a, b in pairwise(spans)), name
 
 
 CUTS = {
@@ -225,7 +227,7 @@ def add_pieces(model: bytes, kind: str) -> Callable[[gguf.GGUFWriter], None]:
         writer.add_unk_token_id(spm.unk_id)
         writer.add_remove_extra_whitespaces(spm.collapse_spaces)
         if spm.charsmap:
-            writer.add_precompiled_charsmap(list(spm.charsmap))
+            writer.add_precompiled_charsmap(spm.charsmap)
 
     return fill
 
@@ -239,7 +241,7 @@ def trained() -> Callable[..., bytes]:
         written = io.BytesIO()
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(sentences), model_writer=written, model_type=kind,
-            vocab_size=80, hard_vocab_limit=False, minloglevel=2, **options,
+            vocab_size=330, hard_vocab_limit=False, minloglevel=2, **options,
         )  # fmt: skip
         return written.getvalue()
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 from tramontane.checkpoint.checkpoint import Header, TensorInfo
 from tramontane.errors import CheckpointError
 from tramontane.layouts import Affine, Dense, Layout
@@ -86,7 +88,7 @@ class GgufCheckpoint:
             raise CheckpointError(f"{self._path}: tensor {name!r} holds {stored}, not weights")
         translate = FORMATS[stretch.type][3]
         rows = math.prod(stretch.shape[:-1])
-        layout = translate(file.bytes(stretch.start, stretch.nbytes), rows, stretch.shape[-1])
+        layout = translate(file.stretch(stretch.start, stretch.nbytes), rows, stretch.shape[-1])
         self._check_finite(name, layout)
         return layout
 
@@ -105,6 +107,8 @@ class GgufCheckpoint:
 
     def close(self) -> None:
         """Let go of the files; they stay mapped for as long as a tensor looks at them."""
+        for file in {file for file, _ in self._owners.values()}:
+            file.close()
         self._owners = {}
 
     def _factors(self, name: str) -> list[float] | None:
@@ -120,9 +124,15 @@ class GgufCheckpoint:
 
     def _check_finite(self, name: str, layout: Affine) -> None:
         for what, tensor in layout.tensors().items():
-            if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-                bad = int((~tensor.isfinite()).sum())
+            if tensor.dtype == torch.float16 and (bad := _not_finite(tensor)):
                 raise CheckpointError(
                     f"{self._path}: tensor {name!r}: {bad} of its {tensor.numel()} "
                     f"{what.replace('_', ' ')}s are infinite or not numbers; the file is damaged"
                 )
+
+
+def _not_finite(halves: Tensor) -> int:
+    """How many have all bits of the exponent; torch's isfinite takes ten times as long."""
+    bits = halves.view(torch.int16).numpy().reshape(-1)
+    runs = (bits[start : start + (1 << 18)] for start in range(0, len(bits), 1 << 18))
+    return sum(int(np.count_nonzero((run & 0x7C00) == 0x7C00)) for run in runs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -14,12 +14,22 @@ CACHEFUL = 1 << 18
 """Bytes of blocks translated at once; temporaries are a few times this for any tensor."""
 
 
-def chunks(raw: NDArray[np.uint8], block: np.dtype[Any]) -> Iterator[tuple[slice, NDArray[Any]]]:
+class Raw(Protocol):
+    """Bytes that can be had in runs: an array, or a stretch of a file. A run holds until the
+    next."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, run: slice, /) -> NDArray[np.uint8]: ...
+
+
+def chunks(raw: Raw, block: np.dtype[Any]) -> Iterator[tuple[slice, NDArray[Any]]]:
     """Runs of blocks as records, each with its place among all blocks."""
-    blocks = raw.view(block)
-    step = max(1, CACHEFUL // block.itemsize)
-    for start in range(0, len(blocks), step):
-        yield slice(start, start + step), blocks[start : start + step]
+    count, size = len(raw) // block.itemsize, block.itemsize
+    step = max(1, CACHEFUL // size)
+    for start in range(0, count, step):
+        stop = min(start + step, count)
+        yield slice(start, stop), raw[start * size : stop * size].view(block)
 
 
 def field(records: NDArray[Any], name: str) -> NDArray[np.uint8]:

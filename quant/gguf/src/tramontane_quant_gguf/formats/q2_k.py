@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from tramontane.layouts import Affine
 
 from .bits import crumbs
-from .blocks import Out, chunks, field
+from .blocks import Out, Raw, chunks, field
 
 Q2_K = np.dtype([("scales", "V16"), ("codes", "V64"), ("d", "<f2"), ("dmin", "<f2")])
 
 
-def q2_k(raw: NDArray[np.uint8], rows: int, columns: int) -> Affine:
+def q2_k(raw: Raw, rows: int, columns: int) -> Affine:
     """A matrix (rows, columns) of Q2_K blocks as two-level Affine with a minimum."""
     count = rows * columns // 256
     codes, scale = Out(torch.uint8, rows, columns // 4), Out(torch.uint8, rows, columns // 16)

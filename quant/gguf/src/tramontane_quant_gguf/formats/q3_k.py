@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from tramontane.layouts import Affine
 
 from .bits import crumbs, single_bits
-from .blocks import Out, chunks, field
+from .blocks import Out, Raw, chunks, field
 
 Q3_K = np.dtype([("high", "V32"), ("codes", "V64"), ("scales", "V12"), ("d", "<f2")])
 
 
-def q3_k(raw: NDArray[np.uint8], rows: int, columns: int) -> Affine:
+def q3_k(raw: Raw, rows: int, columns: int) -> Affine:
     """A matrix (rows, columns) of Q3_K blocks as two-level Affine with zero 4."""
     count = rows * columns // 256
     codes, high = Out(torch.uint8, rows, columns // 4), Out(torch.uint8, rows, columns // 8)

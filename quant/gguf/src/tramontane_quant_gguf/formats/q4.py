@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from tramontane.layouts import Affine
 
 from .bits import nibbles
-from .blocks import Out, chunks, field
+from .blocks import Out, Raw, chunks, field
 
 Q4_0 = np.dtype([("d", "<f2"), ("codes", "V16")])
 Q4_1 = np.dtype([("d", "<f2"), ("m", "<f2"), ("codes", "V16")])
 
 
-def q4_0(raw: NDArray[np.uint8], rows: int, columns: int) -> Affine:
+def q4_0(raw: Raw, rows: int, columns: int) -> Affine:
     """A matrix (rows, columns) of Q4_0 blocks as Affine with zero 8."""
     count = rows * columns // 32
     codes, scale = Out(torch.uint8, rows, columns // 2), Out(torch.float16, rows, columns // 32)
@@ -31,7 +30,7 @@ def q4_0(raw: NDArray[np.uint8], rows: int, columns: int) -> Affine:
     return Affine(4, 32, (codes.tensor,), scale.tensor, zero=8)
 
 
-def q4_1(raw: NDArray[np.uint8], rows: int, columns: int) -> Affine:
+def q4_1(raw: Raw, rows: int, columns: int) -> Affine:
     """A matrix (rows, columns) of Q4_1 blocks as Affine with a minimum."""
     count = rows * columns // 32
     codes, scale = Out(torch.uint8, rows, columns // 2), Out(torch.float16, rows, columns // 32)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tramontane.layouts import Affine
 
 from .bits import nibbles, single_bits
-from .blocks import Out, chunks, field
+from .blocks import Out, Raw, chunks, field
 
 Q4_K = np.dtype([("d", "<f2"), ("dmin", "<f2"), ("scales", "V12"), ("codes", "V128")])
 Q5_K = np.dtype(
@@ -26,17 +26,17 @@ Q5_K = np.dtype(
 )
 
 
-def q4_k(raw: NDArray[np.uint8], rows: int, columns: int) -> Affine:
+def q4_k(raw: Raw, rows: int, columns: int) -> Affine:
     """A matrix (rows, columns) of Q4_K blocks as two-level Affine with a minimum."""
     return _translate(raw, rows, columns, Q4_K)
 
 
-def q5_k(raw: NDArray[np.uint8], rows: int, columns: int) -> Affine:
+def q5_k(raw: Raw, rows: int, columns: int) -> Affine:
     """A matrix (rows, columns) of Q5_K blocks as two-level Affine with a minimum."""
     return _translate(raw, rows, columns, Q5_K)
 
 
-def _translate(raw: NDArray[np.uint8], rows: int, columns: int, block: np.dtype[np.void]) -> Affine:
+def _translate(raw: Raw, rows: int, columns: int, block: np.dtype[np.void]) -> Affine:
     count = rows * columns // 256
     codes, scale = Out(torch.uint8, rows, columns // 2), Out(torch.uint8, rows, columns // 32)
     minimum, d = Out(torch.uint8, rows, columns // 32), Out(torch.float16, rows, columns // 256)

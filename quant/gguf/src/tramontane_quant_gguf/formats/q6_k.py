@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from tramontane.layouts import Affine
 
 from .bits import crumbs, nibbles
-from .blocks import Out, chunks, field
+from .blocks import Out, Raw, chunks, field
 
 Q6_K = np.dtype([("codes", "V128"), ("high", "V64"), ("scales", "V16"), ("d", "<f2")])
 
 
-def q6_k(raw: NDArray[np.uint8], rows: int, columns: int) -> Affine:
+def q6_k(raw: Raw, rows: int, columns: int) -> Affine:
     """A matrix (rows, columns) of Q6_K blocks as two-level Affine with zero 32."""
     count = rows * columns // 256
     codes, high = Out(torch.uint8, rows, columns // 2), Out(torch.uint8, rows, columns // 4)

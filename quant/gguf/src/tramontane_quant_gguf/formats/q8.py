@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from tramontane.layouts import Affine
 
-from .blocks import Out, chunks, field
+from .blocks import Out, Raw, chunks, field
 
 Q8_0 = np.dtype([("d", "<f2"), ("codes", "V32")])
 
 
-def q8_0(raw: NDArray[np.uint8], rows: int, columns: int) -> Affine:
+def q8_0(raw: Raw, rows: int, columns: int) -> Affine:
     """A matrix (rows, columns) of Q8_0 blocks as Affine with zero 128."""
     count = rows * columns // 32
     codes, scale = Out(torch.uint8, rows, columns), Out(torch.float16, rows, columns // 32)

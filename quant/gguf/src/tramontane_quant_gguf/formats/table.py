@@ -1,6 +1,6 @@
 """All block formats: ggml's type number to what translates it.
 
-Each takes the bytes of a matrix, 1-D, and its rows and columns (a multiple of the block), checks
+Each takes the bytes of a matrix and its rows and columns (a multiple of the block), checks
 nothing, and gives the layout whose float32 decode equals ggml's own dequantization bit for bit.
 """
 
@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
 from tramontane.layouts import Affine
 
+from .blocks import Raw
 from .q2_k import q2_k
 from .q3_k import q3_k
 from .q4 import q4_0, q4_1
@@ -21,7 +20,7 @@ from .q6_k import q6_k
 from .q8 import q8_0
 from .q45_k import q4_k, q5_k
 
-Translate: TypeAlias = Callable[[NDArray[np.uint8], int, int], Affine]
+Translate: TypeAlias = Callable[[Raw, int, int], Affine]
 
 FORMATS: dict[int, tuple[str, int, int, Translate]] = {
     2: ("Q4_0", 32, 18, q4_0),
