@@ -51,7 +51,7 @@ class ChatTemplate:
         self.named = dict(named)
         environment = chat_environment(now)
         try:
-            self._takes = what_it_takes(environment.parse(source))
+            self.takes = what_it_takes(environment.parse(source))
             self._template = compile_template(environment, source)
         except jinja2.TemplateSyntaxError as error:
             raise TemplateError(f"chat template, line {error.lineno}: {error.message}") from error
@@ -76,7 +76,7 @@ class ChatTemplate:
         them (in its own words), fails, or goes over its bounds.
         """
         chat = [
-            fit(message, self._takes, f"message {index}")
+            fit(message, self.takes, f"message {index}")
             for index, message in enumerate(checked(messages))
         ]
         if has_text_arguments(chat) and self._wants_objects:
