@@ -16,7 +16,8 @@ def draw(candidates: Candidates, number: float) -> int:
     if not (candidates.whole or bool((ids[1:] > ids[:-1]).all())):
         order = np.argsort(ids)
         ids, logits = ids[order], logits[order]
-    weights = np.exp(logits - logits.max())
+    weights = logits - logits.max()
+    np.exp(weights, out=weights)  # in place: pages of new arrays cost more than the exponentials
     return int(ids[locate(weights, number)])
 
 

@@ -20,18 +20,24 @@ def largest(
     if count >= total:
         return np.arange(total)
     rows = total // BLOCKS
-    if count * 2 <= BLOCKS and rows >= 4:
-        maxima = logits[: rows * BLOCKS].reshape(rows, BLOCKS).max(axis=0)
-        few = np.flatnonzero(logits >= np.partition(maxima, BLOCKS - count)[BLOCKS - count])
-    else:
-        few = np.arange(total)
-    values = logits[few]
-    bound = np.partition(values, len(few) - count)[len(few) - count]
-    above, equal = few[values > bound], few[values == bound]
-    missing = count - len(above)
+    if count * 2 > BLOCKS or rows < 4:
+        return _largest(logits, ids, count)
+    maxima = logits[: rows * BLOCKS].reshape(rows, BLOCKS).max(axis=0)
+    few = np.flatnonzero(logits >= np.partition(maxima, BLOCKS - count)[BLOCKS - count])
+    return few[_largest(logits[few], ids[few], count)]
+
+
+def _largest(
+    logits: npt.NDArray[np.float32], ids: npt.NDArray[np.int64], count: int
+) -> npt.NDArray[np.intp]:
+    bound = np.partition(logits, len(logits) - count)[len(logits) - count]
+    kept = logits > bound
+    equal = np.flatnonzero(logits == bound)
+    missing = count - np.count_nonzero(kept)
     if len(equal) > missing:
         equal = equal[np.argsort(ids[equal], kind="stable")[:missing]]
-    return np.sort(np.concatenate((above, equal)))
+    kept[equal] = True
+    return np.flatnonzero(kept)
 
 
 def falling(logits: npt.NDArray[np.float32], ids: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:

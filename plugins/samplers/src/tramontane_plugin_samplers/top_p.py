@@ -18,7 +18,10 @@ ROUNDING = 1e-6
 
 def fewest(logits: Floats, p: float, normal: float) -> int:
     """How many of the falling logits reach p; one more than there are if all do not."""
-    mass = np.cumsum(np.exp(logits.astype(np.float64) - normal))
+    mass = logits.astype(np.float64)
+    mass -= normal
+    np.exp(mass, out=mass)
+    np.cumsum(mass, out=mass)
     return int(np.searchsorted(mass, p - ROUNDING)) + 1
 
 
