@@ -70,6 +70,8 @@ def test_dense_tensors_are_views_of_the_file(small: Path) -> None:
     assert again.data.data_ptr() == f32.data.data_ptr()
     checkpoint.close()
     assert f32.data.sum() == 15
+    with pytest.raises(CheckpointError, match=r"no tensor .f\.weight. any more, it is closed"):
+        checkpoint.read("f.weight")
 
 
 def test_writing_to_a_view_leaves_the_file_alone(small: Path) -> None:
@@ -122,6 +124,16 @@ def test_scales_that_are_not_finite_are_refused(write: Write, bits: int) -> None
 def test_unknown_tensors_are_named(small: Path) -> None:
     with pytest.raises(CheckpointError, match=re.escape(f"{small}: there is no tensor 'x'")):
         open_gguf(small).read("x")
+
+
+def test_files_that_shrink_while_open_are_noticed(write: Write) -> None:
+    raw = np.zeros((64, 3400), np.uint8)
+    path = write(lambda w: w.add_tensor("t", raw, raw_dtype=Q8_0))
+    checkpoint = open_gguf(path)
+    with path.open("r+b") as file:
+        file.truncate(100_000)
+    with pytest.raises(CheckpointError, match="the file has become shorter"):
+        checkpoint.read("t")
 
 
 def test_generation_defaults_are_in_config_words(write: Write) -> None:

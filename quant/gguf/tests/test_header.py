@@ -205,7 +205,7 @@ def test_empty_and_missing_files_are_named(tmp_path: Path) -> None:
         open_gguf(empty)
     with pytest.raises(ModelNotFound, match="no such file"):
         open_gguf(tmp_path / "nowhere.gguf")
-    with pytest.raises(CheckpointError, match="cannot be read"):
+    with pytest.raises(CheckpointError, match="cannot be read: it is a folder"):
         open_gguf(tmp_path)
 
 

@@ -49,6 +49,7 @@ class GgufCheckpoint:
     """Tensor stems to module paths, `{}` for a layer's number."""
 
     def __init__(self, path: Path) -> None:
+        self._closed = False
         self._owners: dict[str, tuple[Mapped, Stretch]] = {}
         parts = open_parts(path)
         for part in parts:
@@ -78,7 +79,8 @@ class GgufCheckpoint:
         finite.
         """
         if name not in self._owners:
-            raise CheckpointError(f"{self._path}: there is no tensor {name!r}")
+            gone = "any more, it is closed" if self._closed else "in it"
+            raise CheckpointError(f"{self._path}: there is no tensor {name!r} {gone}")
         file, stretch = self._owners[name]
         stored = STORED[stretch.type].name
         if stored in FLOATS:
@@ -109,7 +111,7 @@ class GgufCheckpoint:
         """Let go of the files; they stay mapped for as long as a tensor looks at them."""
         for file in {file for file, _ in self._owners.values()}:
             file.close()
-        self._owners = {}
+        self._owners, self._closed = {}, True
 
     def _factors(self, name: str) -> list[float] | None:
         if name not in self._owners:

@@ -21,6 +21,8 @@ class Mapped:
     def __init__(self, path: Path) -> None:
         """Raises ModelNotFound when there is none, CheckpointError when it cannot be read."""
         self.path = path
+        if path.is_dir():
+            raise CheckpointError(f"{path}: cannot be read: it is a folder")
         try:
             self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
             self._closed = weakref.finalize(self, os.close, self._file)

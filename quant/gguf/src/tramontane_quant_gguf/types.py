@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from .formats.table import FORMATS
+
 
 class Stored(NamedTuple):
     """A tensor type. block: weights per block; nbytes: bytes per block."""
@@ -19,22 +21,13 @@ class Stored(NamedTuple):
 STORED: dict[int, Stored] = {
     0: Stored("F32", 1, 4),
     1: Stored("F16", 1, 2),
-    2: Stored("Q4_0", 32, 18),
-    3: Stored("Q4_1", 32, 20),
-    6: Stored("Q5_0", 32, 22),
-    7: Stored("Q5_1", 32, 24),
-    8: Stored("Q8_0", 32, 34),
-    10: Stored("Q2_K", 256, 84),
-    11: Stored("Q3_K", 256, 110),
-    12: Stored("Q4_K", 256, 144),
-    13: Stored("Q5_K", 256, 176),
-    14: Stored("Q6_K", 256, 210),
+    30: Stored("BF16", 1, 2),
+    **{kind: Stored(*row[:3]) for kind, row in FORMATS.items()},
     24: Stored("I8", 1, 1),
     25: Stored("I16", 1, 2),
     26: Stored("I32", 1, 4),
     27: Stored("I64", 1, 8),
     28: Stored("F64", 1, 8),
-    30: Stored("BF16", 1, 2),
 }
 """The types whose tensors a file may hold and still be opened."""
 
