@@ -1,0 +1,209 @@
+"""Every page on writing a plugin is installed as written, passes the kit, and does what it says."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from tramontane import hookspecs
+from tramontane.registry import KINDS, SPEC_MARK
+
+DOCS = Path(__file__).parents[1] / "docs"
+FENCE = re.compile(r"^```\w+ file=(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = sorted(DOCS.glob("writing-a*.md"))
+HOOKS = [name for name, value in vars(hookspecs).items() if hasattr(value, SPEC_MARK)]
+
+
+def files(page: Path) -> dict[str, str]:
+    """The files that a page shows, by their paths."""
+    return dict(FENCE.findall(page.read_text("utf-8")))
+
+
+def distribution(page: Path) -> str:
+    """The name of the distribution that a page builds."""
+    found = re.search(r'^name = "(.+)"$', files(page)["pyproject.toml"], re.MULTILINE)
+    assert found
+    return found[1]
+
+
+def test_there_is_a_page_for_each_kind():
+    built = {page: files(page)["pyproject.toml"] for page in PAGES}
+    for kind in KINDS:
+        assert [page for page in built if f"tramontane.{kind}" in built[page]], kind
+    assert len(PAGES) == len(KINDS)
+
+
+@pytest.fixture(scope="module")
+def installed(install, tmp_path_factory):
+    """Where the distributions of all pages are installed together."""
+    folders = []
+    for page in PAGES:
+        folder = tmp_path_factory.mktemp("page") / page.stem
+        for name, text in files(page).items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        if (folder / "make_model.py").exists():
+            subprocess.run([sys.executable, folder / "make_model.py"], check=True, timeout=120)
+        folders.append(folder)
+    return install(*folders)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_passes_the_kit(page, installed, python, tmp_path):
+    kit = ["-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "--rootdir", "."]
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    options = [*kit, "-c", str(tmp_path / "pytest.ini"), "--tramontane", distribution(page)]
+    done = python(*options, path=installed)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_strangers_architecture_takes_under_sixty_lines():
+    lines = [text.splitlines() for text in files(DOCS / "writing-an-architecture.md").values()]
+    written = sum(bool(line.strip()) for text in lines for line in text)
+    assert written < 60, f"{written} lines that are not blank"
+
+
+@pytest.mark.parametrize(("page", "most"), [("sampler", 30), ("tool-caller", 40), ("command", 20)])
+def test_small_things_stay_small(page, most):
+    shown = files(DOCS / f"writing-a-{page}.md")
+    code = [text for name, text in shown.items() if name.endswith(".py")]
+    assert sum(bool(line.strip()) for text in code for line in text.splitlines()) <= most
+
+
+GRANITE = """
+import sys
+from pathlib import Path
+import torch
+from transformers import GraniteConfig, GraniteForCausalLM
+from tramontane.checkpoint.load import LoadOptions, load_model
+from tramontane.checkpoint.open import open_checkpoint
+from tramontane.registry import Registry
+from tramontane.testing.passes import in_pieces, whole
+
+torch.manual_seed(0)
+folder = Path(sys.argv[1])
+theirs = GraniteForCausalLM(GraniteConfig(
+    vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+    num_key_value_heads=2, embedding_multiplier=6.0, attention_multiplier=0.2,
+    residual_multiplier=0.7, logits_scaling=3.0, initializer_range=0.3,
+)).eval()
+theirs.save_pretrained(folder)
+checkpoint = open_checkpoint(folder, Registry())
+ours = load_model(checkpoint, Registry(), LoadOptions(device="reference")).model
+tokens = torch.randint(64, (40,)).tolist()
+with torch.inference_mode():
+    expected = theirs(torch.tensor([tokens])).logits[0]
+for logits in (whole(ours, tokens), in_pieces(ours, tokens, [7, 20, *[1] * 13])):
+    assert (logits - expected).abs().max() < 1e-4 * expected.abs().max(), (logits, expected)
+print("equal", float((whole(ours, tokens) - expected).abs().max() / expected.abs().max()))
+"""
+
+
+def test_the_architecture_of_the_page_computes_what_transformers_does(installed, python, tmp_path):
+    pytest.importorskip("transformers")
+    done = python("-c", GRANITE, str(tmp_path), path=installed)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("equal")
+
+
+def test_the_sampler_of_the_page_runs_in_a_chain(installed, python):
+    code = """
+import numpy as np
+from tramontane.plugin import Sampler
+from tramontane.registry import Registry
+from tramontane.sampling import Candidates, History
+from tramontane.sampling.chain import parse_chain
+from tramontane.plugin import load
+
+((offer, options),) = parse_chain("epsilon:0.2", Registry().all(Sampler))
+logits = np.log(np.array([0.5, 0.1, 0.3, 0.1], np.float32))
+print(load(offer.build)(options, None)(Candidates.of(logits), History([], [])).ids.tolist())
+"""
+    assert python("-c", code, path=installed).stdout == "[0, 2]\n"
+
+
+def test_the_command_of_the_page_counts(installed, python):
+    code = "from tramontane.plugin import *; from tramontane.registry import Registry\n"
+    code += "load(Registry().get(Command, 'words').run)(['to be or', 'not to be'])"
+    assert python("-c", code, path=installed).stdout == "6\n"
+
+
+def test_the_mcp_client_of_the_page_calls_a_tool(installed, python, tmp_path):
+    code = """
+import asyncio, json, sys
+from tramontane.errors import TramontaneError
+from tramontane.plugin import McpClient, load
+from tramontane.registry import Registry
+from tramontane.tools import McpServer
+
+ANSWERS = {
+    "initialize": {},
+    "tools/list": {"tools": [{"name": "add", "inputSchema": {"type": "object"}}]},
+}
+
+async def serve(reader, writer):
+    while line := await reader.readline():
+        asked = json.loads(line)
+        if asked["method"] == "tools/call":
+            numbers = asked["params"]["arguments"].values()
+            answer = {"content": [{"type": "text", "text": str(sum(numbers))}]}
+        else:
+            answer = ANSWERS[asked["method"]]
+        writer.write(b'{"jsonrpc": "2.0", "method": "notifications/message"}\\n')
+        writer.write(json.dumps({"id": asked["id"], "result": answer}).encode() + b"\\n")
+    writer.close()
+
+async def main(path):
+    server = await asyncio.start_unix_server(serve, path)
+    connect = load(Registry().get(McpClient, "unix").connect)
+    async with connect(McpServer(name="adder", url=f"unix://{path}", timeout=5)) as session:
+        print([tool.name for tool in await session.tools()])
+        print(await session.call("add", {"a": 2, "b": 3}))
+    server.close()
+
+asyncio.run(main(sys.argv[1]))
+"""
+    done = python("-c", code, str(tmp_path / "socket"), path=installed)
+    assert done.stdout == "['add']\n5\n", done.stderr
+
+
+def test_the_plugins_of_all_pages_are_listed(installed, python):
+    code = "from tramontane.cli.plugins import run; run(['--json'])"
+    said = json.loads(python("-c", code, path=installed).stdout)
+    listed = {item["distribution"]: item for item in said["plugins"]}
+    assert {distribution(page) for page in PAGES} <= listed.keys()
+    assert [item["problems"] for item in listed.values() if item["problems"]] == []
+    kinds = {kind for item in listed.values() for kind in item["offers"]}
+    assert kinds == set(KINDS)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_is_documented_with_its_arguments(hook):
+    arguments = ", ".join(inspect.signature(getattr(hookspecs, hook)).parameters)
+    assert f"`{hook}({arguments})`" in (DOCS / "plugins" / "contract.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_field_of_every_record_is_documented(kind):
+    page = (DOCS / "plugins" / "contract.md").read_text("utf-8")
+    section = page.partition(f"### {KINDS[kind].__name__}\n")[2].partition("\n#")[0]
+    own = [field.name for field in fields(KINDS[kind]) if field.name not in ("name", "aliases")]
+    missing = [name for name in own if f"| `{name}` |" not in section]
+    assert section, f"no section on {KINDS[kind].__name__}"
+    assert missing == []
+
+
+def test_links_between_pages_lead_somewhere():
+    broken = []
+    for page in DOCS.rglob("*.md"):
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
+            if not (page.parent / target).exists():
+                broken.append(f"{page.relative_to(DOCS)}: {target}")
+    assert broken == []
