@@ -9,6 +9,7 @@ from tramontane.errors import TemplateError
 
 MESSAGES = [{"role": "user", "content": "x"}]
 TREE = "{% set x = [1] %}" + "{% set x = [x, x] %}" * 60
+TUPLES = TREE.replace("[x, x]", "(x, x)").replace("[1]", "1")
 DOUBLED = "{% set x = 'aaaaaaaaaaaaaaaa' %}"
 
 ESCAPES = [
@@ -66,6 +67,15 @@ BOMBS = [
     TREE + "{{ '%s' % x }}",
     TREE + "{{ '{!r}'.format(x) }}",
     TREE + "{{ [x]|join }}",
+    TREE + "{% set y = x %}" + TREE + "{{ x == y }}",
+    TREE + "{% set y = x %}" + TREE + "{{ x is eq y }}",
+    TREE + "{% set y = x %}" + TREE + "{{ x in [y] }}",
+    TREE + "{% set y = x %}" + TREE + "{{ [x, y]|sort }}",
+    TREE + "{% set y = x %}" + TREE + "{{ [x, y]|select('in', [y])|list }}",
+    TUPLES + "{{ {x: 1} }}",
+    TUPLES + "{{ messages[0][x] }}",
+    TUPLES + "{{ dict([(x, 1)]) }}",
+    TUPLES + "{{ [x]|unique|list }}",
     "{{ messages|tojson(indent=10**9) }}",
     "{{ 'a'|indent(10**9) }}",
     "{{ ('a' * 4000).replace('a', 'b' * 100000) }}",

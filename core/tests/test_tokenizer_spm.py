@@ -190,6 +190,7 @@ def test_prefix_only_at_the_start() -> None:
     [
         ([], 0, "no pieces"),
         ([("a", 0.0, 1)], 5, "outside"),
+        ([("a", float("nan"), 1)], 0, "piece 0, 'a', has the score nan"),
         ([("<unk>", 0.0, 2), ("a" * 40_000, 0.0, 1)], 0, "too long"),
     ],
 )

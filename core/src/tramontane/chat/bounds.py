@@ -16,8 +16,8 @@ STEPS = 5_000_000
 """Loop rounds, calls and outputs of one rendering; a real one needs some thousands."""
 
 SECONDS = 10.0
-"""Wall-clock time of one rendering, looked at before each step. One step (a sort, a comparison of
-nested lists) is not interrupted."""
+"""Wall-clock time of one rendering, looked at before each step. A step itself is not interrupted,
+but what it works on is bounded by LARGEST."""
 
 BITS = 100_000
 """Size of an integer."""

@@ -29,6 +29,7 @@ that only the rewriting of templates puts in."""
 
 COUNT_ROUNDS = "count rounds"
 COUNT_SLICED = "count sliced"
+COUNT_COMPARED = "count compared"
 CONCATENATE = "concatenate parts"
 
 WRITING = frozenset(
@@ -37,6 +38,9 @@ WRITING = frozenset(
     | {"center", "indent", "format", "replace", "wordwrap", "tojson"}
 )
 """Filters that write their value out, whatever it is."""
+
+COMPARING = frozenset({"sort", "unique", "min", "max", "groupby", "dictsort"})
+COMPARING_TESTS = ("==", "eq", "equalto", "!=", "ne", "in")
 
 GUARDS: dict[str, Callable[[Any, list[Any]], None]] = {
     "center": lambda value, args: check_width(args),
@@ -55,6 +59,7 @@ def bounded_filters(filters: Mapping[str, Filter]) -> dict[str, Filter]:
     made = {name: _bounded(name, made) for name, made in filters.items()}
     made[COUNT_ROUNDS] = count_rounds
     made[COUNT_SLICED] = count_sliced
+    made[COUNT_COMPARED] = count_compared
     made[CONCATENATE] = concatenate
     return made
 
@@ -75,6 +80,22 @@ def count_rounds(context: Context, items: Any) -> Counted:
 def count_sliced(context: Context, value: Any) -> Any:
     budget_of(context).charge(value)
     return value
+
+
+def count_compared(value: Any) -> Any:
+    """What is compared, or hashed as a key, is gone through in one step."""
+    if isinstance(value, list | tuple | dict):
+        written_size(value)
+    return value
+
+
+def bounded_tests(tests: Mapping[str, Filter]) -> dict[str, Filter]:
+    """jinja's tests, those that compare looking first."""
+
+    def bounded(made: Filter) -> Filter:
+        return lambda value, other: made(count_compared(value), count_compared(other))
+
+    return {**tests, **{name: bounded(tests[name]) for name in COMPARING_TESTS}}
 
 
 @pass_context
@@ -108,6 +129,9 @@ def _bounded(name: str, made: Filter) -> Filter:
         if name == "join":
             value = list(value)
             check_join(rest[0] if rest else "", value)
+        elif name in COMPARING:
+            value = list(value) if not isinstance(value, dict | str) else value
+            written_size(value)
         elif name in WRITING:
             written_size(value)
             written_size(rest)

@@ -14,7 +14,8 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.utils import Namespace
 
-from .filters import bounded_filters, count_output
+from .bounds import written_size
+from .filters import bounded_filters, bounded_tests, count_output
 from .sandbox import ChatEnvironment
 
 
@@ -62,9 +63,12 @@ class SafeDict:
     """`dict()` without the type behind it."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> dict[Any, Any]:
+        written_size(args)  # keys are hashed
         return dict(*args, **kwargs)
 
     def fromkeys(self, keys: Iterable[Any], value: Any = None) -> dict[Any, Any]:
+        keys = list(keys)
+        written_size(keys)
         return dict.fromkeys(keys, value)
 
 
@@ -101,6 +105,7 @@ def chat_environment(now: Callable[[], datetime]) -> ChatEnvironment:
     environment.filters["tojson"] = tojson
     environment.filters["from_json"] = json.loads
     environment.filters = bounded_filters(environment.filters)
+    environment.tests.update(bounded_tests(environment.tests))  # type: ignore[arg-type]
     del environment.globals["lipsum"]
     environment.globals.update(
         raise_exception=raise_exception,

@@ -1,8 +1,8 @@
 """The jinja environment of chat templates: jinja's sandbox, with bounds on what a rendering makes.
 
 Bounds hold at every place where jinja lets them be held: operators, calls, filters, outputs, and
-the joining of captured text. Three things have no such place, so the parsed template is rewritten:
-`a ~ b` becomes a filter, and what is looped over or sliced goes through one.
+the joining of captured text. Some things have no such place, so the parsed template is rewritten:
+`a ~ b` becomes a filter, and what is looped over, sliced or compared goes through one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,14 @@ from .bounds import (
     check_width,
     written_size,
 )
-from .filters import CONCATENATE, COUNT_ROUNDS, COUNT_SLICED, budget_of
+from .filters import (
+    CONCATENATE,
+    COUNT_COMPARED,
+    COUNT_ROUNDS,
+    COUNT_SLICED,
+    budget_of,
+    count_compared,
+)
 
 WIDTHS = frozenset({"center", "ljust", "rjust", "zfill", "expandtabs"})
 REFUSED = frozenset({"translate", "maketrans", "to_bytes"})
@@ -81,6 +88,9 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
         budget.charge(made)
         return made
 
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        return super().getitem(obj, count_compared(argument))
+
     def unsafe_undefined(self, obj: Any, attribute: str) -> jinja2.Undefined:
         if attribute.startswith("_") or is_internal_attribute(obj, attribute):
             # jinja itself would write nothing here, and refuse only what is done with it
@@ -129,6 +139,8 @@ def compile_template(environment: ChatEnvironment, source: str) -> jinja2.Templa
     # found before any change, and changed in place, as a node does not know its parent
     concats = list(tree.find_all(nodes.Concat))
     items = list(tree.find_all(nodes.Getitem))
+    compares = list(tree.find_all(nodes.Compare))
+    pairs = list(tree.find_all(nodes.Pair))
     for loop in list(tree.find_all(nodes.For)):
         loop.iter = through(loop.iter, COUNT_ROUNDS)
     for item in items:
@@ -137,5 +149,11 @@ def compile_template(environment: ChatEnvironment, source: str) -> jinja2.Templa
     for concat in concats:
         operands = nodes.List(concat.nodes, lineno=concat.lineno).set_environment(environment)
         concat.nodes = [through(operands, CONCATENATE)]
+    for compare in compares:
+        compare.expr = through(compare.expr, COUNT_COMPARED)
+        for operand in compare.ops:
+            operand.expr = through(operand.expr, COUNT_COMPARED)
+    for pair in pairs:
+        pair.key = through(pair.key, COUNT_COMPARED)
     code = environment.compile(tree, filename="<chat template>")
     return jinja2.Template.from_code(environment, code, environment.globals)

@@ -8,6 +8,7 @@ joins tie: pieces with equal scores, or two cuts of one piece that share a neigh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -61,7 +62,9 @@ def from_pieces(
     if not 0 <= unk_id < len(pieces):
         raise CheckpointError(f"the unknown piece's id {unk_id} is outside 0..{len(pieces) - 1}")
     ids: dict[str, int] = {}
-    for index, (text, _, _) in enumerate(pieces):
+    for index, (text, score, _) in enumerate(pieces):
+        if not math.isfinite(score):
+            raise CheckpointError(f"piece {index}, {text!r:.40}, has the score {score}")
         if text:
             ids.setdefault(text, index)
     in_text = frozenset(
