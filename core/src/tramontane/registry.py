@@ -8,7 +8,7 @@ import logging
 import os
 import re
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from importlib.resources import files
 from types import ModuleType
@@ -253,7 +253,13 @@ def distributions(entries: Iterable[EntryPoint]) -> dict[str, Distribution]:
 
 
 def _owner(entry: EntryPoint) -> str:
-    return _distribution(entry).name
+    return _name(_distribution(entry))
+
+
+@cache
+def _name(distribution: Distribution) -> str:
+    # importlib.metadata parses all of a distribution's metadata for each look at its name
+    return distribution.name
 
 
 def _distribution(entry: EntryPoint) -> Distribution:
