@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import ConfigError
-from .rope_scaling import RopeScaling
+from .rope_scaling import RopeScaling, check_scaling
 
 C = TypeVar("C", bound="ModelConfig")
 
@@ -16,24 +17,24 @@ C = TypeVar("C", bound="ModelConfig")
 class ModelConfig(BaseModel):
     """Field names are config.json's. Keys that no field names are ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class DecoderConfig(ModelConfig):
     """The numbers that every decoder-only transformer has."""
 
-    vocab_size: int = Field(gt=0, le=2**24)
-    hidden_size: int = Field(gt=0, le=2**20)
-    intermediate_size: int = Field(gt=0, le=2**22)
-    num_hidden_layers: int = Field(gt=0, le=4096)
-    num_attention_heads: int = Field(gt=0, le=2**14)
-    num_key_value_heads: int = Field(gt=0, le=2**14)
-    head_dim: int = Field(gt=0, le=2**14)
-    max_position_embeddings: int = Field(default=2048, gt=0)
-    rms_norm_eps: float = Field(default=1e-6, gt=0)
-    rope_theta: float = Field(default=10_000.0, gt=0)
+    vocab_size: int = Field(gt=0, le=2**24, strict=True)
+    hidden_size: int = Field(gt=0, le=2**20, strict=True)
+    intermediate_size: int = Field(gt=0, le=2**22, strict=True)
+    num_hidden_layers: int = Field(gt=0, le=4096, strict=True)
+    num_attention_heads: int = Field(gt=0, le=2**14, strict=True)
+    num_key_value_heads: int = Field(gt=0, le=2**14, strict=True)
+    head_dim: int = Field(gt=0, le=2**14, strict=True)
+    max_position_embeddings: int = Field(default=2048, gt=0, le=2**40, strict=True)
+    rms_norm_eps: float = Field(default=1e-6, gt=0, le=1, strict=True)
+    rope_theta: float = Field(default=10_000.0, gt=0, strict=True)
     rope_scaling: RopeScaling | None = None
-    partial_rotary_factor: float = Field(default=1.0, gt=0, le=1)
+    partial_rotary_factor: float = Field(default=1.0, gt=0, le=1, strict=True)
     tie_word_embeddings: bool = False
 
     @model_validator(mode="before")
@@ -46,22 +47,34 @@ class DecoderConfig(ModelConfig):
         _read_rope_parameters(filled)
         heads, hidden = filled.get("num_attention_heads"), filled.get("hidden_size")
         filled.setdefault("num_key_value_heads", heads)
-        if "head_dim" not in filled and isinstance(heads, int) and isinstance(hidden, int):
-            if heads <= 0 or hidden % heads:
+        if "head_dim" not in filled:
+            if not (isinstance(heads, int) and isinstance(hidden, int) and heads > 0 < hidden):
+                filled["head_dim"] = 1  # what it derives from is refused by its own name
+            elif hidden % heads:
                 raise ValueError(
                     f"hidden_size {hidden} is not a multiple of num_attention_heads {heads}, "
                     "and head_dim is not given"
                 )
-            filled["head_dim"] = hidden // heads
+            else:
+                filled["head_dim"] = hidden // heads
         return filled
 
     @model_validator(mode="after")
-    def _heads_divide(self) -> Self:
+    def _fits(self) -> Self:
         if self.num_attention_heads % self.num_key_value_heads:
             raise ValueError(
                 f"num_attention_heads {self.num_attention_heads} is not a multiple of "
                 f"num_key_value_heads {self.num_key_value_heads}"
             )
+        rotated = int(self.head_dim * self.partial_rotary_factor)
+        if rotated < 2 or rotated % 2:
+            raise ValueError(
+                f"rotary embedding turns pairs, and head_dim {self.head_dim} times "
+                f"partial_rotary_factor {self.partial_rotary_factor} is {rotated}"
+            )
+        if self.rope_scaling is not None:
+            # refused here, and not when the first token needs it
+            check_scaling(self.rope_scaling, self.rope_theta, rotated, self.max_position_embeddings)
         return self
 
 
@@ -80,7 +93,7 @@ def _read_rope_parameters(values: dict[str, Any]) -> None:
     settings = {key: value for key, value in scaling.items() if value is not None}
     if "type" in settings:
         settings.setdefault("rope_type", settings.pop("type"))
-    if settings.get("rope_type", "default") == "default":
+    if not settings or settings.get("rope_type") == "default":
         del values["rope_scaling"]
         return
     # these stand beside rope_scaling in some checkpoints and inside it in others
@@ -102,7 +115,9 @@ def read_config(config: type[C], values: Mapping[str, Any]) -> C:
             if item["type"] == "missing":
                 told.append(f"{field} is missing")
             elif field:
-                told.append(f"{field}={item['input']!r}: {reason}")
+                told.append(f"{field}={reprlib.repr(item['input'])}: {reason}")
             else:
                 told.append(reason)
-        raise ConfigError("unsupported configuration: " + "; ".join(told)) from error
+        # a value may bring line breaks into pydantic's words
+        said = " ".join("; ".join(told).split())
+        raise ConfigError(f"unsupported configuration: {said}") from error

@@ -29,6 +29,10 @@ class ModelNotFound(TramontaneError):
     """A model's path or hub id leads nowhere, or not to anyone with this token."""
 
 
+class DownloadError(TramontaneError):
+    """A model cannot be fetched now: no connection, no room on the disk, a refused token."""
+
+
 class CheckpointError(TramontaneError):
     """A model's files are not what they should be: truncated, inconsistent, or not a model."""
 

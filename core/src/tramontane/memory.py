@@ -2,44 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
 CGROUP = Path("/sys/fs/cgroup")
+MEMBERSHIP = Path("/proc/self/cgroup")
+NO_LIMIT = 1 << 60
+"""Bytes; what version 1 writes for "no limit" lies above this."""
 
 
 def total() -> int:
     """Bytes of memory that this process may ever have."""
-    limit = _limit()
-    machine = int(psutil.virtual_memory().total)
-    return machine if limit is None else min(machine, limit[0])
+    limits = [most for most, _ in _limits()]
+    return min([int(psutil.virtual_memory().total), *limits])
 
 
 def free() -> int:
     """Bytes that can be taken now without swapping; page cache counts as free."""
-    machine = int(psutil.virtual_memory().available)
-    limit = _limit()
-    return machine if limit is None else min(machine, limit[0] - limit[1])
+    rooms = [most - taken for most, taken in _limits()]
+    return max(0, min([int(psutil.virtual_memory().available), *rooms]))
 
 
-def _limit() -> tuple[int, int] | None:
-    """A container's limit and what it uses beside page cache (cgroup v2, then v1)."""
-    for limit, used, stat, cached in (
-        ("memory.max", "memory.current", "memory.stat", "inactive_file"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat",
-         "total_inactive_file"),
-    ):  # fmt: skip
-        try:
-            most = int((CGROUP / limit).read_text())
-            taken = int((CGROUP / used).read_text())
-            lines = (CGROUP / stat).read_text().splitlines()
-        except (OSError, ValueError):  # no such file, or "max"
-            continue
+def _limits() -> Iterator[tuple[int, int]]:
+    """Limits of this process's groups, with what each uses beside page cache."""
+    for group in _groups("0::/", CGROUP):
+        yield from _limit(group, "memory.max", "memory.current", "inactive_file")
+    for group in _groups(":memory:/", CGROUP / "memory"):
+        yield from _limit(
+            group, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
+        )
+
+
+def _groups(marker: str, root: Path) -> Iterator[Path]:
+    """The group of this process and those above it, each of which may have a limit of its own.
+
+    A container may be told its path on the host, where nothing is here: its limit is at the root.
+    """
+    try:
+        lines = MEMBERSHIP.read_text().splitlines()
+    except OSError:  # not Linux
+        return
+    inside = Path(next((line.partition(marker)[2] for line in lines if marker in line), ""))
+    if ".." not in inside.parts:
+        yield from (root / part for part in dict.fromkeys((inside, *inside.parents)))
+
+
+def _limit(group: Path, limit: str, used: str, cached: str) -> Iterator[tuple[int, int]]:
+    try:
+        most = int((group / limit).read_text())
+        taken = int((group / used).read_text())
+        lines = (group / "memory.stat").read_text().splitlines()
         reclaimable = sum(int(n) for name, n in map(str.split, lines) if name == cached)
-        if most < 1 << 60:
-            return most, max(0, taken - reclaimable)
-    return None
+    except (OSError, ValueError):  # no such file, or "max"
+        return
+    if most < NO_LIMIT:
+        yield most, max(0, taken - reclaimable)
 
 
 def readable(count: int) -> str:

@@ -9,6 +9,7 @@ et al. 2024), factors (a divisor per frequency, as GGUF files carry them).
 from __future__ import annotations
 
 import math
+import reprlib
 from typing import Annotated, ClassVar, Literal, Protocol, TypeAlias
 
 import torch
@@ -16,6 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from .errors import ConfigError
+
+Positive = Annotated[float, Field(gt=0, strict=True)]
+Factor = Annotated[float, Field(ge=1, strict=True)]
+Count = Annotated[int, Field(gt=0, le=2**40, strict=True)]
 
 
 class Scaling(Protocol):
@@ -39,7 +44,7 @@ def plain_frequencies(theta: float, dim: int) -> Tensor:
 
 
 class _Scaling(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     grows: ClassVar[bool] = False
 
@@ -49,7 +54,7 @@ class _Scaling(BaseModel):
 
 class Linear(_Scaling):
     rope_type: Literal["linear"]
-    factor: float = Field(ge=1e-3)
+    factor: Annotated[float, Field(ge=1e-3, strict=True)]
 
     def inverse_frequencies(self, theta: float, dim: int, length: int) -> Tensor:
         return plain_frequencies(theta, dim) / self.factor
@@ -57,8 +62,8 @@ class Linear(_Scaling):
 
 class Dynamic(_Scaling):
     rope_type: Literal["dynamic"]
-    factor: float = Field(ge=1)
-    max_position_embeddings: int = Field(gt=0)
+    factor: Factor
+    max_position_embeddings: Count
     grows: ClassVar[bool] = True
 
     def inverse_frequencies(self, theta: float, dim: int, length: int) -> Tensor:
@@ -70,14 +75,14 @@ class Dynamic(_Scaling):
 
 class Yarn(_Scaling):
     rope_type: Literal["yarn"]
-    factor: float = Field(ge=1)
-    max_position_embeddings: int = Field(gt=0)
-    original_max_position_embeddings: int | None = None
-    attention_factor: float | None = None
-    beta_fast: float = 32.0
-    beta_slow: float = 1.0
-    mscale: float | None = None
-    mscale_all_dim: float | None = None
+    factor: Factor
+    max_position_embeddings: Count
+    original_max_position_embeddings: Count | None = None
+    attention_factor: Positive | None = None
+    beta_fast: Positive = 32.0
+    beta_slow: Positive = 1.0
+    mscale: Positive | None = None
+    mscale_all_dim: Positive | None = None
     truncate: bool = True
 
     def magnitude(self) -> float:
@@ -109,10 +114,10 @@ class Yarn(_Scaling):
 
 class Llama3(_Scaling):
     rope_type: Literal["llama3"]
-    factor: float = Field(ge=1)
-    low_freq_factor: float
-    high_freq_factor: float
-    original_max_position_embeddings: int = Field(gt=0)
+    factor: Factor
+    low_freq_factor: Positive
+    high_freq_factor: Positive
+    original_max_position_embeddings: Count
 
     def inverse_frequencies(self, theta: float, dim: int, length: int) -> Tensor:
         plain = plain_frequencies(theta, dim)
@@ -133,10 +138,10 @@ class LongRope(_Scaling):
     rope_type: Literal["longrope", "su"]
     short_factor: tuple[float, ...]
     long_factor: tuple[float, ...]
-    max_position_embeddings: int = Field(gt=0)
-    original_max_position_embeddings: int | None = None
-    factor: float | None = None
-    attention_factor: float | None = None
+    max_position_embeddings: Count
+    original_max_position_embeddings: Count | None = None
+    factor: Positive | None = None
+    attention_factor: Positive | None = None
     grows: ClassVar[bool] = True
 
     @property
@@ -162,6 +167,24 @@ class Factors(_Scaling):
 
     def inverse_frequencies(self, theta: float, dim: int, length: int) -> Tensor:
         return _divided(theta, dim, self.factors)
+
+
+def check_scaling(scaling: Scaling, theta: float, dim: int, trained: int) -> None:
+    """Whether a scaling gives usable numbers. Raises ConfigError.
+
+    theta, dim: as for `inverse_frequencies`. trained: the context that the model is made for.
+    """
+    try:
+        tables = [scaling.inverse_frequencies(theta, dim, n) for n in (1, trained, 2 * trained)]
+        usable = all(bool((t.isfinite() & (t > 0)).all()) for t in tables)
+        usable = usable and math.isfinite(scaling.magnitude())
+    except (ArithmeticError, ValueError):
+        usable = False
+    if not usable:
+        raise ConfigError(
+            f"rope_scaling={reprlib.repr(dict(scaling))} gives no usable frequencies "  # type: ignore[call-overload]
+            f"with rope_theta={theta} for {dim} dimensions"
+        )
 
 
 def _divided(theta: float, dim: int, divisors: tuple[float, ...]) -> Tensor:

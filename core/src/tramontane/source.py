@@ -28,8 +28,7 @@ def find_model(name: str, registry: Registry, hub: HubOptions) -> Path:
 
     Raises ModelNotFound with what was tried, or a PluginError.
     """
-    path = Path(name).expanduser()
-    if path.exists():
+    if path := _local(name):
         return path
     if name in registry.names("models"):
         return bundled(registry.get(Model, name))
@@ -47,6 +46,19 @@ def find_model(name: str, registry: Registry, hub: HubOptions) -> Path:
         f"no model {name!r}: there is no such file or folder here, and it is not a hub id, "
         f"which looks like org/name or org/name:file.gguf; installed models: {installed or 'none'}"
     )
+
+
+def _local(name: str) -> Path | None:
+    """The path that a name is, if there is one. Raises ModelNotFound where one may not look."""
+    try:
+        path = Path(name).expanduser()
+        return path if path.exists() else None
+    except PermissionError as error:
+        raise ModelNotFound(
+            f"no permission to look at {name}: change the mode or owner of the folders above it"
+        ) from error
+    except (OSError, RuntimeError):  # too long for a path, or ~ of nobody
+        return None
 
 
 def bundled(offer: Model) -> Path:

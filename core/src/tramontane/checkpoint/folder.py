@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import reprlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -10,12 +10,11 @@ from typing import Any, Protocol
 
 from tramontane.errors import CheckpointError
 from tramontane.layouts import Layout
+from tramontane.tokenizer.json_file import read_if_there, read_object
 from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .checkpoint import Header, TensorInfo
-
-JSON_LIMIT = 256 << 20
-"""Bytes; the largest real tokenizer.json has about 40 MB, the largest index about 20."""
+from .weight_files import find_weights
 
 
 class WeightFile(Protocol):
@@ -35,12 +34,12 @@ class FolderCheckpoint:
 
     def __init__(self, folder: Path, weights: Iterable[Path] | None = None) -> None:
         self.folder = folder
-        config = read_json(folder / "config.json")
+        config = read_object(folder / "config.json")
         names = config.get("architectures")
         if not (isinstance(names, list) and names and isinstance(names[0], str)):
             raise CheckpointError(
                 f"{folder / 'config.json'}: 'architectures' must name the model's class, "
-                f'such as ["LlamaForCausalLM"]; it is {names!r}'
+                f'such as ["LlamaForCausalLM"]; it is {reprlib.repr(names)}'
             )
         if isinstance(text := config.get("text_config"), Mapping) and "hidden_size" not in config:
             config = {**config, **text}
@@ -57,7 +56,7 @@ class FolderCheckpoint:
                         raise CheckpointError(f"{path}: {name} is also in another file of {folder}")
                     infos[name] = info
                     self._owner[name] = file
-        except CheckpointError:
+        except BaseException:
             self.close()
             raise
         container = "safetensors" if paths[0].suffix == ".safetensors" else "pytorch"
@@ -77,48 +76,11 @@ class FolderCheckpoint:
         return choose_template(self.folder, None, None)
 
     def generation_defaults(self) -> Mapping[str, Any]:
-        path = self.folder / "generation_config.json"
-        return read_json(path) if path.exists() else {}
+        return read_if_there(self.folder / "generation_config.json")
 
     def close(self) -> None:
         for file in self._files:
             file.close()
-
-
-def find_weights(folder: Path) -> list[Path]:
-    """The weight files of a folder: those its index names, or the only ones there are."""
-    for suffix, index in (
-        (".safetensors", "model.safetensors.index.json"),
-        (".bin", "pytorch_model.bin.index.json"),
-    ):
-        if (folder / index).exists():
-            return _indexed(folder, index)
-        found = sorted(
-            path for path in folder.glob(f"*{suffix}") if path.name != "training_args.bin"
-        )
-        plain = [path for path in found if path.stem in ("model", "pytorch_model")]
-        if plain or found:
-            return plain or found
-    found = sorted([*folder.glob("*.pth"), *folder.glob("*.pt")])
-    if found:
-        return found
-    raise CheckpointError(
-        f"{folder} has config.json but no weights: looked for *.safetensors, *.bin and *.pth"
-    )
-
-
-def _indexed(folder: Path, index: str) -> list[Path]:
-    table = read_json(folder / index).get("weight_map")
-    if not isinstance(table, Mapping) or not all(isinstance(n, str) for n in table.values()):
-        raise CheckpointError(f"{folder / index}: 'weight_map' must map tensors to file names")
-    paths = []
-    for name in sorted(set(table.values())):
-        if Path(name).name != name:
-            raise CheckpointError(f"{folder / index}: {name!r} is not a file name")
-        if not (folder / name).exists():
-            raise CheckpointError(f"{folder}: {index} names {name}, which is missing")
-        paths.append(folder / name)
-    return paths
 
 
 def _open_weights(path: Path) -> WeightFile:
@@ -129,19 +91,3 @@ def _open_weights(path: Path) -> WeightFile:
     from .pytorch_file import PytorchFile
 
     return PytorchFile(path)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file. Raises CheckpointError naming the file and the place."""
-    try:
-        size = path.stat().st_size
-        if size > JSON_LIMIT:
-            raise CheckpointError(f"{path} has {size} bytes, more than a configuration may have")
-        value = json.loads(path.read_bytes())
-    except (OSError, UnicodeDecodeError, RecursionError) as error:
-        raise CheckpointError(f"cannot read {path}: {error}") from error
-    except json.JSONDecodeError as error:
-        raise CheckpointError(f"{path} is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{path} must hold a JSON object, not {type(value).__name__}")
-    return value

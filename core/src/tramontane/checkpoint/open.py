@@ -10,6 +10,9 @@ from tramontane.registry import Registry, known
 
 from .checkpoint import Checkpoint
 from .folder import FolderCheckpoint
+from .weight_files import choose_weights
+
+WEIGHTS = (".safetensors", ".bin", ".pth", ".pt")
 
 
 def open_checkpoint(path: Path, registry: Registry) -> Checkpoint:
@@ -19,20 +22,24 @@ def open_checkpoint(path: Path, registry: Registry) -> Checkpoint:
             return _open_folder(path, registry)
         return _open_file(path, registry)
     except FileNotFoundError as error:
-        raise ModelNotFound(f"no such file or folder: {path}") from error
+        raise ModelNotFound(f"no such file or folder: {error.filename or path}") from error
     except PermissionError as error:
-        raise ModelNotFound(f"no permission to read {path}") from error
+        raise ModelNotFound(
+            f"no permission to read {error.filename or path}: change its mode or its owner"
+        ) from error
+    except OSError as error:
+        raise ModelNotFound(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def _open_file(path: Path, registry: Registry) -> Checkpoint:
-    if path.suffix in (".safetensors", ".bin", ".pth", ".pt"):
-        if not path.exists():
-            raise FileNotFoundError(path)
+    if path.exists() and not path.is_file():  # reading a pipe or a device might never end
+        raise CheckpointError(f"{path} is not a model: it is neither a file nor a folder")
+    with path.open("rb") as file:
+        start = file.read(16)
+    if path.suffix in WEIGHTS:
         if not (path.parent / "config.json").exists():
             raise CheckpointError(f"{path} needs the model's config.json beside it")
         return FolderCheckpoint(path.parent, [path])
-    with path.open("rb") as file:
-        start = file.read(16)
     for offer in registry.all(Quantizer):
         if offer.magic and offer.open and start.startswith(offer.magic):
             checkpoint: Checkpoint = load(offer.open)(path)
@@ -41,14 +48,14 @@ def _open_file(path: Path, registry: Registry) -> Checkpoint:
 
 
 def _not_a_model(path: Path, start: bytes, registry: Registry) -> str:
+    if not start:
+        return f"{path} is empty: copy or download it again"
     suffix = path.suffix.removeprefix(".").lower()
     for name, distribution in known("quantizers").items():
         if name in (suffix, start[: len(name)].decode("latin-1").lower()):
             if name in registry.names("quantizers"):
                 return f"{path} is not a {name} file: it begins with {start[:4]!r}"
             return f"{path} looks like {name}; to read it: pip install {distribution}"
-    if not start:
-        return f"{path} is empty"
     return (
         f"{path} is not a model that an installed plugin can read: it begins with {start[:4]!r}; "
         f"installed formats: safetensors, {', '.join(registry.names('quantizers')) or 'no others'}"
@@ -66,5 +73,10 @@ def _open_folder(path: Path, registry: Registry) -> Checkpoint:
         return _open_file(whole[0], registry)
     if whole:
         listed = ", ".join(item.name for item in whole[:8])
-        raise CheckpointError(f"{path} holds several models; name one of {listed}")
+        more = f" and {len(whole) - 8} more" if len(whole) > 8 else ""
+        raise CheckpointError(f"{path} holds several models; name one of {listed}{more}")
+    if weights := choose_weights(item.name for item in inside):
+        raise CheckpointError(
+            f"{path} has {weights[0]} but no config.json: copy or download the model again"
+        )
     raise CheckpointError(f"{path} is not a model: it has no config.json and no model file")

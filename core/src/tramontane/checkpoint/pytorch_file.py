@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,19 +21,14 @@ class PytorchFile:
     """A pickled dict of tensors, loaded with `weights_only=True`."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            loaded = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-        except pickle.UnpicklingError as error:
+        with path.open("rb"):  # who may not read it should hear that, not that it is damaged
+            pass
+        loaded = _load(path)
+        if not isinstance(loaded, dict) or not all(map(_named_tensor, loaded.items())):
             raise CheckpointError(
-                f"{path} holds more than tensors, and code from a checkpoint is never run; "
-                "convert it to safetensors on a machine that trusts it"
-            ) from error
-        except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-            said = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise CheckpointError(f"{path} is not a whole PyTorch weight file: {said}") from error
-        if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
-            raise CheckpointError(f"{path} must hold a dict of tensors")
-        self._tensors: dict[str, Tensor] = loaded
+                f"{path} must hold a dict of dense tensors by name, as `state_dict()` gives it"
+            )
+        self._tensors: dict[str, Tensor] = {name: t.detach() for name, t in loaded.items()}
 
     def infos(self) -> Mapping[str, TensorInfo]:
         return {
@@ -44,3 +41,27 @@ class PytorchFile:
 
     def close(self) -> None:
         self._tensors = {}
+
+
+def _load(path: Path) -> Any:
+    try:
+        # files of before torch 1.6 are no zip archives, and cannot be mapped
+        whole = zipfile.is_zipfile(path)
+        return torch.load(path, map_location="cpu", mmap=whole, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} holds more than tensors, or is damaged; code from a checkpoint is never run: "
+            "use a safetensors version, or convert it on a machine that trusts it"
+        ) from error
+    except Exception as error:
+        # a damaged pickle makes the reader stumble in any way; the cause stays attached
+        said = str(error).partition("\n")[0] or type(error).__name__
+        raise CheckpointError(
+            f"{path} is not a whole PyTorch weight file: {said}; "
+            "if it was downloaded, download it again"
+        ) from error
+
+
+def _named_tensor(item: tuple[Any, Any]) -> bool:
+    name, value = item
+    return isinstance(name, str) and isinstance(value, Tensor) and value.layout == torch.strided

@@ -1,0 +1,66 @@
+"""Models that are in a hub's cache, for when the hub is not to be asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from huggingface_hub import try_to_load_from_cache
+
+from tramontane.checkpoint.weight_files import find_weights
+from tramontane.errors import CheckpointError, ModelNotFound
+
+from .choose import all_parts, choices, first_parts
+from .fetch import repo_cache
+from .name import HubName
+from .trouble import Place
+
+
+def find_cached(place: Place) -> Path:
+    """The folder or file. Raises ModelNotFound that names the file which is not there."""
+    asked = place.asked
+    if asked.file is not None:
+        return _cached_parts(asked.file, place)
+    single = _single_files(place)
+    if single and not _find("config.json", place):
+        if len(single) > 1:
+            raise ModelNotFound(f"the cache has several files: {choices(asked.repo, single)}")
+        return _cached_parts(single[0], place)
+    folder = _cached("config.json", place).parent
+    try:
+        find_weights(folder)
+    except CheckpointError as error:
+        raise ModelNotFound(f"the cache has only a part of {asked.repo}: {error}") from error
+    return folder
+
+
+def _cached_parts(file: str, place: Place) -> Path:
+    """The first part of a file, after every other is found too."""
+    found = [_cached(name, place) for name in all_parts(file)]
+    return found[0]
+
+
+def _cached(name: str, place: Place) -> Path:
+    if found := _find(name, place):
+        return found
+    wanted = HubName(place.asked.repo, name)
+    at = f" at revision {place.revision}" if place.revision else ""
+    raise ModelNotFound(f"{wanted}{at} is not in the cache {place.cache}")
+
+
+def _find(name: str, place: Place) -> Path | None:
+    found = try_to_load_from_cache(
+        place.asked.repo, name, cache_dir=place.cache, revision=place.revision
+    )
+    return Path(found) if isinstance(found, str) else None
+
+
+def _single_files(place: Place) -> list[str]:
+    """Models of one file each in the snapshot that is meant."""
+    revision = place.revision or "main"
+    ref = repo_cache(place) / "refs" / revision
+    commit = ref.read_text().strip() if ref.is_file() else revision
+    snapshot = repo_cache(place) / "snapshots" / commit
+    if not snapshot.is_dir():
+        return []
+    names = [path.relative_to(snapshot).as_posix() for path in snapshot.rglob("*")]
+    return first_parts(names)
