@@ -1,0 +1,1 @@
+"""A tiny chat model of Tramontane's own, which runs when no other is named."""

@@ -1,0 +1,37 @@
+"""Training in principle: a miniature learns for two steps and becomes a file that can be read."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import gguf
+import numpy as np
+import torch
+from export import export, interleave
+from model import Llama, Shape
+from tokenizer import train_tokenizer
+from train import Plan, train
+
+MINI = {"hidden": 64, "layers": 1, "heads": 2, "kv_heads": 1, "head_dim": 32, "ffn": 96}
+
+
+def test_a_miniature_learns_and_is_exported(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    tokenizer = train_tokenizer(vocab=512, sample=100)
+    model = Llama(Shape(vocab=tokenizer.get_vocab_size(), context=512, **MINI))
+    plan = Plan(steps=2, rows=1, length=512, warmup=1, compiled=False)
+    outcome = train(model, tokenizer, plan)
+    assert outcome.tokens == 1024
+    assert all(math.isfinite(loss) for loss in outcome.losses)
+    assert outcome.losses[1] < outcome.losses[0]
+    export(model, tokenizer, tmp_path / "mini.gguf")
+    reader = gguf.GGUFReader(tmp_path / "mini.gguf")
+    assert len(reader.tensors) == 2 + 9
+    assert reader.fields["general.architecture"].contents() == "llama"
+
+
+def test_interleaving_puts_each_pair_side_by_side() -> None:
+    rows = np.arange(8, dtype=np.float32).reshape(8, 1)
+    assert interleave(rows, 1).ravel().tolist() == [0, 4, 1, 5, 2, 6, 3, 7]
+    assert interleave(rows, 2).ravel().tolist() == [0, 2, 1, 3, 4, 6, 5, 7]

@@ -1,0 +1,60 @@
+"""The stream of training documents: dialogues in ChatML and a few plain texts, one seed, no end."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from itertools import islice
+from random import Random
+from typing import TypeAlias
+
+from dialogues.base import Dialogue
+from dialogues.plain import plain
+from dialogues.table import KINDS, PLAIN_SHARE, dialogue
+
+START, END, DOCUMENT = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
+
+Piece: TypeAlias = tuple[str, bool]
+"""A stretch of text and whether the model learns to say it."""
+
+
+def render(talk: Dialogue) -> list[Piece]:
+    """A dialogue in ChatML, cut where learning starts and stops."""
+    pieces: list[Piece] = []
+    for turn in talk:
+        spoken = turn["role"] == "assistant"
+        pieces.append((f"{START}{turn['role']}\n", False))
+        pieces.append((turn["content"] + END, spoken))
+        pieces.append(("\n", False))
+    return pieces
+
+
+def documents(seed: int) -> Iterator[list[Piece]]:
+    """Documents without end, the same ones for the same seed."""
+    rng = Random(seed)
+    while True:
+        if rng.random() < PLAIN_SHARE:
+            # Plain text too ends like an answer, so that a generation knows where to stop.
+            yield [(plain(rng) + END, True)]
+        else:
+            yield render(dialogue(rng))
+
+
+def main() -> None:
+    """Print some dialogues, of one kind or of all."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--kind", choices=sorted(KINDS))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("-n", type=int, default=5)
+    options = parser.parse_args()
+    rng = Random(options.seed)
+    if options.kind:
+        talks = [render(KINDS[options.kind][0](rng)) for _ in range(options.n)]
+    else:
+        talks = list(islice(documents(options.seed), options.n))
+    for talk in talks:
+        print("".join(text for text, _ in talk))
+
+
+if __name__ == "__main__":
+    main()
