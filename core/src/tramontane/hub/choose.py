@@ -35,8 +35,9 @@ def one_file(names: Iterable[str], asked: HubName) -> list[str]:
     if asked.file in there:
         raise ModelNotFound(f"{asked.repo} lacks {missing[0]}, a part of {asked.file}")
     said = f"{asked.repo} has no file {asked.file}"
-    if close := difflib.get_close_matches(asked.file or "", sorted(there), 1, 0.5):
-        raise ModelNotFound(f"{said}; did you mean {asked.repo}:{close[0]}?")
+    folded = {name.lower(): name for name in sorted(there)}
+    if close := difflib.get_close_matches((asked.file or "").lower(), folded, 1, 0.7):
+        raise ModelNotFound(f"{said}; did you mean {asked.repo}:{folded[close[0]]}?")
     others = first_parts(there)
     shown = choices(asked.repo, others) if others else "it has no single-file models"
     raise ModelNotFound(f"{said}; {shown}")

@@ -6,6 +6,7 @@ import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from huggingface_hub import HfApi, constants
 
@@ -34,7 +35,7 @@ def fetch_model(name: str, options: HubOptions) -> Path:
     place = Place(
         asked=parse(name),
         revision=options.revision,
-        endpoint=constants.ENDPOINT,
+        endpoint=_endpoint(),
         cache=Path(options.cache_dir or constants.HF_HUB_CACHE).expanduser(),
         token=read_token(options.token_source),
     )
@@ -54,6 +55,18 @@ def fetch_model(name: str, options: HubOptions) -> Path:
         return _fetch(place, commit, files)
     except FAILURES as error:
         raise explain(error, place) from error
+
+
+def _endpoint() -> str:
+    endpoint = constants.ENDPOINT
+    try:
+        parts = urlsplit(endpoint)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise DownloadError(f"HF_ENDPOINT={endpoint} is no address, such as https://host")
+    return endpoint
 
 
 def _in_cache(place: Place) -> Path | None:
