@@ -1,0 +1,14 @@
+"""What this distribution offers."""
+
+from collections.abc import Iterator
+
+from tramontane.plugin import Backend, hookimpl
+
+
+@hookimpl
+def backends() -> Iterator[Backend]:
+    yield Backend(
+        name="cpu",
+        probe="tramontane_backend_cpu.device:probe",
+        prepare="tramontane_backend_cpu.prepare:prepare",
+    )
