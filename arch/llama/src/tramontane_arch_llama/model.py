@@ -42,6 +42,6 @@ class Mistral(CausalLM):
 
 
 WEIGHTS = {
-    "hf": [Skip("*.rotary_emb.inv_freq")],
+    "hf": [Skip("*.rotary_emb")],
     "gguf": [Deinterleave("*.q_proj"), Deinterleave("*.k_proj")],
 }

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, cast
 
 import torch
@@ -21,12 +22,18 @@ from tramontane.layouts import Dense, nbytes
 from tramontane.plugin import Architecture, Quantizer, load
 from tramontane.registry import Registry
 
-from .checkpoint import Checkpoint, Header
+from .checkpoint import Checkpoint, Header, TensorInfo
 from .rules import Rule
-from .slots import match, slots
+from .slots import Slot, Source, match, slots
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SHORT_DTYPES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
+DENSE = {
+    "f64", "f32", "f16", "bf16", "f8_e4m3", "f8_e5m2",
+    "float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2",
+}  # fmt: skip
+"""Plain numbers, as containers and torch call them."""
+
 TIES = {"lm_head.weight": "model.embed_tokens.weight"}
 Progress = Callable[[int, int], None]
 """(bytes done, bytes in all)"""
@@ -97,6 +104,7 @@ def load_model(
         raise ConfigError(f"dtype {options.dtype!r} is not one of auto, f32, bf16, f16")
     dtype = DTYPES[dtype_name]
     model = build(architecture, config)
+    assign(checkpoint, model, config, architecture)  # a wrong size is told before a large one
     context = plan(header, model, device, dtype, options)
     fill(checkpoint, model, config, architecture, dtype, options, progress)
     kernels: Mapping[str, str] = {}
@@ -145,7 +153,7 @@ def plan(
     header: Header, model: CausalLM, device: Device, dtype: torch.dtype, options: LoadOptions
 ) -> int:
     """Context length that fits. Raises NotEnoughMemory before a weight is read."""
-    weights = sum(info.nbytes for info in header.tensors.values())
+    weights = sum(in_memory(info, dtype, options) for info in header.tensors.values())
     widest = max((info.nbytes for info in header.tensors.values()), default=0)
     per_token = bytes_per_token(model, dtype)
     trained = model.cfg.max_position_embeddings
@@ -169,8 +177,31 @@ def plan(
     )
 
 
+def in_memory(info: TensorInfo, dtype: torch.dtype, options: LoadOptions) -> int:
+    """Bytes of a tensor once it is loaded: dense ones are converted when a dtype is asked for."""
+    if options.dtype == "auto" or info.stored.lower() not in DENSE:
+        return info.nbytes
+    return prod(info.shape) * dtype.itemsize
+
+
 DEFAULT_CONTEXT = 8192
 """Tokens of context when nobody asks for more: 128k of cache is not what a first try needs."""
+
+
+def assign(
+    checkpoint: Checkpoint, model: CausalLM, config: DecoderConfig, architecture: Architecture
+) -> tuple[dict[str, Slot], dict[str, Source], dict[str, str]]:
+    """Every place, what fills it, and which places share another's weight.
+
+    Raises CheckpointError when names and shapes do not fit exactly; reads no weight.
+    """
+    wanted = slots(model)
+    ties = {tied: to for tied, to in TIES.items() if config.tie_word_embeddings and tied in wanted}
+    for tied in ties:
+        del wanted[tied]
+    dialects: dict[str, list[Rule]] = load(architecture.weights) if architecture.weights else {}
+    rules = dialects.get(checkpoint.header.dialect, [])
+    return wanted, match(checkpoint.header, wanted, rules, checkpoint.names, ties), ties
 
 
 def fill(
@@ -184,12 +215,7 @@ def fill(
 ) -> None:
     """Put every tensor where it belongs. Raises CheckpointError when they do not fit exactly."""
     header = checkpoint.header
-    wanted = slots(model)
-    ties = {tied: to for tied, to in TIES.items() if config.tie_word_embeddings and tied in wanted}
-    for tied in ties:
-        del wanted[tied]
-    dialects: dict[str, list[Rule]] = load(architecture.weights) if architecture.weights else {}
-    sources = match(header, wanted, dialects.get(header.dialect, []), checkpoint.names, ties)
+    wanted, sources, ties = assign(checkpoint, model, config, architecture)
     total = sum(header.tensors[source.tensor].nbytes for source in sources.values())
     done = 0
     for path, source in sources.items():
@@ -197,8 +223,11 @@ def fill(
         if source.rule is not None:
             owner = model.get_submodule(path.rsplit(".", 2)[0])
             layout = source.rule.change(layout, owner)
-        if isinstance(layout, Dense) and not layout.data.dtype.is_floating_point:
-            raise CheckpointError(f"{header.path}: {source.tensor} holds {layout.kind}, not floats")
+        if isinstance(layout, Dense) and layout.kind not in DENSE:
+            raise CheckpointError(
+                f"{header.path}: {source.tensor} holds {layout.kind}, which are no plain weights; "
+                "a quantized model says how in quantization_config"
+            )
         if isinstance(layout, Dense) and options.dtype != "auto":
             layout = Dense(layout.data.to(dtype))
         if not options.mmap:
