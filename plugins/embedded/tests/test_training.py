@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from export import export, interleave
 from model import Llama, Shape
+from restore import restore, stored_tokenizer
 from tokenizer import train_tokenizer
 from train import Plan, train
 
@@ -29,6 +30,21 @@ def test_a_miniature_learns_and_is_exported(tmp_path: Path) -> None:
     reader = gguf.GGUFReader(tmp_path / "mini.gguf")
     assert len(reader.tensors) == 2 + 9
     assert reader.fields["general.architecture"].contents() == "llama"
+
+
+def test_an_exported_model_can_be_read_back(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    tokenizer = train_tokenizer(vocab=512, sample=50)
+    model, again = (Llama(Shape(vocab=tokenizer.get_vocab_size(), **MINI)) for _ in range(2))
+    export(model, tokenizer, tmp_path / "mini.gguf")
+    restore(again, tmp_path / "mini.gguf")
+    for before, after in zip(model.parameters(), again.parameters(), strict=True):
+        # Q8_0 keeps about two digits.
+        torch.testing.assert_close(after, before, atol=2e-3, rtol=0)
+    same = stored_tokenizer(tmp_path / "mini.gguf")
+    assert same.get_vocab() == tokenizer.get_vocab()
+    text = "<|im_start|>user\nTell me a story about Zuzu!<|im_end|>"
+    assert same.encode(text).ids == tokenizer.encode(text).ids
 
 
 def test_interleaving_puts_each_pair_side_by_side() -> None:

@@ -12,6 +12,7 @@ import torch
 from data import batches
 from export import export
 from model import Llama, Shape, visible
+from restore import restore, stored_tokenizer
 from tokenizer import train_tokenizer
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -117,6 +118,7 @@ def main() -> None:
     """Train the embedded model and write it as GGUF."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, required=True, help="the GGUF file to write")
+    parser.add_argument("--start", type=Path, help="a GGUF file of the same shape to go on from")
     parser.add_argument("--steps", type=int, default=Plan.steps)
     parser.add_argument("--rate", type=float, default=Plan.rate)
     parser.add_argument("--layers", type=int, default=Shape.layers)
@@ -127,9 +129,11 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    tokenizer = train_tokenizer()
+    tokenizer = stored_tokenizer(options.start) if options.start else train_tokenizer()
     shape = Shape(vocab=tokenizer.get_vocab_size(), layers=options.layers)
     model = Llama(shape)
+    if options.start:
+        restore(model, options.start)
     plan = Plan(
         steps=options.steps,
         rate=options.rate,

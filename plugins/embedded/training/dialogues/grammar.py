@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from random import Random
 
-from .base import article, capital, made_up, one, pick
+from .base import article, capital, one, pick
 from .hurdles import HARMLESS, HURDLES, RIDDLES
 from .plots import FRIEND, PLOTS, Plot
 from .words import (
@@ -63,8 +63,6 @@ def someone(rng: Random, kind: str | None, name: str | None) -> dict[str, str]:
     female = (female or last in SHE) and last not in HE
     if name is None:
         name = pick(rng, GIRLS if female else BOYS)
-        if rng.random() < 0.12:
-            name = capital(made_up(rng, 2))
     he, him, his = ("she", "her", "her") if female else ("he", "him", "his")
     return {"kind": kind, "name": name, "he": he, "him": him, "his": his, "himself": him + "self"}
 
