@@ -50,14 +50,16 @@ def write_folder(
     ending: str = "safetensors",
     shards: int = 1,
     indexed: bool = False,
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = torch.float32,
     scale: float = 1,
     zipped: bool = True,
 ) -> Path:
     """A folder with config.json and weights; returns it."""
     folder.mkdir(exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config))
-    named = {n: (t * scale).to(dtype) for n, t in (weights or tensors()).items()}
+    chosen = weights or tensors()
+    # None: each tensor as it is
+    named = {n: t if dtype is None else (t * scale).to(dtype) for n, t in chosen.items()}
     whole = "model" if ending == "safetensors" else "pytorch_model"
     if shards == 1:
         _save(named, folder / (name or f"{whole}.{ending}"), zipped)

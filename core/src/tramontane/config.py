@@ -52,8 +52,8 @@ class DecoderConfig(ModelConfig):
                 filled["head_dim"] = 1  # what it derives from is refused by its own name
             elif hidden % heads:
                 raise ValueError(
-                    f"hidden_size {hidden} is not a multiple of num_attention_heads {heads}, "
-                    "and head_dim is not given"
+                    f"hidden_size {reprlib.repr(hidden)} is not a multiple of "
+                    f"num_attention_heads {reprlib.repr(heads)}, and head_dim is not given"
                 )
             else:
                 filled["head_dim"] = hidden // heads

@@ -28,7 +28,9 @@ def open_checkpoint(path: Path, registry: Registry) -> Checkpoint:
             f"no permission to read {error.filename or path}: change its mode or its owner"
         ) from error
     except OSError as error:
-        raise ModelNotFound(f"cannot read {path}: {error.strerror or error}") from error
+        raise ModelNotFound(
+            f"cannot read {error.filename or path}: {error.strerror or error}"
+        ) from error
 
 
 def _open_file(path: Path, registry: Registry) -> Checkpoint:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,7 +48,9 @@ def _load(path: Path) -> Any:
     try:
         # files of before torch 1.6 are no zip archives, and cannot be mapped
         whole = zipfile.is_zipfile(path)
-        return torch.load(path, map_location="cpu", mmap=whole, weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is refused next, with the way out
+            return torch.load(path, map_location="cpu", mmap=whole, weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} holds more than tensors, or is damaged; code from a checkpoint is never run: "
