@@ -15,6 +15,30 @@ from .results import Chunk, Completion
 from .sampling_params import SamplingParams
 
 
+class EventStream:
+    """An iterator over a request's events, the last a Finished.
+
+    An interrupt while it waits leaves it whole: cancel, and go on to the last event.
+    """
+
+    def __init__(self, events: queue.SimpleQueue[Event], cancel: Callable[[], None]) -> None:
+        self._events, self.cancel = events, cancel
+        self._ended = False
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Event:
+        if self._ended:
+            raise StopIteration
+        event = self._events.get()
+        self._ended = isinstance(event, Finished)
+        return event
+
+    def __del__(self) -> None:
+        self.cancel()
+
+
 class LLM(OpenModel):
     """A loaded model, for code that waits for its answers. A context manager, thread-safe."""
 
@@ -104,11 +128,10 @@ class LLM(OpenModel):
             self.inner.encode_chat(conversation(messages), **variables), params, stream
         )
 
-    def stream(self, request: Request) -> Iterator[Event]:
-        """The engine's own events, for those who build on it. Closing the iterator cancels."""
+    def stream(self, request: Request) -> EventStream:
+        """The engine's own events, for those who build on it."""
         events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        cancel = self.inner.engine.submit(request, events.put)
-        return _events(events, cancel)
+        return EventStream(events, self.inner.engine.submit(request, events.put))
 
     def _one(
         self, prompt: tuple[int, ...], params: SamplingParams | None, stream: bool
@@ -141,17 +164,6 @@ class LLM(OpenModel):
 
 def _are_texts(prompt: Prompt | list[str]) -> TypeGuard[list[str]]:
     return isinstance(prompt, list) and bool(prompt) and all(isinstance(p, str) for p in prompt)
-
-
-def _events(events: queue.SimpleQueue[Event], cancel: Callable[[], None]) -> Iterator[Event]:
-    try:
-        while True:
-            event = events.get()
-            yield event
-            if isinstance(event, Finished):
-                return
-    finally:
-        cancel()
 
 
 def _chunks(

@@ -1,0 +1,7 @@
+"""`python -m tramontane`."""
+
+import sys
+
+from .cli.main import main
+
+sys.exit(main())

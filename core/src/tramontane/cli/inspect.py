@@ -1,0 +1,120 @@
+"""`tramontane inspect`: what a model's files hold, read from their headers alone."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from typing import Any
+
+from tramontane.errors import CheckpointError, PluginError
+
+from .options import add_model
+
+SUMMARY = "Show what a model is: header, tensors, bytes, tokenizer and template. Loads no weights."
+SHOWN = (
+    "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim",
+    "intermediate_size", "vocab_size", "max_position_embeddings", "rope_theta", "rope_scaling",
+    "sliding_window", "tie_word_embeddings", "torch_dtype", "dtype", "quantization_config",
+)  # fmt: skip
+
+
+def run(argv: list[str]) -> int:
+    """Print the header of a model."""
+    parser = argparse.ArgumentParser("tramontane inspect", description=SUMMARY)
+    parser.add_argument("name", nargs="?", metavar="MODEL", help="as for -m")
+    parser.add_argument("--tensors", action="store_true", help="every tensor on a line")
+    parser.add_argument("--json", action="store_true", help="print a JSON object instead")
+    add_model(parser)
+    options = parser.parse_args(argv)
+    found = _look(options)
+    if options.json:
+        json.dump(found, sys.stdout, indent=2, default=str)
+        print()
+    else:
+        _print(found, options.tensors)
+    return 0
+
+
+def _look(options: argparse.Namespace) -> dict[str, Any]:
+    from tramontane import memory
+    from tramontane.checkpoint.open import open_checkpoint
+    from tramontane.plugin import Architecture
+    from tramontane.registry import Registry
+    from tramontane.source import HubOptions, find_model
+
+    registry = Registry.from_environment()
+    hub = HubOptions(
+        revision=options.revision, token_source=options.token_source, cache_dir=options.hf_cache
+    )
+    checkpoint = open_checkpoint(find_model(options.name or options.model, registry, hub), registry)
+    header = checkpoint.header
+    try:
+        offer = registry.get(Architecture, header.architecture)
+        served = offer.model.partition(":")[0].partition(".")[0].replace("_", "-")
+    except PluginError as error:
+        served = str(error)
+    try:
+        tokenizer: dict[str, Any] = _tokenizer(checkpoint.tokenizer())
+    except CheckpointError as error:
+        tokenizer = {"problem": str(error)}
+    template = checkpoint.chat_template()
+    checkpoint.close()
+    total = sum(info.nbytes for info in header.tensors.values())
+    return {
+        "path": str(header.path),
+        "container": header.container,
+        "architecture": header.architecture,
+        "served_by": served,
+        "config": {k: header.config[k] for k in SHOWN if header.config.get(k) is not None},
+        "tensors": {
+            name: {"shape": list(info.shape), "stored": info.stored, "bytes": info.nbytes}
+            for name, info in header.tensors.items()
+        },
+        "stored": dict(Counter(info.stored for info in header.tensors.values())),
+        "bytes": total,
+        "memory_free": memory.free(),
+        "tokenizer": tokenizer,
+        "chat_template": template,
+    }
+
+
+def _tokenizer(tokenizer: Any) -> dict[str, Any]:
+    return {
+        "kind": type(tokenizer.inner.model).__name__,
+        "vocabulary": tokenizer.vocab_size,
+        "bos": tokenizer.bos_id,
+        "eos": sorted(tokenizer.eos_ids),
+    }
+
+
+def _print(found: dict[str, Any], tensors: bool) -> None:
+    from tramontane.memory import readable
+
+    stored = ", ".join(f"{count} x {kind}" for kind, count in found["stored"].items())
+    rows = {
+        "path": found["path"],
+        "container": found["container"],
+        "architecture": f"{found['architecture']} ({found['served_by']})",
+        **{key: value for key, value in found["config"].items()},
+        "tensors": f"{len(found['tensors'])} ({stored})",
+        "bytes": f"{readable(found['bytes'])}, {readable(found['memory_free'])} free here",
+        "tokenizer": ", ".join(f"{key} {value}" for key, value in found["tokenizer"].items()),
+        "chat template": _first_line(found["chat_template"]),
+    }
+    width = max(map(len, rows))
+    for title, value in rows.items():
+        print(f"{title:<{width}}  {value}")
+    if tensors:
+        print()
+        for name, info in found["tensors"].items():
+            shape = " x ".join(map(str, info["shape"]))
+            print(f"{info['stored']:<8}{readable(info['bytes']):>8}  {name}  {shape}")
+
+
+def _first_line(template: str | None) -> str:
+    if template is None:
+        return "none"
+    first = template.strip().splitlines()[0] if template.strip() else ""
+    return f"{len(template)} characters: {first[:60]}"

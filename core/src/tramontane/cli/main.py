@@ -1,0 +1,97 @@
+"""The `tramontane` command: picks a subcommand, and turns errors into one line."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+
+from tramontane import __version__
+from tramontane.errors import TramontaneError
+from tramontane.plugin import Command, load
+from tramontane.registry import Registry, known
+
+BUILT_IN = {
+    "run": "Chat with a model, or answer once.",
+    "bench": "Measure how fast a model runs here.",
+    "perplexity": "Measure how well a model predicts a text.",
+    "tokenize": "Show the tokens of a text.",
+    "inspect": "Show what a model file holds, without loading it.",
+    "plugins": "List the installed plugins and what each offers.",
+    "doctor": "Look at this machine and say what to mend.",
+}
+
+EXAMPLES = """\
+examples:
+  tramontane run                                chat with the small embedded model
+  tramontane run -m model.gguf                  chat with a model in a file
+  tramontane run -m org/name -i "Why is the sky blue?"
+  tramontane COMMAND --help                     the options of a command
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line; returns the exit status: 0, 1 for an error, 2 for wrong usage."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    verbose = bool(os.environ.get("TRAMONTANE_DEBUG")) or "--verbose" in arguments
+    try:
+        return _dispatch(arguments)
+    except TramontaneError as error:
+        if verbose:
+            traceback.print_exc()
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # whoever read our output has gone; say nothing when Python flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    name, rest = arguments[0], arguments[1:]
+    if name in ("-V", "--version"):
+        print(f"tramontane {__version__}")
+        return 0
+    if name in BUILT_IN:
+        status: int = import_module(f"tramontane.cli.{name}").run(rest)
+        return status
+    registry = Registry.from_environment()
+    if name in registry.names("commands"):
+        status = load(registry.get(Command, name).run)(rest)
+        return status
+    print(f"error: {_unknown(name, registry)}", file=sys.stderr)
+    return 2
+
+
+def _help() -> str:
+    commands = dict(BUILT_IN)
+    for name in Registry.from_environment().names("commands"):
+        commands[name] = "From an installed plugin."
+    width = max(map(len, commands))
+    lines = [f"  {name:<{width}}  {summary}" for name, summary in commands.items()]
+    return (
+        "usage: tramontane COMMAND [OPTIONS]\n\nTramontane runs language models.\n\ncommands:\n"
+        + "\n".join(lines)
+        + "\n\noptions:\n  -h, --help     this\n  -V, --version  the version\n\n"
+        + EXAMPLES.rstrip()
+    )
+
+
+def _unknown(name: str, registry: Registry) -> str:
+    said = f"there is no command {name!r}"
+    ours = known("commands")
+    if name in ours:
+        return f"{said}; to get it: pip install {ours[name]}"
+    there = [*BUILT_IN, *registry.names("commands")]
+    if close := difflib.get_close_matches(name, [*there, *ours], 1):
+        return f"{said}; did you mean {close[0]!r}?"
+    return f"{said}; commands: {', '.join(there)}"

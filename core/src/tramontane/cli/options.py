@@ -1,0 +1,192 @@
+"""Options that several commands share, and what they become."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tramontane.errors import RequestError
+
+from .progress import Loading
+
+if TYPE_CHECKING:
+    from tramontane.llm import LLM
+    from tramontane.sampling_params import SamplingParams
+
+SAMPLING: dict[str, tuple[Any, str]] = {
+    "temperature": (float, "below 1 likelier tokens, 0 always the likeliest"),
+    "top-k": (int, "keep the K most likely tokens; 0: all"),
+    "top-p": (float, "keep the most likely tokens of this probability together"),
+    "min-p": (float, "keep tokens of this share of the likeliest one's probability"),
+    "typical-p": (float, "keep tokens of typical surprise, of this probability together"),
+    "tfs-z": (float, "cut the tail where probabilities level out"),
+    "top-a": (float, "keep tokens above this times the square of the largest probability"),
+    "top-n-sigma": (float, "keep logits this many standard deviations below the largest"),
+    "xtc-probability": (float, "how often to exclude the top choices"),
+    "xtc-threshold": (float, "the probability that makes a top choice"),
+    "repetition-penalty": (float, "make tokens that were there less likely; 1: off"),
+    "repetition-window": (int, "in how many of the last tokens; -1: all"),
+    "frequency-penalty": (float, "for each time that a token was generated"),
+    "presence-penalty": (float, "once a token was generated"),
+    "penalty-window": (int, "how far back those two look; -1: all"),
+    "dry-multiplier": (float, "penalty on continuing a repetition; 0: off"),
+    "dry-base": (float, "by what it grows with each token"),
+    "dry-allowed-length": (int, "repetitions this short are free"),
+    "dry-range": (int, "how far back to look; -1: all"),
+    "mirostat": (int, "1 or 2: keep the surprise constant; 0: off"),
+    "mirostat-tau": (float, "the surprise to keep, in bits"),
+    "mirostat-eta": (float, "how fast to correct it"),
+    "dynatemp-range": (float, "let the temperature follow the entropy, by this much"),
+    "dynatemp-exponent": (float, "how it follows"),
+    "seed": (int, "the same seed gives the same tokens"),
+}
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """-m and how to load what it names."""
+    group = parser.add_argument_group("model")
+    group.add_argument(
+        "-m", "--model", default="default", metavar="MODEL",
+        help="a folder, a model file, org/name, org/name:file.gguf, or an installed model; "
+        "without it, the small embedded one",
+    )  # fmt: skip
+    group.add_argument("--revision", help="branch, tag or commit on the hub")
+    group.add_argument(
+        "--token-source", default="cache", metavar="SOURCE",
+        help="the hub's token: cache (logged in), none, env:NAME, path:FILE or literal:TOKEN",
+    )  # fmt: skip
+    group.add_argument("--hf-cache", type=Path, metavar="DIR", help="where downloads are kept")
+    group.add_argument("--chat-template", type=Path, metavar="FILE", help="a .jinja or .json file")
+    group.add_argument("--device", default="auto", help="auto, reference, or a backend's name")
+    group.add_argument("--dtype", default="auto", choices=["auto", "f32", "bf16", "f16"])
+    group.add_argument("--num-ctx", type=int, metavar="N", help="context in tokens")
+    group.add_argument("--batch-size", type=_positive, default=512, help="prompt tokens per step")
+    group.add_argument("--no-mmap", action="store_true", help="read weights instead of mapping")
+    group.add_argument("--force", action="store_true", help="load even if memory seems too small")
+    group.add_argument("--rope-freq-base", type=float, metavar="THETA")
+    group.add_argument(
+        "--rope-freq-scale", type=float, metavar="X",
+        help="stretch positions: 0.5 doubles the context that the model was trained for",
+    )  # fmt: skip
+    group.add_argument("--verbose", action="store_true", help="tracebacks, and the load report")
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-t", "--threads", type=_positive, metavar="N", help="default: physical cores"
+    )
+
+
+def add_sampling(parser: argparse.ArgumentParser) -> None:
+    """How tokens are chosen; what is not given comes from the model's generation_config.json."""
+    group = parser.add_argument_group("sampling")
+    group.add_argument("-n", "--max-tokens", type=int, metavar="N", help="at most so many tokens")
+    for name, (kind, meaning) in SAMPLING.items():
+        metavar = "N" if kind is int else "X"
+        group.add_argument(f"--{name}", type=kind, metavar=metavar, help=meaning)
+    group.add_argument("--stop", action="append", metavar="TEXT", help="end there; repeatable")
+    group.add_argument("--ignore-eos", action="store_true", help="go on after the end token")
+    group.add_argument("--token-bias", metavar="ID=BIAS,...", help="add to tokens' logits")
+    group.add_argument("--suppress-token", type=int, action="append", metavar="ID")
+    group.add_argument(
+        "--sampler", action="append", metavar="CHAIN",
+        help="steps in the order to run: top_k:k=40/top_p:p=0.9/temperature:0.7",
+    )  # fmt: skip
+
+
+def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
+    """Load what the options name, with a progress line on a terminal."""
+    from tramontane.llm import LLM
+
+    overrides: dict[str, Any] = {}
+    if options.rope_freq_base is not None:
+        overrides["rope_theta"] = options.rope_freq_base
+    if options.rope_freq_scale is not None:
+        if not 0 < options.rope_freq_scale <= 1:
+            raise RequestError(f"--rope-freq-scale {options.rope_freq_scale} is not in (0, 1]")
+        factor = 1 / options.rope_freq_scale
+        overrides["rope_scaling"] = {"rope_type": "linear", "factor": factor}
+        overrides["rope_parameters"] = None
+    with Loading() as loading:
+        llm = LLM(
+            options.model,
+            revision=options.revision,
+            token_source=options.token_source,
+            cache_dir=options.hf_cache,
+            device=options.device,
+            dtype=options.dtype,
+            num_ctx=options.num_ctx,
+            mmap=not options.no_mmap,
+            force=options.force,
+            overrides=overrides,
+            chat_template=options.chat_template,
+            batch_size=options.batch_size,
+            progress=loading,
+            **{"threads": getattr(options, "threads", None), **more},
+        )
+    if options.verbose:
+        print_report(llm)
+    return llm
+
+
+def print_report(llm: LLM) -> None:
+    """What became of the checkpoint, on stderr."""
+    from tramontane.memory import readable
+
+    report = llm.report
+    layouts = ", ".join(f"{count} x {kind}" for kind, count in report.layouts.items())
+    print(
+        f"{report.architecture} from {report.container}, {report.device} in {report.dtype}, "
+        f"{readable(report.bytes_in_memory)} of matrices ({layouts}), context "
+        f"{report.context_length}, loaded in {report.seconds:.1f} s",
+        file=sys.stderr,
+    )
+    for operation, kernel in report.kernels.items():
+        print(f"  {operation}: {kernel}", file=sys.stderr)
+
+
+def sampling(options: argparse.Namespace, **defaults: Any) -> SamplingParams:
+    """SamplingParams of the options; `defaults` for what is not given. Raises RequestError."""
+    from tramontane.sampling_params import SamplingParams
+
+    given: dict[str, Any] = {}
+    for name in SAMPLING:
+        field = name.replace("-", "_")
+        if (value := getattr(options, field)) is not None:
+            given[field] = value
+    if options.max_tokens is not None:
+        given["max_tokens"] = options.max_tokens
+    if options.stop:
+        given["stop"] = tuple(options.stop)
+    if options.ignore_eos:
+        given["ignore_eos"] = True
+    if options.token_bias:
+        given["logit_bias"] = _bias(options.token_bias)
+    if options.suppress_token:
+        given["suppress_tokens"] = tuple(options.suppress_token)
+    if options.sampler:
+        given["sampler"] = "/".join(options.sampler)
+        defaults = {}
+    return SamplingParams(**{**defaults, **given})
+
+
+def _bias(text: str) -> dict[int, float]:
+    found = {}
+    for pair in text.split(","):
+        token, _, bias = pair.partition("=")
+        try:
+            found[int(token)] = float(bias)
+        except ValueError as error:
+            raise RequestError(
+                f"--token-bias {pair!r} is not ID=BIAS, such as 13=-1.5 or 2=-inf"
+            ) from error
+    return found
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is less than 1")
+    return value

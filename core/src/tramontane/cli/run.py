@@ -1,0 +1,197 @@
+"""`tramontane run`: chat with a model, or answer once."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tramontane.errors import RequestError
+
+from .options import add_model, add_sampling, add_threads, open_llm, sampling
+
+if TYPE_CHECKING:
+    from tramontane.engine.request import RequestResult
+
+    from .conversation import Conversation
+
+SUMMARY = "Chat with a model; with -i, --prompt-file or piped input, answer once."
+EXAMPLES = """\
+examples:
+  tramontane run                                       chat with the embedded model
+  tramontane run -m model.gguf -i "Tell me a story"    answer once
+  tramontane run -m org/name --temperature 0.2 --seed 7
+  echo "Once upon a time" | tramontane run --no-template -n 50
+  tramontane run --prompt-file ask.txt -i "the text that replaces {{PROMPT}}"
+"""
+CHAT_DEFAULTS = {"temperature": 0.8, "top_k": 40, "top_p": 0.95, "min_p": 0.05}
+"""For a person who talks to a model that says nothing about sampling itself."""
+
+
+def run(argv: list[str]) -> int:
+    """Answer once, or chat until the user leaves."""
+    options = _parse(argv)
+    prompt = _prompt(options)
+    if prompt is None and options.json:
+        raise RequestError("--json answers once: give -i TEXT, --prompt-file, or piped input")
+    with open_llm(options) as llm:
+        from .conversation import Conversation
+
+        conversation = Conversation(llm, options.system)
+        session = options.load_session or options.persist_session
+        if session is not None and (options.load_session or session.exists()):
+            conversation.load(session)
+        drawn = any(name in llm.inner.defaults for name in ("temperature", "do_sample"))
+        # plain continuation is greedy unless asked otherwise, as the Python API is
+        defaults = {} if drawn or options.no_template else _available(llm.inner)
+        params = sampling(options, **defaults)
+        try:
+            if prompt is not None:
+                _once(conversation, prompt, params, options)
+            else:
+                from .chat import chat
+
+                chat(conversation, params, quiet=options.quiet)
+        finally:
+            target = options.save_session or options.persist_session
+            if target is not None:
+                conversation.save(target)
+    return 0
+
+
+def _available(inner: Any) -> dict[str, Any]:
+    """The chat defaults, if the samplers that they need are installed."""
+    from tramontane.plugin import Sampler
+
+    fields = {field for offer in inner.registry.all(Sampler) for field in offer.fields}
+    return dict(CHAT_DEFAULTS) if fields >= set(CHAT_DEFAULTS) else {}
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        "tramontane run",
+        description=SUMMARY,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("-i", "--input", metavar="TEXT", help="answer this, once")
+    parser.add_argument(
+        "--prompt-file", type=Path, metavar="FILE",
+        help="the prompt; {{PROMPT}} in it is replaced by -i or piped input",
+    )  # fmt: skip
+    parser.add_argument("--system", metavar="TEXT", help="the system message")
+    parser.add_argument("--no-template", action="store_true", help="continue plain text")
+    parser.add_argument("--json", action="store_true", help="print a JSON object instead of text")
+    parser.add_argument(
+        "--logprobs", type=int, metavar="N", help="with --json: each token's N likeliest"
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="no line of figures at the end")
+    group = parser.add_argument_group("sessions")
+    group.add_argument("--save-session", type=Path, metavar="FILE", help="save when done")
+    group.add_argument("--load-session", type=Path, metavar="FILE", help="go on from there")
+    group.add_argument(
+        "--persist-session", type=Path, metavar="FILE", help="load if it exists, save when done"
+    )
+    add_model(parser)
+    add_threads(parser)
+    add_sampling(parser)
+    return parser.parse_args(argv)
+
+
+def _prompt(options: argparse.Namespace) -> str | None:
+    """What to answer once; None: chat. Reads piped input only when nothing else is given."""
+    text: str | None = options.input
+    wants_input = options.prompt_file is None or "{{PROMPT}}" in _read(options.prompt_file)
+    if text is None and wants_input and not sys.stdin.isatty():
+        text = _decoded(sys.stdin.buffer.read(), "standard input")
+        # an empty pipe is no prompt: a service manager's /dev/null, say
+        if options.prompt_file is None and not text.strip():
+            raise RequestError("the input is empty: give -i TEXT, or run in a terminal to chat")
+    if options.prompt_file is None:
+        return text
+    template = _read(options.prompt_file)
+    if "{{PROMPT}}" in template:
+        if text is None:
+            raise RequestError(f"{options.prompt_file} has {{{{PROMPT}}}}: say what with -i TEXT")
+        return template.replace("{{PROMPT}}", text)
+    if text is not None:
+        raise RequestError(f"-i has no place in {options.prompt_file}: it has no {{{{PROMPT}}}}")
+    return template
+
+
+def _read(path: Path) -> str:
+    try:
+        return _decoded(path.read_bytes(), str(path))
+    except OSError as error:
+        raise RequestError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _decoded(data: bytes, name: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise RequestError(f"{name} is not UTF-8 text: byte {error.start} is wrong") from error
+
+
+def _once(
+    conversation: Conversation, prompt: str, params: Any, options: argparse.Namespace
+) -> None:
+    if options.logprobs is not None:
+        params = params.model_validate(
+            {**dict(params), "logprobs": True, "top_logprobs": options.logprobs}
+        )
+
+    def show(text: str) -> None:
+        if not options.json:
+            print(text, end="", flush=True)
+
+    answer = conversation.continue_text if options.no_template else conversation.ask
+    if options.no_template and not options.json:
+        show(prompt)
+    result = answer(prompt, params, show)
+    if options.json:
+        print(json.dumps(as_json(result, str(conversation.llm.inner.header.path))))
+        return
+    if not result.text.endswith("\n"):
+        print()
+    if not options.quiet:
+        print(figures(result), file=sys.stderr)
+    if result.finish_reason == "cancelled":
+        raise KeyboardInterrupt
+
+
+def as_json(result: RequestResult, model: str) -> dict[str, Any]:
+    """A result as `--json` prints it."""
+    return {
+        "model": model,
+        "text": result.text,
+        "finish_reason": result.finish_reason,
+        "stop": result.stop,
+        "token_ids": list(result.token_ids),
+        "usage": asdict(result.usage),
+        "timings": asdict(result.timings),
+        "seed": result.seed,
+        "logprobs": result.logprobs and [asdict(entry) for entry in result.logprobs],
+    }
+
+
+def figures(result: RequestResult) -> str:
+    """A line of rates, and why the answer ended if that is worth telling."""
+    usage, timings = result.usage, result.timings
+    fresh = usage.prompt_tokens - usage.cached_tokens
+    later = usage.completion_tokens - 1
+    parts = [f"prompt {fresh} tokens, {fresh / max(timings.prompt, 1e-9):.0f} t/s"]
+    if later > 0:
+        rate = later / max(timings.decode, 1e-9)
+        parts.append(f"answer {usage.completion_tokens} tokens, {rate:.1f} t/s")
+    parts.append(f"first after {timings.first_token:.2f} s")
+    if result.finish_reason == "length":
+        parts.append("cut off by --max-tokens")
+    elif result.finish_reason == "context":
+        parts.append("the context is full: --num-ctx N, or /clear, makes room")
+    elif result.finish_reason == "cancelled":
+        parts.append("stopped")
+    return f"[{'; '.join(parts)}]"

@@ -1,0 +1,42 @@
+"""`tramontane tokenize`: the tokens of a text."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from .options import add_model
+
+SUMMARY = "Show the tokens of a text: ids, and the piece of text that each stands for."
+
+
+def run(argv: list[str]) -> int:
+    """Print ids and pieces."""
+    parser = argparse.ArgumentParser("tramontane tokenize", description=SUMMARY)
+    parser.add_argument("text", nargs="?", help="without it, standard input")
+    parser.add_argument("--no-special", action="store_true", help="no BOS or EOS around the text")
+    parser.add_argument("--json", action="store_true", help="print a JSON object instead")
+    add_model(parser)
+    options = parser.parse_args(argv)
+    text = options.text if options.text is not None else sys.stdin.read()
+    from tramontane.checkpoint.open import open_checkpoint
+    from tramontane.registry import Registry
+    from tramontane.source import HubOptions, find_model
+
+    registry = Registry.from_environment()
+    hub = HubOptions(
+        revision=options.revision, token_source=options.token_source, cache_dir=options.hf_cache
+    )
+    checkpoint = open_checkpoint(find_model(options.model, registry, hub), registry)
+    tokenizer = checkpoint.tokenizer()
+    checkpoint.close()
+    ids = tokenizer.encode(text, add_special=not options.no_special)
+    pieces = [tokenizer.piece(index) for index in ids]
+    if options.json:
+        print(json.dumps({"ids": ids, "pieces": pieces, "count": len(ids)}, ensure_ascii=False))
+        return 0
+    for index, piece in zip(ids, pieces, strict=True):
+        print(f"{index:>8}  {piece!r}")
+    print(f"{len(ids)} tokens", file=sys.stderr)
+    return 0

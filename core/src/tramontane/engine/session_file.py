@@ -1,0 +1,119 @@
+"""Saved sessions: the tokens, keys and values of a conversation in one safetensors file.
+
+Metadata holds a JSON object: format version, the model's fingerprint, tokens and messages. A
+session goes with the model that made it, and with no other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from tramontane.errors import SessionError
+
+from .kv_cache import kv_shapes
+from .snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from tramontane.loaded_model import LoadedModel
+
+VERSION = 1
+LIMIT = 1 << 20
+"""Tokens; no context is longer."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A conversation, and what the model has computed of it."""
+
+    messages: tuple[Mapping[str, Any], ...]
+    snapshot: Snapshot | None
+
+
+def fingerprint(model: LoadedModel) -> str:
+    """Of the architecture, its configuration, all tensors' names and shapes, the dtype of the
+    cache, and a sample of the weights."""
+    digest = hashlib.sha256()
+    header = model.header
+    told = {
+        "architecture": header.architecture,
+        "config": model.loaded.config.model_dump(mode="json"),
+        "tensors": {n: [list(i.shape), i.stored] for n, i in sorted(header.tensors.items())},
+        "dtype": str(model.loaded.dtype),
+    }
+    digest.update(json.dumps(told, sort_keys=True).encode())
+    inner = model.loaded.model.model
+    sample = inner.embed_tokens.weight.rows(slice(0, 8)).decode(torch.float32)
+    for tensor in (sample, inner.norm.weight.detach().float()):
+        digest.update(tensor.contiguous().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save(path: Path, session: Session, model: LoadedModel) -> None:
+    """Write a session, whole or not at all. Raises SessionError."""
+    tensors: dict[str, torch.Tensor] = {}
+    tokens: tuple[int, ...] = ()
+    if session.snapshot is not None:
+        tokens = session.snapshot.tokens
+        for index, (keys, values) in enumerate(session.snapshot.layers):
+            tensors[f"keys.{index}"] = keys.contiguous()
+            tensors[f"values.{index}"] = values.contiguous()
+    tensors["tokens"] = torch.tensor(tokens, dtype=torch.int64)
+    metadata = {
+        "version": VERSION,
+        "fingerprint": fingerprint(model),
+        "messages": [dict(message) for message in session.messages],
+    }
+    temporary = ""
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        save_file(tensors, temporary, {"tramontane_session": json.dumps(metadata)})
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        Path(temporary).unlink(missing_ok=True) if temporary else None
+        raise SessionError(f"cannot save the session to {path}: {error}") from error
+
+
+def read(path: Path, model: LoadedModel) -> Session:
+    """Read a session that this model made. Raises SessionError."""
+    if not path.exists():
+        raise SessionError(f"no such session: {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            told = json.loads((file.metadata() or {}).get("tramontane_session", "null"))
+            _check(path, told, model)
+            tokens = tuple(file.get_tensor("tokens")[:LIMIT].tolist())
+            pairs = tuple(
+                (file.get_tensor(f"keys.{index}"), file.get_tensor(f"values.{index}"))
+                for index in range(len(kv_shapes(model.loaded.model)) if tokens else 0)
+            )
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
+        raise SessionError(f"{path} is not a whole session file: {error}") from error
+    for (keys, values), (heads, d_head) in zip(pairs, kv_shapes(model.loaded.model), strict=False):
+        for tensor in (keys, values):
+            if tuple(tensor.shape) != (len(tokens), heads, d_head):
+                raise SessionError(f"{path} is damaged: its tensors do not fit its tokens")
+    snapshot = Snapshot(tokens, pairs) if tokens else None
+    return Session(tuple(told["messages"]), snapshot)
+
+
+def _check(path: Path, told: Any, model: LoadedModel) -> None:
+    if not isinstance(told, dict) or not isinstance(told.get("messages"), Sequence):
+        raise SessionError(f"{path} is not a session of Tramontane's")
+    if told.get("version") != VERSION:
+        raise SessionError(
+            f"{path} has session format {told.get('version')!r}; this version reads {VERSION}"
+        )
+    if told.get("fingerprint") != fingerprint(model):
+        raise SessionError(f"{path} was saved with another model, or another --dtype")
