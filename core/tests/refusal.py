@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,14 @@ LONGEST = 700
 
 def load(path: Path, **options: Any) -> Loaded:
     """The model at a path, on the reference device."""
-    registry = Registry()
     chosen = LoadOptions(**{"device": "reference", **options})
-    return load_model(open_checkpoint(path, registry), registry, chosen)
+    return load_model(open_checkpoint(path, registry()), registry(), chosen)
+
+
+@cache
+def registry() -> Registry:
+    """One scan of what is installed, for all that is loaded."""
+    return Registry()
 
 
 def refusal(path: Path, kind: type[TramontaneError] = TramontaneError, **options: Any) -> str:

@@ -81,6 +81,17 @@ def test_complex_numbers_are_no_weights(tmp_path: Path) -> None:
     assert "holds complex64" in refusal(folder, TramontaneError)
 
 
-def test_as_many_layers_as_one_may_claim(tmp_path: Path) -> None:
-    said = refusal(write_folder(tmp_path, {**CONFIG, "num_hidden_layers": 300}), CheckpointError)
+def test_layers_that_are_not_there(tmp_path: Path) -> None:
+    said = refusal(write_folder(tmp_path, {**CONFIG, "num_hidden_layers": 80}), CheckpointError)
     assert "missing: model.layers.2.input_layernorm.weight" in said
+
+
+def test_more_layers_than_can_be(tmp_path: Path) -> None:
+    said = refusal(write_folder(tmp_path, {**CONFIG, "num_hidden_layers": 4000}), CheckpointError)
+    assert "num_hidden_layers=4000 cannot be, with 21 tensors in all" in said
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[31mred", "\u202e", "x" * 5000])
+def test_names_are_shown_as_one_line(tmp_path: Path, name: str) -> None:
+    folder = write_folder(tmp_path, weights={**tensors(), name: torch.ones(1)})
+    assert "not used: " in refusal(folder, CheckpointError)

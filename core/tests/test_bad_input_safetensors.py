@@ -75,8 +75,9 @@ HEAD = "lm_head.weight"
         {"data_offsets": [1536, 0]}, {"data_offsets": [-1, 1535]}, {"data_offsets": [0]},
         {"data_offsets": "all"}, {"data_offsets": [0.5, 1536]}, {"data_offsets": [2**70, 2**70]},
         {"dtype": "F33"}, {"dtype": ""}, {"dtype": 5}, {"dtype": "f32"}, {"dtype": "F64"},
-        {"shape": [2**40, 2**40]}, {"shape": [2**63, 2]}, {"shape": [-24, -16]}, {"shape": [24, 17]}, {"shape": []}, {"shape": [0, 16]}, {"shape": None},
-        {"shape": [24.5, 1]},
+        {"shape": [2**40, 2**40]}, {"shape": [2**63, 2]}, {"shape": [-24, -16]},
+        {"shape": "24x16"}, {"shape": [24, 17]}, {"shape": []}, {"shape": [0, 16]},
+        {"shape": None}, {"shape": [24.5, 1]},
     ],
     ids=str,
 )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from tramontane.errors import CheckpointError
 from tramontane.layouts import Layout
+from tramontane.one_line import one_line
 from tramontane.tokenizer.json_file import read_if_there, read_object
 from tramontane.tokenizer.tokenizer import Tokenizer
 
@@ -53,7 +54,9 @@ class FolderCheckpoint:
                 self._files.append(file)
                 for name, info in file.infos().items():
                     if name in infos:
-                        raise CheckpointError(f"{path}: {name} is also in another file of {folder}")
+                        raise CheckpointError(
+                            f"{path}: {one_line(name)} is also in another file of {folder}"
+                        )
                     infos[name] = info
                     self._owner[name] = file
         except BaseException:

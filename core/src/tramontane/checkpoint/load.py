@@ -103,6 +103,7 @@ def load_model(
     if dtype_name not in DTYPES:
         raise ConfigError(f"dtype {options.dtype!r} is not one of auto, f32, bf16, f16")
     dtype = DTYPES[dtype_name]
+    refuse_absurd_depth(header, config)
     model = build(architecture, config)
     assign(checkpoint, model, config, architecture)  # a wrong size is told before a large one
     context = plan(header, model, device, dtype, options)
@@ -140,6 +141,15 @@ def refuse_unread_quantization(header: Header, registry: Registry) -> None:
     offer = registry.get(Quantizer, method)
     if offer.translate is None:
         raise CheckpointError(f"{header.path}: {method!r} cannot be read from safetensors")
+
+
+def refuse_absurd_depth(header: Header, config: DecoderConfig) -> None:
+    """Layers may share their weights, but thousands of layers do not come from a few tensors."""
+    if config.num_hidden_layers > 64 + len(header.tensors):
+        raise CheckpointError(
+            f"{header.path}: num_hidden_layers={config.num_hidden_layers} cannot be, with "
+            f"{len(header.tensors)} tensors in all"
+        )
 
 
 def build(architecture: Architecture, config: DecoderConfig) -> CausalLM:

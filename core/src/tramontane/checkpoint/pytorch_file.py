@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tramontane.errors import CheckpointError
 from tramontane.layouts import Dense, Layout
+from tramontane.one_line import one_line
 
 from .checkpoint import TensorInfo
 
@@ -58,7 +59,7 @@ def _load(path: Path) -> Any:
         ) from error
     except Exception as error:
         # a damaged pickle makes the reader stumble in any way; the cause stays attached
-        said = str(error).partition("\n")[0] or type(error).__name__
+        said = one_line(str(error).partition("\n")[0].partition(". ")[0] or type(error).__name__)
         raise CheckpointError(
             f"{path} is not a whole PyTorch weight file: {said}; "
             "if it was downloaded, download it again"

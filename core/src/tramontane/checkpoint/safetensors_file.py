@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 
 from tramontane.errors import CheckpointError
 from tramontane.layouts import Dense, Layout
+from tramontane.one_line import one_line
 
 from .checkpoint import TensorInfo
 
@@ -38,7 +39,7 @@ class SafetensorsFile:
                 )
         except (SafetensorError, OSError) as error:
             raise CheckpointError(
-                f"{path} is not a whole safetensors file: {error}; "
+                f"{path} is not a whole safetensors file: {one_line(error)}; "
                 "if it was downloaded, download it again"
             ) from error
 
@@ -50,7 +51,9 @@ class SafetensorsFile:
             return Dense(self._file.get_tensor(name))
         except (SafetensorError, RuntimeError, AttributeError) as error:
             # the last two: a dtype that this torch does not have
-            raise CheckpointError(f"{self.path}: cannot read {name}: {error}") from error
+            raise CheckpointError(
+                f"{self.path}: cannot read {one_line(name)}: {one_line(error)}"
+            ) from error
 
     def close(self) -> None:
         """The mapping lives as long as its tensors do; there is nothing to release before."""

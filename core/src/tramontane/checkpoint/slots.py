@@ -10,6 +10,7 @@ from torch import nn
 
 from tramontane.errors import CheckpointError
 from tramontane.layouts import Dense, Layout
+from tramontane.one_line import one_line
 
 from .checkpoint import Header
 from .rules import Rule, rule_for
@@ -120,4 +121,4 @@ def _mismatch(header: Header, unused: list[str], missing: list[str]) -> str:
 
 def _some(items: list[str]) -> str:
     more = f" and {len(items) - 4} more" if len(items) > 4 else ""
-    return ", ".join(items[:4]) + more
+    return ", ".join(one_line(item, 120) for item in items[:4]) + more

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tramontane.errors import CheckpointError
+from tramontane.one_line import one_line
 from tramontane.tokenizer.json_file import read_object
 
 KINDS = ((".safetensors", "model"), (".bin", "pytorch_model"), (".pth", ""), (".pt", ""))
@@ -14,9 +15,6 @@ KINDS = ((".safetensors", "model"), (".bin", "pytorch_model"), (".pth", ""), (".
 NOT_WEIGHTS = ("training_args.bin", "optimizer.bin", "scheduler.bin")
 INDEX_LIMIT = 256 << 20
 """Bytes; the largest real index has about 20 MB."""
-
-MOST_NAMED = 4
-"""Tensors or files that a message lists."""
 
 
 def choose_weights(names: Iterable[str]) -> list[str]:
@@ -66,5 +64,8 @@ def read_index(path: Path) -> list[str]:
     for tensor, name in table.items():
         # a path would lead out of the folder
         if not isinstance(name, str) or name in ("", ".", "..") or set(name) & set("/\\\0"):
-            raise CheckpointError(f"{path}: {tensor!r} is in {name!r}, which is not a file name")
+            raise CheckpointError(
+                f"{path}: {one_line(repr(tensor))} is in {one_line(repr(name))}, "
+                "which is not a file name"
+            )
     return sorted(set(table.values()))

@@ -20,7 +20,7 @@ from .choose import all_parts, choices, first_parts, one_file, whole_model
 from .fetch import RemoteFile, fetch, to_fetch
 from .name import parse
 from .token import read_token
-from .trouble import FAILURES, Place, explain, one_line, unreachable
+from .trouble import FAILURES, Place, explain, reason, unreachable
 
 log = logging.getLogger(__name__)
 PATIENCE = 30.0
@@ -48,7 +48,7 @@ def fetch_model(name: str, options: HubOptions) -> Path:
         commit, files = _list(place)
     except FAILURES as error:
         if unreachable(error) and (found := _in_cache(place)):
-            log.warning("cannot reach %s (%s): using the cache", place.endpoint, one_line(error))
+            log.warning("cannot reach %s (%s): using the cache", place.endpoint, reason(error))
             return found
         raise explain(error, place) from error
     try:
@@ -91,7 +91,7 @@ def _list(place: Place) -> tuple[str, dict[str, RemoteFile]]:
         if isinstance(error, FAILURES):
             raise
         raise DownloadError(
-            f"{place.endpoint} does not answer as a hub does ({one_line(error)}): check HF_ENDPOINT"
+            f"{place.endpoint} does not answer as a hub does ({reason(error)}): check HF_ENDPOINT"
         ) from error
     if not info.sha:
         raise DownloadError(f"{place.endpoint} names no commit of {place.asked}: check HF_ENDPOINT")

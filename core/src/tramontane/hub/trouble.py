@@ -18,6 +18,7 @@ from huggingface_hub.errors import (
 )
 
 from tramontane.errors import DownloadError, ModelNotFound, TramontaneError
+from tramontane.one_line import one_line
 
 from .name import HubName
 from .token import Token
@@ -61,13 +62,13 @@ def explain(error: BaseException, place: Place) -> TramontaneError:
         return DownloadError(f"HF_HUB_OFFLINE is set, and {place.asked} is not whole in the cache")
     if unreachable(error):
         return DownloadError(
-            f"cannot reach {place.endpoint} for {place.asked}: {one_line(error)}; check the "
+            f"cannot reach {place.endpoint} for {place.asked}: {reason(error)}; check the "
             "network, HTTPS_PROXY and HF_ENDPOINT; what was fetched is kept, and HF_HUB_OFFLINE=1 "
             "uses only that"
         )
     if isinstance(error, OSError):
         return _disk(error, place)
-    return ModelNotFound(f"{place.asked}: {one_line(error)}")
+    return ModelNotFound(f"{place.asked}: {reason(error)}")
 
 
 def _refusal(error: HfHubHTTPError, place: Place) -> TramontaneError:
@@ -130,10 +131,9 @@ def _disk(error: OSError, place: Place) -> TramontaneError:
             f"cannot write to the cache {place.cache}: {error.strerror}; set HF_HOME to a folder "
             "of yours, or correct its permissions"
         )
-    return DownloadError(f"cannot fetch {place.asked}: {one_line(error)}; run again to go on")
+    return DownloadError(f"cannot fetch {place.asked}: {reason(error)}; run again to go on")
 
 
-def one_line(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """The first line of what an exception says, or its kind."""
-    said = " ".join(str(error).strip().partition("\n")[0].split())
-    return said.rstrip(".;") or type(error).__name__
+    return one_line(str(error).strip().partition("\n")[0]).rstrip(".;") or type(error).__name__

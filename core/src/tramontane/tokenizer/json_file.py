@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ def read_bytes(path: Path, limit: int) -> bytes:
     """A whole file. Raises CheckpointError when it cannot be read or has more bytes than limit."""
     try:
         with path.open("rb") as file:
-            data = file.read(limit + 1)
+            # a read takes memory for all that it may get, so ask for what there is
+            data = file.read(min(os.fstat(file.fileno()).st_size, limit) + 1)
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
     if len(data) > limit:
