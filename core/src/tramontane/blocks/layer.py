@@ -25,5 +25,5 @@ class PreNormLayer(nn.Module):
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
         x = x + self.self_attn(self.input_layernorm(x), batch)
-        x = x + self.mlp(self.post_attention_layernorm(x))
-        return x
+        out: Tensor = x + self.mlp(self.post_attention_layernorm(x))
+        return out

@@ -90,10 +90,9 @@ def _load(options: argparse.Namespace, threads: int | None) -> LLM:
     if longest > options.num_ctx:
         raise RequestError(f"these tests need --num-ctx {longest}")
     together = max(options.parallel)
-    llm = open_llm(
+    return open_llm(
         options, threads=threads, kv_tokens=longest * together + 16 * together, max_seqs=together
     )
-    return llm
 
 
 def _measure(llm: LLM, options: argparse.Namespace, threads: int | None) -> Iterator[Result]:

@@ -62,12 +62,10 @@ def _dispatch(arguments: list[str]) -> int:
         print(f"tramontane {__version__}")
         return 0
     if name in BUILT_IN:
-        status: int = import_module(f"tramontane.cli.{name}").run(rest)
-        return status
+        return int(import_module(f"tramontane.cli.{name}").run(rest))
     registry = Registry.from_environment()
     if name in registry.names("commands"):
-        status = load(registry.get(Command, name).run)(rest)
-        return status
+        return int(load(registry.get(Command, name).run)(rest))
     print(f"error: {_unknown(name, registry)}", file=sys.stderr)
     return 2
 

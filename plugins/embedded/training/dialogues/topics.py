@@ -281,7 +281,7 @@ TOPICS = (
         ("See what a model is made of with:\n\n    tramontane inspect MODEL",),
     ),
     Topic(
-        ("use it from python", "use tramontane in python", "call it from python",
+        ("use it from python", "use it in python", "use tramontane in python", "call it from python",
         "generate text in python",
          "use the python api", "write a python program with it", "use it as a library",
          "run a model in python",
