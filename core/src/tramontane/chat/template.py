@@ -12,6 +12,7 @@ import jinja2
 from jinja2.exceptions import SecurityError
 
 from tramontane.errors import TemplateError
+from tramontane.one_line import one_line
 
 from .arguments import has_text_arguments, wants_objects, with_objects
 from .bounds import LARGEST, Budget
@@ -109,7 +110,7 @@ class ChatTemplate:
         except TemplateError:
             raise
         except TemplateRefusal as error:
-            raise TemplateError(f"the chat template refuses: {error}") from error
+            raise TemplateError(f"the chat template refuses: {one_line(error)}") from error
         except SecurityError as error:
             raise TemplateError(f"the chat template is not safe{_line(error)}: {error}") from error
         except Exception as error:  # a template can raise whatever an expression can
