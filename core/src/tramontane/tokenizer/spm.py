@@ -18,6 +18,8 @@ from tokenizers.models import BPE, Unigram
 
 from tramontane.errors import CheckpointError
 
+from .charsmap import check_charsmap
+
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 """What a piece is, in SentencePiece's numbers; GGUF has the same."""
 
@@ -143,7 +145,7 @@ def _set_spaces(
 ) -> None:
     steps: list[normalizers.Normalizer] = []
     if charsmap:
-        steps.append(normalizers.Precompiled(charsmap))
+        steps.append(normalizers.Precompiled(check_charsmap(charsmap)))
     if collapse_spaces:
         steps += [
             normalizers.Replace(Regex(r"\A +| +\z"), ""),  # Strip would take tabs and newlines too

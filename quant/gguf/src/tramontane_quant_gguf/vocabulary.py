@@ -17,7 +17,6 @@ from tramontane.tokenizer.spm import CONTROL, NORMAL, UNKNOWN, USER_DEFINED, fro
 from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .byte_bpe import byte_bpe
-from .charsmap import check_charsmap
 from .endings import find_endings
 from .pretokenizers import pre_named
 from .values import STRING, Values
@@ -118,7 +117,7 @@ def _pieces(
             byte_fallback=model == "llama",
             unk_id=unk,
             collapse_spaces=reader.flag("remove_extra_whitespaces", False),
-            charsmap=check_charsmap(charsmap) if charsmap else b"",
+            charsmap=charsmap or b"",
         )
     except (ValueError, CheckpointError) as error:
         raise CheckpointError(f"{reader.path}: the vocabulary is unusable: {error}") from error
