@@ -12,7 +12,7 @@ import pytest
 from huggingface_hub import constants
 from tramontane import LLM
 from tramontane.errors import DownloadError, ModelNotFound, TramontaneError
-from tramontane.hub import download, fetch, model
+from tramontane.hub import download, fetch
 from tramontane.hub.token import read_token
 from tramontane.source import HubOptions
 
@@ -219,7 +219,7 @@ def test_a_cache_that_cannot_be_written(
 
     monkeypatch.setattr("os.makedirs", refuse)
     said = refused("org/one", options, DownloadError)
-    assert f"cannot write to the cache {options.cache_dir}: not here; set HF_HOME" in said
+    assert f"cannot write to the cache {options.cache_dir}: not here; name a folder" in said
 
 
 @pytest.mark.parametrize(

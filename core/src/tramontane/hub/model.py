@@ -138,6 +138,6 @@ def _see_that_it_fits(files: Sequence[RemoteFile], place: Place) -> None:
     if need and need + SPARE > free:
         raise DownloadError(
             f"{place.asked} needs {readable(need)} more on the disk of {place.cache}, and "
-            f"{readable(free)} are free: make room, set HF_HOME to a folder on another disk, or "
-            "choose a smaller model"
+            f"{readable(free)} are free: make room, name a folder on another disk with --hf-cache "
+            "or HF_HOME, or choose a smaller model"
         )

@@ -124,12 +124,13 @@ def _disk(error: OSError, place: Place) -> TramontaneError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DownloadError(
             f"the disk of {place.cache} is full; what was fetched of {place.asked} is kept: make "
-            "room and run again to go on, or set HF_HOME to a folder on another disk"
+            "room and run again to go on, or name a folder on another disk with --hf-cache or "
+            "HF_HOME"
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return DownloadError(
-            f"cannot write to the cache {place.cache}: {error.strerror}; set HF_HOME to a folder "
-            "of yours, or correct its permissions"
+            f"cannot write to the cache {place.cache}: {error.strerror}; name a folder "
+            "of yours with --hf-cache or HF_HOME, or correct its permissions"
         )
     return DownloadError(f"cannot fetch {place.asked}: {reason(error)}; run again to go on")
 
