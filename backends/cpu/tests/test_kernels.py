@@ -159,6 +159,24 @@ def test_attention_of_new_tokens(
     assert torch.equal(attention.attention(q[2:], arguments[0], alone, *arguments[2:])[0], out[2])
 
 
+def test_attention_of_new_tokens_beside_a_prompt() -> None:
+    cache = KVCache(Caches(2, 8), 12, torch.float32, torch.device("cpu"))
+    counts, lengths = [5, 1, 20, 1], [37, 12, 20, 33]
+    held = [cache.take(-(-length // BLOCK_SIZE))[::-1] for length in lengths]
+    pieces = []
+    for count, length, blocks in zip(counts, lengths, held, strict=True):
+        whole = Batch.of([(0, length, length, blocks, [])], cache)
+        cache.layers[0].store(whole.slots, torch.randn(length, 2, 8), torch.randn(length, 2, 8))
+        pieces.append((length - count, count, length, blocks, [0]))
+    q = torch.randn(sum(counts), 4, 8)
+    arguments = (cache.layers[0], Batch.of(pieces, cache), 8**-0.5, None)
+    out = attention.attention(q, *arguments)
+    torch.testing.assert_close(out, reference.attention(q, *arguments), rtol=1e-5, atol=1e-5)
+    alone = Batch.of([pieces[1]], cache)
+    (row,) = attention.attention(q[5:6], arguments[0], alone, 8**-0.5, None)
+    assert torch.equal(row, out[5]), "a new token's row does not depend on a prompt beside it"
+
+
 def test_two_threads_at_once() -> None:
     weight = affine(8, 32, 1, "zero", (300, 512))
     inputs = [torch.randn(1, 512) for _ in range(8)]

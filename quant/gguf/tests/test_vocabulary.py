@@ -19,9 +19,9 @@ import sentencepiece
 import tokenizers
 from tokenizers.pre_tokenizers import ByteLevel
 from tramontane.errors import CheckpointError
+from tramontane.tokenizer.charsmap import check_charsmap
 from tramontane.tokenizer.spm_model import read_spm
 from tramontane.tokenizer.tokenizer import Tokenizer
-from tramontane.tokenizer.charsmap import check_charsmap
 from tramontane_quant_gguf.container import open_gguf
 from tramontane_quant_gguf.endings import find_endings
 from tramontane_quant_gguf.pretokenizers import DEFAULT, PRE, pre_named

@@ -1,11 +1,13 @@
 """Numba, configured before it is first imported. Every kernel file takes `njit` from here.
 
-Compiled kernels are kept in Tramontane's cache folder. Where that cannot be written, they go to a
-temporary folder, and the next process compiles again.
+Compiled kernels are kept in Tramontane's cache folder, under a name made of our sources: numba
+looks at the file that a kernel is in, and not at those it takes its parts from. Where the folder
+cannot be written, they go to a temporary one, and the next process compiles again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import tempfile
@@ -19,7 +21,9 @@ log = logging.getLogger(__name__)
 
 
 def _cache_folder() -> str:
-    wanted = folders.cache() / "numba"
+    sources = sorted(Path(__file__).parent.rglob("*.py"))
+    key = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    wanted = folders.cache() / "numba" / key
     try:
         wanted.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=wanted):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
 from tramontane.errors import CheckpointError
 
 Units = NDArray[np.uint32]
