@@ -32,7 +32,7 @@ class Floats(types.Type):  # type: ignore[misc]
         self.lanes = lanes
 
 
-@register_model(Floats)  # type: ignore[untyped-decorator]
+@register_model(Floats)
 class _FloatsModel(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager: Any, kind: Floats) -> None:
         super().__init__(manager, kind, ir.VectorType(FLOAT, kind.lanes))
