@@ -30,8 +30,8 @@ def write_tokenizer(folder: Path) -> None:
     """A token for each byte."""
     letters = {letter: index for index, letter in enumerate(sorted(ByteLevel.alphabet()))}
     tokenizer = Tokenizer(BPE(vocab=letters, merges=[]))
-    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False, use_regex=False)  # type: ignore[assignment]
-    tokenizer.decoder = ByteLevelDecoder()  # type: ignore[assignment]
+    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = ByteLevelDecoder()
     tokenizer.save(str(folder / "tokenizer.json"))
     settings = {"chat_template": TEMPLATE}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))

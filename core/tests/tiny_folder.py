@@ -64,7 +64,7 @@ def write_folder(
     if shards == 1:
         _save(named, folder / (name or f"{whole}.{ending}"), zipped)
         return folder
-    table = {}
+    table: dict[str, str] = {}
     for shard in range(shards):
         file = f"{whole}-{shard + 1:05}-of-{shards:05}.{ending}"
         part = dict(list(named.items())[shard::shards])

@@ -77,7 +77,7 @@ def _partial(blob: Path) -> Path:
 
 def _fetch_blob(file: RemoteFile, revision: str, place: Place) -> None:
     url = hf_hub_url(place.asked.repo, file.name, revision=revision, endpoint=place.endpoint)
-    headers = build_hf_headers(token=place.token.value)
+    headers = build_hf_headers(token=place.token.value) | {"Accept-Encoding": "identity"}
     told = get_hf_file_metadata(url, token=place.token.value, endpoint=place.endpoint)
     if told.etag is None or "/" in told.etag or told.size is None:
         return  # an unusual hub: the client alone may still manage
