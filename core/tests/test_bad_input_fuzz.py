@@ -20,9 +20,9 @@ from .refusal import checked, load
 from .tiny_folder import CONFIG, write_folder
 
 ROUNDS = 100
-INTERESTING: list[Any] = [0, -1, 1, 2, 7, 255, 2**31, 2**63, 2**64, 10**30, 1e30, 1e-30, float("nan"),
-               float("inf"), True, None, "", "x", "16", [], {}, [[]], [1, 2], {"a": 1},
-               "linear", "yarn", "llama3", "longrope", "dynamic", "default"]  # fmt: skip
+INTERESTING: list[Any] = [0, -1, 1, 2, 7, 255, 2**31, 2**63, 2**64, 10**30, 1e30, 1e-30,
+               float("nan"), float("inf"), True, None, "", "x", "16", [], {}, [[]], [1, 2],
+               {"a": 1}, "linear", "yarn", "llama3", "longrope", "dynamic", "default"]  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -40,7 +40,7 @@ class FolderCheckpoint:
         if not (isinstance(names, list) and names and isinstance(names[0], str)):
             raise CheckpointError(
                 f"{folder / 'config.json'}: 'architectures' must name the model's class, "
-                f'such as ["LlamaForCausalLM"]; it is {reprlib.repr(names)}'
+                f'such as ["NameForCausalLM"]; it is {reprlib.repr(names)}'
             )
         if isinstance(text := config.get("text_config"), Mapping) and "hidden_size" not in config:
             config = {**config, **text}
