@@ -50,9 +50,10 @@ def write(model: Any, family: str, kind: Type, path: Path) -> None:
     writer.add_vocab_size(config.vocab_size)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
-    writer.add_token_list([chr(ord("!") + index) for index in range(config.vocab_size)])
+    letters = [chr(ord("!") + index) for index in range(config.vocab_size - 1)]
+    writer.add_token_list([*letters, "ab"])
     writer.add_token_types([1] * config.vocab_size)
-    writer.add_token_merges([])
+    writer.add_token_merges(["a b"])
     rng = np.random.default_rng(4)
     for name, parameter in model.named_parameters():
         stored = names.get_name(name, try_suffixes=(".weight", ".bias"))

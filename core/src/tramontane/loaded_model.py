@@ -14,6 +14,7 @@ from .checkpoint.open import open_checkpoint
 from .engine.engine import Engine
 from .engine.request import Request
 from .errors import RequestError
+from .plugin import Architecture
 from .registry import Registry
 from .sampling_params import SamplingParams
 from .source import DEFAULT, HubOptions, find_model
@@ -43,6 +44,8 @@ class LoadedModel:
         checkpoint = open_checkpoint(path, self.registry)
         try:
             self.header = checkpoint.header
+            # what is missing altogether is told before what is wrong in detail
+            self.registry.get(Architecture, self.header.architecture)
             self.tokenizer = checkpoint.tokenizer()
             self.defaults = dict(checkpoint.generation_defaults())
             source = checkpoint.chat_template()

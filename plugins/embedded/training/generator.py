@@ -8,9 +8,9 @@ from itertools import islice
 from random import Random
 from typing import TypeAlias
 
-from dialogues.base import Dialogue
 from dialogues.plain import plain
 from dialogues.table import KINDS, PLAIN_SHARE, dialogue
+from dialogues.turns import Dialogue
 
 START, END, DOCUMENT = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
 

@@ -9,9 +9,10 @@ import shutil
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
+from tramontane.doctor.finding import Finding
 from tramontane.registry import Registry
 
 from .paint import paint
@@ -29,11 +30,9 @@ def run(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     from tramontane.doctor.examine import examine
 
-    # what the registry would warn of is among the findings
-    logging.getLogger("tramontane.registry").setLevel(logging.ERROR)
     counts: Counter[str] = Counter()
     found = []
-    for finding in examine(Registry.from_environment()):
+    for finding in _quietly(examine(Registry.from_environment())):
         counts[finding.status] += 1
         found.append(asdict(finding))
         if not options.json:
@@ -44,6 +43,17 @@ def run(argv: list[str]) -> int:
     else:
         print(f"\n{_total(counts)}")
     return 1 if counts["problem"] else 0
+
+
+def _quietly(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Findings, while the registry does not warn: what it would say is among them."""
+    log = logging.getLogger("tramontane.registry")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield from findings
+    finally:
+        log.setLevel(before)
 
 
 def _print(topic: str, status: str, message: str, remedy: str) -> None:

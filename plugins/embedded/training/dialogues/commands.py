@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
-from .base import Dialogue, exchange, made_up, one, pick, untidy
 from .named_topics import NAMED
 from .topics import TOPICS, Topic
+from .turns import Dialogue, exchange, made_up, one, pick, untidy
 
 ASK = (
     "how do I {do}?", "how do I {do}?", "how do I {do}?", "how can I {do}?", "how to {do}",

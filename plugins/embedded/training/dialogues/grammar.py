@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from random import Random
 
-from .base import article, capital, one, pick
 from .hurdles import HARMLESS, HURDLES, RIDDLES
 from .plots import FRIEND, PLOTS, Plot
+from .turns import article, capital, one, pick
 from .words import (
     ANIMALS,
     BOYS,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from random import Random
 
-from .base import Dialogue, exchange, one, pick, untidy
 from .commands import command
 from .grammar import Wanted, tell
 from .smalltalk import joke, line, smalltalk
 from .story import about_story, after_story, told
+from .turns import Dialogue, exchange, one, pick, untidy
 from .unknown import unknown
 
 GREET = ("hello", "hi", "hey", "hello!", "hi!", "hi there", "good evening", "hello there")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
-from .base import pick
 from .grammar import tell
 from .lines import CAN, WHO
+from .turns import pick
 
 HELLO = (
     "Hello! " + WHO[0], "Hello! " + CAN[0], "Hello, my name is Tramontane. " + WHO[1],

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
-from .base import Dialogue, article, exchange, made_up, one, pick, untidy
 from .grammar import Wanted, tell
 from .subjects import plural
+from .turns import Dialogue, article, exchange, made_up, one, pick, untidy
 from .words import ANIMALS, CREATURES, PEOPLE, THINGS
 
 ONE = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from .base import Dialogue, capital, exchange, made_up, one, pick, untidy
 from .lines import JOKE_ASKS, JOKES, LINES
+from .turns import Dialogue, capital, exchange, made_up, one, pick, untidy
 from .words import BOYS, GIRLS
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
-from .base import Dialogue, article, exchange, one, pick, untidy
 from .grammar import Story, Wanted, tell
 from .subjects import hero, subject
+from .turns import Dialogue, article, exchange, one, pick, untidy
 
 PLAIN = (
     "tell me a story", "tell me a story.", "can you tell me a story?", "could you tell me a story?",

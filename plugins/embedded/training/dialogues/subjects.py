@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from random import Random
 
-from .base import article, capital, made_up, one, pick
 from .grammar import Wanted
 from .plots import (
     BABY,
@@ -23,6 +22,7 @@ from .plots import (
     STAR,
     Plot,
 )
+from .turns import article, capital, made_up, one, pick
 from .words import ANIMALS, BOYS, CREATURES, GIRLS, PEOPLE, PLACES, THEMES, THINGS, TRAITS
 
 CLAUSES: tuple[tuple[str, Plot, str], ...] = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from .base import Dialogue, made_up, one, pick
+from .turns import Dialogue, made_up, one, pick
 
 SYSTEMS = (
     "You are a helpful assistant.", "You are a helpful assistant.",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import accumulate
 from random import Random
 
-from .base import Dialogue, Kind
 from .commands import command
 from .mixed import mixed
 from .remarks import remark
 from .smalltalk import smalltalk
 from .story import story, story_talk
 from .systems import with_system
+from .turns import Dialogue, Kind
 from .unknown import unknown
 
 KINDS: dict[str, tuple[Kind, float]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from .base import Dialogue, exchange, made_up, one, pick, untidy
+from .turns import Dialogue, exchange, made_up, one, pick, untidy
 from .world import ASKS, FIXED, SLOTS
 
 HINT = "\n\n    tramontane run -m ORG/NAME"
