@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -314,11 +315,24 @@ class Terminal:
     def say(self, text: str) -> None:
         os.write(self.file, f"{text}\n".encode())
 
-    def end(self) -> int:
-        os.write(self.file, b"\x04")
-        _, status = os.waitpid(self.pid, 0)
-        os.close(self.file)
-        return os.waitstatus_to_exitcode(status)
+    def leave(self, how: bytes, seconds: float = 60) -> int:
+        """Type `how` at the prompt; the exit status."""
+        # before the prompt the terminal would take Ctrl-D for itself
+        self.until("> ")
+        os.write(self.file, how)
+        end = time.monotonic() + seconds
+        while True:
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            if ended:
+                os.close(self.file)
+                return os.waitstatus_to_exitcode(status)
+            if time.monotonic() > end:
+                os.kill(self.pid, signal.SIGKILL)
+                raise AssertionError("the chat does not end")
+            # what is printed must be read, or the other side waits
+            if select.select([self.file], [], [], 0.05)[0]:
+                with contextlib.suppress(OSError):
+                    os.read(self.file, 4096)
 
 
 def test_chat_in_a_terminal(model: Path, tmp_path: Path) -> None:
@@ -340,7 +354,7 @@ def test_chat_in_a_terminal(model: Path, tmp_path: Path) -> None:
     chat.until("(loaded: 2 messages)")
     chat.say("/topp 7")
     chat.until("top_p=7.0")
-    assert chat.end() == 0
+    assert chat.leave(b"\x04") == 0
     assert "/nosuch" in (tmp_path / "history").read_text()
 
 
@@ -352,10 +366,7 @@ def test_interrupt_stops_the_answer_and_not_the_chat(model: Path, tmp_path: Path
     time.sleep(0.5)
     os.write(chat.file, b"\x03")
     chat.until("stopped")
-    chat.until("> ")
-    chat.say("/exit")
-    _, status = os.waitpid(chat.pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
+    assert chat.leave(b"/exit\n") == 0
 
 
 def test_interrupt_of_one_answer_ends_the_program(model: Path) -> None:

@@ -66,12 +66,11 @@ def dense_linear(x: Tensor, weight: Layout) -> Tensor:
     if x.shape[0] >= MANY or x.dtype != torch.float32:
         return reference.linear(x, weight)
     out = np.empty((x.shape[0], weight.shape[0]), np.float32)
-    if weight.data.dtype == torch.float32:
-        run(dense.matvec_f32, _array(weight.data), _array(x), out)
-    else:
+    if weight.data.dtype == torch.bfloat16:
         bits = weight.data.contiguous().view(torch.uint16).numpy()
-        kernel = dense.matvec_bf16 if weight.data.dtype == torch.bfloat16 else dense.matvec_f16
-        run(kernel, bits, _array(x), out)
+        run(dense.matvec_bf16, bits, _array(x), out)
+    else:
+        run(dense.matvec, _numbers(weight.data.contiguous()), _array(x), out)
     return torch.from_numpy(out)
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from tramontane import folders
 from tramontane.errors import TramontaneError
 
+from .figures import figures
 from .paint import paint
-from .run import figures
 
 if TYPE_CHECKING:
     from tramontane.sampling_params import SamplingParams

@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tramontane.errors import RequestError
 
+from .figures import as_json, figures
 from .options import add_model, add_sampling, add_threads, open_llm, sampling
 
 if TYPE_CHECKING:
-    from tramontane.engine.request import RequestResult
-
     from .conversation import Conversation
 
 SUMMARY = "Chat with a model; with -i, --prompt-file or piped input, answer once."
@@ -161,37 +159,3 @@ def _once(
         print(figures(result), file=sys.stderr)
     if result.finish_reason == "cancelled":
         raise KeyboardInterrupt
-
-
-def as_json(result: RequestResult, model: str) -> dict[str, Any]:
-    """A result as `--json` prints it."""
-    return {
-        "model": model,
-        "text": result.text,
-        "finish_reason": result.finish_reason,
-        "stop": result.stop,
-        "token_ids": list(result.token_ids),
-        "usage": asdict(result.usage),
-        "timings": asdict(result.timings),
-        "seed": result.seed,
-        "logprobs": result.logprobs and [asdict(entry) for entry in result.logprobs],
-    }
-
-
-def figures(result: RequestResult) -> str:
-    """A line of rates, and why the answer ended if that is worth telling."""
-    usage, timings = result.usage, result.timings
-    fresh = usage.prompt_tokens - usage.cached_tokens
-    later = usage.completion_tokens - 1
-    parts = [f"prompt {fresh} tokens, {fresh / max(timings.prompt, 1e-9):.0f} t/s"]
-    if later > 0:
-        rate = later / max(timings.decode, 1e-9)
-        parts.append(f"answer {usage.completion_tokens} tokens, {rate:.1f} t/s")
-    parts.append(f"first after {timings.first_token:.2f} s")
-    if result.finish_reason == "length":
-        parts.append("cut off by --max-tokens")
-    elif result.finish_reason == "context":
-        parts.append("the context is full: --num-ctx N, or /clear, makes room")
-    elif result.finish_reason == "cancelled":
-        parts.append("stopped")
-    return f"[{'; '.join(parts)}]"

@@ -1,4 +1,4 @@
-"""Matrix times few vectors, the matrix in 16-bit floats, widened in registers."""
+"""Matrix times few vectors, the matrix in floats that are widened in registers."""
 
 from __future__ import annotations
 
@@ -6,37 +6,26 @@ import numpy as np
 
 from tramontane_backend_cpu.numba_setup import parallel, prange
 
-from .half import bf16, f16
+from .half import bf16, number
+
+
+@parallel
+def matvec(weight, x, out):  # type: ignore[no-untyped-def]
+    """out (tokens, rows) = x Wᵀ. weight: (rows, columns) of float32, or the bits of halves."""
+    for row in prange(weight.shape[0]):
+        for t in range(x.shape[0]):
+            total = np.float32(0)
+            for i in range(x.shape[1]):
+                total += number(weight[row, i]) * x[t, i]
+            out[t, row] = total
 
 
 @parallel
 def matvec_bf16(weight, x, out):  # type: ignore[no-untyped-def]
-    """out (tokens, rows) = x Wᵀ. weight: (rows, columns) bits of bfloat16, x: float32."""
+    """The same for the bits of bfloat16."""
     for row in prange(weight.shape[0]):
         for t in range(x.shape[0]):
             total = np.float32(0)
             for i in range(x.shape[1]):
                 total += bf16(weight[row, i]) * x[t, i]
-            out[t, row] = total
-
-
-@parallel
-def matvec_f16(weight, x, out):  # type: ignore[no-untyped-def]
-    """The same for IEEE halves."""
-    for row in prange(weight.shape[0]):
-        for t in range(x.shape[0]):
-            total = np.float32(0)
-            for i in range(x.shape[1]):
-                total += f16(weight[row, i]) * x[t, i]
-            out[t, row] = total
-
-
-@parallel
-def matvec_f32(weight, x, out):  # type: ignore[no-untyped-def]
-    """The same for float32."""
-    for row in prange(weight.shape[0]):
-        for t in range(x.shape[0]):
-            total = np.float32(0)
-            for i in range(x.shape[1]):
-                total += weight[row, i] * x[t, i]
             out[t, row] = total

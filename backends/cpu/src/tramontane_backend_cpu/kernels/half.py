@@ -11,17 +11,6 @@ from tramontane_backend_cpu.numba_setup import intrinsic
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def f16(typing_context: Any, bits: Any) -> Any:
-    """float32 of the IEEE half whose bits are an uint16."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        half = builder.bitcast(arguments[0], ir.HalfType())
-        return builder.fpext(half, ir.FloatType())
-
-    return types.float32(types.uint16), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
 def bf16(typing_context: Any, bits: Any) -> Any:
     """float32 of the bfloat16 whose bits are an uint16: its upper half."""
 
