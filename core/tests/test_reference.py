@@ -36,7 +36,10 @@ def test_packed_linear_is_decode_then_multiply(limit: int, monkeypatch: pytest.M
     codes = torch.randint(0, 16, (33, 64))
     weight = Affine(4, 32, pack(codes, 4), torch.randn(33, 2).half(), zero=8)
     x = torch.randn(5, 64)
-    torch.testing.assert_close(reference.linear(x, weight), x @ weight.decode().T)
+    # sums of 64 products of about 10, in another order
+    torch.testing.assert_close(
+        reference.linear(x, weight), x @ weight.decode().T, rtol=1e-5, atol=1e-3
+    )
     rows = torch.tensor([3, 3, 32])
     assert torch.equal(reference.embedding(rows, weight, torch.float32), weight.decode()[rows])
 

@@ -93,6 +93,6 @@ class Mirostat:
 def _build(name: str, version: int, cut: Cut, options: Options) -> Step | None:
     tau = number(name, options, "tau", 0, 100)
     eta = number(name, options, "eta", 0, 1)
-    if options["version"] != version:
+    if number(name, options, "version", 0, 2) != version:
         return None
     return Mirostat(tau, eta, cut)

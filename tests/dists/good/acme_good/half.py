@@ -10,8 +10,8 @@ from tramontane.sampling import Candidates, History, SamplerContext, Step
 
 def build(options: Mapping[str, Any], context: SamplerContext) -> Step | None:
     keep = options["keep"]
-    if not 0 < keep <= 1:
-        raise RequestError(f"keep={keep} must be over 0 and at most 1")
+    if not (isinstance(keep, (int, float)) and 0 < keep <= 1):
+        raise RequestError(f"keep={keep!r} must be over 0 and at most 1")
     if keep == 1:
         return None
 

@@ -1,0 +1,118 @@
+"""Our own plugins pass the kit, and the kit finds what is wrong with others'."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import distributions
+
+import pytest
+from tramontane.registry import EVENTS, KINDS, Registry
+
+SOURCES = [e for kind in (*KINDS, EVENTS) for e in Registry().entries(kind)]
+OURS = sorted({e.dist.name for e in SOURCES if e.dist and e.dist.name.startswith("tramontane-")})
+
+
+@pytest.fixture
+def kit(python, tmp_path):
+    """(distribution, path=folder) -> what the kit says of it."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+
+    def run(distribution, path):
+        quiet = ["-q", "-W", "error", "-p", "no:cacheprovider", "--tb=short"]
+        here = ["-c", str(tmp_path / "pytest.ini"), "--rootdir", str(tmp_path)]
+        return python("-m", "pytest", *quiet, *here, "--tramontane", distribution, path=path)
+
+    return run
+
+
+@pytest.mark.parametrize("distribution", OURS)
+def test_ours_pass(kit, distribution, tmp_path):
+    done = kit(distribution, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_distribution_of_ours_was_found():
+    installed = {d.name for d in distributions() if re.match("tramontane-[a-z]+-", d.name)}
+    assert installed == set(OURS)
+
+
+def test_the_good_one_passes(kit, mini_dists):
+    done = kit("acme-good", mini_dists)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+BAD = [
+    ("acme-broken", "an_advertised_name_is_offered[samplers:acme_broken]", "ModuleNotFoundError"),
+    ("acme-misspelt", "an_advertised_name_is_offered[", "did you mean 'samplers'?"),
+    ("acme-wrong-argument", "an_advertised_name_is_offered[", "has no argument 'config'"),
+    ("acme-clash-one", "no_other_distribution_offers_the_name[", "'acme-clash-two'"),
+    ("acme-too-new", "an_advertised_name_is_offered[", "was written for tramontane-core~=9.0"),
+    ("acme-lying", "an_advertised_name_is_offered[samplers:acme_promise]", "does not offer it"),
+    ("acme-lying", "an_advertised_name_is_offered[samplers:acme_wrong_record]", "yields Command"),
+    ("acme-lying", "an_offered_name_is_advertised[samplers]", "can never be found"),
+    ("acme-listener", "an_advertised_name_is_offered[events:token_drawn]", "does not listen"),
+    ("acme-careless", "states_the_core_that_it_was_written_for", "accepts any later core"),
+    ("acme-careless", "importing_the_plugin_is_light", "put what needs them behind a target"),
+    ("acme-careless", "an_offered_name_is_advertised[architectures]", "['careless_alias']"),
+    ("acme-careless", "targets_resolve[careless1]", "prepare_misspelt"),
+    ("acme-careless", "a_prompt_in_chunks_gives_the_same_logits", "Mismatched elements"),
+    ("acme-careless", "a_batch_gives_what_each_gives_alone", "Mismatched elements"),
+    (
+        "acme-careless",
+        "an_unsupported_value_is_refused_by_name[CarelessForCausalLM-hidden_act",
+        "DID NOT RAISE",
+    ),
+    ("acme-careless", "has_one_source_in_each_container", "missing: model.layers.0.mlp.up_proj"),
+    ("acme-careless", "every_tensor_reads_as_the_header_says", "a.weight"),
+    ("acme-careless", "a_truncated_file_is_a_checkpoint_error", "JSONDecodeError"),
+    ("acme-careless", "a_damaged_header_never_raises_anything_else", "Error"),
+    ("acme-careless", "probing_is_quick_and_never_raises", "libcareless.so"),
+    ("acme-careless", "every_field_sets_an_option[careless_cut]", "do not exist: ['p']"),
+    ("acme-careless", "a_step_leaves_sound_candidates[careless_cut]", "leaves nothing"),
+    ("acme-careless", "a_forbidden_token_stays_forbidden[careless_greedy]", "revives"),
+    ("acme-careless", "what_it_is_given_stays_unchanged[careless_greedy]", "writes into the"),
+    ("acme-careless", "the_same_seed_gives_the_same_result[careless_greedy]", "careless_greedy"),
+    ("acme-careless", "a_bad_option_is_a_request_error[careless_cut]", "DID NOT RAISE"),
+    ("acme-careless", "markers_and_brackets_are_texts", "an empty marker is in every"),
+    ("acme-careless", "plain_text_calls_nothing", "JSONDecodeError"),
+    ("acme-careless", "the_example_is_one_call", "JSONDecodeError"),
+    ("acme-careless", "no_text_makes_it_raise", "Error"),
+    ("acme-careless", "connect_gives_an_async_context_manager", "contextlib.asynccontextmanager"),
+    ("acme-careless", "help_prints_the_summary", "must return the exit status"),
+    ("acme-careless", "the_file_is_in_the_package", "is it in the wheel?"),
+]
+
+
+@pytest.fixture(scope="module")
+def told(python, mini_dists, tmp_path_factory):
+    """What the kit says of each bad distribution: its failures by name."""
+    folder = tmp_path_factory.mktemp("kit")
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    said = {}
+    for distribution in sorted({row[0] for row in BAD}):
+        options = ["-q", "-p", "no:cacheprovider", "--tb=short", "-rN", "--rootdir", str(folder)]
+        here = ["-c", str(folder / "pytest.ini"), "--tramontane", distribution]
+        done = python("-m", "pytest", *options, *here, path=mini_dists)
+        assert done.returncode == 1, done.stdout + done.stderr
+        said[distribution] = done.stdout
+    return said
+
+
+@pytest.mark.parametrize(("distribution", "check", "message"), BAD)
+def test_the_kit_finds_it_and_says_what_is_wrong(told, distribution, check, message):
+    reports = re.split(r"^_+ (?=test_|ERROR)", told[distribution], flags=re.MULTILINE)[1:]
+    failed = [report for report in reports if report.partition("\n")[0].startswith(f"test_{check}")
+              or f"_{check}" in report.partition("\n")[0]]  # fmt: skip
+    assert failed, f"{check} passed:\n{told[distribution]}"
+    assert any(message in report for report in failed), "\n".join(failed)
+
+
+def test_a_distribution_that_is_not_there_or_no_plugin_is_a_usage_error(kit, tmp_path):
+    assert "no distribution 'acme-nowhere' is installed" in kit("acme-nowhere", tmp_path).stderr
+    assert "pluggy has no entry point in any of tramontane.arch" in kit("pluggy", tmp_path).stderr
+
+
+def test_the_kit_stays_out_of_the_way_without_its_option(python, tmp_path):
+    (tmp_path / "test_own.py").write_text("def test_own(): pass\n")
+    done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path), path=tmp_path)
+    assert "1 passed" in done.stdout
