@@ -53,8 +53,9 @@ def _decode(
     lengths = np.array([span.length for span in spans], np.int64)
     queries = q.contiguous().numpy()
     out = np.empty((*queries.shape[:2], cache.values.shape[-1]), np.float32)
+    work = int(lengths.sum()) * queries.shape[1] * queries.shape[2]
     run(
-        kernels.decode, queries, cache.keys.numpy(), cache.values.numpy(), tables, lengths,
+        work, kernels.decode, queries, cache.keys.numpy(), cache.values.numpy(), tables, lengths,
         block_size, np.float32(scale), window or 0, out,
     )  # fmt: skip
     return torch.from_numpy(out)

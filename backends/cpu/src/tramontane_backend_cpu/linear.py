@@ -46,7 +46,7 @@ def affine_linear(x: Tensor, weight: Layout) -> Tensor:
         high = affine.NO_PLANE
     out = np.empty((tokens, weight.shape[0]), np.float32)
     run(
-        affine.matvec,
+        tokens * columns * weight.shape[0], affine.matvec,
         low.reshape(-1), width_tag(low_width), high.reshape(-1), width_tag(high_width),
         spread[low_width].reshape(-1), spread[high_width].reshape(-1),
         sums, group_tag(weight.group), weight.zero, *_scales(weight), out,
@@ -66,11 +66,12 @@ def dense_linear(x: Tensor, weight: Layout) -> Tensor:
     if x.shape[0] >= MANY or x.dtype != torch.float32:
         return reference.linear(x, weight)
     out = np.empty((x.shape[0], weight.shape[0]), np.float32)
+    work = x.shape[0] * weight.data.numel()
     if weight.data.dtype == torch.bfloat16:
         bits = weight.data.contiguous().view(torch.uint16).numpy()
-        run(dense.matvec_bf16, bits, _array(x), out)
+        run(work, dense.matvec_bf16, bits, _array(x), out)
     else:
-        run(dense.matvec, _numbers(weight.data.contiguous()), _array(x), out)
+        run(work, dense.matvec, _numbers(weight.data.contiguous()), _array(x), out)
     return torch.from_numpy(out)
 
 
@@ -82,7 +83,7 @@ def decode_rows(weight: Affine, rows: np.ndarray[Any, np.dtype[np.int64]]) -> Te
         high = affine.NO_PLANE
     out = np.empty((len(rows), weight.shape[1]), np.float32)
     run(
-        affine.decode_rows, low, low_width, high, high_width, weight.group, weight.zero,
+        out.size, affine.decode_rows, low, low_width, high, high_width, weight.group, weight.zero,
         *_scales(weight), rows, out,
     )  # fmt: skip
     return torch.from_numpy(out)

@@ -28,10 +28,14 @@ def set_threads(count: int) -> int:
 _threads = [0]
 
 
-def run(kernel: Callable[..., None], *arguments: Any) -> None:
-    """Call a parallel kernel."""
+SMALL = 1 << 21
+"""Multiplications up to which one thread is quicker than waking a second."""
+
+
+def run(work: int, kernel: Callable[..., None], *arguments: Any) -> None:
+    """Call a parallel kernel that does about `work` multiplications."""
     with _REGION:
         if _threads[0]:
             # numba counts per Python thread
-            numba.set_num_threads(_threads[0])
+            numba.set_num_threads(1 if work < SMALL else _threads[0])
         kernel(*arguments)
