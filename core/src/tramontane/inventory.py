@@ -44,6 +44,7 @@ def inventory(registry: Registry) -> list[Installed]:
             for kind in KINDS:
                 for entry in _own(registry, kind, name):
                     _add(item, registry, kind, entry)
+                item.offers.get(kind, []).sort(key=lambda offer: offer.name)
             for entry in _own(registry, EVENTS, name):
                 _listen(item, registry, entry)
         found.append(item)
