@@ -41,11 +41,15 @@ os.environ.setdefault("NUMBA_CACHE_DIR", _cache_folder())
 import numba  # noqa: E402
 from numba.core import extending  # noqa: E402
 
-# reassociation lets sums be vectorized; their order is fixed when they are compiled
-FAST = {"reassoc", "contract", "nsz", "arcp"}
-njit: Any = partial(numba.njit, cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-parallel: Any = partial(njit, parallel=True)
-prange: Any = numba.prange
+# no fastmath: the order of sums is the kernels' own, and the same in all their variants
+njit: Any = partial(numba.njit, cache=True, nogil=True, error_model="numpy")
 intrinsic: Any = extending.intrinsic
 
-__all__ = ["FAST", "intrinsic", "njit", "numba", "parallel", "prange"]
+
+def native(arguments: int) -> Any:
+    """Compile to a function of so many 64-bit integers that can be called by its address."""
+    signature = numba.types.void(*[numba.types.int64] * arguments)
+    return numba.cfunc(signature, cache=True, nopython=True, error_model="numpy")
+
+
+__all__ = ["intrinsic", "native", "njit", "numba"]

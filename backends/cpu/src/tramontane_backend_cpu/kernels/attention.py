@@ -1,46 +1,295 @@
-"""Attention of one new token per sequence over the paged cache (online softmax, one pass)."""
+"""Attention over the paged cache, for one new token of many sequences and for many of one alike.
+
+A query tile is some tokens of one sequence; a job does the heads that share one head of the cache,
+so that keys and values are read once for all of them. Keys lie transposed within a block of 16
+tokens: 16 scores are sums over registers, and nothing is added across lanes. Softmax is online, in
+steps of 64 tokens, restarted every SPLIT tokens and merged in order, all counted from a sequence's
+beginning: so a token's result does not depend on its neighbours, on chunks, or on threads. When
+there are fewer jobs than keep the threads busy, the splits of a long context are jobs of their own.
+"""
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import numpy as np
 
-from tramontane_backend_cpu.numba_setup import parallel, prange
+from tramontane_backend_cpu.numba_setup import native, njit
+from tramontane_backend_cpu.vector.arithmetic import (
+    exp,
+    first_lane,
+    fma,
+    lane_most,
+    lane_sum,
+    larger,
+    only,
+    same,
+    tanh,
+)
+from tramontane_backend_cpu.vector.chosen import SET
+from tramontane_backend_cpu.vector.memory import (
+    SIZES,
+    load,
+    number,
+    put,
+    store,
+    store_some,
+    word,
+    words,
+)
+from tramontane_backend_cpu.vector.parallel import call_attention
+from tramontane_backend_cpu.vector.tiles import float_tile, load_tile, save_tile, tile_fma
+
+FEW, MANY = SET.attention_tiles
+SPLIT = 512
+STEP = 64
+LOWEST = np.float32(-1e30)
+ROWS_AT_ONCE = 64
+"""Queries times heads of a job, at most, unless one query has more."""
+FIELDS = (
+    "tiles", "tables", "splits", "heads", "kv_heads", "d_key", "d_value", "q", "q_stride", "out",
+    "out_stride", "keys", "values", "scale", "window", "cap", "sinks", "scratch", "scratch_bytes",
+    "partials", "partial_bytes", "few", "many",
+)  # fmt: skip
+"""tiles: per query tile 4 int64: first row, count, position of the first, place in `tables`.
+tables: int64 cache blocks. splits: address of how many jobs share a tile's context. q: float32
+(rows, heads, d_key). scale, cap: addresses of float32, cap 0 for none. window: tokens back that are
+seen, 0 for all. sinks: address of a float32 per head, or 0. scratch: per thread; partials: per job.
+few, many: addresses of the kernels for tiles of so many rows."""
 
 
-@parallel
-def decode(q, keys, values, tables, lengths, block_size, scale, window, out):  # type: ignore[no-untyped-def]
-    """q, out: (sequences, heads, d). keys, values: (slots, kv_heads, d) float32. tables:
-    (sequences, blocks). lengths: (sequences), the new token included. window: 0 for none.
+def padded_rows(rows: int) -> int:
+    """Rows in whole tiles of any size."""
+    return (rows + 15) // 16 * 16
 
-    A sequence's result depends on nothing but its own row, table and length.
-    """
-    sequences, heads, d = q.shape
-    kv_heads = keys.shape[1]
-    per_group = heads // kv_heads
-    for job in prange(sequences * heads):
-        sequence, head = job // heads, job % heads
-        group = head // per_group
-        length = lengths[sequence]
-        first = max(0, length - window) if window > 0 else 0
-        most = np.float32(-np.inf)
-        total = np.float32(0)
-        mixed = np.zeros(d, np.float32)
-        for position in range(first, length):
-            block = tables[sequence, position // block_size]
-            slot = block * block_size + position % block_size
-            score = np.float32(0)
-            for i in range(d):
-                score += q[sequence, head, i] * keys[slot, group, i]
-            score *= scale
-            if score > most:
-                shrink = np.exp(most - score)
-                total *= shrink
-                for i in range(d):
-                    mixed[i] *= shrink
-                most = score
-            weight = np.exp(score - most)
-            total += weight
-            for i in range(d):
-                mixed[i] += weight * values[slot, group, i]
-        for i in range(d):
-            out[sequence, head, i] = mixed[i] / total
+
+def scratch_bytes(rows: int, d_key: int, d_value: int) -> int:
+    """What one thread needs: queries, scores, and the sums of one split and of all."""
+    return 4 * padded_rows(rows) * (d_key + STEP) + 2 * sums_bytes(rows, d_value)
+
+
+def sums_bytes(rows: int, d_value: int) -> int:
+    """What a split comes to: per row the largest score, the weights' sum, the weighted values."""
+    return 4 * padded_rows(rows) * (-(-d_value // 16) * 16 + 2)
+
+
+@cache
+def split_kernel(kind: str, count: int) -> Any:
+    """The kernel for tiles of `count` rows, a row being a query with a head: (arguments, scratch,
+    tile, kv head, begin, end): softmax sums over tokens begin..end."""
+    size = SIZES[kind]
+    key_bytes, row_bytes = 16 * size, 4 * STEP
+
+    def attend(arguments, scratch, tile, kv_head, begin, end):  # type: ignore[no-untyped-def]
+        (_, tables, _, heads, kv_heads, d_key, d_value, _, _, _, _, keys, values, _, window,
+         cap_at, _, _, _, _, _, _, _) = words(arguments, 23)  # fmt: skip
+        queries, position, table = word(tile + 8), word(tile + 16), word(tile + 24)
+        group = heads // kv_heads
+        rows = queries * group
+        chunks = (d_value + 15) // 16
+        padded = (rows + count - 1) // count * count
+        room = (rows + 15) // 16 * 16
+        scores = scratch + 4 * room * d_key
+        most = scores + room * row_bytes
+        total = most + 4 * room
+        sums = total + 4 * room
+        cap = number("f32", cap_at)
+        for at in range(0, room, 16):
+            store("f32", most + 4 * at, same(LOWEST))
+            store("f32", total + 4 * at, same(0))
+        for at in range(padded * chunks):
+            store("f32", sums + 64 * at, same(0))
+        limit = min(end, position + queries)
+        for step in range(begin, limit, STEP):
+            stop = min(limit, step + STEP)
+            for first in range(0, padded, count):
+                for block in range(step, stop, 16):
+                    page = word(tables + 8 * (table + block // 16))
+                    at = keys + (page * kv_heads + kv_head) * d_key * key_bytes
+                    q = scratch + 4 * first * d_key
+                    score = float_tile(count)
+                    for _ in range(d_key):
+                        score = tile_fma(count, score, load(kind, at), q, 4)
+                        at += key_bytes
+                        q += 4 * count
+                    to = scores + first * row_bytes + 4 * (block - step)
+                    save_tile(count, score, to, row_bytes)
+            for row in range(rows):
+                here = position + row // group
+                lowest = max(0, here - window + 1) if window > 0 else 0
+                at = scores + row * row_bytes
+                last = min(here + 1, stop) - step
+                peak = same(LOWEST)
+                for block in range(0, STEP, 16):
+                    s = same(0)
+                    if step + block < stop:
+                        s = load("f32", at + 4 * block)
+                        if cap != 0:
+                            s = same(cap) * tanh(s / same(cap))
+                    if step + block < lowest or block + 16 > last:
+                        s = only(s, lowest - step - block, last - block)
+                    store("f32", at + 4 * block, s)
+                    peak = larger(s, peak)
+                before = number("f32", most + 4 * row)
+                highest = max(lane_most(peak), before)
+                shrink = exp(same(before - highest))
+                weight = same(0)
+                for block in range(0, STEP, 16):
+                    p = exp(load("f32", at + 4 * block) - same(highest))
+                    store("f32", at + 4 * block, p)
+                    weight = weight + p
+                put("f32", most + 4 * row, highest)
+                old = first_lane(shrink) * number("f32", total + 4 * row)
+                put("f32", total + 4 * row, old + lane_sum(weight))
+                if highest != before:
+                    to = sums + (row - row % count) * chunks * 64 + row % count * 64
+                    for _ in range(chunks):
+                        store("f32", to, load("f32", to) * shrink)
+                        to += count * 64
+            for first in range(0, padded, count):
+                for chunk in range(chunks):
+                    to = sums + (first * chunks + chunk * count) * 64
+                    mixed = load_tile(count, to, 64)
+                    p = scores + first * row_bytes
+                    for block in range(step, stop, 16):
+                        page = word(tables + 8 * (table + block // 16))
+                        at = values + size * (
+                            (page * kv_heads + kv_head) * 16 * d_value + 16 * chunk
+                        )
+                        for _ in range(min(16, stop - block)):
+                            mixed = tile_fma(count, mixed, load(kind, at), p, row_bytes)
+                            at += size * d_value
+                            p += 4
+                    save_tile(count, mixed, to, 64)
+
+    return native(6)(attend)
+
+
+@njit
+def merge(most, other, count, rows, chunks):  # type: ignore[no-untyped-def]
+    """Add a split's sums at `other` to those at `most`, in tiles of `count` rows."""
+    room = (rows + 15) // 16 * 16
+    for row in range(rows):
+        a, b = number("f32", most + 4 * row), number("f32", other + 4 * row)
+        highest = max(a, b)
+        left, right = exp(same(a - highest)), exp(same(b - highest))
+        at = 4 * (room + row)
+        weight = first_lane(left) * number("f32", most + at)
+        put("f32", most + at, weight + first_lane(right) * number("f32", other + at))
+        put("f32", most + 4 * row, highest)
+        at = 8 * room + ((row - row % count) * chunks + row % count) * 64
+        for _ in range(chunks):
+            mine = load("f32", most + at) * left
+            store("f32", most + at, fma(load("f32", other + at), right, mine))
+            at += count * 64
+
+
+@njit
+def finish(most, tile, kv_head, arguments, count):  # type: ignore[no-untyped-def]
+    """Divide the weighted values by the weights' sum, and write them to the output."""
+    (_, _, _, heads, kv_heads, _, d_value, _, _, out, out_stride, _, _, _, _, _, sinks, _, _, _, _,
+     _, _) = words(arguments, 23)  # fmt: skip
+    start, queries = word(tile), word(tile + 8)
+    group = heads // kv_heads
+    rows = queries * group
+    room = (rows + 15) // 16 * 16
+    chunks = (d_value + 15) // 16
+    for row in range(rows):
+        head = kv_head * group + row % group
+        weight = number("f32", most + 4 * (room + row))
+        scale = np.float32(1)
+        if sinks != 0:
+            highest, sink = number("f32", most + 4 * row), number("f32", sinks + 4 * head)
+            top = max(highest, sink)
+            scale = first_lane(exp(same(highest - top)))
+            weight = scale * weight + first_lane(exp(same(sink - top)))
+        at = most + 8 * room + ((row - row % count) * chunks + row % count) * 64
+        to = out + (start + row // group) * out_stride + 4 * head * d_value
+        for chunk in range(chunks):
+            value = load("f32", at) * same(scale) / same(weight)
+            store_some("f32", to + 64 * chunk, value, min(16, d_value - 16 * chunk))
+            at += count * 64
+
+
+@njit
+def tile_rows(rows):  # type: ignore[no-untyped-def]
+    """Rows that are done together."""
+    return FEW if rows <= FEW else MANY
+
+
+@njit
+def copy(source, to, size):  # type: ignore[no-untyped-def]
+    """`size` bytes, a multiple of 64."""
+    for at in range(0, size, 64):
+        store("f32", to + at, load("f32", source + at))
+
+
+@native(3)
+def attention(arguments, job, thread):  # type: ignore[no-untyped-def]
+    """One query tile's queries with the heads of one cached head, or one split of them."""
+    (tiles, _, splits_at, heads, kv_heads, d_key, d_value, q, q_stride, _, _, _, _, scale, window,
+     _, _, scratch, scratch_size, partials, partial_size, few, many) = words(
+        arguments, 23
+    )  # fmt: skip
+    splits = word(splits_at)
+    split = job % splits
+    kv_head = job // splits % kv_heads
+    tile = tiles + 32 * (job // splits // kv_heads)
+    start, queries, position = word(tile), word(tile + 8), word(tile + 16)
+    group = heads // kv_heads
+    rows = queries * group
+    count = tile_rows(rows)
+    kernel = few if count == FEW else many
+    room = (rows + 15) // 16 * 16
+    chunks = (d_value + 15) // 16
+    mine = scratch + thread * scratch_size
+    factor = number("f32", scale)
+    for row in range((rows + count - 1) // count * count):
+        to = mine + 4 * ((row - row % count) * d_key + row % count)
+        at = q + (start + row // group) * q_stride + 4 * (kv_head * group + row % group) * d_key
+        for i in range(d_key):
+            value = np.float32(0)
+            if row < rows:
+                value = number("f32", at + 4 * i) * factor
+            put("f32", to + 4 * i * count, value)
+    most = mine + 4 * room * (d_key + STEP)
+    length = position + queries
+    lowest = max(0, position - window + 1) // SPLIT if window > 0 else 0
+    last = (length + SPLIT - 1) // SPLIT
+    size = 8 * room + 64 * ((rows + count - 1) // count * count) * chunks
+    if splits == 1:
+        call_attention(
+            kernel, arguments, mine, tile, kv_head, lowest * SPLIT, lowest * SPLIT + SPLIT
+        )
+        if last - lowest > 1:
+            whole = most + size
+            copy(most, whole, size)
+            for s in range(lowest + 1, last):
+                call_attention(kernel, arguments, mine, tile, kv_head, s * SPLIT, s * SPLIT + SPLIT)
+                merge(whole, most, count, rows, chunks)
+            most = whole
+        finish(most, tile, kv_head, arguments, count)
+    elif lowest <= split < last:
+        call_attention(kernel, arguments, mine, tile, kv_head, split * SPLIT, split * SPLIT + SPLIT)
+        copy(most, partials + job * partial_size, size)
+
+
+@native(3)
+def merge_splits(arguments, job, thread):  # type: ignore[no-untyped-def]
+    """What the splits of one tile and cached head come to together; the jobs of `attention` with
+    splits are counted by splits, then heads, then tiles."""
+    (tiles, _, splits_at, heads, kv_heads, _, d_value, _, _, _, _, _, _, _, window, _, _, _, _,
+     partials, partial_size, _, _) = words(arguments, 23)  # fmt: skip
+    splits = word(splits_at)
+    kv_head, tile = job % kv_heads, tiles + 32 * (job // kv_heads)
+    queries, position = word(tile + 8), word(tile + 16)
+    rows = queries * (heads // kv_heads)
+    count = tile_rows(rows)
+    chunks = (d_value + 15) // 16
+    lowest = max(0, position - window + 1) // SPLIT if window > 0 else 0
+    last = (position + queries + SPLIT - 1) // SPLIT
+    most = partials + (job * splits + lowest) * partial_size
+    for split in range(lowest + 1, last):
+        merge(most, partials + (job * splits + split) * partial_size, count, rows, chunks)
+    finish(most, tile, kv_head, arguments, count)

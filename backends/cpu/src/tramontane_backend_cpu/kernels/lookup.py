@@ -1,0 +1,66 @@
+"""Rows of a table that is packed as `packing.py` says, as floats."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from tramontane.layouts import PLANES
+
+from tramontane_backend_cpu.numba_setup import native
+from tramontane_backend_cpu.vector.memory import SIZES, byte, number, put, word, words
+from tramontane_backend_cpu.vector.tiles import ROWS, planes_bytes
+
+from .matmul import Packing
+
+FIELDS = (
+    "tokens", "out", "stride", "columns", "units", "groups", "supers", "low", "high", "scale",
+    "minimum", "super_scale", "super_minimum",
+)  # fmt: skip
+
+
+@cache
+def lookup(packing: Packing) -> Any:
+    """The kernel for a packing: (arguments, first, last), vectors first..last."""
+    widths = PLANES[packing.bits]
+    low_width, high_width = widths[0], widths[-1]
+    two_planes, two_level = len(widths) == 2, packing.above != ""
+    has_minimum, group, zero = packing.minimum != "", packing.group, packing.zero
+    scale_kind, least_kind = packing.scale, packing.minimum or "f32"
+    above_kind = packing.above or "f32"
+    scale_size, least_size, above_size = (SIZES[k] for k in (scale_kind, least_kind, above_kind))
+    low_unit, high_unit = planes_bytes(packing.bits)
+    low_mask, high_mask = (1 << low_width) - 1, (1 << high_width) - 1
+    low_phases, high_phases = 8 // low_width, 8 // high_width
+
+    def read(arguments, first, last):  # type: ignore[no-untyped-def]
+        (tokens, out, stride, columns, units, groups, supers, low, high, scale, minimum,
+         super_scale, super_minimum) = words(arguments, 13)  # fmt: skip
+        per_super = groups // supers
+        for index in range(first, last):
+            row = word(tokens + 8 * index)
+            block, lane = row // ROWS, row % ROWS
+            place = lane // 16 * 64 + lane % 16 * 4
+            for g in range((columns + group - 1) // group):
+                at = (block * groups + g) * ROWS + lane
+                above = (block * supers + g // per_super) * ROWS + lane
+                s, m = number(scale_kind, scale + scale_size * at), np.float32(0)
+                if two_level:
+                    s *= number(above_kind, super_scale + above_size * above)
+                if has_minimum:
+                    m = number(least_kind, minimum + least_size * at)
+                    if two_level:
+                        m *= number(above_kind, super_minimum + above_size * above)
+                for c in range(g * group, min(columns, (g + 1) * group)):
+                    unit, k = block * units + c // 32, c % 32 // 4
+                    to = unit * low_unit + k // low_phases * 4 * ROWS + place + c % 4
+                    code = byte(low + to) >> (k % low_phases * low_width) & low_mask
+                    if two_planes:
+                        to = unit * high_unit + k // high_phases * 4 * ROWS + place + c % 4
+                        bits = byte(high + to) >> (k % high_phases * high_width) & high_mask
+                        code |= bits << low_width
+                    value = np.float32(code - zero) * s
+                    put("f32", out + index * stride + 4 * c, value + m)
+
+    return native(3)(read)

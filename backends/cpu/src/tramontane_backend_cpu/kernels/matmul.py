@@ -1,0 +1,191 @@
+"""Matrix times tiles of vectors, the matrix in an affine layout, packed as `packing.py` says.
+
+One source for every number of bits, group size, kind of scale and size of tile. A vector's sums are
+taken in the same order whatever tile it is in, so its result depends on nothing but itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from tramontane_backend_cpu.numba_setup import native
+from tramontane_backend_cpu.vector.memory import SIZES, word, words
+from tramontane_backend_cpu.vector.parallel import call_tile
+from tramontane_backend_cpu.vector.tiles import (
+    PLAIN_UNIT_BYTES,
+    ROWS,
+    UNIT_BYTES,
+    add_minimum,
+    add_scaled,
+    bias_tile,
+    block_product,
+    code_dot,
+    load_block,
+    plain_dot,
+    planes_bytes,
+    store_tile,
+    zero_tile,
+)
+
+DRIVER_FIELDS = (
+    "count", "blocks", "panel", "units", "tile", "tile_unit_bytes", "tiles_at_once", "input",
+    "single", "whole",
+)  # fmt: skip
+FIELDS = (
+    *DRIVER_FIELDS, "columns_rows", "supers", "steps", "low", "high", "scale", "minimum",
+    "super_scale", "super_minimum", "out", "stride", "bias", "add",
+)  # fmt: skip
+"""count: address of the number of vectors. blocks: of 16 rows; panel: blocks per job. units: of 32
+columns. tile: vectors in a whole tile. tiles_at_once: whole tiles that stay in the cache together.
+single, whole: addresses of the kernels for tiles of one and of all. columns_rows: rows of the
+matrix. supers: groups of groups in a row, steps: of 32 or a group's columns in each. out: float32,
+rows `stride` bytes apart; add: whether results are added to it. bias: address of a float32 per row,
+or 0."""
+
+
+@dataclass(frozen=True)
+class Packing:
+    """What a kernel is compiled for. scale, minimum, above: kinds of stored numbers; "" for none;
+    above is that of the scales' scales."""
+
+    bits: int
+    group: int
+    zero: int
+    scale: str
+    minimum: str
+    above: str
+
+
+@native(3)
+def matmul(arguments, job, thread):  # type: ignore[no-untyped-def]
+    """One panel of rows for all vectors, in whole tiles; one vector alone has a tile of its own."""
+    (count_at, blocks, panel, units, tile, tile_unit_bytes, tiles_at_once, tiles, single, whole) = (
+        words(arguments, 10)
+    )
+    count = word(count_at)
+    first, last = job * panel, min(blocks, (job + 1) * panel)
+    full = count // tile
+    bytes_ = tile * units * tile_unit_bytes
+    for start in range(0, full, tiles_at_once):
+        stop = min(full, start + tiles_at_once)
+        at = tiles + start * bytes_
+        call_tile(whole, arguments, first, last, stop - start, tile, at, start * tile)
+    rest = count - full * tile
+    if rest > 0:
+        kernel = single if rest == 1 else whole
+        call_tile(kernel, arguments, first, last, 1, rest, tiles + full * bytes_, full * tile)
+
+
+@cache
+def affine_kernel(packing: Packing, count: int, plain: bool) -> Any:
+    """The compiled kernel for tiles of `count` vectors, quantized or plain."""
+    bits, group, zero = packing.bits, packing.group, packing.zero
+    scale_kind, minimum_kind, above = packing.scale, packing.minimum, packing.above
+    has_minimum, two_level, halves = minimum_kind != "", above != "", group == 16
+    above_kind = above or "f32"
+    least_kind = minimum_kind or "f32"
+    scale_bytes, least_bytes = ROWS * SIZES[scale_kind], ROWS * SIZES[least_kind]
+    above_bytes = ROWS * SIZES[above_kind]
+    low_unit, high_unit = planes_bytes(bits)
+    units_per_step = max(1, group // 32)
+    unit_bytes = count * (PLAIN_UNIT_BYTES if plain else UNIT_BYTES)
+    fields = len(FIELDS)
+
+    def kernel(arguments, first, last, tiles, valid, tiles_at, row):  # type: ignore[no-untyped-def]
+        (_, _, _, units, _, _, _, _, _, _, rows, supers, steps, low, high, scale, minimum,
+         super_scale, super_minimum, out, stride, bias, add) = words(arguments, fields)  # fmt: skip
+        per_row = supers * steps * (2 if halves else 1)
+        for block in range(first, last):
+            here = min(ROWS, rows - ROWS * block)
+            for tile in range(tiles):
+                x = tiles_at + tile * units * unit_bytes
+                lo, hi = low + block * units * low_unit, high + block * units * high_unit
+                s_at, m_at = (
+                    scale + block * per_row * scale_bytes,
+                    minimum + block * per_row * least_bytes,
+                )
+                ss_at = super_scale + block * supers * above_bytes
+                sm_at = super_minimum + block * supers * above_bytes
+                total = zero_tile(count)
+                if bias != 0:
+                    total = bias_tile(count, bias + 4 * ROWS * block, here)
+                for _outer in range(supers):
+                    if two_level:
+                        ds = load_block(above_kind, ss_at)
+                        ss_at += above_bytes
+                        if has_minimum:
+                            dm = load_block(above_kind, sm_at)
+                            sm_at += above_bytes
+                    for _step in range(steps):
+                        if halves:
+                            s = load_block(scale_kind, s_at)
+                            t = load_block(scale_kind, s_at + scale_bytes)
+                            s_at += 2 * scale_bytes
+                            if two_level:
+                                s, t = block_product(s, ds), block_product(t, ds)
+                            if has_minimum:
+                                m = load_block(least_kind, m_at)
+                                n = load_block(least_kind, m_at + least_bytes)
+                                m_at += 2 * least_bytes
+                                if two_level:
+                                    m, n = block_product(m, dm), block_product(n, dm)
+                            if plain:
+                                if has_minimum:
+                                    total = plain_dot(
+                                        count, bits, zero, 0, 4, total, lo, hi, s, m, x
+                                    )
+                                    total = plain_dot(
+                                        count, bits, zero, 4, 8, total, lo, hi, t, n, x
+                                    )
+                                else:
+                                    total = plain_dot(
+                                        count, bits, zero, 0, 4, total, lo, hi, s, 0, x
+                                    )
+                                    total = plain_dot(
+                                        count, bits, zero, 4, 8, total, lo, hi, t, 0, x
+                                    )
+                            else:
+                                ints = code_dot(count, bits, zero, 0, 4, lo, hi, x)
+                                total = add_scaled(count, total, ints, s, x)
+                                ints = code_dot(count, bits, zero, 4, 8, lo, hi, x)
+                                total = add_scaled(count, total, ints, t, x)
+                                if has_minimum:
+                                    total = add_minimum(count, total, m, 1, x)
+                                    total = add_minimum(count, total, n, 2, x)
+                            lo += low_unit
+                            hi += high_unit
+                            x += unit_bytes
+                        else:
+                            s = load_block(scale_kind, s_at)
+                            s_at += scale_bytes
+                            if two_level:
+                                s = block_product(s, ds)
+                            if has_minimum:
+                                m = load_block(least_kind, m_at)
+                                m_at += least_bytes
+                                if two_level:
+                                    m = block_product(m, dm)
+                            for _unit in range(units_per_step):
+                                if plain:
+                                    if has_minimum:
+                                        total = plain_dot(
+                                            count, bits, zero, 0, 8, total, lo, hi, s, m, x
+                                        )
+                                    else:
+                                        total = plain_dot(
+                                            count, bits, zero, 0, 8, total, lo, hi, s, 0, x
+                                        )
+                                else:
+                                    ints = code_dot(count, bits, zero, 0, 8, lo, hi, x)
+                                    total = add_scaled(count, total, ints, s, x)
+                                    if has_minimum:
+                                        total = add_minimum(count, total, m, 0, x)
+                                lo += low_unit
+                                hi += high_unit
+                                x += unit_bytes
+                to = out + (row + tile * count) * stride + 4 * ROWS * block
+                store_tile(count, total, here, valid, to, stride, add)
+
+    return native(7)(kernel)

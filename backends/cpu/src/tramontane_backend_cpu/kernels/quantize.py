@@ -1,0 +1,53 @@
+"""Vectors on their way into a matrix: quantized to 8 bits, or as they are, in tiles."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from tramontane_backend_cpu.numba_setup import native
+from tramontane_backend_cpu.vector.memory import load, load_some, word, words
+from tramontane_backend_cpu.vector.tiles import (
+    PLAIN_UNIT_BYTES,
+    UNIT_BYTES,
+    put_plain,
+    put_quantized,
+)
+
+FIELDS = ("count", "tile", "units", "columns", "x", "stride", "out")
+"""count: address of the number of vectors. tile: vectors in a whole tile. x: float32, vectors
+`stride` bytes apart. out: units in tiles, see `vector/tiles.py`."""
+
+
+@cache
+def quantizer(plain: bool) -> Any:
+    """The kernel that writes quantized or plain units."""
+    unit_bytes = PLAIN_UNIT_BYTES if plain else UNIT_BYTES
+
+    def quantize(arguments, first, last):  # type: ignore[no-untyped-def]
+        count_at, tile, units, columns, x, stride, out = words(arguments, 7)
+        count = word(count_at)
+        full = count // tile * tile
+        for row in range(first, last):
+            size, place = tile, row % tile
+            if row >= full:
+                rest = count - full
+                size = 1 if rest == 1 else tile
+                place = row - full
+            at = out + (row - place) * units * unit_bytes
+            numbers = x + row * stride
+            for unit in range(units):
+                left = columns - 32 * unit
+                if left >= 32:
+                    a, b = load("f32", numbers), load("f32", numbers + 64)
+                else:
+                    a = load_some("f32", numbers, min(left, 16))
+                    b = load_some("f32", numbers + 64, max(left - 16, 0))
+                if plain:
+                    put_plain(size, at, place, a, b)
+                else:
+                    put_quantized(size, at, place, a, b)
+                at += size * unit_bytes
+                numbers += 128
+
+    return native(3)(quantize)

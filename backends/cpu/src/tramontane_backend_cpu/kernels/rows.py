@@ -1,0 +1,193 @@
+"""What is done to each vector alone: norms, rotations, arithmetic, and the cache's new entries.
+
+Every kernel takes (arguments, first, last): vectors first..last. All numbers are float32; `stride`
+fields are bytes from one vector to the next.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from tramontane_backend_cpu.numba_setup import native
+from tramontane_backend_cpu.vector.arithmetic import exp, fma, lane_sum, positive, same, tanh
+from tramontane_backend_cpu.vector.memory import (
+    load,
+    load_some,
+    number,
+    put,
+    store,
+    store_some,
+    word,
+    words,
+)
+
+NORM_FIELDS = ("x", "x_stride", "out", "out_stride", "parts", "width", "weight", "eps")
+COPY_FIELDS = ("x", "x_stride", "index", "out", "out_stride", "width")
+ROPE_FIELDS = (
+    "x", "x_stride", "out", "out_stride", "parts", "width", "turned", "angles", "angles_stride"
+)  # fmt: skip
+STORE_FIELDS = (
+    "k", "k_stride", "v", "v_stride", "slots", "heads", "d_key", "d_value", "keys", "values"
+)  # fmt: skip
+UNARY_FIELDS = ("x", "x_stride", "out", "out_stride", "width", "value")
+BINARY_FIELDS = ("x", "x_stride", "y", "y_stride", "out", "out_stride", "width")
+"""parts: heads of `width` numbers each in a vector, or 1. eps, value: address of a float32. index:
+address of the vectors to pick, int64. turned: how many of a head's numbers rotate. angles: cos,
+then sin, of turned / 2 angles. y_stride 0: the same y for every vector."""
+
+
+@native(3)
+def rms_norm(arguments, first, last):  # type: ignore[no-untyped-def]
+    """x / sqrt(mean(x^2) + eps) * weight, for each part."""
+    x, x_stride, out, out_stride, parts, width, weight, eps = words(arguments, 8)
+    whole = width // 16 * 16
+    for row in range(first, last):
+        for part in range(parts):
+            a = x + row * x_stride + 4 * part * width
+            b = out + row * out_stride + 4 * part * width
+            total = same(0)
+            for i in range(0, whole, 16):
+                v = load("f32", a + 4 * i)
+                total = fma(v, v, total)
+            if whole < width:
+                v = load_some("f32", a + 4 * whole, width - whole)
+                total = fma(v, v, total)
+            mean = lane_sum(total) / np.float32(width)
+            factor = same(np.float32(1) / np.sqrt(mean + number("f32", eps)))
+            for i in range(0, whole, 16):
+                v = load("f32", a + 4 * i) * factor
+                store("f32", b + 4 * i, v * load("f32", weight + 4 * i))
+            if whole < width:
+                v = load_some("f32", a + 4 * whole, width - whole) * factor
+                w = load_some("f32", weight + 4 * whole, width - whole)
+                store_some("f32", b + 4 * whole, v * w, width - whole)
+
+
+@native(3)
+def pick(arguments, first, last):  # type: ignore[no-untyped-def]
+    """Vectors of another batch, those that `index` names."""
+    x, x_stride, index, out, out_stride, width = words(arguments, 6)
+    for row in range(first, last):
+        a, b = x + word(index + 8 * row) * x_stride, out + row * out_stride
+        for i in range(0, width, 16):
+            v = load_some("f32", a + 4 * i, min(16, width - i))
+            store_some("f32", b + 4 * i, v, min(16, width - i))
+
+
+@native(3)
+def rope_halves(arguments, first, last):  # type: ignore[no-untyped-def]
+    """Rotate pairs (i, i + turned / 2) of each part; what does not rotate is copied."""
+    x, x_stride, out, out_stride, parts, width, turned, angles, angles_stride = words(arguments, 9)
+    half = turned // 2
+    for row in range(first, last):
+        cos = angles + row * angles_stride
+        sin = cos + 4 * half
+        for part in range(parts):
+            a = x + row * x_stride + 4 * part * width
+            b = out + row * out_stride + 4 * part * width
+            for i in range(0, half, 16):
+                left = min(16, half - i)
+                c, s = load_some("f32", cos + 4 * i, left), load_some("f32", sin + 4 * i, left)
+                u = load_some("f32", a + 4 * i, left)
+                v = load_some("f32", a + 4 * (half + i), left)
+                store_some("f32", b + 4 * i, u * c - v * s, left)
+                store_some("f32", b + 4 * (half + i), v * c + u * s, left)
+            for i in range(turned, width, 16):
+                left = min(16, width - i)
+                store_some("f32", b + 4 * i, load_some("f32", a + 4 * i, left), left)
+
+
+@cache
+def store_kernel(kind: str) -> Any:
+    """The kernel that writes keys and values into a cache of a kind of numbers: keys (blocks,
+    heads, d, 16), values (blocks, heads, 16, d)."""
+    size = {"f32": 4, "f16": 2, "bf16": 2}[kind]
+
+    def keep(arguments, first, last):  # type: ignore[no-untyped-def]
+        k, k_stride, v, v_stride, slots, heads, d_key, d_value, keys, values = words(arguments, 10)
+        for row in range(first, last):
+            slot = word(slots + 8 * row)
+            block, place = slot // 16, slot % 16
+            for head in range(heads):
+                a = k + row * k_stride + 4 * head * d_key
+                to = keys + size * ((block * heads + head) * d_key * 16 + place)
+                for i in range(d_key):
+                    put(kind, to + size * 16 * i, number("f32", a + 4 * i))
+                a = v + row * v_stride + 4 * head * d_value
+                to = values + size * ((block * heads + head) * 16 + place) * d_value
+                for i in range(0, d_value, 16):
+                    left = min(16, d_value - i)
+                    store_some(kind, to + size * i, load_some("f32", a + 4 * i, left), left)
+
+    return native(3)(keep)
+
+
+UNARY = (
+    "silu", "gelu_tanh", "tanh", "relu", "sigmoid", "scale", "shift", "square",
+)  # fmt: skip
+BINARY = ("add", "sub", "mul", "div")
+
+
+@cache
+def unary(name: str) -> Any:
+    """The kernel of a function of one vector; scale and shift also take a number."""
+    silu, gelu, hyperbolic, relu = (name == n for n in ("silu", "gelu_tanh", "tanh", "relu"))
+    sigmoid, scale, shift, square = (name == n for n in ("sigmoid", "scale", "shift", "square"))
+
+    def apply(arguments, first, last):  # type: ignore[no-untyped-def]
+        x, x_stride, out, out_stride, width, value = words(arguments, 6)
+        for row in range(first, last):
+            a, b = x + row * x_stride, out + row * out_stride
+            for i in range(0, width, 16):
+                left = min(16, width - i)
+                v = load_some("f32", a + 4 * i, left)
+                if silu:
+                    v = v / (same(1) + exp(same(0) - v))
+                if gelu:
+                    inner = same(np.float32(0.7978845608028654)) * (
+                        v + same(np.float32(0.044715)) * v * v * v
+                    )
+                    v = same(np.float32(0.5)) * v * (same(1) + tanh(inner))
+                if hyperbolic:
+                    v = tanh(v)
+                if relu:
+                    v = positive(v)
+                if sigmoid:
+                    v = same(1) / (same(1) + exp(same(0) - v))
+                if scale:
+                    v = v * same(number("f32", value))
+                if shift:
+                    v = v + same(number("f32", value))
+                if square:
+                    v = v * v
+                store_some("f32", b + 4 * i, v, left)
+
+    return native(3)(apply)
+
+
+@cache
+def binary(name: str) -> Any:
+    """The kernel of a function of two vectors."""
+    add, sub, mul, div = (name == n for n in BINARY)
+
+    def apply(arguments, first, last):  # type: ignore[no-untyped-def]
+        x, x_stride, y, y_stride, out, out_stride, width = words(arguments, 7)
+        for row in range(first, last):
+            a, b, c = x + row * x_stride, y + row * y_stride, out + row * out_stride
+            for i in range(0, width, 16):
+                left = min(16, width - i)
+                u, v = load_some("f32", a + 4 * i, left), load_some("f32", b + 4 * i, left)
+                if add:
+                    u = u + v
+                if sub:
+                    u = u - v
+                if mul:
+                    u = u * v
+                if div:
+                    u = u / v
+                store_some("f32", c + 4 * i, u, left)
+
+    return native(3)(apply)

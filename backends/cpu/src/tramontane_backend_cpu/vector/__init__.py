@@ -1,0 +1,1 @@
+"""Registers in Python: numba types that stand for LLVM vectors, and the operations on them."""

@@ -1,0 +1,137 @@
+"""Sums of products of a tile of rows with a tile of vectors, all of them plain and read along their
+columns: each load of a row serves every vector, and the other way round.
+
+Rows and vectors beyond those that there are read the last one again; their sums are not written.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+
+from . import instruction_set as llvm
+from .arithmetic import fold
+from .chosen import SET
+from .memory import SIZES, STORED, load_masked, widened
+from .operation import Emit, Register, operation
+
+WIDE = {"f32": 16, "f16": 16, "bf16": 16, "bf16.bf16": 32}
+"""Columns per step."""
+ACROSS, DEEP = SET.dense_tile
+
+
+def _count(kind: str) -> Any:
+    return Register("f32", ACROSS * DEEP)
+
+
+@operation(lambda kind: _count(kind))
+def zeros(emit: Emit, kind: str) -> Any:
+    """Sums to begin with."""
+    return emit.join([emit.floats(0.0)] * (ACROSS * DEEP))
+
+
+@operation(lambda kind, total, w, w_stride, rows, x, x_stride, vectors, column: total)
+def outer_sum(
+    emit: Emit, kind: str, total: Any, w: Any, w_stride: Any, rows: Any, x: Any, x_stride: Any,
+    vectors: Any, column: Any,
+) -> Any:  # fmt: skip
+    """Add the products of WIDE[kind] columns."""
+    return _outer(emit, kind, total, (w, w_stride, rows), (x, x_stride, vectors), column, None)
+
+
+@operation(lambda kind, total, w, w_stride, rows, x, x_stride, vectors, column, left: total)
+def outer_sum_some(
+    emit: Emit, kind: str, total: Any, w: Any, w_stride: Any, rows: Any, x: Any, x_stride: Any,
+    vectors: Any, column: Any, left: Any,
+) -> Any:  # fmt: skip
+    """Add the products of the `left` columns that remain, fewer than WIDE[kind]."""
+    return _outer(emit, kind, total, (w, w_stride, rows), (x, x_stride, vectors), column, left)
+
+
+@operation(lambda kind, total, rows, vectors, out, stride, bias, row, add: types.void)
+def put_sums(
+    emit: Emit, kind: str, total: Any, rows: Any, vectors: Any, out: Any, stride: Any, bias: Any,
+    row: Any, add: Any,
+) -> None:  # fmt: skip
+    """Write what the sums come to, with a bias and with what is there already if so wanted."""
+    builder = emit.builder
+    sums = emit.split(total, ACROSS * DEEP)
+    adds = builder.icmp_signed("!=", emit.integer(add), llvm.LONG(0))
+    biased = builder.icmp_signed("!=", emit.integer(bias), llvm.LONG(0))
+    for r in range(ACROSS):
+        with builder.if_then(builder.icmp_signed("<", llvm.LONG(r), rows)):
+            more = builder.alloca(llvm.FLOAT)
+            builder.store(llvm.FLOAT(0.0), more)
+            with builder.if_then(biased):
+                place = builder.add(bias, builder.mul(builder.add(row, llvm.LONG(r)), llvm.LONG(4)))
+                builder.store(emit.load(place, 0, llvm.FLOAT, 4), more)
+            for t in range(DEEP):
+                with builder.if_then(builder.icmp_signed("<", llvm.LONG(t), vectors)):
+                    number = fold(emit, sums[r * DEEP + t], builder.fadd)
+                    number = builder.fadd(number, builder.load(more))
+                    at = builder.add(out, builder.mul(stride, llvm.LONG(t)))
+                    pointer = emit.at(at, 4 * r, llvm.FLOAT)
+                    before = builder.select(adds, builder.load(pointer), llvm.FLOAT(-0.0))
+                    builder.store(builder.fadd(before, number), pointer)
+
+
+def _outer(
+    emit: Emit, kind: str, total: Any, weights: Any, inputs: Any, column: Any, left: Any
+) -> Any:
+    weight_kind, _, input_kind = kind.partition(".")
+    paired = bool(input_kind)
+    ws = _loads(emit, weight_kind, weights, ACROSS, column, left, paired)
+    xs = _loads(emit, input_kind or "f32", inputs, DEEP, column, left, paired)
+    sums = emit.split(total, ACROSS * DEEP)
+    for r, w in enumerate(ws):
+        for t, x in enumerate(xs):
+            at = r * DEEP + t
+            if paired:
+                sums[at] = emit.isa.dot_bf16(emit.builder, sums[at], w, x)
+            else:
+                sums[at] = emit.fma(w, x, sums[at])
+    return emit.join(sums)
+
+
+def _loads(
+    emit: Emit, kind: str, place: Any, count: int, column: Any, left: Any, paired: bool
+) -> list[Any]:
+    """A register of each row or vector."""
+    builder = emit.builder
+    base, stride, there = place
+    base = builder.add(base, builder.mul(emit.integer(column), llvm.LONG(SIZES[kind])))
+    found = []
+    for i in range(count):
+        within = builder.icmp_signed("<", llvm.LONG(i), there)
+        index = builder.select(within, llvm.LONG(i), builder.sub(there, llvm.LONG(1)))
+        at = builder.add(base, builder.mul(index, stride))
+        if paired:
+            found.append(_pairs(emit, at, left))
+        elif left is None:
+            stored = ir.VectorType(STORED[kind], llvm.LANES)
+            found.append(widened(emit, kind, emit.load(at, 0, stored)))
+        else:
+            found.append(load_masked(emit, kind, emit.at(at, 0, llvm.BYTE), left))
+    return found
+
+
+def _pairs(emit: Emit, at: Any, left: Any) -> Any:
+    """32 numbers of 16 bits as 16 pairs."""
+    if left is None:
+        return emit.load(at, 0, llvm.INTS)
+    vector = ir.VectorType(llvm.HALF, 32)
+    places = ir.Constant(ir.VectorType(llvm.INT, 32), list(range(32)))
+    limit = emit.builder.trunc(left, llvm.INT)
+    wide = ir.VectorType(llvm.INT, 32)
+    first = emit.builder.insert_element(ir.Constant(wide, ir.Undefined), limit, llvm.INT(0))
+    limits = emit.builder.shuffle_vector(
+        first, ir.Constant(wide, ir.Undefined), ir.Constant(wide, [0] * 32)
+    )
+    mask = emit.builder.icmp_signed("<", places, limits)
+    pointer = emit.at(at, 0, llvm.BYTE)
+    arguments = [pointer, mask, ir.Constant(vector, None)]
+    return emit.builder.bitcast(
+        emit.call("llvm.masked.load.v32i16.p0", vector, arguments), llvm.INTS
+    )

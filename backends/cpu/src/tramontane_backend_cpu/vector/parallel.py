@@ -1,0 +1,86 @@
+"""What threads need of each other, and calls through addresses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+
+from . import instruction_set as llvm
+from .operation import Emit, operation
+
+
+@operation(lambda address, value: types.int64)
+def fetch_add(emit: Emit, address: Any, value: Any) -> Any:
+    """Add to a 64-bit integer that others change too; returns what it was."""
+    pointer = emit.at(address, 0, llvm.LONG)
+    return emit.builder.atomic_rmw("add", pointer, emit.integer(value), "seq_cst")
+
+
+@operation(lambda address: types.int64)
+def watch(emit: Emit, address: Any) -> Any:
+    """A 64-bit integer that others change."""
+    return emit.builder.load_atomic(emit.at(address, 0, llvm.LONG), "acquire", 8)
+
+
+@operation(lambda address, value: types.void)
+def announce(emit: Emit, address: Any, value: Any) -> None:
+    """Set a 64-bit integer that others watch."""
+    emit.builder.store_atomic(emit.integer(value), emit.at(address, 0, llvm.LONG), "release", 8)
+
+
+@operation(lambda: types.void)
+def pause(emit: Emit) -> None:
+    """Tell the processor that this loop waits."""
+    machine = emit.isa.architecture or ""
+    if machine == "x86_64":
+        emit.call("llvm.x86.sse2.pause", ir.VoidType(), [])
+    elif machine == "aarch64":
+        emit.call("llvm.aarch64.hint", ir.VoidType(), [llvm.INT(1)])
+
+
+@operation(lambda function: types.void)
+def call_plain(emit: Emit, function: Any) -> None:
+    """Call what takes nothing and returns an int, such as sched_yield; 0: do nothing."""
+    builder = emit.builder
+    present = builder.icmp_signed("!=", function, llvm.LONG(0))
+    with builder.if_then(present):
+        kind = ir.FunctionType(llvm.INT, [])
+        builder.call(builder.inttoptr(function, kind.as_pointer()), [])
+
+
+@operation(lambda function, arguments, first, last: types.void)
+def call_kernel(emit: Emit, function: Any, arguments: Any, first: Any, last: Any) -> None:
+    """kernel(arguments, first, last)."""
+    _call(emit, function, [arguments, first, last])
+
+
+@operation(lambda function, arguments, blocks, end, tiles, last, input, row: types.void)
+def call_tile(
+    emit: Emit, function: Any, arguments: Any, blocks: Any, end: Any, tiles: Any, last: Any,
+    input: Any, row: Any,
+) -> None:  # fmt: skip
+    """A matrix kernel; see `kernels/matmul.py`."""
+    _call(emit, function, [arguments, blocks, end, tiles, last, input, row])
+
+
+@operation(lambda function, arguments, scratch, tile, head, begin, end: types.void)
+def call_attention(
+    emit: Emit,
+    function: Any,
+    arguments: Any,
+    scratch: Any,
+    tile: Any,
+    head: Any,
+    begin: Any,
+    end: Any,
+) -> None:
+    """An attention kernel; see `kernels/attention.py`."""
+    _call(emit, function, [arguments, scratch, tile, head, begin, end])
+
+
+def _call(emit: Emit, function: Any, values: list[Any]) -> None:
+    kind = ir.FunctionType(ir.VoidType(), [llvm.LONG] * len(values))
+    pointer = emit.builder.inttoptr(function, kind.as_pointer())
+    emit.builder.call(pointer, [emit.integer(value) for value in values])
