@@ -35,8 +35,11 @@ class Device:
 class Prepare(Protocol):
     """A backend's second target: called once, when a model's weights are in place."""
 
-    def __call__(self, model: CausalLM, device: Device, threads: int | None) -> Mapping[str, str]:
+    def __call__(
+        self, model: CausalLM, device: Device, threads: int | None, activations: str
+    ) -> Mapping[str, str]:
         """Repack weights, put kernels on blocks. Returns what was chosen: operation and layout
         (such as "linear affine4/g32/1-level/zero") to a kernel's name. What it leaves alone runs
-        on the reference."""
+        on the reference. activations: "auto" allows what multiplies packed weights to be rounded,
+        as to 8 bits; "f32" does not."""
         ...

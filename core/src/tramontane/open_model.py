@@ -28,6 +28,7 @@ class OpenModel:
         device: str = "auto",
         dtype: str = "auto",
         threads: int | None = None,
+        activations: str = "auto",
         num_ctx: int | None = None,
         mmap: bool = True,
         force: bool = False,
@@ -44,7 +45,7 @@ class OpenModel:
         model: a folder, a model file, an installed model's name, or a hub id; without one, the
           small embedded model.
         revision, token_source, cache_dir: of the hub; see `HubOptions`.
-        device, dtype, threads, num_ctx, mmap, force, overrides: see `LoadOptions`.
+        device, dtype, threads, activations, num_ctx, mmap, force, overrides: see `LoadOptions`.
         chat_template: a Jinja file to use instead of the model's own.
         batch_size: prompt tokens per step. max_seqs: requests that run at once.
         kv_tokens: context of all running requests together; None: one full context.
@@ -58,6 +59,7 @@ class OpenModel:
                 device=device,
                 dtype=dtype,
                 threads=threads,
+                activations=activations,
                 num_ctx=num_ctx,
                 mmap=mmap,
                 force=force,

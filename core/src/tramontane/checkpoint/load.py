@@ -10,6 +10,7 @@ from math import prod
 from typing import Any, cast
 
 import torch
+from torch import Tensor
 
 from tramontane import memory
 from tramontane.backend import Device
@@ -47,6 +48,8 @@ class LoadOptions:
     device: str = "auto"
     dtype: str = "auto"
     threads: int | None = None
+    activations: str = "auto"
+    """What packed weights are multiplied with: auto lets the backend round it, f32 does not."""
     num_ctx: int | None = None
     """Context in tokens; None: the model's own, as far as memory goes."""
     mmap: bool = True
@@ -83,6 +86,8 @@ class Loaded:
     dtype: torch.dtype
     context_length: int
     report: LoadReport
+    sample: Tensor
+    """Some of the embedding as it was in the file: what a model is known by."""
 
 
 def load_model(
@@ -102,15 +107,18 @@ def load_model(
     dtype_name = device.dtype if options.dtype == "auto" else SHORT_DTYPES.get(options.dtype)
     if dtype_name not in DTYPES:
         raise ConfigError(f"dtype {options.dtype!r} is not one of auto, f32, bf16, f16")
+    if options.activations not in ("auto", "f32"):
+        raise ConfigError(f"activations {options.activations!r} is not one of auto, f32")
     dtype = DTYPES[dtype_name]
     refuse_absurd_depth(header, config)
     model = build(architecture, config)
     assign(checkpoint, model, config, architecture)  # a wrong size is told before a large one
     context = plan(header, model, device, dtype, options)
     fill(checkpoint, model, config, architecture, dtype, options, progress)
+    sample = model.model.embed_tokens.weight.rows(slice(0, 8)).decode(torch.float32).cpu()
     kernels: Mapping[str, str] = {}
     if backend is not None:
-        kernels = load(backend.prepare)(model, device, options.threads)
+        kernels = load(backend.prepare)(model, device, options.threads, options.activations)
     elif options.threads is not None:
         torch.set_num_threads(options.threads)
     matrices = [m for m in model.modules() if hasattr(m, "kernel") and hasattr(m, "weight")]
@@ -129,7 +137,7 @@ def load_model(
         seconds=time.perf_counter() - started,
     )
     registry.tell("model_loaded", report=report)
-    return Loaded(model, config, device, dtype, context, report)
+    return Loaded(model, config, device, dtype, context, report, sample)
 
 
 def refuse_unread_quantization(header: Header, registry: Registry) -> None:

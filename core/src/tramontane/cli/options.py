@@ -61,6 +61,12 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--chat-template", type=Path, metavar="FILE", help="a .jinja or .json file")
     group.add_argument("--device", default="auto", help="auto, reference, or a backend's name")
     group.add_argument("--dtype", default="auto", choices=["auto", "f32", "bf16", "f16"])
+    group.add_argument(
+        "--activations",
+        default="auto",
+        choices=["auto", "f32"],
+        help="f32: do not round what packed weights are multiplied with (slower, exact)",
+    )
     group.add_argument("--num-ctx", type=int, metavar="N", help="context in tokens")
     group.add_argument("--batch-size", type=_positive, default=512, help="prompt tokens per step")
     group.add_argument("--no-mmap", action="store_true", help="read weights instead of mapping")
@@ -117,6 +123,7 @@ def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
             cache_dir=options.hf_cache,
             device=options.device,
             dtype=options.dtype,
+            activations=options.activations,
             num_ctx=options.num_ctx,
             mmap=not options.no_mmap,
             force=options.force,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -10,25 +11,45 @@ from torch import Tensor, nn
 from tramontane.errors import NotEnoughMemory
 
 BLOCK_SIZE = 16
+ROOM = 16
+"""Numbers behind a cache's last one."""
 
 
 class LayerCache:
-    """Keys and values of one layer, (blocks * block_size, kv_heads, d_head) each."""
+    """Keys and values of one layer: keys (blocks, kv_heads, d_key, block_size), values (blocks,
+    kv_heads, block_size, d_value).
 
-    def __init__(self, tokens: int, kv_heads: int, d_head: int, options: dict[str, object]) -> None:
+    Keys lie across: a query's products with a block's tokens are then sums of whole rows.
+    """
+
+    def __init__(
+        self, blocks: int, kv_heads: int, d_key: int, d_value: int, options: dict[str, object]
+    ) -> None:
+        self.kv_heads, self.d_key, self.d_value = kv_heads, d_key, d_value
         # empty, not zeros: the system hands out pages when they are first written
-        self.keys: Tensor = torch.empty(tokens, kv_heads, d_head, **options)  # type: ignore[call-overload]
-        self.values: Tensor = torch.empty_like(self.keys)
+        self.keys: Tensor = _roomy((blocks, kv_heads, d_key, BLOCK_SIZE), options)
+        self.values: Tensor = _roomy((blocks, kv_heads, BLOCK_SIZE, d_value), options)
 
     def store(self, slots: Tensor, keys: Tensor, values: Tensor) -> None:
-        """Put the keys and values (tokens, kv_heads, d_head) of new tokens where they belong."""
-        self.keys[slots] = keys.to(self.keys.dtype)
-        self.values[slots] = values.to(self.values.dtype)
+        """Put the keys and values (tokens, kv_heads, d) of new tokens where they belong."""
+        block, place = slots // BLOCK_SIZE, slots % BLOCK_SIZE
+        self.keys[block, :, :, place] = keys.to(self.keys.dtype)
+        self.values[block, :, place] = values.to(self.values.dtype)
 
     def gather(self, blocks: Sequence[int], length: int) -> tuple[Tensor, Tensor]:
-        """The first `length` tokens of a sequence in order, (length, kv_heads, d_head) each."""
-        slots = slots_of(blocks, length, self.keys.device)
-        return self.keys[slots], self.values[slots]
+        """The first `length` tokens of a sequence in order, (length, kv_heads, d) each."""
+        index = torch.tensor(list(blocks), dtype=torch.int64, device=self.keys.device)
+        index = index[: -(-length // BLOCK_SIZE)]
+        keys = self.keys[index].permute(0, 3, 1, 2).flatten(0, 1)
+        values = self.values[index].permute(0, 2, 1, 3).flatten(0, 1)
+        return keys[:length], values[:length]
+
+
+def _roomy(shape: tuple[int, ...], options: dict[str, object]) -> Tensor:
+    """An empty tensor that may be read a little beyond its end, as vector kernels do."""
+    count = math.prod(shape)
+    whole: Tensor = torch.empty(count + ROOM, **options)  # type: ignore[call-overload]
+    return whole[:count].view(shape)
 
 
 def slots_of(blocks: Sequence[int], length: int, device: torch.device) -> Tensor:
@@ -47,7 +68,7 @@ class KVCache:
         self.device, self.dtype, self.blocks = device, dtype, blocks
         options: dict[str, object] = {"dtype": dtype, "device": device}
         self.layers = [
-            LayerCache(blocks * BLOCK_SIZE, kv_heads, d_head, options)
+            LayerCache(blocks, kv_heads, d_head, d_head, options)
             for kv_heads, d_head in kv_shapes(model)
         ]
         # taken from the end: low blocks first

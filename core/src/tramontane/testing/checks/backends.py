@@ -58,7 +58,7 @@ def test_logits_are_near_the_reference(offer: Backend, layout: str) -> None:
     device = first_device(offer)
     expected = [whole(tiny_model(layout), prompt) for prompt in PROMPTS]
     model = tiny_model(layout)
-    chosen = load(offer.prepare)(model, device, 1)
+    chosen = load(offer.prepare)(model, device, 1, "auto")
     assert isinstance(chosen, Mapping), f"prepare returned {type(chosen).__name__}"
     where = torch.device(device.torch_device)
     for prompt, logits in zip(PROMPTS, expected, strict=True):
@@ -73,6 +73,6 @@ def test_a_run_repeated_gives_the_same_bits(offer: Backend) -> None:
     device = first_device(offer)
     where = torch.device(device.torch_device)
     model = tiny_model("affine4")
-    load(offer.prepare)(model, device, 2)
+    load(offer.prepare)(model, device, 2, "auto")
     first = whole(model, PROMPTS[1], where)
     assert torch.equal(whole(model, PROMPTS[1], where), first)
