@@ -35,7 +35,7 @@ def expected() -> Any:
 @pytest.fixture(scope="module", params=[(d, f) for d in DEVICES for f in FILES], ids="-".join)
 def story(request: pytest.FixtureRequest, expected: Any) -> Iterator[tuple[LLM, Any, Any]]:
     device, name = request.param
-    with LLM(WEIGHTS / FILES[name], device=device) as llm:
+    with LLM(WEIGHTS / FILES[name], device=device, activations="f32") as llm:
         record = expected["TinyStories-656K"]
         yield llm, record, record["variants"][name]
 
@@ -70,7 +70,7 @@ def test_logits(story: tuple[LLM, Any, Any]) -> None:
 @pytest.mark.parametrize("device", DEVICES)
 def test_published_story(expected: Any, device: str) -> None:
     record = expected["stories260K"]
-    with LLM(WEIGHTS / "stories260K/stories260K.gguf", device=device) as llm:
+    with LLM(WEIGHTS / "stories260K/stories260K.gguf", device=device, activations="f32") as llm:
         ids = record["greedy_from_bos_ids"]
         params = SamplingParams(temperature=0, max_tokens=len(ids) - 1, ignore_eos=True)
         result = llm.generate(ids[:1], params)

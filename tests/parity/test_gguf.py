@@ -55,9 +55,8 @@ def compare(model: Any, family: str, kind: str, device: str, folder: Path) -> No
     path = folder / "model.gguf"
     gguf_file.write(model, family, Type[kind], path)
     registry = Registry()
-    ours = load_model(
-        open_checkpoint(path, registry), registry, LoadOptions(device=device, num_ctx=64)
-    )
+    options = LoadOptions(device=device, num_ctx=64, activations="f32")
+    ours = load_model(open_checkpoint(path, registry), registry, options)
     theirs = reference.prefill(model, TOKENS)
     (mine,) = logits(ours, [TOKENS], prompts=[20])
     assert float((mine - theirs).abs().max() / theirs.abs().max()) < 1e-4

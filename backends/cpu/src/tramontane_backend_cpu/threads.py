@@ -38,3 +38,10 @@ def _quota() -> int | None:
         return -(-int(spent) // int(period)) if int(spent) > 0 else None
     except ValueError:  # "max"
         return None
+
+
+def limit_others(count: int) -> None:
+    """Keep torch from having more threads than we have: ours and its own would fight."""
+    import torch
+
+    torch.set_num_threads(count)

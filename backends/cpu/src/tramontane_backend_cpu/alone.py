@@ -1,0 +1,101 @@
+"""Single blocks, for models whose step cannot be recorded: the same kernels, the same bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+from tramontane.engine.batch import Batch
+from tramontane.engine.kv_cache import LayerCache
+from tramontane.layouts import Layout
+
+from .kernels import lookup, quantize
+from .packing import Interleaved
+from .step import interpreter
+from .step.graph import TOKENS, Node, Ref, Value
+from .step.inputs import Inputs
+from .step.lower import affine_operation, arguments, lower, packed_arrays
+from .step.memory import Buffers, address
+from .step.pool import Pool
+from .vector.chosen import SET
+
+
+def multiply_packed(exact: bool, pool: Pool) -> Callable[[Tensor, Layout], Tensor]:
+    """A drop-in for `reference.linear` on packed weights."""
+
+    def multiply(x: Tensor, weight: Layout) -> Tensor:
+        assert isinstance(weight, Interleaved)
+        numbers = np.ascontiguousarray(x.detach().float().numpy())
+        count, packed = len(numbers), weight.packed
+        value = Value(TOKENS, packed.columns, "plain" if exact else "int8")
+        at, _ = (buffers := Buffers({value: 0}, count, 0)).place(Ref(value, 0, value.width))
+        counts = np.zeros(8, np.int64)
+        counts[0], counts[interpreter.AT_A_TIME] = count, 1
+        out = np.empty((count, packed.rows), np.float32)
+        convert = arguments(
+            quantize.FIELDS, count=address(counts), tile=SET.tile, units=packed.units,
+            columns=packed.columns, x=address(numbers), stride=4 * packed.columns, out=at,
+        )  # fmt: skip
+        operation = affine_operation(weight, exact, {
+            "count": address(counts), "out": address(out), "stride": 4 * packed.rows, "input": at,
+            "bias": 0, "add": 0,
+        })  # fmt: skip
+        phases = np.array([(interpreter.ROWS, 0, 1, TOKENS), (interpreter.JOBS, 1, 1, 0)], np.int64)
+        operations = np.array([
+            (quantize.quantizer(exact).address, address(convert), -1, 0),
+            (operation.kernel, address(operation.arguments), -1, operation.jobs),
+        ], np.int64)  # fmt: skip
+        taken = np.zeros(4 * interpreter.LINE // 8, np.int64)
+        pool.run(phases, operations, counts, taken)
+        del buffers
+        return torch.from_numpy(out).to(x.dtype)
+
+    return multiply
+
+
+def embed_packed(tokens: Tensor, weight: Layout, dtype: torch.dtype) -> Tensor:
+    """A drop-in for `reference.embedding` on packed weights."""
+    assert isinstance(weight, Interleaved)
+    packed, ids = weight.packed, np.ascontiguousarray(tokens.numpy())
+    out = np.empty((len(ids), packed.columns), np.float32)
+    told = arguments(
+        lookup.FIELDS, tokens=address(ids), out=address(out), stride=4 * packed.columns,
+        columns=packed.columns, units=packed.units, groups=packed.groups, supers=packed.supers,
+        **packed_arrays(packed),
+    )  # fmt: skip
+    lookup.lookup(packed.packing).ctypes(address(told), 0, len(ids))
+    return torch.from_numpy(out).to(dtype)
+
+
+def attend(pool: Pool) -> Callable[..., Tensor]:
+    """A drop-in for `reference.attention`."""
+
+    def attention(
+        q: Tensor, cache: LayerCache, batch: Batch, scale: float, window: int | None
+    ) -> Tensor:
+        tokens, heads, d_key = q.shape
+        layer = next(i for i, each in enumerate(batch.cache.layers) if each is cache)
+        queries = Value(TOKENS, heads * d_key)
+        mixed = Value(TOKENS, heads * cache.d_value)
+        buffers = Buffers({queries: 0, mixed: 1}, tokens, 0)
+        inputs = Inputs(batch.cache, tokens, len(batch.wanted), pool.threads)
+        about = {"layer": layer, "scale": scale, "window": window}
+        whole = (Ref(queries, 0, queries.width),)
+        done = [
+            lower(Node(name, whole, mixed, about), buffers, inputs)
+            for name in ("attention", "merge_splits")
+        ]
+        inputs.write(batch.positions, batch)
+        buffers.floats(queries)[:] = q.detach().float().flatten(1).numpy()
+        phases = np.array([(interpreter.JOBS, i, 1, 0) for i in range(2)], np.int64)
+        operations = np.array(
+            [(o.kernel, address(o.arguments), o.counted, o.jobs) for o in done], np.int64
+        )
+        taken = np.zeros(4 * interpreter.LINE // 8, np.int64)
+        pool.run(phases, operations, inputs.counts, taken)
+        out = torch.from_numpy(buffers.floats(mixed).copy())
+        return out.view(tokens, heads, cache.d_value).to(q.dtype)
+
+    return attention

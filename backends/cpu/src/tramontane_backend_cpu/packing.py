@@ -1,0 +1,119 @@
+"""Affine matrices as the kernels read them: rows interleaved by 16, columns in units of 32.
+
+In each bit plane, a block of 16 rows is a run of units, a unit a run of 64-byte registers; lane r
+of a register holds four consecutive columns of row r in its four bytes, and the columns that share
+a byte are a register's width apart: of a 4-bit plane's register j, the low halves are columns
+8j..8j+3, the high halves 8j+4..8j+7. Scales and minima follow as 16 numbers per group. Rows are
+padded to 16, columns to 32, with scales of zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from tramontane.layouts import PLANES, Affine
+
+from .kernels.matmul import Packing
+from .kernels.repack import repack_numbers, repack_plane
+from .step.pool import Pool
+from .vector.tiles import ROWS, UNIT
+
+KINDS = {
+    torch.float32: "f32", torch.float16: "f16", torch.bfloat16: "bf16",
+    torch.int8: "i8", torch.uint8: "u8",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A matrix, repacked. supers, steps: see `kernels/matmul.py`."""
+
+    packing: Packing
+    rows: int
+    columns: int
+    supers: int
+    steps: int
+    arrays: dict[str, Any]
+
+    @property
+    def blocks(self) -> int:
+        return -(-self.rows // ROWS)
+
+    @property
+    def units(self) -> int:
+        return -(-self.columns // UNIT)
+
+    @property
+    def groups(self) -> int:
+        """Groups of columns in a row, those that pad it included."""
+        return self.supers * self.steps * (2 if self.packing.group == 16 else 1)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(array.nbytes for array in self.arrays.values())
+
+
+@dataclass(frozen=True)
+class Interleaved:
+    """A packed matrix as a layout of the backend's own."""
+
+    packed: Packed
+    kind: str
+    """That of the layout it was."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.packed.rows, self.packed.columns)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        return {name: torch.from_numpy(array) for name, array in self.packed.arrays.items()}
+
+
+def can_pack(weight: Affine) -> bool:
+    """Whether there is a kernel for it: groups of 16 or whole units."""
+    kinds = all(tensor.dtype in KINDS for tensor in weight.tensors().values())
+    on_cpu = weight.scale.device.type == "cpu"
+    two_level = weight.super_scale is not None
+    return (
+        kinds and on_cpu and (weight.group == 16 or weight.group % UNIT == 0)
+        and not (two_level and weight.shape[1] % UNIT)
+        and (weight.minimum is None or (weight.super_minimum is not None) == two_level)
+    )  # fmt: skip
+
+
+def pack(weight: Affine, pool: Pool) -> Packed:
+    """Repack a matrix that `can_pack`, on the pool's threads."""
+    rows, columns = weight.shape
+    blocks, units = -(-rows // ROWS), -(-columns // UNIT)
+    halves = weight.group == 16
+    per_row = 2 * units if halves else columns // weight.group
+    supers = 1 if weight.super_scale is None else weight.super_scale.shape[1]
+    arrays: dict[str, Any] = {}
+    work: list[tuple[int, Any]] = []
+    kept = []
+    for name, plane, width in zip(("low", "high"), weight.codes, PLANES[weight.bits], strict=False):
+        source = plane.contiguous()
+        kept.append(source)
+        out = arrays[name] = np.empty((blocks, units * 4 * ROWS * width), np.uint8)
+        told = (source.data_ptr(), rows, source.shape[1], width, units, out.ctypes.data)
+        work.append((repack_plane.address, np.array(told, np.int64)))
+    for name in ("scale", "minimum", "super_scale", "super_minimum"):
+        value = getattr(weight, name)
+        if value is not None:
+            source = value.contiguous()
+            kept.append(source)
+            padded = supers if name.startswith("super") else per_row
+            size = source.element_size()
+            out = arrays[name] = np.empty((blocks, padded, ROWS), f"u{size}")
+            told = (source.data_ptr(), rows, source.shape[1], padded, size, out.ctypes.data)
+            work.append((repack_numbers.address, np.array(told, np.int64)))
+    pool.run_jobs([(kernel, told, blocks) for kernel, told in work])
+    above = "" if weight.super_scale is None else KINDS[weight.super_scale.dtype]
+    least = "" if weight.minimum is None else KINDS[weight.minimum.dtype]
+    packing = Packing(
+        weight.bits, weight.group, weight.zero, KINDS[weight.scale.dtype], least, above
+    )
+    return Packed(packing, rows, columns, supers, per_row // supers // (2 if halves else 1), arrays)

@@ -1,0 +1,38 @@
+"""What stands in for a prepared model's `forward`."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from tramontane.blocks import CausalLM
+from tramontane.engine.batch import Batch
+
+from .graph import CannotRecord
+from .pool import Pool
+from .program import Program
+
+
+class Forward:
+    """Runs the recorded step; the model as it is written where it cannot be recorded.
+
+    why: what stopped the recording, None if nothing did.
+    """
+
+    def __init__(self, model: CausalLM, pool: Pool, *, exact: bool) -> None:
+        self._written = type(model).forward
+        self._model = model
+        self._program: Program | None = None
+        self.why: str | None = None
+        if model.model.embed_tokens.dtype != torch.float32:
+            self.why = f"activations are {model.model.embed_tokens.dtype}"
+            return
+        try:
+            self._program = Program(model, pool, exact=exact)
+        except CannotRecord as error:
+            self.why = str(error)
+
+    def __call__(self, tokens: Tensor, batch: Batch) -> Tensor:
+        """What `CausalLM.forward` returns."""
+        if self._program is None:
+            return self._written(self._model, tokens, batch)
+        return self._program.run(tokens, batch)

@@ -1,0 +1,49 @@
+"""What a recorded step consists of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+TOKENS, WANTED = 0, 1
+"""Whose rows a value has: all tokens of the step, or those whose logits are asked for."""
+
+
+@dataclass(eq=False)
+class Value:
+    """A matrix with a row for each token, or for each wanted one.
+
+    form: "f32"; or what matrices want to read: "int8" and "plain" in the tiles of
+    `vector/tiles.py`, "bf16" in rows.
+    """
+
+    domain: int
+    width: int
+    form: str = "f32"
+
+
+@dataclass(frozen=True)
+class Ref:
+    """Some columns of a value, or a constant: one row of float32 that is the same for all."""
+
+    value: Value | None
+    offset: int
+    width: int
+    constant: Any = None
+    """A float32 array, where value is None."""
+
+
+@dataclass(eq=False)
+class Node:
+    """One operation. `name` says which kernel, `of` what else it needs to know."""
+
+    name: str
+    inputs: tuple[Ref, ...]
+    output: Value | None
+    of: dict[str, Any] = field(default_factory=dict)
+    after: list[Node] = field(default_factory=list)
+    """What must be done before, though no input says so."""
+
+
+class CannotRecord(Exception):
+    """The model does something that has no kernel. Names the operation."""

@@ -1,0 +1,126 @@
+"""Runs a list of phases on several threads at once: compiled, called once per step and thread.
+
+A phase is a set of jobs that do not depend on each other; threads take them in turn, and wait for
+each other at its end. Memory, in 64-bit integers:
+
+    phase      mode, first operation, operations, which of the step's counts its rows are
+    operation  kernel, arguments, which of the step's counts its jobs are (-1: none), jobs for each
+
+In ROWS, a job is a few vectors, and each goes through all the phase's operations by itself. In
+JOBS, the operations' jobs are simply all there are.
+"""
+
+from __future__ import annotations
+
+from tramontane_backend_cpu.numba_setup import njit
+from tramontane_backend_cpu.vector.memory import word
+from tramontane_backend_cpu.vector.parallel import (
+    announce,
+    call_kernel,
+    call_plain,
+    fetch_add,
+    pause,
+    watch,
+)
+
+ROWS, JOBS = 0, 1
+LINE = 64
+"""Bytes between numbers that threads fight over."""
+AT_A_TIME = 7
+"""Of a step's counts, the one that says how many rows a job has."""
+CONTROL = ("generation", "phases", "count", "operations", "counts", "taken", "threads", "give_way")
+"""What is said to the threads before a step. generation -1: end. taken: a line for the barrier, one
+for those that are done, and one per phase. give_way: address of sched_yield, or 0."""
+PATIENCE = 2000
+"""Looks at the barrier before giving way to other programs."""
+
+
+@njit
+def run_phases(control, thread):  # type: ignore[no-untyped-def]
+    """Do this thread's share of a step."""
+    phases, count, operations, counts = (
+        word(control + 8),
+        word(control + 16),
+        word(control + 24),
+        word(control + 32),
+    )
+    taken, threads, give_way = word(control + 40), word(control + 48), word(control + 56)
+    passed = 0
+    for phase in range(count):
+        at = phases + 32 * phase
+        mode, first, many, domain = word(at), word(at + 8), word(at + 16), word(at + 24)
+        mine = taken + LINE * (phase + 2)
+        first = operations + 32 * first
+        if mode == ROWS:
+            rows, at_a_time = word(counts + 8 * domain), word(counts + 8 * AT_A_TIME)
+            jobs = (rows + at_a_time - 1) // at_a_time
+            job = fetch_add(mine, 1) if jobs > 0 else 0
+            while job < jobs:
+                for row in range(job * at_a_time, min(rows, (job + 1) * at_a_time)):
+                    for i in range(many):
+                        operation = first + 32 * i
+                        call_kernel(word(operation), word(operation + 8), row, row + 1)
+                job = fetch_add(mine, 1)
+        else:
+            jobs = 0
+            for i in range(many):
+                jobs += jobs_of(first + 32 * i, counts)
+            job = fetch_add(mine, 1) if jobs > 0 else 0
+            while job < jobs:
+                operation, left = first, job
+                while left >= jobs_of(operation, counts):
+                    left -= jobs_of(operation, counts)
+                    operation += 32
+                call_kernel(word(operation), word(operation + 8), left, thread)
+                job = fetch_add(mine, 1)
+        if jobs > 0 and threads > 1:
+            passed += threads
+            fetch_add(taken, 1)
+            wait_for(taken, passed, give_way)
+    if threads > 1:
+        fetch_add(taken + LINE, 1)
+        if thread == 0:
+            wait_for(taken + LINE, threads, give_way)
+
+
+@njit
+def jobs_of(operation, counts):  # type: ignore[no-untyped-def]
+    """How many jobs an operation has in this step."""
+    which, each = word(operation + 16), word(operation + 24)
+    return each if which < 0 else each * word(counts + 8 * which)
+
+
+@njit
+def wait_for(address, value, give_way):  # type: ignore[no-untyped-def]
+    """Until a counter has come to a value."""
+    looks = 0
+    while watch(address) < value:
+        pause()
+        looks += 1
+        if looks > PATIENCE:
+            call_plain(give_way)
+
+
+@njit
+def tell(control, generation):  # type: ignore[no-untyped-def]
+    """Let the other threads see that a step is there."""
+    announce(control, generation)
+
+
+@njit
+def serve(control, thread, seen, looks):  # type: ignore[no-untyped-def]
+    """Do this thread's share of every step until none has come for so many looks, or the end has.
+    Returns the last generation seen."""
+    left = looks
+    while left > 0:
+        generation = watch(control)
+        if generation == seen:
+            pause()
+            left -= 1
+        elif generation < 0:
+            return generation
+        else:
+            seen = generation
+            run_phases(control, thread)
+            left = looks
+    return seen

@@ -1,0 +1,268 @@
+"""Which kernel does an operation, and what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from tramontane.layouts import Dense
+
+from tramontane_backend_cpu.kernels import attention as attention_kernels
+from tramontane_backend_cpu.kernels import dense, lookup, matmul, quantize, rows
+from tramontane_backend_cpu.packing import KINDS, Interleaved
+from tramontane_backend_cpu.vector.chosen import SET
+from tramontane_backend_cpu.vector.tiles import PLAIN_UNIT_BYTES, UNIT, UNIT_BYTES
+
+from .graph import CannotRecord, Node, Ref, Value
+from .inputs import Inputs
+from .memory import Buffers, address
+
+FLOATS = ("f32", "f16", "bf16")
+CACHE_SHARE = 384 << 10
+"""Bytes of vectors that matrices work on at a time: they stay in a core's second-level cache."""
+PANEL = 96 << 10
+"""Bytes of weights per job, about."""
+LEAST_JOBS = 24
+"""Jobs that a matrix is cut into if it has rows enough, so that threads end together."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A kernel's address and arguments. counted: which of the step's counts multiplies `jobs`, or
+    -1."""
+
+    kernel: int
+    arguments: Any
+    counted: int = -1
+    jobs: int = 0
+
+
+def form_of(node: Node, exact: bool) -> str:
+    """What form of vectors a matrix reads. Raises CannotRecord."""
+    weight = node.of["module"].weight
+    if isinstance(weight, Interleaved):
+        return "plain" if exact else "int8"
+    if isinstance(weight, Dense) and KINDS.get(weight.data.dtype) in FLOATS:
+        return "bf16" if weight.kind == "bfloat16" and SET.bf16 and not exact else "f32"
+    raise CannotRecord(f"a matrix of {weight.kind}")
+
+
+def refuse(node: Node) -> None:
+    """Raises CannotRecord for an operation that has no kernel."""
+    if node.name not in (*LOWERINGS, *rows.UNARY, *rows.BINARY):
+        raise CannotRecord(node.name)
+    if node.name == "lookup":
+        weight = node.of["module"].weight
+        dense = isinstance(weight, Dense) and KINDS.get(weight.data.dtype) in FLOATS
+        if not (dense or isinstance(weight, Interleaved)):
+            raise CannotRecord(f"a table of {weight.kind}")
+
+
+def lower(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
+    """A bound operation, of those that are not refused."""
+    other = _unary if node.name in rows.UNARY else _binary
+    return LOWERINGS.get(node.name, other)(node, buffers, inputs)
+
+
+def arguments(fields: tuple[str, ...], **values: int) -> Any:
+    """A kernel's arguments in the order of its fields."""
+    assert set(values) == set(fields), set(values) ^ set(fields)
+    return np.array([values[name] for name in fields], np.int64)
+
+
+def _output(node: Node) -> Value:
+    assert node.output is not None
+    return node.output
+
+
+def _number(inputs: Inputs, value: float) -> int:
+    return inputs.keep(np.array([value], np.float32))
+
+
+def _vector(inputs: Inputs, tensor: Any) -> int:
+    return inputs.keep(np.ascontiguousarray(tensor.detach().float().numpy().reshape(-1)))
+
+
+def _lookup(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
+    out, stride = buffers.place(_whole(node))
+    weight = node.of["module"].weight
+    if isinstance(weight, Interleaved):
+        packed = weight.packed
+        told = arguments(
+            lookup.FIELDS, tokens=inputs.tokens_at, out=out, stride=stride, columns=packed.columns,
+            units=packed.units, groups=packed.groups, supers=packed.supers, **packed_arrays(packed),
+        )  # fmt: skip
+        return Operation(lookup.lookup(packed.packing).address, told)
+    table = weight.data
+    names = ("tokens", "table", "columns", "out", "stride")
+    told = arguments(names, tokens=inputs.tokens_at, table=table.data_ptr(),
+                     columns=table.shape[1], out=out, stride=stride)  # fmt: skip
+    return Operation(dense.lookup(KINDS[table.dtype]).address, told)
+
+
+def _rms_norm(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
+    (x, x_stride), (out, out_stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
+    module, width = node.of["module"], node.of["width"]
+    told = arguments(
+        rows.NORM_FIELDS, x=x, x_stride=x_stride, out=out, out_stride=out_stride,
+        parts=_output(node).width // width, width=width, weight=_vector(inputs, module.weight),
+        eps=_number(inputs, module.eps),
+    )  # fmt: skip
+    return Operation(rows.rms_norm.address, told)
+
+
+def _rope(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
+    (x, x_stride), (out, out_stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
+    rope, width = node.of["rope"], node.of["width"]
+    told = arguments(
+        rows.ROPE_FIELDS, x=x, x_stride=x_stride, out=out, out_stride=out_stride,
+        parts=_output(node).width // width, width=width, turned=rope.dim,
+        angles=inputs.angles_at(rope), angles_stride=4 * rope.dim,
+    )  # fmt: skip
+    return Operation(rows.rope_halves.address, told)
+
+
+def _store(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
+    (k, k_stride), (v, v_stride) = (buffers.place(ref) for ref in node.inputs)
+    layer = inputs.cache.layers[node.of["layer"]]
+    told = arguments(
+        rows.STORE_FIELDS, k=k, k_stride=k_stride, v=v, v_stride=v_stride, slots=inputs.slots_at,
+        heads=node.of["heads"], d_key=node.of["d_key"], d_value=node.of["d_value"],
+        keys=layer.keys.data_ptr(), values=layer.values.data_ptr(),
+    )  # fmt: skip
+    return Operation(rows.store_kernel(KINDS[layer.keys.dtype]).address, told)
+
+
+def _pick(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
+    (x, x_stride), (out, out_stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
+    told = arguments(
+        rows.COPY_FIELDS, x=x, x_stride=x_stride, index=inputs.wanted_at, out=out,
+        out_stride=out_stride, width=_output(node).width,
+    )  # fmt: skip
+    return Operation(rows.pick.address, told)
+
+
+def _convert(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
+    (x, stride), (out, out_stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
+    value = _output(node)
+    if value.form == "bf16":
+        told = arguments(dense.ROUND_FIELDS, x=x, stride=stride, out=out, out_stride=out_stride,
+                         columns=value.width)  # fmt: skip
+        return Operation(dense.round_bf16.address, told)
+    told = arguments(
+        quantize.FIELDS, count=inputs.count_at(value.domain), tile=SET.tile,
+        units=-(-value.width // UNIT), columns=value.width, x=x, stride=stride, out=out,
+    )  # fmt: skip
+    return Operation(quantize.quantizer(value.form == "plain").address, told)
+
+
+def _linear(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
+    module = node.of["module"]
+    (x, x_stride), (out, stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
+    value = node.inputs[0].value
+    assert value is not None
+    shared = {
+        "count": inputs.count_at(value.domain), "out": out, "stride": stride, "input": x,
+        "bias": 0 if module.bias is None else _vector(inputs, module.bias),
+        "add": int("add_to" in node.of),
+    }  # fmt: skip
+    weight = module.weight
+    if isinstance(weight, Interleaved):
+        return affine_operation(weight, value.form == "plain", shared)
+    kind = KINDS[weight.data.dtype]
+    across, deep = SET.dense_tile
+    n_rows, columns = weight.shape
+    weight_stride = columns * weight.data.element_size()
+    panel = panel_of(n_rows, weight_stride, across)
+    told = arguments(
+        dense.FIELDS, rows=n_rows, panel=panel, columns=columns, weight=weight.data.data_ptr(),
+        weight_stride=weight_stride, input_stride=x_stride,
+        vectors_at_once=max(1, CACHE_SHARE // x_stride // deep) * deep, **shared,
+    )  # fmt: skip
+    kernel = dense.dense_kernel("bf16.bf16" if value.form == "bf16" else kind)
+    return Operation(kernel.address, told, -1, -(-n_rows // panel))
+
+
+def affine_operation(weight: Interleaved, exact: bool, shared: dict[str, int]) -> Operation:
+    """A packed matrix times vectors. shared: what does not come from the matrix."""
+    packed = weight.packed
+    unit = PLAIN_UNIT_BYTES if exact else UNIT_BYTES
+    panel = panel_of(packed.blocks, packed.nbytes // packed.blocks, 1)
+    told = arguments(
+        matmul.FIELDS, blocks=packed.blocks, panel=panel, units=packed.units, tile=SET.tile,
+        tile_unit_bytes=unit,
+        tiles_at_once=max(1, CACHE_SHARE // (SET.tile * packed.units * unit)),
+        single=matmul.affine_kernel(packed.packing, 1, exact).address,
+        whole=matmul.affine_kernel(packed.packing, SET.tile, exact).address,
+        columns_rows=packed.rows, supers=packed.supers, steps=packed.steps, **packed_arrays(packed),
+        **shared,
+    )  # fmt: skip
+    return Operation(matmul.matmul.address, told, -1, -(-packed.blocks // panel))
+
+
+def panel_of(count: int, size: int, step: int) -> int:
+    """Rows, or blocks of rows, per job: `count` of `size` bytes, in multiples of `step`."""
+    most = max(1, min(PANEL // max(size, 1), count // LEAST_JOBS))
+    return max(step, most // step * step)
+
+
+def _attention(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
+    (q, q_stride), (out, out_stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
+    of = node.of
+    layer = inputs.cache.layers[of["layer"]]
+    kv_heads, d_key, d_value = layer.kv_heads, layer.d_key, layer.d_value
+    heads = node.inputs[0].width // d_key
+    sinks = of.get("sinks")
+    kind = KINDS[layer.keys.dtype]
+    few, many = SET.attention_tiles
+    told = arguments(
+        attention_kernels.FIELDS, tiles=inputs.tiles_at, tables=inputs.tables_at,
+        splits=inputs.splits_at, heads=heads, kv_heads=kv_heads, d_key=d_key, d_value=d_value, q=q,
+        q_stride=q_stride, out=out, out_stride=out_stride, keys=layer.keys.data_ptr(),
+        values=layer.values.data_ptr(), scale=_number(inputs, of["scale"]),
+        window=of.get("window") or 0, cap=_number(inputs, of.get("softcap") or 0.0),
+        sinks=0 if sinks is None else _vector(inputs, sinks),
+        few=attention_kernels.split_kernel(kind, few).address,
+        many=attention_kernels.split_kernel(kind, many).address,
+        **inputs.scratch(heads // kv_heads, kv_heads, d_key, d_value),
+    )  # fmt: skip
+    if node.name == "merge_splits":
+        return Operation(attention_kernels.merge_splits.address, told, inputs.MERGES, kv_heads)
+    return Operation(attention_kernels.attention.address, told, inputs.ATTENTIONS, kv_heads)
+
+
+def _unary(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
+    (x, x_stride), (out, out_stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
+    told = arguments(
+        rows.UNARY_FIELDS, x=x, x_stride=x_stride, out=out, out_stride=out_stride,
+        width=_output(node).width, value=_number(inputs, node.of.get("value", 0.0)),
+    )  # fmt: skip
+    return Operation(rows.unary(node.name).address, told)
+
+
+def _binary(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
+    (x, x_stride), (y, y_stride) = (buffers.place(ref) for ref in node.inputs)
+    out, out_stride = buffers.place(_whole(node))
+    told = arguments(
+        rows.BINARY_FIELDS, x=x, x_stride=x_stride, y=y, y_stride=y_stride, out=out,
+        out_stride=out_stride, width=_output(node).width,
+    )  # fmt: skip
+    return Operation(rows.binary(node.name).address, told)
+
+
+def packed_arrays(packed: Any) -> dict[str, int]:
+    names = ("low", "high", "scale", "minimum", "super_scale", "super_minimum")
+    return {name: address(packed.arrays[name]) if name in packed.arrays else 0 for name in names}
+
+
+def _whole(node: Node) -> Any:
+    value = _output(node)
+    return Ref(value, 0, value.width)
+
+
+LOWERINGS: dict[str, Callable[[Node, Buffers, Inputs], Operation]] = {
+    "lookup": _lookup, "rms_norm": _rms_norm, "rope": _rope, "store": _store, "pick": _pick,
+    "convert": _convert, "linear": _linear, "attention": _attention, "merge_splits": _attention,
+}  # fmt: skip

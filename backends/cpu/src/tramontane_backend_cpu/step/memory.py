@@ -1,0 +1,71 @@
+"""The buffers that a program's kernels are bound to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tramontane_backend_cpu.vector.chosen import SET
+from tramontane_backend_cpu.vector.tiles import PLAIN_UNIT_BYTES, UNIT, UNIT_BYTES
+
+from .graph import TOKENS, Ref, Value
+
+ALIGNMENT = 64
+
+
+def aligned(count: int, kind: Any) -> Any:
+    """An array that begins a line of the cache, with room to read a register beyond its end."""
+    size = count * np.dtype(kind).itemsize
+    raw = np.empty(size + 2 * ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + size].view(kind)
+
+
+def address(array: Any) -> int:
+    return int(array.ctypes.data)
+
+
+class Buffers:
+    """Memory for `tokens` tokens of which `wanted` are wanted."""
+
+    def __init__(self, numbers: dict[Value, int], tokens: int, wanted: int) -> None:
+        self.tokens, self.wanted = tokens, wanted
+        self._numbers = numbers
+        self._arrays: dict[int, Any] = {}
+        self._constants: dict[int, Any] = {}
+
+    def rows(self, value: Value) -> int:
+        return self.tokens if value.domain == TOKENS else self.wanted
+
+    def place(self, ref: Ref) -> tuple[int, int]:
+        """Address, and bytes from one row to the next: 0 for a constant."""
+        if ref.value is None:
+            self._constants[id(ref.constant)] = ref.constant
+            return address(ref.constant), 0
+        stride = row_bytes(ref.value)
+        return address(self.array(ref.value)) + 4 * ref.offset, stride
+
+    def array(self, value: Value) -> Any:
+        """A value's whole buffer."""
+        number = self._numbers[value]
+        if number not in self._arrays:
+            # tiles are whole: the last one may have room for more vectors than there are
+            rows = self.rows(value) + (SET.tile if value.form in ("int8", "plain") else 0)
+            self._arrays[number] = aligned(rows * row_bytes(value), np.uint8)
+        return self._arrays[number]
+
+    def floats(self, value: Value) -> Any:
+        """A value as an array (rows, width), the buffer itself."""
+        rows, stride = self.rows(value), row_bytes(value) // 4
+        return self.array(value).view(np.float32).reshape(rows, stride)[:, : value.width]
+
+
+def row_bytes(value: Value) -> int:
+    """Bytes that one vector takes."""
+    units = -(-value.width // UNIT)
+    if value.form == "int8":
+        return units * UNIT_BYTES
+    if value.form == "plain":
+        return units * PLAIN_UNIT_BYTES
+    return units * UNIT * (2 if value.form == "bf16" else 4)

@@ -1,0 +1,100 @@
+"""A recorded model, bound to memory and run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tramontane.blocks import CausalLM
+from tramontane.engine.batch import Batch
+from tramontane.engine.kv_cache import KVCache
+
+from . import interpreter
+from .graph import Node, Value
+from .inputs import Inputs
+from .lower import Operation, form_of, lower, refuse
+from .memory import Buffers
+from .pool import Pool
+from .record import Recording
+from .schedule import Phase, add_in_place, convert_inputs, phases, share_memory
+
+FIRST = 32
+"""Tokens that memory is taken for at first: enough to decode."""
+
+
+class Program:
+    """A model's step. exact: whether activations stay float32. Raises CannotRecord."""
+
+    def __init__(self, model: CausalLM, pool: Pool, *, exact: bool) -> None:
+        recording = Recording(model)
+        logits = recording.logits
+        assert logits.value is not None
+        self._logits: Value = logits.value
+        nodes = convert_inputs(recording.nodes, lambda node: form_of(node, exact))
+        for node in nodes:
+            refuse(node)
+        nodes = _with_merges(add_in_place(nodes, self._logits))
+        self._phases: list[Phase] = phases(nodes)
+        self._numbers = share_memory(self._phases, self._logits)
+        self._pool = pool
+        self._bound: _Bound | None = None
+
+    def run(self, tokens: Tensor, batch: Batch) -> Tensor:
+        """What `CausalLM.forward` returns."""
+        bound = self._bound
+        if bound is None or not bound.fits(len(tokens), len(batch.wanted), batch.cache):
+            bound = self._bound = self._bind(len(tokens), len(batch.wanted), batch.cache)
+        bound.inputs.write(tokens, batch)
+        self._pool.run(bound.phases, bound.operations, bound.inputs.counts, bound.taken)
+        return torch.from_numpy(bound.logits[: len(batch.wanted)].copy())
+
+    def _bind(self, tokens: int, wanted: int, cache: KVCache) -> _Bound:
+        before = self._bound
+        if before is not None and before.inputs.cache is cache:
+            tokens = max(tokens, before.buffers.tokens)
+            wanted = max(wanted, before.buffers.wanted)
+        self._bound = None  # its memory goes first
+        tokens, wanted = max(FIRST, tokens), max(FIRST, wanted)
+        buffers = Buffers(self._numbers, tokens, wanted)
+        inputs = Inputs(cache, tokens, wanted, self._pool.threads)
+        return _Bound(self._phases, buffers, inputs, self._logits)
+
+
+class _Bound:
+    """A program's operations with the addresses that they work on."""
+
+    def __init__(self, found: list[Phase], buffers: Buffers, inputs: Inputs, kept: Value) -> None:
+        self.buffers, self.inputs = buffers, inputs
+        self._operations: list[Operation] = []
+        rows = []
+        for phase in found:
+            first = len(self._operations)
+            self._operations += [lower(node, buffers, inputs) for node in phase.nodes]
+            mode = interpreter.JOBS if phase.domain is None else interpreter.ROWS
+            rows.append((mode, first, len(phase.nodes), phase.domain or 0))
+        self.phases = np.array(rows, np.int64)
+        self.operations = np.array(
+            [(o.kernel, o.arguments.ctypes.data, o.counted, o.jobs) for o in self._operations],
+            np.int64,
+        )
+        self.taken = np.zeros((len(rows) + 2) * interpreter.LINE // 8, np.int64)
+        self.logits: Any = buffers.floats(kept)
+
+    def fits(self, tokens: int, wanted: int, cache: KVCache) -> bool:
+        return (
+            self.inputs.cache is cache
+            and tokens <= self.buffers.tokens
+            and wanted <= self.buffers.wanted
+        )
+
+
+def _with_merges(nodes: list[Node]) -> list[Node]:
+    """After each attention, what joins the parts of long contexts."""
+    found: list[Node] = []
+    for node in nodes:
+        found.append(node)
+        if node.name == "attention":
+            found.append(Node("merge_splits", node.inputs, node.output, dict(node.of), [node]))
+    return found

@@ -1,0 +1,260 @@
+"""Turn a model into a list of operations by running it once, on no numbers.
+
+The model runs on the meta device with three tokens of which two are wanted. Blocks that have
+kernels note themselves down instead of computing; plain arithmetic between them is seen by torch's
+dispatcher. Whatever a step does with more tokens, it does row by row, so the list holds for any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from tramontane.blocks import Attention, CausalLM, Embedding, Linear, RMSNorm, Rope
+
+from .graph import TOKENS, WANTED, CannotRecord, Node, Ref, Value
+
+N_TOKENS, N_WANTED = 3, 2
+aten = torch.ops.aten
+VIEWS = {
+    aten.view.default, aten._unsafe_view.default, aten.unsqueeze.default, aten.squeeze.dim,
+    aten.alias.default, aten.detach.default, aten._to_copy.default, aten.clone.default,
+    aten.reshape.default, aten.contiguous.default,
+}  # fmt: skip
+UNARY = {
+    aten.silu.default: "silu", aten.tanh.default: "tanh", aten.relu.default: "relu",
+    aten.sigmoid.default: "sigmoid",
+}  # fmt: skip
+BINARY = {
+    aten.add.Tensor: "add", aten.sub.Tensor: "sub", aten.mul.Tensor: "mul", aten.div.Tensor: "div",
+}  # fmt: skip
+
+
+class Recording:
+    """The nodes, in order, and what the model returned."""
+
+    def __init__(self, model: CausalLM) -> None:
+        self.nodes: list[Node] = []
+        self._refs: dict[int, Ref] = {}
+        self._kept: list[Tensor] = []
+        self._model = model
+        self._stores: dict[int, Node] = {}
+        self.tokens = torch.empty(N_TOKENS, dtype=torch.int64, device="meta")
+        self.wanted = torch.empty(N_WANTED, dtype=torch.int64, device="meta")
+        self.slots = torch.empty(N_TOKENS, dtype=torch.int64, device="meta")
+        with self._noted(), _Watch(self), torch.no_grad():
+            batch: Any = _NoBatch(self)
+            self.logits = self.ref(_told(model, self.tokens, batch))
+
+    def ref(self, tensor: Any) -> Ref:
+        """Where a tensor's numbers are. Raises CannotRecord for one that nothing here made."""
+        if id(tensor) in self._refs:
+            return self._refs[id(tensor)]
+        if isinstance(tensor, Tensor) and tensor.device.type == "cpu" and tensor.dim() <= 1:
+            array = tensor.detach().float().numpy().reshape(-1)
+            return Ref(None, 0, array.size, np.ascontiguousarray(array))
+        raise CannotRecord(f"a tensor of shape {tuple(getattr(tensor, 'shape', ()))}")
+
+    def knows(self, tensor: Any) -> bool:
+        return id(tensor) in self._refs
+
+    def keep(self, tensor: Tensor, ref: Ref) -> Tensor:
+        self._kept.append(tensor)  # or its id might come again
+        self._refs[id(tensor)] = ref
+        return tensor
+
+    def note(
+        self, name: str, inputs: tuple[Any, ...], shape: tuple[int, ...], domain: int | None = None,
+        **of: Any,
+    ) -> Tensor:  # fmt: skip
+        """Add a node whose result has `shape` after its rows."""
+        refs = tuple(each if isinstance(each, Ref) else self.ref(each) for each in inputs)
+        if domain is None:
+            domain = next(ref.value.domain for ref in refs if ref.value is not None)
+        width = int(np.prod(shape))
+        value = Value(domain, width)
+        self.nodes.append(Node(name, refs, value, of))
+        rows = N_TOKENS if domain == TOKENS else N_WANTED
+        result = torch.empty(rows, *shape, device="meta")
+        return self.keep(result, Ref(value, 0, width))
+
+    def store(self, index: int, slots: Tensor, keys: Tensor, values: Tensor) -> None:
+        if slots is not self.slots:
+            raise CannotRecord("a store to other slots than the batch's")
+        refs = (self.ref(keys), self.ref(values))
+        (heads, d_key), d_value = keys.shape[-2:], values.shape[-1]
+        of = {"layer": index, "d_key": d_key, "d_value": d_value, "heads": heads}
+        node = Node("store", refs, None, of)
+        self.nodes.append(node)
+        self._stores[index] = node
+
+    def attend(self, q: Tensor, cache: Any, batch: Any, *rest: Any, **more: Any) -> Tensor:
+        names = ("scale", "window", "softcap", "sinks")
+        of = dict(zip(names, rest, strict=False)) | more
+        shape = (q.shape[1], cache.d_value)
+        out = self.note("attention", (q,), shape, layer=cache.index, d_key=q.shape[2], **of)
+        self.nodes[-1].after.append(self._stores[cache.index])
+        return out
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Every block that has a kernel notes itself down."""
+        undo: list[Callable[[], None]] = []
+        ropes: dict[int, _NotedRope] = {}
+        for module in self._model.modules():
+            forward = self._forward(module)
+            if forward is not None:
+                module.forward = forward
+                undo.append(lambda module=module: module.__dict__.pop("forward"))  # type: ignore[misc]
+            for name, value in list(vars(module).items()):
+                if isinstance(value, Rope):
+                    noted = ropes.setdefault(id(value), _NotedRope(self, value))
+                    setattr(module, name, noted)
+                    undo.append(lambda m=module, n=name, v=value: setattr(m, n, v))  # type: ignore[misc]
+            if isinstance(module, Attention):
+                kernel = module.kernel
+                module.kernel = self.attend
+                undo.append(lambda m=module, k=kernel: setattr(m, "kernel", k))  # type: ignore[misc]
+        try:
+            yield
+        finally:
+            for each in reversed(undo):
+                each()
+
+    def _forward(self, module: nn.Module) -> Callable[[Tensor], Tensor] | None:
+        if type(module) is Linear:
+            return lambda x: self.note("linear", (x,), (module.weight.shape[0],), module=module)
+        if type(module) is Embedding:
+            return lambda tokens: self._embed(tokens, module)
+        if type(module) is RMSNorm:
+            return lambda x: self.note(
+                "rms_norm", (x,), tuple(x.shape[1:]), module=module, width=x.shape[-1]
+            )
+        return None
+
+    def _embed(self, tokens: Tensor, module: Embedding) -> Tensor:
+        if tokens is not self.tokens:
+            raise CannotRecord("an embedding of something else than the tokens")
+        return self.note("lookup", (), (module.weight.shape[1],), TOKENS, module=module)
+
+
+def _told(model: CausalLM, tokens: Tensor, batch: Any) -> Any:
+    try:
+        return model(tokens, batch)
+    except CannotRecord:
+        raise
+    except Exception as error:  # it asked for what only a real batch has
+        raise CannotRecord(f"{type(error).__name__}: {error}") from error
+
+
+class _Watch(TorchDispatchMode):
+    """Notes plain torch operations down, or says that it cannot."""
+
+    def __init__(self, recording: Recording) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._recording = recording
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        recording = self._recording
+        if not any(recording.knows(each) for each in args):
+            return func(*args, **(kwargs or {}))
+        if func in VIEWS:
+            out = func(*args, **(kwargs or {}))
+            if out.shape[:1] != args[0].shape[:1] or out.dtype != torch.float32:
+                raise CannotRecord(f"{func} that moves rows")
+            return recording.keep(out, recording.ref(args[0]))
+        if func in UNARY:
+            return recording.note(UNARY[func], (args[0],), tuple(args[0].shape[1:]))
+        if func is aten.gelu.default and (kwargs or {}).get("approximate") == "tanh":
+            return recording.note("gelu_tanh", (args[0],), tuple(args[0].shape[1:]))
+        if func is aten.pow.Tensor_Scalar and args[1] == 2:
+            return recording.note("square", (args[0],), tuple(args[0].shape[1:]))
+        if func in BINARY and not (kwargs or {}):
+            return self._binary(BINARY[func], *args)
+        if func is aten.index.Tensor and args[1][0] is recording.wanted and len(args[1]) == 1:
+            return recording.note("pick", (args[0],), tuple(args[0].shape[1:]), WANTED)
+        if func in (aten.split.Tensor, aten.split_with_sizes.default, aten.slice.Tensor):
+            return self._split(func, *args, **(kwargs or {}))
+        raise CannotRecord(str(func))
+
+    def _binary(self, name: str, x: Any, y: Any) -> Tensor:
+        recording = self._recording
+        if isinstance(y, (int, float)):
+            of = {
+                "add": ("shift", y),
+                "sub": ("shift", -y),
+                "mul": ("scale", y),
+                "div": ("scale", 1 / y),
+            }
+            kernel, number = of[name]
+            return recording.note(kernel, (x,), tuple(x.shape[1:]), value=float(number))
+        if not isinstance(x, Tensor) or not recording.knows(x):
+            if name not in ("add", "mul"):
+                raise CannotRecord(f"{name} with a constant on the left")
+            x, y = y, x
+        if isinstance(y, Tensor) and y.dim() == 0 and y.device.type == "cpu":
+            return self._binary(name, x, float(y))
+        ref = recording.ref(y)
+        if ref.width != recording.ref(x).width or (ref.value is not None and y.shape != x.shape):
+            raise CannotRecord(f"{name} of {tuple(x.shape)} and {tuple(y.shape)}")
+        return recording.note(name, (x, ref), tuple(x.shape[1:]))
+
+    def _split(self, func: Any, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        recording = self._recording
+        out = func(x, *args, **kwargs)
+        parts = out if isinstance(out, (list, tuple)) else [out]
+        ref = recording.ref(x)
+        if x.dim() != 2 or any(part.shape[0] != x.shape[0] for part in parts):
+            raise CannotRecord(f"{func} of {tuple(x.shape)}")
+        for part in parts:
+            inside = Ref(
+                ref.value, ref.offset + part.storage_offset() - x.storage_offset(), part.shape[1]
+            )
+            recording.keep(part, inside)
+        return out
+
+
+class _NotedRope:
+    """Stands for a rotation while the model is recorded."""
+
+    def __init__(self, recording: Recording, rope: Rope) -> None:
+        self._recording, self._rope = recording, rope
+        self.scaling = rope.scaling
+
+    def __call__(self, x: Tensor, batch: Any) -> Tensor:
+        return self._recording.note(
+            "rope", (x,), tuple(x.shape[1:]), rope=self._rope, width=x.shape[-1]
+        )
+
+
+class _NoBatch:
+    """Stands for a batch: what models may ask of one."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.wanted, self.slots = recording.wanted, recording.slots
+        self.cache = self
+        self.layers = _Layers(recording)
+
+
+class _Layers:
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._made: dict[int, _NoCache] = {}
+
+    def __getitem__(self, index: int) -> _NoCache:
+        return self._made.setdefault(index, _NoCache(self._recording, index))
+
+
+class _NoCache:
+    def __init__(self, recording: Recording, index: int) -> None:
+        self._recording, self.index = recording, index
+        self.d_value = 0
+
+    def store(self, slots: Tensor, keys: Tensor, values: Tensor) -> None:
+        self.d_value = values.shape[-1]
+        self._recording.store(self.index, slots, keys, values)

@@ -1,0 +1,66 @@
+"""Random packed matrices, and what rounding may do to their products."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from tramontane.layouts import Affine, pack
+
+KINDS = [(1, "zero"), (1, "min"), (1, "none"), (2, "zero"), (2, "min"), (2, "none")]
+# every kind once, every width and every group with the simplest and the fullest kind: each
+# combination is compiled, so the whole product would take minutes
+CASES = [(4, 32, *kind) for kind in KINDS] + [
+    (bits, group, *kind)
+    for bits, group in [(2, 16), (3, 16), (4, 64), (4, 128), (5, 32), (6, 16), (8, 32)]
+    for kind in [(1, "zero"), (2, "min")]
+]
+
+
+def affine(
+    bits: int, group: int, levels: int, offset: str, shape: tuple[int, int], scale: float = 1.0
+) -> Affine:
+    """Random codes, scales and minima."""
+    rows, columns = shape
+    random = torch.Generator().manual_seed(bits * group + levels + rows)
+    codes = torch.randint(0, 1 << bits, shape, generator=random)
+    groups = columns // group
+    scales = (torch.randn(rows, groups, generator=random) * scale).half()
+    minimum = torch.randn(rows, groups, generator=random).half() if offset == "min" else None
+    super_scale = super_minimum = None
+    if levels == 2:
+        scales = torch.randint(-32, 32, (rows, groups), generator=random).to(torch.int8)
+        super_scale = torch.randn(rows, 1, generator=random).half()
+        if minimum is not None:
+            minimum = torch.randint(0, 64, (rows, groups), generator=random).to(torch.uint8)
+            super_minimum = torch.randn(rows, 1, generator=random).half()
+    zero = 1 << (bits - 1) if offset == "zero" else 0
+    planes = pack(codes, bits)
+    return Affine(bits, group, planes, scales, zero, minimum, super_scale, super_minimum)
+
+
+def rounding(x: Tensor, weight: Tensor) -> Tensor:
+    """What float32 may do to a sum of products, per output: (terms + 4) * eps times the sum of
+    what the terms' parts come to, code and offset counted apart."""
+    eps = torch.finfo(torch.float32).eps
+    return (x.shape[1] + 4) * eps * 8 * (x.double().abs() @ weight.double().abs().T + 1e-6)
+
+
+def quantizing(x: Tensor, weight: Tensor) -> Tensor:
+    """What quantizing x to 8 bits may do, per output: each number moves by at most half of what a
+    code is worth, which is the largest magnitude of its 32 / 127."""
+    short = -x.shape[1] % 32
+    units = torch.nn.functional.pad(x.double(), (0, short)).unflatten(1, (-1, 32))
+    worth = units.abs().amax(2) / 127
+    heavy = torch.nn.functional.pad(weight.double(), (0, short)).unflatten(1, (-1, 32))
+    return (worth / 2) @ heavy.abs().sum(2).T * (1 + 1e-5)
+
+
+def check(out: Tensor, x: Tensor, weight: Affine, *, exact: bool) -> None:
+    """Compare with the product in double precision."""
+    decoded = weight.decode().double()
+    # code and offset are multiplied apart, and may each be larger than what they come to
+    spread = decoded.abs().amax(1).expand(x.shape[1], -1).T
+    allowed = rounding(x, spread)
+    if not exact:
+        allowed = allowed + quantizing(x, decoded)
+    assert ((out.double() - x.double() @ decoded.T).abs() <= allowed).all()

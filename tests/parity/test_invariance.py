@@ -1,0 +1,72 @@
+"""The same bits under any load: a token's logits depend on its own sequence alone."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from gguf import GGMLQuantizationType as Type
+from torch import Tensor
+from tramontane.checkpoint.load import Loaded, LoadOptions, load_model
+from tramontane.checkpoint.open import open_checkpoint
+from tramontane.engine.batch import Batch
+from tramontane.engine.kv_cache import BLOCK_SIZE, KVCache
+from tramontane.registry import Registry
+
+from . import gguf_file
+from .forward import logits
+from .test_gguf import model_of
+
+LENGTHS = [1, 7, 33, 90, 601]
+
+
+@torch.inference_mode()
+def scheduled(loaded: Loaded, sequences: list[list[int]], chance: random.Random) -> list[Tensor]:
+    """Logits of every token, the sequences mixed at random, in chunks of random sizes."""
+    blocks = [-(-len(sequence) // BLOCK_SIZE) for sequence in sequences]
+    cache = KVCache(loaded.model, sum(blocks), loaded.dtype, torch.device("cpu"))
+    held = [cache.take(count) for count in blocks]
+    done = [0] * len(sequences)
+    rows: list[list[Tensor]] = [[] for _ in sequences]
+    while left := [i for i, sequence in enumerate(sequences) if done[i] < len(sequence)]:
+        chosen = chance.sample(left, chance.randint(1, len(left)))
+        counts = [
+            min(chance.choice([1, 1, 2, 5, 64, 200]), len(sequences[i]) - done[i]) for i in chosen
+        ]
+        tokens: list[int] = []
+        pieces = []
+        for i, count in zip(chosen, counts, strict=True):
+            tokens += sequences[i][done[i] : done[i] + count]
+            pieces.append((done[i], count, len(sequences[i]), held[i], range(count)))
+            done[i] += count
+        out = loaded.model(torch.tensor(tokens), Batch.of(pieces, cache)).split(counts)
+        for i, part in zip(chosen, out, strict=True):
+            rows[i].append(part)
+    return [torch.cat(parts) for parts in rows]
+
+
+@pytest.mark.parametrize("activations", ["auto", "f32"])
+@pytest.mark.parametrize("kind", ["F32", "F16", "BF16", "Q4_0", "Q4_K", "Q6_K"])
+def test_same_bits(kind: str, activations: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    gguf_file.write(model_of("llama", max_position_embeddings=1024), "llama", Type[kind], path)
+    registry = Registry()
+    loaded = {
+        threads: load_model(
+            open_checkpoint(path, registry),
+            registry,
+            LoadOptions(device="cpu", activations=activations, threads=threads, num_ctx=1024),
+        )
+        for threads in (1, 2, 3)
+    }
+    assert loaded[1].report.kernels["step"] == "recorded"
+    chance = random.Random(kind)
+    sequences = [[chance.randrange(96) for _ in range(length)] for length in LENGTHS]
+    alone = [logits(loaded[2], [sequence])[0] for sequence in sequences]
+    for threads in (1, 2, 3, 2):
+        for mine, expected in zip(
+            scheduled(loaded[threads], sequences, chance), alone, strict=True
+        ):
+            assert torch.equal(mine, expected)
