@@ -47,7 +47,7 @@ def multiply_packed(exact: bool, pool: Pool) -> Callable[[Tensor, Layout], Tenso
             (quantize.quantizer(exact).address, address(convert), -1, 0),
             (operation.kernel, address(operation.arguments), -1, operation.jobs),
         ], np.int64)  # fmt: skip
-        taken = np.zeros(4 * interpreter.LINE // 8, np.int64)
+        taken = interpreter.counters(2, pool.threads)
         pool.run(phases, operations, counts, taken)
         del buffers
         return torch.from_numpy(out).to(x.dtype)
@@ -93,7 +93,7 @@ def attend(pool: Pool) -> Callable[..., Tensor]:
         operations = np.array(
             [(o.kernel, address(o.arguments), o.counted, o.jobs) for o in done], np.int64
         )
-        taken = np.zeros(4 * interpreter.LINE // 8, np.int64)
+        taken = interpreter.counters(2, pool.threads)
         pool.run(phases, operations, inputs.counts, taken)
         out = torch.from_numpy(buffers.floats(mixed).copy())
         return out.view(tokens, heads, cache.d_value).to(q.dtype)

@@ -6,11 +6,16 @@ each other at its end. Memory, in 64-bit integers:
     phase      mode, first operation, operations, which of the step's counts its rows are
     operation  kernel, arguments, which of the step's counts its jobs are (-1: none), jobs for each
 
-In ROWS, a job is a few vectors, and each goes through all the phase's operations by itself. In
+Each thread has a share of a phase's jobs, one after another in memory, and then helps the others with
+theirs. In ROWS, a job is a few vectors, and each goes through all the phase's operations by itself. In
 JOBS, the operations' jobs are simply all there are.
 """
 
 from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
 
 from tramontane_backend_cpu.numba_setup import njit
 from tramontane_backend_cpu.vector.memory import word
@@ -29,51 +34,56 @@ LINE = 64
 AT_A_TIME = 7
 """Of a step's counts, the one that says how many rows a job has."""
 CONTROL = ("generation", "phases", "count", "operations", "counts", "taken", "threads", "give_way")
-"""What is said to the threads before a step. generation -1: end. taken: a line for the barrier, one
-for those that are done, and one per phase. give_way: address of sched_yield, or 0."""
+"""What is said to the threads before a step. generation -1: end. taken: see `counters`. give_way: address of sched_yield, or 0."""
 PATIENCE = 2000
 """Looks at the barrier before giving way to other programs."""
+
+
+def counters(phases: int, threads: int) -> Any:
+    """A line for the barrier, one for those that are done, and one for each share of a phase."""
+    return np.zeros((2 + phases * threads) * LINE // 8, np.int64)
 
 
 @njit
 def run_phases(control, thread):  # type: ignore[no-untyped-def]
     """Do this thread's share of a step."""
-    phases, count, operations, counts = (
-        word(control + 8),
-        word(control + 16),
-        word(control + 24),
-        word(control + 32),
-    )
-    taken, threads, give_way = word(control + 40), word(control + 48), word(control + 56)
+    phases, count, operations = word(control + 8), word(control + 16), word(control + 24)
+    counts, taken, threads = word(control + 32), word(control + 40), word(control + 48)
+    give_way = word(control + 56)
     passed = 0
     for phase in range(count):
         at = phases + 32 * phase
-        mode, first, many, domain = word(at), word(at + 8), word(at + 16), word(at + 24)
-        mine = taken + LINE * (phase + 2)
-        first = operations + 32 * first
+        mode, many, domain = word(at), word(at + 16), word(at + 24)
+        first = operations + 32 * word(at + 8)
         if mode == ROWS:
             rows, at_a_time = word(counts + 8 * domain), word(counts + 8 * AT_A_TIME)
             jobs = (rows + at_a_time - 1) // at_a_time
-            job = fetch_add(mine, 1) if jobs > 0 else 0
-            while job < jobs:
-                for row in range(job * at_a_time, min(rows, (job + 1) * at_a_time)):
-                    for i in range(many):
-                        operation = first + 32 * i
-                        call_kernel(word(operation), word(operation + 8), row, row + 1)
-                job = fetch_add(mine, 1)
         else:
-            jobs = 0
+            rows, at_a_time, jobs = 0, 0, 0
             for i in range(many):
                 jobs += jobs_of(first + 32 * i, counts)
-            job = fetch_add(mine, 1) if jobs > 0 else 0
-            while job < jobs:
-                operation, left = first, job
-                while left >= jobs_of(operation, counts):
-                    left -= jobs_of(operation, counts)
-                    operation += 32
-                call_kernel(word(operation), word(operation + 8), left, thread)
-                job = fetch_add(mine, 1)
-        if jobs > 0 and threads > 1:
+        if jobs == 0:
+            continue
+        for turn in range(threads):
+            owner = (thread + turn) % threads
+            start, stop = jobs * owner // threads, jobs * (owner + 1) // threads
+            counter = taken + LINE * (2 + phase * threads + owner)
+            while start + watch(counter) < stop:
+                job = start + fetch_add(counter, 1)
+                if job >= stop:
+                    break
+                if mode == ROWS:
+                    for row in range(job * at_a_time, min(rows, (job + 1) * at_a_time)):
+                        for i in range(many):
+                            operation = first + 32 * i
+                            call_kernel(word(operation), word(operation + 8), row, row + 1)
+                else:
+                    operation, left = first, job
+                    while left >= jobs_of(operation, counts):
+                        left -= jobs_of(operation, counts)
+                        operation += 32
+                    call_kernel(word(operation), word(operation + 8), left, thread)
+        if threads > 1:
             passed += threads
             fetch_add(taken, 1)
             wait_for(taken, passed, give_way)

@@ -22,7 +22,7 @@ from .memory import Buffers, address
 FLOATS = ("f32", "f16", "bf16")
 CACHE_SHARE = 384 << 10
 """Bytes of vectors that matrices work on at a time: they stay in a core's second-level cache."""
-PANEL = 96 << 10
+PANEL = 256 << 10
 """Bytes of weights per job, about."""
 LEAST_JOBS = 24
 """Jobs that a matrix is cut into if it has rows enough, so that threads end together."""

@@ -62,8 +62,8 @@ class Pool:
         """Run kernels that do not depend on each other: address, arguments, number of jobs."""
         phases = np.array([(interpreter.JOBS, 0, len(work), 0)], np.int64)
         operations = np.array([(k, a.ctypes.data, -1, jobs) for k, a, jobs in work], np.int64)
-        counts, taken = np.zeros(8, np.int64), np.zeros(3 * interpreter.LINE // 8, np.int64)
-        self.run(phases, operations, counts, taken)
+        taken = interpreter.counters(1, self.threads)
+        self.run(phases, operations, np.zeros(8, np.int64), taken)
 
     def close(self) -> None:
         """End the threads."""

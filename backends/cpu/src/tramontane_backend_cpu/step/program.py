@@ -79,7 +79,7 @@ class _Bound:
             [(o.kernel, o.arguments.ctypes.data, o.counted, o.jobs) for o in self._operations],
             np.int64,
         )
-        self.taken = np.zeros((len(rows) + 2) * interpreter.LINE // 8, np.int64)
+        self.taken = interpreter.counters(len(rows), inputs.threads)
         self.logits: Any = buffers.floats(kept)
 
     def fits(self, tokens: int, wanted: int, cache: KVCache) -> bool:
