@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from tramontane_backend_cpu.numba_setup import native
-from tramontane_backend_cpu.vector.memory import SIZES, word, words
+from tramontane_backend_cpu.vector.memory import SIZES, prefetch, word, words
 from tramontane_backend_cpu.vector.parallel import call_tile
 from tramontane_backend_cpu.vector.tiles import (
     PLAIN_UNIT_BYTES,
@@ -92,6 +92,8 @@ def affine_kernel(packing: Packing, count: int, plain: bool) -> Any:
     units_per_step = max(1, group // 32)
     unit_bytes = count * (PLAIN_UNIT_BYTES if plain else UNIT_BYTES)
     fields = len(FIELDS)
+    several, two_planes = count > 1, high_unit > 0
+    low_step, high_step = low_unit * units_per_step, high_unit * units_per_step
 
     def kernel(arguments, first, last, tiles, valid, tiles_at, row):  # type: ignore[no-untyped-def]
         (_, _, _, units, _, _, _, _, _, _, rows, supers, steps, low, high, scale, minimum,
@@ -108,6 +110,8 @@ def affine_kernel(packing: Packing, count: int, plain: bool) -> Any:
                 )
                 ss_at = super_scale + block * supers * above_bytes
                 sm_at = super_minimum + block * supers * above_bytes
+                # while it computes, memory can bring the next block: a part with each tile
+                wait = tile
                 total = zero_tile(count)
                 if bias != 0:
                     total = bias_tile(count, bias + 4 * ROWS * block, here)
@@ -119,6 +123,13 @@ def affine_kernel(packing: Packing, count: int, plain: bool) -> Any:
                             dm = load_block(above_kind, sm_at)
                             sm_at += above_bytes
                     for _step in range(steps):
+                        if several:
+                            if wait == 0:
+                                prefetch(lo + units * low_unit, low_step)
+                                if two_planes:
+                                    prefetch(hi + units * high_unit, high_step)
+                                wait = tiles
+                            wait -= 1
                         if halves:
                             s = load_block(scale_kind, s_at)
                             t = load_block(scale_kind, s_at + scale_bytes)
