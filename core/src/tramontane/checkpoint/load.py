@@ -19,11 +19,12 @@ from tramontane.config import DecoderConfig, read_config
 from tramontane.devices import choose_device
 from tramontane.engine.kv_cache import bytes_per_token
 from tramontane.errors import CheckpointError, ConfigError, NotEnoughMemory
-from tramontane.layouts import Dense, nbytes
+from tramontane.layouts import Dense, Layout, nbytes
 from tramontane.plugin import Architecture, Quantizer, load
 from tramontane.registry import Registry
 
 from .checkpoint import Checkpoint, Header, TensorInfo
+from .read_ahead import read_ahead
 from .rules import Rule
 from .slots import Slot, Source, match, slots
 
@@ -236,11 +237,17 @@ def fill(
     wanted, sources, ties = assign(checkpoint, model, config, architecture)
     total = sum(header.tensors[source.tensor].nbytes for source in sources.values())
     done = 0
-    for path, source in sources.items():
+
+    def read(path: str) -> Layout:
+        source = sources[path]
         layout = checkpoint.read(source.tensor)
         if source.rule is not None:
             owner = model.get_submodule(path.rsplit(".", 2)[0])
             layout = source.rule.change(layout, owner)
+        return layout
+
+    for path, layout in read_ahead(read, list(sources)):
+        source = sources[path]
         if isinstance(layout, Dense) and layout.kind not in DENSE:
             raise CheckpointError(
                 f"{header.path}: {source.tensor} holds {layout.kind}, which are no plain weights; "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tramontane_backend_cpu.numba_setup import native
+from tramontane_backend_cpu.numba_setup import native, njit
 from tramontane_backend_cpu.vector.memory import byte, put_byte, put_short_word, words
 from tramontane_backend_cpu.vector.memory import short_word as quad
 from tramontane_backend_cpu.vector.tiles import ROWS
@@ -11,37 +11,50 @@ FIELDS = ("plane", "rows", "bytes", "width", "units", "out")
 NUMBER_FIELDS = ("values", "rows", "groups", "padded_groups", "size", "out")
 
 
+@njit
+def swap(word, distance, mask):  # type: ignore[no-untyped-def]
+    """Exchange the bits under `mask` with those `distance` above them."""
+    moved = (word ^ (word >> distance)) & mask
+    return word ^ moved ^ (moved << distance)
+
+
+@njit
+def across(word, width):  # type: ignore[no-untyped-def]
+    """From 32 bits of codes in a row to four bytes that each have every fourth code of them.
+
+    A code's place is a number of log2(32 / width) bits, whose lowest two become the highest; each
+    swap exchanges two of them.
+    """
+    if width == 4:
+        return swap(swap(word, 4, 0x00F000F0), 12, 0x0000F0F0)
+    if width == 2:
+        return swap(swap(word, 6, 0x00CC00CC), 12, 0x0000F0F0)
+    if width == 1:
+        word = swap(swap(word, 1, 0x22222222), 3, 0x0A0A0A0A)
+        return swap(swap(word, 6, 0x00CC00CC), 12, 0x0000F0F0)
+    return word
+
+
 @native(3)
 def repack_plane(arguments, block, thread):  # type: ignore[no-untyped-def]
     """One block of a bit plane: (rows, bytes), the first column in a byte's lowest bits."""
     plane, rows, size, width, units, out = words(arguments, 6)
-    per_byte = 8 // width
-    mask = (1 << width) - 1
     registers = ROWS // 16
     to_block = out + block * units * width * 4 * ROWS
+    whole = size // 4
     for lane in range(ROWS):
         row = block * ROWS + lane
         source = plane + row * size
         to = to_block + lane // 16 * 64 + lane % 16 * 4
-        for register in range(units * width):
-            # `per_byte` quads of columns become one quad of bytes: four bytes in, four out
-            value = 0
-            first = register * 4
-            if row < rows and first < size:
-                if first + 4 <= size:
-                    packed = quad(source + first) & 0xFFFFFFFF
-                else:
-                    packed = 0
-                    for i in range(size - first):
-                        packed |= byte(source + first + i) << (8 * i)
-                if width == 8:
-                    value = packed
-                else:
-                    for phase in range(per_byte):
-                        quarter = packed >> (4 * width * phase)
-                        for i in range(4):
-                            value |= (quarter >> (i * width) & mask) << (8 * i + phase * width)
-            put_short_word(to + register * registers * 64, value)
+        filled = whole if row < rows else 0
+        for register in range(filled):
+            packed = quad(source + 4 * register) & 0xFFFFFFFF
+            put_short_word(to + register * registers * 64, across(packed, width))
+        for register in range(filled, units * width):
+            packed = 0
+            for i in range(min(4, size - 4 * register) if row < rows else 0):
+                packed |= byte(source + 4 * register + i) << (8 * i)
+            put_short_word(to + register * registers * 64, across(packed, width))
 
 
 @native(3)
