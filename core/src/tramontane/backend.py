@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from tramontane.blocks import CausalLM
+    from tramontane.layouts import Affine, Layout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,15 @@ class Device:
     features: tuple[str, ...] = ()
     """Instruction sets and the like, for `doctor`."""
     details: Mapping[str, str] = field(default_factory=dict)
+
+
+class Pack(Protocol):
+    """A backend's optional third target: called on each packed weight as it is read, so that no
+    more than a few lie in memory twice."""
+
+    def __call__(self, weight: Affine, device: Device, threads: int | None) -> Layout:
+        """The same matrix as the backend's kernels want it, or as it was."""
+        ...
 
 
 class Prepare(Protocol):

@@ -82,7 +82,9 @@ class Backend(Offer):
     probe: Target
     """() -> list[tramontane.backend.Device]; cheap, and empty rather than raising when not here."""
     prepare: Target
-    """A `tramontane.backend.Prepare`: (model, device, threads) -> what it chose."""
+    """A `tramontane.backend.Prepare`: (model, device, threads, activations) -> what it chose."""
+    pack: Target | None = None
+    """A `tramontane.backend.Pack`: (weight, device, threads) -> weight, as each is read."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,4 +11,5 @@ def backends() -> Iterator[Backend]:
         name="cpu",
         probe="tramontane_backend_cpu.device:probe",
         prepare="tramontane_backend_cpu.prepare:prepare",
+        pack="tramontane_backend_cpu.prepare:repack",
     )

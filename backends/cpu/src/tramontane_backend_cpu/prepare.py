@@ -6,13 +6,21 @@ from collections.abc import Mapping
 
 from tramontane.backend import Device
 from tramontane.blocks import Attention, CausalLM, Embedding, Linear
-from tramontane.layouts import Affine
+from tramontane.layouts import Affine, Dense, Layout
 
 from .alone import attend, embed_packed, multiply_packed
 from .packing import Interleaved, can_pack, pack
 from .step.forward import Forward
 from .step.pool import Pool, shared_pool
 from .threads import limit_others, usable
+
+
+def repack(weight: Affine, device: Device, threads: int | None) -> Layout:
+    """A matrix as the kernels want it, if there is one for it. Implements `backend.Pack`."""
+    if not can_pack(weight):
+        return weight
+    packed = pack(weight, shared_pool(threads or usable()))
+    return Interleaved(packed, weight.kind)  # type: ignore[return-value]
 
 
 def prepare(
@@ -23,9 +31,16 @@ def prepare(
     limit_others(count)
     pool = shared_pool(count)
     exact = activations == "f32"
-    chosen = repack(model, exact, pool)
+    chosen: dict[str, str] = {}
+    packed: dict[int, Layout] = {}
     for module in model.modules():
-        if isinstance(module, Attention):
+        if isinstance(module, (Linear, Embedding)):
+            weight: Layout = module.weight
+            if isinstance(weight, Affine):  # not packed as it was read
+                weight = packed.setdefault(id(weight), repack(weight, device, threads))
+                module.weight = weight
+            chosen[f"{type(module).__name__.lower()} {weight.kind}"] = _choose(module, exact, pool)
+        elif isinstance(module, Attention):
             module.kernel = attend(pool)
             chosen["attention"] = "compiled"
     forward = Forward(model, pool, exact=exact)
@@ -34,28 +49,12 @@ def prepare(
     return chosen
 
 
-def repack(model: CausalLM, exact: bool, pool: Pool) -> dict[str, str]:
-    """Replace the weights that there are kernels for, each freed before the next is read."""
-    numbers = "f32" if exact else "int8"
-    chosen: dict[str, str] = {}
-    owners: dict[int, list[Linear | Embedding]] = {}
-    for module in model.modules():
-        if isinstance(module, (Linear, Embedding)):
-            owners.setdefault(id(module.weight), []).append(module)
-    for modules in owners.values():
-        weight = modules[0].weight
-        packable = isinstance(weight, Affine) and can_pack(weight)
-        if isinstance(weight, Affine) and packable:
-            packed = Interleaved(pack(weight, pool), weight.kind)
-            for module in modules:
-                module.weight = packed  # type: ignore[assignment]
-        for module in modules:
-            operation = "linear" if isinstance(module, Linear) else "embedding"
-            name = "reference" if isinstance(weight, Affine) and not packable else "compiled"
-            chosen[f"{operation} {weight.kind}"] = f"{name}, {numbers}" if packable else name
-            if packable:
-                module.kernel = (
-                    multiply_packed(exact, pool) if isinstance(module, Linear) else embed_packed
-                )
-        del weight
-    return chosen
+def _choose(module: Linear | Embedding, exact: bool, pool: Pool) -> str:
+    """Put a kernel on a block; returns what it is called."""
+    if not isinstance(module.weight, Interleaved):
+        return "compiled" if isinstance(module.weight, Dense) else "reference"
+    if isinstance(module, Embedding):
+        module.kernel = embed_packed
+        return "compiled"
+    module.kernel = multiply_packed(exact, pool)
+    return "compiled, f32" if exact else "compiled, int8"

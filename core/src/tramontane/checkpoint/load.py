@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from typing import Any, cast
 
@@ -19,7 +20,7 @@ from tramontane.config import DecoderConfig, read_config
 from tramontane.devices import choose_device
 from tramontane.engine.kv_cache import bytes_per_token
 from tramontane.errors import CheckpointError, ConfigError, NotEnoughMemory
-from tramontane.layouts import Dense, Layout, nbytes
+from tramontane.layouts import Affine, Dense, Layout, nbytes
 from tramontane.plugin import Architecture, Quantizer, load
 from tramontane.registry import Registry
 
@@ -36,7 +37,8 @@ DENSE = {
 }  # fmt: skip
 """Plain numbers, as containers and torch call them."""
 
-TIES = {"lm_head.weight": "model.embed_tokens.weight"}
+EMBEDDING = "model.embed_tokens.weight"
+TIES = {"lm_head.weight": EMBEDDING}
 Progress = Callable[[int, int], None]
 """(bytes done, bytes in all)"""
 
@@ -115,8 +117,10 @@ def load_model(
     model = build(architecture, config)
     assign(checkpoint, model, config, architecture)  # a wrong size is told before a large one
     context = plan(header, model, device, dtype, options)
-    fill(checkpoint, model, config, architecture, dtype, options, progress)
-    sample = model.model.embed_tokens.weight.rows(slice(0, 8)).decode(torch.float32).cpu()
+    pack: Callable[[Affine], Layout] | None = None
+    if backend is not None and backend.pack is not None:
+        pack = partial(load(backend.pack), device=device, threads=options.threads)
+    sample = fill(checkpoint, model, config, architecture, dtype, options, progress, pack)
     kernels: Mapping[str, str] = {}
     if backend is not None:
         kernels = load(backend.prepare)(model, device, options.threads, options.activations)
@@ -231,12 +235,17 @@ def fill(
     dtype: torch.dtype,
     options: LoadOptions,
     progress: Progress | None = None,
-) -> None:
-    """Put every tensor where it belongs. Raises CheckpointError when they do not fit exactly."""
+    pack: Callable[[Affine], Layout] | None = None,
+) -> Tensor:
+    """Put every tensor where it belongs; returns some of the embedding as it was in the file.
+
+    Raises CheckpointError when they do not fit exactly.
+    """
     header = checkpoint.header
     wanted, sources, ties = assign(checkpoint, model, config, architecture)
     total = sum(header.tensors[source.tensor].nbytes for source in sources.values())
     done = 0
+    sample = torch.empty(0)
 
     def read(path: str) -> Layout:
         source = sources[path]
@@ -257,6 +266,10 @@ def fill(
             layout = Dense(layout.data.to(dtype))
         if not options.mmap:
             layout = layout.map(torch.clone)
+        if path == EMBEDDING:
+            sample = layout.rows(slice(0, 8)).decode(torch.float32)
+        if pack is not None and wanted[path].packs and isinstance(layout, Affine):
+            layout = pack(layout)
         wanted[path].put(layout, dtype)
         done += header.tensors[source.tensor].nbytes
         if progress is not None:
@@ -267,3 +280,4 @@ def fill(
     for tied, to in ties.items():
         module, original = (model.get_submodule(p.rpartition(".")[0]) for p in (tied, to))
         module.weight = original.weight
+    return sample

@@ -7,7 +7,7 @@ uint64 length and UTF-8 bytes; an array is a uint32 element type, a uint64 count
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from struct import Struct
 from typing import Any, NoReturn, overload
 
@@ -151,12 +151,30 @@ class Values(Sequence[Any]):
     def __getitem__(self, index: slice) -> list[Any]: ...
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
+            if self.kind == STRING:
+                return list(self._texts(self._held[index]))
             return [self[i] for i in range(*index.indices(len(self)))]
         held = self._held[index]
         if isinstance(held, np.generic):
             return held.item()
         cursor = Cursor(self._buffer, self._where, int(held))
         return cursor.value(self.kind, f"an element of {self._what}", self._depth + 1)
+
+    def __iter__(self) -> Iterator[Any]:
+        if self.kind == STRING:
+            return self._texts(self._held)
+        return super().__iter__()
+
+    def _texts(self, starts: Iterable[int]) -> Iterator[str]:
+        # without a call per string, and within the file: `values` has looked
+        buffer, unpack = self._buffer, _U64.unpack_from
+        for start in starts:
+            first = start + 8
+            try:
+                yield str(buffer[first : first + unpack(buffer, start)[0]], "utf-8")
+            except UnicodeDecodeError as error:
+                what = f"an element of {self._what}"
+                raise CheckpointError(f"{self._where}: {what} at {first} is not UTF-8") from error
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)

@@ -6,9 +6,9 @@ each other at its end. Memory, in 64-bit integers:
     phase      mode, first operation, operations, which of the step's counts its rows are
     operation  kernel, arguments, which of the step's counts its jobs are (-1: none), jobs for each
 
-Each thread has a share of a phase's jobs, one after another in memory, and then helps the others with
-theirs. In ROWS, a job is a few vectors, and each goes through all the phase's operations by itself. In
-JOBS, the operations' jobs are simply all there are.
+Each thread has a share of a phase's jobs, one after another in memory, and then helps the others
+with theirs. In ROWS, a job is a few vectors, and each goes through all the phase's operations by
+itself. In JOBS, the operations' jobs are simply all there are.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ LINE = 64
 AT_A_TIME = 7
 """Of a step's counts, the one that says how many rows a job has."""
 CONTROL = ("generation", "phases", "count", "operations", "counts", "taken", "threads", "give_way")
-"""What is said to the threads before a step. generation -1: end. taken: see `counters`. give_way: address of sched_yield, or 0."""
+"""What is said to the threads before a step. generation -1: end. taken: see `counters`.
+give_way: address of sched_yield, or 0."""
 PATIENCE = 2000
 """Looks at the barrier before giving way to other programs."""
 
