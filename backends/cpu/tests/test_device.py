@@ -31,8 +31,8 @@ def test_a_cache_folder_that_cannot_be_is_a_warning(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     code = (
-        "import logging; logging.basicConfig(); import tramontane_backend_cpu.numba_setup, os;"
-        "print(os.environ['NUMBA_CACHE_DIR'])"
+        "import logging; logging.basicConfig(); import tramontane_backend_cpu.numba_setup as s;"
+        "print(s.numba.config.CACHE_DIR)"
     )
     environment = {**os.environ, "TRAMONTANE_CACHE": str(blocked)}
     environment.pop("NUMBA_CACHE_DIR", None)

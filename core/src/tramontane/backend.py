@@ -28,6 +28,8 @@ class Device:
     """`--device auto` takes the highest."""
     dtype: str = "float32"
     """What `--dtype auto` computes in."""
+    kv_dtype: str | None = None
+    """What `--kv-type auto` keeps keys and values in; None: what it computes in."""
     features: tuple[str, ...] = ()
     """Instruction sets and the like, for `doctor`."""
     details: Mapping[str, str] = field(default_factory=dict)

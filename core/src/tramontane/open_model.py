@@ -29,6 +29,7 @@ class OpenModel:
         dtype: str = "auto",
         threads: int | None = None,
         activations: str = "auto",
+        kv_type: str = "auto",
         num_ctx: int | None = None,
         mmap: bool = True,
         force: bool = False,
@@ -45,7 +46,7 @@ class OpenModel:
         model: a folder, a model file, an installed model's name, or a hub id; without one, the
           small embedded model.
         revision, token_source, cache_dir: of the hub; see `HubOptions`.
-        device, dtype, threads, activations, num_ctx, mmap, force, overrides: see `LoadOptions`.
+        device, dtype, threads, activations, kv_type, num_ctx, mmap, force, overrides: see `LoadOptions`.
         chat_template: a Jinja file to use instead of the model's own.
         batch_size: prompt tokens per step. max_seqs: requests that run at once.
         kv_tokens: context of all running requests together; None: one full context.
@@ -60,6 +61,7 @@ class OpenModel:
                 dtype=dtype,
                 threads=threads,
                 activations=activations,
+                kv_type=kv_type,
                 num_ctx=num_ctx,
                 mmap=mmap,
                 force=force,

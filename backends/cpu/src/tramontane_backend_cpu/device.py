@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 from tramontane import memory
 from tramontane.backend import Device
+from tramontane.errors import ConfigError
 
 from .threads import usable
 
@@ -29,10 +30,24 @@ def probe() -> list[Device]:
             label=label,
             memory_total=memory.total(),
             memory_free=memory.free(),
+            kv_dtype="float16",
             features=tuple(name for name in TOLD if name in flags),
-            details={"physical cores": str(physical), "threads used": str(usable())},
+            details={
+                "physical cores": str(physical),
+                "threads used": str(usable()),
+                "kernels for": _kernels(),
+            },
         )
     ]
+
+
+def _kernels() -> str:
+    """The instruction set that kernels are compiled for."""
+    try:
+        from .vector.chosen import SET
+    except (ImportError, OSError, ConfigError) as error:  # a probe never raises
+        return f"nothing: {error}"
+    return SET.name
 
 
 def _cpu() -> tuple[str, frozenset[str]]:

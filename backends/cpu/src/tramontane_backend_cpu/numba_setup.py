@@ -1,8 +1,9 @@
-"""Numba, configured before it is first imported. Every kernel file takes `njit` from here.
+"""Numba, configured before it is first used. Every kernel file takes `njit` from here.
 
-Compiled kernels are kept in Tramontane's cache folder, under a name made of our sources: numba
-looks at the file that a kernel is in, and not at those it takes its parts from. Where the folder
-cannot be written, they go to a temporary one, and the next process compiles again.
+Compiled kernels are kept in Tramontane's cache folder, under a name made of our sources and of the
+instruction set: numba looks at the file that a kernel is in, and not at those it takes its parts
+from. Where the folder cannot be written, they go to a temporary one, and the next process compiles
+again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numba
+from numba.core import extending
 from tramontane import folders
+
+from .vector.chosen import SET
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +28,8 @@ log = logging.getLogger(__name__)
 def _cache_folder() -> str:
     sources = sorted(Path(__file__).parent.rglob("*.py"))
     key = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
-    wanted = folders.cache() / "numba" / key
+    base = os.environ.get("NUMBA_CACHE_DIR") or folders.cache() / "numba"
+    wanted = Path(base) / f"{key}-{SET.name}"
     try:
         wanted.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=wanted):
@@ -35,11 +41,7 @@ def _cache_folder() -> str:
         return str(Path(tempfile.gettempdir()) / f"tramontane-numba-{os.getpid()}")
 
 
-# set before the import: numba reads them then
-os.environ.setdefault("NUMBA_CACHE_DIR", _cache_folder())
-
-import numba  # noqa: E402
-from numba.core import extending  # noqa: E402
+numba.config.CACHE_DIR = _cache_folder()
 
 # no fastmath: the order of sums is the kernels' own, and the same in all their variants
 njit: Any = partial(numba.njit, cache=True, nogil=True, error_model="numpy")

@@ -53,6 +53,9 @@ class LoadOptions:
     threads: int | None = None
     activations: str = "auto"
     """What packed weights are multiplied with: auto lets the backend round it, f32 does not."""
+    kv_type: str = "auto"
+    """Keys and values: f32, bf16 or f16; auto lets the backend choose, unless dtype or activations
+    say that exactness is wanted."""
     num_ctx: int | None = None
     """Context in tokens; None: the model's own, as far as memory goes."""
     mmap: bool = True
@@ -70,6 +73,7 @@ class LoadReport:
     container: str
     device: str
     dtype: str
+    kv_dtype: str
     layouts: Mapping[str, int]
     """How many matrices lie in each layout."""
     kernels: Mapping[str, str]
@@ -87,6 +91,7 @@ class Loaded:
     config: DecoderConfig
     device: Device
     dtype: torch.dtype
+    kv_dtype: torch.dtype
     context_length: int
     report: LoadReport
     sample: Tensor
@@ -113,10 +118,12 @@ def load_model(
     if options.activations not in ("auto", "f32"):
         raise ConfigError(f"activations {options.activations!r} is not one of auto, f32")
     dtype = DTYPES[dtype_name]
+    kv_dtype_name = kv_dtype_of(options, device, dtype_name)
+    kv_dtype = DTYPES[kv_dtype_name]
     refuse_absurd_depth(header, config)
     model = build(architecture, config)
     assign(checkpoint, model, config, architecture)  # a wrong size is told before a large one
-    context = plan(header, model, device, dtype, options)
+    context = plan(header, model, device, dtype, kv_dtype, options)
     pack: Callable[[Affine], Layout] | None = None
     if backend is not None and backend.pack is not None:
         pack = partial(load(backend.pack), device=device, threads=options.threads)
@@ -134,6 +141,7 @@ def load_model(
         container=header.container,
         device=device.name,
         dtype=dtype_name,
+        kv_dtype=kv_dtype_name,
         layouts=dict(Counter(weight.kind for weight in unique.values())),
         kernels=kernels,
         bytes_in_file=sum(info.nbytes for info in header.tensors.values()),
@@ -142,7 +150,17 @@ def load_model(
         seconds=time.perf_counter() - started,
     )
     registry.tell("model_loaded", report=report)
-    return Loaded(model, config, device, dtype, context, report, sample)
+    return Loaded(model, config, device, dtype, kv_dtype, context, report, sample)
+
+
+def kv_dtype_of(options: LoadOptions, device: Device, dtype: str) -> str:
+    """What keys and values are kept in. Raises ConfigError."""
+    if options.kv_type != "auto":
+        if options.kv_type not in SHORT_DTYPES:
+            raise ConfigError(f"kv_type {options.kv_type!r} is not one of auto, f32, bf16, f16")
+        return SHORT_DTYPES[options.kv_type]
+    exact = options.dtype != "auto" or options.activations == "f32"
+    return dtype if exact or device.kv_dtype is None else device.kv_dtype
 
 
 def refuse_unread_quantization(header: Header, registry: Registry) -> None:
@@ -173,12 +191,17 @@ def build(architecture: Architecture, config: DecoderConfig) -> CausalLM:
 
 
 def plan(
-    header: Header, model: CausalLM, device: Device, dtype: torch.dtype, options: LoadOptions
+    header: Header,
+    model: CausalLM,
+    device: Device,
+    dtype: torch.dtype,
+    kv_dtype: torch.dtype,
+    options: LoadOptions,
 ) -> int:
     """Context length that fits. Raises NotEnoughMemory before a weight is read."""
     weights = sum(in_memory(info, dtype, options) for info in header.tensors.values())
     widest = max((info.nbytes for info in header.tensors.values()), default=0)
-    per_token = bytes_per_token(model, dtype)
+    per_token = bytes_per_token(model, kv_dtype)
     trained = model.cfg.max_position_embeddings
     asked = options.num_ctx or min(trained, DEFAULT_CONTEXT)
     if options.num_ctx is not None and options.num_ctx <= 0:

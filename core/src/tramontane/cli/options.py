@@ -67,6 +67,12 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         choices=["auto", "f32"],
         help="f32: do not round what packed weights are multiplied with (slower, exact)",
     )
+    group.add_argument(
+        "--kv-type",
+        default="auto",
+        choices=["auto", "f32", "bf16", "f16"],
+        help="what keys and values are kept in",
+    )
     group.add_argument("--num-ctx", type=int, metavar="N", help="context in tokens")
     group.add_argument("--batch-size", type=_positive, default=512, help="prompt tokens per step")
     group.add_argument("--no-mmap", action="store_true", help="read weights instead of mapping")
@@ -124,6 +130,7 @@ def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
             device=options.device,
             dtype=options.dtype,
             activations=options.activations,
+            kv_type=options.kv_type,
             num_ctx=options.num_ctx,
             mmap=not options.no_mmap,
             force=options.force,

@@ -44,6 +44,7 @@ def _device(offer: Backend, device: Device) -> Finding:
     said = f"{device.name}: {device.label}, {free}, computes in {device.dtype}"
     if device.features:
         said += f", {' '.join(device.features)}"
+    said += "".join(f", {what} {value}" for what, value in device.details.items())
     details = {
         "backend": offer.name,
         "name": device.name,

@@ -58,7 +58,7 @@ class Engine:
         self.chunk, self.max_seqs = max(1, chunk), max_seqs
         blocks = -(-max(kv_tokens or 0, self.context_length) // BLOCK_SIZE)
         device = torch.device(loaded.device.torch_device)
-        self.cache = KVCache(loaded.model, blocks, loaded.dtype, device)
+        self.cache = KVCache(loaded.model, blocks, loaded.kv_dtype, device)
         self._resumable = not any(
             rope.scaling is not None and rope.scaling.grows
             for module in loaded.model.modules()

@@ -49,7 +49,7 @@ def fingerprint(model: LoadedModel) -> str:
         "architecture": header.architecture,
         "config": model.loaded.config.model_dump(mode="json"),
         "tensors": {n: [list(i.shape), i.stored] for n, i in sorted(header.tensors.items())},
-        "dtype": str(model.loaded.dtype),
+        "dtype": str(model.loaded.kv_dtype),
     }
     digest.update(json.dumps(told, sort_keys=True).encode())
     norm = model.loaded.model.model.norm.weight.detach().float()
@@ -115,4 +115,4 @@ def _check(path: Path, told: Any, model: LoadedModel) -> None:
             f"{path} has session format {told.get('version')!r}; this version reads {VERSION}"
         )
     if told.get("fingerprint") != fingerprint(model):
-        raise SessionError(f"{path} was saved with another model, or another --dtype")
+        raise SessionError(f"{path} was saved with another model, or another --kv-type")
