@@ -33,6 +33,8 @@ class Portable:
     """The same for plain weights: rows by vectors."""
     attention_tiles = (2, 4)
     """Queries that share loads of keys and values, when there are few and when many."""
+    halves = False
+    """Whether an instruction converts numbers of half precision."""
     bf16 = False
     """Whether products of bfloat16 are summed by an instruction."""
 
@@ -59,7 +61,9 @@ class Portable:
 
 
 class _Fused(Portable):
-    """With an instruction that multiplies, adds and rounds once."""
+    """With an instruction that multiplies, adds and rounds once, and one that converts halves."""
+
+    halves = True
 
     def fma(self, builder: Any, a: Any, b: Any, c: Any) -> Any:
         name = f"llvm.fma.v{LANES}f32" if a.type == FLOATS else "llvm.fma.f32"

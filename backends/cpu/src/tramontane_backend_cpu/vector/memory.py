@@ -7,6 +7,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
+from . import halves
 from . import instruction_set as llvm
 from .arithmetic import masked
 from .operation import FLOATS, Emit, operation
@@ -111,8 +112,10 @@ def widened(emit: Emit, kind: str, value: Any) -> Any:
     if kind == "f32":
         return value
     if kind == "f16":
-        halves = ir.VectorType(ir.HalfType(), llvm.LANES)
-        return builder.fpext(builder.bitcast(value, halves), llvm.FLOATS)
+        if not emit.isa.halves:
+            return halves.widened(emit, value)
+        kind_of_llvm = ir.VectorType(ir.HalfType(), llvm.LANES)
+        return builder.fpext(builder.bitcast(value, kind_of_llvm), llvm.FLOATS)
     if kind == "bf16":
         upper = builder.shl(builder.zext(value, llvm.INTS), emit.ints(16))
         return builder.bitcast(upper, llvm.FLOATS)
@@ -126,8 +129,10 @@ def narrowed(emit: Emit, kind: str, value: Any) -> Any:
     if kind == "f32":
         return value
     if kind == "f16":
-        halves = ir.VectorType(ir.HalfType(), llvm.LANES)
-        return builder.bitcast(builder.fptrunc(value, halves), ir.VectorType(llvm.HALF, llvm.LANES))
+        if not emit.isa.halves:
+            return halves.narrowed(emit, value)
+        rounded = builder.fptrunc(value, ir.VectorType(ir.HalfType(), llvm.LANES))
+        return builder.bitcast(rounded, ir.VectorType(llvm.HALF, llvm.LANES))
     if kind == "bf16":
         bits = builder.bitcast(value, llvm.INTS)
         odd = builder.and_(builder.lshr(bits, emit.ints(16)), emit.ints(1))

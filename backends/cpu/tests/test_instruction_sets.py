@@ -1,0 +1,50 @@
+"""The same tests on machines that this one is not, as far as its processor can play them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tramontane.errors import ConfigError
+from tramontane_backend_cpu.vector import chosen
+from tramontane_backend_cpu.vector.chosen import choose, fitting
+from tramontane_backend_cpu.vector.instruction_set import SETS, Portable
+
+FILES = ("test_matmul.py", "test_attention.py", "test_record.py")
+HASWELL = "+sse4.2,+popcnt,+avx,+avx2,+fma,+f16c,+bmi,+bmi2"
+MACHINES = {
+    "without AVX-512": ("avx2", {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": HASWELL}),
+    "with nothing": ("portable", {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}),
+    "told so": ("portable", {chosen.VARIABLE: "portable"}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="plays x86-64 machines")
+@pytest.mark.parametrize("machine", list(MACHINES))
+def test_on_a_machine(machine: str) -> None:
+    name, settings = MACHINES[machine]
+    environment = {**os.environ, **settings}
+    told = "from tramontane_backend_cpu.vector.chosen import SET; print(SET.name)"
+    command = [sys.executable, "-c", told]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip() == name
+    here = Path(__file__).parent
+    command = [sys.executable, "-m", "pytest", "-q", *(str(here / file) for file in FILES)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+
+
+def test_the_portable_set_fits_everywhere() -> None:
+    assert fitting()[-1] is Portable
+    assert len({kind.name for kind in SETS}) == len(SETS)
+
+
+def test_one_that_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(chosen.VARIABLE, "mmx")
+    with pytest.raises(ConfigError, match=r"mmx: this machine can run auto, .*portable"):
+        choose()
