@@ -379,3 +379,9 @@ def test_interrupt_of_one_answer_ends_the_program(model: Path) -> None:
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"Traceback" not in err
+
+
+def test_warmup(run: Run) -> None:
+    status, out, _ = run("warmup")
+    assert status == 0
+    assert "is ready on cpu" in out

@@ -64,6 +64,7 @@ class LoadedModel:
             chunk=batch_size,
             max_seqs=max_seqs,
         )
+        self.engine.warm()
 
     def render(self, messages: Sequence[Message], **variables: Any) -> str:
         """Messages as the model's template writes them. Raises TemplateError, RequestError."""

@@ -46,7 +46,8 @@ class OpenModel:
         model: a folder, a model file, an installed model's name, or a hub id; without one, the
           small embedded model.
         revision, token_source, cache_dir: of the hub; see `HubOptions`.
-        device, dtype, threads, activations, kv_type, num_ctx, mmap, force, overrides: see `LoadOptions`.
+        device, dtype, threads, activations, kv_type, num_ctx, mmap, force, overrides: see
+          `LoadOptions`.
         chat_template: a Jinja file to use instead of the model's own.
         batch_size: prompt tokens per step. max_seqs: requests that run at once.
         kv_tokens: context of all running requests together; None: one full context.

@@ -12,6 +12,7 @@ import hashlib
 import logging
 import os
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from tramontane import folders
 from .vector.chosen import SET
 
 log = logging.getLogger(__name__)
+progress = logging.getLogger("tramontane.progress")
+_COMPILED: list[str] = []
 
 
 def _cache_folder() -> str:
@@ -51,7 +54,16 @@ intrinsic: Any = extending.intrinsic
 def native(arguments: int) -> Any:
     """Compile to a function of so many 64-bit integers that can be called by its address."""
     signature = numba.types.void(*[numba.types.int64] * arguments)
-    return numba.cfunc(signature, cache=True, nopython=True, error_model="numpy")
+    made = numba.cfunc(signature, cache=True, nopython=True, error_model="numpy")
+
+    def compiled(function: Callable[..., None]) -> Any:
+        kernel = made(function)
+        if kernel.cache_hits == 0:
+            _COMPILED.append(kernel.native_name)
+            progress.info("compiling kernels for this machine, once (%d)", len(_COMPILED))
+        return kernel
+
+    return compiled
 
 
 __all__ = ["intrinsic", "native", "njit", "numba"]

@@ -202,6 +202,19 @@ class Engine:
         return [count - 1] if last >= len(sequence.request.prompt) else []
 
     @torch.inference_mode()
+    def warm(self) -> None:
+        """Put a token through the model before the first request does, so that what is done once
+        is done: kernels compiled, buffers taken."""
+        blocks = self.cache.take(1)
+        token = torch.zeros(1, dtype=torch.int64, device=self.cache.device)
+        try:
+            self.loaded.model(token, Batch.of([(0, 1, 1, blocks, [0])], self.cache))
+        except Exception as error:  # noqa: BLE001 - the request that meets it is told
+            log.debug("the first step failed: %s", error)
+        finally:
+            self.cache.give_back(blocks)
+
+    @torch.inference_mode()
     def _forward(
         self, work: list[tuple[Sequence, int]]
     ) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
