@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from tramontane.blocks import CausalLM
-    from tramontane.layouts import Affine, Layout
+    from tramontane.layouts import Layout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +36,10 @@ class Device:
 
 
 class Pack(Protocol):
-    """A backend's optional third target: called on each packed weight as it is read, so that no
-    more than a few lie in memory twice."""
+    """A backend's optional third target: called on each matrix as it is read, so that no more
+    than a few lie in memory twice."""
 
-    def __call__(self, weight: Affine, device: Device, threads: int | None) -> Layout:
+    def __call__(self, weight: Layout, device: Device, threads: int | None) -> Layout:
         """The same matrix as the backend's kernels want it, or as it was."""
         ...
 

@@ -9,14 +9,17 @@ from tramontane.blocks import Attention, CausalLM, Embedding, Linear
 from tramontane.layouts import Affine, Dense, Layout
 
 from .alone import attend, embed_packed, multiply_packed
+from .large_pages import moved
 from .packing import Interleaved, can_pack, pack
 from .step.forward import Forward
 from .step.pool import Pool, shared_pool
 from .threads import limit_others, usable
 
 
-def repack(weight: Affine, device: Device, threads: int | None) -> Layout:
+def repack(weight: Layout, device: Device, threads: int | None) -> Layout:
     """A matrix as the kernels want it, if there is one for it. Implements `backend.Pack`."""
+    if isinstance(weight, Dense):
+        return Dense(moved(weight.data))
     if not can_pack(weight):
         return weight
     packed = pack(weight, shared_pool(threads or usable()))

@@ -20,7 +20,7 @@ from tramontane.config import DecoderConfig, read_config
 from tramontane.devices import choose_device
 from tramontane.engine.kv_cache import bytes_per_token
 from tramontane.errors import CheckpointError, ConfigError, NotEnoughMemory
-from tramontane.layouts import Affine, Dense, Layout, nbytes
+from tramontane.layouts import Dense, Layout, nbytes
 from tramontane.plugin import Architecture, Quantizer, load
 from tramontane.registry import Registry
 
@@ -124,7 +124,7 @@ def load_model(
     model = build(architecture, config)
     assign(checkpoint, model, config, architecture)  # a wrong size is told before a large one
     context = plan(header, model, device, dtype, kv_dtype, options)
-    pack: Callable[[Affine], Layout] | None = None
+    pack: Callable[[Layout], Layout] | None = None
     if backend is not None and backend.pack is not None:
         pack = partial(load(backend.pack), device=device, threads=options.threads)
     sample = fill(checkpoint, model, config, architecture, dtype, options, progress, pack)
@@ -258,7 +258,7 @@ def fill(
     dtype: torch.dtype,
     options: LoadOptions,
     progress: Progress | None = None,
-    pack: Callable[[Affine], Layout] | None = None,
+    pack: Callable[[Layout], Layout] | None = None,
 ) -> Tensor:
     """Put every tensor where it belongs; returns some of the embedding as it was in the file.
 
@@ -291,7 +291,7 @@ def fill(
             layout = layout.map(torch.clone)
         if path == EMBEDDING:
             sample = layout.rows(slice(0, 8)).decode(torch.float32)
-        if pack is not None and wanted[path].packs and isinstance(layout, Affine):
+        if pack is not None and wanted[path].packs:
             layout = pack(layout)
         wanted[path].put(layout, dtype)
         done += header.tensors[source.tensor].nbytes

@@ -26,6 +26,8 @@ FIELDS = (
 )  # fmt: skip
 """count: address of the number of vectors. panel: rows per job. input: vectors as the kernel wants
 them, `input_stride` bytes apart. The others as in `matmul.py`."""
+DEPTH = 2048
+"""Columns at a time: a tile's rows and vectors stay in the first-level cache."""
 ROUND_FIELDS = ("x", "stride", "out", "out_stride", "columns")
 
 
@@ -40,25 +42,29 @@ def dense_kernel(kind: str) -> Any:
          bias, add) = words(arguments, 13)  # fmt: skip
         count = word(count_at)
         begin, end = job * panel, min(rows, (job + 1) * panel)
-        whole = columns // step * step
         for some in range(0, count, at_once):
             stop = min(count, some + at_once)
-            for row in range(begin, end, across):
-                for first in range(some, stop, deep):
-                    rows_here, here = min(across, end - row), min(deep, stop - first)
-                    w, v = weight + row * weight_stride, x + first * x_stride
-                    total = zeros(kind)
-                    for i in range(0, whole, step):
-                        total = outer_sum(
-                            kind, total, w, weight_stride, rows_here, v, x_stride, here, i
-                        )
-                    if whole < columns:
-                        total = outer_sum_some(
-                            kind, total, w, weight_stride, rows_here, v, x_stride, here, whole,
-                            columns - whole,
-                        )  # fmt: skip
-                    to = out + first * stride + 4 * row
-                    put_sums(kind, total, rows_here, here, to, stride, bias, row, add)
+            for left in range(0, columns, DEPTH):
+                right = min(columns, left + DEPTH)
+                whole = left + (right - left) // step * step
+                # the first stretch of columns brings the bias, the others add to it
+                more, offset = (add, bias) if left == 0 else (1, 0)
+                for row in range(begin, end, across):
+                    for first in range(some, stop, deep):
+                        rows_here, here = min(across, end - row), min(deep, stop - first)
+                        w, v = weight + row * weight_stride, x + first * x_stride
+                        total = zeros(kind)
+                        for i in range(left, whole, step):
+                            total = outer_sum(
+                                kind, total, w, weight_stride, rows_here, v, x_stride, here, i
+                            )
+                        if whole < right:
+                            total = outer_sum_some(
+                                kind, total, w, weight_stride, rows_here, v, x_stride, here, whole,
+                                right - whole,
+                            )  # fmt: skip
+                        to = out + first * stride + 4 * row
+                        put_sums(kind, total, rows_here, here, to, stride, offset, row, more)
 
     return native(3)(matmul)
 

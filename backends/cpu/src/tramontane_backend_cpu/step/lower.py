@@ -176,10 +176,11 @@ def _linear(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     n_rows, columns = weight.shape
     weight_stride = columns * weight.data.element_size()
     panel = panel_of(n_rows, weight_stride, across)
+    at_once = min(columns, dense.DEPTH) * x_stride // columns
     told = arguments(
         dense.FIELDS, rows=n_rows, panel=panel, columns=columns, weight=weight.data.data_ptr(),
         weight_stride=weight_stride, input_stride=x_stride,
-        vectors_at_once=max(1, CACHE_SHARE // x_stride // deep) * deep, **shared,
+        vectors_at_once=max(1, CACHE_SHARE // at_once // deep) * deep, **shared,
     )  # fmt: skip
     kernel = dense.dense_kernel("bf16.bf16" if value.form == "bf16" else kind)
     return Operation(kernel.address, told, -1, -(-n_rows // panel))

@@ -137,7 +137,7 @@ class Avx512Vnni(_Fused):
     architecture = "x86_64"
     registers = 2
     tile = 4
-    dense_tile = (4, 4)
+    dense_tile = (6, 4)
     attention_tiles = (4, 8)
 
     def dot(self, builder: Any, total: Any, codes: Any, numbers: Any, bits: int) -> Any:
