@@ -11,13 +11,16 @@ import random
 import statistics
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from tramontane.errors import RequestError
 
+from .bench_compare import read_earlier
+from .memory_speed import bandwidth
 from .options import add_model, open_llm
 
 if TYPE_CHECKING:
@@ -44,6 +47,12 @@ class Result:
     threads: int | None
     tokens_per_second: float
     samples: list[float]
+    bytes_per_step: int | None = None
+    """Of weights and of the KV cache, in decoding."""
+    bandwidth_share: float | None = None
+    """What part of the memory's measured bandwidth that is."""
+    ratio: float | None = None
+    """Of the rate to that of --compare."""
 
 
 def run(argv: list[str]) -> int:
@@ -55,11 +64,15 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--parallel", type=_list, default=[1], metavar="N,...")
     parser.add_argument("--reps", type=int, default=3, metavar="N", help="the median counts")
     parser.add_argument("-t", "--threads", type=_list, default=[None], metavar="N,...")
+    parser.add_argument(
+        "--compare", type=Path, metavar="FILE", help="what --json gave before, or a peer's figures"
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON object instead")
     add_model(parser)
     options = parser.parse_args(argv)
     if options.reps < 1 or 0 in options.parallel:
         raise RequestError("--reps and --parallel are at least 1")
+    earlier = read_earlier(options.compare) if options.compare else {}
     results: list[Result] = []
     loads: list[float] = []
     told: dict[str, Any] = {}
@@ -68,7 +81,12 @@ def run(argv: list[str]) -> int:
             report = llm.report
             loads.append(report.seconds)
             told = {"model": report.path, "layouts": dict(report.layouts), "device": report.device}
-            for result in _measure(llm, options, threads):
+            measured = bandwidth(threads or 0)
+            told["memory_bandwidth"] = measured
+            for result in _measure(llm, options, threads, measured):
+                key = (result.prompt, result.gen, result.depth, result.parallel)
+                if key in earlier:
+                    result = replace(result, ratio=result.tokens_per_second / earlier[key])
                 results.append(result)
                 if not options.json:
                     _print(result, first=len(results) == 1)
@@ -79,7 +97,10 @@ def run(argv: list[str]) -> int:
         listed = [asdict(result) for result in results]
         print(json.dumps({**told, **more, "results": listed}, indent=2))
     else:
-        print(f"load {statistics.median(loads):.2f} s, peak memory {peak / 1e9:.2f} GB")
+        print(
+            f"load {statistics.median(loads):.2f} s, peak memory {peak / 1e9:.2f} GB, "
+            f"memory reads {told['memory_bandwidth'] / 1e9:.1f} GB/s"
+        )
     return 0
 
 
@@ -95,7 +116,9 @@ def _load(options: argparse.Namespace, threads: int | None) -> LLM:
     )
 
 
-def _measure(llm: LLM, options: argparse.Namespace, threads: int | None) -> Iterator[Result]:
+def _measure(
+    llm: LLM, options: argparse.Namespace, threads: int | None, limit: float
+) -> Iterator[Result]:
     for depth, parallel in itertools.product(options.depth, options.parallel):
         behind = _prefix(llm, depth)
         tests = [(n, 0) for n in options.prompt if n] + [(0, n) for n in options.gen if n]
@@ -105,7 +128,24 @@ def _measure(llm: LLM, options: argparse.Namespace, threads: int | None) -> Iter
                 1:
             ]
             median = statistics.median(samples)
-            yield Result(prompt, gen, depth, parallel, threads, median, samples)
+            read = share = None
+            if gen:
+                read = _bytes_per_step(llm, depth + gen // 2, parallel)
+                share = read * median / parallel / limit
+            yield Result(prompt, gen, depth, parallel, threads, median, samples, read, share)
+
+
+def _bytes_per_step(llm: LLM, context: int, parallel: int) -> int:
+    """What decoding a token of each sequence has to read: every matrix once, and their caches."""
+    from tramontane.blocks import Linear
+    from tramontane.engine.kv_cache import bytes_per_token
+    from tramontane.layouts import nbytes
+
+    loaded = llm.inner.loaded
+    linear = [module for module in loaded.model.modules() if isinstance(module, Linear)]
+    weights = {id(module.weight): nbytes(module.weight) for module in linear}
+    cached = context * parallel * bytes_per_token(loaded.model, loaded.kv_dtype)
+    return sum(weights.values()) + cached
 
 
 def _prefix(llm: LLM, depth: int) -> Snapshot | None:
@@ -160,10 +200,14 @@ def _print(result: Result, *, first: bool) -> None:
         print(f"{'test':<12}{'depth':>7}{'seqs':>6}{'threads':>9}{'t/s':>10}   min .. max")
     name = f"prefill {result.prompt}" if result.prompt else f"decode {result.gen}"
     low, high = min(result.samples), max(result.samples)
+    share = result.bandwidth_share
+    reads = "" if share is None else f"   {share:.0%} of memory's bandwidth"
+    if result.ratio is not None:
+        reads += f"   {result.ratio:.2f}x"
     threads = result.threads or "auto"
     print(
         f"{name:<12}{result.depth:>7}{result.parallel:>6}{threads:>9}"
-        f"{result.tokens_per_second:>10.1f}   {low:.1f} .. {high:.1f}",
+        f"{result.tokens_per_second:>10.1f}   {low:.1f} .. {high:.1f}{reads}",
         flush=True,
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from tramontane_backend_cpu.numba_setup import native
+from tramontane_backend_cpu.numba_setup import native, njit
 from tramontane_backend_cpu.vector.chosen import SET
 from tramontane_backend_cpu.vector.memory import (
     SIZES,
@@ -26,9 +26,35 @@ FIELDS = (
 )  # fmt: skip
 """count: address of the number of vectors. panel: rows per job. input: vectors as the kernel wants
 them, `input_stride` bytes apart. The others as in `matmul.py`."""
+ALONE = 2
+"""Rows at a time for one vector: few, so that memory is read in one run."""
 DEPTH = 2048
 """Columns at a time: a tile's rows and vectors stay in the first-level cache."""
 ROUND_FIELDS = ("x", "stride", "out", "out_stride", "columns")
+
+
+@njit(inline="always")
+def multiply(kind, across, deep, step, arguments, row, rows, first, vectors, left):  # type: ignore[no-untyped-def]
+    """A tile's products over DEPTH columns, added to what those before came to."""
+    (_, _, _, columns, weight, weight_stride, x, x_stride, _, out, stride, bias,
+     add) = words(arguments, 13)  # fmt: skip
+    right = min(columns, left + DEPTH)
+    whole = left + (right - left) // step * step
+    w, v = weight + row * weight_stride, x + first * x_stride
+    total = zeros(across, deep)
+    for i in range(left, whole, step):
+        total = outer_sum(
+            kind, across, deep, total, w, weight_stride, rows, v, x_stride, vectors, i
+        )
+    if whole < right:
+        total = outer_sum_some(
+            kind, across, deep, total, w, weight_stride, rows, v, x_stride, vectors, whole,
+            right - whole,
+        )  # fmt: skip
+    # the first stretch of columns brings the bias, the others add to it
+    more, offset = (add, bias) if left == 0 else (1, 0)
+    to = out + first * stride + 4 * row
+    put_sums(across, deep, total, rows, vectors, to, stride, offset, row, more)
 
 
 @cache
@@ -38,33 +64,25 @@ def dense_kernel(kind: str) -> Any:
     step = WIDE[kind]
 
     def matmul(arguments, job, thread):  # type: ignore[no-untyped-def]
-        (count_at, rows, panel, columns, weight, weight_stride, x, x_stride, at_once, out, stride,
-         bias, add) = words(arguments, 13)  # fmt: skip
+        count_at, rows, panel, columns, _, _, _, _, at_once, _, _, _, _ = words(arguments, 13)
         count = word(count_at)
         begin, end = job * panel, min(rows, (job + 1) * panel)
         for some in range(0, count, at_once):
             stop = min(count, some + at_once)
             for left in range(0, columns, DEPTH):
-                right = min(columns, left + DEPTH)
-                whole = left + (right - left) // step * step
-                # the first stretch of columns brings the bias, the others add to it
-                more, offset = (add, bias) if left == 0 else (1, 0)
-                for row in range(begin, end, across):
-                    for first in range(some, stop, deep):
-                        rows_here, here = min(across, end - row), min(deep, stop - first)
-                        w, v = weight + row * weight_stride, x + first * x_stride
-                        total = zeros(kind)
-                        for i in range(left, whole, step):
-                            total = outer_sum(
-                                kind, total, w, weight_stride, rows_here, v, x_stride, here, i
-                            )
-                        if whole < right:
-                            total = outer_sum_some(
-                                kind, total, w, weight_stride, rows_here, v, x_stride, here, whole,
-                                right - whole,
+                if count == 1:
+                    for row in range(begin, end, ALONE):
+                        here = min(ALONE, end - row)
+                        multiply(kind, ALONE, 1, step, arguments, row, here, 0, 1, left)
+                else:
+                    for row in range(begin, end, across):
+                        here = min(across, end - row)
+                        for first in range(some, stop, deep):
+                            vectors = min(deep, stop - first)
+                            multiply(
+                                kind, across, deep, step, arguments, row, here, first, vectors,
+                                left,
                             )  # fmt: skip
-                        to = out + first * stride + 4 * row
-                        put_sums(kind, total, rows_here, here, to, stride, offset, row, more)
 
     return native(3)(matmul)
 

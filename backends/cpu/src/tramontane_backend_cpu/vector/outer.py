@@ -13,63 +13,61 @@ from numba import types
 
 from . import instruction_set as llvm
 from .arithmetic import fold
-from .chosen import SET
 from .memory import SIZES, STORED, load_masked, widened
 from .operation import Emit, Register, operation
 
 WIDE = {"f32": 16, "f16": 16, "bf16": 16, "bf16.bf16": 32}
 """Columns per step."""
-ACROSS, DEEP = SET.dense_tile
 
 
-def _count(kind: str) -> Any:
-    return Register("f32", ACROSS * DEEP)
-
-
-@operation(lambda kind: _count(kind))
-def zeros(emit: Emit, kind: str) -> Any:
+@operation(lambda across, deep: Register("f32", across * deep))
+def zeros(emit: Emit, across: int, deep: int) -> Any:
     """Sums to begin with."""
-    return emit.join([emit.floats(0.0)] * (ACROSS * DEEP))
+    return emit.join([emit.floats(0.0)] * (across * deep))
 
 
-@operation(lambda kind, total, w, w_stride, rows, x, x_stride, vectors, column: total)
+@operation(lambda kind, across, deep, total, w, w_stride, rows, x, x_stride, vectors, column: total)
 def outer_sum(
-    emit: Emit, kind: str, total: Any, w: Any, w_stride: Any, rows: Any, x: Any, x_stride: Any,
-    vectors: Any, column: Any,
+    emit: Emit, kind: str, across: int, deep: int, total: Any, w: Any, w_stride: Any, rows: Any,
+    x: Any, x_stride: Any, vectors: Any, column: Any,
 ) -> Any:  # fmt: skip
-    """Add the products of WIDE[kind] columns."""
-    return _outer(emit, kind, total, (w, w_stride, rows), (x, x_stride, vectors), column, None)
+    """Add the products of WIDE[kind] columns, of up to `across` rows and `deep` vectors."""
+    weights, inputs = (w, w_stride, rows, across), (x, x_stride, vectors, deep)
+    return _outer(emit, kind, total, weights, inputs, column, None)
 
 
-@operation(lambda kind, total, w, w_stride, rows, x, x_stride, vectors, column, left: total)
+@operation(
+    lambda kind, across, deep, total, w, w_stride, rows, x, x_stride, vectors, column, left: total
+)
 def outer_sum_some(
-    emit: Emit, kind: str, total: Any, w: Any, w_stride: Any, rows: Any, x: Any, x_stride: Any,
-    vectors: Any, column: Any, left: Any,
+    emit: Emit, kind: str, across: int, deep: int, total: Any, w: Any, w_stride: Any, rows: Any,
+    x: Any, x_stride: Any, vectors: Any, column: Any, left: Any,
 ) -> Any:  # fmt: skip
     """Add the products of the `left` columns that remain, fewer than WIDE[kind]."""
-    return _outer(emit, kind, total, (w, w_stride, rows), (x, x_stride, vectors), column, left)
+    weights, inputs = (w, w_stride, rows, across), (x, x_stride, vectors, deep)
+    return _outer(emit, kind, total, weights, inputs, column, left)
 
 
-@operation(lambda kind, total, rows, vectors, out, stride, bias, row, add: types.void)
+@operation(lambda across, deep, total, rows, vectors, out, stride, bias, row, add: types.void)
 def put_sums(
-    emit: Emit, kind: str, total: Any, rows: Any, vectors: Any, out: Any, stride: Any, bias: Any,
-    row: Any, add: Any,
+    emit: Emit, across: int, deep: int, total: Any, rows: Any, vectors: Any, out: Any,
+    stride: Any, bias: Any, row: Any, add: Any,
 ) -> None:  # fmt: skip
     """Write what the sums come to, with a bias and with what is there already if so wanted."""
     builder = emit.builder
-    sums = emit.split(total, ACROSS * DEEP)
+    sums = emit.split(total, across * deep)
     adds = builder.icmp_signed("!=", emit.integer(add), llvm.LONG(0))
     biased = builder.icmp_signed("!=", emit.integer(bias), llvm.LONG(0))
-    for r in range(ACROSS):
-        with builder.if_then(builder.icmp_signed("<", llvm.LONG(r), rows)):
+    for r in range(across):
+        with builder.if_then(builder.icmp_signed("<", llvm.LONG(r), emit.integer(rows))):
             more = builder.alloca(llvm.FLOAT)
             builder.store(llvm.FLOAT(0.0), more)
             with builder.if_then(biased):
                 place = builder.add(bias, builder.mul(builder.add(row, llvm.LONG(r)), llvm.LONG(4)))
                 builder.store(emit.load(place, 0, llvm.FLOAT, 4), more)
-            for t in range(DEEP):
-                with builder.if_then(builder.icmp_signed("<", llvm.LONG(t), vectors)):
-                    number = fold(emit, sums[r * DEEP + t], builder.fadd)
+            for t in range(deep):
+                with builder.if_then(builder.icmp_signed("<", llvm.LONG(t), emit.integer(vectors))):
+                    number = fold(emit, sums[r * deep + t], builder.fadd)
                     number = builder.fadd(number, builder.load(more))
                     at = builder.add(out, builder.mul(stride, llvm.LONG(t)))
                     pointer = emit.at(at, 4 * r, llvm.FLOAT)
@@ -82,12 +80,12 @@ def _outer(
 ) -> Any:
     weight_kind, _, input_kind = kind.partition(".")
     paired = bool(input_kind)
-    ws = _loads(emit, weight_kind, weights, ACROSS, column, left, paired)
-    xs = _loads(emit, input_kind or "f32", inputs, DEEP, column, left, paired)
-    sums = emit.split(total, ACROSS * DEEP)
+    ws = _loads(emit, weight_kind, weights, column, left, paired)
+    xs = _loads(emit, input_kind or "f32", inputs, column, left, paired)
+    sums = emit.split(total, len(ws) * len(xs))
     for r, w in enumerate(ws):
         for t, x in enumerate(xs):
-            at = r * DEEP + t
+            at = r * len(xs) + t
             if paired:
                 sums[at] = emit.isa.dot_bf16(emit.builder, sums[at], w, x)
             else:
@@ -95,12 +93,11 @@ def _outer(
     return emit.join(sums)
 
 
-def _loads(
-    emit: Emit, kind: str, place: Any, count: int, column: Any, left: Any, paired: bool
-) -> list[Any]:
+def _loads(emit: Emit, kind: str, place: Any, column: Any, left: Any, paired: bool) -> list[Any]:
     """A register of each row or vector."""
     builder = emit.builder
-    base, stride, there = place
+    base, stride, there, count = place
+    there = emit.integer(there)
     base = builder.add(base, builder.mul(emit.integer(column), llvm.LONG(SIZES[kind])))
     found = []
     for i in range(count):
