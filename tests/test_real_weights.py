@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tramontane import LLM, SamplingParams
+from tramontane.cli.perplexity import measure
 from tramontane.engine.request import Finished, Request
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -83,3 +85,16 @@ def test_published_story(expected: Any, device: str) -> None:
         *_, last = llm.stream(request)
         assert isinstance(last, Finished)
         assert last.result.token_ids[0] == record["prompt"]["top5"][0]
+
+
+@pytest.mark.parametrize("name", ["gguf_q8_0", "gguf_q8_0_b", "bf16"])
+def test_rounded_activations_cost_little(name: str) -> None:
+    """Perplexity of stories, with activations in 8 bits and keys and values in half precision."""
+    text = (DATA / "text/tinystories_sample.txt").read_text("utf-8")
+    found = {}
+    for device, activations in (("reference", "f32"), ("cpu", "auto")):
+        with LLM(WEIGHTS / FILES[name], device=device, activations=activations) as llm:
+            window = llm.context_length
+            total, count = measure(llm, llm.tokenize(text), window, window // 2)
+            found[device] = math.exp(-total / count)
+    assert found["cpu"] == pytest.approx(found["reference"], rel=0.005)
