@@ -82,3 +82,13 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         return status, captured.out, captured.err
 
     return call
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny model."""
+    from .tiny import write_model  # the kit's sessions load this file, and not as a package
+
+    folder = tmp_path_factory.mktemp("tiny")
+    write_model(folder)
+    return folder

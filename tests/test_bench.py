@@ -8,16 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .tiny import write_model
-
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tiny")
-    write_model(folder)
-    return folder
 
 
 def test_bench_measures_what_it_says(run: Run, model: Path) -> None:

@@ -16,7 +16,7 @@ from .packing import Interleaved
 from .step import interpreter
 from .step.graph import TOKENS, Node, Ref, Value
 from .step.inputs import Inputs
-from .step.lower import affine_operation, arguments, lower, packed_arrays
+from .step.lower import Operation, affine_operation, arguments, lower, packed_arrays, table
 from .step.memory import Buffers, address
 from .step.pool import Pool
 from .vector.chosen import SET
@@ -43,12 +43,8 @@ def multiply_packed(exact: bool, pool: Pool) -> Callable[[Tensor, Layout], Tenso
             "bias": 0, "add": 0,
         })  # fmt: skip
         phases = np.array([(interpreter.ROWS, 0, 1, TOKENS), (interpreter.JOBS, 1, 1, 0)], np.int64)
-        operations = np.array([
-            (quantize.quantizer(exact).address, address(convert), -1, 0),
-            (operation.kernel, address(operation.arguments), -1, operation.jobs),
-        ], np.int64)  # fmt: skip
-        taken = interpreter.counters(2, pool.threads)
-        pool.run(phases, operations, counts, taken)
+        done = [Operation(quantize.quantizer(exact).address, convert), operation]
+        pool.run(phases, table(done), counts, interpreter.counters(2, pool.threads))
         del buffers
         return torch.from_numpy(out).to(x.dtype)
 
@@ -90,11 +86,7 @@ def attend(pool: Pool) -> Callable[..., Tensor]:
         inputs.write(batch.positions, batch)
         buffers.floats(queries)[:] = q.detach().float().flatten(1).numpy()
         phases = np.array([(interpreter.JOBS, i, 1, 0) for i in range(2)], np.int64)
-        operations = np.array(
-            [(o.kernel, address(o.arguments), o.counted, o.jobs) for o in done], np.int64
-        )
-        taken = interpreter.counters(2, pool.threads)
-        pool.run(phases, operations, inputs.counts, taken)
+        pool.run(phases, table(done), inputs.counts, interpreter.counters(2, pool.threads))
         out = torch.from_numpy(buffers.floats(mixed).copy())
         return out.view(tokens, heads, cache.d_value).to(q.dtype)
 

@@ -35,13 +35,14 @@ def prepare(
     pool = shared_pool(count)
     exact = activations == "f32"
     chosen: dict[str, str] = {}
-    packed: dict[int, Layout] = {}
+    packed: dict[int, tuple[Layout, Layout]] = {}  # with what it was, or its id might come again
     for module in model.modules():
         if isinstance(module, (Linear, Embedding)):
             weight: Layout = module.weight
             if isinstance(weight, Affine):  # not packed as it was read
-                weight = packed.setdefault(id(weight), repack(weight, device, threads))
-                module.weight = weight
+                if id(weight) not in packed:
+                    packed[id(weight)] = weight, repack(weight, device, threads)
+                module.weight = weight = packed[id(weight)][1]
             chosen[f"{type(module).__name__.lower()} {weight.kind}"] = _choose(module, exact, pool)
         elif isinstance(module, Attention):
             module.kernel = attend(pool)

@@ -81,7 +81,7 @@ def run(argv: list[str]) -> int:
             report = llm.report
             loads.append(report.seconds)
             told = {"model": report.path, "layouts": dict(report.layouts), "device": report.device}
-            measured = bandwidth(threads or 0)
+            measured = bandwidth(threads or 0) if any(options.gen) else None
             told["memory_bandwidth"] = measured
             for result in _measure(llm, options, threads, measured):
                 key = (result.prompt, result.gen, result.depth, result.parallel)
@@ -97,10 +97,9 @@ def run(argv: list[str]) -> int:
         listed = [asdict(result) for result in results]
         print(json.dumps({**told, **more, "results": listed}, indent=2))
     else:
-        print(
-            f"load {statistics.median(loads):.2f} s, peak memory {peak / 1e9:.2f} GB, "
-            f"memory reads {told['memory_bandwidth'] / 1e9:.1f} GB/s"
-        )
+        rate = told["memory_bandwidth"]
+        reads = f", memory reads {rate / 1e9:.1f} GB/s" if rate else ""
+        print(f"load {statistics.median(loads):.2f} s, peak memory {peak / 1e9:.2f} GB{reads}")
     return 0
 
 
@@ -117,7 +116,7 @@ def _load(options: argparse.Namespace, threads: int | None) -> LLM:
 
 
 def _measure(
-    llm: LLM, options: argparse.Namespace, threads: int | None, limit: float
+    llm: LLM, options: argparse.Namespace, threads: int | None, limit: float | None
 ) -> Iterator[Result]:
     for depth, parallel in itertools.product(options.depth, options.parallel):
         behind = _prefix(llm, depth)
@@ -129,7 +128,7 @@ def _measure(
             ]
             median = statistics.median(samples)
             read = share = None
-            if gen:
+            if gen and limit:
                 read = _bytes_per_step(llm, depth + gen // 2, parallel)
                 share = read * median / parallel / limit
             yield Result(prompt, gen, depth, parallel, threads, median, samples, read, share)

@@ -92,7 +92,7 @@ def affine_kernel(packing: Packing, count: int, plain: bool) -> Any:
     units_per_step = max(1, group // 32)
     unit_bytes = count * (PLAIN_UNIT_BYTES if plain else UNIT_BYTES)
     fields = len(FIELDS)
-    several, two_planes = count > 1, high_unit > 0
+    several, two_planes, least = count > 1, high_unit > 0, int(has_minimum)
     low_step, high_step = low_unit * units_per_step, high_unit * units_per_step
 
     def kernel(arguments, first, last, tiles, valid, tiles_at, row):  # type: ignore[no-untyped-def]
@@ -142,21 +142,15 @@ def affine_kernel(packing: Packing, count: int, plain: bool) -> Any:
                                 m_at += 2 * least_bytes
                                 if two_level:
                                     m, n = block_product(m, dm), block_product(n, dm)
+                            if not has_minimum:
+                                m, n = s, t  # not looked at
                             if plain:
-                                if has_minimum:
-                                    total = plain_dot(
-                                        count, bits, zero, 0, 4, total, lo, hi, s, m, x
-                                    )
-                                    total = plain_dot(
-                                        count, bits, zero, 4, 8, total, lo, hi, t, n, x
-                                    )
-                                else:
-                                    total = plain_dot(
-                                        count, bits, zero, 0, 4, total, lo, hi, s, 0, x
-                                    )
-                                    total = plain_dot(
-                                        count, bits, zero, 4, 8, total, lo, hi, t, 0, x
-                                    )
+                                total = plain_dot(
+                                    count, bits, zero, least, 0, 4, total, lo, hi, s, m, x
+                                )
+                                total = plain_dot(
+                                    count, bits, zero, least, 4, 8, total, lo, hi, t, n, x
+                                )
                             else:
                                 ints = code_dot(count, bits, zero, 0, 4, lo, hi, x)
                                 total = add_scaled(count, total, ints, s, x)
@@ -178,16 +172,13 @@ def affine_kernel(packing: Packing, count: int, plain: bool) -> Any:
                                 m_at += least_bytes
                                 if two_level:
                                     m = block_product(m, dm)
+                            if not has_minimum:
+                                m = s  # not looked at
                             for _unit in range(units_per_step):
                                 if plain:
-                                    if has_minimum:
-                                        total = plain_dot(
-                                            count, bits, zero, 0, 8, total, lo, hi, s, m, x
-                                        )
-                                    else:
-                                        total = plain_dot(
-                                            count, bits, zero, 0, 8, total, lo, hi, s, 0, x
-                                        )
+                                    total = plain_dot(
+                                        count, bits, zero, least, 0, 8, total, lo, hi, s, m, x
+                                    )
                                 else:
                                     ints = code_dot(count, bits, zero, 0, 8, lo, hi, x)
                                     total = add_scaled(count, total, ints, s, x)

@@ -49,6 +49,12 @@ def form_of(node: Node, exact: bool) -> str:
     raise CannotRecord(f"a matrix of {weight.kind}")
 
 
+def table(operations: list[Operation]) -> Any:
+    """Operations as the interpreter reads them; they must live as long."""
+    rows = [(o.kernel, address(o.arguments), o.counted, o.jobs) for o in operations]
+    return np.array(rows, np.int64)
+
+
 def refuse(node: Node) -> None:
     """Raises CannotRecord for an operation that has no kernel."""
     if node.name not in (*LOWERINGS, *rows.UNARY, *rows.BINARY):

@@ -62,8 +62,7 @@ class Pool:
         """Run kernels that do not depend on each other: address, arguments, number of jobs."""
         phases = np.array([(interpreter.JOBS, 0, len(work), 0)], np.int64)
         operations = np.array([(k, a.ctypes.data, -1, jobs) for k, a, jobs in work], np.int64)
-        taken = interpreter.counters(1, self.threads)
-        self.run(phases, operations, np.zeros(8, np.int64), taken)
+        self.run(phases, operations, np.zeros(8, np.int64), interpreter.counters(1, self.threads))
 
     def close(self) -> None:
         """End the threads."""

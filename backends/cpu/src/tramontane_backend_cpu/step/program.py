@@ -14,7 +14,7 @@ from tramontane.engine.kv_cache import KVCache
 from . import interpreter
 from .graph import Node, Value
 from .inputs import Inputs
-from .lower import Operation, form_of, lower, refuse
+from .lower import Operation, form_of, lower, refuse, table
 from .memory import Buffers
 from .pool import Pool
 from .record import Recording
@@ -75,10 +75,7 @@ class _Bound:
             mode = interpreter.JOBS if phase.domain is None else interpreter.ROWS
             rows.append((mode, first, len(phase.nodes), phase.domain or 0))
         self.phases = np.array(rows, np.int64)
-        self.operations = np.array(
-            [(o.kernel, o.arguments.ctypes.data, o.counted, o.jobs) for o in self._operations],
-            np.int64,
-        )
+        self.operations = table(self._operations)
         self.taken = interpreter.counters(len(rows), inputs.threads)
         self.logits: Any = buffers.floats(kept)
 

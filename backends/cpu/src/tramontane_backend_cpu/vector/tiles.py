@@ -139,12 +139,14 @@ def add_minimum(emit: Emit, count: int, total: Any, minimum: Any, part: int, til
     return emit.join(sums)
 
 
-@operation(lambda count, bits, zero, first, last, total, low, high, scale, minimum, tile: total)
+@operation(
+    lambda count, bits, zero, least, first, last, total, low, high, scale, minimum, tile: total
+)
 def plain_dot(
-    emit: Emit, count: int, bits: int, zero: int, first: int, last: int, total: Any, low: Any,
-    high: Any, scale: Any, minimum: Any, tile: Any,
+    emit: Emit, count: int, bits: int, zero: int, least: int, first: int, last: int, total: Any,
+    low: Any, high: Any, scale: Any, minimum: Any, tile: Any,
 ) -> Any:  # fmt: skip
-    """total + weights . numbers, both as floats. minimum: for each row, or 0 for none."""
+    """total + weights . numbers, both as floats. least: whether `minimum` is to be added."""
     builder = emit.builder
     sums = emit.split(total, SET.registers * count)
     scales = emit.split(scale, SET.registers)
@@ -156,7 +158,7 @@ def plain_dot(
                 if zero:
                     code = builder.sub(code, emit.ints(zero))
                 weight = builder.fmul(builder.sitofp(code, llvm.FLOATS), rows)
-                if not isinstance(minimum, int):
+                if least:
                     weight = builder.fadd(weight, emit.split(minimum, SET.registers)[register])
                 for t in range(count):
                     offset = 4 * ((4 * k + byte) * count + t)
