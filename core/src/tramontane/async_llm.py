@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, overload
 
 from .engine.request import Event, Request
 from .loaded_model import Message, Prompt
-from .open_model import OpenModel, cancel_all, chunk_of, conversation
+from .open_model import OpenModel, Schema, cancel_all, chunk_of, conversation, with_schema
 from .results import Chunk, Completion
 from .sampling_params import SamplingParams
 
@@ -35,16 +35,27 @@ class AsyncLLM(OpenModel):
         params: SamplingParams | None = None,
         *,
         stream: Literal[False] = False,
+        schema: Schema | None = None,
     ) -> Awaitable[Completion]: ...
     @overload
     def generate(
-        self, prompt: Prompt, params: SamplingParams | None = None, *, stream: Literal[True]
+        self,
+        prompt: Prompt,
+        params: SamplingParams | None = None,
+        *,
+        stream: Literal[True],
+        schema: Schema | None = None,
     ) -> AsyncIterator[Chunk]: ...
     def generate(
-        self, prompt: Prompt, params: SamplingParams | None = None, *, stream: bool = False
+        self,
+        prompt: Prompt,
+        params: SamplingParams | None = None,
+        *,
+        stream: bool = False,
+        schema: Schema | None = None,
     ) -> Awaitable[Completion] | AsyncIterator[Chunk]:
         """Continue a text or token ids: await it, or with `stream` iterate over it."""
-        return self._one(self.inner.encode(prompt), params, stream)
+        return self._one(self.inner.encode(prompt), with_schema(params, schema), stream, schema)
 
     @overload
     def chat(
@@ -53,6 +64,7 @@ class AsyncLLM(OpenModel):
         params: SamplingParams | None = None,
         *,
         stream: Literal[False] = False,
+        schema: Schema | None = None,
         **variables: Any,
     ) -> Awaitable[Completion]: ...
     @overload
@@ -62,6 +74,7 @@ class AsyncLLM(OpenModel):
         params: SamplingParams | None = None,
         *,
         stream: Literal[True],
+        schema: Schema | None = None,
         **variables: Any,
     ) -> AsyncIterator[Chunk]: ...
     def chat(
@@ -70,25 +83,29 @@ class AsyncLLM(OpenModel):
         params: SamplingParams | None = None,
         *,
         stream: bool = False,
+        schema: Schema | None = None,
         **variables: Any,
     ) -> Awaitable[Completion] | AsyncIterator[Chunk]:
         """Answer a conversation, as `LLM.chat` does."""
-        return self._one(
-            self.inner.encode_chat(conversation(messages), **variables), params, stream
-        )
+        prompt = self.inner.encode_chat(conversation(messages), **variables)
+        return self._one(prompt, with_schema(params, schema), stream, schema)
 
     def _one(
-        self, prompt: tuple[int, ...], params: SamplingParams | None, stream: bool
+        self,
+        prompt: tuple[int, ...],
+        params: SamplingParams | None,
+        stream: bool,
+        schema: Schema | None,
     ) -> Awaitable[Completion] | AsyncIterator[Chunk]:
         requests = self.inner.requests(prompt, params)
-        return self._chunks(requests) if stream else self._wait(requests)
+        return self._chunks(requests) if stream else self._wait(requests, schema)
 
-    async def _wait(self, requests: list[Request]) -> Completion:
+    async def _wait(self, requests: list[Request], schema: Schema | None) -> Completion:
         results = {}
         async for chunk in self._chunks(requests):
             if chunk.result is not None:
                 results[chunk.index] = chunk.result
-        return Completion(tuple(results[index] for index in range(len(requests))))
+        return Completion(tuple(results[index] for index in range(len(requests))), schema)
 
     async def _chunks(self, requests: list[Request]) -> AsyncIterator[Chunk]:
         loop = asyncio.get_running_loop()

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self, TypeGuard, cast, overload
 from .engine.request import Event, Finished, Request, RequestResult
 from .errors import RequestError
 from .loaded_model import Message, Prompt
-from .open_model import OpenModel, cancel_all, chunk_of, conversation
+from .open_model import OpenModel, Schema, cancel_all, chunk_of, conversation, with_schema
 from .results import Chunk, Completion
 from .sampling_params import SamplingParams
 
@@ -60,6 +60,7 @@ class LLM(OpenModel):
         params: SamplingParams | None = None,
         *,
         stream: Literal[False] = False,
+        schema: Schema | None = None,
     ) -> Completion: ...
     @overload
     def generate(
@@ -68,10 +69,16 @@ class LLM(OpenModel):
         params: SamplingParams | None = None,
         *,
         stream: Literal[False] = False,
+        schema: Schema | None = None,
     ) -> list[Completion]: ...
     @overload
     def generate(
-        self, prompt: Prompt, params: SamplingParams | None = None, *, stream: Literal[True]
+        self,
+        prompt: Prompt,
+        params: SamplingParams | None = None,
+        *,
+        stream: Literal[True],
+        schema: Schema | None = None,
     ) -> Iterator[Chunk]: ...
     def generate(
         self,
@@ -79,19 +86,22 @@ class LLM(OpenModel):
         params: SamplingParams | None = None,
         *,
         stream: bool = False,
+        schema: Schema | None = None,
     ) -> Completion | list[Completion] | Iterator[Chunk]:
         """Continue a text (or token ids), or each of a list of texts, batched together.
 
         stream: an iterator of chunks, as tokens come; to stop early, close it.
+        schema: a JSON schema or a pydantic model; the answer is of it, `parsed` its value.
         Raises RequestError for a prompt or parameters that cannot be.
         """
+        params = with_schema(params, schema)
         if _are_texts(prompt):
             if stream:
                 raise RequestError("stream takes one prompt; call it once for each of several")
             sets = [self.inner.requests(self.inner.encode(p), params) for p in prompt]
             results = self._wait([request for requests in sets for request in requests])
-            return [Completion(tuple(results[r.id] for r in requests)) for requests in sets]
-        return self._one(self.inner.encode(cast("Prompt", prompt)), params, stream)
+            return [Completion(tuple(results[r.id] for r in requests), schema) for requests in sets]
+        return self._one(self.inner.encode(cast("Prompt", prompt)), params, stream, schema)
 
     @overload
     def chat(
@@ -100,6 +110,7 @@ class LLM(OpenModel):
         params: SamplingParams | None = None,
         *,
         stream: Literal[False] = False,
+        schema: Schema | None = None,
         **variables: Any,
     ) -> Completion: ...
     @overload
@@ -109,6 +120,7 @@ class LLM(OpenModel):
         params: SamplingParams | None = None,
         *,
         stream: Literal[True],
+        schema: Schema | None = None,
         **variables: Any,
     ) -> Iterator[Chunk]: ...
     def chat(
@@ -117,16 +129,17 @@ class LLM(OpenModel):
         params: SamplingParams | None = None,
         *,
         stream: bool = False,
+        schema: Schema | None = None,
         **variables: Any,
     ) -> Completion | Iterator[Chunk]:
         """Answer a conversation: dicts with `role` and `content`, or one user's text.
 
+        schema: as in `generate`.
         variables: passed to the chat template, such as enable_thinking=False.
         Raises TemplateError, RequestError.
         """
-        return self._one(
-            self.inner.encode_chat(conversation(messages), **variables), params, stream
-        )
+        prompt = self.inner.encode_chat(conversation(messages), **variables)
+        return self._one(prompt, with_schema(params, schema), stream, schema)
 
     def stream(self, request: Request) -> EventStream:
         """The engine's own events, for those who build on it."""
@@ -134,13 +147,17 @@ class LLM(OpenModel):
         return EventStream(events, self.inner.engine.submit(request, events.put))
 
     def _one(
-        self, prompt: tuple[int, ...], params: SamplingParams | None, stream: bool
+        self,
+        prompt: tuple[int, ...],
+        params: SamplingParams | None,
+        stream: bool,
+        schema: Schema | None,
     ) -> Completion | Iterator[Chunk]:
         requests = self.inner.requests(prompt, params)
         if stream:
             return self._chunks(requests)
         results = self._wait(requests)
-        return Completion(tuple(results[request.id] for request in requests))
+        return Completion(tuple(results[request.id] for request in requests), schema)
 
     def _wait(self, requests: list[Request]) -> dict[str, RequestResult]:
         return {

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from .checkpoint.load import LoadOptions, LoadReport, Progress
 from .engine.request import Event, Finished
 from .errors import RequestError
+from .grammar import schema_grammar
 from .loaded_model import LoadedModel, Message
 from .registry import Registry
 from .results import Chunk
+from .sampling_params import SamplingParams
 from .source import DEFAULT, HubOptions
+
+Schema: TypeAlias = Mapping[str, Any] | type[Any]
+"""A JSON schema, a pydantic model, or any type that pydantic has a schema of."""
 
 
 class OpenModel:
@@ -101,6 +106,16 @@ class OpenModel:
 def conversation(messages: Sequence[Message] | str) -> Sequence[Message]:
     """Messages, or one user's text as a message."""
     return [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
+
+
+def with_schema(params: SamplingParams | None, schema: Schema | None) -> SamplingParams | None:
+    """The parameters with the schema's grammar. Raises RequestError where they have another."""
+    if schema is None:
+        return params
+    if params is not None and params.grammar is not None:
+        raise RequestError("schema= and a grammar in the parameters exclude each other; keep one")
+    given = {} if params is None else dict(params)
+    return SamplingParams(**{**given, "grammar": schema_grammar(schema)})
 
 
 def chunk_of(event: Event, index: dict[str, int]) -> Chunk:

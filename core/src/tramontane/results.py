@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .engine.request import FinishReason, RequestResult, TokenLogprob, Usage
+from .errors import RequestError
+from .grammar import read_value
 
 
 @dataclass(frozen=True)
@@ -12,6 +16,29 @@ class Completion:
     """The answers to one prompt; `n` of them, of which the plain properties show the first."""
 
     choices: tuple[RequestResult, ...]
+    schema: Mapping[str, Any] | type[Any] | None = None
+    """What the answers were asked to be."""
+
+    @property
+    def parsed(self) -> Any:
+        """The value of the first answer: JSON data under a schema, or the model's instance.
+
+        Raises RequestError where the answer was cut off, or no schema was given.
+        """
+        return self.value(0)
+
+    def value(self, index: int) -> Any:
+        """`parsed` of one of several answers."""
+        if self.schema is None:
+            raise RequestError("no schema was given: pass schema= to have a value come back")
+        choice = self.choices[index]
+        if choice.finish_reason in ("length", "context", "cancelled"):
+            raise RequestError(
+                f"the answer was cut off after {choice.usage.completion_tokens} tokens "
+                f"(finish_reason={choice.finish_reason!r}), so it is no whole value; its text is "
+                "there, and a larger max_tokens gives it room"
+            )
+        return read_value(choice.text, self.schema)
 
     @property
     def text(self) -> str:

@@ -65,6 +65,7 @@ class Engine:
             if (rope := getattr(module, "rope", None)) is not None
         )
         self._samplers = registry.all(Sampler)
+        self._kept: dict[str, object] = {}
         self._waiting: deque[Sequence] = deque()
         self._running: list[Sequence] = []
         self._wake = threading.Condition()
@@ -84,6 +85,9 @@ class Engine:
             eos_ids=self.tokenizer.eos_ids,
             encode=lambda text: self.tokenizer.encode(text, add_special=False),
             decode=lambda ids: self.tokenizer.decode(ids, skip_special=False),
+            token_bytes=self.tokenizer.token_bytes,
+            special_ids=self.tokenizer.special_ids,
+            kept=self._kept,
         )
         chain = build_chain(params, self._samplers, context)
         sequence = Sequence(request, chain, seed, self.tokenizer, self.context_length, sink)
