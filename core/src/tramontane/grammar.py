@@ -29,6 +29,8 @@ class Grammar(BaseModel):
     """The schema, the expression, the grammar; None for json_object."""
     after: str = Field(default="", max_length=1024)
     """Until this has come the text is free: `</think>`, say, the end of the reasoning."""
+    optional: bool = False
+    """With `after`: whether the text may end before that has come."""
 
     @model_validator(mode="after")
     def _value_fits(self) -> Grammar:

@@ -28,7 +28,7 @@ def build(options: dict[str, Any], context: SamplerContext) -> Step | None:
     compiled = compiled_of(context)
     matcher = compiled.matcher(given)
     if given.after:
-        return AfterText(given.after, matcher, compiled, context)
+        return AfterText(given, matcher, compiled, context)
     return Constrained(matcher, compiled.tokenizer)
 
 
@@ -69,12 +69,13 @@ class Constrained:
 
 
 class AfterText:
-    """Free until a text has come, but for the end; then constrained."""
+    """Free until a text has come, but for the end unless that is allowed; then constrained."""
 
     def __init__(
-        self, text: str, matcher: LLMatcher, compiled: Compiled, context: SamplerContext
+        self, grammar: Grammar, matcher: LLMatcher, compiled: Compiled, context: SamplerContext
     ) -> None:
-        self._marker = text.encode()
+        self._marker = grammar.after.encode()
+        self._optional = grammar.optional
         self._bytes_of = context.token_bytes
         self._ends = np.asarray(sorted(context.eos_ids), np.int64)
         self._compiled, self._matcher = compiled, matcher
@@ -94,6 +95,8 @@ class AfterText:
                 self._tail = before[-keep:] if keep else b""
         if self._then is not None:
             return self._then(candidates, history)
+        if self._optional:
+            return candidates
         return candidates.where(~np.isin(candidates.ids, self._ends))
 
     def _begin(self, rest: bytes) -> Constrained:
