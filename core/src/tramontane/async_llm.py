@@ -7,11 +7,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 
-from .engine.request import Event, Request
+from .answers import AnswerParser
+from .engine.request import Event, Request, RequestResult
 from .loaded_model import Message, Prompt
 from .open_model import OpenModel, Schema, cancel_all, chunk_of, conversation, with_schema
 from .results import Chunk, Completion
 from .sampling_params import SamplingParams
+from .toolbox import Approve, Toolbox
+from .turn import Turn
 
 
 class AsyncLLM(OpenModel):
@@ -84,11 +87,35 @@ class AsyncLLM(OpenModel):
         *,
         stream: bool = False,
         schema: Schema | None = None,
+        tools: Sequence[Any] = (),
+        tool_choice: str | Sequence[str] = "auto",
+        parallel_tool_calls: bool = True,
+        max_tool_rounds: int = 8,
+        approve: Approve | None = None,
+        tool_timeout: float = 30.0,
         **variables: Any,
     ) -> Awaitable[Completion] | AsyncIterator[Chunk]:
-        """Answer a conversation, as `LLM.chat` does."""
-        prompt = self.inner.encode_chat(conversation(messages), **variables)
-        return self._one(prompt, with_schema(params, schema), stream, schema)
+        """Answer a conversation, as `LLM.chat` does. Tools that are coroutines run in the loop."""
+        toolbox = Toolbox(tools, tool_choice, parallel_tool_calls, approve, tool_timeout)
+        turn = Turn(
+            self.inner, conversation(messages), with_schema(params, schema), toolbox,
+            schema=schema, variables=variables,
+        )  # fmt: skip
+        requests = turn.requests()
+        if stream:
+            return self._chunks(requests, [turn.parser() for _ in requests])
+        return self._rounds(turn, toolbox, requests, max_tool_rounds)
+
+    async def _rounds(
+        self, turn: Turn, toolbox: Toolbox, requests: list[Request], most: int
+    ) -> Completion:
+        for _ in range(most):
+            completion = turn.completed(await self._results(requests))
+            if not turn.calls(completion):
+                return completion
+            turn.add(completion, await toolbox.run_async(completion.tool_calls))
+            requests = turn.requests()
+        return turn.completed(await self._results(requests))
 
     def _one(
         self,
@@ -101,13 +128,18 @@ class AsyncLLM(OpenModel):
         return self._chunks(requests) if stream else self._wait(requests, schema)
 
     async def _wait(self, requests: list[Request], schema: Schema | None) -> Completion:
+        return Completion(tuple(await self._results(requests)), schema)
+
+    async def _results(self, requests: list[Request]) -> list[RequestResult]:
         results = {}
         async for chunk in self._chunks(requests):
             if chunk.result is not None:
                 results[chunk.index] = chunk.result
-        return Completion(tuple(results[index] for index in range(len(requests))), schema)
+        return [results[index] for index in range(len(requests))]
 
-    async def _chunks(self, requests: list[Request]) -> AsyncIterator[Chunk]:
+    async def _chunks(
+        self, requests: list[Request], parsers: Sequence[AnswerParser] = ()
+    ) -> AsyncIterator[Chunk]:
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[Event] = asyncio.Queue()
 
@@ -122,7 +154,7 @@ class AsyncLLM(OpenModel):
                 cancels.append(self.inner.engine.submit(request, sink))
             open_requests = len(requests)
             while open_requests:
-                chunk = chunk_of(await events.get(), index)
+                chunk = chunk_of(await events.get(), index, parsers)
                 open_requests -= chunk.result is not None
                 yield chunk
         finally:

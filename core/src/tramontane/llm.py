@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, TypeGuard, cast, overload
 
+from .answers import AnswerParser
 from .engine.request import Event, Finished, Request, RequestResult
 from .errors import RequestError
 from .loaded_model import Message, Prompt
 from .open_model import OpenModel, Schema, cancel_all, chunk_of, conversation, with_schema
 from .results import Chunk, Completion
 from .sampling_params import SamplingParams
+from .toolbox import Approve, Toolbox
+from .turn import Turn
 
 
 class EventStream:
@@ -130,16 +133,42 @@ class LLM(OpenModel):
         *,
         stream: bool = False,
         schema: Schema | None = None,
+        tools: Sequence[Any] = (),
+        tool_choice: str | Sequence[str] = "auto",
+        parallel_tool_calls: bool = True,
+        max_tool_rounds: int = 8,
+        approve: Approve | None = None,
+        tool_timeout: float = 30.0,
         **variables: Any,
     ) -> Completion | Iterator[Chunk]:
         """Answer a conversation: dicts with `role` and `content`, or one user's text.
 
         schema: as in `generate`.
+        tools: functions that the model may call, with a schema of their signature and docstring;
+          `Tool`s and OpenAI's dicts too. Calls of functions are run, those of one answer at once,
+          and the model is asked again, `max_tool_rounds` times at most; others, and all of a
+          stream, are only returned, in `tool_calls`.
+        tool_choice: auto, none, required, a tool's name, or names of those that may be called.
+        approve: asked before each call; False, or a text that says why, refuses it.
+        tool_timeout: seconds for a call. Errors are told to the model.
         variables: passed to the chat template, such as enable_thinking=False.
         Raises TemplateError, RequestError.
         """
-        prompt = self.inner.encode_chat(conversation(messages), **variables)
-        return self._one(prompt, with_schema(params, schema), stream, schema)
+        toolbox = Toolbox(tools, tool_choice, parallel_tool_calls, approve, tool_timeout)
+        turn = Turn(
+            self.inner, conversation(messages), with_schema(params, schema), toolbox,
+            schema=schema, variables=variables,
+        )  # fmt: skip
+        requests = turn.requests()
+        if stream:
+            return self._chunks(requests, [turn.parser() for _ in requests])
+        for _ in range(max_tool_rounds):
+            completion = turn.completed(self._results(requests))
+            if not turn.calls(completion):
+                return completion
+            turn.add(completion, toolbox.run(completion.tool_calls))
+            requests = turn.requests()
+        return turn.completed(self._results(requests))
 
     def stream(self, request: Request) -> EventStream:
         """The engine's own events, for those who build on it."""
@@ -156,8 +185,11 @@ class LLM(OpenModel):
         requests = self.inner.requests(prompt, params)
         if stream:
             return self._chunks(requests)
+        return Completion(tuple(self._results(requests)), schema)
+
+    def _results(self, requests: list[Request]) -> list[RequestResult]:
         results = self._wait(requests)
-        return Completion(tuple(results[request.id] for request in requests), schema)
+        return [results[request.id] for request in requests]
 
     def _wait(self, requests: list[Request]) -> dict[str, RequestResult]:
         return {
@@ -166,7 +198,9 @@ class LLM(OpenModel):
             if chunk.result is not None
         }
 
-    def _chunks(self, requests: list[Request]) -> Iterator[Chunk]:
+    def _chunks(
+        self, requests: list[Request], parsers: Sequence[AnswerParser] = ()
+    ) -> Iterator[Chunk]:
         """Submitted before the first chunk is asked for, so that errors come at the call."""
         events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         cancels: list[Callable[[], None]] = []
@@ -176,7 +210,7 @@ class LLM(OpenModel):
         except BaseException:
             cancel_all(cancels)
             raise
-        return _chunks(events, requests, cancels)
+        return _chunks(events, requests, cancels, parsers)
 
 
 def _are_texts(prompt: Prompt | list[str]) -> TypeGuard[list[str]]:
@@ -184,13 +218,16 @@ def _are_texts(prompt: Prompt | list[str]) -> TypeGuard[list[str]]:
 
 
 def _chunks(
-    events: queue.SimpleQueue[Event], requests: list[Request], cancels: list[Callable[[], None]]
+    events: queue.SimpleQueue[Event],
+    requests: list[Request],
+    cancels: list[Callable[[], None]],
+    parsers: Sequence[AnswerParser],
 ) -> Iterator[Chunk]:
     index = {request.id: i for i, request in enumerate(requests)}
     open_requests = len(requests)
     try:
         while open_requests:
-            chunk = chunk_of(events.get(), index)
+            chunk = chunk_of(events.get(), index, parsers)
             open_requests -= chunk.result is not None
             yield chunk
     finally:

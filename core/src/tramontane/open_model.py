@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from .answers import AnswerParser
 from .checkpoint.load import LoadOptions, LoadReport, Progress
 from .engine.request import Event, Finished
 from .errors import RequestError
@@ -45,6 +46,7 @@ class OpenModel:
         kv_tokens: int | None = None,
         registry: Registry | None = None,
         progress: Progress | None = None,
+        tool_caller: str | None = None,
     ) -> None:
         """Load a model.
 
@@ -56,6 +58,7 @@ class OpenModel:
         chat_template: a Jinja file to use instead of the model's own.
         batch_size: prompt tokens per step. max_seqs: requests that run at once.
         kv_tokens: context of all running requests together; None: one full context.
+        tool_caller: how the model writes tool calls, where its chat template does not show it.
 
         Raises ModelNotFound, CheckpointError, PluginError, NotEnoughMemory, all TramontaneError.
         """
@@ -79,6 +82,7 @@ class OpenModel:
             kv_tokens=kv_tokens,
             registry=registry,
             progress=progress,
+            tool_caller=tool_caller,
         )
 
     @property
@@ -118,13 +122,19 @@ def with_schema(params: SamplingParams | None, schema: Schema | None) -> Samplin
     return SamplingParams(**{**given, "grammar": schema_grammar(schema)})
 
 
-def chunk_of(event: Event, index: dict[str, int]) -> Chunk:
-    """An event as its caller sees it. Raises RequestError for a request that failed."""
+def chunk_of(event: Event, index: dict[str, int], parsers: Sequence[AnswerParser] = ()) -> Chunk:
+    """An event as its caller sees it, told apart by the parser of its request, if there are any.
+
+    Raises RequestError for a request that failed.
+    """
+    place = index[event.id]
+    deltas = tuple(parsers[place].push(event.text)) if parsers else ()
     if isinstance(event, Finished):
         if event.result.error is not None:
             raise RequestError(f"the request failed: {event.result.error}")
-        return Chunk(event.text, index[event.id], result=event.result)
-    return Chunk(event.text, index[event.id], event.token, event.logprob)
+        rest = tuple(parsers[place].finish()) if parsers else ()
+        return Chunk(event.text, place, result=event.result, deltas=(*deltas, *rest))
+    return Chunk(event.text, place, event.token, event.logprob, deltas=deltas)
 
 
 def cancel_all(cancels: Iterable[Callable[[], None]]) -> None:

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .answers import Answer, Delta
 from .engine.request import FinishReason, RequestResult, TokenLogprob, Usage
 from .errors import RequestError
 from .grammar import read_value
+from .tools import ToolCall
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,24 @@ class Completion:
     choices: tuple[RequestResult, ...]
     schema: Mapping[str, Any] | type[Any] | None = None
     """What the answers were asked to be."""
+    answers: tuple[Answer, ...] = ()
+    """Of a chat, the texts of the choices told apart: content, reasoning, tool calls."""
+    added: tuple[Mapping[str, Any], ...] = ()
+    """Messages that rounds of tools put between the question and this answer."""
+
+    @property
+    def content(self) -> str:
+        """The first answer's text, without reasoning and tool calls."""
+        return self.answers[0].content if self.answers else self.text
+
+    @property
+    def reasoning(self) -> str:
+        return self.answers[0].reasoning if self.answers else ""
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The calls of the first answer that are whole."""
+        return self.answers[0].calls if self.answers else []
 
     @property
     def parsed(self) -> Any:
@@ -38,7 +58,8 @@ class Completion:
                 f"(finish_reason={choice.finish_reason!r}), so it is no whole value; its text is "
                 "there, and a larger max_tokens gives it room"
             )
-        return read_value(choice.text, self.schema)
+        text = self.answers[index].content if self.answers else choice.text
+        return read_value(text, self.schema)
 
     @property
     def text(self) -> str:
@@ -73,3 +94,5 @@ class Chunk:
     token: int | None = None
     logprob: TokenLogprob | None = None
     result: RequestResult | None = None
+    deltas: tuple[Delta, ...] = ()
+    """Of a chat, the same text told apart, as far as that is known."""

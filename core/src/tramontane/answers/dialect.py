@@ -72,8 +72,9 @@ class Dialect:
     ) -> Grammar | None:
         """What makes calls sure. required: there is one; else only that its arguments are right.
 
-        tools: those that may be called; of one, that is the one. special: the id of a text
-        that is a special token of the model. after: the closing of the reasoning, if there is one first.
+        tools: those that may be called; of one, that is the one. several: whether there may be more
+        calls than one. special: the id of a text that is a special token of the model.
+        after: the closing of the reasoning, if the prompt has begun one.
         None: nothing is to be made sure, as no tool is strict. Raises RequestError where the
         dialect has no grammar, or one cannot be enforced (the parameters of a strict tool).
         """
