@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from .chat.choose import choose_template
 from .chat.fallback import no_template
 from .chat.template import ChatTemplate
-from .checkpoint.load import LoadOptions, Progress, load_model
+from .checkpoint.load import Loaded, LoadOptions, Progress, load_model
 from .checkpoint.open import open_checkpoint
 from .engine.engine import Engine
 from .engine.options import EngineOptions
@@ -34,7 +34,7 @@ class LoadedModel:
         hub: HubOptions | None = None,
         options: LoadOptions | None = None,
         chat_template: Path | None = None,
-        engine: EngineOptions | None = None,
+        engine: EngineOptions | Callable[[Loaded], EngineOptions] | None = None,
         registry: Registry | None = None,
         progress: Progress | None = None,
     ) -> None:
@@ -55,6 +55,8 @@ class LoadedModel:
         finally:
             checkpoint.close()
         self._template = source and ChatTemplate(source, named=self.tokenizer.named)
+        if callable(engine):  # what is known once the model is there
+            engine = engine(self.loaded)
         force = options is not None and options.force
         self.engine = Engine(self.loaded, self.tokenizer, self.registry, engine, force=force)
         self.engine.warm()
