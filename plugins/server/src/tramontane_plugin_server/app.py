@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from tramontane import __version__
 from tramontane.errors import TramontaneError
 
-from . import health
+from . import docs_page, health
 from .http.access import Access
 from .http.body import Body
 from .http.errors import handle
@@ -33,13 +33,14 @@ def build(serving: Serving) -> ASGIApp:
         version=__version__,
         description=ABOUT,
         lifespan=_lifespan,
+        docs_url=None,  # they fetch their scripts from elsewhere
         redoc_url=None,
         separate_input_output_schemas=False,
     )
     app.state.serving = serving
     for kind in (TramontaneError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle)
-    for part in (health, chat, completions, models, tokens):
+    for part in (health, docs_page, chat, completions, models, tokens):
         app.include_router(part.router)
     found: ASGIApp = Body(app, settings.max_body, settings.body_timeout)
     found = Keys(found, settings.keys())
