@@ -10,8 +10,16 @@ from typing import Any, Literal, Self, overload
 from .answers import AnswerParser
 from .engine.request import Event, Request, RequestResult
 from .loaded_model import Message, Prompt
-from .open_model import OpenModel, Schema, cancel_all, chunk_of, conversation, with_schema
-from .results import Chunk, Completion
+from .open_model import (
+    OpenModel,
+    Schema,
+    cancel_all,
+    chunk_of,
+    conversation,
+    refuse_best_of,
+    with_schema,
+)  # fmt: skip
+from .results import Chunk, Completion, best
 from .sampling_params import SamplingParams
 from .toolbox import Approve, Toolbox
 from .turn import Turn
@@ -127,10 +135,13 @@ class AsyncLLM(OpenModel):
         schema: Schema | None,
     ) -> Awaitable[Completion] | AsyncIterator[Chunk]:
         requests = self.inner.requests(prompt, params)
-        return self._chunks(requests) if stream else self._wait(requests, schema)
+        if stream:
+            refuse_best_of(params)
+            return self._chunks(requests)
+        return self._wait(requests, params.n if params else 1, schema)
 
-    async def _wait(self, requests: list[Request], schema: Schema | None) -> Completion:
-        return Completion(tuple(await self._results(requests)), schema)
+    async def _wait(self, requests: list[Request], count: int, schema: Schema | None) -> Completion:
+        return Completion(best(await self._results(requests), count), schema)
 
     async def _results(self, requests: list[Request]) -> list[RequestResult]:
         results = {}

@@ -11,8 +11,16 @@ from .answers import AnswerParser
 from .engine.request import Event, Finished, Request, RequestResult
 from .errors import RequestError
 from .loaded_model import Message, Prompt
-from .open_model import OpenModel, Schema, cancel_all, chunk_of, conversation, with_schema
-from .results import Chunk, Completion
+from .open_model import (
+    OpenModel,
+    Schema,
+    cancel_all,
+    chunk_of,
+    conversation,
+    refuse_best_of,
+    with_schema,
+)  # fmt: skip
+from .results import Chunk, Completion, best
 from .sampling_params import SamplingParams
 from .toolbox import Approve, Toolbox
 from .turn import Turn
@@ -103,7 +111,11 @@ class LLM(OpenModel):
                 raise RequestError("stream takes one prompt; call it once for each of several")
             sets = [self.inner.requests(self.inner.encode(p), params) for p in prompt]
             results = self._wait([request for requests in sets for request in requests])
-            return [Completion(tuple(results[r.id] for r in requests), schema) for requests in sets]
+            count = params.n if params else 1
+            return [
+                Completion(best([results[r.id] for r in requests], count), schema)
+                for requests in sets
+            ]
         return self._one(self.inner.encode(cast("Prompt", prompt)), params, stream, schema)
 
     @overload
@@ -186,8 +198,9 @@ class LLM(OpenModel):
     ) -> Completion | Iterator[Chunk]:
         requests = self.inner.requests(prompt, params)
         if stream:
+            refuse_best_of(params)
             return self._chunks(requests)
-        return Completion(tuple(self._results(requests)), schema)
+        return Completion(best(self._results(requests), params.n if params else 1), schema)
 
     def _results(self, requests: list[Request]) -> list[RequestResult]:
         results = self._wait(requests)

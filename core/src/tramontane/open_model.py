@@ -8,8 +8,10 @@ from typing import Any, TypeAlias
 
 from .answers import AnswerParser
 from .checkpoint.load import LoadOptions, LoadReport, Progress
+from .engine.engine import RETRY_AFTER
+from .engine.options import EngineOptions
 from .engine.request import Event, Finished
-from .errors import RequestError
+from .errors import EngineBusy, RequestError
 from .grammar import schema_grammar
 from .loaded_model import LoadedModel, Message
 from .mcp import McpServers, read_config
@@ -46,6 +48,11 @@ class OpenModel:
         batch_size: int = 512,
         max_seqs: int = 32,
         kv_tokens: int | None = None,
+        kv_memory: str | None = None,
+        max_batched_tokens: int | None = None,
+        prefix_cache: bool = True,
+        max_waiting: int | None = None,
+        queue_timeout: float | None = None,
         registry: Registry | None = None,
         progress: Progress | None = None,
         tool_caller: str | None = None,
@@ -59,8 +66,8 @@ class OpenModel:
         device, dtype, threads, activations, kv_type, num_ctx, mmap, force, overrides: see
           `LoadOptions`.
         chat_template: a Jinja file to use instead of the model's own.
-        batch_size: prompt tokens per step. max_seqs: requests that run at once.
-        kv_tokens: context of all running requests together; None: one full context.
+        batch_size, max_seqs, kv_tokens, kv_memory, max_batched_tokens, prefix_cache, max_waiting,
+          queue_timeout: how requests share the model; see `EngineOptions`.
         tool_caller: how the model writes tool calls, where its chat template does not show it.
         mcp: MCP servers whose tools every chat has: a configuration, or a file with one.
 
@@ -82,9 +89,16 @@ class OpenModel:
                 overrides=overrides or {},
             ),
             chat_template=chat_template,
-            batch_size=batch_size,
-            max_seqs=max_seqs,
-            kv_tokens=kv_tokens,
+            engine=EngineOptions(
+                batch_size=batch_size,
+                max_seqs=max_seqs,
+                kv_tokens=kv_tokens,
+                kv_memory=kv_memory,
+                max_batched_tokens=max_batched_tokens,
+                prefix_cache=prefix_cache,
+                max_waiting=max_waiting,
+                queue_timeout=queue_timeout,
+            ),
             registry=registry,
             progress=progress,
             tool_caller=tool_caller,
@@ -149,11 +163,19 @@ def chunk_of(event: Event, index: dict[str, int], parsers: Sequence[AnswerParser
     place = index[event.id]
     deltas = tuple(parsers[place].push(event.text)) if parsers else ()
     if isinstance(event, Finished):
+        if event.result.busy:
+            raise EngineBusy(event.result.error or "", RETRY_AFTER)
         if event.result.error is not None:
             raise RequestError(f"the request failed: {event.result.error}")
         rest = tuple(parsers[place].finish()) if parsers else ()
         return Chunk(event.text, place, result=event.result, deltas=(*deltas, *rest))
     return Chunk(event.text, place, event.token, event.logprob, deltas=deltas)
+
+
+def refuse_best_of(params: SamplingParams | None) -> None:
+    """What is best is known at the end. Raises RequestError."""
+    if params is not None and params.best_of not in (None, params.n):
+        raise RequestError(f"best_of={params.best_of} cannot be streamed: leave out one of the two")
 
 
 def cancel_all(cancels: Iterable[Callable[[], None]]) -> None:
