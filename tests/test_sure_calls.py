@@ -201,6 +201,13 @@ def test_a_strict_schema_that_a_syntax_cannot_enforce_is_refused(schema, place) 
     assert dialect("qwen3-coder").grammar([loose], required=True) is not None
 
 
+def test_a_strict_schema_that_nothing_can_enforce_is_refused_with_its_place() -> None:
+    tool = Tool(name="f", strict=True, parameters={"properties": {"a": {"uniqueItems": True}}})
+    grammar = dialect("hermes").grammar([tool], required=True)
+    with pytest.raises(RequestError, match="#/properties/a/uniqueItems"):
+        step_of(grammar, special=False)
+
+
 def test_the_parameters_take_such_a_grammar() -> None:
     grammar = dialect("hermes").grammar(TOOLS, required=True)
     assert SamplingParams(grammar=grammar).grammar == grammar

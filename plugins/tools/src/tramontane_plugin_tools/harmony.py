@@ -55,16 +55,7 @@ def _said(scan: Scan, kind: type[Content] | type[Reasoning], spoken: set[type]) 
     if kind in spoken:
         scan.say("\n", kind)
     spoken.add(kind)
-    pieces = scan.pieces(*ENDS, START, CHANNEL)
-    while True:
-        try:
-            piece = next(pieces)
-        except StopIteration:
-            return
-        if piece is None:
-            yield
-        else:
-            scan.say(piece, kind)
+    yield from scan.pass_on(lambda piece: scan.say(piece, kind), *ENDS, START, CHANNEL)
 
 
 def grammar(
