@@ -15,6 +15,7 @@ from tramontane import __version__
 from tramontane.errors import TramontaneError
 
 from . import health
+from .anthropic import messages
 from .http.access import Access
 from .http.body import Body
 from .http.errors import handle
@@ -39,7 +40,7 @@ def build(serving: Serving) -> ASGIApp:
     app.state.serving = serving
     for kind in (TramontaneError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle)
-    for part in (health, chat, completions, models, tokens):
+    for part in (health, chat, completions, messages, models, tokens):
         app.include_router(part.router)
     found: ASGIApp = Body(app, settings.max_body, settings.body_timeout)
     found = Keys(found, settings.keys())

@@ -1,0 +1,118 @@
+"""From a request's messages to a prompt, which may end within the answer."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tramontane_plugin_server.conversation import (
+    Message,
+    call,
+    called,
+    refuse_lost_calls,
+    text_message,
+    texts_of,
+)
+from tramontane_plugin_server.http.errors import ApiError
+
+from .blocks import TextBlock, ThinkingBlock, ToolResultBlock, ToolUseBlock
+from .message_request import AssistantMessage, CountRequest, SystemMessage, UserMessage
+
+if TYPE_CHECKING:
+    from tramontane.loaded_model import LoadedModel
+
+
+def encode(model: LoadedModel, asked: CountRequest) -> tuple[int, ...]:
+    """The prompt of a request. Raises ApiError, TemplateError, RequestError."""
+    messages = conversation(asked)
+    refuse_lost_calls(model, messages)
+    variables = asked.variables()
+    if messages[-1]["role"] == "assistant":
+        text = _continued(model, messages, variables)
+        return tuple(model.tokenizer.encode(text, add_special=False))
+    return model.encode_chat(messages, **variables)
+
+
+def conversation(asked: CountRequest) -> list[Message]:
+    """The messages of a request for the chat template; neighbours of one role are one turn."""
+    found: list[Message] = []
+    if asked.system:
+        found.append(text_message("system", [block.text for block in asked.system]))
+    for message in asked.messages:
+        match message:
+            case SystemMessage():
+                _join(found, text_message("system", [block.text for block in message.content]))
+            case UserMessage():
+                _user(found, message)
+            case AssistantMessage():
+                _assistant(found, message)
+    return found
+
+
+def _user(found: list[Message], message: UserMessage) -> None:
+    texts: list[str] = []
+    for block in message.content:
+        match block:
+            case TextBlock():
+                texts.append(block.text)
+            case ToolResultBlock():
+                if texts:
+                    _join(found, text_message("user", texts))
+                    texts = []
+                said = "\n".join(part.text for part in block.content)
+                found.append({
+                    "role": "tool", "tool_call_id": block.tool_use_id,
+                    **called(block.tool_use_id, found),
+                    "content": f"Error: {said}" if block.is_error else said,
+                })  # fmt: skip
+    if texts or not message.content:
+        _join(found, text_message("user", texts or [""]))
+
+
+def _assistant(found: list[Message], message: AssistantMessage) -> None:
+    texts = [block.text for block in message.content if isinstance(block, TextBlock)]
+    one = text_message("assistant", texts or [""])
+    thoughts = [b.thinking for b in message.content if isinstance(b, ThinkingBlock)]
+    if thoughts:
+        one["reasoning_content"] = "\n".join(thoughts)
+    calls = [
+        call(block.id, block.name, json.dumps(block.input, ensure_ascii=False))
+        for block in message.content
+        if isinstance(block, ToolUseBlock)
+    ]
+    if calls:
+        one["tool_calls"] = calls
+    _join(found, one)
+
+
+def _join(found: list[Message], message: Message) -> None:
+    last = found[-1] if found else {"role": ""}
+    plain = not {"tool_calls", "reasoning_content"} & (last.keys() | message.keys())
+    if last["role"] == message["role"] and plain:
+        found[-1] = text_message(message["role"], [*texts_of(last), *texts_of(message)])
+    else:
+        found.append(message)
+
+
+def _continued(model: LoadedModel, messages: Sequence[Message], variables: dict[str, Any]) -> str:
+    """The prompt up to the end of the last message's text, where the template would close it.
+
+    A mark after the text shows where that is, whatever the template does around it.
+    """
+    last = messages[-1]
+    if "tool_calls" in last:
+        raise ApiError(400, "messages ends with a call of a tool: its tool_result is missing")
+    begun = "".join(texts_of(last))
+    mark = uuid.uuid4().hex
+    marked = [*messages[:-1], {**last, "content": begun + mark}]
+    written = model.render(marked, add_generation_prompt=False, **variables)
+    before, _, after = written.partition(mark)
+    # templates take off blanks in front, which changes nothing that is continued
+    if not after or mark in after or not before.endswith(begun.lstrip()):
+        raise ApiError(
+            400, "this model's chat template cannot begin an answer with the last message's text;"
+            " let the last message be the user's", param="messages",
+        )  # fmt: skip
+    return before
