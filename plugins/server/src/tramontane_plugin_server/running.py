@@ -84,7 +84,9 @@ class _Server(uvicorn.Server):
             self._serving.catalog.draining = True
             name = signal.Signals(sig).name
             logging.getLogger(__name__).warning("%s: answers that run may end", name)
-        super().handle_exit(sig, frame)
+        # not uvicorn's own, which raises the signal again once all is done
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
     def _address(self) -> str:
         settings = self._serving.settings

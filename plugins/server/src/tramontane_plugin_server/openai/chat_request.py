@@ -14,7 +14,7 @@ from .fields import NO_EFFECT, Sampling, Stop
 class Part(BaseModel):
     """A piece of a message's content; only text is taken by models of text."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", strict=True)
     type: str = Field(max_length=64)
     text: str | None = None
 
@@ -22,7 +22,7 @@ class Part(BaseModel):
 class Message(BaseModel):
     """One message. More fields are passed to the chat template."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", strict=True)
     role: str = Field(min_length=1, max_length=64)
     content: str | list[Part] | None = None
 
@@ -30,7 +30,7 @@ class Message(BaseModel):
 class StreamOptions(BaseModel):
     """What a stream also tells."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
     include_usage: bool = False
     include_obfuscation: bool | None = Field(None, description=NO_EFFECT)
 

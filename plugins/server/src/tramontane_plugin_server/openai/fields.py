@@ -10,6 +10,7 @@ from tramontane.sampling_params import SamplingParams
 
 NO_EFFECT = "accepted; there is nothing here that it would change"
 TokenId = Annotated[int, Field(ge=0)]
+KeyId = Annotated[int, Field(ge=0, strict=False)]  # JSON's keys are texts
 Bias = Annotated[float, Field(ge=-100, le=100)]
 Stop = str | Annotated[list[str], Field(max_length=64)]
 
@@ -17,7 +18,7 @@ Stop = str | Annotated[list[str], Field(max_length=64)]
 class Asked(BaseModel):
     """A request's body: every field is honoured, or refused by name."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
     refused: ClassVar[Mapping[str, str]] = {}
     """Fields of the API that are not honoured, and why; null is as good as absent."""
     neutral: ClassVar[Mapping[str, Sequence[Any]]] = {}
@@ -62,7 +63,7 @@ class Sampling(Asked):
     mirostat: int | None = Field(None, ge=0, le=2)
     mirostat_tau: float | None = Field(None, ge=0, le=100)
     mirostat_eta: float | None = Field(None, ge=0, le=1)
-    logit_bias: dict[TokenId, Bias] | None = Field(
+    logit_bias: dict[KeyId, Bias] | None = Field(
         None, max_length=4096, description="token id: -100 to 100"
     )
     sampler: str | None = Field(None, max_length=4096, description="steps in order, top_k:40/...")
