@@ -20,7 +20,7 @@ from .http.access import Access
 from .http.body import Body
 from .http.errors import handle
 from .http.keys import Keys
-from .openai import chat, completions, models, tokens
+from .openai import chat, completions, models, responses, tokens
 from .serving import Serving
 
 ABOUT = "Language models over HTTP, in the forms of OpenAI's and Anthropic's APIs."
@@ -40,7 +40,7 @@ def build(serving: Serving) -> ASGIApp:
     app.state.serving = serving
     for kind in (TramontaneError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle)
-    for part in (health, chat, completions, messages, models, tokens):
+    for part in (health, chat, completions, messages, models, responses, tokens):
         app.include_router(part.router)
     found: ASGIApp = Body(app, settings.max_body, settings.body_timeout)
     found = Keys(found, settings.keys())
@@ -67,4 +67,5 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         for task in tasks:
             task.cancel()
+        await serving.responses.close()
         await serving.catalog.close()

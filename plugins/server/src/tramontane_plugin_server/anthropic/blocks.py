@@ -14,7 +14,7 @@ Identity: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
 class CacheControl(BaseModel):
     """Where a prompt is worth keeping: here every prompt is kept while there is room."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
     type: Literal["ephemeral"]
     ttl: Literal["5m", "1h"] | None = None
 
@@ -22,7 +22,7 @@ class CacheControl(BaseModel):
 class Block(BaseModel):
     """What all kinds may carry."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
     cache_control: CacheControl | None = Field(None, description=NO_EFFECT)
 
 

@@ -18,7 +18,7 @@ NO_THINKING = "this server does not part thinking from answers yet"
 
 
 class UserMessage(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
     role: Literal["user"]
     content: UserBlocks
 
@@ -26,7 +26,7 @@ class UserMessage(BaseModel):
 class AssistantMessage(BaseModel):
     """An earlier answer; as the last message: the beginning of the new one."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
     role: Literal["assistant"]
     content: AssistantBlocks
 
@@ -34,7 +34,7 @@ class AssistantMessage(BaseModel):
 class SystemMessage(BaseModel):
     """Instructions between the others, where the chat template has a place for them."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
     role: Literal["system"]
     content: Texts
 
@@ -62,7 +62,7 @@ class OutputConfig(Asked):
 
 
 class Metadata(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
     user_id: str | None = Field(None, max_length=512, description=NO_EFFECT)
 
 

@@ -1,0 +1,88 @@
+"""Responses that can be asked for again: the last ones, in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import Any
+
+from tramontane_plugin_server.http.errors import ApiError
+
+from .response_making import Making
+
+
+class ResponseStore:
+    """The `most` last used responses, and those that are still made in the background.
+
+    Ids are random: they are known to whom they were told. Conversations share their items, so
+    that a long one is in memory once.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: OrderedDict[str, Making] = OrderedDict()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def put(self, making: Making, task: asyncio.Task[None] | None = None) -> None:
+        """Keep a response. task: what makes it in the background."""
+        self._kept[making.id] = making
+        if task is not None:
+            self._tasks[making.id] = task
+            task.add_done_callback(lambda _: self._tasks.pop(making.id, None))
+        spare = len(self._kept) - self._most
+        for old in [one for one in self._kept.values() if not one.running][: max(0, spare)]:
+            del self._kept[old.id]
+
+    def get(self, identity: str) -> Making:
+        """A response. Raises ApiError 404."""
+        if identity not in self._kept:
+            raise ApiError(
+                404, f"there is no response {identity[:100]!r} here: the last {self._most} are"
+                " kept, until the server stops",
+                param="response_id", code="response_not_found",
+            )  # fmt: skip
+        self._kept.move_to_end(identity)
+        return self._kept[identity]
+
+    def before(self, identity: str | None) -> list[dict[str, Any]]:
+        """The items of the conversation up to a response's end. Raises ApiError."""
+        if identity is None:
+            return []
+        try:
+            making = self.get(identity)
+        except ApiError as error:
+            raise ApiError(
+                400, str(error), param="previous_response_id", code="previous_response_not_found"
+            ) from error
+        if making.status not in ("completed", "incomplete"):
+            raise ApiError(
+                400, f"{identity} is {making.status}: there is no answer to go on from",
+                param="previous_response_id",
+            )  # fmt: skip
+        return [*making.items, *making.output()]
+
+    async def cancel(self, identity: str) -> Making:
+        """End a response that is made in the background. Raises ApiError."""
+        making = self.get(identity)
+        if not making.asked.background:
+            raise ApiError(
+                400, f"{identity} was not made in the background, so it cannot be cancelled"
+            )
+        await self._end(identity)
+        return making
+
+    async def delete(self, identity: str) -> None:
+        """Forget a response, made or not. Raises ApiError."""
+        self.get(identity)
+        await self._end(identity)
+        self._kept.pop(identity, None)
+
+    async def close(self) -> None:
+        """End whatever is made in the background."""
+        await asyncio.gather(*map(self._end, list(self._tasks)))
+
+    async def _end(self, identity: str) -> None:
+        task = self._tasks.get(identity)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
