@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tramontane_plugin_server.conversation import (
     Message,
@@ -15,10 +13,10 @@ from tramontane_plugin_server.conversation import (
     text_message,
     texts_of,
 )
-from tramontane_plugin_server.http.errors import ApiError
 
 from .blocks import TextBlock, ThinkingBlock, ToolResultBlock, ToolUseBlock
 from .message_request import AssistantMessage, CountRequest, SystemMessage, UserMessage
+from .prefill import begun
 
 if TYPE_CHECKING:
     from tramontane.loaded_model import LoadedModel
@@ -30,7 +28,7 @@ def encode(model: LoadedModel, asked: CountRequest) -> tuple[int, ...]:
     refuse_lost_calls(model, messages)
     variables = asked.variables()
     if messages[-1]["role"] == "assistant":
-        text = _continued(model, messages, variables)
+        text = begun(model.render, messages, **variables)
         return tuple(model.tokenizer.encode(text, add_special=False))
     return model.encode_chat(messages, **variables)
 
@@ -94,25 +92,3 @@ def _join(found: list[Message], message: Message) -> None:
         found[-1] = text_message(message["role"], [*texts_of(last), *texts_of(message)])
     else:
         found.append(message)
-
-
-def _continued(model: LoadedModel, messages: Sequence[Message], variables: dict[str, Any]) -> str:
-    """The prompt up to the end of the last message's text, where the template would close it.
-
-    A mark after the text shows where that is, whatever the template does around it.
-    """
-    last = messages[-1]
-    if "tool_calls" in last:
-        raise ApiError(400, "messages ends with a call of a tool: its tool_result is missing")
-    begun = "".join(texts_of(last))
-    mark = uuid.uuid4().hex
-    marked = [*messages[:-1], {**last, "content": begun + mark}]
-    written = model.render(marked, add_generation_prompt=False, **variables)
-    before, _, after = written.partition(mark)
-    # templates take off blanks in front, which changes nothing that is continued
-    if not after or mark in after or not before.endswith(begun.lstrip()):
-        raise ApiError(
-            400, "this model's chat template cannot begin an answer with the last message's text;"
-            " let the last message be the user's", param="messages",
-        )  # fmt: skip
-    return before
