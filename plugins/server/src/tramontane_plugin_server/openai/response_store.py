@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from typing import Any
 
 from tramontane_plugin_server.http.errors import ApiError
 
 from .response_making import Making
+
+log = logging.getLogger(__name__)
 
 
 class ResponseStore:
@@ -79,6 +82,8 @@ class ResponseStore:
 
     async def close(self) -> None:
         """End whatever is made in the background."""
+        if self._tasks:
+            log.warning("%d background responses end without an answer", len(self._tasks))
         await asyncio.gather(*map(self._end, list(self._tasks)))
 
     async def _end(self, identity: str) -> None:
