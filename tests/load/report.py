@@ -28,6 +28,8 @@ class Report:
     leaked_blocks: int
     memory: tuple[int, int]
     """Of the server, when a tenth of the requests were done, and at the end."""
+    loop: float
+    """Processor time of the server's event loop; the engine has a thread of its own."""
 
     def lines(self) -> list[str]:
         """To be read by people."""
@@ -42,6 +44,7 @@ class Report:
             f"tokens a second: {self.tokens / self.seconds:.1f}",
             f"time to first token, p50 / p90 / p99: {milliseconds(self.first_token)}",
             f"between tokens, p50 / p90 / p99: {milliseconds(self.between_tokens)}",
+            f"event loop: {1e6 * self.loop / max(1, self.tokens):.0f} us of processor time a token",
             f"blocks still held: {self.leaked_blocks}",
             f"memory: {early / 1e6:.0f} MB early, {late / 1e6:.0f} MB at the end",
             *sorted(set(self.errors))[:5],
@@ -55,6 +58,7 @@ def report(
     seconds: float,
     leaked: int,
     memory: tuple[int, int],
+    loop: float,
 ) -> Report:
     """Of what came."""
     good = [answer for answer in answers if answer.status == 200]
@@ -71,6 +75,7 @@ def report(
         between_tokens=percentiles(gaps),
         leaked_blocks=leaked,
         memory=memory,
+        loop=loop,
     )
 
 
@@ -93,3 +98,9 @@ def figure(url: str, name: str) -> float:
 def resident(process: int) -> int:
     """Bytes of memory that a process holds."""
     return int(psutil.Process(process).memory_info().rss)
+
+
+def loop_time(process: int) -> float:
+    """Seconds of processor time that a process's first thread has taken: the event loop's."""
+    threads = psutil.Process(process).threads()
+    return sum(t.user_time + t.system_time for t in threads if t.id == process)

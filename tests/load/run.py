@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .client import Answer, ask
-from .report import Report, figure, report, resident
+from .report import Report, figure, loop_time, report, resident
 
 Work = Sequence[tuple[str, dict[str, Any]]]
 
@@ -72,6 +72,7 @@ async def together(
     answers: list[Answer] = []
     cancelled = different = 0
     early = 0
+    loop = loop_time(process) if process else 0.0
     started = time.perf_counter()
 
     async def client() -> None:
@@ -94,9 +95,10 @@ async def together(
         for _ in range(clients):
             group.create_task(client())
     took = time.perf_counter() - started
+    loop = loop_time(process) - loop if process else 0.0
     leaked = await _left(url)
     memory = (early, resident(process) if process else 0)
-    return report(answers, cancelled, different, took, leaked, memory)
+    return report(answers, cancelled, different, took, leaked, memory, loop)
 
 
 async def _left(url: str) -> int:

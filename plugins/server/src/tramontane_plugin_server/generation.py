@@ -13,6 +13,7 @@ from tramontane.engine.request import Event, Finished, Request, RequestResult
 from tramontane.errors import EngineBusy
 
 from .http.errors import ApiError
+from .http.tracing import GenerationSpan
 from .metrics import Metrics
 
 if TYPE_CHECKING:
@@ -70,9 +71,11 @@ class Generation:
         self._started = time.perf_counter()
         self._last: dict[str, float] = {}
         self._metrics, self._name = metrics, name
+        self._prompt_tokens = self._answer_tokens = 0
         self._between = metrics.between_tokens.labels(name)
 
     def __enter__(self) -> Self:
+        self._span = GenerationSpan(self._name, len(self.requests))
         try:
             for request in self.requests:
                 self._cancels.append(self._model.engine.submit(request, self._sink))
@@ -84,6 +87,7 @@ class Generation:
     def __exit__(self, *_: object) -> None:
         for cancel in self._cancels:
             cancel()
+        self._span.end(self._prompt_tokens, self._answer_tokens)
 
     def __aiter__(self) -> AsyncIterator[list[Event]]:
         return self._batches()
@@ -131,9 +135,11 @@ class Generation:
         metrics.whole.labels(name).observe(when - self._started)
         metrics.queued.labels(name).observe(event.result.timings.queued)
         metrics.ended.labels(name, event.result.finish_reason).inc()
+        self._answer_tokens += usage.completion_tokens
         metrics.answer_tokens.labels(name).inc(usage.completion_tokens)
         metrics.answer_size.labels(name).observe(usage.completion_tokens)
         if self._first[event.id]:
+            self._prompt_tokens += usage.prompt_tokens
             metrics.prompt_tokens.labels(name).inc(usage.prompt_tokens)
             metrics.prompt_size.labels(name).observe(usage.prompt_tokens)
 
