@@ -165,12 +165,12 @@ def test_a_full_store_forgets_what_is_longest_unused(tmp_path: Path) -> None:
 def test_what_is_still_made_is_not_forgotten() -> None:
     store = ResponseStore(2)
     request = ResponseRequest(input="x", background=True)  # type: ignore[arg-type]
-    makings = [Making(request, "default", []) for _ in range(5)]
+    makings = [Making(request, "default") for _ in range(5)]
     for making in makings[:3]:
         store.put(making)
     assert [store.get(making.id) for making in makings[:3]] == makings[:3]
     with pytest.raises(ApiError, match="is queued: there is no answer to go on from"):
-        store.before(makings[0].id)
+        store.finished(makings[0].id)
     makings[1].cancel()
     store.put(makings[3])
     with pytest.raises(ApiError, match="there is no response"):
@@ -182,6 +182,20 @@ def test_what_is_still_made_is_not_forgotten() -> None:
         with pytest.raises(ApiError):
             store.get(making.id)
     assert [store.get(making.id) for making in makings[3:]] == makings[3:]
+
+
+def test_large_conversations_make_room_sooner() -> None:
+    store = ResponseStore(100, most_bytes=1000)
+    request = ResponseRequest(input="x")  # type: ignore[arg-type]
+    first = Making(request, "default", 400)
+    chained = Making(request, "default", 300, first)
+    assert (chained.size, len(chained.items)) == (700, 2)
+    for making in (first, chained):
+        making.cancel()
+        store.put(making)
+    assert store.get(chained.id) is chained
+    with pytest.raises(ApiError, match="there is no response"):
+        store.get(first.id)
 
 
 def test_a_background_response_that_takes_too_long_fails(tmp_path: Path) -> None:

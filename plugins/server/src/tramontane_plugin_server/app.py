@@ -50,7 +50,7 @@ def build(serving: Serving) -> ASGIApp:
             allow_origins=settings.cors_origin,
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["*"],
-            expose_headers=["x-request-id", "retry-after"],
+            expose_headers=["request-id", "x-request-id", "retry-after"],
         )
     return Access(found, settings.access_log, serving.metrics)
 

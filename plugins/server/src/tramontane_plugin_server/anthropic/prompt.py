@@ -36,8 +36,8 @@ def encode(model: LoadedModel, asked: CountRequest) -> tuple[int, ...]:
 def conversation(asked: CountRequest) -> list[Message]:
     """The messages of a request for the chat template; neighbours of one role are one turn."""
     found: list[Message] = []
-    if asked.system:
-        found.append(text_message("system", [block.text for block in asked.system]))
+    if any(block.text for block in asked.system or ()):
+        found.append(text_message("system", [block.text for block in asked.system or ()]))
     for message in asked.messages:
         match message:
             case SystemMessage():

@@ -23,12 +23,20 @@ ECHOED = (
 class Making:
     """One response. items: of the conversation before it, its own input last.
 
+    size: bytes of the conversation, as it was sent.
     status: queued, in_progress, completed, incomplete, failed or cancelled.
     """
 
-    def __init__(self, asked: ResponseRequest, model: str, items: list[Item]) -> None:
+    def __init__(
+        self, asked: ResponseRequest, model: str, size: int = 0, before: Making | None = None
+    ) -> None:
+        """size: bytes of the request. before: the response that it goes on from."""
         self.asked = asked.model_copy(update={"input": []})  # it is in items, and once is enough
-        self.model, self.items = model, items
+        self.model, self.size = model, size
+        self.items: list[Item] = [item.item() for item in asked.input]
+        if before is not None:
+            self.size += before.size + len(before.text)
+            self.items = [*before.items, *before.output(), *self.items]
         self.id = f"resp_{uuid.uuid4().hex}"
         self.status = "queued" if asked.background else "in_progress"
         self.result: RequestResult | None = None

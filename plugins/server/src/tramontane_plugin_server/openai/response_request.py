@@ -78,11 +78,14 @@ class ResponseRequest(Sampling):
         "tool_choice": ("auto", "none"), "tools": ([],),
     }  # fmt: skip
 
-    input: Input = Field(min_length=1, description="or one user's text")
+    input: Input = Field(min_length=1, max_length=10_000, description="or one user's text")
     model: str | None = Field(None, max_length=512, description="none, or default: the first")
     instructions: str | None = Field(None, description="for this answer only")
     previous_response_id: str | None = Field(
-        None, max_length=128, description="a stored response that this one goes on from"
+        None,
+        min_length=1,
+        max_length=128,
+        description="a stored response that this one goes on from",
     )
     store: bool | None = Field(None, description="keep it for later, among the last; default true")
     background: bool | None = Field(None, description="answer whether or not anybody waits")

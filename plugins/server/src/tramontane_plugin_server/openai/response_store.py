@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from typing import Any
 
 from tramontane_plugin_server.http.errors import ApiError
 
@@ -14,15 +13,18 @@ from .response_making import Making
 log = logging.getLogger(__name__)
 
 
+MOST_BYTES = 512 << 20
+"""Of all conversations together, each counted whole although those of a chain share their items."""
+
+
 class ResponseStore:
     """The `most` last used responses, and those that are still made in the background.
 
-    Ids are random: they are known to whom they were told. Conversations share their items, so
-    that a long one is in memory once.
+    Ids are random: they are known to whom they were told.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, most: int, most_bytes: int = MOST_BYTES) -> None:
+        self._most, self._most_bytes = most, most_bytes
         self._kept: OrderedDict[str, Making] = OrderedDict()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -32,9 +34,13 @@ class ResponseStore:
         if task is not None:
             self._tasks[making.id] = task
             task.add_done_callback(lambda _: self._tasks.pop(making.id, None))
-        spare = len(self._kept) - self._most
-        for old in [one for one in self._kept.values() if not one.running][: max(0, spare)]:
-            del self._kept[old.id]
+        size = sum(one.size for one in self._kept.values())
+        for old in list(self._kept.values()):
+            if len(self._kept) <= self._most and size <= self._most_bytes:
+                break
+            if not old.running:
+                del self._kept[old.id]
+                size -= old.size
 
     def get(self, identity: str) -> Making:
         """A response. Raises ApiError 404."""
@@ -47,10 +53,8 @@ class ResponseStore:
         self._kept.move_to_end(identity)
         return self._kept[identity]
 
-    def before(self, identity: str | None) -> list[dict[str, Any]]:
-        """The items of the conversation up to a response's end. Raises ApiError."""
-        if identity is None:
-            return []
+    def finished(self, identity: str) -> Making:
+        """A response that another one can go on from. Raises ApiError 400."""
         try:
             making = self.get(identity)
         except ApiError as error:
@@ -62,7 +66,7 @@ class ResponseStore:
                 400, f"{identity} is {making.status}: there is no answer to go on from",
                 param="previous_response_id",
             )  # fmt: skip
-        return [*making.items, *making.output()]
+        return making
 
     async def cancel(self, identity: str) -> Making:
         """End a response that is made in the background. Raises ApiError."""

@@ -53,10 +53,10 @@ class Showing(BaseModel):
 async def create(request: Request, asked: ResponseRequest) -> Response:
     """The response; with `stream` its pieces as server-sent events; with `background` at once."""
     serving = serving_of(request)
-    earlier = serving.responses.before(asked.previous_response_id)
     served = serving.catalog.find(asked.model)
-    items = [*earlier, *(item.item() for item in asked.input)]
-    making = Making(asked, served.name, items)
+    previous = asked.previous_response_id
+    before = None if previous is None else serving.responses.finished(previous)
+    making = Making(asked, served.name, len(await request.body()), before)
     if asked.stream:
         wire = Wire(making)
         return serving.stream(_events(serving, making, wire), wire.failed)
