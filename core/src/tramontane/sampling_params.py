@@ -85,7 +85,7 @@ class SamplingParams(BaseModel):
     1. Raises RequestError, one line that names the parameter, its value and what is allowed.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     max_tokens: Int | None = Field(None, ge=0)
     """How many tokens to generate at most. None: until the context is full."""

@@ -100,3 +100,8 @@ class Sampling(Asked):
         if self.cache_salt is not None:
             found["cache_salt"] = self.cache_salt
         return found
+
+
+for name, field in Sampling.model_fields.items():
+    if field.description is None:  # what it means is said once, in core
+        field.description = SamplingParams.model_fields[name].description
