@@ -89,8 +89,12 @@ class CountRequest(Asked):
     messages: list[Message] = Field(min_length=1)
     model: str | None = Field(None, max_length=512, description="none, or default: the first")
     system: Texts | None = None
-    thinking: Thinking | None = None
-    output_config: OutputConfig | None = None
+    thinking: Thinking | None = Field(
+        None, description=f"disabled, which the chat template is told; others: {NO_THINKING}"
+    )
+    output_config: OutputConfig | None = Field(
+        None, description=f"effort, passed to the chat template; format: {NO_FORMAT}"
+    )
     cache_control: CacheControl | None = Field(None, description=NO_EFFECT)
 
     def variables(self) -> dict[str, Any]:

@@ -109,8 +109,12 @@ class ResponseRequest(Sampling):
         ]
         | None
     ) = Field(None, description="of these only log-probabilities occur here")
-    text: Text | None = None
-    reasoning: Reasoning | None = None
+    text: Text | None = Field(
+        None, description="format text; others: this server does not constrain answers yet"
+    )
+    reasoning: Reasoning | None = Field(
+        None, description="effort, passed to the chat template; reasoning is not summarised here"
+    )
     truncation: Literal["auto", "disabled"] | None = Field(
         None, description="auto: drop the oldest turns of what is longer than the context"
     )
