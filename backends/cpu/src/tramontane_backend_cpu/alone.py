@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from tramontane import reference
 from tramontane.engine.batch import Batch
 from tramontane.engine.kv_cache import LayerCache
 from tramontane.layouts import Layout
@@ -51,6 +53,24 @@ def multiply_packed(exact: bool, pool: Pool) -> Callable[[Tensor, Layout], Tenso
     return multiply
 
 
+def multiply_stacked(exact: bool, pool: Pool) -> Callable[[Tensor, Tensor, Layout], Tensor]:
+    """A drop-in for `reference.grouped_linear` on packed weights."""
+    multiply = multiply_packed(exact, pool)
+
+    def grouped(x: Tensor, counts: Tensor, weight: Layout) -> Tensor:
+        assert isinstance(weight, Interleaved)
+        n_out = weight.shape[0] // len(counts)
+        parts, start = [], 0
+        for index, count in enumerate(counts.tolist()):
+            if count:
+                part: Any = weight.part(index * n_out, n_out)
+                parts.append(multiply(x[start : start + count], part))
+                start += count
+        return torch.cat(parts) if parts else x.new_empty(0, n_out)
+
+    return grouped
+
+
 def embed_packed(tokens: Tensor, weight: Layout, dtype: torch.dtype) -> Tensor:
     """A drop-in for `reference.embedding` on packed weights."""
     assert isinstance(weight, Interleaved)
@@ -69,15 +89,23 @@ def attend(pool: Pool) -> Callable[..., Tensor]:
     """A drop-in for `reference.attention`."""
 
     def attention(
-        q: Tensor, cache: LayerCache, batch: Batch, scale: float, window: int | None
+        q: Tensor,
+        cache: LayerCache,
+        batch: Batch,
+        scale: float,
+        window: int | None,
+        softcap: float | None = None,
+        alibi: Sequence[float] | None = None,
     ) -> Tensor:
+        if alibi is not None:
+            return reference.attention(q, cache, batch, scale, window, softcap, alibi)
         tokens, heads, d_key = q.shape
         layer = next(i for i, each in enumerate(batch.cache.layers) if each is cache)
         queries = Value(TOKENS, heads * d_key)
         mixed = Value(TOKENS, heads * cache.d_value)
         buffers = Buffers({queries: 0, mixed: 1}, tokens, 0)
         inputs = Inputs(batch.cache, tokens, len(batch.wanted), pool.threads)
-        about = {"layer": layer, "scale": scale, "window": window}
+        about = {"layer": layer, "scale": scale, "window": window, "softcap": softcap}
         whole = (Ref(queries, 0, queries.width),)
         done = [
             lower(Node(name, whole, mixed, about), buffers, inputs)

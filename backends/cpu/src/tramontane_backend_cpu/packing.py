@@ -9,7 +9,7 @@ padded to 16, columns to 32, with scales of zero.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -67,6 +67,12 @@ class Interleaved:
     @property
     def shape(self) -> tuple[int, ...]:
         return (self.packed.rows, self.packed.columns)
+
+    def part(self, first: int, rows: int) -> Interleaved:
+        """Some of the rows, `first` and `rows` being multiples of 16; nothing is copied."""
+        blocks = slice(first // ROWS, (first + rows) // ROWS)
+        arrays = {name: array[blocks] for name, array in self.packed.arrays.items()}
+        return Interleaved(replace(self.packed, rows=rows, arrays=arrays), self.kind)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         return {name: torch.from_numpy(array) for name, array in self.packed.arrays.items()}

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tramontane.backend import Device
-from tramontane.blocks import Attention, CausalLM, Embedding, Linear
+from tramontane.blocks import Attention, CausalLM, Embedding, Linear, StackedLinear
 from tramontane.layouts import Affine, Dense, Layout
 
-from .alone import attend, embed_packed, multiply_packed
+from .alone import attend, embed_packed, multiply_packed, multiply_stacked
 from .large_pages import moved
 from .packing import Interleaved, can_pack, pack
 from .step.forward import Forward
 from .step.pool import Pool, shared_pool
 from .threads import limit_others, usable
+from .vector.tiles import ROWS
 
 
 def repack(weight: Layout, device: Device, threads: int | None) -> Layout:
@@ -44,6 +45,16 @@ def prepare(
                     packed[id(weight)] = weight, repack(weight, device, threads)
                 module.weight = weight = packed[id(weight)][1]
             chosen[f"{type(module).__name__.lower()} {weight.kind}"] = _choose(module, exact, pool)
+        elif isinstance(module, StackedLinear):
+            stack: Layout = module.weight
+            # a kernel's rows go by 16, and each matrix must begin with some of its own
+            if isinstance(stack, Affine) and stack.shape[0] // module.count % ROWS == 0:
+                module.weight = repack(stack, device, threads)
+            del stack
+            known = isinstance(module.weight, Interleaved)
+            if known:
+                module.kernel = multiply_stacked(exact, pool)
+            chosen[f"experts {module.weight.kind}"] = "compiled" if known else "reference"
         elif isinstance(module, Attention):
             module.kernel = attend(pool)
             chosen["attention"] = "compiled"

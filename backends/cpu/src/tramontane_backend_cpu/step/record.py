@@ -94,8 +94,10 @@ class Recording:
         self._stores[index] = node
 
     def attend(self, q: Tensor, cache: Any, batch: Any, *rest: Any, **more: Any) -> Tensor:
-        names = ("scale", "window", "softcap", "sinks")
+        names = ("scale", "window", "softcap", "alibi")
         of = dict(zip(names, rest, strict=False)) | more
+        if of.pop("alibi", None) is not None:
+            raise CannotRecord("attention with linear biases")
         shape = (q.shape[1], cache.d_value)
         out = self.note("attention", (q,), shape, layer=cache.index, d_key=q.shape[2], **of)
         self.nodes[-1].after.append(self._stores[cache.index])
