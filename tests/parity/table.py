@@ -38,4 +38,4 @@ def totals() -> str:
 
 
 if __name__ == "__main__":
-    print("\n".join([totals(), "", *rows()]))  # noqa: T201
+    print("\n".join([totals(), "", *rows()]))
