@@ -125,7 +125,8 @@ def test_prompt_is_scored(llm: LLM, theirs: tuple[Any, Path]) -> None:
     with torch.inference_mode():
         rows = theirs[0](torch.tensor([tokens])).logits[0].log_softmax(-1)
     expected = rows[torch.arange(len(tokens) - 1), torch.tensor(tokens[1:])]
-    assert last.result.prompt_logprobs == pytest.approx(expected.tolist(), abs=1e-4)
+    scores = [entry.logprob for entry in last.result.prompt_logprobs or ()]
+    assert scores == pytest.approx(expected.tolist(), abs=1e-4)
 
 
 def test_chat_uses_the_template(llm: LLM) -> None:

@@ -9,8 +9,8 @@ from typing import Any, Literal, Self, overload
 
 from .engine.request import Event, Request
 from .loaded_model import Message, Prompt
-from .open_model import OpenModel, cancel_all, chunk_of, conversation
-from .results import Chunk, Completion
+from .open_model import OpenModel, cancel_all, chunk_of, conversation, refuse_best_of
+from .results import Chunk, Completion, best
 from .sampling_params import SamplingParams
 
 
@@ -81,14 +81,17 @@ class AsyncLLM(OpenModel):
         self, prompt: tuple[int, ...], params: SamplingParams | None, stream: bool
     ) -> Awaitable[Completion] | AsyncIterator[Chunk]:
         requests = self.inner.requests(prompt, params)
-        return self._chunks(requests) if stream else self._wait(requests)
+        if stream:
+            refuse_best_of(params)
+            return self._chunks(requests)
+        return self._wait(requests, params.n if params else 1)
 
-    async def _wait(self, requests: list[Request]) -> Completion:
+    async def _wait(self, requests: list[Request], count: int) -> Completion:
         results = {}
         async for chunk in self._chunks(requests):
             if chunk.result is not None:
                 results[chunk.index] = chunk.result
-        return Completion(tuple(results[index] for index in range(len(requests))))
+        return Completion(best([results[index] for index in range(len(requests))], count))
 
     async def _chunks(self, requests: list[Request]) -> AsyncIterator[Chunk]:
         loop = asyncio.get_running_loop()

@@ -53,5 +53,13 @@ class RequestError(TramontaneError):
     """A request asks for what cannot be: a prompt over the context, a parameter out of range."""
 
 
+class EngineBusy(RequestError):
+    """As many requests wait as may; the same may work later. seconds: after how long, roughly."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
 class SessionError(TramontaneError):
     """A saved session is damaged or belongs to another model."""

@@ -10,8 +10,8 @@ from typing import Any, Literal, Self, TypeGuard, cast, overload
 from .engine.request import Event, Finished, Request, RequestResult
 from .errors import RequestError
 from .loaded_model import Message, Prompt
-from .open_model import OpenModel, cancel_all, chunk_of, conversation
-from .results import Chunk, Completion
+from .open_model import OpenModel, cancel_all, chunk_of, conversation, refuse_best_of
+from .results import Chunk, Completion, best
 from .sampling_params import SamplingParams
 
 
@@ -90,7 +90,7 @@ class LLM(OpenModel):
                 raise RequestError("stream takes one prompt; call it once for each of several")
             sets = [self.inner.requests(self.inner.encode(p), params) for p in prompt]
             results = self._wait([request for requests in sets for request in requests])
-            return [Completion(tuple(results[r.id] for r in requests)) for requests in sets]
+            return [_completion(requests, results, params) for requests in sets]
         return self._one(self.inner.encode(cast("Prompt", prompt)), params, stream)
 
     @overload
@@ -138,9 +138,9 @@ class LLM(OpenModel):
     ) -> Completion | Iterator[Chunk]:
         requests = self.inner.requests(prompt, params)
         if stream:
+            refuse_best_of(params)
             return self._chunks(requests)
-        results = self._wait(requests)
-        return Completion(tuple(results[request.id] for request in requests))
+        return _completion(requests, self._wait(requests), params)
 
     def _wait(self, requests: list[Request]) -> dict[str, RequestResult]:
         return {
@@ -160,6 +160,13 @@ class LLM(OpenModel):
             cancel_all(cancels)
             raise
         return _chunks(events, requests, cancels)
+
+
+def _completion(
+    requests: list[Request], results: dict[str, RequestResult], params: SamplingParams | None
+) -> Completion:
+    found = [results[request.id] for request in requests]
+    return Completion(best(found, params.n if params else 1))
 
 
 def _are_texts(prompt: Prompt | list[str]) -> TypeGuard[list[str]]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from .chat.choose import choose_template
 from .chat.fallback import no_template
 from .chat.template import ChatTemplate
-from .checkpoint.load import LoadOptions, Progress, load_model
+from .checkpoint.load import Loaded, LoadOptions, Progress, load_model
 from .checkpoint.open import open_checkpoint
 from .engine.engine import Engine
+from .engine.options import EngineOptions
 from .engine.request import Request
 from .errors import RequestError
 from .plugin import Architecture
@@ -33,9 +34,7 @@ class LoadedModel:
         hub: HubOptions | None = None,
         options: LoadOptions | None = None,
         chat_template: Path | None = None,
-        batch_size: int = 512,
-        max_seqs: int = 32,
-        kv_tokens: int | None = None,
+        engine: EngineOptions | Callable[[Loaded], EngineOptions] | None = None,
         registry: Registry | None = None,
         progress: Progress | None = None,
     ) -> None:
@@ -56,14 +55,10 @@ class LoadedModel:
         finally:
             checkpoint.close()
         self._template = source and ChatTemplate(source, named=self.tokenizer.named)
-        self.engine = Engine(
-            self.loaded,
-            self.tokenizer,
-            self.registry,
-            kv_tokens=kv_tokens,
-            chunk=batch_size,
-            max_seqs=max_seqs,
-        )
+        if callable(engine):  # what is known once the model is there
+            engine = engine(self.loaded)
+        force = options is not None and options.force
+        self.engine = Engine(self.loaded, self.tokenizer, self.registry, engine, force=force)
         self.engine.warm()
 
     def render(self, messages: Sequence[Message], **variables: Any) -> str:
@@ -86,14 +81,21 @@ class LoadedModel:
         # the template writes BOS itself where the model wants one
         return tuple(self.tokenizer.encode(text, add_special=False))
 
-    def requests(self, prompt: tuple[int, ...], params: SamplingParams | None) -> list[Request]:
-        """A request for each of the `n` answers asked for."""
+    def requests(
+        self, prompt: tuple[int, ...], params: SamplingParams | None, **more: Any
+    ) -> list[Request]:
+        """A request for each answer asked for, which share the prompt; more: fields of Request."""
         wanted = (params or SamplingParams()).with_defaults(self.defaults)
-        seeds = [None if wanted.seed is None else wanted.seed + i for i in range(wanted.n)]
-        return [
-            Request(prompt=prompt, params=wanted.model_copy(update={"seed": seed}))
-            for seed in seeds
-        ]
+        count = wanted.best_of or wanted.n
+        if count > wanted.n:  # to choose the best takes their probabilities
+            wanted = wanted.model_copy(update={"logprobs": True})
+        found: list[Request] = []
+        for i in range(count):
+            seed = None if wanted.seed is None else wanted.seed + i
+            one = wanted.model_copy(update={"seed": seed})
+            leader = found[0].id if found else None
+            found.append(Request(prompt=prompt, params=one, fork_of=leader, **more))
+        return found
 
     def close(self) -> None:
         """End the engine's thread; what runs is cancelled."""

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from .checkpoint.load import LoadOptions, LoadReport, Progress
+from .engine.engine import RETRY_AFTER
+from .engine.options import EngineOptions
 from .engine.request import Event, Finished
-from .errors import RequestError
+from .errors import EngineBusy, RequestError
 from .loaded_model import LoadedModel, Message
 from .registry import Registry
 from .results import Chunk
+from .sampling_params import SamplingParams
 from .source import DEFAULT, HubOptions
 
 
@@ -38,6 +41,11 @@ class OpenModel:
         batch_size: int = 512,
         max_seqs: int = 32,
         kv_tokens: int | None = None,
+        kv_memory: str | None = None,
+        max_batched_tokens: int | None = None,
+        prefix_cache: bool = True,
+        max_waiting: int | None = None,
+        queue_timeout: float | None = None,
         registry: Registry | None = None,
         progress: Progress | None = None,
     ) -> None:
@@ -49,8 +57,8 @@ class OpenModel:
         device, dtype, threads, activations, kv_type, num_ctx, mmap, force, overrides: see
           `LoadOptions`.
         chat_template: a Jinja file to use instead of the model's own.
-        batch_size: prompt tokens per step. max_seqs: requests that run at once.
-        kv_tokens: context of all running requests together; None: one full context.
+        batch_size, max_seqs, kv_tokens, kv_memory, max_batched_tokens, prefix_cache, max_waiting,
+          queue_timeout: how requests share the model; see `EngineOptions`.
 
         Raises ModelNotFound, CheckpointError, PluginError, NotEnoughMemory, all TramontaneError.
         """
@@ -69,9 +77,16 @@ class OpenModel:
                 overrides=overrides or {},
             ),
             chat_template=chat_template,
-            batch_size=batch_size,
-            max_seqs=max_seqs,
-            kv_tokens=kv_tokens,
+            engine=EngineOptions(
+                batch_size=batch_size,
+                max_seqs=max_seqs,
+                kv_tokens=kv_tokens,
+                kv_memory=kv_memory,
+                max_batched_tokens=max_batched_tokens,
+                prefix_cache=prefix_cache,
+                max_waiting=max_waiting,
+                queue_timeout=queue_timeout,
+            ),
             registry=registry,
             progress=progress,
         )
@@ -106,10 +121,18 @@ def conversation(messages: Sequence[Message] | str) -> Sequence[Message]:
 def chunk_of(event: Event, index: dict[str, int]) -> Chunk:
     """An event as its caller sees it. Raises RequestError for a request that failed."""
     if isinstance(event, Finished):
+        if event.result.busy:
+            raise EngineBusy(event.result.error or "", RETRY_AFTER)
         if event.result.error is not None:
             raise RequestError(f"the request failed: {event.result.error}")
         return Chunk(event.text, index[event.id], result=event.result)
     return Chunk(event.text, index[event.id], event.token, event.logprob)
+
+
+def refuse_best_of(params: SamplingParams | None) -> None:
+    """What is best is known at the end. Raises RequestError."""
+    if params is not None and params.best_of not in (None, params.n):
+        raise RequestError(f"best_of={params.best_of} cannot be streamed: leave out one of the two")
 
 
 def cancel_all(cancels: Iterable[Callable[[], None]]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .engine.request import FinishReason, RequestResult, TokenLogprob, Usage
@@ -35,6 +37,19 @@ class Completion:
         first = self.choices[0].usage
         completion = sum(choice.usage.completion_tokens for choice in self.choices)
         return Usage(first.prompt_tokens, completion, first.cached_tokens)
+
+
+def best(results: Sequence[RequestResult], count: int) -> tuple[RequestResult, ...]:
+    """The `count` results whose tokens were likeliest on average, the likeliest first; in the
+    order given if that is all of them."""
+    if count == len(results):
+        return tuple(results)
+    return tuple(sorted(results, key=_mean_logprob, reverse=True)[:count])
+
+
+def _mean_logprob(result: RequestResult) -> float:
+    entries = result.logprobs or ()
+    return sum(entry.logprob for entry in entries) / len(entries) if entries else -math.inf
 
 
 @dataclass(frozen=True)

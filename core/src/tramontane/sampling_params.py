@@ -85,7 +85,7 @@ class SamplingParams(BaseModel):
     1. Raises RequestError, one line that names the parameter, its value and what is allowed.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     max_tokens: Int | None = Field(None, ge=0)
     """How many tokens to generate at most. None: until the context is full."""
@@ -101,6 +101,8 @@ class SamplingParams(BaseModel):
     """The same seed draws the same tokens. None: a random one, which the result reports."""
     n: Int = Field(1, ge=1, le=128)
     """How many texts to generate."""
+    best_of: Int | None = Field(None, ge=1, le=128)
+    """Generate so many, and return the `n` whose tokens were likeliest on average."""
     logprobs: Bool = False
     """Whether to report the log-probability of every token."""
     top_logprobs: Int = Field(0, ge=0, le=20)
@@ -176,6 +178,12 @@ class SamplingParams(BaseModel):
     def _top_logprobs_need_logprobs(self) -> SamplingParams:
         if self.top_logprobs and not self.logprobs:
             raise ValueError(f"top_logprobs={self.top_logprobs} needs logprobs=True")
+        return self
+
+    @model_validator(mode="after")
+    def _best_of_at_least_n(self) -> SamplingParams:
+        if self.best_of is not None and self.best_of < self.n:
+            raise ValueError(f"best_of={self.best_of} is less than n={self.n}")
         return self
 
     @property

@@ -111,7 +111,11 @@ def _load(options: argparse.Namespace, threads: int | None) -> LLM:
         raise RequestError(f"these tests need --num-ctx {longest}")
     together = max(options.parallel)
     return open_llm(
-        options, threads=threads, kv_tokens=longest * together + 16 * together, max_seqs=together
+        options,
+        threads=threads,
+        kv_tokens=longest * together + 16 * together,
+        max_seqs=together,
+        prefix_cache=False,  # every repetition is to compute its prompt
     )
 
 

@@ -75,7 +75,8 @@ def measure(llm: LLM, tokens: list[int], window: int, stride: int) -> tuple[floa
                 raise RequestError(last.result.error)
             # entry i is of token start + i + 1
             fresh = (last.result.prompt_logprobs or ())[max(0, scored - start - 1) :]
-            total, count = total + sum(fresh), count + len(fresh)
+            total += sum(entry.logprob for entry in fresh)
+            count += len(fresh)
             scored = start + len(part)
             progress(scored, len(tokens))
             if scored >= len(tokens):

@@ -1,23 +1,24 @@
 """The engine: one thread that steps all running requests together.
 
-A step's batch holds one token of every sequence that decodes, and a chunk of the prompts that
-wait, up to `chunk` tokens. A request is admitted when the cache has blocks for all that it may
-become, so that nothing that runs ever has to stop.
+What is asked of it and what comes back passes between threads; all else, the scheduler, the cache
+and the sequences, belongs to the engine's own.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import secrets
 import threading
-from collections import deque
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from tramontane.checkpoint.load import Loaded
-from tramontane.errors import RequestError
+from tramontane.errors import EngineBusy, RequestError
 from tramontane.plugin import Sampler
 from tramontane.registry import Registry
 from tramontane.sampling import SamplerContext
@@ -26,54 +27,88 @@ from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .batch import Batch
 from .kv_cache import BLOCK_SIZE, KVCache
+from .kv_size import kv_blocks
+from .options import EngineOptions
 from .request import Event, FinishReason, Request
-from .sequence import Sequence, log_normalizer
+from .scheduler import Scheduler
+from .sequence import Sequence
 from .snapshot import Snapshot
 
 log = logging.getLogger(__name__)
-SCORE_CHUNK = 64
-"""Prompt tokens per step when every one's logits are wanted."""
+Rows = np.ndarray[tuple[int, int], np.dtype[np.float32]]
+RETRY_AFTER = 1.0
+"""Seconds after which a refused request may be tried again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineStats:
+    """A moment's figures, and counts since the start."""
+
+    running: int
+    waiting: int
+    kv_blocks_used: int
+    kv_blocks_total: int
+    prefix_queries: int
+    prefix_hits: int
+    prefix_evictions: int
+    preemptions: int
+    steps: int
+    failed_steps: int
 
 
 class Engine:
     """Submit requests, receive events. `sink` is called from the engine's thread, and must return
-    soon and not raise.
-
-    kv_tokens: how many tokens of context all running requests may hold together.
-    chunk: prompt tokens per step. max_seqs: requests that run at once.
-    """
+    soon."""
 
     def __init__(
         self,
         loaded: Loaded,
         tokenizer: Tokenizer,
         registry: Registry,
+        options: EngineOptions | None = None,
         *,
-        kv_tokens: int | None = None,
-        chunk: int = 512,
-        max_seqs: int = 32,
+        force: bool = False,
     ) -> None:
+        """Raises ConfigError, NotEnoughMemory for a cache that cannot be; force: try it."""
         self.loaded, self.tokenizer, self.registry = loaded, tokenizer, registry
-        self.context_length = loaded.context_length
-        self.chunk, self.max_seqs = max(1, chunk), max_seqs
-        blocks = -(-max(kv_tokens or 0, self.context_length) // BLOCK_SIZE)
+        self.options = options or EngineOptions()
+        blocks = kv_blocks(loaded, self.options, force=force)
+        self.context_length = min(loaded.context_length, blocks * BLOCK_SIZE)
         device = torch.device(loaded.device.torch_device)
-        self.cache = KVCache(loaded.model, blocks, loaded.kv_dtype, device)
+        # where a rotation depends on the whole prompt's length, equal beginnings are not equal
         self._resumable = not any(
             rope.scaling is not None and rope.scaling.grows
             for module in loaded.model.modules()
             if (rope := getattr(module, "rope", None)) is not None
         )
+        self.cache = KVCache(
+            loaded.model,
+            blocks,
+            loaded.kv_dtype,
+            device,
+            remember=self.options.prefix_cache and self._resumable,
+        )
+        batch_size, max_seqs = max(1, self.options.batch_size), max(1, self.options.max_seqs)
+        self._scheduler = Scheduler(
+            self.cache,
+            max_seqs=max_seqs,
+            batch_size=batch_size,
+            max_batched_tokens=self.options.max_batched_tokens or batch_size + max_seqs,
+        )
         self._samplers = registry.all(Sampler)
-        self._waiting: deque[Sequence] = deque()
-        self._running: list[Sequence] = []
+        self._arrivals = itertools.count()
+        self._arrived: list[Sequence] = []
+        self._steps = self._failed_steps = 0
         self._wake = threading.Condition()
-        self._closed = False
+        self._closed = self._draining = self._busy = False
         self._thread = threading.Thread(target=self._loop, name="tramontane-engine", daemon=True)
         self._thread.start()
 
     def submit(self, request: Request, sink: Callable[[Event], None]) -> Callable[[], None]:
-        """Queue a request; returns what cancels it. Raises RequestError for what can never run."""
+        """Queue a request; returns what cancels it.
+
+        Raises RequestError for what can never run, EngineBusy for what cannot now.
+        """
         self._check(request)
         params = request.params
         seed = params.seed if params.seed is not None else secrets.randbits(63)
@@ -86,25 +121,56 @@ class Engine:
             decode=lambda ids: self.tokenizer.decode(ids, skip_special=False),
         )
         chain = build_chain(params, self._samplers, context)
-        sequence = Sequence(request, chain, seed, self.tokenizer, self.context_length, sink)
+        sequence = Sequence(
+            request, chain, seed, self.tokenizer, self.context_length, sink, next(self._arrivals)
+        )
 
         def cancel() -> None:
             with self._wake:
                 sequence.cancelled = True
-                self._wake.notify()
+                self._wake.notify_all()
 
         with self._wake:
             if self._closed:
                 raise RequestError("the engine is closed")
-            self._waiting.append(sequence)
-            self._wake.notify()
+            if self._draining:
+                raise EngineBusy("the engine is shutting down", RETRY_AFTER)
+            waiting = len(self._arrived) + len(self._scheduler.waiting)
+            if self.options.max_waiting is not None and waiting >= self.options.max_waiting:
+                raise EngineBusy(
+                    f"{waiting} requests are waiting, as many as may; try again later", RETRY_AFTER
+                )
+            self._arrived.append(sequence)
+            self._wake.notify_all()
         return cancel
+
+    def stats(self) -> EngineStats:
+        """What is going on, from any thread."""
+        scheduler, pool = self._scheduler, self.cache.pool
+        return EngineStats(
+            running=len(scheduler.running),
+            waiting=len(self._arrived) + len(scheduler.waiting),
+            kv_blocks_used=pool.count - pool.free,
+            kv_blocks_total=pool.count,
+            prefix_queries=scheduler.counts.prefix_queries,
+            prefix_hits=scheduler.counts.prefix_hits,
+            prefix_evictions=pool.evictions,
+            preemptions=scheduler.counts.preemptions,
+            steps=self._steps,
+            failed_steps=self._failed_steps,
+        )
+
+    def drain(self, timeout: float | None = None) -> bool:
+        """Take no more requests and wait for those that are here; whether all ended in time."""
+        with self._wake:
+            self._draining = True
+            return self._wake.wait_for(lambda: not self._busy and not self._arrived, timeout)
 
     def close(self) -> None:
         """Cancel what runs and end the thread."""
         with self._wake:
             self._closed = True
-            self._wake.notify()
+            self._wake.notify_all()
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
@@ -124,82 +190,108 @@ class Engine:
                 raise RequestError(f"token {token} is outside the vocabulary of {vocabulary}")
 
     def _loop(self) -> None:
+        scheduler = self._scheduler
         while True:
             with self._wake:
-                while not (self._closed or self._waiting or self._running):
+                while not (self._closed or self._arrived or scheduler.waiting or scheduler.running):
+                    self._busy = False
+                    self._wake.notify_all()
                     self._wake.wait()
                 if self._closed:
                     break
-                self._admit()
-            self._drop_cancelled()
-            if self._running:
-                self._step()
-        for sequence in [*self._running, *self._waiting]:
-            self._finish(sequence, "cancelled")
-
-    def _admit(self) -> None:
-        while self._waiting and len(self._running) < self.max_seqs:
-            sequence = self._waiting[0]
-            need = -(-sequence.most_tokens // BLOCK_SIZE)
-            if need > self.cache.free:
-                return
-            self._waiting.popleft()
-            sequence.blocks = self.cache.take(need)
-            self._running.append(sequence)
-            sequence.start()
+                self._busy = True
+                arrived, self._arrived = self._arrived, []
             try:
-                self._resume(sequence)
-            except Exception as error:  # noqa: BLE001 - a snapshot of another model, say
-                self._finish(sequence, "error", f"cannot resume: {error}")
+                self._take(arrived)
+                self._drop_cancelled()
+                for sequence in scheduler.admit():
+                    self._begin(sequence)
+                self._drop_late()
+                if work := scheduler.plan():
+                    self._step(work)
+            except Exception as error:  # whatever it is, nobody may wait for ever
+                log.exception("the engine's loop failed")
+                for sequence in list(scheduler.running):
+                    self._fail(sequence, error)
+        for sequence in [*self._arrived, *scheduler.running, *scheduler.waiting]:
+            self._finish(sequence, "cancelled")
+        with self._wake:
+            self._busy = False
+            self._arrived = []
+            self._wake.notify_all()
 
-    def _resume(self, sequence: Sequence) -> None:
-        resume = sequence.request.resume
-        if resume is None or not self._resumable or sequence.request.score_prompt:
-            return
-        sequence.computed = sequence.cached = resume.shared(sequence.request.prompt)
-        resume.put(self.cache, sequence.blocks, sequence.computed)
+    def _take(self, arrived: list[Sequence]) -> None:
+        here = {s.request.id: s for s in (*self._scheduler.waiting, *self._scheduler.running)}
+        for sequence in arrived:
+            here[sequence.request.id] = sequence
+            leader = here.get(sequence.request.fork_of or "")
+            if leader is None or leader.history.output:
+                self._scheduler.add(sequence)
+            else:
+                leader.followers.append(sequence)
 
     def _drop_cancelled(self) -> None:
-        for sequence in [s for s in [*self._running, *self._waiting] if s.cancelled]:
-            self._finish(sequence, "cancelled")
+        scheduler = self._scheduler
+        for sequence in [*scheduler.running, *scheduler.waiting]:
+            for follower in [f for f in sequence.followers if f.cancelled]:
+                sequence.followers.remove(follower)
+                self._finish(follower, "cancelled")
+            if sequence.cancelled:
+                self._finish(sequence, "cancelled")
 
-    def _step(self) -> None:
-        work = self._choose()
+    def _drop_late(self) -> None:
+        limit = self.options.queue_timeout
+        if limit is None:
+            return
+        waiting = self._scheduler.waiting
+        for sequence in [s for s in waiting if not s.started and s.waited > limit]:
+            said = f"no place was free for {limit:g} s; try again later"
+            self._finish(sequence, "error", said, busy=True)
+
+    def _begin(self, sequence: Sequence) -> None:
+        first = not sequence.started
+        sequence.start()
+        resume = sequence.request.resume
+        if resume is None or not first or not self._resumable or sequence.request.score_prompt:
+            return
+        try:
+            count = resume.shared(sequence.request.prompt)
+            resume.put(self.cache, sequence.blocks, count)
+        except Exception as error:  # noqa: BLE001 - a snapshot of another model, say
+            self._finish(sequence, "error", f"cannot resume: {error}")
+        else:
+            sequence.cached = count
+            self._scheduler.computed(sequence, count)
+
+    def _step(self, work: list[tuple[Sequence, int]]) -> None:
+        started = time.perf_counter()
+        self._steps += 1
         try:
             logits = self._forward(work)
         except Exception as error:
+            self._failed_steps += 1
             log.exception("a step failed")
-            for sequence, _ in work:
-                self._finish(sequence, "error", f"{type(error).__name__}: {error}")
+            if len(work) == 1:
+                self._fail(work[0][0], error)
+            else:  # perhaps it was one of them: none has changed yet, so each can go by itself
+                for piece in work:
+                    self._step([piece])
             return
+        decoding = sum(1 for sequence, _ in work if sequence.pending == 1)
+        tokens = sum(count for _, count in work)
+        self._scheduler.pace.measured(decoding, tokens - decoding, time.perf_counter() - started)
         row = 0
         for sequence, count in work:
             rows = self._wanted(sequence, count)
             self._advance(sequence, count, logits[row : row + len(rows)])
             row += len(rows)
 
-    def _choose(self) -> list[tuple[Sequence, int]]:
-        """Which sequences to step, and with how many tokens each."""
-        room = self.chunk
-        work = []
-        for sequence in self._running:
-            if not sequence.waits_for_prompt:
-                work.append((sequence, 1))
-        for sequence in self._running:
-            if sequence.waits_for_prompt and room > 0:
-                left = len(sequence.request.prompt) - sequence.computed
-                most = min(SCORE_CHUNK, room) if sequence.request.score_prompt else room
-                count = min(left, most)
-                room -= count
-                work.append((sequence, count))
-        return work
-
-    def _wanted(self, sequence: Sequence, count: int) -> list[int]:
+    @staticmethod
+    def _wanted(sequence: Sequence, count: int) -> list[int]:
         """Offsets of a sequence's tokens in this step whose logits are needed."""
-        if sequence.request.score_prompt and sequence.waits_for_prompt:
+        if sequence.request.score_prompt and sequence.computed < len(sequence.request.prompt):
             return list(range(count))
-        last = sequence.computed + count
-        return [count - 1] if last >= len(sequence.request.prompt) else []
+        return [count - 1] if count == sequence.pending else []
 
     @torch.inference_mode()
     def warm(self) -> None:
@@ -215,42 +307,40 @@ class Engine:
             self.cache.give_back(blocks)
 
     @torch.inference_mode()
-    def _forward(
-        self, work: list[tuple[Sequence, int]]
-    ) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    def _forward(self, work: list[tuple[Sequence, int]]) -> Rows:
         tokens: list[int] = []
         pieces = []
         for sequence, count in work:
-            tokens.extend(sequence.tokens(sequence.computed, count))
-            pieces.append(
-                (
-                    sequence.computed,
-                    count,
-                    len(sequence.request.prompt),
-                    sequence.blocks,
-                    self._wanted(sequence, count),
-                )
-            )
+            first = sequence.computed
+            tokens.extend(sequence.tokens[first : first + count])
+            wanted = self._wanted(sequence, count)
+            pieces.append((first, count, len(sequence.request.prompt), sequence.blocks, wanted))
         batch = Batch.of(pieces, self.cache)
         ids = torch.tensor(tokens, dtype=torch.int64, device=self.cache.device)
         logits = self.loaded.model(ids, batch)
         return logits.float().cpu().numpy()  # type: ignore[no-any-return]
 
-    def _advance(
-        self,
-        sequence: Sequence,
-        count: int,
-        logits: np.ndarray[tuple[int, int], np.dtype[np.float32]],
-    ) -> None:
-        scored = sequence.request.score_prompt and sequence.waits_for_prompt
+    def _advance(self, sequence: Sequence, count: int, logits: Rows) -> None:
         first = sequence.computed
-        sequence.computed += count
-        if scored:
-            following = sequence.request.prompt[first + 1 : first + count + 1]
-            for row, token in zip(logits, following, strict=False):
-                sequence.prompt_logprobs.append(float(row[token]) - log_normalizer(row))
-        if sequence.waits_for_prompt or not len(logits):
-            return
+        self._scheduler.computed(sequence, count)
+        try:
+            if sequence.request.score_prompt and first < len(sequence.request.prompt):
+                sequence.score(first, logits)
+            if sequence.pending:
+                return
+            followers, sequence.followers = sequence.followers, []
+            for follower in followers:
+                if self._scheduler.fork(sequence, follower):
+                    follower.start()
+                    self._draw(follower, logits)
+                else:
+                    self._scheduler.add(follower)
+            self._draw(sequence, logits)
+        except Exception as error:
+            log.debug("a request failed", exc_info=True)
+            self._fail(sequence, error)
+
+    def _draw(self, sequence: Sequence, logits: Rows) -> None:
         if sequence.budget <= 0:
             self._finish(sequence, "length")
             return
@@ -258,21 +348,36 @@ class Engine:
             reason = sequence.accept(logits[-1])
         except Exception as error:
             log.debug("drawing a token failed", exc_info=True)
-            self._finish(sequence, "error", str(error) or type(error).__name__)
+            self._fail(sequence, error)
             return
         if reason is not None:
             self._finish(sequence, reason)
 
-    def _finish(self, sequence: Sequence, reason: FinishReason, error: str | None = None) -> None:
+    def _fail(self, sequence: Sequence, error: Exception) -> None:
+        # what it computed may be why
+        self.cache.pool.unlearn(sequence.blocks)
+        said = str(error) if isinstance(error, RequestError) else ""
+        self._finish(sequence, "error", said or f"{type(error).__name__}: {error}")
+
+    def _finish(
+        self,
+        sequence: Sequence,
+        reason: FinishReason,
+        error: str | None = None,
+        *,
+        busy: bool = False,
+    ) -> None:
         snapshot = None
         if sequence.request.keep and error is None and sequence.blocks:
-            tokens = [*sequence.request.prompt, *sequence.history.output][: sequence.computed]
+            tokens = sequence.tokens[: sequence.computed]
             snapshot = Snapshot.take(self.cache, sequence.blocks, tokens)
-        self.cache.give_back(sequence.blocks)
-        sequence.blocks = []
-        if sequence in self._running:
-            self._running.remove(sequence)
-        elif sequence in self._waiting:
-            self._waiting.remove(sequence)
-        result = sequence.finish(reason, snapshot, error)
+        self._scheduler.remove(sequence)
+        for follower in sequence.followers:
+            self._scheduler.add(follower)
+        sequence.followers = []
+        try:
+            result = sequence.finish(reason, snapshot, error, busy=busy)
+        except Exception:  # its listener is gone, or broken; the others are not
+            log.exception("nobody takes the end of request %s", sequence.request.id)
+            return
         self.registry.tell("request_finished", result=result)

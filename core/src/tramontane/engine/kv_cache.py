@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from tramontane.errors import NotEnoughMemory
+from .block_pool import BlockPool
 
 BLOCK_SIZE = 16
 ROOM = 16
@@ -59,35 +59,44 @@ def slots_of(blocks: Sequence[int], length: int, device: torch.device) -> Tensor
 
 
 class KVCache:
-    """Every layer's cache, and which blocks are free."""
+    """Every layer's cache, and which blocks are free. remember: see `BlockPool`."""
 
     def __init__(
-        self, model: nn.Module, blocks: int, dtype: torch.dtype, device: torch.device
+        self,
+        model: nn.Module,
+        blocks: int,
+        dtype: torch.dtype,
+        device: torch.device,
+        *,
+        remember: bool = True,
     ) -> None:
         self.block_size = BLOCK_SIZE
         self.device, self.dtype, self.blocks = device, dtype, blocks
+        self.pool = BlockPool(blocks, remember=remember)
         options: dict[str, object] = {"dtype": dtype, "device": device}
         self.layers = [
             LayerCache(blocks, kv_heads, d_key, d_value, options)
             for kv_heads, d_key, d_value in kv_shapes(model)
         ]
-        # taken from the end: low blocks first
-        self._free = list(range(blocks - 1, -1, -1))
 
     @property
     def free(self) -> int:
         """Blocks that nobody holds."""
-        return len(self._free)
+        return self.pool.free
 
     def take(self, count: int) -> list[int]:
         """Blocks for `count` * block_size tokens. Raises NotEnoughMemory."""
-        if count > len(self._free):
-            raise NotEnoughMemory(f"the KV cache has {self.free} free blocks, {count} are needed")
-        return [self._free.pop() for _ in range(count)]
+        return self.pool.take(count)
 
-    def give_back(self, blocks: Iterable[int]) -> None:
+    def give_back(self, blocks: Sequence[int]) -> None:
         """Blocks that a finished sequence held."""
-        self._free.extend(reversed(list(blocks)))
+        self.pool.give_back(blocks)
+
+    def copy(self, source: int, target: int) -> None:
+        """Make a block's content another's, in every layer."""
+        for layer in self.layers:
+            layer.keys[target] = layer.keys[source]
+            layer.values[target] = layer.values[source]
 
 
 def kv_shapes(model: nn.Module) -> list[tuple[int, int, int]]:

@@ -24,6 +24,12 @@ class Request:
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     score_prompt: bool = False
     """Whether to report the log-probability of every prompt token."""
+    priority: int = 0
+    """Lower ones go first, and are the last to give way when the cache is full."""
+    fork_of: str | None = None
+    """Id of a request with the same prompt, submitted before: the prompt is computed once."""
+    cache_salt: str = ""
+    """Computed prompts are shared only among requests with the same."""
     resume: Snapshot | None = None
     """Keys and values of an earlier request; what it shares with the prompt is not computed."""
     keep: bool = False
@@ -51,11 +57,13 @@ class Usage:
 
 @dataclass(frozen=True)
 class Timings:
-    """Seconds: from submission to the first token, in the prompt, and in decoding."""
+    """Seconds: from submission to the first token, in the prompt, in decoding, and before that
+    in the queue."""
 
     first_token: float
     prompt: float
     decode: float
+    queued: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,10 +81,12 @@ class RequestResult:
     stop: str | None = None
     """The stop string that ended it."""
     logprobs: tuple[TokenLogprob, ...] | None = None
-    prompt_logprobs: tuple[float, ...] | None = None
+    prompt_logprobs: tuple[TokenLogprob, ...] | None = None
     """Of the prompt's second token and every later one."""
     snapshot: Snapshot | None = None
     error: str | None = None
+    busy: bool = False
+    """Whether the error is that there was no room for too long; the same may work later."""
 
 
 @dataclass(frozen=True)

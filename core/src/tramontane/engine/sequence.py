@@ -15,6 +15,8 @@ from tramontane.tokenizer.detokenize import Detokenizer
 from tramontane.tokenizer.stop import StopMatcher
 from tramontane.tokenizer.tokenizer import Tokenizer
 
+from .block_pool import chained, root
+from .kv_cache import BLOCK_SIZE
 from .request import (
     Event,
     Finished,
@@ -40,15 +42,22 @@ class Sequence:
         tokenizer: Tokenizer,
         context_length: int,
         sink: Callable[[Event], None],
+        arrival: int,
     ) -> None:
         self.request, self.chain, self.seed, self.sink = request, chain, seed, sink
+        self.order = (request.priority, arrival)
         self.history = History(request.prompt, [])
+        self.tokens = list(request.prompt)
+        """Prompt and output."""
         self.blocks: list[int] = []
+        self.followers: list[Sequence] = []
+        """Those that wait for this one's prompt, to go on from there."""
         self.computed = 0
         """Tokens whose keys and values are in the cache."""
         self.cached = 0
         self.cancelled = False
-        self.prompt_logprobs: list[float] = []
+        self.prompt_logprobs: list[TokenLogprob] = []
+        self._digests: list[bytes] = []
         limit = request.params.max_tokens
         room = context_length - len(request.prompt)
         self.budget = room if limit is None else min(limit, room)
@@ -62,33 +71,51 @@ class Sequence:
         self._text: list[str] = []
         self._logprobs: list[TokenLogprob] = []
         self._submitted = time.perf_counter()
-        self._started = self._submitted
+        self._started: float | None = None
         self._first_token = 0.0
 
     @property
     def length(self) -> int:
-        return len(self.request.prompt) + len(self.history.output)
+        return len(self.tokens)
 
     @property
-    def waits_for_prompt(self) -> bool:
-        """Whether prompt tokens are still to be computed."""
-        return self.computed < len(self.request.prompt)
+    def pending(self) -> int:
+        """Tokens that are still to be put through the model: one when decoding."""
+        return len(self.tokens) - self.computed
 
     @property
-    def most_tokens(self) -> int:
-        """The longest that it may become."""
-        return len(self.request.prompt) + self.budget
+    def may_share(self) -> bool:
+        """Whether what others computed will do: not where every row's logits are wanted."""
+        return not self.request.score_prompt and self.request.resume is None
 
-    def tokens(self, first: int, count: int) -> list[int]:
-        """Tokens first..first+count of prompt and output together."""
-        prompt = self.request.prompt
-        if first >= len(prompt):
-            start = first - len(prompt)
-            return self.history.output[start : start + count]
-        return list(prompt[first : first + count])
+    @property
+    def started(self) -> bool:
+        return self._started is not None
+
+    @property
+    def waited(self) -> float:
+        """Seconds since it was submitted."""
+        return time.perf_counter() - self._submitted
+
+    def digests(self, count: int) -> list[bytes]:
+        """What the first `count` blocks, all full, are known by."""
+        while len(self._digests) < count:
+            first = len(self._digests) * BLOCK_SIZE
+            before = self._digests[-1] if self._digests else root(self.request.cache_salt)
+            self._digests.append(chained(before, self.tokens[first : first + BLOCK_SIZE]))
+        return self._digests[:count]
 
     def start(self) -> None:
-        self._started = time.perf_counter()
+        """It runs; for the first time, or again."""
+        if self._started is None:
+            self._started = time.perf_counter()
+
+    def score(self, first: int, logits: Floats) -> None:
+        """Note how likely the prompt's tokens were, from rows (n, vocabulary) of tokens `first`
+        and on. Rows that were seen before are passed over."""
+        for row, position in zip(logits, range(first, first + len(logits)), strict=True):
+            if position == len(self.prompt_logprobs) and position + 1 < len(self.request.prompt):
+                self.prompt_logprobs.append(self._logprob(row, self.request.prompt[position + 1]))
 
     def accept(self, logits: Floats) -> FinishReason | None:
         """Draw the next token and send its text. Returns why the request ends, if it does."""
@@ -97,6 +124,7 @@ class Sequence:
         if not self.history.output:
             self._first_token = now
         self.history.output.append(token)
+        self.tokens.append(token)
         logprob = self._logprob(logits, token) if self.request.params.logprobs else None
         if logprob is not None:
             self._logprobs.append(logprob)
@@ -124,7 +152,12 @@ class Sequence:
         self.sink(Token(self.request.id, token, visible, logprob))
 
     def finish(
-        self, reason: FinishReason, snapshot: Snapshot | None, error: str | None
+        self,
+        reason: FinishReason,
+        snapshot: Snapshot | None = None,
+        error: str | None = None,
+        *,
+        busy: bool = False,
     ) -> RequestResult:
         """Send the last event."""
         held = ""
@@ -138,19 +171,26 @@ class Sequence:
         self._text.append(held)
         now = time.perf_counter()
         first = self._first_token or now
+        started = self._started or now
         result = RequestResult(
             id=self.request.id,
             text="".join(self._text),
             token_ids=tuple(self.history.output),
             finish_reason=reason,
             usage=Usage(len(self.request.prompt), len(self.history.output), self.cached),
-            timings=Timings(first - self._submitted, first - self._started, now - first),
+            timings=Timings(
+                first_token=first - self._submitted,
+                prompt=first - started,
+                decode=now - first,
+                queued=started - self._submitted,
+            ),
             seed=self.seed,
             stop=self._stop,
             logprobs=tuple(self._logprobs) if self.request.params.logprobs else None,
             prompt_logprobs=tuple(self.prompt_logprobs) if self.request.score_prompt else None,
             snapshot=snapshot,
             error=error,
+            busy=busy,
         )
         self.sink(Finished(self.request.id, held, result))
         return result

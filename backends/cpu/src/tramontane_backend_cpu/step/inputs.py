@@ -31,13 +31,17 @@ class Inputs:
     """Of the step's counts, after tokens and wanted ones: query tiles; tiles times splits; tiles
     that are merged; splits."""
 
-    def __init__(self, cache: KVCache, tokens: int, wanted: int, threads: int) -> None:
+    def __init__(
+        self, cache: KVCache, tokens: int, wanted: int, threads: int, places: int = 0
+    ) -> None:
+        """places: entries of all block tables together; sequences may share blocks."""
         self.cache, self.threads = cache, threads
         self.counts = np.zeros(8, np.int64)
         self._tokens, self._slots = np.zeros(tokens, np.int64), np.zeros(tokens, np.int64)
         self._wanted = np.zeros(wanted, np.int64)
         self._tiles = np.zeros((tokens, 4), np.int64)
-        self._tables = np.zeros(max(cache.blocks, 1) + tokens, np.int64)
+        self.places = max(cache.blocks + tokens, places)
+        self._tables = np.zeros(self.places, np.int64)
         self._capacity = tokens
         self._angles: list[tuple[Rope, Any, Any]] = []
         self._kept: list[Any] = []
@@ -117,8 +121,6 @@ class Inputs:
         most = max(1, ROWS_AT_ONCE // self._group)
         for span in batch.spans:
             blocks = len(span.blocks)
-            if place + blocks > len(self._tables):
-                raise ValueError("more blocks than the cache has")
             self._tables[place : place + blocks] = span.blocks
             first = span.length - span.count
             for start in range(0, span.count, most):

@@ -44,21 +44,24 @@ class Program:
     def run(self, tokens: Tensor, batch: Batch) -> Tensor:
         """What `CausalLM.forward` returns."""
         bound = self._bound
-        if bound is None or not bound.fits(len(tokens), len(batch.wanted), batch.cache):
-            bound = self._bound = self._bind(len(tokens), len(batch.wanted), batch.cache)
+        sizes = len(tokens), len(batch.wanted), sum(len(span.blocks) for span in batch.spans)
+        if bound is None or not bound.fits(*sizes, batch.cache):
+            bound = self._bound = self._bind(*sizes, batch.cache)
         bound.inputs.write(tokens, batch)
         self._pool.run(bound.phases, bound.operations, bound.inputs.counts, bound.taken)
         return torch.from_numpy(bound.logits[: len(batch.wanted)].copy())
 
-    def _bind(self, tokens: int, wanted: int, cache: KVCache) -> _Bound:
+    def _bind(self, tokens: int, wanted: int, places: int, cache: KVCache) -> _Bound:
         before = self._bound
         if before is not None and before.inputs.cache is cache:
             tokens = max(tokens, before.buffers.tokens)
             wanted = max(wanted, before.buffers.wanted)
+            places = max(places, before.inputs.places)
         self._bound = None  # its memory goes first
-        tokens, wanted = max(FIRST, tokens), max(FIRST, wanted)
+        # steps of one token more each time must not bind each time
+        tokens, wanted = -(-tokens // FIRST) * FIRST, -(-wanted // FIRST) * FIRST
         buffers = Buffers(self._numbers, tokens, wanted)
-        inputs = Inputs(cache, tokens, wanted, self._pool.threads)
+        inputs = Inputs(cache, tokens, wanted, self._pool.threads, places)
         return _Bound(self._phases, buffers, inputs, self._logits)
 
 
@@ -79,9 +82,10 @@ class _Bound:
         self.taken = interpreter.counters(len(rows), inputs.threads)
         self.logits: Any = buffers.floats(kept)
 
-    def fits(self, tokens: int, wanted: int, cache: KVCache) -> bool:
+    def fits(self, tokens: int, wanted: int, places: int, cache: KVCache) -> bool:
         return (
             self.inputs.cache is cache
+            and places <= self.inputs.places
             and tokens <= self.buffers.tokens
             and wanted <= self.buffers.wanted
         )

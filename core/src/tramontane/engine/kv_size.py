@@ -1,0 +1,57 @@
+"""How large the KV cache is to be: by tokens, bytes, or a share of free memory."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from tramontane import memory
+from tramontane.errors import ConfigError, NotEnoughMemory
+
+from .kv_cache import BLOCK_SIZE, bytes_per_token
+
+if TYPE_CHECKING:
+    from tramontane.checkpoint.load import Loaded
+
+    from .options import EngineOptions
+
+UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9,
+         "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}  # fmt: skip
+
+
+def kv_blocks(loaded: Loaded, options: EngineOptions, *, force: bool = False) -> int:
+    """How many blocks the cache has. Raises ConfigError, NotEnoughMemory with the numbers."""
+    each = bytes_per_token(loaded.model, loaded.kv_dtype) * BLOCK_SIZE
+    if options.kv_tokens is not None and options.kv_memory is not None:
+        raise ConfigError("kv_tokens and kv_memory both say how large the cache is; keep one")
+    free = memory.free()
+    if options.kv_memory is not None:
+        blocks = memory_of(options.kv_memory, free) // each
+    else:
+        if options.kv_tokens is not None and options.kv_tokens < 1:
+            raise ConfigError(f"kv_tokens={options.kv_tokens}: a cache holds at least one token")
+        blocks = -(-(options.kv_tokens or loaded.context_length) // BLOCK_SIZE)
+        if options.kv_tokens is None:
+            return blocks  # was planned for when the model was loaded
+    if blocks < 1:
+        raise ConfigError(
+            f"kv_memory={options.kv_memory!r} holds not one block of {BLOCK_SIZE} tokens, which "
+            f"takes {memory.readable(each)}"
+        )
+    on_cpu = loaded.device.torch_device == "cpu"
+    if on_cpu and blocks * each > free and not force:
+        raise NotEnoughMemory(
+            f"a KV cache of {blocks * BLOCK_SIZE:,} tokens takes {memory.readable(blocks * each)}, "
+            f"and {memory.readable(free)} are free: give fewer tokens or bytes (--kv-tokens, "
+            "--kv-memory), or --force to try all the same"
+        )
+    return blocks
+
+
+def memory_of(text: str, free: int) -> int:
+    """Bytes that "512MB", "2GiB", "1000000" or "40%" mean. Raises ConfigError."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMG]?I?B|%|)\s*", text.upper())
+    if not found or (found[2] == "%" and not 0 < float(found[1]) <= 100):
+        raise ConfigError(f"kv_memory={text!r} is no size such as 2GB, 512MiB or 40%")
+    number = float(found[1])
+    return int(number / 100 * free if found[2] == "%" else number * UNITS[found[2]])

@@ -1,0 +1,46 @@
+"""How many prompt tokens a step may take beside sequences that decode.
+
+Whoever reads a running answer waits for the whole step. A step with part of a prompt may therefore
+take LONGEST times what one without would; how many tokens that is, is measured as steps go by.
+What a step computes does not depend on how prompts are cut, so timing decides nothing but speed.
+"""
+
+from __future__ import annotations
+
+LONGEST = 2.5
+"""Times a step without prompts."""
+FEWEST = 16
+"""Prompt tokens that go into any step: long prompts advance, whatever else runs."""
+FIRST = 64
+"""Prompt tokens beside decoding ones before anything was measured."""
+RECENT = 0.2
+"""Weight of the last measurement."""
+
+
+class Pace:
+    """Moving averages of what steps cost, in seconds."""
+
+    def __init__(self) -> None:
+        self._decoding: float | None = None
+        self._each: float | None = None
+
+    def room(self, decoding: int) -> int | None:
+        """Prompt tokens beside `decoding` sequences; None: as many as there are."""
+        if not decoding:
+            return None
+        if self._decoding is None or self._each is None:
+            return FIRST
+        return max(FEWEST, int((LONGEST - 1) * self._decoding / max(self._each, 1e-9)))
+
+    def measured(self, decoding: int, prompt: int, seconds: float) -> None:
+        """A step with so many decoding sequences and prompt tokens took so long."""
+        if not prompt:
+            self._decoding = _moved(self._decoding, seconds)
+        elif not decoding:
+            self._each = _moved(self._each, seconds / prompt)
+        elif self._decoding is not None:
+            self._each = _moved(self._each, max(0.0, seconds - self._decoding) / prompt)
+
+
+def _moved(before: float | None, now: float) -> float:
+    return now if before is None else before + RECENT * (now - before)

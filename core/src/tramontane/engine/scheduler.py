@@ -1,0 +1,178 @@
+"""Which sequences run, with how many tokens each in the next step, and who gives way.
+
+Sequences are served by priority, and first come first served within one. A step holds a token of
+every sequence that decodes and parts of prompts, as many as fit the budget. When the cache is full,
+the last in order gives its blocks back and waits again; it is computed anew later, prompt and
+output, and goes on as if nothing had been.
+"""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass
+
+from .kv_cache import BLOCK_SIZE, KVCache
+from .pace import Pace
+from .sequence import Sequence
+
+SCORE_CHUNK = 64
+"""Prompt tokens per step when every one's logits are wanted."""
+
+
+@dataclass
+class Counts:
+    """What has happened so far."""
+
+    prefix_queries: int = 0
+    """Prompt tokens that were looked for in the cache."""
+    prefix_hits: int = 0
+    """Those that were found."""
+    preemptions: int = 0
+
+
+class Scheduler:
+    """Sequences that wait, in order, and those that run. The engine's thread alone touches it.
+
+    batch_size: prompt tokens per step. max_batched_tokens: all tokens per step.
+    """
+
+    def __init__(
+        self, cache: KVCache, *, max_seqs: int, batch_size: int, max_batched_tokens: int
+    ) -> None:
+        self.cache, self.max_seqs = cache, max_seqs
+        self.batch_size = batch_size
+        self.max_batched_tokens = max(max_batched_tokens, max_seqs)
+        self.waiting: list[Sequence] = []
+        self.running: list[Sequence] = []
+        self.pace = Pace()
+        self.counts = Counts()
+
+    def add(self, sequence: Sequence) -> None:
+        """Let a sequence wait for its turn."""
+        bisect.insort(self.waiting, sequence, key=_order)
+
+    def remove(self, sequence: Sequence) -> None:
+        """Forget a sequence, and take back what it holds."""
+        self.cache.give_back(sequence.blocks)
+        sequence.blocks = []
+        for found in (self.running, self.waiting):
+            if sequence in found:
+                found.remove(sequence)
+
+    def admit(self) -> list[Sequence]:
+        """Let those run for which there is room; returns them."""
+        admitted = []
+        while self.waiting and len(self.running) < self.max_seqs:
+            sequence = self.waiting[0]
+            if not self._give_blocks(sequence):
+                break
+            self.waiting.pop(0)
+            self.running.append(sequence)
+            admitted.append(sequence)
+        return admitted
+
+    def fork(self, leader: Sequence, follower: Sequence) -> bool:
+        """Let a follower run on the leader's blocks, if there is room now."""
+        whole, rest = divmod(leader.computed, BLOCK_SIZE)
+        if len(self.running) >= self.max_seqs or (rest and not self.cache.free):
+            return False
+        self.cache.pool.hold(leader.blocks[:whole])
+        follower.blocks = leader.blocks[:whole]
+        if rest:  # both go on writing here
+            follower.blocks = [*follower.blocks, *self.cache.take(1)]
+            self.cache.copy(leader.blocks[whole], follower.blocks[whole])
+        follower.computed = leader.computed
+        follower.cached = len(follower.request.prompt)
+        self.running.append(follower)
+        return True
+
+    def plan(self) -> list[tuple[Sequence, int]]:
+        """The sequences of the next step, with how many tokens of each."""
+        work = []
+        for sequence in sorted((s for s in self.running if s.pending == 1), key=_order):
+            if sequence in self.running and self._grow(sequence):
+                work.append((sequence, 1))
+        room = min(self.batch_size, self.max_batched_tokens - len(work))
+        beside = self.pace.room(len(work))
+        room = room if beside is None else min(room, beside)
+        for sequence in sorted((s for s in self.running if s.pending > 1), key=_order):
+            if room <= 0:
+                break
+            self._catch_up(sequence)
+            most = min(SCORE_CHUNK, room) if sequence.request.score_prompt else room
+            count = min(sequence.pending, most)
+            room -= count
+            work.append((sequence, count))
+        return work
+
+    def computed(self, sequence: Sequence, count: int) -> None:
+        """The next `count` tokens of a sequence are in the cache."""
+        before = sequence.computed // BLOCK_SIZE
+        sequence.computed += count
+        after = sequence.computed // BLOCK_SIZE
+        if after > before and self.cache.pool.remember:
+            digests = sequence.digests(after)
+            for index in range(before, after):
+                self.cache.pool.learn(sequence.blocks[index], digests[index])
+
+    def _give_blocks(self, sequence: Sequence) -> bool:
+        pool = self.cache.pool
+        # the last token is always computed: its logits are wanted
+        whole = (sequence.length - 1) // BLOCK_SIZE
+        known: list[int] = []
+        if sequence.may_share and pool.remember:
+            known = pool.find(sequence.digests(whole))
+        pool.hold(known)
+        need = -(-sequence.length // BLOCK_SIZE) - len(known)
+        # whoever runs may need another block soon
+        if need + len(self.running) > pool.free:
+            pool.give_back(known)
+            return False
+        sequence.blocks = [*known, *pool.take(need)]
+        sequence.computed = len(known) * BLOCK_SIZE
+        if sequence.may_share and pool.remember:
+            self.counts.prefix_queries += whole * BLOCK_SIZE
+            self.counts.prefix_hits += sequence.computed
+        if not sequence.history.output:
+            sequence.cached = sequence.computed
+        return True
+
+    def _catch_up(self, sequence: Sequence) -> None:
+        """Take what others have computed since this one was admitted, instead of computing it."""
+        first, rest = divmod(sequence.computed, BLOCK_SIZE)
+        pool = self.cache.pool
+        if rest or not pool.remember or not sequence.may_share:
+            return
+        known = pool.find(sequence.digests((sequence.length - 1) // BLOCK_SIZE)[first:])
+        if not known:
+            return
+        pool.hold(known)
+        end = first + len(known)
+        pool.give_back(sequence.blocks[first:end])
+        sequence.blocks[first:end] = known
+        sequence.computed = end * BLOCK_SIZE
+        self.counts.prefix_hits += len(known) * BLOCK_SIZE
+        if not sequence.history.output:
+            sequence.cached += len(known) * BLOCK_SIZE
+
+    def _grow(self, sequence: Sequence) -> bool:
+        """Make room for one token more; False: the sequence had to give way itself."""
+        while sequence.computed >= len(sequence.blocks) * BLOCK_SIZE:
+            if self.cache.free:
+                sequence.blocks.extend(self.cache.take(1))
+                continue
+            last = max(self.running, key=_order)
+            self._preempt(last)
+            if last is sequence:
+                return False
+        return True
+
+    def _preempt(self, sequence: Sequence) -> None:
+        self.remove(sequence)
+        sequence.computed = 0
+        self.counts.preemptions += 1
+        self.add(sequence)
+
+
+def _order(sequence: Sequence) -> tuple[int, int]:
+    return sequence.order
