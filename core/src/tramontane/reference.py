@@ -86,12 +86,12 @@ def attention(
         mine = q[rows].transpose(0, 1)  # (heads, count, d)
         keys = keys.to(q.dtype).repeat_interleave(groups, 1).transpose(0, 1)
         values = values.to(q.dtype).repeat_interleave(groups, 1).transpose(0, 1)
+        mask = seen if alibi is None else _falling(alibi, position - column, seen, q.dtype)
         if softcap is None:
-            mask = seen if alibi is None else _falling(alibi, position - column, seen, q.dtype)
             mixed = F.scaled_dot_product_attention(mine, keys, values, attn_mask=mask, scale=scale)
         else:
             scores = softcap * torch.tanh((mine @ keys.mT).float() * (scale / softcap))
-            scores = scores.masked_fill(~seen, float("-inf"))
+            scores = scores.masked_fill(~seen, float("-inf")) if alibi is None else scores + mask
             mixed = scores.softmax(-1).to(q.dtype) @ values
         parts.append(mixed.transpose(0, 1))
     return torch.cat(parts)

@@ -50,7 +50,9 @@ class GatedShare(GatedMLP):
         self.gate = Linear(cfg.hidden_size, 1, split=None)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.sigmoid(self.gate(x)) * super().forward(x)
+        # in float64, whose last bits may depend on where in a register a number lies
+        share = torch.sigmoid(self.gate(x).double()).to(x.dtype)
+        return share * super().forward(x)
 
 
 def feed_forward(cfg: SparseConfig, index: int, shared: nn.Module | None = None) -> nn.Module:

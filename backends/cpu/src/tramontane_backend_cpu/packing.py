@@ -68,11 +68,12 @@ class Interleaved:
     def shape(self) -> tuple[int, ...]:
         return (self.packed.rows, self.packed.columns)
 
-    def part(self, first: int, rows: int) -> Interleaved:
-        """Some of the rows, `first` and `rows` being multiples of 16; nothing is copied."""
-        blocks = slice(first // ROWS, (first + rows) // ROWS)
+    def rows(self, index: slice) -> Interleaved:
+        """Some of the rows, from and up to multiples of 16; nothing is copied."""
+        blocks = slice(index.start // ROWS, index.stop // ROWS)
         arrays = {name: array[blocks] for name, array in self.packed.arrays.items()}
-        return Interleaved(replace(self.packed, rows=rows, arrays=arrays), self.kind)
+        count = index.stop - index.start
+        return Interleaved(replace(self.packed, rows=count, arrays=arrays), self.kind)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         return {name: torch.from_numpy(array) for name, array in self.packed.arrays.items()}

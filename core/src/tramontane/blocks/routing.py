@@ -83,7 +83,8 @@ class BiasedRouter(GroupedRouter):
         self.balance = nn.Parameter(torch.empty(experts), requires_grad=False)
 
     def choose(self, scores: Tensor) -> tuple[Tensor, Tensor]:
-        likely = scores.sigmoid()
+        # in float64, whose last bits may depend on where in a register a number lies
+        likely = scores.double().sigmoid().float()
         balanced = likely + self.balance.float()
         best = balanced.unflatten(-1, (self.groups[0], -1)).topk(2).values.sum(-1)
         chosen = self.within(balanced, best, float("-inf")).topk(self.k).indices
