@@ -8,7 +8,8 @@ import pytest
 import torch
 from tramontane.config import read_config
 from tramontane.errors import ConfigError
-from tramontane_arch_gemma.model import Gemma2Config, Gemma3, Gemma3Config, GemmaConfig
+from tramontane_arch_gemma.gemma3 import Gemma3, Gemma3Config
+from tramontane_arch_gemma.model import Gemma2Config, GemmaConfig
 from tramontane_arch_gemma.plugin import TINY
 
 

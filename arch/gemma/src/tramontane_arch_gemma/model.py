@@ -1,9 +1,8 @@
-"""Gemma 1, 2 and 3, text.
+"""Gemma 1 and 2.
 
 Token vectors are scaled by sqrt(hidden_size), and norms multiply with 1 + weight, which GGUF files
 have added already. Gemma 2 normalizes behind each half too, caps scores and logits by tanh, and
-lets every second layer see a window only; Gemma 3 normalizes q and k instead of capping, and its
-five of six windowed layers rotate by a base of their own.
+lets every second layer see a window only.
 """
 
 import math
@@ -19,8 +18,6 @@ from tramontane.blocks import (
     GatedMLP,
     LayerOf,
     PreNormLayer,
-    RMSNorm,
-    Rope,
     SandwichNormLayer,
     rope_for,
 )
@@ -77,23 +74,6 @@ class Gemma2Config(GemmaConfig):
         return self.sliding_window if slides else None
 
 
-class Gemma3Config(Gemma2Config):
-    attn_logit_softcapping: float = Field(default=0.0, ge=0)
-    final_logit_softcapping: float = Field(default=0.0, ge=0)
-    sliding_window_pattern: int = Field(default=6, gt=0)
-    rope_theta: float = Field(default=1_000_000.0, gt=0)
-    rope_local_base_freq: float = Field(default=10_000.0, gt=0)
-
-    @classmethod
-    def derive(cls, values: dict[str, Any]) -> None:
-        super().derive(values)
-        both = values.get("rope_parameters")
-        if isinstance(both, dict) and "full_attention" in both:
-            local = both.get("sliding_attention") or {}
-            values.setdefault("rope_local_base_freq", local.get("rope_theta", 10_000.0))
-            values["rope_parameters"] = both["full_attention"]
-
-
 def gemma_layer(cfg: GemmaConfig, index: int) -> PreNormLayer:
     return PreNormLayer(cfg, Attention(cfg, index, rope=rope_for(cfg)), GatedMLP(cfg, act=TANH))
 
@@ -101,21 +81,6 @@ def gemma_layer(cfg: GemmaConfig, index: int) -> PreNormLayer:
 def gemma2_layer(cfg: Gemma2Config, index: int) -> SandwichNormLayer:
     scale, window = cfg.query_pre_attn_scalar**-0.5, cfg.window(index)
     attention = Attention(cfg, index, rope=rope_for(cfg), scale=scale, window=window)
-    attention.softcap = cfg.attn_logit_softcapping or None
-    return SandwichNormLayer(cfg, attention, GatedMLP(cfg, act=TANH))
-
-
-def gemma3_layer(cfg: Gemma3Config, index: int) -> SandwichNormLayer:
-    window = cfg.window(index)
-    attention = Attention(
-        cfg,
-        index,
-        rope=rope_for(cfg) if window is None else Rope(cfg.head_dim, cfg.rope_local_base_freq),
-        q_norm=RMSNorm(cfg.head_dim, cfg.rms_norm_eps),
-        k_norm=RMSNorm(cfg.head_dim, cfg.rms_norm_eps),
-        scale=cfg.query_pre_attn_scalar**-0.5,
-        window=window,
-    )
     attention.softcap = cfg.attn_logit_softcapping or None
     return SandwichNormLayer(cfg, attention, GatedMLP(cfg, act=TANH))
 
@@ -133,10 +98,6 @@ class Gemma2(Gemma):
     def logits(self, x: Tensor) -> Tensor:
         cap, logits = self.cfg.final_logit_softcapping, super().logits(x)  # type: ignore[attr-defined]
         return logits if not cap else (logits / cap).tanh() * cap
-
-
-class Gemma3(Gemma2):
-    Layer = staticmethod(gemma3_layer)
 
 
 ONE_MORE = [Skip("*.rotary_emb"), Shift("*norm", 1.0)]

@@ -37,8 +37,8 @@ def architectures() -> Iterator[Architecture]:
     yield Architecture(
         name="Gemma3ForCausalLM",
         aliases=("gemma3",),
-        config="tramontane_arch_gemma.model:Gemma3Config",
-        model="tramontane_arch_gemma.model:Gemma3",
+        config="tramontane_arch_gemma.gemma3:Gemma3Config",
+        model="tramontane_arch_gemma.gemma3:Gemma3",
         weights="tramontane_arch_gemma.model:SANDWICH_WEIGHTS",
         example=TINY | {"sliding_window": 8, "sliding_window_pattern": 2},
     )

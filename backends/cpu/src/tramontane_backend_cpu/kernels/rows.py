@@ -44,8 +44,9 @@ STORE_FIELDS = (
 UNARY_FIELDS = ("x", "x_stride", "out", "out_stride", "width", "value")
 BINARY_FIELDS = ("x", "x_stride", "y", "y_stride", "out", "out_stride", "width")
 """parts: heads of `width` numbers each in a vector, or 1. eps, value: address of a float32. bias:
-that of a vector, or 0. index: address of the vectors to pick, int64. turned: how many of a head's numbers rotate. angles: cos,
-then sin, of turned / 2 angles. y_stride 0: the same y for every vector."""
+that of a vector, or 0. index: address of the vectors to pick, int64. turned: how many of a head's
+numbers rotate. angles: cos, then sin, of turned / 2 angles. y_stride 0: the same y for every
+vector."""
 
 
 @native(3)
