@@ -8,6 +8,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
+from .beside import beside
 from .report import Report
 from .run import alone, server, together
 from .workload import fixed, mixed
@@ -25,10 +26,15 @@ def main() -> int:
     parser.add_argument("--prompt", type=int, help="measure: tokens of each prompt")
     parser.add_argument("--answer", type=int, default=64, help="measure: tokens of each answer")
     parser.add_argument("--shared", type=int, default=0, help="measure: equal tokens at the start")
+    parser.add_argument("--beside", type=int, metavar="TOKENS",
+                        help="measure: answers while a prompt so long goes in")  # fmt: skip
     parser.add_argument("--url", help="a server that runs; without it, one is started")
     parser.add_argument("serve", nargs="*", help="after --: options of `tramontane serve`")
     options = parser.parse_args()
     with _server(options) as (url, process):
+        if options.beside is not None:
+            print("\n".join(asyncio.run(beside(url, options.clients, options.beside))))
+            return 0
         found = asyncio.run(_run(options, url, process))
     print("\n".join(found.lines()))
     return 1 if found.errors or found.different or found.leaked_blocks else 0

@@ -28,8 +28,15 @@ class Answer:
         return self.times[0] - self.started
 
 
-async def ask(url: str, path: str, body: dict[str, Any], cancel_after: int | None = None) -> Answer:
-    """POST a streaming request; cancel_after: hang up after so many events."""
+async def ask(
+    url: str,
+    path: str,
+    body: dict[str, Any],
+    cancel_after: int | None = None,
+    answer: Answer | None = None,
+) -> Answer:
+    """POST a streaming request; cancel_after: hang up after so many events. answer: to fill, for
+    whoever wants to look at it before its end."""
     parts = urlsplit(url)
     asked = {**body, "stream": True, "stream_options": {"include_usage": True}}
     data = json.dumps(asked).encode()
@@ -37,7 +44,8 @@ async def ask(url: str, path: str, body: dict[str, Any], cancel_after: int | Non
         f"POST {path} HTTP/1.1\r\nhost: {parts.netloc}\r\ncontent-type: application/json\r\n"
         f"content-length: {len(data)}\r\nconnection: close\r\n\r\n"
     )
-    answer = Answer(0, started=time.perf_counter())
+    answer = answer or Answer(0)
+    answer.started = time.perf_counter()
     try:
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=1 << 20)
         try:

@@ -6,6 +6,8 @@ import random
 from typing import Any
 
 ANIMALS = ["fox", "bear", "cat", "owl", "pig", "mouse", "dog", "frog"]
+VOCABULARY = 1000
+"""Tokens that every model has."""
 PLACES = ["in a cave", "by the sea", "on a hill", "in a garden"]
 
 
@@ -36,16 +38,16 @@ def mixed(count: int, seed: int = 0) -> list[tuple[str, dict[str, Any]]]:
 
 
 def fixed(
-    count: int, prompt: int, answer: int, shared: int = 0, vocabulary: int = 1000
+    count: int, prompt: int, answer: int, shared: int = 0, *, seed: int = 0
 ) -> list[tuple[str, dict[str, Any]]]:
     """Requests of `prompt` random tokens, of which the first `shared` are the same in all."""
-    rng = random.Random(0)
-    begin = [rng.randrange(10, vocabulary) for _ in range(shared)]
+    rng = random.Random(seed)
+    begin = [rng.randrange(10, VOCABULARY) for _ in range(shared)]
     return [
         (
             "/v1/completions",
             {
-                "prompt": begin + [rng.randrange(10, vocabulary) for _ in range(prompt - shared)],
+                "prompt": begin + [rng.randrange(10, VOCABULARY) for _ in range(prompt - shared)],
                 "max_tokens": answer,
                 "ignore_eos": True,
                 "temperature": 0.0,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from .answers import Dialect
 from .chat.choose import choose_template
 from .chat.fallback import no_template
 from .chat.template import ChatTemplate
@@ -37,6 +38,7 @@ class LoadedModel:
         engine: EngineOptions | Callable[[Loaded], EngineOptions] | None = None,
         registry: Registry | None = None,
         progress: Progress | None = None,
+        tool_caller: str | None = None,
     ) -> None:
         self.registry = registry or Registry.from_environment()
         path = find_model(str(model), self.registry, hub or HubOptions())
@@ -51,6 +53,7 @@ class LoadedModel:
             if chat_template is not None:
                 source = choose_template(None, source, chat_template)
             self.template_source = source
+            self.dialect = Dialect.of(self.registry, source, tool_caller)
             self.loaded = load_model(checkpoint, self.registry, options or LoadOptions(), progress)
         finally:
             checkpoint.close()
@@ -66,6 +69,11 @@ class LoadedModel:
         if not self._template:
             no_template(str(self.header.path))
         return self._template.render(messages, **variables)
+
+    def special_token(self, text: str) -> int | None:
+        """The id of a text that is a special token, for grammars."""
+        token = self.tokenizer.inner.token_to_id(text)
+        return token if token in self.tokenizer.special_ids else None
 
     def encode(self, prompt: Prompt) -> tuple[int, ...]:
         """Token ids of plain text, or the ids themselves."""

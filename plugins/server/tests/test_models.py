@@ -44,6 +44,15 @@ def test_a_model_is_loaded_by_the_first_that_asks(tmp_path: Path) -> None:
         assert ask("default") == (200, "one")
 
 
+def test_a_client_that_does_not_wait_for_the_model_does_not_stop_it(tmp_path: Path) -> None:
+    with serving(tmp_path, "--load", "demand") as live, live.client() as client:
+        with pytest.raises(httpx.ReadTimeout):
+            client.post("/v1/chat/completions", json=SHORT, timeout=0.05)
+        assert client.post("/v1/chat/completions", json=SHORT).status_code == 200
+        loads = [line for line in live.log.read_text().splitlines() if "503" in line]
+        assert loads == []
+
+
 def test_unloaded_by_hand_it_comes_back_by_hand(tmp_path: Path) -> None:
     with serving(tmp_path) as live, live.client() as client:
         asked = {"model_id": "default"}

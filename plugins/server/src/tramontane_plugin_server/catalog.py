@@ -76,32 +76,42 @@ class Served:
         self.used = time.monotonic()
         self.leases = 0
         self.may_load = True
-        self._loading = asyncio.Lock()
+        self._loading: asyncio.Task[LoadedModel] | None = None
 
     @property
     def status(self) -> str:
         if self.model is not None:
             return "loaded"
-        return "loading" if self._loading.locked() else "unloaded"
+        return "unloaded" if self._loading is None else "loading"
 
     async def load(self) -> LoadedModel:
         """Load it if it is not; whoever comes meanwhile waits for the same. Raises ApiError."""
-        async with self._loading:
-            if self.model is None:
-                try:
-                    self.model = await asyncio.to_thread(load, self.settings)
-                except TramontaneError as error:
-                    log.error("%s cannot be loaded: %s", self.name, error)
-                    raise ApiError(503, f"{self.name} cannot be loaded: {error}") from error
-                self.may_load = True
+        if self.model is not None:
             return self.model
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._load())
+        # one that does not wait any longer must not stop it for the others
+        return await asyncio.shield(self._loading)
+
+    async def _load(self) -> LoadedModel:
+        try:
+            self.model = await asyncio.to_thread(load, self.settings)
+            self.may_load = True
+            self.used = time.monotonic()
+        except TramontaneError as error:
+            log.error("%s cannot be loaded: %s", self.name, error)
+            raise ApiError(503, f"{self.name} cannot be loaded: {error}") from error
+        finally:
+            self._loading = None
+        return self.model
 
     async def unload(self) -> None:
         """Let go of it once it has answered what it is answering."""
-        async with self._loading:
-            model, self.model = self.model, None
-            if model is not None:
-                await asyncio.to_thread(_close, model)
+        if self._loading is not None:
+            await asyncio.shield(self._loading)
+        model, self.model = self.model, None
+        if model is not None:
+            await asyncio.to_thread(_close, model)
 
 
 class Catalog:

@@ -13,6 +13,7 @@ from .generation import Generation, Mailbox
 from .http.errors import ApiError
 from .http.stream import EventStream
 from .metrics import Metrics
+from .openai.response_store import ResponseStore
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Serving:
         self.metrics = Metrics()
         self.catalog = Catalog(settings.models)
         self.metrics.watch(self.catalog)
+        self.responses = ResponseStore(settings.stored_responses)
         self._mailbox: Mailbox | None = None
 
     async def encode_chat(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -21,6 +21,8 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
     refused: ClassVar[Mapping[str, str]] = {}
     """Fields of the API that are not honoured, and why; null is as good as absent."""
+    neutral: ClassVar[Mapping[str, Sequence[Any]]] = {}
+    """Values of refused fields that ask for nothing, and so are as good as absent too."""
 
     @model_validator(mode="before")
     @classmethod
@@ -28,7 +30,7 @@ class Asked(BaseModel):
         if not isinstance(data, dict):
             return data
         for name, why in cls.refused.items():
-            if data.get(name) is not None:
+            if data.get(name) is not None and data[name] not in cls.neutral.get(name, ()):
                 raise ValueError(f"{name} is not supported: {why}")
         return {name: value for name, value in data.items() if name not in cls.refused}
 
