@@ -68,8 +68,9 @@ class Interleaved:
     def shape(self) -> tuple[int, ...]:
         return (self.packed.rows, self.packed.columns)
 
-    def rows(self, index: slice) -> Interleaved:
+    def rows(self, index: torch.Tensor | slice) -> Any:
         """Some of the rows, from and up to multiples of 16; nothing is copied."""
+        assert isinstance(index, slice)
         blocks = slice(index.start // ROWS, index.stop // ROWS)
         arrays = {name: array[blocks] for name, array in self.packed.arrays.items()}
         count = index.stop - index.start
