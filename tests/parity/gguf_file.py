@@ -46,20 +46,24 @@ OLDER = {
 Floats = npt.NDArray[np.float32]
 
 
-def pair(family: str, kind: Type, path: Path, **settings: Any) -> Any:
-    """A random model in transformers, and in a file at `path` with matrices of `kind`."""
+def pair(family: str, kind: Type, path: Path, about: Gguf | None = None, **settings: Any) -> Any:
+    """A random model in transformers, and in a file at `path` with matrices of `kind`.
+
+    about: how it is written, if not as llama.cpp does today.
+    """
     record, folder = FAMILIES[family], path.parent / "transformers"
-    assert record.gguf is not None
+    about = about or record.gguf
+    assert about is not None
     model = reference.random(record, _sizes(family, settings), 5)
     model.save_pretrained(folder)
     tensors = load_file(folder / "model.safetensors")
     rng = np.random.default_rng(4)
     stored: dict[str, Any] = {}
     for name, data in tensors.items():
-        if data.ndim == 1 or any(piece in name for piece in record.gguf.plain):
+        if data.ndim == 1 or any(piece in name for piece in about.plain):
             stored[name] = data
             continue
-        turned = data.ndim == 2 and any(f"{piece}.weight" in name for piece in record.gguf.turned)
+        turned = data.ndim == 2 and any(f"{piece}.weight" in name for piece in about.turned)
         shape = data.shape[::-1] if turned else data.shape
         stored[name] = random_blocks(shape, kind, rng)
         numbers = gguf.quants.dequantize(stored[name], kind).reshape(shape)
@@ -69,7 +73,7 @@ def pair(family: str, kind: Type, path: Path, **settings: Any) -> Any:
     theirs = transformers.AutoModelForCausalLM.from_pretrained(
         folder, attn_implementation=record.attention
     )
-    write(record.gguf, record.gguf.convert(stored, model.config), model.config, kind, path)
+    write(about, about.convert(stored, model.config), model.config, kind, path)
     return theirs.eval()
 
 
@@ -79,12 +83,10 @@ def _sizes(family: str, settings: dict[str, Any]) -> dict[str, Any]:
     if record.shared is FAMILIES["llama"].shared:
         sizes = {**SIZES, **record.gguf.sizes, **settings}
     else:
-        known = getattr(transformers, record.config)
         theirs = {key: OLDER[key] for key in record.shared if key in OLDER}
         sizes = {**theirs, **record.gguf.sizes, **settings}
         if "intermediate_size" in record.shared:
             sizes["intermediate_size"] = 256
-        assert known is not None
     return sizes
 
 

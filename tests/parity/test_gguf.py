@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +15,8 @@ from tramontane.registry import Registry
 
 from . import gguf_file, reference
 from .families import FAMILIES
+from .families.convert import stacked
+from .families.record import Gguf
 from .forward import logits
 
 KINDS = ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0",
@@ -38,9 +42,34 @@ def test_head(family: str, tied: bool, kind: str, device: str, tmp_path: Path) -
     compare(family, kind, device, tmp_path, tie_word_embeddings=tied)
 
 
-def compare(family: str, kind: str, device: str, folder: Path, **settings: object) -> None:
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("kind", ["F32", "Q4_K", "Q8_0"])
+def test_files_from_before_latents_were_cached(kind: str, device: str, tmp_path: Path) -> None:
+    """Heads' keys and values in one matrix, and sizes of whole heads."""
+    today = FAMILIES["deepseek-v2"].gguf
+    assert today is not None
+
+    def keys(config: Any) -> dict[str, Any]:
+        told = {k: v for k, v in today.keys(config).items() if not k.endswith("_mla")}
+        heads = {"attention.head_count_kv": config.num_attention_heads}
+        nope, turned = config.qk_nope_head_dim, config.qk_rope_head_dim
+        sizes = {"key_length": nope + turned, "value_length": config.v_head_dim}
+        return told | heads | {f"attention.{size}": value for size, value in sizes.items()}
+
+    before = replace(today, keys=keys, convert=stacked, plain=())
+    compare("deepseek-v2", kind, device, tmp_path, before)
+
+
+def compare(
+    family: str,
+    kind: str,
+    device: str,
+    folder: Path,
+    about: Gguf | None = None,
+    **settings: object,
+) -> None:
     path = folder / "model.gguf"
-    model = gguf_file.pair(family, Type[kind], path, **settings)
+    model = gguf_file.pair(family, Type[kind], path, about, **settings)
     registry = Registry()
     options = LoadOptions(device=device, num_ctx=64, activations="f32")
     ours = load_model(open_checkpoint(path, registry), registry, options)
