@@ -7,7 +7,7 @@ layer's output features by its input features.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -112,6 +112,20 @@ class Affine:
 
 
 Layout: TypeAlias = Dense | Affine
+
+
+def below(layouts: Sequence[Layout]) -> Layout:
+    """Matrices of one kind as one, each below the one before. Raises ValueError."""
+    first = layouts[0]
+    if len({(layout.kind, layout.shape[1:]) for layout in layouts}) > 1:
+        raise ValueError("its matrices are not stored alike")
+    parts = iter([torch.cat(each) for each in zip(*_tensors(layouts), strict=True)])
+    # `map` goes through the tensors in the order of `tensors`
+    return first.map(lambda _: next(parts))
+
+
+def _tensors(layouts: Sequence[Layout]) -> list[list[Tensor]]:
+    return [list(layout.tensors().values()) for layout in layouts]
 
 
 def nbytes(layout: Layout) -> int:

@@ -245,9 +245,15 @@ def assign(
     ties = {tied: to for tied, to in TIES.items() if config.tie_word_embeddings and tied in wanted}
     for tied in ties:
         del wanted[tied]
-    dialects: dict[str, list[Rule]] = load(architecture.weights) if architecture.weights else {}
-    rules = dialects.get(checkpoint.header.dialect, [])
-    return wanted, match(checkpoint.header, wanted, rules, checkpoint.names, ties), ties
+    rules = rules_of(architecture, config, checkpoint.header.dialect)
+    return wanted, match(checkpoint.header, model, rules, checkpoint.names, ties), ties
+
+
+def rules_of(architecture: Architecture, config: DecoderConfig, dialect: str) -> list[Rule]:
+    """An architecture's rules for a dialect of names."""
+    told = load(architecture.weights) if architecture.weights else {}
+    dialects: Mapping[str, list[Rule]] = told(config) if callable(told) else told
+    return dialects.get(dialect, [])
 
 
 def fill(
@@ -266,35 +272,39 @@ def fill(
     """
     header = checkpoint.header
     wanted, sources, ties = assign(checkpoint, model, config, architecture)
-    total = sum(header.tensors[source.tensor].nbytes for source in sources.values())
+    # places that are filled from the same tensors are filled together, so that each is read once
+    together: dict[tuple[str, ...], list[str]] = {}
+    for path, source in sources.items():
+        together.setdefault(source.tensors, []).append(path)
+    total = sum(header.tensors[tensor].nbytes for tensors in together for tensor in tensors)
     done = 0
     sample = torch.empty(0)
 
-    def read(path: str) -> Layout:
-        source = sources[path]
-        layout = checkpoint.read(source.tensor)
-        if source.rule is not None:
-            owner = model.get_submodule(path.rsplit(".", 2)[0])
-            layout = source.rule.change(layout, owner)
-        return layout
+    def read(tensors: tuple[str, ...]) -> dict[str, Layout]:
+        held = {tensor: checkpoint.read(tensor) for tensor in tensors}
+        for tensor, layout in held.items():
+            if isinstance(layout, Dense) and layout.kind not in DENSE:
+                raise CheckpointError(
+                    f"{header.path}: {tensor} holds {layout.kind}, which are no plain weights; "
+                    "a quantized model says how in quantization_config"
+                )
+        try:
+            return {path: sources[path].make(held, model) for path in together[tensors]}
+        except ValueError as error:  # shapes fit, so it is how they are stored
+            raise CheckpointError(f"{header.path}: {tensors[0]}: {error}") from error
 
-    for path, layout in read_ahead(read, list(sources)):
-        source = sources[path]
-        if isinstance(layout, Dense) and layout.kind not in DENSE:
-            raise CheckpointError(
-                f"{header.path}: {source.tensor} holds {layout.kind}, which are no plain weights; "
-                "a quantized model says how in quantization_config"
-            )
-        if isinstance(layout, Dense) and options.dtype != "auto":
-            layout = Dense(layout.data.to(dtype))
-        if not options.mmap:
-            layout = layout.map(torch.clone)
-        if path == EMBEDDING:
-            sample = layout.rows(slice(0, 8)).decode(torch.float32)
-        if pack is not None and wanted[path].packs:
-            layout = pack(layout)
-        wanted[path].put(layout, dtype)
-        done += header.tensors[source.tensor].nbytes
+    for tensors, layouts in read_ahead(read, list(together)):
+        for path, layout in layouts.items():
+            if isinstance(layout, Dense) and options.dtype != "auto":
+                layout = Dense(layout.data.to(dtype))
+            if not options.mmap:
+                layout = layout.map(torch.clone)
+            if path == EMBEDDING:
+                sample = layout.rows(slice(0, 8)).decode(torch.float32)
+            if pack is not None and wanted[path].packs and not wanted[path].stacked:
+                layout = pack(layout)
+            wanted[path].put(layout, dtype)
+        done += sum(header.tensors[tensor].nbytes for tensor in tensors)
         if progress is not None:
             progress(done, total)
     for module in model.modules():

@@ -16,7 +16,7 @@ from tramontane.errors import CheckpointError
 from tramontane.layouts import Affine, Dense, Layout
 from tramontane.tokenizer.tokenizer import Tokenizer
 
-from .config import architecture_of, config_of, sampling_of
+from .config import config_of, header_architecture, sampling_of
 from .formats.table import FORMATS
 from .header import Stretch
 from .mapped import Mapped
@@ -61,7 +61,7 @@ class GgufCheckpoint:
             path=self._path,
             container="gguf",
             dialect="gguf",
-            architecture=architecture_of(metadata, self._path),
+            architecture=header_architecture(metadata, self._path),
             config=config_of(metadata, stretches, self._factors, self._path),
             tensors={
                 name: TensorInfo(stretch.shape, STORED[stretch.type].name, stretch.nbytes)
