@@ -121,6 +121,15 @@ def test_several_answers_are_each_told_apart(llm):
     assert answer.added == ()
 
 
+def test_the_best_of_several_is_chosen(llm):
+    params = SamplingParams(max_tokens=200, seed=3, best_of=3, temperature=1.0)
+    tools = {"tools": [strict(get_weather)], "tool_choice": "required", "max_tool_rounds": 0}
+    answer = llm.chat("?", params, **tools)
+    assert len(answer.choices) == len(answer.answers) == 1
+    with pytest.raises(RequestError, match="best_of=3 cannot be streamed"):
+        llm.chat("?", params, stream=True, **tools)
+
+
 def test_async_runs_coroutines_in_the_loop(model):
     loops = []
 
