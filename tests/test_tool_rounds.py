@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from typing import Literal
 
 import pytest
@@ -174,6 +175,37 @@ def test_a_tool_caller_can_be_named(model):
         assert answer.tool_calls[0].name == "get_weather"
     with pytest.raises(PluginNotInstalled):
         LLM(model, device="reference", tool_caller="nobodys")
+
+
+def test_a_template_for_tools_is_taken_where_there_are_some(model, tmp_path):
+    folder = tmp_path / "two"
+    shutil.copytree(model, folder)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    plain = TEMPLATE.partition("{% endfor %}")[2]
+    settings["chat_template"] = [
+        {"name": "default", "template": plain}, {"name": "tool_use", "template": TEMPLATE}
+    ]  # fmt: skip
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    with LLM(folder, device="reference") as llm:
+        assert llm.inner.dialect.caller.name == "hermes"
+        rendered = llm.inner.render([{"role": "user", "content": "?"}], tools=[{"a": 1}])
+        assert rendered.startswith('<tools>{"a": 1}')
+        assert "<tools>" not in llm.inner.render([{"role": "user", "content": "?"}])
+        answer = llm.chat("?", SHORT, tools=[strict(get_weather)], tool_choice="required")
+        assert answer.added
+
+
+def test_inspect_says_how_a_model_writes(model, run):
+    status, out, _ = run("inspect", model, "--json")
+    assert status == 0
+    found = json.loads(out)
+    assert (found["tool_caller"], found["reasoning"]) == ("hermes", None)
+    status, out, _ = run("inspect", model, "--tool-caller", "kimi-k2")
+    assert "tool calls" in out
+    assert "kimi-k2" in out
+    status, _, err = run("inspect", model, "--tool-caller", "nobodys")
+    assert status == 1
+    assert "nobodys" in err
 
 
 def test_a_template_without_tools_is_refused(tmp_path):
