@@ -150,6 +150,7 @@ def tool_callers() -> Iterable[ToolCaller]:
         opening="<|tool_call>",
         closing="<tool_call|>",
         scan=f"{HERE}.gemma:scan",
+        grammar=f"{HERE}.members_grammar:gemma",
         example='<|tool_call>call:get_weather{city:<|"|>Oslo<|"|>}<tool_call|>',
     )
     yield ToolCaller(
