@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from tramontane.blocks import CausalLM
     from tramontane.layouts import Layout
+    from tramontane.stored import Stored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +38,20 @@ class Device:
 
 class Pack(Protocol):
     """A backend's optional third target: called on each matrix as it is read, so that no more
-    than a few lie in memory twice."""
+    than a few lie in memory twice; by several threads at a time."""
 
     def __call__(self, weight: Layout, device: Device, threads: int | None) -> Layout:
         """The same matrix as the backend's kernels want it, or as it was."""
+        ...
+
+
+class Translate(Protocol):
+    """A backend's optional fourth target: called instead of `Pack` on matrices that can be had as
+    they lie in the file, by several threads at a time."""
+
+    def __call__(self, stored: Stored, device: Device, threads: int | None) -> Layout | None:
+        """The matrix as the backend's kernels want it; None for one that it leaves to the format's
+        own translation, which also says what is wrong with damaged numbers."""
         ...
 
 

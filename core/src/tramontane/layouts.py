@@ -76,9 +76,10 @@ class Affine:
 
     @property
     def kind(self) -> str:
-        levels = 1 if self.super_scale is None else 2
-        offset = "min" if self.minimum is not None else "zero" if self.zero else "none"
-        return f"affine{self.bits}/g{self.group}/{levels}-level/{offset}"
+        return affine_kind(
+            self.bits, self.group, self.zero,
+            two_level=self.super_scale is not None, minimum=self.minimum is not None,
+        )  # fmt: skip
 
     def tensors(self) -> dict[str, Tensor]:
         named = {f"codes{i}": plane for i, plane in enumerate(self.codes)}
@@ -112,6 +113,12 @@ class Affine:
 
 
 Layout: TypeAlias = Dense | Affine
+
+
+def affine_kind(bits: int, group: int, zero: int, *, two_level: bool, minimum: bool) -> str:
+    """What an affine layout is called."""
+    offset = "min" if minimum else "zero" if zero else "none"
+    return f"affine{bits}/g{group}/{1 + two_level}-level/{offset}"
 
 
 def nbytes(layout: Layout) -> int:

@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from tramontane.backend import Device
 from tramontane.blocks import Attention, CausalLM, Embedding, Linear
 from tramontane.layouts import Affine, Dense, Layout
+from tramontane.stored import Plain, Stored
 
 from .alone import attend, embed_packed, multiply_packed
-from .large_pages import moved
+from .large_pages import moved, read
 from .packing import Interleaved, can_pack, pack
 from .step.forward import Forward
 from .step.pool import Pool, shared_pool
 from .threads import limit_others, usable
+from .translation import can_translate, interleaved
 
 
 def repack(weight: Layout, device: Device, threads: int | None) -> Layout:
@@ -24,6 +26,13 @@ def repack(weight: Layout, device: Device, threads: int | None) -> Layout:
         return weight
     packed = pack(weight, shared_pool(threads or usable()))
     return Interleaved(packed, weight.kind)  # type: ignore[return-value]
+
+
+def translate(stored: Stored, device: Device, threads: int | None) -> Layout | None:
+    """The same from a file's blocks. Implements `backend.Translate`."""
+    if isinstance(stored.recipe, Plain):
+        return Dense(read(stored)) if stored.order is None else None
+    return interleaved(stored) if can_translate(stored) else None  # type: ignore[return-value]
 
 
 def prepare(

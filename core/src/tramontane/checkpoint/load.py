@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from math import prod
 from typing import Any, cast
 
@@ -28,6 +27,7 @@ from .checkpoint import Checkpoint, Header, TensorInfo
 from .read_ahead import read_ahead
 from .rules import Rule
 from .slots import Slot, Source, match, slots
+from .straight import Place, place_of
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SHORT_DTYPES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
@@ -124,10 +124,10 @@ def load_model(
     model = build(architecture, config)
     assign(checkpoint, model, config, architecture)  # a wrong size is told before a large one
     context = plan(header, model, device, dtype, kv_dtype, options)
-    pack: Callable[[Layout], Layout] | None = None
-    if backend is not None and backend.pack is not None:
-        pack = partial(load(backend.pack), device=device, threads=options.threads)
-    sample = fill(checkpoint, model, config, architecture, dtype, options, progress, pack)
+    place = place_of(
+        backend, device, options.threads, sample_of=EMBEDDING, converts=options.dtype != "auto"
+    )
+    sample = fill(checkpoint, model, config, architecture, dtype, options, progress, place)
     kernels: Mapping[str, str] = {}
     if backend is not None:
         kernels = load(backend.prepare)(model, device, options.threads, options.activations)
@@ -258,13 +258,13 @@ def fill(
     dtype: torch.dtype,
     options: LoadOptions,
     progress: Progress | None = None,
-    pack: Callable[[Layout], Layout] | None = None,
+    place: Place | None = None,
 ) -> Tensor:
     """Put every tensor where it belongs; returns some of the embedding as it was in the file.
 
     Raises CheckpointError when they do not fit exactly.
     """
-    header = checkpoint.header
+    header, place = checkpoint.header, place or Place()
     wanted, sources, ties = assign(checkpoint, model, config, architecture)
     total = sum(header.tensors[source.tensor].nbytes for source in sources.values())
     done = 0
@@ -272,11 +272,11 @@ def fill(
 
     def read(path: str) -> Layout:
         source = sources[path]
-        layout = checkpoint.read(source.tensor)
+        taken: Any = place.take(checkpoint, source.tensor)
         if source.rule is not None:
             owner = model.get_submodule(path.rsplit(".", 2)[0])
-            layout = source.rule.change(layout, owner)
-        return layout
+            taken = source.rule.change(taken, owner)
+        return place.finish(path, taken)
 
     for path, layout in read_ahead(read, list(sources)):
         source = sources[path]
@@ -285,14 +285,15 @@ def fill(
                 f"{header.path}: {source.tensor} holds {layout.kind}, which are no plain weights; "
                 "a quantized model says how in quantization_config"
             )
-        if isinstance(layout, Dense) and options.dtype != "auto":
-            layout = Dense(layout.data.to(dtype))
-        if not options.mmap:
-            layout = layout.map(torch.clone)
-        if path == EMBEDDING:
-            sample = layout.rows(slice(0, 8)).decode(torch.float32)
-        if pack is not None and wanted[path].packs:
-            layout = pack(layout)
+        if path not in place.done:
+            if isinstance(layout, Dense) and options.dtype != "auto":
+                layout = Dense(layout.data.to(dtype))
+            if not options.mmap:
+                layout = layout.map(torch.clone)
+            if path == EMBEDDING:
+                sample = layout.rows(slice(0, 8)).decode(torch.float32)
+            if place.pack is not None and wanted[path].packs:
+                layout = place.pack(layout)
         wanted[path].put(layout, dtype)
         done += header.tensors[source.tensor].nbytes
         if progress is not None:
@@ -303,4 +304,4 @@ def fill(
     for tied, to in ties.items():
         module, original = (model.get_submodule(p.rpartition(".")[0]) for p in (tied, to))
         module.weight = original.weight
-    return sample
+    return place.samples[0] if place.samples else sample

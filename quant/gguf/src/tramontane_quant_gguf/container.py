@@ -14,9 +14,11 @@ from torch import Tensor
 from tramontane.checkpoint.checkpoint import Header, TensorInfo
 from tramontane.errors import CheckpointError
 from tramontane.layouts import Affine, Dense, Layout
+from tramontane.stored import Plain, Raw, Stored
 from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .config import architecture_of, config_of, sampling_of
+from .formats.recipes import RECIPES
 from .formats.table import FORMATS
 from .header import Stretch
 from .mapped import Mapped
@@ -86,11 +88,36 @@ class GgufCheckpoint:
         if stored in FLOATS:
             data = file.tensor(FLOATS[stored], stretch.start, stretch.nbytes)
             return Dense(data.view(stretch.shape))
-        if stretch.type not in FORMATS:
-            raise CheckpointError(f"{self._path}: tensor {name!r} holds {stored}, not weights")
-        translate = FORMATS[stretch.type][3]
         rows = math.prod(stretch.shape[:-1])
-        layout = translate(file.stretch(stretch.start, stretch.nbytes), rows, stretch.shape[-1])
+        raw = file.stretch(stretch.start, stretch.nbytes)
+        return self._translate(name, raw, rows, stretch.shape[-1])
+
+    def stored(self, name: str) -> Stored | None:
+        """One matrix as its blocks lie in the file. Implements `ReadsStored`."""
+        if name not in self._owners:
+            return None
+        file, stretch = self._owners[name]
+        kind = STORED[stretch.type].name
+        recipe = Plain(FLOATS[kind]) if kind in FLOATS else RECIPES.get(kind)
+        if recipe is None or len(stretch.shape) != 2:
+            return None
+        raw = file.stretch(stretch.start, stretch.nbytes)
+
+        def translate(part: Raw, rows: int, columns: int) -> Layout:
+            if isinstance(recipe, Plain):
+                data = torch.from_numpy(part[0 : len(part)].copy()).view(recipe.dtype)
+                return Dense(data.view(rows, columns))
+            return self._translate(name, part, rows, columns)
+
+        rows, columns = stretch.shape
+        return Stored(raw, (rows, columns), recipe, translate)
+
+    def _translate(self, name: str, raw: Raw, rows: int, columns: int) -> Affine:
+        kind = self._owners[name][1].type
+        if kind not in FORMATS:
+            held = STORED[kind].name
+            raise CheckpointError(f"{self._path}: tensor {name!r} holds {held}, not weights")
+        layout = FORMATS[kind][3](raw, rows, columns)
         self._check_finite(name, layout)
         return layout
 

@@ -86,6 +86,11 @@ def put_short_word(emit: Emit, address: Any, value: Any) -> None:
 
 
 @operation(lambda address, value: types.void)
+def put_word(emit: Emit, address: Any, value: Any) -> None:
+    emit.store(emit.integer(value), address, 0, 8)
+
+
+@operation(lambda address, value: types.void)
 def put_byte(emit: Emit, address: Any, value: Any) -> None:
     emit.store(emit.builder.trunc(emit.integer(value), llvm.BYTE), address, 0)
 
