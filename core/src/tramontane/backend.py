@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -38,7 +38,7 @@ class Device:
 
 class Pack(Protocol):
     """A backend's optional third target: called on each matrix as it is read, so that no more
-    than a few lie in memory twice; by several threads at a time."""
+    than a few lie in memory twice."""
 
     def __call__(self, weight: Layout, device: Device, threads: int | None) -> Layout:
         """The same matrix as the backend's kernels want it, or as it was."""
@@ -47,11 +47,13 @@ class Pack(Protocol):
 
 class Translate(Protocol):
     """A backend's optional fourth target: called instead of `Pack` on matrices that can be had as
-    they lie in the file, by several threads at a time."""
+    they lie in the file, many at a time."""
 
-    def __call__(self, stored: Stored, device: Device, threads: int | None) -> Layout | None:
-        """The matrix as the backend's kernels want it; None for one that it leaves to the format's
-        own translation, which also says what is wrong with damaged numbers."""
+    def __call__(
+        self, matrices: Sequence[Stored], device: Device, threads: int | None
+    ) -> Sequence[Layout | None]:
+        """Each as the backend's kernels want it; None for one that it leaves to the format's own
+        translation, which also says what is wrong with damaged numbers."""
         ...
 
 

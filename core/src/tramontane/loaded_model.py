@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from .beside import Beside
 from .chat.choose import choose_template
 from .chat.fallback import no_template
 from .chat.template import ChatTemplate
@@ -45,13 +46,21 @@ class LoadedModel:
             self.header = checkpoint.header
             # what is missing altogether is told before what is wrong in detail
             self.registry.get(Architecture, self.header.architecture)
-            self.tokenizer = checkpoint.tokenizer()
             self.defaults = dict(checkpoint.generation_defaults())
             source = checkpoint.chat_template()
             if chat_template is not None:
                 source = choose_template(None, source, chat_template)
             self.template_source = source
-            self.loaded = load_model(checkpoint, self.registry, options or LoadOptions(), progress)
+
+            vocabulary = Beside(checkpoint.tokenizer)
+
+            def told(done: int, total: int) -> None:
+                vocabulary.started()
+                if progress is not None:
+                    progress(done, total)
+
+            self.loaded = load_model(checkpoint, self.registry, options or LoadOptions(), told)
+            self.tokenizer = vocabulary.result()
         finally:
             checkpoint.close()
         self._template = source and ChatTemplate(source, named=self.tokenizer.named)

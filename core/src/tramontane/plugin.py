@@ -86,8 +86,8 @@ class Backend(Offer):
     pack: Target | None = None
     """A `tramontane.backend.Pack`: (weight, device, threads) -> weight, as each is read."""
     translate: Target | None = None
-    """A `tramontane.backend.Translate`: (stored, device, threads) -> weight or None, straight from
-    a file's blocks."""
+    """A `tramontane.backend.Translate`: (matrices, device, threads) -> a weight or None for
+    each, straight from a file's blocks."""
 
 
 @dataclass(frozen=True, kw_only=True)

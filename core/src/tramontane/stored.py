@@ -110,6 +110,9 @@ class Stored:
     recipe: Recipe | Plain
     translate: Callable[[Raw, int, int], Layout]
     """(blocks, rows, columns) -> the layout. Raises CheckpointError for damaged numbers."""
+    file: tuple[int, int] | None = None
+    """A descriptor and an offset at which the same bytes can be read by who does so himself, for as
+    long as the checkpoint is open."""
     order: Tensor | None = None
 
     @property

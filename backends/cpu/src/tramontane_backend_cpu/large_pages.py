@@ -15,13 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tramontane.stored import Plain, Stored
 
 LEAST = 4 << 20
 """Bytes from which numpy asks for large pages."""
-
-RUN = 1 << 18
-"""Bytes that are read at a time: they are still in the cache when they are copied."""
 
 
 def moved(tensor: Tensor) -> Tensor:
@@ -36,17 +32,6 @@ def moved(tensor: Tensor) -> Tensor:
     if _is_file(start):
         _madvise()(start, stop - start, mmap.MADV_DONTNEED)
     return copy
-
-
-def read(stored: Stored) -> Tensor:
-    """Plain numbers of a file, copied by the run: no page of it is ever mapped."""
-    assert isinstance(stored.recipe, Plain)
-    count = len(stored.raw)
-    bytes_ = np.empty(count, np.uint8)
-    for start in range(0, count, RUN):
-        stop = min(count, start + RUN)
-        bytes_[start:stop] = stored.raw[start:stop]
-    return torch.from_numpy(bytes_).view(stored.recipe.dtype).view(stored.shape)
 
 
 def _is_file(address: int) -> bool:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tramontane.backend import Device
 from tramontane.blocks import Attention, CausalLM, Embedding, Linear
 from tramontane.layouts import Affine, Dense, Layout
-from tramontane.stored import Plain, Stored
+from tramontane.stored import Stored
 
 from .alone import attend, embed_packed, multiply_packed
-from .large_pages import moved, read
+from .large_pages import moved
 from .packing import Interleaved, can_pack, pack
 from .step.forward import Forward
 from .step.pool import Pool, shared_pool
 from .threads import limit_others, usable
-from .translation import can_translate, interleaved
+from .translation import translated
 
 
 def repack(weight: Layout, device: Device, threads: int | None) -> Layout:
@@ -28,11 +28,11 @@ def repack(weight: Layout, device: Device, threads: int | None) -> Layout:
     return Interleaved(packed, weight.kind)  # type: ignore[return-value]
 
 
-def translate(stored: Stored, device: Device, threads: int | None) -> Layout | None:
+def translate(
+    matrices: Sequence[Stored], device: Device, threads: int | None
+) -> list[Layout | None]:
     """The same from a file's blocks. Implements `backend.Translate`."""
-    if isinstance(stored.recipe, Plain):
-        return Dense(read(stored)) if stored.order is None else None
-    return interleaved(stored) if can_translate(stored) else None  # type: ignore[return-value]
+    return translated(matrices, shared_pool(threads or usable()))
 
 
 def prepare(

@@ -1,67 +1,124 @@
-"""Matrices from a file's blocks to `packing.py`'s order, read a cacheful at a time."""
+"""Matrices from a file's blocks to `packing.py`'s order, many of them in one go on the pool.
+
+While it runs Python is free, to read a vocabulary for instance.
+"""
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
-from tramontane.layouts import PLANES, affine_kind
-from tramontane.stored import Bytes, Half, Recipe, Stored
+import torch
+from tramontane.layouts import PLANES, Dense, Layout, affine_kind
+from tramontane.stored import Bytes, Half, Plain, Recipe, Stored
 
 from .kernels.matmul import Packing
-from .kernels.translate import FIELDS, TARGETS, translator
+from .kernels.read import FIELDS, PLAIN_FIELDS, read_and_translate, read_plain
+from .kernels.translate import FIELDS as TRANSLATE_FIELDS
+from .kernels.translate import TARGETS, translator
 from .packing import Interleaved, Packed
+from .step.pool import Pool
 from .vector.tiles import ROWS, UNIT
 
 CACHEFUL = 256 << 10
 """Bytes that are read at a time: what was read is still in the cache when it is translated."""
 
 
-def can_translate(stored: Stored) -> bool:
-    """Whether its rows are whole blocks of whole units, and there is a kernel for its groups."""
-    recipe = stored.recipe
-    return (
-        isinstance(recipe, Recipe)
-        and stored.shape[1] % recipe.count == 0
-        and recipe.count % UNIT == 0
-        and (recipe.group == 16 or recipe.group % UNIT == 0)
-    )
+@dataclass(frozen=True)
+class Work:
+    """A matrix on its way. failed: whether the file ended too early, and how many of its scales
+    are infinite or not numbers. kept: what the kernel's arguments point at."""
+
+    layout: Any
+    kernel: int
+    arguments: Any
+    jobs: int
+    failed: Any
+    kept: tuple[Any, ...]
 
 
-def interleaved(stored: Stored) -> Interleaved | None:
-    """A matrix that `can_translate`; None where scales are infinite or not numbers."""
-    recipe, (rows, columns) = stored.recipe, stored.shape
-    assert isinstance(recipe, Recipe)
+def translated(matrices: Sequence[Stored], pool: Pool) -> list[Layout | None]:
+    """Each as the kernels want it; None for one without a kernel, or with damage that its format
+    can tell."""
+    work = [_work(stored, pool.threads) for stored in matrices]
+    todo = [each for each in work if each is not None]
+    if todo:
+        pool.run_jobs([(each.kernel, each.arguments, each.jobs) for each in todo])
+    return [None if each is None or each.failed.any() else each.layout for each in work]
+
+
+def _work(stored: Stored, threads: int) -> Work | None:
+    recipe, read = stored.recipe, _read_address()
+    if stored.file is None or read == 0 or 0 in stored.shape:
+        return None
+    if isinstance(recipe, Plain):
+        return _plain(stored, read) if stored.order is None else None
+    whole = stored.shape[1] % recipe.count == 0 and recipe.count % UNIT == 0
+    if not whole or (recipe.group != 16 and recipe.group % UNIT):
+        return None
+    return _packed(stored, recipe, read, threads)
+
+
+def _plain(stored: Stored, read: int) -> Work:
+    """Plain numbers: a copy in large pages, of which the file's own are never mapped."""
+    assert isinstance(stored.recipe, Plain)
+    assert stored.file is not None
+    rows, columns = stored.shape
+    size = rows * columns * stored.recipe.size
+    out, failed = np.empty(size, np.uint8), np.zeros(1, np.int64)
+    told = _told(
+        PLAIN_FIELDS, read=read, file=stored.file[0], offset=stored.file[1], out=out.ctypes.data,
+        size=size, run=CACHEFUL, short=failed.ctypes.data,
+    )  # fmt: skip
+    layout = Dense(torch.from_numpy(out).view(stored.recipe.dtype).view(rows, columns))
+    return Work(layout, read_plain.address, told, -(-size // CACHEFUL), failed, ())
+
+
+def _packed(stored: Stored, recipe: Recipe, read: int, threads: int) -> Work:
+    assert stored.file is not None
+    (rows, columns), size = stored.shape, stored.row_bytes
     blocks, in_row = -(-rows // ROWS), columns // recipe.count
     arrays = _arrays(recipe, blocks, in_row)
     if rows % ROWS:
         for array in arrays.values():
             array[-1] = 0
-    damaged = np.zeros(1, np.int64)
-    kernel = translator(recipe)
-    at_once = max(1, CACHEFUL // (ROWS * stored.row_bytes))
-    if stored.order is not None:
-        at_once = blocks
-    for first in range(0, blocks, at_once):
-        last = min(blocks, first + at_once)
-        sources, held = _sources(stored, first * ROWS, min(rows, last * ROWS))
-        places = {name: arrays[name][first:].ctypes.data for name in arrays}
-        values = {
-            "sources": sources.ctypes.data, "rows": len(sources), "count": in_row,
-            "size": recipe.size, "damaged": damaged.ctypes.data,
-            **{name: places.get(name, 0) for name in TARGETS},
-        }  # fmt: skip
-        told = np.array([values[name] for name in FIELDS], np.int64)
-        kernel.ctypes(told.ctypes.data, 0, last - first)
-        del held
-    if damaged[0]:
-        return None
+    failed = np.zeros(2, np.int64)
+    at_once = max(1, CACHEFUL // (ROWS * size))
+    order = np.arange(rows) if stored.order is None else stored.order.numpy()
+    starts = np.arange(0, rows, at_once * ROWS)
+    lowest, highest = np.minimum.reduceat(order, starts), np.maximum.reduceat(order, starts) + 1
+    widest = int((highest - lowest).max()) * size
+    buffers = np.empty((threads, widest), np.uint8)
+    sources = np.empty((threads, at_once * ROWS), np.int64)
+    inner = _told(
+        TRANSLATE_FIELDS, sources=0, rows=rows, count=in_row, size=recipe.size,
+        damaged=failed[1:].ctypes.data,
+        **{name: arrays[name].ctypes.data if name in arrays else 0 for name in TARGETS},
+    )  # fmt: skip
+    each = np.tile(inner, (threads, 1))
+    told = _told(
+        FIELDS, translator=translator(recipe).address, arguments=each.ctypes.data, read=read,
+        file=stored.file[0], offset=stored.file[1], buffers=buffers.ctypes.data,
+        buffer_bytes=widest, row_bytes=size, rows=rows, blocks=blocks, at_once=at_once,
+        order=order.ctypes.data, lowest=lowest.ctypes.data, highest=highest.ctypes.data,
+        sources=sources.ctypes.data, short=failed.ctypes.data,
+    )  # fmt: skip
+    kept = (order, lowest, highest, buffers, sources, each)
+    layout = _interleaved(recipe, rows, columns, arrays)
+    return Work(layout, read_and_translate.address, told, len(starts), failed, kept)
+
+
+def _interleaved(recipe: Recipe, rows: int, columns: int, arrays: dict[str, Any]) -> Interleaved:
     two_level, minimum = recipe.super_scale is not None, recipe.minimum
     packing = Packing(
         recipe.bits, recipe.group, recipe.zero, _kind(recipe.scale),
         "" if minimum is None else _kind(minimum), "f16" if two_level else "",
     )  # fmt: skip
-    supers = in_row if two_level else 1
+    supers = columns // recipe.count if two_level else 1
     steps = columns // supers // max(UNIT, recipe.group)
     kind = affine_kind(
         recipe.bits, recipe.group, recipe.zero, two_level=two_level, minimum=minimum is not None
@@ -83,19 +140,20 @@ def _arrays(recipe: Recipe, blocks: int, in_row: int) -> dict[str, Any]:
     return arrays
 
 
-def _sources(stored: Stored, first: int, last: int) -> tuple[Any, Any]:
-    """Addresses of rows first..last, and what keeps them valid."""
-    size = stored.row_bytes
-    if stored.order is None:
-        held = stored.raw[first * size : last * size]
-        return held.ctypes.data + size * np.arange(last - first), held
-    order = stored.order.numpy()
-    lowest = int(order.min())
-    held = stored.raw[lowest * size : (int(order.max()) + 1) * size]
-    return held.ctypes.data + size * (order - lowest), held
-
-
 def _kind(value: Half | Bytes) -> str:
     if isinstance(value, Half):
         return "f16"
     return "i8" if value.signed else "u8"
+
+
+def _told(fields: tuple[str, ...], **values: int) -> Any:
+    return np.array([values[name] for name in fields], np.int64)
+
+
+@cache
+def _read_address() -> int:
+    """Address of the system's call that reads at a place of a file; 0 where there is none."""
+    try:
+        return ctypes.cast(ctypes.CDLL(None).pread, ctypes.c_void_p).value or 0
+    except (OSError, AttributeError, TypeError):  # Windows has no such call
+        return 0

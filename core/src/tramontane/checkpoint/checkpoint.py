@@ -73,6 +73,5 @@ class ReadsStored(Protocol):
     """What a checkpoint may do besides: hand matrices out as they lie in the file."""
 
     def stored(self, name: str) -> Stored | None:
-        """One matrix, not read yet; None for what only `read` knows. Each may be read by another
-        thread. Raises CheckpointError as `read` does."""
+        """One matrix, not read yet; None for what only `read` knows."""
         ...

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from math import prod
 from typing import Any, cast
 
@@ -22,6 +23,7 @@ from tramontane.errors import CheckpointError, ConfigError, NotEnoughMemory
 from tramontane.layouts import Dense, Layout, nbytes
 from tramontane.plugin import Architecture, Quantizer, load
 from tramontane.registry import Registry
+from tramontane.stored import Stored
 
 from .checkpoint import Checkpoint, Header, TensorInfo
 from .read_ahead import read_ahead
@@ -124,9 +126,7 @@ def load_model(
     model = build(architecture, config)
     assign(checkpoint, model, config, architecture)  # a wrong size is told before a large one
     context = plan(header, model, device, dtype, kv_dtype, options)
-    place = place_of(
-        backend, device, options.threads, sample_of=EMBEDDING, converts=options.dtype != "auto"
-    )
+    place = place_of(backend, device, options.threads, converts=options.dtype != "auto")
     sample = fill(checkpoint, model, config, architecture, dtype, options, progress, place)
     kernels: Mapping[str, str] = {}
     if backend is not None:
@@ -250,6 +250,13 @@ def assign(
     return wanted, match(checkpoint.header, wanted, rules, checkpoint.names, ties), ties
 
 
+def changed(model: CausalLM, path: str, rule: Rule | None, layout: Any) -> Any:
+    """A tensor, read or stored, as a slot wants it."""
+    if rule is None:
+        return layout
+    return rule.change(layout, model.get_submodule(path.rsplit(".", 2)[0]))
+
+
 def fill(
     checkpoint: Checkpoint,
     model: CausalLM,
@@ -269,23 +276,34 @@ def fill(
     total = sum(header.tensors[source.tensor].nbytes for source in sources.values())
     done = 0
     sample = torch.empty(0)
+    if progress is not None:
+        progress(0, total)
+    unread: dict[str, Stored] = {}
+    for path, source in sources.items():
+        if not wanted[path].packs:
+            continue
+        rules = [] if source.rule is None else [source.rule]
+        stored = place.stored(checkpoint, source.tensor, rules)
+        if stored is not None:
+            unread[path] = changed(model, path, source.rule, stored)
+            if path == EMBEDDING:
+                sample = unread[path].rows(slice(0, 8)).decode(torch.float32)
 
     def read(path: str) -> Layout:
         source = sources[path]
-        taken: Any = place.take(checkpoint, source.tensor)
-        if source.rule is not None:
-            owner = model.get_submodule(path.rsplit(".", 2)[0])
-            taken = source.rule.change(taken, owner)
-        return place.finish(path, taken)
+        layout: Layout = changed(model, path, source.rule, checkpoint.read(source.tensor))
+        return layout
 
-    for path, layout in read_ahead(read, list(sources)):
+    rest = [path for path in sources if path not in unread]
+    read_now = ((path, layout, False) for path, layout in read_ahead(read, rest))
+    for path, layout, finished in chain(place.translated(unread), read_now):
         source = sources[path]
         if isinstance(layout, Dense) and layout.kind not in DENSE:
             raise CheckpointError(
                 f"{header.path}: {source.tensor} holds {layout.kind}, which are no plain weights; "
                 "a quantized model says how in quantization_config"
             )
-        if path not in place.done:
+        if not finished:
             if isinstance(layout, Dense) and options.dtype != "auto":
                 layout = Dense(layout.data.to(dtype))
             if not options.mmap:
@@ -304,4 +322,4 @@ def fill(
     for tied, to in ties.items():
         module, original = (model.get_submodule(p.rpartition(".")[0]) for p in (tied, to))
         module.weight = original.weight
-    return place.samples[0] if place.samples else sample
+    return sample

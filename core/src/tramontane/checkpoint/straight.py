@@ -1,13 +1,10 @@
-"""Matrices on the shortest way: from a file's blocks to a backend's own order."""
+"""Matrices on the shortest way: from a file's blocks to a backend's own order, many in one go."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-
-import torch
-from torch import Tensor
 
 from tramontane.backend import Device
 from tramontane.layouts import Layout
@@ -15,46 +12,54 @@ from tramontane.plugin import Backend, load
 from tramontane.stored import Plain, Stored
 
 from .checkpoint import Checkpoint, ReadsStored
+from .rules import Deinterleave, Rename, Rule
+
+MOVE_ROWS = (Rename, Deinterleave)
+"""Rules that do with `Stored.rows` alone."""
+AT_ONCE = 512 << 20
+"""Bytes of a file that a backend is given at a time: as far apart as progress is told."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """What a backend does with matrices as they are read. sample_of: the slot of whose matrix some
-    rows are kept as they were in the file."""
+    """What a backend does with matrices as they are read. converts: whether plain numbers are to
+    become others, which no backend does."""
 
     pack: Callable[[Layout], Layout] | None = None
-    translate: Callable[[Stored], Layout | None] | None = None
-    sample_of: str = ""
+    translate: Callable[[Sequence[Stored]], Sequence[Layout | None]] | None = None
     converts: bool = False
-    """Whether plain numbers are to become others, which no backend does."""
-    done: set[str] = field(default_factory=set)
-    """Slots whose layouts are the backend's already."""
-    samples: list[Tensor] = field(default_factory=list)
 
-    def take(self, checkpoint: Checkpoint, tensor: str) -> Layout | Stored:
-        """A tensor, unread if that serves. Raises CheckpointError."""
-        if self.translate is not None and isinstance(checkpoint, ReadsStored):
-            stored = checkpoint.stored(tensor)
-            if stored is not None and not (self.converts and isinstance(stored.recipe, Plain)):
-                return stored
-        return checkpoint.read(tensor)
+    def stored(self, checkpoint: Checkpoint, tensor: str, rules: Sequence[Rule]) -> Stored | None:
+        """A tensor that is not read yet, if that serves backend and rules."""
+        if self.translate is None or not isinstance(checkpoint, ReadsStored):
+            return None
+        if not all(isinstance(rule, MOVE_ROWS) for rule in rules):
+            return None
+        stored = checkpoint.stored(tensor)
+        if stored is None or (self.converts and isinstance(stored.recipe, Plain)):
+            return None
+        return stored
 
-    def finish(self, path: str, layout: Layout | Stored) -> Layout:
-        """What `take` gave, rules applied, as a layout. Raises CheckpointError."""
-        if not isinstance(layout, Stored):
-            return layout
+    def translated(self, unread: Mapping[str, Stored]) -> Iterator[tuple[str, Layout, bool]]:
+        """Slot, layout, and whether the backend is done with it. Raises CheckpointError."""
+        waiting: dict[str, Stored] = {}
+        size = 0
+        for index, (path, stored) in enumerate(unread.items(), 1):
+            waiting[path] = stored
+            size += stored.shape[0] * stored.row_bytes
+            if size >= AT_ONCE or index == len(unread):
+                yield from self._now(waiting)
+                waiting, size = {}, 0
+
+    def _now(self, waiting: Mapping[str, Stored]) -> Iterator[tuple[str, Layout, bool]]:
         assert self.translate is not None
-        if path == self.sample_of:
-            self.samples.append(layout.rows(slice(0, 8)).decode(torch.float32))
-        made = self.translate(layout)
-        if made is None:
-            return layout.translated()
-        self.done.add(path)
-        return made
+        made = self.translate(list(waiting.values()))
+        for (path, stored), layout in zip(waiting.items(), made, strict=True):
+            yield path, stored.translated() if layout is None else layout, layout is not None
 
 
 def place_of(
-    backend: Backend | None, device: Device, threads: int | None, *, sample_of: str, converts: bool
+    backend: Backend | None, device: Device, threads: int | None, *, converts: bool
 ) -> Place:
     """A backend's two targets for matrices, those that it has."""
     if backend is None:
@@ -63,4 +68,4 @@ def place_of(
         None if target is None else partial(load(target), device=device, threads=threads)
         for target in (backend.pack, backend.translate)
     )
-    return Place(pack, translate, sample_of, converts)
+    return Place(pack, translate, converts)

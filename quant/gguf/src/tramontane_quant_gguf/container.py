@@ -110,7 +110,7 @@ class GgufCheckpoint:
             return self._translate(name, part, rows, columns)
 
         rows, columns = stretch.shape
-        return Stored(raw, (rows, columns), recipe, translate)
+        return Stored(raw, (rows, columns), recipe, translate, raw.place)
 
     def _translate(self, name: str, raw: Raw, rows: int, columns: int) -> Affine:
         kind = self._owners[name][1].type

@@ -26,9 +26,10 @@ FIELDS = (
     "sources", "rows", "count", "size", "low", "high", "scale", "minimum", "super_scale",
     "super_minimum", "damaged",
 )  # fmt: skip
-"""sources: addresses of the rows, from the first of the first block. rows: how many there are.
+"""sources: addresses of the rows, counted from block 0. rows: how many there are.
 count: of the format's blocks in a row, size: bytes of one. low .. super_minimum: addresses of the
-first block's arrays. damaged: address of how many scales are not finite."""
+arrays. damaged: address of what is not 0 afterwards if some
+scale is not finite."""
 TARGETS = FIELDS[4:10]
 SPREAD, LOWEST = 0x00204081, 0x01010101
 """Times the first, the lowest four bits of a number are the lowest of four bytes; under the
@@ -45,9 +46,7 @@ def plan(recipe: Recipe) -> str:
     change: what is xor-ed; "bytes" for four apart, change: what is subtracted; "half".
     """
     stores: list[tuple[Any, ...]] = []
-    for target, (width, quads) in enumerate(
-        zip(PLANES[recipe.bits], recipe.planes, strict=True)
-    ):
+    for target, (width, quads) in enumerate(zip(PLANES[recipe.bits], recipe.planes, strict=True)):
         phases = 8 // width
         for register in range(len(quads) // phases):
             terms = [
@@ -169,6 +168,7 @@ def _compiled(recipe: Recipe) -> Any:
                         super_scale + (at * ROWS + lane) * 2,
                         super_minimum + (at * ROWS + lane) * 2,
                     )
-        put_word(damaged, word(damaged) + bad)
+        if bad > 0:
+            put_word(damaged, bad)
 
     return native(3)(translate)
