@@ -63,8 +63,8 @@ def check(matrix: Stored, threads: int = 2) -> None:
         assert np.array_equal(got.arrays[name].reshape(-1), array.reshape(-1)), name
 
 
-def test_every_format_has_a_recipe() -> None:
-    assert set(RECIPES) == set(TRANSLATE)
+def test_affine_formats_have_recipes() -> None:
+    assert set(RECIPES) == set(TRANSLATE) - {"IQ4_NL", "IQ4_XS", "MXFP4"}
 
 
 @pytest.mark.parametrize("name", list(RECIPES))

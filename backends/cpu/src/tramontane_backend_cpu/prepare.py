@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tramontane.backend import Device
 from tramontane.blocks import Attention, CausalLM, Embedding, Linear
-from tramontane.layouts import Affine, Dense, Layout
+from tramontane.layouts import Affine, Codebook, Dense, Layout
 from tramontane.stored import Stored
 
 from .alone import attend, embed_packed, multiply_packed
@@ -48,7 +48,7 @@ def prepare(
     for module in model.modules():
         if isinstance(module, (Linear, Embedding)):
             weight: Layout = module.weight
-            if isinstance(weight, Affine):  # not packed as it was read
+            if isinstance(weight, (Affine, Codebook)):  # not packed as it was read
                 if id(weight) not in packed:
                     packed[id(weight)] = weight, repack(weight, device, threads)
                 module.weight = weight = packed[id(weight)][1]
@@ -70,4 +70,5 @@ def _choose(module: Linear | Embedding, exact: bool, pool: Pool) -> str:
         module.kernel = embed_packed
         return "compiled"
     module.kernel = multiply_packed(exact, pool)
-    return "compiled, f32" if exact else "compiled, int8"
+    plain = exact or module.weight.packed.packing.plain_only
+    return "compiled, f32" if plain else "compiled, int8"

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from tramontane.checkpoint.checkpoint import Header, TensorInfo
 from tramontane.errors import CheckpointError
-from tramontane.layouts import Affine, Dense, Layout
+from tramontane.layouts import Affine, Codebook, Dense, Layout
 from tramontane.stored import Plain, Raw, Stored
 from tramontane.tokenizer.tokenizer import Tokenizer
 
@@ -33,6 +33,8 @@ FLOATS: dict[str, torch.dtype] = {
     "F16": torch.float16,
     "BF16": torch.bfloat16,
 }
+
+SCALES = (torch.float16, torch.float8_e8m0fnu)
 
 
 def open_gguf(path: Path) -> GgufCheckpoint:
@@ -112,7 +114,7 @@ class GgufCheckpoint:
         rows, columns = stretch.shape
         return Stored(raw, (rows, columns), recipe, translate, raw.place)
 
-    def _translate(self, name: str, raw: Raw, rows: int, columns: int) -> Affine:
+    def _translate(self, name: str, raw: Raw, rows: int, columns: int) -> Affine | Codebook:
         kind = self._owners[name][1].type
         if kind not in FORMATS:
             held = STORED[kind].name
@@ -151,9 +153,9 @@ class GgufCheckpoint:
             raise CheckpointError(f"{self._path}: {name!r} has factors that are not positive")
         return factors
 
-    def _check_finite(self, name: str, layout: Affine) -> None:
+    def _check_finite(self, name: str, layout: Affine | Codebook) -> None:
         for what, tensor in layout.tensors().items():
-            if tensor.dtype == torch.float16 and (bad := _not_finite(tensor)):
+            if tensor.dtype in SCALES and (bad := _not_finite(tensor)):
                 raise CheckpointError(
                     f"{self._path}: tensor {name!r}: {bad} of its {tensor.numel()} "
                     f"{what.replace('_', ' ')}s are infinite or not numbers; the file is damaged"
@@ -162,6 +164,8 @@ class GgufCheckpoint:
 
 def _not_finite(halves: Tensor) -> int:
     """How many have all bits of the exponent; torch's isfinite takes ten times as long."""
+    if halves.dtype == torch.float8_e8m0fnu:
+        return int(np.count_nonzero(halves.view(torch.uint8).numpy() == 255))
     bits = halves.view(torch.int16).numpy().reshape(-1)
     runs = (bits[start : start + (1 << 18)] for start in range(0, len(bits), 1 << 18))
     return sum(int(np.count_nonzero((run & 0x7C00) == 0x7C00)) for run in runs)
