@@ -30,6 +30,8 @@ FIELDS = (
 count: of the format's blocks in a row, size: bytes of one. low .. super_minimum: addresses of the
 arrays. damaged: address of what is not 0 afterwards if some
 scale is not finite."""
+RUN = 256
+"""Columns of a row before it is the next one's turn: its blocks are small, and lie in a line."""
 TARGETS = FIELDS[4:10]
 SPREAD, LOWEST = 0x00204081, 0x01010101
 """Times the first, the lowest four bits of a number are the lowest of four bytes; under the
@@ -144,7 +146,7 @@ def _compiled(recipe: Recipe) -> Any:
     widths = (*PLANES[recipe.bits], 0)
     low_step = recipe.count // 32 * 64 * SET.registers * widths[0]
     high_step = recipe.count // 32 * 64 * SET.registers * widths[1]
-    groups = recipe.count // recipe.group
+    groups, run = recipe.count // recipe.group, max(1, RUN // recipe.count)
     scale_size = UNITS[type(recipe.scale)]
     least_size = UNITS[type(recipe.minimum)] if recipe.minimum is not None else 0
 
@@ -154,20 +156,22 @@ def _compiled(recipe: Recipe) -> Any:
         bad = 0
         for block in range(first, last):
             here = min(ROWS, rows - ROWS * block)
-            for i in range(count):
-                at = block * count + i
+            for some in range(0, count, run):
                 for lane in range(here):
                     place = lane // 16 * 64 + lane % 16 * 4
-                    bad += translate_block(
-                        told,
-                        word(sources + 8 * (ROWS * block + lane)) + i * size,
-                        low + at * low_step + place,
-                        high + at * high_step + place,
-                        scale + (at * groups * ROWS + lane) * scale_size,
-                        minimum + (at * groups * ROWS + lane) * least_size,
-                        super_scale + (at * ROWS + lane) * 2,
-                        super_minimum + (at * ROWS + lane) * 2,
-                    )
+                    row = word(sources + 8 * (ROWS * block + lane))
+                    for i in range(some, min(count, some + run)):
+                        at = block * count + i
+                        bad += translate_block(
+                            told,
+                            row + i * size,
+                            low + at * low_step + place,
+                            high + at * high_step + place,
+                            scale + (at * groups * ROWS + lane) * scale_size,
+                            minimum + (at * groups * ROWS + lane) * least_size,
+                            super_scale + (at * ROWS + lane) * 2,
+                            super_minimum + (at * ROWS + lane) * 2,
+                        )
         if bad > 0:
             put_word(damaged, bad)
 
