@@ -123,7 +123,7 @@ def test_prompts_get_what_decoding_can_spare() -> None:
     for _ in range(40):
         pace.measured(4, 0, 0.010)
         pace.measured(4, 10, 0.010 + 10 * 0.001)
-    assert pace.room(4) == FEWEST  # 15 would do
+    assert pace.room(4) == FEWEST  # 10 would do
     for _ in range(40):
         pace.measured(4, 10, 0.010 + 10 * 0.0001)
-    assert pace.room(4) == pytest.approx(150, rel=0.05)
+    assert pace.room(4) == pytest.approx(100, rel=0.05)

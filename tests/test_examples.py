@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from .load.run import server
+
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/python-api.md"])
-def test_examples_run(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+ADDRESS = "http://127.0.0.1:1234"
+PAGES = [
+    "README.md", "docs/python-api.md", "docs/serving.md", "docs/structured-output.md",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with server() as (url, _):
+        yield url
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_examples_run(page: str, url: str, capsys: pytest.CaptureFixture[str]) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.M | re.S)
     assert blocks
-    names: dict[str, object] = {}
+    names: dict[str, object] = {"__name__": "example"}
     for block in blocks:
-        exec(compile(block, page, "exec"), names)
+        text = block.replace(ADDRESS, url)
+        exec(compile(text, page, "exec", dont_inherit=True), names)
     assert len(capsys.readouterr().out) > 20
-    if "llm" in names:
-        names["llm"].close()  # type: ignore[attr-defined]
+    for name in {"llm", "client"} & names.keys():
+        names[name].close()  # type: ignore[attr-defined]

@@ -78,6 +78,16 @@ def test_sharing_ends_at_another_salt_and_can_be_turned_off(open_llm: Open) -> N
     assert ask(without).usage.cached_tokens == 0
 
 
+def test_requests_that_come_together_share_what_the_first_computes(open_llm: Open) -> None:
+    llm = open_llm(batch_size=16)
+    requests = [Request(prompt=(*PROMPT, i), params=GREEDY) for i in range(4)]
+    streams = [llm.stream(request) for request in requests]
+    results = [list(stream)[-1].result for stream in streams]  # type: ignore[union-attr]
+    alone = [ask(open_llm(), prompt=request.prompt).token_ids for request in requests]
+    assert [result.token_ids for result in results] == alone
+    assert [result.usage.cached_tokens for result in results] == [0, 64, 64, 64]
+
+
 def test_a_prompt_of_whole_blocks_still_computes_its_last_token(open_llm: Open) -> None:
     llm = open_llm()
     whole = PROMPT[:64]

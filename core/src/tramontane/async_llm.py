@@ -7,11 +7,22 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 
-from .engine.request import Event, Request
+from .answers import AnswerParser
+from .engine.request import Event, Request, RequestResult
 from .loaded_model import Message, Prompt
-from .open_model import OpenModel, cancel_all, chunk_of, conversation, refuse_best_of
+from .open_model import (
+    OpenModel,
+    Schema,
+    cancel_all,
+    chunk_of,
+    conversation,
+    refuse_best_of,
+    with_schema,
+)  # fmt: skip
 from .results import Chunk, Completion, best
 from .sampling_params import SamplingParams
+from .toolbox import Approve, Toolbox
+from .turn import Turn
 
 
 class AsyncLLM(OpenModel):
@@ -35,16 +46,27 @@ class AsyncLLM(OpenModel):
         params: SamplingParams | None = None,
         *,
         stream: Literal[False] = False,
+        schema: Schema | None = None,
     ) -> Awaitable[Completion]: ...
     @overload
     def generate(
-        self, prompt: Prompt, params: SamplingParams | None = None, *, stream: Literal[True]
+        self,
+        prompt: Prompt,
+        params: SamplingParams | None = None,
+        *,
+        stream: Literal[True],
+        schema: Schema | None = None,
     ) -> AsyncIterator[Chunk]: ...
     def generate(
-        self, prompt: Prompt, params: SamplingParams | None = None, *, stream: bool = False
+        self,
+        prompt: Prompt,
+        params: SamplingParams | None = None,
+        *,
+        stream: bool = False,
+        schema: Schema | None = None,
     ) -> Awaitable[Completion] | AsyncIterator[Chunk]:
         """Continue a text or token ids: await it, or with `stream` iterate over it."""
-        return self._one(self.inner.encode(prompt), params, stream)
+        return self._one(self.inner.encode(prompt), with_schema(params, schema), stream, schema)
 
     @overload
     def chat(
@@ -53,6 +75,7 @@ class AsyncLLM(OpenModel):
         params: SamplingParams | None = None,
         *,
         stream: Literal[False] = False,
+        schema: Schema | None = None,
         **variables: Any,
     ) -> Awaitable[Completion]: ...
     @overload
@@ -62,6 +85,7 @@ class AsyncLLM(OpenModel):
         params: SamplingParams | None = None,
         *,
         stream: Literal[True],
+        schema: Schema | None = None,
         **variables: Any,
     ) -> AsyncIterator[Chunk]: ...
     def chat(
@@ -70,30 +94,63 @@ class AsyncLLM(OpenModel):
         params: SamplingParams | None = None,
         *,
         stream: bool = False,
+        schema: Schema | None = None,
+        tools: Sequence[Any] = (),
+        tool_choice: str | Sequence[str] = "auto",
+        parallel_tool_calls: bool = True,
+        max_tool_rounds: int = 8,
+        approve: Approve | None = None,
+        tool_timeout: float = 30.0,
         **variables: Any,
     ) -> Awaitable[Completion] | AsyncIterator[Chunk]:
-        """Answer a conversation, as `LLM.chat` does."""
-        return self._one(
-            self.inner.encode_chat(conversation(messages), **variables), params, stream
-        )
+        """Answer a conversation, as `LLM.chat` does. Tools that are coroutines run in the loop."""
+        toolbox = Toolbox(tools, tool_choice, parallel_tool_calls, approve, tool_timeout)
+        turn = Turn(
+            self.inner, conversation(messages), with_schema(params, schema), toolbox,
+            schema=schema, variables=variables,
+        )  # fmt: skip
+        requests = turn.requests()
+        if stream:
+            return self._chunks(requests, [turn.parser() for _ in requests])
+        return self._rounds(turn, toolbox, requests, max_tool_rounds)
+
+    async def _rounds(
+        self, turn: Turn, toolbox: Toolbox, requests: list[Request], most: int
+    ) -> Completion:
+        for _ in range(most):
+            completion = turn.completed(await self._results(requests))
+            if not turn.calls(completion):
+                return completion
+            turn.add(completion, await toolbox.run_async(completion.tool_calls))
+            requests = turn.requests()
+        return turn.completed(await self._results(requests))
 
     def _one(
-        self, prompt: tuple[int, ...], params: SamplingParams | None, stream: bool
+        self,
+        prompt: tuple[int, ...],
+        params: SamplingParams | None,
+        stream: bool,
+        schema: Schema | None,
     ) -> Awaitable[Completion] | AsyncIterator[Chunk]:
         requests = self.inner.requests(prompt, params)
         if stream:
             refuse_best_of(params)
             return self._chunks(requests)
-        return self._wait(requests, params.n if params else 1)
+        return self._wait(requests, params.n if params else 1, schema)
 
-    async def _wait(self, requests: list[Request], count: int) -> Completion:
+    async def _wait(self, requests: list[Request], count: int, schema: Schema | None) -> Completion:
+        return Completion(best(await self._results(requests), count), schema)
+
+    async def _results(self, requests: list[Request]) -> list[RequestResult]:
         results = {}
         async for chunk in self._chunks(requests):
             if chunk.result is not None:
                 results[chunk.index] = chunk.result
-        return Completion(best([results[index] for index in range(len(requests))], count))
+        return [results[index] for index in range(len(requests))]
 
-    async def _chunks(self, requests: list[Request]) -> AsyncIterator[Chunk]:
+    async def _chunks(
+        self, requests: list[Request], parsers: Sequence[AnswerParser] = ()
+    ) -> AsyncIterator[Chunk]:
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[Event] = asyncio.Queue()
 
@@ -108,7 +165,7 @@ class AsyncLLM(OpenModel):
                 cancels.append(self.inner.engine.submit(request, sink))
             open_requests = len(requests)
             while open_requests:
-                chunk = chunk_of(await events.get(), index)
+                chunk = chunk_of(await events.get(), index, parsers)
                 open_requests -= chunk.result is not None
                 yield chunk
         finally:

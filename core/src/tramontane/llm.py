@@ -7,12 +7,23 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, TypeGuard, cast, overload
 
+from .answers import AnswerParser
 from .engine.request import Event, Finished, Request, RequestResult
 from .errors import RequestError
 from .loaded_model import Message, Prompt
-from .open_model import OpenModel, cancel_all, chunk_of, conversation, refuse_best_of
+from .open_model import (
+    OpenModel,
+    Schema,
+    cancel_all,
+    chunk_of,
+    conversation,
+    refuse_best_of,
+    with_schema,
+)  # fmt: skip
 from .results import Chunk, Completion, best
 from .sampling_params import SamplingParams
+from .toolbox import Approve, Toolbox
+from .turn import Turn
 
 
 class EventStream:
@@ -60,6 +71,7 @@ class LLM(OpenModel):
         params: SamplingParams | None = None,
         *,
         stream: Literal[False] = False,
+        schema: Schema | None = None,
     ) -> Completion: ...
     @overload
     def generate(
@@ -68,10 +80,16 @@ class LLM(OpenModel):
         params: SamplingParams | None = None,
         *,
         stream: Literal[False] = False,
+        schema: Schema | None = None,
     ) -> list[Completion]: ...
     @overload
     def generate(
-        self, prompt: Prompt, params: SamplingParams | None = None, *, stream: Literal[True]
+        self,
+        prompt: Prompt,
+        params: SamplingParams | None = None,
+        *,
+        stream: Literal[True],
+        schema: Schema | None = None,
     ) -> Iterator[Chunk]: ...
     def generate(
         self,
@@ -79,19 +97,26 @@ class LLM(OpenModel):
         params: SamplingParams | None = None,
         *,
         stream: bool = False,
+        schema: Schema | None = None,
     ) -> Completion | list[Completion] | Iterator[Chunk]:
         """Continue a text (or token ids), or each of a list of texts, batched together.
 
         stream: an iterator of chunks, as tokens come; to stop early, close it.
+        schema: a JSON schema or a pydantic model; the answer is of it, `parsed` its value.
         Raises RequestError for a prompt or parameters that cannot be.
         """
+        params = with_schema(params, schema)
         if _are_texts(prompt):
             if stream:
                 raise RequestError("stream takes one prompt; call it once for each of several")
             sets = [self.inner.requests(self.inner.encode(p), params) for p in prompt]
             results = self._wait([request for requests in sets for request in requests])
-            return [_completion(requests, results, params) for requests in sets]
-        return self._one(self.inner.encode(cast("Prompt", prompt)), params, stream)
+            count = params.n if params else 1
+            return [
+                Completion(best([results[r.id] for r in requests], count), schema)
+                for requests in sets
+            ]
+        return self._one(self.inner.encode(cast("Prompt", prompt)), params, stream, schema)
 
     @overload
     def chat(
@@ -100,6 +125,7 @@ class LLM(OpenModel):
         params: SamplingParams | None = None,
         *,
         stream: Literal[False] = False,
+        schema: Schema | None = None,
         **variables: Any,
     ) -> Completion: ...
     @overload
@@ -109,6 +135,7 @@ class LLM(OpenModel):
         params: SamplingParams | None = None,
         *,
         stream: Literal[True],
+        schema: Schema | None = None,
         **variables: Any,
     ) -> Iterator[Chunk]: ...
     def chat(
@@ -117,16 +144,43 @@ class LLM(OpenModel):
         params: SamplingParams | None = None,
         *,
         stream: bool = False,
+        schema: Schema | None = None,
+        tools: Sequence[Any] = (),
+        tool_choice: str | Sequence[str] = "auto",
+        parallel_tool_calls: bool = True,
+        max_tool_rounds: int = 8,
+        approve: Approve | None = None,
+        tool_timeout: float = 30.0,
         **variables: Any,
     ) -> Completion | Iterator[Chunk]:
         """Answer a conversation: dicts with `role` and `content`, or one user's text.
 
+        schema: as in `generate`.
+        tools: functions that the model may call, with a schema of their signature and docstring;
+          `Tool`s and OpenAI's dicts too. Calls of functions are run, those of one answer at once,
+          and the model is asked again, `max_tool_rounds` times at most; others, and all of a
+          stream, are only returned, in `tool_calls`.
+        tool_choice: auto, none, required, a tool's name, or names of those that may be called.
+        approve: asked before each call; False, or a text that says why, refuses it.
+        tool_timeout: seconds for a call. Errors are told to the model.
         variables: passed to the chat template, such as enable_thinking=False.
         Raises TemplateError, RequestError.
         """
-        return self._one(
-            self.inner.encode_chat(conversation(messages), **variables), params, stream
-        )
+        toolbox = Toolbox(tools, tool_choice, parallel_tool_calls, approve, tool_timeout)
+        turn = Turn(
+            self.inner, conversation(messages), with_schema(params, schema), toolbox,
+            schema=schema, variables=variables,
+        )  # fmt: skip
+        requests = turn.requests()
+        if stream:
+            return self._chunks(requests, [turn.parser() for _ in requests])
+        for _ in range(max_tool_rounds):
+            completion = turn.completed(self._results(requests))
+            if not turn.calls(completion):
+                return completion
+            turn.add(completion, toolbox.run(completion.tool_calls))
+            requests = turn.requests()
+        return turn.completed(self._results(requests))
 
     def stream(self, request: Request) -> EventStream:
         """The engine's own events, for those who build on it."""
@@ -134,13 +188,21 @@ class LLM(OpenModel):
         return EventStream(events, self.inner.engine.submit(request, events.put))
 
     def _one(
-        self, prompt: tuple[int, ...], params: SamplingParams | None, stream: bool
+        self,
+        prompt: tuple[int, ...],
+        params: SamplingParams | None,
+        stream: bool,
+        schema: Schema | None,
     ) -> Completion | Iterator[Chunk]:
         requests = self.inner.requests(prompt, params)
         if stream:
             refuse_best_of(params)
             return self._chunks(requests)
-        return _completion(requests, self._wait(requests), params)
+        return Completion(best(self._results(requests), params.n if params else 1), schema)
+
+    def _results(self, requests: list[Request]) -> list[RequestResult]:
+        results = self._wait(requests)
+        return [results[request.id] for request in requests]
 
     def _wait(self, requests: list[Request]) -> dict[str, RequestResult]:
         return {
@@ -149,7 +211,9 @@ class LLM(OpenModel):
             if chunk.result is not None
         }
 
-    def _chunks(self, requests: list[Request]) -> Iterator[Chunk]:
+    def _chunks(
+        self, requests: list[Request], parsers: Sequence[AnswerParser] = ()
+    ) -> Iterator[Chunk]:
         """Submitted before the first chunk is asked for, so that errors come at the call."""
         events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         cancels: list[Callable[[], None]] = []
@@ -159,14 +223,7 @@ class LLM(OpenModel):
         except BaseException:
             cancel_all(cancels)
             raise
-        return _chunks(events, requests, cancels)
-
-
-def _completion(
-    requests: list[Request], results: dict[str, RequestResult], params: SamplingParams | None
-) -> Completion:
-    found = [results[request.id] for request in requests]
-    return Completion(best(found, params.n if params else 1))
+        return _chunks(events, requests, cancels, parsers)
 
 
 def _are_texts(prompt: Prompt | list[str]) -> TypeGuard[list[str]]:
@@ -174,13 +231,16 @@ def _are_texts(prompt: Prompt | list[str]) -> TypeGuard[list[str]]:
 
 
 def _chunks(
-    events: queue.SimpleQueue[Event], requests: list[Request], cancels: list[Callable[[], None]]
+    events: queue.SimpleQueue[Event],
+    requests: list[Request],
+    cancels: list[Callable[[], None]],
+    parsers: Sequence[AnswerParser],
 ) -> Iterator[Chunk]:
     index = {request.id: i for i, request in enumerate(requests)}
     open_requests = len(requests)
     try:
         while open_requests:
-            chunk = chunk_of(events.get(), index)
+            chunk = chunk_of(events.get(), index, parsers)
             open_requests -= chunk.result is not None
             yield chunk
     finally:

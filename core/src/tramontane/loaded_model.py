@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from .answers import Dialect
 from .beside import Beside
 from .chat.choose import choose_template
 from .chat.fallback import no_template
 from .chat.template import ChatTemplate
-from .checkpoint.load import LoadOptions, Progress, load_model
+from .checkpoint.load import Loaded, LoadOptions, Progress, load_model
 from .checkpoint.open import open_checkpoint
 from .engine.engine import Engine
 from .engine.options import EngineOptions
@@ -35,9 +36,10 @@ class LoadedModel:
         hub: HubOptions | None = None,
         options: LoadOptions | None = None,
         chat_template: Path | None = None,
-        engine: EngineOptions | None = None,
+        engine: EngineOptions | Callable[[Loaded], EngineOptions] | None = None,
         registry: Registry | None = None,
         progress: Progress | None = None,
+        tool_caller: str | None = None,
     ) -> None:
         self.registry = registry or Registry.from_environment()
         path = find_model(str(model), self.registry, hub or HubOptions())
@@ -51,6 +53,7 @@ class LoadedModel:
             if chat_template is not None:
                 source = choose_template(None, source, chat_template)
             self.template_source = source
+            self.dialect = Dialect.of(self.registry, source, tool_caller)
 
             vocabulary = Beside(checkpoint.tokenizer)
 
@@ -64,6 +67,8 @@ class LoadedModel:
         finally:
             checkpoint.close()
         self._template = source and ChatTemplate(source, named=self.tokenizer.named)
+        if callable(engine):  # what is known once the model is there
+            engine = engine(self.loaded)
         force = options is not None and options.force
         self.engine = Engine(self.loaded, self.tokenizer, self.registry, engine, force=force)
         self.engine.warm()
@@ -73,6 +78,11 @@ class LoadedModel:
         if not self._template:
             no_template(str(self.header.path))
         return self._template.render(messages, **variables)
+
+    def special_token(self, text: str) -> int | None:
+        """The id of a text that is a special token, for grammars."""
+        token = self.tokenizer.inner.token_to_id(text)
+        return token if token in self.tokenizer.special_ids else None
 
     def encode(self, prompt: Prompt) -> tuple[int, ...]:
         """Token ids of plain text, or the ids themselves."""

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+from .answers import AnswerParser
 from .checkpoint.load import LoadOptions, LoadReport, Progress
 from .engine.engine import RETRY_AFTER
 from .engine.options import EngineOptions
 from .engine.request import Event, Finished
 from .errors import EngineBusy, RequestError
+from .grammar import schema_grammar
 from .loaded_model import LoadedModel, Message
 from .registry import Registry
 from .results import Chunk
 from .sampling_params import SamplingParams
 from .source import DEFAULT, HubOptions
+
+Schema: TypeAlias = Mapping[str, Any] | type[Any]
+"""A JSON schema, a pydantic model, or any type that pydantic has a schema of."""
 
 
 class OpenModel:
@@ -48,6 +53,7 @@ class OpenModel:
         queue_timeout: float | None = None,
         registry: Registry | None = None,
         progress: Progress | None = None,
+        tool_caller: str | None = None,
     ) -> None:
         """Load a model.
 
@@ -59,6 +65,7 @@ class OpenModel:
         chat_template: a Jinja file to use instead of the model's own.
         batch_size, max_seqs, kv_tokens, kv_memory, max_batched_tokens, prefix_cache, max_waiting,
           queue_timeout: how requests share the model; see `EngineOptions`.
+        tool_caller: how the model writes tool calls, where its chat template does not show it.
 
         Raises ModelNotFound, CheckpointError, PluginError, NotEnoughMemory, all TramontaneError.
         """
@@ -89,6 +96,7 @@ class OpenModel:
             ),
             registry=registry,
             progress=progress,
+            tool_caller=tool_caller,
         )
 
     @property
@@ -118,15 +126,31 @@ def conversation(messages: Sequence[Message] | str) -> Sequence[Message]:
     return [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
 
 
-def chunk_of(event: Event, index: dict[str, int]) -> Chunk:
-    """An event as its caller sees it. Raises RequestError for a request that failed."""
+def with_schema(params: SamplingParams | None, schema: Schema | None) -> SamplingParams | None:
+    """The parameters with the schema's grammar. Raises RequestError where they have another."""
+    if schema is None:
+        return params
+    if params is not None and params.grammar is not None:
+        raise RequestError("schema= and a grammar in the parameters exclude each other; keep one")
+    given = {} if params is None else dict(params)
+    return SamplingParams(**{**given, "grammar": schema_grammar(schema)})
+
+
+def chunk_of(event: Event, index: dict[str, int], parsers: Sequence[AnswerParser] = ()) -> Chunk:
+    """An event as its caller sees it, told apart by the parser of its request, if there are any.
+
+    Raises RequestError for a request that failed.
+    """
+    place = index[event.id]
+    deltas = tuple(parsers[place].push(event.text)) if parsers else ()
     if isinstance(event, Finished):
         if event.result.busy:
             raise EngineBusy(event.result.error or "", RETRY_AFTER)
         if event.result.error is not None:
             raise RequestError(f"the request failed: {event.result.error}")
-        return Chunk(event.text, index[event.id], result=event.result)
-    return Chunk(event.text, index[event.id], event.token, event.logprob)
+        rest = tuple(parsers[place].finish()) if parsers else ()
+        return Chunk(event.text, place, result=event.result, deltas=(*deltas, *rest))
+    return Chunk(event.text, place, event.token, event.logprob, deltas=deltas)
 
 
 def refuse_best_of(params: SamplingParams | None) -> None:

@@ -106,13 +106,22 @@ class Sampler(Offer):
 
 @dataclass(frozen=True, kw_only=True)
 class ToolCaller(Offer):
-    """A tool-call syntax. Chosen when all `markers` occur in the chat template; the most wins."""
+    """How models write tool calls, or reasoning. Chosen when all `markers` occur in the chat
+    template; of several the one with the most marker text. Without any: the last resort."""
 
     markers: tuple[str, ...]
     opening: str
     closing: str
-    parse: Target
-    """A `tramontane.tools.ParseToolCalls`: (text, tools) -> list[ToolCall]."""
+    reads: tuple[str, ...] = ("calls",)
+    """"calls", "reasoning", or both. One that reads reasoning alone needs nothing but `opening` and
+    `closing`, what stands around it."""
+    parse: Target | None = None
+    """A `tramontane.tools.ParseToolCalls`: (text, tools) -> list[ToolCall], given what is from
+    `opening` to `closing`."""
+    scan: Target | None = None
+    """(tramontane.answers.Scan) -> generator, in place of `parse`: it reads calls as they come."""
+    grammar: Target | None = None
+    """A `tramontane.tools.WriteCalls`, with which a call can be made sure; None: it cannot."""
     example: str = ""
     """A text in which a model calls `get_weather` with `{"city": "Oslo"}`; the conformance kit
     parses and damages it."""

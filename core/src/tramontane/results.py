@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from .answers import Answer, Delta
 from .engine.request import FinishReason, RequestResult, TokenLogprob, Usage
+from .errors import RequestError
+from .grammar import read_value
+from .tools import ToolCall
 
 
 @dataclass(frozen=True)
@@ -14,6 +19,48 @@ class Completion:
     """The answers to one prompt; `n` of them, of which the plain properties show the first."""
 
     choices: tuple[RequestResult, ...]
+    schema: Mapping[str, Any] | type[Any] | None = None
+    """What the answers were asked to be."""
+    answers: tuple[Answer, ...] = ()
+    """Of a chat, the texts of the choices told apart: content, reasoning, tool calls."""
+    added: tuple[Mapping[str, Any], ...] = ()
+    """Messages that rounds of tools put between the question and this answer."""
+
+    @property
+    def content(self) -> str:
+        """The first answer's text, without reasoning and tool calls."""
+        return self.answers[0].content if self.answers else self.text
+
+    @property
+    def reasoning(self) -> str:
+        return self.answers[0].reasoning if self.answers else ""
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The calls of the first answer that are whole."""
+        return self.answers[0].calls if self.answers else []
+
+    @property
+    def parsed(self) -> Any:
+        """The value of the first answer: JSON data under a schema, or the model's instance.
+
+        Raises RequestError where the answer was cut off, or no schema was given.
+        """
+        return self.value(0)
+
+    def value(self, index: int) -> Any:
+        """`parsed` of one of several answers."""
+        if self.schema is None:
+            raise RequestError("no schema was given: pass schema= to have a value come back")
+        choice = self.choices[index]
+        if choice.finish_reason in ("length", "context", "cancelled"):
+            raise RequestError(
+                f"the answer was cut off after {choice.usage.completion_tokens} tokens "
+                f"(finish_reason={choice.finish_reason!r}), so it is no whole value; its text is "
+                "there, and a larger max_tokens gives it room"
+            )
+        text = self.answers[index].content if self.answers else choice.text
+        return read_value(text, self.schema)
 
     @property
     def text(self) -> str:
@@ -61,3 +108,5 @@ class Chunk:
     token: int | None = None
     logprob: TokenLogprob | None = None
     result: RequestResult | None = None
+    deltas: tuple[Delta, ...] = ()
+    """Of a chat, the same text told apart, as far as that is known."""

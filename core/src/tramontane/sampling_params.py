@@ -18,9 +18,11 @@ from pydantic import (
 )
 
 from tramontane.errors import RequestError
+from tramontane.grammar import Grammar
 
 RESTING: Mapping[str, Any] = {
     "logit_bias": {},
+    "grammar": None,
     "suppress_tokens": (),
     "repetition_penalty": 1.0,
     "repetition_window": 64,
@@ -85,7 +87,7 @@ class SamplingParams(BaseModel):
     1. Raises RequestError, one line that names the parameter, its value and what is allowed.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     max_tokens: Int | None = Field(None, ge=0)
     """How many tokens to generate at most. None: until the context is full."""
@@ -163,6 +165,9 @@ class SamplingParams(BaseModel):
     """Added to tokens' logits, -100 to 100. -inf: never this token."""
     suppress_tokens: tuple[TokenId, ...] | None = Field(None, max_length=4096)
     """Tokens never to generate."""
+    grammar: Grammar | None = None
+    """What the text must look like: `{"type": "json_schema", "value": {...}}`, or `json_object`,
+    `regex`, `lark`, `llguidance`. With `after`, free until that text has come."""
     sampler: str | None = Field(None, max_length=4096)
     """Samplers in the order to run them: `top_k:40/top_p:p=0.9/temperature:0.7`."""
     extra: dict[str, dict[str, Float | Int | str]] = Field(default_factory=dict, max_length=64)
@@ -184,6 +189,12 @@ class SamplingParams(BaseModel):
     def _best_of_at_least_n(self) -> SamplingParams:
         if self.best_of is not None and self.best_of < self.n:
             raise ValueError(f"best_of={self.best_of} is less than n={self.n}")
+        return self
+
+    @model_validator(mode="after")
+    def _a_grammar_ends_by_itself(self) -> SamplingParams:
+        if self.grammar is not None and self.ignore_eos:
+            raise ValueError("ignore_eos=True and a grammar exclude each other; keep one")
         return self
 
     @property

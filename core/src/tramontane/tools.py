@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -10,10 +10,11 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class ToolCall:
-    """One call that a model wrote. arguments: JSON text, an object."""
+    """One call that a model wrote. arguments: JSON text, an object. id: if it wrote one."""
 
     name: str
     arguments: str
+    id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +24,30 @@ class Tool:
     name: str
     description: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    strict: bool = False
+    """Whether arguments that its schema forbids must be impossible."""
 
 
 class ParseToolCalls(Protocol):
     """A tool caller's target: raises nothing on any text, and returns [] for plain text."""
 
     def __call__(self, text: str, tools: Sequence[Tool]) -> list[ToolCall]: ...
+
+
+class WriteCalls(Protocol):
+    """A tool caller's grammar: the rules, in Lark, of what follows `opening` in a call.
+
+    The first rule is `calls`. spell: writes a text as a terminal, for all that may be a special
+    token. arguments: writes a tool's arguments. several: whether there may be more than one call.
+    """
+
+    def __call__(
+        self,
+        tools: Sequence[Tool],
+        spell: Callable[[str], str],
+        arguments: Callable[[Tool], str],
+        several: bool,
+    ) -> str: ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tramontane.errors import RequestError
 
+from .grammar import grammar_of
 from .progress import Loading
 
 if TYPE_CHECKING:
@@ -106,6 +107,15 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
         "--sampler", action="append", metavar="CHAIN",
         help="steps in the order to run: top_k:k=40/top_p:p=0.9/temperature:0.7",
     )  # fmt: skip
+    shape = group.add_mutually_exclusive_group()
+    shape.add_argument(
+        "--json-schema", metavar="SCHEMA",
+        help="answer with JSON of this schema: a file, or the schema itself",
+    )  # fmt: skip
+    shape.add_argument(
+        "--grammar", metavar="KIND:TEXT",
+        help="json (any object), regex:TEXT, lark:TEXT or llguidance:TEXT; @FILE for TEXT reads it",
+    )  # fmt: skip
 
 
 def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
@@ -180,6 +190,8 @@ def sampling(options: argparse.Namespace, **defaults: Any) -> SamplingParams:
         given["logit_bias"] = _bias(options.token_bias)
     if options.suppress_token:
         given["suppress_tokens"] = tuple(options.suppress_token)
+    if (grammar := grammar_of(options)) is not None:
+        given["grammar"] = grammar
     if options.sampler:
         given["sampler"] = "/".join(options.sampler)
         defaults = {}

@@ -96,6 +96,7 @@ class Engine:
             max_batched_tokens=self.options.max_batched_tokens or batch_size + max_seqs,
         )
         self._samplers = registry.all(Sampler)
+        self._kept: dict[str, object] = {}
         self._arrivals = itertools.count()
         self._arrived: list[Sequence] = []
         self._steps = self._failed_steps = 0
@@ -119,6 +120,9 @@ class Engine:
             eos_ids=self.tokenizer.eos_ids,
             encode=lambda text: self.tokenizer.encode(text, add_special=False),
             decode=lambda ids: self.tokenizer.decode(ids, skip_special=False),
+            token_bytes=self.tokenizer.token_bytes,
+            special_ids=self.tokenizer.special_ids,
+            kept=self._kept,
         )
         chain = build_chain(params, self._samplers, context)
         sequence = Sequence(

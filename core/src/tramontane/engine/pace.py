@@ -7,7 +7,7 @@ What a step computes does not depend on how prompts are cut, so timing decides n
 
 from __future__ import annotations
 
-LONGEST = 2.5
+LONGEST = 2.0
 """Times a step without prompts."""
 FEWEST = 16
 """Prompt tokens that go into any step: long prompts advance, whatever else runs."""

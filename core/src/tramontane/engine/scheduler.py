@@ -98,6 +98,7 @@ class Scheduler:
         for sequence in sorted((s for s in self.running if s.pending > 1), key=_order):
             if room <= 0:
                 break
+            self._catch_up(sequence)
             most = min(SCORE_CHUNK, room) if sequence.request.score_prompt else room
             count = min(sequence.pending, most)
             room -= count
@@ -135,6 +136,24 @@ class Scheduler:
         if not sequence.history.output:
             sequence.cached = sequence.computed
         return True
+
+    def _catch_up(self, sequence: Sequence) -> None:
+        """Take what others have computed since this one was admitted, instead of computing it."""
+        first, rest = divmod(sequence.computed, BLOCK_SIZE)
+        pool = self.cache.pool
+        if rest or not pool.remember or not sequence.may_share:
+            return
+        known = pool.find(sequence.digests((sequence.length - 1) // BLOCK_SIZE)[first:])
+        if not known:
+            return
+        pool.hold(known)
+        end = first + len(known)
+        pool.give_back(sequence.blocks[first:end])
+        sequence.blocks[first:end] = known
+        sequence.computed = end * BLOCK_SIZE
+        self.counts.prefix_hits += len(known) * BLOCK_SIZE
+        if not sequence.history.output:
+            sequence.cached += len(known) * BLOCK_SIZE
 
     def _grow(self, sequence: Sequence) -> bool:
         """Make room for one token more; False: the sequence had to give way itself."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from tramontane.errors import PluginNotInstalled, RequestError
 from tramontane.plugin import Sampler, load
+from tramontane.registry import known
 from tramontane.sampling_params import RESTING, SamplingParams
 
 from .draw import draw
@@ -118,7 +119,7 @@ def _switched(params: SamplingParams, offers: Sequence[Sampler]) -> dict[str, di
     for field, value in params.sampler_fields().items():
         takers = [offer for offer in offers if field in offer.fields]
         if not takers and not _means_off(field, value):
-            raise _not_installed(f"{field}={value!r}")
+            raise _not_installed(f"{field}={value!r:.60}", field)
         for offer in takers:
             fields.setdefault(offer.name, _resting(offer))[offer.fields[field]] = value
     extra: dict[str, dict[str, Any]] = {}
@@ -162,7 +163,9 @@ def _check_adaptive(active: Iterable[Sampler]) -> None:
         )
 
 
-def _not_installed(said: str) -> PluginNotInstalled:
+def _not_installed(said: str, field: str = "") -> PluginNotInstalled:
+    if field == "grammar":
+        return PluginNotInstalled(f"{said}: to get it: pip install {known('samplers')[field]}")
     return PluginNotInstalled(
         f"{said} needs a sampler that is not installed; to get it: "
         "pip install tramontane-plugin-samplers (without it: greedy decoding, temperature=0, and "

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -101,6 +101,13 @@ class SamplerContext:
     encode: Callable[[str], list[int]]
     """Text to token ids, without special tokens."""
     decode: Callable[[Sequence[int]], str]
+    token_bytes: Callable[[int], bytes] = lambda token: b""
+    """The bytes that a token stands for within a text; none for an id beyond the vocabulary."""
+    special_ids: frozenset[int] = frozenset()
+    """Tokens that are control, never text."""
+    kept: MutableMapping[str, Any] = field(default_factory=dict)
+    """What steps keep from request to request of one model, by the sampler's name. Requests are
+    built in several threads at once."""
 
 
 class Step(Protocol):

@@ -28,6 +28,7 @@ def context(seed: int = 7) -> SamplerContext:
         eos_ids=frozenset({1}),
         encode=lambda text: [ord(letter) % VOCABULARY for letter in text],
         decode=lambda tokens: "".join(chr(32 + token) for token in tokens),
+        token_bytes=lambda token: bytes([32 + token]),
     )
 
 

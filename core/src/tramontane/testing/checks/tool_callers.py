@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
-from tramontane.plugin import ToolCaller, load
+from tramontane.answers import Answer, Dialect
+from tramontane.plugin import ToolCaller
 from tramontane.tools import Tool, ToolCall
 
 WEATHER = Tool(
@@ -46,32 +47,69 @@ def mutations(text: str, count: int = 300) -> Iterator[str]:
         yield changed
 
 
+def read(offer: ToolCaller, pieces: Sequence[str], tools: Sequence[Tool]) -> Answer:
+    """What comes of an answer in these pieces."""
+    both = "reasoning" in offer.reads
+    dialect = Dialect(offer if "calls" in offer.reads else None, offer if both else None)
+    parser = dialect.parser(tools)
+    found = [delta for piece in pieces for delta in parser.push(piece)]
+    return Answer.of([*found, *parser.finish()])
+
+
 def test_markers_and_brackets_are_texts(offer: ToolCaller) -> None:
     assert isinstance(offer.markers, tuple), f"markers must be a tuple, not {offer.markers!r}"
     assert all(offer.markers), "an empty marker is in every chat template"
-    assert offer.markers, "without markers the syntax is never chosen"
+
+
+def test_it_says_what_it_reads_and_how(offer: ToolCaller) -> None:
+    assert set(offer.reads) <= {"calls", "reasoning"}
+    assert offer.reads
+    if offer.reads == ("reasoning",):
+        assert offer.opening, "reasoning without an opening is never found"
+        assert offer.closing, "reasoning without a closing never ends"
+        return
+    assert (offer.parse is None) != (offer.scan is None), "give parse= or scan=, one of them"
+    if offer.parse is not None:
+        assert offer.opening, "parse= needs opening= and closing=, to know what to wait for"
+        assert offer.closing, "parse= needs opening= and closing=, to know what to wait for"
 
 
 def test_plain_text_calls_nothing(offer: ToolCaller) -> None:
     for text in PLAIN:
-        assert load(offer.parse)(text, [WEATHER]) == [], f"in {text[:60]!r}"
-        assert load(offer.parse)(text, []) == [], f"in {text[:60]!r}, without tools"
+        for tools in ([WEATHER], []):
+            answer = read(offer, [text], tools)
+            assert answer.calls == [], f"in {text[:60]!r}"
+            assert answer.content == text, f"{answer.content[:60]!r} is left of {text[:60]!r}"
 
 
 def test_the_example_is_one_call(offer: ToolCaller) -> None:
     if not offer.example:
         pytest.skip("example= is empty: a text that calls get_weather for Oslo would be checked")
-    calls = load(offer.parse)(offer.example, [WEATHER])
+    calls = read(offer, [offer.example], [WEATHER]).calls
     assert [call.name for call in calls] == ["get_weather"]
     assert json.loads(calls[0].arguments) == {"city": "Oslo"}
 
 
 def test_no_text_makes_it_raise(offer: ToolCaller) -> None:
+    for changed in _bad(offer):
+        for call in read(offer, [changed], [WEATHER]).calls:
+            assert isinstance(call, ToolCall), f"{call!r}, from {changed!r}"
+            told = f"arguments {call.arguments!r}, from {changed!r}"
+            assert isinstance(json.loads(call.arguments), dict), f"{told}, are not an object"
+
+
+def test_pieces_make_no_difference(offer: ToolCaller) -> None:
+    rng = random.Random(1)
+    for changed in _bad(offer):
+        whole = read(offer, [changed], [WEATHER])
+        assert read(offer, list(changed), [WEATHER]) == whole, f"letter by letter: {changed!r}"
+        cut = rng.randint(0, len(changed))
+        assert read(offer, [changed[:cut], changed[cut:]], [WEATHER]) == whole, (
+            f"cut at {cut}: {changed!r}"
+        )
+
+
+def _bad(offer: ToolCaller) -> Iterator[str]:
     written = '{"name": "get_weather", "arguments": {"city": "Oslo"}}'
     for text in (offer.example, f"{offer.opening}{written}{offer.closing}"):
-        for changed in mutations(text):
-            calls = load(offer.parse)(changed, [WEATHER])
-            for call in calls:
-                assert isinstance(call, ToolCall), f"{call!r}, from {changed!r}"
-                told = f"arguments {call.arguments!r}, from {changed!r}"
-                assert isinstance(json.loads(call.arguments), dict), f"{told}, are not an object"
+        yield from mutations(text)

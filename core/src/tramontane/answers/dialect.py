@@ -1,0 +1,139 @@
+"""How a model writes tool calls and reasoning: found by its chat template, or named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tramontane.errors import RequestError
+from tramontane.plugin import ToolCaller, load
+from tramontane.registry import Registry
+from tramontane.tools import Tool
+
+from .parser import AnswerParser, Caller, plain
+from .scan import More, Scan
+
+if TYPE_CHECKING:
+    from tramontane.grammar import Grammar
+
+ONE_BLANK = {"x-guidance": {"whitespace_pattern": " "}}
+LONGEST_CALL = 1 << 20
+"""Characters of a call that is read only when it is whole."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """caller: how calls are written, if that is known; reasoner: the same of reasoning."""
+
+    caller: ToolCaller | None = None
+    reasoner: ToolCaller | None = None
+
+    @classmethod
+    def of(cls, registry: Registry, template: str | None, caller: str | None = None) -> Dialect:
+        """Of a model with this chat template. caller: the name of a tool caller to take instead.
+
+        Raises PluginNotInstalled for a name that nothing offers.
+        """
+        offers = registry.all(ToolCaller)
+        forced = None if caller is None else registry.get(ToolCaller, caller)
+        calls = forced or _best([o for o in offers if "calls" in o.reads], template, resort=True)
+        if calls is not None and "reasoning" in calls.reads:
+            return cls(calls, calls)
+        reasoner = _best([o for o in offers if o.reads == ("reasoning",)], template, resort=False)
+        return cls(calls, reasoner)
+
+    def parser(self, tools: Sequence[Tool] = (), prompt: str = "") -> AnswerParser:
+        """For one answer. Without tools nothing is a call.
+
+        prompt: what the answer goes on from, or its end; a template may begin the reasoning there.
+        The answer's text must have its special tokens (`skip_special_tokens=False`).
+        """
+        both = self.caller is not None and self.caller == self.reasoner
+        reasoner = None if both else self.reasoner
+        thinking = None if reasoner is None else (reasoner.opening, reasoner.closing)
+        scan = Scan(tools, thinking)
+        scan.thinks = thinking is not None and prompt.rstrip().endswith(thinking[0].rstrip())
+        if self.caller is None or not (tools or both):
+            return AnswerParser(scan, plain)
+        if self.caller.scan is not None:
+            return AnswerParser(scan, load(self.caller.scan))
+        return AnswerParser(scan, _by_parse(self.caller, tools))
+
+    def grammar(
+        self,
+        tools: Sequence[Tool],
+        *,
+        required: bool,
+        several: bool = True,
+        special: Callable[[str], int | None] = lambda text: None,
+        after: str = "",
+    ) -> Grammar | None:
+        """What makes calls sure. required: there is one; else only that its arguments are right.
+
+        tools: those that may be called; of one, that is the one. several: whether there may be more
+        calls than one. special: the id of a text that is a special token of the model.
+        after: the closing of the reasoning, if the prompt has begun one.
+        None: nothing is to be made sure, as no tool is strict. Raises RequestError where the
+        dialect has no grammar, or one cannot be enforced (the parameters of a strict tool).
+        """
+        if not required and not any(tool.strict for tool in tools):
+            return None
+        if not tools:
+            raise RequestError("a tool call is required, but there are no tools")
+        if self.caller is None or self.caller.grammar is None:
+            name = "a model without a tool caller" if self.caller is None else self.caller.name
+            raise RequestError(f"{name}: there is no grammar that makes its tool calls sure")
+        from tramontane.grammar import Grammar
+
+        def spell(text: str) -> str:
+            token = special(text)
+            return json.dumps(text, ensure_ascii=False) if token is None else f"<[{token}]>"
+
+        rules = load(self.caller.grammar)(tools, spell, arguments_rule, several)
+        opening = self.caller.opening
+        if required:
+            start = f"start: {spell(opening)} calls" if opening else "start: calls"
+            return Grammar(type="lark", value=f"{start}\n{rules}", after=after)
+        if not opening:
+            raise RequestError(
+                f"{self.caller.name}: calls begin with nothing that tells them from a text, so "
+                "strict tools need tool_choice required"
+            )
+        return Grammar(type="lark", value=f"start: calls\n{rules}", after=opening, optional=True)
+
+
+def arguments_rule(tool: Tool) -> str:
+    """A tool's arguments, in Lark: what its parameters allow, or any object if it is not strict."""
+    schema = dict(tool.parameters) if tool.strict and tool.parameters else {"type": "object"}
+    schema.setdefault("type", "object")
+    return f"%json {json.dumps({**schema, **ONE_BLANK})}"
+
+
+def _best(offers: Sequence[ToolCaller], template: str | None, *, resort: bool) -> ToolCaller | None:
+    fitting = [o for o in offers if o.markers and all(m in (template or "") for m in o.markers)]
+    if not fitting and resort:
+        fitting = [offer for offer in offers if not offer.markers]
+    return max(fitting, key=lambda o: (sum(map(len, o.markers)), o.name), default=None)
+
+
+def _by_parse(offer: ToolCaller, tools: Sequence[Tool]) -> Caller:
+    """For callers that parse calls that are whole: text is held back from opening to closing."""
+    parse = load(offer.parse or "")
+
+    def caller(scan: Scan) -> More[None]:
+        while (opening := (yield from scan.until(offer.opening))) is not None:
+            start = scan.at
+            inside = yield from scan.before(offer.closing, limit=LONGEST_CALL)
+            if inside is not None:
+                scan.at += len(offer.closing)
+            else:  # it may have forgotten to close the last one
+                scan.at = len(scan.text) if scan.ended else start
+            found = parse(opening + scan.text[start : scan.at], tools)
+            for call in found:
+                scan.call(call.name, call.arguments, call.id)
+            if not found:
+                scan.back(start, opening)
+
+    return caller

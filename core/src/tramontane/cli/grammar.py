@@ -1,0 +1,55 @@
+"""`--grammar` and `--json-schema`: what they say, as a Grammar."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tramontane.errors import RequestError
+
+if TYPE_CHECKING:
+    from tramontane.grammar import Grammar
+
+KINDS = ("regex", "lark", "llguidance")
+
+
+def grammar_of(options: argparse.Namespace) -> Grammar | None:
+    """Raises RequestError for a file that cannot be read, or text that is no schema."""
+    from tramontane.grammar import Grammar
+
+    if options.json_schema is not None:
+        return Grammar(type="json_schema", value=_schema(options.json_schema))
+    if options.grammar is None:
+        return None
+    kind, _, text = options.grammar.partition(":")
+    if kind == "json" and not text:
+        return Grammar(type="json_object")
+    if kind not in KINDS or not text:
+        raise RequestError(
+            f"--grammar {options.grammar!r:.60} is not json, regex:TEXT, lark:TEXT or "
+            "llguidance:TEXT"
+        )
+    return Grammar(type=kind, value=_read(Path(text[1:])) if text[0] == "@" else text)
+
+
+def _schema(said: str) -> Any:
+    inline = said.lstrip().startswith("{")
+    name = "--json-schema" if inline else said
+    try:
+        value = json.loads(said if inline else _read(Path(said)))
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"{name} is not JSON: {error}") from error
+    if not isinstance(value, (dict, bool)):
+        raise RequestError(f"{name} is {type(value).__name__}, and a JSON schema is an object")
+    return value
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise RequestError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise RequestError(f"{path} is not UTF-8 text: byte {error.start} is wrong") from error

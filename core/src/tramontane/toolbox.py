@@ -1,0 +1,258 @@
+"""The tools of a conversation: Python functions with their schemas, and how calls are run."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from tramontane.errors import RequestError
+from tramontane.tools import Tool, ToolCall
+
+LONGEST_RESULT = 64_000
+"""Characters of a result that a model is shown."""
+ARGUMENT = re.compile(r"^\s*:?(?:param\s+)?(\w+)\s*(?:\([^)]*\))?:\s*(.+)$")
+Approve: TypeAlias = Callable[[ToolCall], bool | str]
+"""Whether a call may run; a text says why not, to the model."""
+
+
+@dataclass(frozen=True)
+class Function:
+    """A tool and what runs it. run: takes the arguments by name; it may be a coroutine function."""
+
+    tool: Tool
+    run: Callable[..., Any]
+    arguments: type[BaseModel] | None = None
+    """What arguments must be, beside the tool's schema."""
+
+
+@dataclass
+class Toolbox:
+    """What a model may call in a conversation.
+
+    choice: auto, none, required, a tool's name, or a list of names: one of these, if any.
+    parallel: whether an answer may have several calls. approve: asked before a call is run.
+    timeout: seconds for one call.
+    """
+
+    tools: Sequence[Any] = ()
+    choice: str | Sequence[str] = "auto"
+    parallel: bool = True
+    approve: Approve | None = None
+    timeout: float = 30.0
+    _found: dict[str, Tool | Function] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for given in self.tools:
+            made = tool_of(given)
+            name = _spec(made).name
+            if name in self._found:
+                raise RequestError(f"two tools are named {name!r}; give one of them another name")
+            self._found[name] = made
+        named = [self.choice] if isinstance(self.choice, str) else list(self.choice)
+        for name in named:
+            if name not in self._found and name not in ("auto", "none", "required"):
+                raise RequestError(
+                    f"tool_choice {name!r} is no tool, nor auto, none or required; tools: "
+                    f"{', '.join(self._found) or 'none'}"
+                )
+
+        if self.required and not self._found:
+            raise RequestError(
+                f"tool_choice {self.choice!r} asks for a call, and there are no tools"
+            )
+
+    @property
+    def offered(self) -> list[Tool]:
+        """The tools that the model is told of."""
+        tools = [_spec(tool) for tool in self._found.values()]
+        if self.choice == "none":
+            return []
+        if isinstance(self.choice, str):
+            return tools
+        return [tool for tool in tools if tool.name in self.choice]
+
+    @property
+    def allowed(self) -> list[Tool]:
+        """Those that it may call now."""
+        return [t for t in self.offered if self.choice in ("auto", "required", t.name)
+                or not isinstance(self.choice, str)]  # fmt: skip
+
+    @property
+    def required(self) -> bool:
+        """Whether an answer must be a call."""
+        return isinstance(self.choice, str) and self.choice not in ("auto", "none")
+
+    def runs(self, calls: Sequence[ToolCall]) -> bool:
+        """Whether all calls are to be run here: none is of a tool that only has a schema."""
+        return bool(calls) and not any(
+            isinstance(self._found.get(call.name), Tool) for call in calls
+        )
+
+    def run(self, calls: Sequence[ToolCall]) -> list[str]:
+        """The results, as the model is told them; all at once, each within the time."""
+        started = [self._start(call) for call in calls]
+        return [self._outcome(call, future) for call, future in zip(calls, started, strict=True)]
+
+    async def run_async(self, calls: Sequence[ToolCall]) -> list[str]:
+        """The same without blocking the event loop. Coroutine functions run in it."""
+        return list(await asyncio.gather(*(self._await(call) for call in calls)))
+
+    def _start(self, call: ToolCall) -> Future[Any]:
+        """Run a call in a thread, which nobody waits for once its time is up."""
+        future: Future[Any] = Future()
+
+        def work() -> None:
+            try:
+                function, arguments = self._ready(call)
+                result = function.run(**arguments)
+                if inspect.isawaitable(result):
+                    result = asyncio.run(_awaited(result))
+                future.set_result(result)
+            except BaseException as error:  # noqa: BLE001 - told to the model
+                future.set_exception(error)
+
+        threading.Thread(target=work, name=f"tool-{call.name:.40}", daemon=True).start()
+        return future
+
+    def _outcome(self, call: ToolCall, future: Future[Any]) -> str:
+        try:
+            return as_text(future.result(self.timeout))
+        except Exception as error:  # noqa: BLE001 - told to the model
+            return self._failed(call, error)
+
+    async def _await(self, call: ToolCall) -> str:
+        try:
+            function = self._found.get(call.name)
+            if isinstance(function, Function) and inspect.iscoroutinefunction(function.run):
+                function, arguments = self._ready(call)
+                return as_text(await asyncio.wait_for(function.run(**arguments), self.timeout))
+            waiting = asyncio.wrap_future(self._start(call))
+            return as_text(await asyncio.wait_for(asyncio.shield(waiting), self.timeout))
+        except Exception as error:  # noqa: BLE001 - told to the model
+            return self._failed(call, error)
+
+    def _ready(self, call: ToolCall) -> tuple[Function, dict[str, Any]]:
+        """The function of a call and its arguments. Raises RequestError for what cannot run."""
+        function = self._found.get(call.name)
+        if not isinstance(function, Function) or function.tool not in self.allowed:
+            names = ", ".join(tool.name for tool in self.allowed)
+            raise RequestError(f"there is no tool {call.name!r}; there are: {names}")
+        approved = True if self.approve is None else self.approve(call)
+        if approved is not True:
+            raise RequestError(approved or "the user does not allow this call")
+        arguments = json.loads(call.arguments)
+        if function.arguments is None:
+            return function, arguments
+        checked = function.arguments(**arguments)
+        return function, {name: getattr(checked, name) for name in type(checked).model_fields}
+
+    def _failed(self, call: ToolCall, error: Exception) -> str:
+        if isinstance(error, TimeoutError):
+            return f"error: {call.name} gave no answer within {self.timeout:g} s"
+        if isinstance(error, ValidationError):
+            problems = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+            return f"error: {call.name}: {'; '.join(problems)}"
+        if isinstance(error, RequestError):
+            return f"error: {error}"
+        return f"error: {call.name} failed: {type(error).__name__}: {error}"[:LONGEST_RESULT]
+
+
+async def _awaited(result: Any) -> Any:
+    return await result
+
+
+def _spec(tool: Tool | Function) -> Tool:
+    return tool.tool if isinstance(tool, Function) else tool
+
+
+def tool_of(given: Any) -> Tool | Function:
+    """A tool of a function, a `Tool`, or a dict as OpenAI's API has it. Raises RequestError."""
+    if isinstance(given, Tool | Function):
+        return given
+    if isinstance(given, Mapping):
+        inner = given.get("function", given)
+        if not isinstance(inner, Mapping) or not isinstance(inner.get("name"), str):
+            raise RequestError(
+                f"a tool has a name and parameters, but this has none: {given!r:.80}"
+            )
+        return Tool(
+            name=inner["name"],
+            description=inner.get("description") or "",
+            parameters=inner.get("parameters") or {},
+            strict=inner.get("strict") is True,
+        )
+    if callable(given):
+        return function_tool(given)
+    raise RequestError(f"{given!r:.80} is no tool: give a function, a Tool, or a dict")
+
+
+def function_tool(function: Callable[..., Any]) -> Function:
+    """A function as a tool: the schema from its signature, the words from its docstring.
+
+    Raises RequestError for parameters that a model cannot give by name.
+    """
+    name = getattr(function, "__name__", type(function).__name__)
+    words, said = _docstring(function)
+    fields: dict[str, Any] = {}
+    try:
+        parameters = inspect.signature(function, eval_str=True).parameters.values()
+    except (TypeError, ValueError, NameError) as error:
+        raise RequestError(f"tool {name}: its signature cannot be read: {error}") from error
+    for parameter in parameters:
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL):
+            raise RequestError(f"tool {name}: a model cannot give {parameter.name!r} by its name")
+        if parameter.kind is parameter.VAR_KEYWORD:
+            continue
+        kind = Any if parameter.annotation is parameter.empty else parameter.annotation
+        default = ... if parameter.default is parameter.empty else parameter.default
+        fields[parameter.name] = (kind, default)
+    try:
+        model = create_model(f"{name}_arguments", __config__=ConfigDict(extra="forbid"), **fields)
+        schema = model.model_json_schema()
+    except Exception as error:  # pydantic raises several for types that it does not know
+        raise RequestError(f"tool {name}: its parameters have no schema: {error}") from error
+    schema.pop("title", None)
+    for parameter_name, about in schema.get("properties", {}).items():
+        about.pop("title", None)
+        if parameter_name in said:
+            about.setdefault("description", said[parameter_name])
+    return Function(Tool(name=name, description=words, parameters=schema), function, model)
+
+
+def _docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
+    """The docstring's words, and what it says of each parameter, as `name: words` on a line."""
+    try:
+        names = set(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        names = set()
+    words: list[str] = []
+    said: dict[str, str] = {}
+    for line in (inspect.getdoc(function) or "").splitlines():
+        found = ARGUMENT.match(line)
+        if found and found[1] in names:
+            said[found[1]] = found[2].strip()
+        elif line.strip() not in ("Args:", "Arguments:", "Parameters:"):
+            words.append(line)
+    return "\n".join(words).strip(), said
+
+
+def as_text(result: Any) -> str:
+    """A result as a model is shown it: text as it is, other values as JSON, both bounded."""
+    if isinstance(result, BaseModel):
+        text = result.model_dump_json()
+    elif isinstance(result, str):
+        text = result
+    else:
+        text = json.dumps(result, ensure_ascii=False, default=str)
+    if len(text) <= LONGEST_RESULT:
+        return text
+    return f"{text[:LONGEST_RESULT]}\n(cut off: {len(text)} characters)"

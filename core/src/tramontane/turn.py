@@ -1,0 +1,148 @@
+"""One turn of a conversation: what the model is asked, what it answers, and the rounds of tools."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .answers import AnswerParser
+from .engine.request import Request, RequestResult
+from .errors import RequestError
+from .grammar import Grammar
+from .results import Completion
+from .sampling_params import SamplingParams
+from .toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from .loaded_model import LoadedModel
+
+
+class Turn:
+    """From messages to a `Completion`, and on from there while the model calls tools.
+
+    Raises TemplateError, RequestError for what cannot be asked.
+    """
+
+    def __init__(
+        self,
+        inner: LoadedModel,
+        messages: Sequence[Mapping[str, Any]],
+        params: SamplingParams | None,
+        toolbox: Toolbox,
+        *,
+        schema: Any = None,
+        variables: Mapping[str, Any],
+    ) -> None:
+        self._inner, self._toolbox, self._schema = inner, toolbox, schema
+        self.messages = [dict(message) for message in messages]
+        self._given = len(self.messages)
+        self._params = params or SamplingParams()
+        self._variables = dict(variables)
+        self._prompt = ""
+        self._tools = toolbox.offered
+        if self._tools:
+            self._variables["tools"] = [as_spec(tool) for tool in self._tools]
+
+    def requests(self) -> list[Request]:
+        """For each of the answers that are asked for."""
+        self._prompt = self._inner.render(self.messages, **self._variables)
+        if self._tools and self._ignores_tools():
+            raise RequestError("the model's chat template has no place for tools")
+        prompt = tuple(self._inner.tokenizer.encode(self._prompt, add_special=False))
+        changed: dict[str, Any] = {}
+        if self._tools or self._marks_are_special():
+            changed["skip_special_tokens"] = False  # what is told apart is among them
+        if (grammar := self._grammar()) is not None:
+            changed["grammar"] = grammar
+        params = self._params.model_copy(update=changed) if changed else self._params
+        return self._inner.requests(prompt, params)
+
+    def parser(self) -> AnswerParser:
+        """Of one answer to the last requests."""
+        return self._inner.dialect.parser(self._tools, self._prompt)
+
+    def completed(self, results: Sequence[RequestResult]) -> Completion:
+        """The answers to the last requests."""
+        answers = tuple(self.parser().whole(result.text) for result in results)
+        return Completion(
+            tuple(results), self._schema, answers, tuple(self.messages[self._given :])
+        )
+
+    def calls(self, completion: Completion) -> bool:
+        """Whether the answer's calls are to be run, and the model asked again."""
+        if len(completion.choices) > 1:
+            return False
+        return self._toolbox.runs(completion.tool_calls)
+
+    def add(self, completion: Completion, results: Sequence[str]) -> None:
+        """The answer and what its calls gave."""
+        answer = completion.answers[0]
+        calls = [(call, call.id or secrets.token_hex(5)[:9]) for call in answer.calls]
+        said: dict[str, Any] = {
+            "role": "assistant",
+            "content": answer.content,
+            "tool_calls": [
+                {
+                    "id": id,
+                    "type": "function",
+                    "function": {"name": call.name, "arguments": call.arguments},
+                }
+                for call, id in calls
+            ],
+        }
+        if answer.reasoning:
+            said["reasoning_content"] = answer.reasoning
+        self.messages.append(said)
+        for (call, id), result in zip(calls, results, strict=True):
+            self.messages.append(
+                {"role": "tool", "tool_call_id": id, "name": call.name, "content": result}
+            )
+        if self._toolbox.required:  # once: the result is there to be answered with
+            self._toolbox.choice = "auto"
+
+    def _marks_are_special(self) -> bool:
+        reasoner = self._inner.dialect.reasoner
+        return reasoner is not None and any(
+            self._inner.special_token(mark) is not None
+            for mark in (reasoner.opening, reasoner.closing)
+        )
+
+    def _grammar(self) -> Grammar | None:
+        given, dialect = self._params.grammar, self._inner.dialect
+        reasoner = dialect.reasoner
+        opened = reasoner is not None and self._prompt.rstrip().endswith(reasoner.opening)
+        after = reasoner.closing if opened and reasoner else ""
+        sure = None
+        if self._tools:
+            sure = dialect.grammar(
+                self._toolbox.allowed,
+                required=self._toolbox.required,
+                several=self._toolbox.parallel,
+                special=self._inner.special_token,
+                after=after,
+            )
+        if sure is not None and given is not None:
+            raise RequestError(
+                "a schema or grammar and tool calls that are made sure exclude each other; keep one"
+            )
+        if given is not None and after and not given.after:
+            return given.model_copy(update={"after": after})  # the reasoning is free
+        return sure
+
+    def _ignores_tools(self) -> bool:
+        without = {name: value for name, value in self._variables.items() if name != "tools"}
+        return self._inner.render(self.messages, **without) == self._prompt
+
+
+def as_spec(tool: Any) -> dict[str, Any]:
+    """A tool as chat templates have it."""
+    about = {"name": tool.name, "description": tool.description}
+    parameters = dict(tool.parameters) or {"type": "object", "properties": {}}
+    return {"type": "function", "function": {**about, "parameters": json_copy(parameters)}}
+
+
+def json_copy(value: Any) -> Any:
+    """JSON data of its own."""
+    return json.loads(json.dumps(value))

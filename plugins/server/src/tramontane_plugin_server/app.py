@@ -1,0 +1,70 @@
+"""All routes, and what every request passes on its way to one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+from tramontane import __version__
+from tramontane.errors import TramontaneError
+
+from . import docs_page, health
+from .http.access import Access
+from .http.body import Body
+from .http.errors import handle
+from .http.keys import Keys
+from .openai import chat, completions, models, tokens
+from .serving import Serving
+
+ABOUT = "Language models over HTTP, in the forms of OpenAI's and Anthropic's APIs."
+
+
+def build(serving: Serving) -> ASGIApp:
+    """The application; loading its models is its server's business. Raises ConfigError."""
+    settings = serving.settings
+    app = FastAPI(
+        title="Tramontane",
+        version=__version__,
+        description=ABOUT,
+        lifespan=_lifespan,
+        docs_url=None,  # they fetch their scripts from elsewhere
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    app.state.serving = serving
+    for kind in (TramontaneError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, handle)
+    for part in (health, docs_page, chat, completions, models, tokens):
+        app.include_router(part.router)
+    found: ASGIApp = Body(app, settings.max_body, settings.body_timeout)
+    found = Keys(found, settings.keys())
+    if settings.cors_origin:
+        found = CORSMiddleware(
+            found,
+            allow_origins=settings.cors_origin,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=["x-request-id", "retry-after"],
+        )
+    return Access(found, settings.access_log, serving.metrics)
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    serving: Serving = app.state.serving
+    tasks = []
+    if serving.settings.idle_unload is not None:
+        idle = serving.catalog.unload_idle(serving.settings.idle_unload)
+        tasks.append(asyncio.create_task(idle))
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await serving.catalog.close()

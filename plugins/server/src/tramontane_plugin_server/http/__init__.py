@@ -1,0 +1,1 @@
+"""What every request passes: keys, limits, logs, errors, streams."""

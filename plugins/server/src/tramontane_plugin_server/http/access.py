@@ -1,0 +1,73 @@
+"""A line in the log for every request, an id in its answer, and the HTTP metrics."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+import uuid
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tramontane_plugin_server.metrics import Metrics
+
+from .errors import answer
+
+log = logging.getLogger("tramontane.access")
+GIVEN = re.compile(rb"[\x21-\x7e]{1,128}")
+"""What a client may call its request."""
+
+
+class Access:
+    """Outermost: what happens below, it has seen. style: text, json or off."""
+
+    def __init__(self, app: ASGIApp, style: str, metrics: Metrics) -> None:
+        self._app, self._style, self._metrics = app, style, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = dict(scope["headers"]).get(b"x-request-id", b"")
+        identity = given if GIVEN.fullmatch(given) else uuid.uuid4().hex.encode()
+        scope.setdefault("state", {})["request_id"] = identity.decode()
+        started, status, size = time.perf_counter(), 499, 0  # 499: gone before an answer
+
+        async def told(message: Message) -> None:
+            nonlocal status, size
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", identity)]
+            elif message["type"] == "http.response.body":
+                size += len(message.get("body", b""))
+            await send(message)
+
+        self._metrics.in_flight.inc()
+        try:
+            await self._app(scope, receive, told)
+        except Exception:
+            logging.getLogger(__name__).exception("%s failed", scope["path"])
+            if status != 499:
+                raise  # too late for another answer: the connection is cut
+            await answer(RuntimeError(), scope["path"])(scope, receive, told)
+        finally:
+            seconds = time.perf_counter() - started
+            self._metrics.in_flight.dec()
+            route = scope.get("route")
+            path = getattr(route, "path", "other")  # templates only: paths are the clients'
+            self._metrics.http(scope["method"], path, status, seconds)
+            if self._style != "off":
+                log.info(self._line(scope, identity.decode(), status, seconds, size))
+
+    def _line(self, scope: Scope, identity: str, status: int, seconds: float, size: int) -> str:
+        client = (scope.get("client") or ("-",))[0]
+        if self._style == "json":
+            told = {
+                "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "id": identity, "client": client,
+                "method": scope["method"], "path": scope["path"], "status": status,
+                "seconds": round(seconds, 4), "bytes": size,
+            }  # fmt: skip
+            return json.dumps(told)
+        path = json.dumps(scope["path"])[1:-1]  # no line of a client's making
+        return f"{client} {scope['method']} {path} {status} {seconds:.3f}s {size}B {identity}"

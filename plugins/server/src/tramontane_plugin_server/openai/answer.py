@@ -1,0 +1,56 @@
+"""What OpenAI's answers have in common: ids, usage, reasons, probabilities, errors."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from tramontane.engine.request import FinishReason, RequestResult, TokenLogprob
+
+from tramontane_plugin_server.http.errors import api_error, body
+from tramontane_plugin_server.http.stream import event
+
+DONE = event("[DONE]")
+REASONS: dict[FinishReason, str] = {"stop": "stop", "length": "length", "context": "length"}
+
+
+def identity(prefix: str) -> str:
+    """A new id, chatcmpl-... and the like."""
+    return f"{prefix}-{uuid.uuid4().hex}"
+
+
+def now() -> int:
+    """Seconds since 1970."""
+    return int(time.time())
+
+
+def usage(results: Sequence[RequestResult]) -> dict[str, Any]:
+    """Tokens of a prompt, once, and of all its answers."""
+    prompt = results[0].usage.prompt_tokens
+    answers = sum(result.usage.completion_tokens for result in results)
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": answers,
+        "total_tokens": prompt + answers,
+        "prompt_tokens_details": {"cached_tokens": results[0].usage.cached_tokens},
+    }
+
+
+def logprob(entry: TokenLogprob) -> dict[str, Any]:
+    """A token's probability in the chat API's form."""
+    return {
+        **_one(entry.text, entry.logprob),
+        "top_logprobs": [_one(text, value) for _, text, value in entry.top],
+    }
+
+
+def _one(text: str, value: float) -> dict[str, Any]:
+    # JSON has no infinity
+    return {"token": text, "logprob": max(value, -9999.0), "bytes": list(text.encode())}
+
+
+def failed(error: Exception) -> bytes:
+    """An error as the last event of a stream."""
+    return event(body(api_error(error), "/v1"))

@@ -1,0 +1,128 @@
+"""The body of POST /v1/chat/completions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from tramontane.sampling_params import SamplingParams
+
+from .fields import NO_EFFECT, Sampling, Stop
+
+
+class Part(BaseModel):
+    """A piece of a message's content; only text is taken by models of text."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    type: str = Field(max_length=64)
+    text: str | None = None
+
+
+class Message(BaseModel):
+    """One message. More fields are passed to the chat template."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    role: str = Field(min_length=1, max_length=64)
+    content: str | list[Part] | None = None
+
+
+class StreamOptions(BaseModel):
+    """What a stream also tells."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    include_usage: bool = False
+    include_obfuscation: bool | None = Field(None, description=NO_EFFECT)
+
+
+class ChatRequest(Sampling):
+    """A conversation to answer."""
+
+    refused: ClassVar[Mapping[str, str]] = {
+        "audio": "this server answers in text",
+        "function_call": "it is of an older API; use tool_choice",
+        "functions": "it is of an older API; use tools",
+        "parallel_tool_calls": "there are no tool calls here yet",
+        "response_format": "answers are text here; there is no grammar yet",
+        "tool_choice": "there are no tool calls here yet",
+        "tools": "there are no tool calls here yet",
+        "moderation": "there is no moderation here",
+        "prediction": "there is no speculative decoding here",
+        "verbosity": "say in the messages how long answers should be",
+        "web_search_options": "there is no web search here",
+    }
+
+    messages: list[Message] | str = Field(min_length=1, description="or one user's text")
+    model: str | None = Field(None, max_length=512, description="none, or default: the first")
+    max_tokens: int | None = Field(None, ge=1, description="older name of max_completion_tokens")
+    max_completion_tokens: int | None = Field(None, ge=1)
+    n: int | None = Field(None, ge=1, le=128)
+    stop: Stop | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=20)
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    modalities: list[Literal["text"]] | None = None
+    store: Literal[False] | None = Field(None, description="true is refused: use /v1/responses")
+    reasoning_effort: Annotated[str, Field(max_length=32)] | None = Field(
+        None, description="passed to the chat template; off and none turn thinking off"
+    )
+    enable_thinking: bool | None = Field(None, description="passed to the chat template")
+    chat_template_kwargs: dict[str, Any] | None = Field(
+        None, description="more variables for the chat template"
+    )
+    add_generation_prompt: bool | None = Field(None, description="begin an answer; default true")
+    metadata: dict[str, str] | None = Field(None, description=NO_EFFECT)
+    prompt_cache_key: str | None = Field(None, description=NO_EFFECT)
+    prompt_cache_retention: str | None = Field(None, description=NO_EFFECT)
+    prompt_cache_options: dict[str, Any] | None = Field(None, description=NO_EFFECT)
+    safety_identifier: str | None = Field(None, description=NO_EFFECT)
+    service_tier: str | None = Field(None, description=NO_EFFECT)
+    user: str | None = Field(None, description=NO_EFFECT)
+
+    @model_validator(mode="after")
+    def _fit(self) -> ChatRequest:
+        if self.stream_options is not None and not self.stream:
+            raise ValueError("stream_options is for stream=true")
+        if None not in (self.max_tokens, self.max_completion_tokens):
+            raise ValueError("max_tokens and max_completion_tokens are one thing; keep the latter")
+        if self.top_logprobs and not self.logprobs:
+            raise ValueError("top_logprobs needs logprobs=true")
+        return self
+
+    def conversation(self) -> list[dict[str, Any]]:
+        """Messages for the chat template; what is newly called developer was always the system."""
+        if isinstance(self.messages, str):
+            return [{"role": "user", "content": self.messages}]
+        found = [message.model_dump(exclude_unset=True) for message in self.messages]
+        for message in found:
+            if message["role"] == "developer":
+                message["role"] = "system"
+        return found
+
+    def variables(self) -> dict[str, Any]:
+        """What else the chat template is told."""
+        found = dict(self.chat_template_kwargs or {})
+        if self.enable_thinking is not None:
+            found["enable_thinking"] = self.enable_thinking
+        if self.reasoning_effort is not None:
+            off = self.reasoning_effort in ("off", "none")
+            found.setdefault("enable_thinking", not off)
+            if not off:
+                found["reasoning_effort"] = self.reasoning_effort
+        if self.add_generation_prompt is not None:
+            found["add_generation_prompt"] = self.add_generation_prompt
+        for name in ("messages", "tools"):
+            if name in found:
+                raise ValueError(f"chat_template_kwargs cannot set {name}")
+        return found
+
+    def sampling(self) -> SamplingParams:
+        """How to generate. Raises RequestError."""
+        return self.params(
+            max_tokens=self.max_completion_tokens or self.max_tokens,
+            n=self.n,
+            stop=self.stop,
+            logprobs=self.logprobs,
+            top_logprobs=self.top_logprobs,
+        )

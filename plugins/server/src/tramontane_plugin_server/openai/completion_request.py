@@ -1,0 +1,77 @@
+"""The body of POST /v1/completions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+from pydantic import Field, model_validator
+from tramontane.sampling_params import SamplingParams
+
+from .chat_request import StreamOptions
+from .fields import NO_EFFECT, Sampling, Stop, TokenId
+
+MOST_PROMPTS = 64
+Tokens = Annotated[list[TokenId], Field(min_length=1)]
+
+
+class CompletionRequest(Sampling):
+    """Texts, or token ids, to continue."""
+
+    refused: ClassVar[Mapping[str, str]] = {
+        "suffix": "models here continue texts; they do not fill gaps",
+    }
+
+    prompt: str | Tokens | Annotated[list[str] | list[Tokens], Field(max_length=MOST_PROMPTS)]
+    model: str | None = Field(None, max_length=512, description="none, or default: the first")
+    max_tokens: int | None = Field(16, ge=0, description="null: until the context is full")
+    n: int | None = Field(None, ge=1, le=128)
+    best_of: int | None = Field(None, ge=1, le=128, description="generate so many, keep n")
+    stop: Stop | None = None
+    echo: bool | None = Field(None, description="the prompt first")
+    logprobs: int | None = Field(None, ge=0, le=20, description="of each token and so many others")
+    prompt_logprobs: int | None = Field(
+        None, ge=0, le=20, description="the same for the prompt's tokens, by token id"
+    )
+    add_special_tokens: bool | None = Field(None, description="before a text; default true")
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    user: str | None = Field(None, description=NO_EFFECT)
+
+    @model_validator(mode="after")
+    def _fit(self) -> CompletionRequest:
+        if self.stream_options is not None and not self.stream:
+            raise ValueError("stream_options is for stream=true")
+        if not self.prompt and self.prompt != "":
+            raise ValueError("prompt is empty: there is nothing to continue")
+        if self.stream:
+            if self.prompt_logprobs is not None or (self.echo and self.logprobs is not None):
+                raise ValueError("probabilities of the prompt cannot be streamed")
+            if self.best_of is not None and self.best_of != (self.n or 1):
+                raise ValueError("best_of cannot be streamed: what is best is known at the end")
+        return self
+
+    def prompts(self) -> list[str | list[int]]:
+        """Each of them."""
+        if isinstance(self.prompt, str):
+            return [self.prompt]
+        if isinstance(self.prompt[0], int):
+            return [self.prompt]
+        return list(self.prompt)
+
+    @property
+    def scores_prompt(self) -> bool:
+        """Whether probabilities of the prompt's tokens are wanted."""
+        return self.prompt_logprobs is not None or bool(self.echo and self.logprobs is not None)
+
+    def sampling(self) -> SamplingParams:
+        """How to generate. Raises RequestError."""
+        tops = [count for count in (self.logprobs, self.prompt_logprobs) if count is not None]
+        return self.params(
+            max_tokens=self.max_tokens,
+            n=self.n,
+            best_of=self.best_of,
+            stop=self.stop,
+            logprobs=bool(tops) or None,
+            top_logprobs=max(tops, default=0) or None,
+        )

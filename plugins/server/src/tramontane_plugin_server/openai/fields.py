@@ -1,0 +1,105 @@
+"""Fields that requests of several APIs share: how to draw tokens, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from tramontane.sampling_params import SamplingParams
+
+NO_EFFECT = "accepted; there is nothing here that it would change"
+TokenId = Annotated[int, Field(ge=0)]
+KeyId = Annotated[int, Field(ge=0, strict=False)]  # JSON's keys are texts
+Bias = Annotated[float, Field(ge=-100, le=100)]
+Stop = str | Annotated[list[str], Field(max_length=64)]
+
+
+class Asked(BaseModel):
+    """A request's body: every field is honoured, or refused by name."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    refused: ClassVar[Mapping[str, str]] = {}
+    """Fields of the API that are not honoured, and why; null is as good as absent."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        for name, why in cls.refused.items():
+            if data.get(name) is not None:
+                raise ValueError(f"{name} is not supported: {why}")
+        return {name: value for name, value in data.items() if name not in cls.refused}
+
+
+class Sampling(Asked):
+    """How tokens are drawn, in OpenAI's names and those of other servers."""
+
+    temperature: float | None = Field(None, ge=0, le=100, description="0: greedy")
+    top_p: float | None = Field(None, ge=0, le=1)
+    top_k: int | None = Field(None, ge=-1, description="0 or -1: all")
+    min_p: float | None = Field(None, ge=0, le=1)
+    typical_p: float | None = Field(None, ge=0, le=1)
+    tfs_z: float | None = Field(None, ge=0, le=1)
+    top_a: float | None = Field(None, ge=0, le=1)
+    top_n_sigma: float | None = Field(None, ge=0, le=1000)
+    xtc_probability: float | None = Field(None, ge=0, le=1)
+    xtc_threshold: float | None = Field(None, ge=0, le=1)
+    dynatemp_range: float | None = Field(None, ge=0, le=100)
+    dynatemp_exponent: float | None = Field(None, gt=0, le=100)
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    penalty_window: int | None = Field(None, ge=-1)
+    repetition_penalty: float | None = Field(None, ge=0.001, le=1000)
+    repetition_window: int | None = Field(None, ge=-1)
+    dry_multiplier: float | None = Field(None, ge=0, le=1000)
+    dry_base: float | None = Field(None, ge=1, le=100)
+    dry_allowed_length: int | None = Field(None, ge=1)
+    dry_range: int | None = Field(None, ge=-1)
+    dry_sequence_breakers: list[str] | None = Field(None, max_length=64)
+    mirostat: int | None = Field(None, ge=0, le=2)
+    mirostat_tau: float | None = Field(None, ge=0, le=100)
+    mirostat_eta: float | None = Field(None, ge=0, le=1)
+    logit_bias: dict[KeyId, Bias] | None = Field(
+        None, max_length=4096, description="token id: -100 to 100"
+    )
+    sampler: str | None = Field(None, max_length=4096, description="steps in order, top_k:40/...")
+    seed: int | None = Field(None, ge=-(2**63), lt=2**64, description="the same: the same tokens")
+    ignore_eos: bool | None = Field(None, description="go on after the end token")
+    skip_special_tokens: bool | None = None
+    stop_token_ids: list[TokenId] | None = Field(None, max_length=4096)
+    priority: int | None = Field(
+        None, ge=-(2**31), lt=2**31, description="lower ones are served first"
+    )
+    cache_salt: str | None = Field(
+        None, max_length=256, description="share computed prompts only with the same salt"
+    )
+
+    def params(self, **more: Any) -> SamplingParams:
+        """SamplingParams; more: fields that are named otherwise in each API, None if not given.
+
+        Raises RequestError.
+        """
+        given = {
+            name: getattr(self, name)
+            for name in Sampling.model_fields
+            if name not in ("priority", "cache_salt") and getattr(self, name) is not None
+        }
+        if "seed" in given:
+            given["seed"] %= 2**64
+        return SamplingParams(**given, **{k: v for k, v in more.items() if v is not None})
+
+    def place(self) -> dict[str, Any]:
+        """Fields of the engine's request that have to do with other requests."""
+        found: dict[str, Any] = {}
+        if self.priority is not None:
+            found["priority"] = self.priority
+        if self.cache_salt is not None:
+            found["cache_salt"] = self.cache_salt
+        return found
+
+
+for name, field in Sampling.model_fields.items():
+    if field.description is None:  # what it means is said once, in core
+        field.description = SamplingParams.model_fields[name].description

@@ -1,0 +1,80 @@
+"""GET /v1/models, and loading and unloading them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import Field
+
+from tramontane_plugin_server.catalog import Served
+from tramontane_plugin_server.serving import serving_of
+
+from .fields import Asked
+from .shapes import ERRORS, Model, Models, Shape
+
+router = APIRouter()
+
+
+class Named(Asked):
+    """Which model."""
+
+    model_id: str = Field(min_length=1, max_length=512)
+
+
+class Status(Shape):
+    model_id: str
+    status: str
+
+
+@router.get("/v1/models", response_model=Models, responses={401: ERRORS[401]})
+async def models(request: Request) -> dict[str, Any]:
+    """The models that are here, loaded or not."""
+    catalog = serving_of(request).catalog
+    return {"object": "list", "data": [_shown(served) for served in catalog.models.values()]}
+
+
+@router.get("/v1/models/{model_id:path}", response_model=Model, responses=ERRORS)
+async def model(request: Request, model_id: str) -> dict[str, Any]:
+    """One of them."""
+    return _shown(serving_of(request).catalog.find(model_id))
+
+
+@router.post("/v1/models/unload", response_model=Status, responses=ERRORS)
+async def unload(request: Request, asked: Named) -> dict[str, str]:
+    """Free a model's memory once it has answered what it is answering; requests do not bring it
+    back."""
+    served = serving_of(request).catalog.find(asked.model_id)
+    served.may_load = False
+    await served.unload()
+    return _status(served)
+
+
+@router.post("/v1/models/reload", response_model=Status, responses=ERRORS)
+async def reload(request: Request, asked: Named) -> dict[str, str]:
+    """Load a model, if it is not."""
+    served = serving_of(request).catalog.find(asked.model_id)
+    await served.load()
+    return _status(served)
+
+
+@router.post("/v1/models/status", response_model=Status, responses=ERRORS)
+async def status(request: Request, asked: Named) -> dict[str, str]:
+    """Whether a model is loaded."""
+    return _status(serving_of(request).catalog.find(asked.model_id))
+
+
+def _status(served: Served) -> dict[str, str]:
+    return {"model_id": served.name, "status": served.status}
+
+
+def _shown(served: Served) -> dict[str, Any]:
+    return {
+        "id": served.name,
+        "object": "model",
+        "created": served.created,
+        "owned_by": "tramontane",
+        "root": served.settings.model,
+        "status": served.status,
+        "max_model_len": served.model.engine.context_length if served.model else None,
+    }

@@ -1,0 +1,153 @@
+"""A server's life: settings checked, models loaded, address said, requests answered, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+from tramontane.errors import ConfigError
+from tramontane.memory import readable
+
+from .app import build
+from .catalog import Served
+from .http.errors import ApiError
+from .serving import Serving
+from .settings import Settings
+
+
+def serve(settings: Settings) -> int:
+    """Serve until SIGINT or SIGTERM; then let answers end. Raises TramontaneError."""
+    _check(settings)
+    handler = _logging(settings)
+    serving = Serving(settings)
+    app = build(serving)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        uds=str(settings.uds) if settings.uds else None,
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout)),
+    )
+    server = _Server(config, serving)
+    try:
+        server.run()
+    except SystemExit:  # uvicorn has logged why it could not start
+        return 1
+    finally:
+        handler.close()
+    return 1 if server.failed or not server.started else 0
+
+
+class _Server(uvicorn.Server):
+    """Listens first and loads then: until its models are there, /ready says so and requests wait.
+
+    failed: whether they cannot be loaded.
+    """
+
+    def __init__(self, config: uvicorn.Config, serving: Serving) -> None:
+        super().__init__(config)
+        self._serving = serving
+        self._loading: asyncio.Task[None] | None = None
+        self.failed = False
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            self._loading = asyncio.create_task(self._load())
+
+    async def _load(self) -> None:
+        address = self._address()
+        _say(f"loading, and listening at {address}")
+        try:
+            await self._serving.catalog.start()
+        except ApiError as error:
+            _say(f"error: {error}")
+            self.failed = self.should_exit = True
+            return
+        for line in _banner(self._serving, address):
+            _say(line)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if not self.should_exit:
+            self._serving.catalog.draining = True
+            name = signal.Signals(sig).name
+            logging.getLogger(__name__).warning("%s: answers that run may end", name)
+        # not uvicorn's own, which raises the signal again once all is done
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+
+    def _address(self) -> str:
+        settings = self._serving.settings
+        if settings.uds is not None:
+            return f"unix:{settings.uds}"
+        port = self.servers[0].sockets[0].getsockname()[1]
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        return f"{'https' if settings.tls_cert else 'http'}://{host}:{port}"
+
+
+def _banner(serving: Serving, address: str) -> list[str]:
+    lines = [_about(served) for served in serving.catalog.models.values()]
+    open_to_all = serving.settings.host not in ("127.0.0.1", "localhost", "::1")
+    if open_to_all and serving.settings.uds is None and not serving.settings.keys():
+        lines.append("warning: anyone who reaches this address may use it; see --api-key")
+    lines.append(f"ready at {address}/v1 (description at {address}/docs), Ctrl-C stops")
+    return lines
+
+
+def _about(served: Served) -> str:
+    if served.model is None:
+        return f"{served.name}: loaded by the first request"
+    from tramontane.engine.kv_cache import bytes_per_token
+
+    loaded, engine = served.model.loaded, served.model.engine
+    tokens = engine.cache.blocks * engine.cache.block_size
+    size = tokens * bytes_per_token(loaded.model, loaded.kv_dtype)
+    return (
+        f"{served.name}: {loaded.report.architecture} on {loaded.report.device}, "
+        f"{readable(loaded.report.bytes_in_memory)} of weights, context {engine.context_length:,}; "
+        f"KV cache {tokens:,} tokens, up to {readable(size)} ({loaded.report.kv_dtype})"
+    )
+
+
+def _check(settings: Settings) -> None:
+    settings.keys()
+    for name in ("tls_cert", "tls_key"):
+        path: Path | None = getattr(settings, name)
+        if path is not None and not path.is_file():
+            raise ConfigError(f"{name}: there is no file {path}")
+
+
+def _logging(settings: Settings) -> logging.Handler:
+    """Warnings of the server and lines of access, to one place. A full disk stops nobody."""
+    handler: logging.Handler = logging.StreamHandler()
+    if settings.log_file is not None:
+        try:
+            handler = logging.FileHandler(settings.log_file)
+        except OSError as error:
+            raise ConfigError(f"cannot write to {settings.log_file}: {error.strerror}") from error
+    logging.raiseExceptions = False  # what cannot be logged is lost, and no request with it
+    plain = "%(message)s" if settings.access_log == "json" else "%(asctime)s %(message)s"
+    handler.setFormatter(logging.Formatter(plain))
+    for name in ("tramontane", "tramontane_plugin_server", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.WARNING)
+        logger.addHandler(handler)
+        logger.propagate = False
+    logging.getLogger("tramontane.access").setLevel(logging.INFO)
+    return handler
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - what a person who starts it waits for

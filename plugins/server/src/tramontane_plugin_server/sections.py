@@ -1,0 +1,75 @@
+"""An OpenAPI description, route by route, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Section:
+    """One route. rows: (field, whether required, what it is, what it means)."""
+
+    title: str
+    about: str
+    rows: Sequence[tuple[str, bool, str, str]]
+    codes: Sequence[str]
+
+
+def sections(told: Mapping[str, Any]) -> Iterator[Section]:
+    """The routes of an OpenAPI description, in order."""
+    shapes = told["components"]["schemas"]
+    for path, methods in told["paths"].items():
+        for method, operation in methods.items():
+            rows: list[tuple[str, bool, str, str]] = []
+            for body in operation.get("requestBody", {}).get("content", {}).values():
+                rows += _rows(_resolved(body["schema"], shapes), shapes)
+            codes = sorted(code for code in operation["responses"] if code != "422")
+            yield Section(f"{method.upper()} {path}", operation["description"], rows, codes)
+
+
+def _rows(
+    shape: Mapping[str, Any], shapes: Mapping[str, Any]
+) -> Iterator[tuple[str, bool, str, str]]:
+    required = set(shape.get("required", ()))
+    for name, field in shape.get("properties", {}).items():
+        said = str(field.get("description", ""))
+        default = field.get("default")
+        if default not in (None, ""):
+            said += f"{'; ' if said else ''}default {default}"
+        yield name, name in required, " or ".join(dict.fromkeys(_kinds(field, shapes))), said
+
+
+def _kinds(field: Mapping[str, Any], shapes: Mapping[str, Any]) -> Iterator[str]:
+    """What a field may be, in words; null, which is the same as absent, is not said."""
+    if "$ref" in field:
+        inner = _resolved(field, shapes)
+        names = ", ".join(f"`{name}`" for name in inner.get("properties", {}))
+        yield f"object of {names}" if names else "object"
+    elif choices := field.get("anyOf", field.get("oneOf")):
+        for choice in choices:
+            yield from _kinds(choice, shapes)
+    elif "const" in field:
+        yield f"`{field['const']}`".lower()
+    elif "enum" in field:
+        yield " or ".join(f"`{value}`" for value in field["enum"])
+    elif field.get("type") == "array":
+        items = " or ".join(dict.fromkeys(_kinds(field.get("items", {}), shapes)))
+        most = f", {field['maxItems']} at most" if "maxItems" in field else ""
+        yield f"list of {items or 'anything'}{most}"
+    elif field.get("type") != "null":
+        low = field.get("minimum", field.get("exclusiveMinimum"))
+        high = field.get("maximum", field.get("exclusiveMaximum"))
+        kind = str(field.get("type", "anything"))
+        if low is not None and high is not None and abs(high) < 1 << 31:
+            kind += f" {low:g} to {high:g}"
+        elif low is not None and abs(low) < 1 << 31:
+            kind += f" from {low:g}"
+        yield kind
+
+
+def _resolved(shape: Mapping[str, Any], shapes: Mapping[str, Any]) -> Mapping[str, Any]:
+    while "$ref" in shape:
+        shape = shapes[shape["$ref"].rpartition("/")[2]]
+    return shape

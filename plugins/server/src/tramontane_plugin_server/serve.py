@@ -1,0 +1,112 @@
+"""`tramontane serve` and `tramontane config`: options to settings, settings to a server."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from .plugin import CONFIG, SERVE
+from .settings import ModelSettings, Settings, read, written
+
+KEY = "TRAMONTANE_API_KEY"
+EXAMPLES = f"""\
+examples:
+  tramontane serve                                      the small embedded model, at 127.0.0.1:1234
+  tramontane serve -m model.gguf --host 0.0.0.0 --api-key-file keys.txt
+  tramontane serve -m org/one -m org/two --name one --name two
+  tramontane serve --config server.toml
+{KEY} in the environment is a key too. Option --no-X turns a switch off.
+"""
+
+
+def run(argv: list[str]) -> int:
+    """Serve until told to stop."""
+    settings = _settings(argv, "serve", SERVE)
+    from .running import serve
+
+    return serve(settings)
+
+
+def config(argv: list[str]) -> int:
+    """Print what `serve` would run with."""
+    print(written(_settings(argv, "config", CONFIG)))  # noqa: T201 - it is the command's answer
+    return 0
+
+
+def _settings(argv: list[str], name: str, summary: str) -> Settings:
+    options = vars(_parser(name, summary).parse_args(argv))
+    path, names, models = options.pop("config"), options.pop("name"), options.pop("model")
+    options.pop("print", None)
+    given = {key: value for key, value in options.items() if value is not None}
+    if key := os.environ.get(KEY):
+        given["api_key"] = [*given.get("api_key", ()), key]
+    if models or names:
+        listed = models or ["default"]
+        if len(names or ()) > len(listed):
+            raise SystemExit(f"error: {len(names)} times --name for {len(listed)} models")
+        padded = [*(names or ()), *[None] * len(listed)]
+        given["models"] = [{"model": m, "name": n} for m, n in zip(listed, padded, strict=False)]
+    return read(path, given)
+
+
+def _parser(name: str, summary: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        f"tramontane {name}",
+        description=summary,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=None,
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings, TOML")
+    if name == "config":
+        parser.add_argument("--print", action="store_true", help="what it does anyway")
+    server = parser.add_argument_group("server")
+    for field, info in Settings.model_fields.items():
+        if field != "models":
+            _add(server, field, info)
+    group = parser.add_argument_group("models")
+    group.add_argument("-m", "--model", action="append", metavar="MODEL", help="repeatable")
+    group.add_argument("--name", action="append", help="what requests call it; as often as -m")
+    for field, info in ModelSettings.model_fields.items():
+        if field not in ("model", "name"):
+            _add(group, field, info)
+    return parser
+
+
+def _add(group: Any, field: str, info: FieldInfo) -> None:
+    """An option for a field; what is not given stays None."""
+    option = "--" + field.replace("_", "-")
+    kinds = list(_kinds(info.annotation))
+    default = info.default
+    said = str(info.description)
+    if default not in (None, (), False, True):
+        said += f" (default: {default})"
+    said = said.replace("%", "%%")
+    if bool in kinds:
+        group.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=said)
+    elif choices := [kind for kind in kinds if isinstance(kind, str)]:
+        group.add_argument(option, choices=choices, help=said)
+    elif default == ():
+        group.add_argument(option, action="append", metavar="TEXT", help=said)
+    else:
+        kind = next(kind for kind in (int, float, Path, str) if kind in kinds)
+        metavar = {int: "N", float: "X", Path: "PATH", str: "TEXT"}[kind]
+        group.add_argument(option, type=kind, metavar=metavar, help=said)
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """The plain types, and the texts of Literals, that an annotation is made of."""
+    if get_origin(annotation) in (Union, types.UnionType, tuple):
+        for part in get_args(annotation):
+            yield from _kinds(part)
+    elif get_origin(annotation) is Literal:
+        yield from get_args(annotation)
+    else:
+        inner = get_args(annotation)
+        yield inner[0] if inner else annotation

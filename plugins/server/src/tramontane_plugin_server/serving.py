@@ -1,0 +1,95 @@
+"""What every route needs: settings, models, metrics, and the way from a request to tokens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fastapi import Request
+
+from .catalog import Catalog
+from .generation import Generation, Mailbox
+from .http.errors import ApiError
+from .http.stream import EventStream
+from .metrics import Metrics
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from tramontane.loaded_model import LoadedModel
+    from tramontane.sampling_params import SamplingParams
+
+
+class Serving:
+    """One server's belongings; routes find it with `serving_of`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.catalog = Catalog(settings.models)
+        self.metrics.watch(self.catalog)
+        self._mailbox: Mailbox | None = None
+
+    async def encode_chat(
+        self, model: LoadedModel, messages: Sequence[Mapping[str, Any]], **variables: Any
+    ) -> tuple[int, ...]:
+        """Prompt of a conversation; beside the loop, which a long one would hold up."""
+        return await asyncio.to_thread(model.encode_chat, messages, **variables)
+
+    async def encode(self, model: LoadedModel, text: str | Sequence[int]) -> tuple[int, ...]:
+        """Prompt of a text, or of token ids."""
+        return await asyncio.to_thread(model.encode, text)
+
+    def generate(
+        self,
+        model: LoadedModel,
+        name: str,
+        prompts: Sequence[tuple[int, ...]],
+        params: SamplingParams,
+        **fields: Any,
+    ) -> Generation:
+        """The answers to prompts, one prompt's after the other, to be entered. fields: of
+        `tramontane.engine.request.Request`.
+
+        Raises ApiError for more than the server's owner allows.
+        """
+        most = self.settings.max_new_tokens
+        if most is not None:
+            if params.max_tokens is not None and params.max_tokens > most:
+                raise ApiError(
+                    400, f"max_tokens={params.max_tokens}: this server gives at most {most}",
+                    param="max_tokens",
+                )  # fmt: skip
+            params = params.model_copy(update={"max_tokens": params.max_tokens or most})
+        wanted = params.best_of or params.n
+        if wanted > self.settings.max_n:
+            name_of_field = "best_of" if params.best_of else "n"
+            raise ApiError(
+                400, f"{name_of_field}={wanted}: this server gives at most {self.settings.max_n}",
+                param=name_of_field,
+            )  # fmt: skip
+        if self._mailbox is None:
+            self._mailbox = Mailbox(asyncio.get_running_loop())
+        requests = [
+            request for prompt in prompts for request in model.requests(prompt, params, **fields)
+        ]
+        return Generation(model, name, requests, self._mailbox, self.metrics)
+
+    def stream(
+        self, events: AsyncIterator[bytes], failed: Callable[[Exception], bytes]
+    ) -> EventStream:
+        """A stream with this server's limits."""
+        settings = self.settings
+        return EventStream(
+            events,
+            failed,
+            keep_alive=settings.keep_alive,
+            timeout=settings.request_timeout,
+            send_timeout=settings.send_timeout,
+        )
+
+
+def serving_of(request: Request) -> Serving:
+    """The server that a request came to."""
+    found: Serving = request.app.state.serving
+    return found

@@ -1,0 +1,160 @@
+"""What a server is told: by options, by a TOML file, or by neither. Every field is an option."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from tramontane.errors import ConfigError
+
+Count: TypeAlias = Annotated[int, Field(ge=1)]
+Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class ModelSettings(BaseModel):
+    """One model: how to load it, and how requests share it. `[[models]]` in the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str = Field("default", description="a folder, a model file, org/name, or installed")
+    name: str | None = Field(None, description="what requests call it; else its file's name")
+    load: Literal["start", "demand"] = Field(
+        "start", description="when: before the first request, or by it"
+    )
+    revision: str | None = Field(None, description="branch, tag or commit on the hub")
+    token_source: str = Field("cache", description="the hub's token: cache, none, env:NAME, ...")
+    device: str = Field("auto", description="auto, reference, or a backend's name")
+    dtype: Literal["auto", "f32", "bf16", "f16"] = Field("auto", description="of activations")
+    activations: Literal["auto", "f32"] = Field(
+        "auto", description="f32: do not round what packed weights are multiplied with"
+    )
+    kv_type: Literal["auto", "f32", "bf16", "f16"] = Field(
+        "auto", description="what keys and values are kept in"
+    )
+    threads: Count | None = Field(None, description="default: physical cores")
+    num_ctx: Count | None = Field(None, description="context in tokens")
+    chat_template: Path | None = Field(None, description="a .jinja or .json file")
+    force: bool = Field(False, description="load even if memory seems too small")
+    batch_size: Count = Field(512, description="prompt tokens per step")
+    max_batched_tokens: Count | None = Field(
+        None, description="all tokens per step, of prompts and answers"
+    )
+    max_seqs: Count = Field(32, description="answers that are written at once; more wait")
+    kv_tokens: Count | None = Field(
+        None, description="context of all running requests together; else four full ones"
+    )
+    kv_memory: str | None = Field(None, description="the same as bytes, or share of free memory")
+    prefix_cache: bool = Field(True, description="share what prompts have in common")
+    max_waiting: Count = Field(256, description="requests that may wait; one more gets 429")
+    queue_timeout: Seconds = Field(120.0, description="seconds that a request may wait")
+
+
+class Settings(BaseModel):
+    """The server. Keys of the TOML file and, with dashes, options of the command."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = Field("127.0.0.1", description="address to listen at; 0.0.0.0: every one")
+    port: int = Field(1234, ge=0, le=65535, description="0: any free one")
+    uds: Path | None = Field(None, description="listen at this Unix socket instead")
+    api_key: tuple[str, ...] = Field((), description="ask for it; repeatable")
+    api_key_file: Path | None = Field(None, description="keys, one per line")
+    cors_origin: tuple[str, ...] = Field(
+        (), description="let web pages from there ask; repeatable, *: all"
+    )
+    tls_cert: Path | None = Field(None, description="certificate chain, PEM")
+    tls_key: Path | None = Field(None, description="its key, PEM")
+    max_body: Count = Field(8 << 20, description="bytes of a request's body")
+    body_timeout: Seconds = Field(30.0, description="seconds for a body to arrive")
+    max_new_tokens: Count | None = Field(None, description="the most that a request may ask for")
+    max_n: Count = Field(16, description="the most answers that a request may ask for")
+    request_timeout: Seconds = Field(600.0, description="seconds for an answer")
+    send_timeout: Seconds = Field(60.0, description="seconds for a client to take what is sent")
+    keep_alive: Seconds = Field(10.0, description="seconds between comments in a silent stream")
+    shutdown_timeout: Seconds = Field(30.0, description="seconds for answers to end when stopped")
+    idle_unload: Seconds | None = Field(None, description="unload a model unused for so long")
+    stored_responses: Count = Field(1000, description="how many responses are kept for later")
+    access_log: Literal["text", "json", "off"] = Field("text", description="a line per request")
+    log_file: Path | None = Field(None, description="where to; else stderr")
+    models: tuple[ModelSettings, ...] = Field(
+        (ModelSettings.model_validate({}),), min_length=1, description="see ModelSettings"
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Settings:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key go together")
+        names = [name_of(model) for model in self.models]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two models are called {name!r}: give one another name")
+        return self
+
+    def keys(self) -> frozenset[str]:
+        """All API keys. Raises ConfigError."""
+        found = set(self.api_key)
+        if self.api_key_file is not None:
+            try:
+                lines = self.api_key_file.read_text().splitlines()
+            except (OSError, UnicodeDecodeError) as error:
+                raise ConfigError(f"cannot read keys from {self.api_key_file}: {error}") from error
+            found |= {line.strip() for line in lines if line.strip()}
+            if not found:
+                raise ConfigError(f"{self.api_key_file} holds no key")
+        if any(not key.strip() for key in found):
+            raise ConfigError("an API key is empty: leave the option out for a server without keys")
+        return frozenset(found)
+
+
+def name_of(model: ModelSettings) -> str:
+    """What requests call a model: its name, or the last part of where it comes from."""
+    if model.name is not None:
+        return model.name
+    path = Path(model.model)
+    return path.stem if path.suffix == ".gguf" else path.name or model.model
+
+
+def read(path: Path | None, given: Mapping[str, Any]) -> Settings:
+    """Settings of a file, and over them what was `given`. Raises ConfigError.
+
+    given: fields of Settings and of ModelSettings; the latter are of every model.
+    """
+    told: dict[str, Any] = {}
+    if path is not None:
+        try:
+            told = tomllib.loads(path.read_text())
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"cannot read {path}: {error}") from error
+    of_models = {k: v for k, v in given.items() if k in ModelSettings.model_fields}
+    told |= {key: value for key, value in given.items() if key not in of_models}
+    models = told.get("models", [{}])
+    if isinstance(models, list) and all(isinstance(model, dict) for model in models):
+        told["models"] = [{**model, **of_models} for model in models]
+    try:
+        return Settings(**told)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        said = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{path or 'settings'}: {where}: {said}".replace(": : ", ": ")) from error
+
+
+def written(settings: Settings) -> str:
+    """Settings as TOML; keys are not shown."""
+    data = settings.model_dump(mode="json", exclude_none=True)
+    if data["api_key"]:
+        data["api_key"] = ["(not shown)"] * len(data["api_key"])
+    models = data.pop("models")
+    lines = [f"{key} = {_value(value)}" for key, value in data.items()]
+    for model in models:
+        lines += ["", "[[models]]", *(f"{key} = {_value(value)}" for key, value in model.items())]
+    return "\n".join(lines)
+
+
+def _value(value: Any) -> str:
+    # what JSON and TOML write alike: strings, numbers, booleans, lists of them
+    return json.dumps(value, ensure_ascii=False)

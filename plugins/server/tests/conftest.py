@@ -1,0 +1,26 @@
+"""A live server with the embedded model, and what is checked after every test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .live_server import Live
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    from .live_server import serving  # conftest itself may be loaded outside its package
+
+    with serving(tmp_path_factory.mktemp("server")) as live:
+        yield live
+
+
+@pytest.fixture
+def live(shared_server: Live) -> Iterator[Live]:
+    """The server; afterwards nothing of this test's runs there any longer."""
+    yield shared_server
+    shared_server.idle()

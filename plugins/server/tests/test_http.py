@@ -1,0 +1,186 @@
+"""What every request meets, whatever its path: keys, limits, ids, figures, other origins."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+from tramontane_plugin_server.app import build
+from tramontane_plugin_server.serving import Serving
+from tramontane_plugin_server.settings import read
+
+from .live_server import Live, serving
+
+CHAT = {"messages": "Tell me a story", "max_tokens": 4}
+KEY = "sesame-öffne"
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    folder = tmp_path_factory.mktemp("guarded")
+    keys = folder / "keys"
+    keys.write_text(f"other\n{KEY}\n")
+    options = ["--api-key-file", str(keys), "--cors-origin", "https://page.example"]
+    options += ["--max-body", "2000", "--access-log", "json", "--body-timeout", "0.5"]
+    with serving(folder, *options) as live:
+        yield live
+
+
+def routes() -> list[tuple[str, str]]:
+    """Every method and path that there is."""
+    app = build(Serving(read(None, {})))
+    while not hasattr(app, "routes"):
+        app = app._app  # type: ignore[attr-defined]
+    found = [(m, r.path) for r in app.routes for m in getattr(r, "methods", ())]
+    described = app.openapi()["paths"]
+    found += [(m.upper(), path) for path, methods in described.items() for m in methods]
+    return sorted(set(found))
+
+
+def test_there_are_routes_to_walk() -> None:
+    assert ("POST", "/v1/chat/completions") in routes()
+    assert ("GET", "/openapi.json") in routes()
+
+
+@pytest.mark.parametrize(("method", "path"), routes())
+@pytest.mark.parametrize("header", [{}, {"authorization": "Bearer wrong"}, {"x-api-key": ""}])
+def test_every_route_but_health_needs_a_key(
+    guarded: Live, method: str, path: str, header: dict[str, str]
+) -> None:
+    path = path.replace("{model_id:path}", "default").replace("{model_id}", "default")
+    answer = httpx.request(method, guarded.url + path, headers=header)
+    if path == "/health":
+        assert answer.status_code in (200, 405)
+        return
+    assert answer.status_code == 401
+    if method != "HEAD":
+        assert "key" in json.dumps(answer.json()["error"])
+
+
+@pytest.mark.parametrize("name", ["authorization", "x-api-key"])
+def test_a_key_opens(guarded: Live, name: str) -> None:
+    value = KEY.encode() if name == "x-api-key" else b"Bearer " + KEY.encode()
+    with guarded.client(headers={name.encode(): value}) as client:  # type: ignore[dict-item]
+        assert client.post("/v1/chat/completions", json=CHAT).status_code == 200
+
+
+def test_bodies_have_a_limit_in_size_and_time(guarded: Live) -> None:
+    with guarded.client(headers=[(b"x-api-key", KEY.encode())]) as client:
+        answer = client.post("/v1/completions", json={"prompt": "x" * 3000})
+        assert answer.status_code == 413
+        assert "--max-body" in answer.json()["error"]["message"]
+        chunks = (b"x" * 100 for _ in range(100))
+        assert client.post("/v1/completions", content=chunks).status_code == 413
+
+
+def test_pages_of_other_origins(guarded: Live) -> None:
+    asked = {"access-control-request-method": "POST", "origin": "https://page.example"}
+    with guarded.client() as client:
+        allowed = client.options("/v1/chat/completions", headers=asked)
+        assert allowed.headers["access-control-allow-origin"] == "https://page.example"
+        other = client.options(
+            "/v1/chat/completions", headers={**asked, "origin": "https://evil.example"}
+        )
+        assert "access-control-allow-origin" not in other.headers
+
+
+def test_a_page_cannot_ask_without_being_asked_itself(live: Live) -> None:
+    # a form or a plain fetch sends text/plain, which no browser asks permission for
+    answer = httpx.post(
+        f"{live.url}/v1/chat/completions",
+        content=json.dumps(CHAT),
+        headers={"content-type": "text/plain"},
+    )
+    assert answer.status_code == 400
+
+
+def test_requests_have_ids_and_lines(guarded: Live) -> None:
+    with guarded.client(headers=[(b"x-api-key", KEY.encode())]) as client:
+        mine = client.get("/v1/models", headers={"x-request-id": "my-own-1"})
+        assert mine.headers["x-request-id"] == "my-own-1"
+        other = client.get("/v1/models", headers={"x-request-id": "two words"})
+        assert len(other.headers["x-request-id"]) == 32
+        client.get("/nope%0anope")
+        guarded.wait_for_line("/nope")  # it is written after the answer
+    lines = [json.loads(line) for line in guarded.log.read_text().splitlines() if line[0] == "{"]
+    named = next(line for line in lines if line["id"] == "my-own-1")
+    assert (named["method"], named["path"], named["status"]) == ("GET", "/v1/models", 200)
+    assert any(line["path"] == "/nope\nnope" for line in lines)
+
+
+def test_figures_for_prometheus(live: Live) -> None:
+    before = live.figure("tramontane_generation_tokens_total")
+    with live.client() as client:
+        client.post("/v1/chat/completions", json=CHAT)
+    assert live.figure("tramontane_generation_tokens_total") == before + 4
+    text = httpx.get(f"{live.url}/metrics").text
+    for name in (
+        "tramontane_time_to_first_token_seconds_bucket", "tramontane_kv_cache_usage_perc",
+        "tramontane_inter_token_latency_seconds_count", "tramontane_num_requests_waiting",
+        "tramontane_prefix_cache_hits_total", 'tramontane_request_success_total{finished_reason="',
+        "tramontane_num_preemptions_total", "tramontane_e2e_request_latency_seconds_sum",
+        'http_requests_total{handler="/v1/chat/completions",method="POST",status="200"}',
+        "http_request_duration_seconds_bucket", "http_requests_in_flight",
+    ):  # fmt: skip
+        assert name in text
+
+
+def test_health_ready_and_docs(live: Live) -> None:
+    with live.client() as client:
+        assert client.get("/health").json() == {"status": "ok"}
+        assert client.get("/ready").json() == {"status": "ready"}
+        page = client.get("/docs").text
+        assert '<h2 id="post-v1-chat-completions">' in page
+        assert not re.findall(r'(?:src|href)="(?:https?:)?//', page)  # it fetches nothing
+        assert client.get("/openapi.json").json()["info"]["title"] == "Tramontane"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "the body is required"),
+        (b"{", "the body is not JSON"),
+        (b"[]", "dict"),
+        (b'"\\ud800"', "dict"),
+        (b"\xff\xfe", "the body"),
+        (b'{"messages": "x", "temperature": NaN}', "temperature"),
+        (b'{"messages": "x", "max_tokens": 1e400}', "max_tokens"),
+        (b'{"messages": "\\ud800"}', "half of a surrogate pair"),
+        (b'{"messages": "x", "logit_bias": {"x": 1}}', "logit_bias"),
+        (b"[" * 100_000, "the body"),
+    ],
+)
+def test_bodies_that_are_none(live: Live, content: bytes, said: str) -> None:
+    answer = httpx.post(
+        f"{live.url}/v1/chat/completions",
+        content=content,
+        headers={"content-type": "application/json"},
+    )
+    assert answer.status_code == 400
+    assert said in answer.json()["error"]["message"]
+
+
+def test_tokens_there_and_back(live: Live) -> None:
+    with live.client() as client:
+        told = client.post("/tokenize", json={"prompt": "Once upon a time"}).json()
+        assert told["count"] == len(told["tokens"]) > 0
+        assert told["max_model_len"] == 512
+        back = client.post("/detokenize", json={"tokens": told["tokens"]}).json()
+        assert back == {"prompt": "Once upon a time"}
+        chat = client.post("/tokenize", json={"messages": [{"role": "user", "content": "Hi"}]})
+        assert chat.json()["count"] > 3
+        beyond = client.post("/detokenize", json={"tokens": [10**9]})
+        assert "outside the vocabulary" in beyond.json()["error"]["message"]
+        both = client.post("/tokenize", json={"prompt": "a", "messages": [{"role": "user"}]})
+        assert "one of the two" in both.json()["error"]["message"]
+
+
+def test_a_unix_socket(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    transport = httpx.HTTPTransport(uds=str(path))
+    with serving(tmp_path, "--uds", str(path)), httpx.Client(transport=transport) as client:
+        assert client.get("http://here/ready").json() == {"status": "ready"}

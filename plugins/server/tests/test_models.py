@@ -1,0 +1,95 @@
+"""Several models in one process: by name, on demand, unloaded and loaded again."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+
+from .live_server import serving
+
+SHORT = {"messages": "Tell me a story", "max_tokens": 4}
+
+
+def file_of(name: str, folder: Path) -> Path:
+    """The embedded model's file under another name."""
+    path = folder / name
+    path.symlink_to(str(files("tramontane_plugin_embedded").joinpath("model.gguf")))
+    return path
+
+
+def status(client: httpx.Client) -> dict[str, str]:
+    return {model["id"]: model["status"] for model in client.get("/v1/models").json()["data"]}
+
+
+def test_a_model_is_loaded_by_the_first_that_asks(tmp_path: Path) -> None:
+    config = tmp_path / "server.toml"
+    config.write_text(
+        f'[[models]]\nmodel = "{file_of("one.gguf", tmp_path)}"\n'
+        f'[[models]]\nmodel = "{file_of("two.gguf", tmp_path)}"\nname = "second"\nload = "demand"\n'
+    )
+    with serving(tmp_path, "--config", str(config)) as live, live.client() as client:
+        assert status(client) == {"one": "loaded", "second": "unloaded"}
+
+        def ask(model: str) -> tuple[int, str]:
+            answer = client.post("/v1/chat/completions", json={**SHORT, "model": model})
+            return answer.status_code, answer.json()["model"]
+
+        with ThreadPoolExecutor(4) as pool:
+            assert set(pool.map(ask, ["second"] * 4)) == {(200, "second")}
+        assert status(client) == {"one": "loaded", "second": "loaded"}
+        assert ask("default") == (200, "one")
+
+
+def test_a_client_that_does_not_wait_for_the_model_does_not_stop_it(tmp_path: Path) -> None:
+    with serving(tmp_path, "--load", "demand") as live, live.client() as client:
+        with pytest.raises(httpx.ReadTimeout):
+            client.post("/v1/chat/completions", json=SHORT, timeout=0.05)
+        assert client.post("/v1/chat/completions", json=SHORT).status_code == 200
+        loads = [line for line in live.log.read_text().splitlines() if "503" in line]
+        assert loads == []
+
+
+def test_unloaded_by_hand_it_comes_back_by_hand(tmp_path: Path) -> None:
+    with serving(tmp_path) as live, live.client() as client:
+        asked = {"model_id": "default"}
+        gone = client.post("/v1/models/unload", json=asked)
+        assert gone.json() == {"model_id": "default", "status": "unloaded"}
+        refused = client.post("/v1/chat/completions", json=SHORT)
+        assert refused.status_code == 503
+        assert "/v1/models/reload" in refused.json()["error"]["message"]
+        back = client.post("/v1/models/reload", json=asked)
+        assert back.json()["status"] == "loaded"
+        assert client.post("/v1/chat/completions", json=SHORT).status_code == 200
+        assert client.post("/v1/models/status", json={"model_id": "no"}).status_code == 404
+
+
+def test_unloading_waits_for_answers(tmp_path: Path) -> None:
+    with serving(tmp_path) as live, live.client() as client:
+        body = {
+            "messages": "Tell me a story",
+            "max_tokens": 400,
+            "ignore_eos": True,
+            "stream": True,
+        }
+        with client.stream("POST", "/v1/chat/completions", json=body) as answer:
+            lines = answer.iter_lines()
+            next(lines)
+            with ThreadPoolExecutor(1) as pool:
+                asked = {"model_id": "default"}
+                gone = pool.submit(client.post, "/v1/models/unload", json=asked)
+                assert "data: [DONE]" in list(lines)
+                assert gone.result().json()["status"] == "unloaded"
+
+
+def test_an_idle_model_is_unloaded_and_comes_back(tmp_path: Path) -> None:
+    with serving(tmp_path, "--idle-unload", "0.2") as live, live.client() as client:
+        for _ in range(300):
+            if status(client) == {"default": "unloaded"}:
+                break
+        else:
+            pytest.fail("an idle model stays")
+        assert client.post("/v1/chat/completions", json=SHORT).status_code == 200

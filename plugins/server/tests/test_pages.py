@@ -1,0 +1,44 @@
+"""docs/api.md and docs/compatibility.md are what the code and the clients' types say."""
+
+from __future__ import annotations
+
+import typing
+from pathlib import Path
+
+import anthropic
+import openai
+from openai.types import completion_create_params
+from openai.types.chat import completion_create_params as chat_create_params
+from tramontane_plugin_server import compatibility, description
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+def fields(*kinds: type) -> set[str]:
+    """The names that TypedDicts have."""
+    return {name for kind in kinds for name in typing.get_type_hints(kind)}
+
+
+OFFICIAL = {
+    "POST /v1/chat/completions": fields(
+        chat_create_params.CompletionCreateParamsNonStreaming,
+        chat_create_params.CompletionCreateParamsStreaming,
+    ),
+    "POST /v1/completions": fields(
+        completion_create_params.CompletionCreateParamsNonStreaming,
+        completion_create_params.CompletionCreateParamsStreaming,
+    ),
+}
+VERSIONS = {"openai": openai.__version__, "anthropic": anthropic.__version__}
+
+
+def test_the_reference_is_the_code() -> None:
+    assert (DOCS / "api.md").read_text() == description.page(), (
+        "run: python -m tramontane_plugin_server.description > docs/api.md"
+    )
+
+
+def test_every_official_field_is_honoured_or_refused_by_name() -> None:
+    expected = compatibility.page(OFFICIAL, VERSIONS)
+    path = DOCS / "compatibility.md"
+    assert path.read_text() == expected, f"{path.name} should be:\n{expected}"
