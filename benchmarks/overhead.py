@@ -9,6 +9,7 @@ Prints a line for each model: medians, in milliseconds, and Python's share of a 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import random
 import statistics
@@ -51,7 +52,7 @@ def main() -> None:
             llm.generate(prompt, params)
             # the first run is the prompt's
             kernels = statistics.median(end - start for start, end in spans[1:])
-            pairs = zip(spans[1:], spans[2:], strict=False)
+            pairs = itertools.pairwise(spans[1:])
             python = statistics.median(after - end for (_, end), (after, _) in pairs)
         share = python / (python + kernels)
         print(
