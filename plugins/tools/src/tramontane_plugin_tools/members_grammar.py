@@ -215,5 +215,5 @@ def _pythonic(before: str, closing: str) -> Callable[..., str]:
     return write
 
 
-pythonic = _pythonic("", "")
+pythonic = _pythonic("[", "")
 liquid = _pythonic("[", "<|tool_call_end|>")
