@@ -136,13 +136,15 @@ class ChatRequest(Sampling):
 
     def toolbox(self) -> Toolbox:
         """The tools that may be called. Raises RequestError."""
-        choice: Any = self.tool_choice or "auto"
+        choice: str | NamedTool | AllowedTools = self.tool_choice or "auto"
+        allowed: list[str] | None = None
         if isinstance(choice, NamedTool):
             choice = choice.function.name
         elif isinstance(choice, AllowedTools):
-            choice = choice.allowed_tools
+            allowed = [tool.function.name for tool in choice.allowed_tools.tools]
+            choice = choice.allowed_tools.mode
         tools = [tool.function.tool() for tool in self.tools or ()]
-        return toolbox_of(tools, choice, self.parallel_tool_calls is not False)
+        return toolbox_of(tools, choice, self.parallel_tool_calls is not False, allowed)
 
     def sampling(self) -> SamplingParams:
         """How to generate. Raises RequestError."""
