@@ -102,6 +102,15 @@ def test_a_cut_call_has_what_was_said(client: anthropic.Anthropic) -> None:
     assert set(call.input) <= {"city", "n"}
 
 
+def test_one_call_at_a_time(client: anthropic.Anthropic) -> None:
+    choice: Any = {"type": "auto", "disable_parallel_tool_use": True}
+    asked = {**fields("calls"), "tool_choice": choice}
+    found = client.messages.create(**asked)
+    with client.messages.stream(**asked) as stream:
+        assert plain(stream.get_final_message()) == plain(found)
+    assert plain(found) == plain(client.messages.create(**fields("calls")))[:1]
+
+
 def test_the_async_client(thinking: Live) -> None:
     asked = fields("all")
 

@@ -114,6 +114,15 @@ def test_the_clients_own_stream(client: openai.OpenAI, case: str) -> None:
     assert final.output_text == whole.output_text
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_one_call_at_a_time(client: openai.OpenAI, stream: bool) -> None:
+    asked = {**fields("calls"), "parallel_tool_calls": False}
+    found = client.responses.create(**asked, stream=stream)
+    response = list(found)[-1].response if stream else found
+    several = client.responses.create(**fields("calls"))
+    assert [item["arguments"] for item in plain(response)] == [several.output[0].arguments]
+
+
 def test_the_async_client(thinking: Live) -> None:
     asked = fields("all")
 
