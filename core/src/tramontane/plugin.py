@@ -53,8 +53,8 @@ class Architecture(Offer):
     model: Target
     """A `CausalLM` subclass."""
     weights: Target | None = None
-    """A dict from checkpoint dialect ("hf", "gguf") to a list of `tramontane.checkpoint.rules`;
-    None: tensor path equals attribute path."""
+    """A dict from checkpoint dialect ("hf", "gguf") to a list of `tramontane.checkpoint.rules`, or
+    a function of the config that returns one; None: tensor path equals attribute path."""
     example: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """A tiny config.json (2 layers) with which the conformance kit builds the model."""
 
@@ -85,6 +85,9 @@ class Backend(Offer):
     """A `tramontane.backend.Prepare`: (model, device, threads, activations) -> what it chose."""
     pack: Target | None = None
     """A `tramontane.backend.Pack`: (weight, device, threads) -> weight, as each is read."""
+    translate: Target | None = None
+    """A `tramontane.backend.Translate`: (matrices, device, threads) -> a weight or None for
+    each, straight from a file's blocks."""
 
 
 @dataclass(frozen=True, kw_only=True)

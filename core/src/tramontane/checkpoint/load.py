@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from itertools import chain
 from math import prod
 from typing import Any, cast
 
@@ -23,11 +23,13 @@ from tramontane.errors import CheckpointError, ConfigError, NotEnoughMemory
 from tramontane.layouts import Dense, Layout, nbytes
 from tramontane.plugin import Architecture, Quantizer, load
 from tramontane.registry import Registry
+from tramontane.stored import Stored
 
 from .checkpoint import Checkpoint, Header, TensorInfo
 from .read_ahead import read_ahead
 from .rules import Rule
 from .slots import Slot, Source, match, slots
+from .straight import Place, place_of
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SHORT_DTYPES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
@@ -124,10 +126,8 @@ def load_model(
     model = build(architecture, config)
     assign(checkpoint, model, config, architecture)  # a wrong size is told before a large one
     context = plan(header, model, device, dtype, kv_dtype, options)
-    pack: Callable[[Layout], Layout] | None = None
-    if backend is not None and backend.pack is not None:
-        pack = partial(load(backend.pack), device=device, threads=options.threads)
-    sample = fill(checkpoint, model, config, architecture, dtype, options, progress, pack)
+    place = place_of(backend, device, options.threads, converts=options.dtype != "auto")
+    sample = fill(checkpoint, model, config, architecture, dtype, options, progress, place)
     kernels: Mapping[str, str] = {}
     if backend is not None:
         kernels = load(backend.prepare)(model, device, options.threads, options.activations)
@@ -245,9 +245,15 @@ def assign(
     ties = {tied: to for tied, to in TIES.items() if config.tie_word_embeddings and tied in wanted}
     for tied in ties:
         del wanted[tied]
-    dialects: dict[str, list[Rule]] = load(architecture.weights) if architecture.weights else {}
-    rules = dialects.get(checkpoint.header.dialect, [])
-    return wanted, match(checkpoint.header, wanted, rules, checkpoint.names, ties), ties
+    rules = rules_of(architecture, config, checkpoint.header.dialect)
+    return wanted, match(checkpoint.header, model, rules, checkpoint.names, ties), ties
+
+
+def rules_of(architecture: Architecture, config: DecoderConfig, dialect: str) -> list[Rule]:
+    """An architecture's rules for a dialect of names."""
+    told = load(architecture.weights) if architecture.weights else {}
+    dialects: Mapping[str, list[Rule]] = told(config) if callable(told) else told
+    return dialects.get(dialect, [])
 
 
 def fill(
@@ -258,43 +264,68 @@ def fill(
     dtype: torch.dtype,
     options: LoadOptions,
     progress: Progress | None = None,
-    pack: Callable[[Layout], Layout] | None = None,
+    place: Place | None = None,
 ) -> Tensor:
     """Put every tensor where it belongs; returns some of the embedding as it was in the file.
 
     Raises CheckpointError when they do not fit exactly.
     """
-    header = checkpoint.header
+    header, place = checkpoint.header, place or Place()
     wanted, sources, ties = assign(checkpoint, model, config, architecture)
-    total = sum(header.tensors[source.tensor].nbytes for source in sources.values())
+    # places that are filled from the same tensors are filled together, so that each is read once
+    together: dict[tuple[str, ...], list[str]] = {}
+    for path, source in sources.items():
+        together.setdefault(source.tensors, []).append(path)
+    total = sum(header.tensors[tensor].nbytes for tensors in together for tensor in tensors)
     done = 0
     sample = torch.empty(0)
+    if progress is not None:
+        progress(0, total)
+    unread: dict[str, Stored] = {}
+    for path, source in sources.items():
+        if wanted[path].packs and not wanted[path].stacked and len(source.pieces) == 1:
+            ((tensor, steps),) = source.pieces
+            stored = place.stored(checkpoint, tensor, [step.rule for step in steps])
+            if stored is not None:
+                unread[path] = cast("Stored", source.make({tensor: cast("Layout", stored)}, model))
+                if path == EMBEDDING:
+                    sample = unread[path].rows(slice(0, 8)).decode(torch.float32)
 
-    def read(path: str) -> Layout:
-        source = sources[path]
-        layout = checkpoint.read(source.tensor)
-        if source.rule is not None:
-            owner = model.get_submodule(path.rsplit(".", 2)[0])
-            layout = source.rule.change(layout, owner)
-        return layout
+    def read(tensors: tuple[str, ...]) -> dict[str, Layout]:
+        held = {tensor: checkpoint.read(tensor) for tensor in tensors}
+        for tensor, layout in held.items():
+            if isinstance(layout, Dense) and layout.kind not in DENSE:
+                raise CheckpointError(
+                    f"{header.path}: {tensor} holds {layout.kind}, which are no plain weights; "
+                    "a quantized model says how in quantization_config"
+                )
+        paths = [path for path in together[tensors] if path not in unread]
+        try:
+            return {path: sources[path].make(held, model) for path in paths}
+        except ValueError as error:  # shapes fit, so it is how they are stored
+            raise CheckpointError(f"{header.path}: {tensors[0]}: {error}") from error
 
-    for path, layout in read_ahead(read, list(sources)):
-        source = sources[path]
-        if isinstance(layout, Dense) and layout.kind not in DENSE:
-            raise CheckpointError(
-                f"{header.path}: {source.tensor} holds {layout.kind}, which are no plain weights; "
-                "a quantized model says how in quantization_config"
-            )
-        if isinstance(layout, Dense) and options.dtype != "auto":
-            layout = Dense(layout.data.to(dtype))
-        if not options.mmap:
-            layout = layout.map(torch.clone)
-        if path == EMBEDDING:
-            sample = layout.rows(slice(0, 8)).decode(torch.float32)
-        if pack is not None and wanted[path].packs:
-            layout = pack(layout)
+    rest = [tensors for tensors, paths in together.items() if not unread.keys() >= set(paths)]
+    read_now = (
+        (path, layout, False)
+        for _, layouts in read_ahead(read, rest)
+        for path, layout in layouts.items()
+    )
+    counted: set[str] = set()
+    for path, layout, finished in chain(place.translated(unread), read_now):
+        if not finished:
+            if isinstance(layout, Dense) and options.dtype != "auto":
+                layout = Dense(layout.data.to(dtype))
+            if not options.mmap:
+                layout = layout.map(torch.clone)
+            if path == EMBEDDING:
+                sample = layout.rows(slice(0, 8)).decode(torch.float32)
+            if place.pack is not None and wanted[path].packs and not wanted[path].stacked:
+                layout = place.pack(layout)
         wanted[path].put(layout, dtype)
-        done += header.tensors[source.tensor].nbytes
+        fresh = set(sources[path].tensors) - counted
+        counted |= fresh
+        done += sum(header.tensors[tensor].nbytes for tensor in fresh)
         if progress is not None:
             progress(done, total)
     for module in model.modules():

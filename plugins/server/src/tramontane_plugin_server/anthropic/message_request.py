@@ -68,7 +68,7 @@ class CountRequest(Asked):
 
     refused: ClassVar[Mapping[str, str]] = {
         "context_management": "nothing is edited out of conversations here",
-        "mcp_servers": "the server runs no tools of its own",
+        "mcp_servers": "the server reaches those of its owner only",
         "speed": "there is one speed here: the fastest",
         "user_profile_id": "there are no user profiles here",
         "workspace_id": "there are no workspaces here",

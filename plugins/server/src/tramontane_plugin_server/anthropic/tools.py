@@ -50,8 +50,8 @@ def _clients(value: Any) -> Any:
     kind = value.get("type") if isinstance(value, dict) else None
     if isinstance(kind, str) and kind != "custom":
         raise ValueError(
-            f"type {kind[:64]!r} is not supported: the server runs no tools of its own; there are"
-            " those with an input_schema only"
+            f"type {kind[:64]!r} is not supported: there are tools with an input_schema"
+            " only, which are run by who asks"
         )
     return value
 

@@ -71,7 +71,7 @@ class ResponseRequest(Sampling):
         "context_management": "conversations are not compacted here; truncation drops their start",
         "conversation": "conversations are kept as responses; use previous_response_id",
         "image": "this server takes text",
-        "max_tool_calls": "it counts calls that a server runs; these are run by who asks",
+        "max_tool_calls": "it counts calls of built-in tools, and there are none here",
         "moderation": "there is no moderation here",
         "prompt": "prompts are not kept here; send the text",
     }

@@ -19,7 +19,7 @@ from .tool_fields import (
 )
 from .tool_fields import NamedTool as ChatsNamedTool
 
-FUNCTIONS_ONLY = "the server runs no tools of its own; there are functions only"
+FUNCTIONS_ONLY = "there are functions only, which are run by who asks"
 Format: TypeAlias = Annotated[
     TextFormat | ObjectFormat | FlatSchemaFormat, Field(discriminator="type")
 ]

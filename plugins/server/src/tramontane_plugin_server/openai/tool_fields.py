@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from tramontane.grammar import Grammar
+from tramontane.toolbox import Function as Runs
 from tramontane.toolbox import Toolbox
 from tramontane.tools import Tool
 
@@ -111,7 +112,10 @@ def grammar_of(
 
 
 def toolbox_of(
-    tools: list[Tool], choice: str, parallel: bool, allowed: Sequence[str] | None = None
+    tools: Sequence[Tool | Runs],
+    choice: str,
+    parallel: bool,
+    allowed: Sequence[str] | None = None,
 ) -> Toolbox:
     """The tools of a request. choice: none, auto, required, or a tool's name.
 
@@ -122,4 +126,5 @@ def toolbox_of(
     among = Toolbox(tools, allowed, parallel)  # says which name is unknown
     if choice == "auto":
         return among
-    return Toolbox([tool for tool in tools if tool.name in allowed], choice, parallel)
+    kept = [t for t in tools if (t.tool if isinstance(t, Runs) else t).name in allowed]
+    return Toolbox(kept, choice, parallel)
