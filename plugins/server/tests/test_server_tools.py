@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
@@ -41,26 +42,32 @@ def client(owned: Live) -> Iterator[openai.OpenAI]:
         yield found
 
 
-def test_a_call_runs_here_and_its_result_goes_to_the_model(client: openai.OpenAI) -> None:
-    answer = client.chat.completions.create(
-        model="default", messages=ASK, tool_choice="required", max_tokens=100,
-        parallel_tool_calls=False, temperature=1.5, seed=1,
-    )  # fmt: skip
-    message = answer.choices[0].message
-    assert message.tool_calls is None
-    (ran,) = message.server_tool_calls
-    which = json.loads(ran["arguments"])["which"]
-    assert (ran["name"], ran["result"]) == ("pick", f"picked the {which}")
-    assert answer.usage.prompt_tokens_details.cached_tokens > 0  # of the second round
-
-
-def test_streamed_it_is_the_same(client: openai.OpenAI) -> None:
-    asked = {
-        "model": "default", "messages": ASK, "tool_choice": "required", "max_tokens": 100,
-        "parallel_tool_calls": False, "temperature": 1.5, "seed": 1,
+def asked(seed: int) -> dict[str, Any]:
+    """A request that calls, unless chance fills its tokens with blanks."""
+    return {
+        "model": "default", "messages": ASK, "tool_choice": "required", "max_tokens": 150,
+        "parallel_tool_calls": False, "temperature": 1.5, "seed": seed,
     }  # fmt: skip
-    whole = client.chat.completions.create(**asked)
-    chunks = list(client.chat.completions.create(**asked, stream=True))
+
+
+def test_a_call_runs_here_and_its_result_goes_to_the_model(client: openai.OpenAI) -> None:
+    ran = 0
+    for seed in range(16):  # its schema leaves room for more, which a model may fill for ever
+        answer = client.chat.completions.create(**asked(seed))
+        message = answer.choices[0].message
+        assert message.tool_calls is None
+        for call in getattr(message, "server_tool_calls", ()):
+            ran += 1
+            which = json.loads(call["arguments"])["which"]
+            assert (call["name"], call["result"]) == ("pick", f"picked the {which}")
+            assert answer.usage.prompt_tokens_details.cached_tokens > 0  # of the second round
+    assert ran
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_streamed_it_is_the_same(client: openai.OpenAI, seed: int) -> None:
+    whole = client.chat.completions.create(**asked(seed))
+    chunks = list(client.chat.completions.create(**asked(seed), stream=True))
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
     assert text == (whole.choices[0].message.content or "")
     assert not any(chunk.choices[0].delta.tool_calls for chunk in chunks)
@@ -71,16 +78,16 @@ def test_streamed_it_is_the_same(client: openai.OpenAI) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 def test_the_clients_own_tools_are_the_clients_to_run(client: openai.OpenAI, stream: bool) -> None:
     choice = {"type": "function", "function": {"name": "mine"}}
-    asked = {"model": "default", "messages": ASK, "tools": [MINE], "tool_choice": choice}
+    mine = {"model": "default", "messages": ASK, "tools": [MINE], "tool_choice": choice}
     if stream:
         calls = [
             call
-            for chunk in client.chat.completions.create(**asked, stream=True)
+            for chunk in client.chat.completions.create(**mine, stream=True)
             for call in chunk.choices[0].delta.tool_calls or ()
             if call.id
         ]
     else:
-        calls = client.chat.completions.create(**asked).choices[0].message.tool_calls
+        calls = client.chat.completions.create(**mine).choices[0].message.tool_calls
     assert {call.function.name for call in calls} == {"mine"}
 
 
