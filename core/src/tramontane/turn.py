@@ -62,7 +62,8 @@ class Turn:
 
     def parser(self) -> AnswerParser:
         """Of one answer to the last requests."""
-        return self._inner.dialect.parser(self._tools, self._prompt)
+        several = self._toolbox.parallel
+        return self._inner.dialect.parser(self._tools, self._prompt, several=several)
 
     def completed(self, results: Sequence[RequestResult]) -> Completion:
         """The answers to the last requests."""

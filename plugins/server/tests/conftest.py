@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,23 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
     with serving(tmp_path_factory.mktemp("server")) as live:
         yield live
+
+
+@pytest.fixture(scope="session")
+def thinking_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    from .live_server import serving
+
+    template = Path(__file__).with_name("thinking.jinja")
+    folder = tmp_path_factory.mktemp("thinking")
+    with serving(folder, "--chat-template", str(template)) as live:
+        yield live
+
+
+@pytest.fixture
+def thinking(thinking_server: Live) -> Iterator[Live]:
+    """A server whose template has places for tools and for reasoning."""
+    yield thinking_server
+    thinking_server.idle()
 
 
 @pytest.fixture

@@ -169,11 +169,10 @@ IMAGE = [{"role": "user", "content": [{"type": "image", "source": {"type": "url"
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"tools": [{"name": "f", "input_schema": {}}]}, "tools is not supported"),
-        ({"tool_choice": {"type": "any"}}, "tool_choice is not supported"),
-        ({"thinking": {"type": "adaptive"}}, "thinking.type: Input should be 'disabled'"),
-        ({"thinking": {"type": "enabled", "budget_tokens": 2000}}, "budget_tokens is not supp"),
-        ({"output_config": {"format": {"type": "json_schema"}}}, "format is not supported"),
+        ({"tools": [{"name": "f", "input_schema": {}}]}, "has no place for tools"),
+        ({"tool_choice": {"type": "any"}}, "there are no tools"),
+        ({"thinking": {"type": "between_tools"}}, "'disabled', 'adaptive', 'enabled'"),
+        ({"thinking": {"type": "enabled"}}, "budget_tokens.* is required"),
         ({"container": "c"}, "container is not supported"),
         ({"speed": "fast"}, "speed is not supported"),
         ({"inference_geo": "eu"}, "the model runs where this server does"),

@@ -108,6 +108,21 @@ def test_a_stream_of_calls_is_the_whole(client: openai.OpenAI, seed: int) -> Non
     assert list(calls.values()) == expected
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_one_call_at_a_time(client: openai.OpenAI, stream: bool) -> None:
+    """Also of tools that no grammar keeps to."""
+    call = r'<tool_call>\{"name": "free", "arguments": \{"a": [1-9]\}\}</tool_call>'
+    grammar = {"type": "regex", "value": f"{call}\n{call}"}
+    tool = {"type": "function", "function": {"name": "free"}}
+    asked = {"tools": [tool], "extra_body": {"grammar": grammar}, "stream": stream}
+    counts = []
+    for parallel in (True, False):
+        found = ask(client, **asked, parallel_tool_calls=parallel)
+        parts = [c.choices[0].delta for c in found] if stream else [found.choices[0].message]
+        counts.append(sum(bool(call.id) for part in parts for call in part.tool_calls or ()))
+    assert counts == [2, 1]
+
+
 def test_only_allowed_tools_are_called(client: openai.OpenAI) -> None:
     allowed = {
         "mode": "required",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tramontane.answers import Content, Dialect, Reasoning
+from tramontane.answers import Answer, Content, Dialect, Reasoning
 from tramontane.errors import PluginNotInstalled
 from tramontane.registry import Registry
 from tramontane.tools import Tool
@@ -63,6 +63,27 @@ def test_without_tools_nothing_is_a_call() -> None:
     text = '<tool_call>{"name": "get_weather", "arguments": {}}</tool_call>'
     answer = Dialect.of(Registry(), "<tool_call>").parser().whole(text)
     assert (answer.content, answer.found) == (text, [])
+
+
+CALLS = {
+    "hermes": '<tool_call>{"name": "get_weather", "arguments": {"city": "Oslo"}}</tool_call>',
+    "kimi-k2": "<|tool_calls_section_begin|><|tool_call_begin|>functions.get_weather:0"
+    '<|tool_call_argument_begin|>{"city": "Oslo"}<|tool_call_end|><|tool_calls_section_end|>',
+    None: '{"name": "get_weather", "arguments": {"city": "Oslo"}}',
+}
+
+
+@pytest.mark.parametrize("step", [1, 3, 1000])
+@pytest.mark.parametrize("caller", ["hermes", "kimi-k2", None])
+def test_the_first_call_may_be_the_last(step: int, caller: str | None) -> None:
+    call = CALLS[caller]
+    text = f"Look: {call}\n{call}\nSo."
+    dialect = Dialect.of(Registry(), None, caller)
+    parser = dialect.parser([WEATHER], several=False)
+    deltas = [d for i in range(0, len(text), step) for d in parser.push(text[i : i + step])]
+    answer = Answer.of([*deltas, *parser.finish()])
+    assert (answer.content, len(answer.found)) == ("Look:", 1)
+    assert len(dialect.parser([WEATHER]).whole(f"{call}\n{call}").calls) == 2
 
 
 def test_a_prompt_may_begin_the_reasoning() -> None:

@@ -48,8 +48,10 @@ class Dialect:
         reasoner = _best([o for o in offers if o.reads == ("reasoning",)], template, resort=False)
         return cls(calls, reasoner)
 
-    def parser(self, tools: Sequence[Tool] = (), prompt: str = "") -> AnswerParser:
-        """For one answer. Without tools nothing is a call.
+    def parser(
+        self, tools: Sequence[Tool] = (), prompt: str = "", *, several: bool = True
+    ) -> AnswerParser:
+        """For one answer. Without tools nothing is a call. several: or the first call ends it.
 
         prompt: what the answer goes on from, or its end; a template may begin the reasoning there.
         The answer's text must have its special tokens (`skip_special_tokens=False`).
@@ -62,8 +64,8 @@ class Dialect:
         if self.caller is None or not (tools or both):
             return AnswerParser(scan, plain)
         if self.caller.scan is not None:
-            return AnswerParser(scan, load(self.caller.scan))
-        return AnswerParser(scan, _by_parse(self.caller, tools))
+            return AnswerParser(scan, load(self.caller.scan), several)
+        return AnswerParser(scan, _by_parse(self.caller, tools), several)
 
     def grammar(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any
 
-from .deltas import Answer, Delta
+from .deltas import Answer, CallEnd, Delta
 from .scan import More, Scan
 
 Caller = Callable[[Scan], Generator[Any, None, None]]
@@ -13,12 +13,15 @@ Caller = Callable[[Scan], Generator[Any, None, None]]
 
 class AnswerParser:
     """Reads one answer. It raises nothing on any text, and what it finds in all does not depend on
-    how the text was cut."""
+    how the text was cut.
 
-    def __init__(self, scan: Scan, caller: Caller) -> None:
-        self._scan = scan
+    several: whether there may be more calls than one; else the answer ends with the first.
+    """
+
+    def __init__(self, scan: Scan, caller: Caller, several: bool = True) -> None:
+        self._scan, self._several = scan, several
         self._reading = caller(scan)
-        self._done = False
+        self._done = self._ended = False
         self._advance()
 
     def push(self, text: str) -> list[Delta]:
@@ -52,7 +55,15 @@ class AnswerParser:
 
     def _taken(self) -> list[Delta]:
         found, self._scan.found = self._scan.found, []
-        return found
+        if self._several:
+            return found
+        if self._ended:
+            return []
+        end = next((i for i, delta in enumerate(found) if isinstance(delta, CallEnd)), None)
+        if end is None:
+            return found
+        self._ended = self._done = True
+        return found[: end + 1]
 
 
 def plain(scan: Scan) -> More[None]:

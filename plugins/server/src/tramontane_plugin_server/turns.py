@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tramontane.toolbox import Function, Toolbox
 from tramontane.turn import Turn
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from tramontane.sampling_params import SamplingParams
 
 
-async def begin(
+Begun: TypeAlias = "tuple[Turn, list[Request]]"
+
+
+def prepare(
     serving: Serving,
     model: LoadedModel,
     messages: Sequence[Mapping[str, Any]],
@@ -26,20 +29,20 @@ async def begin(
     toolbox: Toolbox,
     variables: Mapping[str, Any],
     place: Mapping[str, Any],
-) -> tuple[Turn, list[Request]]:
+) -> Begun:
     """The turn, which has a parser for each answer, and the requests to submit.
 
     variables: of the chat template. place: fields of the requests that have to do with others.
     Raises ApiError, RequestError, TemplateError, PluginNotInstalled.
     """
-    params = serving.limited(params)
+    turn = Turn(model, messages, serving.limited(params), toolbox, variables=variables)
+    return turn, [replace(request, **place) for request in turn.requests()]
 
-    def work() -> tuple[Turn, list[Request]]:
-        turn = Turn(model, messages, params, toolbox, variables=variables)
-        return turn, [replace(request, **place) for request in turn.requests()]
 
+async def begin(*given: Any) -> Begun:
+    """What `prepare` makes of the same."""
     # rendering and encoding a long conversation would hold the loop up
-    return await asyncio.to_thread(work)
+    return await asyncio.to_thread(prepare, *given)
 
 
 @dataclass

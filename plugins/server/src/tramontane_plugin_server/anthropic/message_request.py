@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tramontane.sampling_params import SamplingParams
+from tramontane.toolbox import Toolbox
 
 from tramontane_plugin_server.openai.fields import NO_EFFECT, Asked, Sampling
 
 from .blocks import AssistantBlocks, CacheControl, Texts, UserBlocks
-
-NO_TOOLS = "this server does not call tools yet"
-NO_FORMAT = "this server does not constrain answers yet"
-NO_THINKING = "this server does not part thinking from answers yet"
+from .tools import (
+    MOST_TOOLS,
+    AnyTool,
+    JsonFormat,
+    Thinking,
+    ThinkingOn,
+    ThinkingWithin,
+    ToolChoice,
+    toolbox_of,
+)
 
 
 class UserMessage(BaseModel):
@@ -42,23 +49,13 @@ class SystemMessage(BaseModel):
 Message = Annotated[UserMessage | AssistantMessage | SystemMessage, Field(discriminator="role")]
 
 
-class Thinking(Asked):
-    """Whether the model thinks first."""
-
-    refused: ClassVar[Mapping[str, str]] = {
-        "budget_tokens": NO_THINKING,
-        "display": NO_THINKING,
-    }
-    type: Literal["disabled"] = Field(description=f"others are refused: {NO_THINKING}")
-
-
 class OutputConfig(Asked):
     """How the answer is made."""
 
-    refused: ClassVar[Mapping[str, str]] = {"format": NO_FORMAT}
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = Field(
         None, description="passed to the chat template as reasoning_effort"
     )
+    format: JsonFormat | None = None
 
 
 class Metadata(BaseModel):
@@ -71,37 +68,77 @@ class CountRequest(Asked):
 
     refused: ClassVar[Mapping[str, str]] = {
         "context_management": "nothing is edited out of conversations here",
-        "mcp_servers": NO_TOOLS,
-        "output_format": NO_FORMAT,
+        "mcp_servers": "the server reaches those of its owner only",
         "speed": "there is one speed here: the fastest",
-        "tool_choice": NO_TOOLS,
-        "tools": NO_TOOLS,
         "user_profile_id": "there are no user profiles here",
         "workspace_id": "there are no workspaces here",
     }
     neutral: ClassVar[Mapping[str, Sequence[Any]]] = {
         "mcp_servers": ([],),
         "speed": ("standard",),
-        "tool_choice": ({"type": "auto"}, {"type": "none"}),
-        "tools": ([],),
     }
 
     messages: list[Message] = Field(min_length=1)
     model: str | None = Field(None, max_length=512, description="none, or default: the first")
     system: Texts | None = None
+    tools: list[AnyTool] | None = Field(
+        None, max_length=MOST_TOOLS, description="with input_schema; those of a server are refused"
+    )
+    tool_choice: ToolChoice | None = Field(None, description="default auto where there are tools")
     thinking: Thinking | None = Field(
-        None, description=f"disabled, which the chat template is told; others: {NO_THINKING}"
+        None, description="passed to the chat template as enable_thinking"
     )
     output_config: OutputConfig | None = Field(
-        None, description=f"effort, passed to the chat template; format: {NO_FORMAT}"
+        None, description="effort, passed to the chat template; format, which is kept to"
     )
+    output_format: JsonFormat | None = Field(None, description="older name of output_config.format")
     cache_control: CacheControl | None = Field(None, description=NO_EFFECT)
+
+    @model_validator(mode="after")
+    def _one_format(self) -> Self:
+        given = [self.output_format, self.output_config and self.output_config.format]
+        if None not in given:
+            raise ValueError(
+                "output_format and output_config.format are one thing; keep the latter"
+            )
+        return self
+
+    @property
+    def form(self) -> JsonFormat | None:
+        """What the answer must look like."""
+        if self.output_config is not None and self.output_config.format is not None:
+            return self.output_config.format
+        return self.output_format
+
+    @property
+    def thinks(self) -> bool:
+        """Whether thinking is asked for."""
+        return isinstance(self.thinking, ThinkingOn)
+
+    @property
+    def omits_thinking(self) -> bool:
+        """Whether it is not to be told."""
+        return isinstance(self.thinking, ThinkingOn) and self.thinking.display == "omitted"
+
+    def toolbox(self) -> Toolbox:
+        """The tools that may be called. Raises RequestError."""
+        return toolbox_of(self.tools or (), self.tool_choice)
+
+    def sampling(self) -> SamplingParams:
+        """How to generate, as far as it matters to the prompt. Raises RequestError."""
+        return SamplingParams(grammar=None if self.form is None else self.form.grammar())
+
+    def place(self) -> dict[str, Any]:
+        """Fields of the engine's request that have to do with other requests."""
+        return {}
 
     def variables(self) -> dict[str, Any]:
         """What else the chat template is told."""
         found: dict[str, Any] = {}
         if self.thinking is not None:
-            found["enable_thinking"] = False
+            found["enable_thinking"] = self.thinks
+        if isinstance(self.thinking, ThinkingWithin):
+            found["thinking_budget"] = self.thinking.budget_tokens
         if self.output_config is not None and self.output_config.effort is not None:
             found["reasoning_effort"] = self.output_config.effort
         return found
@@ -125,6 +162,19 @@ class MessageRequest(CountRequest, Sampling):
     metadata: Metadata | None = Field(None, description=NO_EFFECT)
     service_tier: Literal["auto", "standard_only"] | None = Field(None, description=NO_EFFECT)
 
+    @model_validator(mode="after")
+    def _one_grammar(self) -> Self:
+        if self.grammar is not None and self.form is not None:
+            raise ValueError("output_config.format and grammar exclude each other; keep one")
+        return self
+
     def sampling(self) -> SamplingParams:
         """How to generate. Raises RequestError."""
-        return self.params(max_tokens=self.max_tokens, stop=self.stop_sequences or None)
+        return self.params(
+            max_tokens=self.max_tokens,
+            stop=self.stop_sequences or None,
+            grammar=None if self.form is None else self.form.grammar(),
+        )
+
+    def place(self) -> dict[str, Any]:
+        return Sampling.place(self)

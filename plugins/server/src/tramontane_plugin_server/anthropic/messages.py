@@ -15,8 +15,9 @@ from tramontane_plugin_server.http.errors import api_error, body
 from tramontane_plugin_server.http.stream import event, while_here
 from tramontane_plugin_server.serving import Serving, serving_of
 
+from .asking import ask
+from .content import Blocks
 from .message_request import CountRequest, MessageRequest
-from .prompt import encode
 from .shapes import ERRORS, Answer, Count
 from .wire import Wire
 
@@ -42,38 +43,42 @@ async def messages(request: Request, asked: MessageRequest) -> Response:
 
 
 @router.post("/v1/messages/count_tokens", response_model=Count, responses=ERRORS)
-async def count_tokens(request: Request, asked: CountRequest) -> dict[str, int]:
+async def count_tokens(asker: Request, asked: CountRequest) -> dict[str, int]:
     """How many tokens a conversation has, as the chat template writes it."""
-    async with serving_of(request).catalog.lease(asked.model) as (_, model):
-        return {"input_tokens": len(await asyncio.to_thread(encode, model, asked))}
+    serving = serving_of(asker)
+    async with serving.catalog.lease(asked.model) as (_, model):
+        _, request = await asyncio.to_thread(ask, serving, model, asked)
+    return {"input_tokens": len(request.prompt)}
 
 
 async def _whole(serving: Serving, asked: MessageRequest) -> dict[str, Any]:
     async with serving.catalog.lease(asked.model) as (served, model):
-        prompt = await asyncio.to_thread(encode, model, asked)
-        params = serving.limited(asked.sampling())
-        requests = model.requests(prompt, params, **asked.place())
-        with serving.generate(model, served.name, requests) as generation:
+        parser, request = await asyncio.to_thread(ask, serving, model, asked)
+        with serving.generate(model, served.name, [request]) as generation:
             (result,) = await generation.results()
-    content = [{"type": "text", "text": result.text}] if result.text else []
-    return {**_head(served.name), "content": content, **_end(result), "usage": _usage(result)}
+    blocks = Blocks(omit=asked.omits_thinking)
+    blocks.take([*parser.push(result.text), *parser.finish()])
+    blocks.end()
+    end = _end(result, called=blocks.called)
+    return {**_head(served.name), "content": blocks.done, **end, "usage": _usage(result)}
 
 
 async def _events(serving: Serving, asked: MessageRequest) -> AsyncIterator[bytes]:
     async with serving.catalog.lease(asked.model) as (served, model):
-        prompt = await asyncio.to_thread(encode, model, asked)
-        params = serving.limited(asked.sampling())
-        requests = model.requests(prompt, params, **asked.place())
-        wire = Wire()
-        with serving.generate(model, served.name, requests) as generation:
+        parser, request = await asyncio.to_thread(ask, serving, model, asked)
+        blocks, wire = Blocks(omit=asked.omits_thinking), Wire()
+        with serving.generate(model, served.name, [request]) as generation:
             async for events in generation:
                 pieces = []
                 if not wire.begun:
-                    pieces.append(wire.start(_started(served.name, len(prompt))))
+                    pieces.append(wire.start(_started(served.name, len(request.prompt))))
                 for one in events:
-                    pieces.append(wire.text(one.text))
+                    pieces.append(wire.pieces(blocks.take(parser.push(one.text))))
                     if isinstance(one, Finished):
-                        pieces.append(wire.stop(_end(one.result), _usage(one.result)))
+                        pieces.append(wire.pieces(blocks.take(parser.finish())))
+                        pieces.append(wire.pieces(blocks.end()))
+                        end = _end(one.result, called=blocks.called)
+                        pieces.append(wire.stop(end, _usage(one.result)))
                 if found := b"".join(pieces):
                     yield found
 
@@ -93,8 +98,10 @@ def _started(name: str, tokens: int) -> dict[str, Any]:
     return {**_head(name), "content": [], **end, "usage": usage}
 
 
-def _end(result: RequestResult) -> dict[str, Any]:
+def _end(result: RequestResult, *, called: bool) -> dict[str, Any]:
     reason = REASONS[result.finish_reason] if result.stop is None else "stop_sequence"
+    if called and reason == "end_turn":
+        reason = "tool_use"
     return {"stop_reason": reason, "stop_sequence": result.stop}
 
 

@@ -1,36 +1,19 @@
-"""From a request's messages to a prompt, which may end within the answer."""
+"""From a request's messages to those of chat templates."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from tramontane_plugin_server.conversation import (
     Message,
     call,
     called,
-    refuse_lost_calls,
     text_message,
     texts_of,
 )
 
 from .blocks import TextBlock, ThinkingBlock, ToolResultBlock, ToolUseBlock
 from .message_request import AssistantMessage, CountRequest, SystemMessage, UserMessage
-from .prefill import begun
-
-if TYPE_CHECKING:
-    from tramontane.loaded_model import LoadedModel
-
-
-def encode(model: LoadedModel, asked: CountRequest) -> tuple[int, ...]:
-    """The prompt of a request. Raises ApiError, TemplateError, RequestError."""
-    messages = conversation(asked)
-    refuse_lost_calls(model, messages)
-    variables = asked.variables()
-    if messages[-1]["role"] == "assistant":
-        text = begun(model.render, messages, **variables)
-        return tuple(model.tokenizer.encode(text, add_special=False))
-    return model.encode_chat(messages, **variables)
 
 
 def conversation(asked: CountRequest) -> list[Message]:

@@ -30,6 +30,23 @@ class Text(Shape):
     text: str
 
 
+class Thinking(Shape):
+    """What the model thought; nobody signs it here."""
+
+    type: Literal["thinking"]
+    thinking: str
+    signature: str
+
+
+class ToolUse(Shape):
+    """A call of a tool, to be run by who asked."""
+
+    type: Literal["tool_use"]
+    id: str
+    name: str
+    input: dict[str, Any]
+
+
 class Usage(Shape):
     """Counts of tokens; those of the prompt are the sum of the first three."""
 
@@ -46,8 +63,10 @@ class Answer(Shape):
     type: Literal["message"]
     role: Literal["assistant"]
     model: str
-    content: list[Text]
-    stop_reason: Literal["end_turn", "max_tokens", "stop_sequence", "model_context_window_exceeded"]
+    content: list[Text | Thinking | ToolUse]
+    stop_reason: Literal[
+        "end_turn", "tool_use", "max_tokens", "stop_sequence", "model_context_window_exceeded"
+    ]
     stop_sequence: str | None
     usage: Usage
 

@@ -134,13 +134,16 @@ class ChatRequest(Sampling):
 
     def toolbox(self, ours: Sequence[Function] = ()) -> Toolbox:
         """The tools that may be called. ours: the server's own. Raises RequestError."""
-        choice: Any = self.tool_choice or "auto"
+        choice: str | NamedTool | AllowedTools = self.tool_choice or "auto"
+        allowed: list[str] | None = None
         if isinstance(choice, NamedTool):
             choice = choice.function.name
         elif isinstance(choice, AllowedTools):
-            choice = choice.allowed_tools
+            allowed = [tool.function.name for tool in choice.allowed_tools.tools]
+            choice = choice.allowed_tools.mode
         tools = [tool.function.tool() for tool in self.tools or ()]
-        return toolbox_of([*tools, *ours], choice, self.parallel_tool_calls is not False)
+        parallel = self.parallel_tool_calls is not False
+        return toolbox_of([*tools, *ours], choice, parallel, allowed)
 
     def sampling(self) -> SamplingParams:
         """How to generate. Raises RequestError."""

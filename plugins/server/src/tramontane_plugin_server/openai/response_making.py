@@ -5,15 +5,18 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from pydantic import BaseModel
+from tramontane.answers import AnswerParser, Dialect
 from tramontane.engine.request import Event, Finished, RequestResult
 from tramontane.errors import EngineBusy
 
 from tramontane_plugin_server.http.errors import api_error
 
 from . import answer
+from .response_output import Change, Output
+from .response_output_items import Item
 from .response_request import ResponseRequest
 
-Item = dict[str, Any]
 ECHOED = (
     "instructions", "max_output_tokens", "previous_response_id", "prompt_cache_key",
     "prompt_cache_retention", "safety_identifier", "temperature", "top_p", "user",
@@ -23,7 +26,7 @@ ECHOED = (
 class Making:
     """One response. items: of the conversation before it, its own input last.
 
-    size: bytes of the conversation, as it was sent.
+    size: bytes of the conversation, as it was sent, and characters of its answers.
     status: queued, in_progress, completed, incomplete, failed or cancelled.
     """
 
@@ -35,42 +38,45 @@ class Making:
         self.model, self.size = model, size
         self.items: list[Item] = [item.item() for item in asked.input]
         if before is not None:
-            self.size += before.size + len(before.text)
+            self.size += before.size
             self.items = [*before.items, *before.output(), *self.items]
         self.id = f"resp_{uuid.uuid4().hex}"
         self.status = "queued" if asked.background else "in_progress"
         self.result: RequestResult | None = None
-        self._item_id = f"msg_{uuid.uuid4().hex}"
         self._created = answer.now()
         self._completed: int | None = None
         self._error: dict[str, Any] | None = None
-        self._texts: list[str] = []
-        self._logprobs: list[dict[str, Any]] = []
+        self._output = Output()
+        self._parser = Dialect().parser()
 
     @property
     def running(self) -> bool:
         return self.status in ("queued", "in_progress")
 
-    @property
-    def text(self) -> str:
-        """What has been said."""
-        return "".join(self._texts)
+    def read_with(self, parser: AnswerParser) -> None:
+        """What tells reasoning and calls apart; to be given before the answer begins."""
+        self._parser = parser
 
-    def take(self, one: Event) -> None:
-        """A piece of the answer, or its end."""
+    def take(self, one: Event) -> list[Change]:
+        """A piece of the answer, or its end; what that changes."""
         self.status = "in_progress"
-        self._texts.append(one.text)
-        if isinstance(one, Finished):
-            self.result = one.result
-            self._texts = [self.text]
-            self.status = "completed" if one.result.finish_reason == "stop" else "incomplete"
-            self._completed = answer.now()
-        elif one.logprob is not None:
-            self._logprobs.append(answer.logprob(one.logprob))
+        self.size += len(one.text)
+        deltas = self._parser.push(one.text)
+        if not isinstance(one, Finished):
+            entry = None if one.logprob is None else answer.logprob(one.logprob)
+            changes = self._output.take(deltas, entry)
+            self._output.count()
+            return changes
+        changes = self._output.take([*deltas, *self._parser.finish()])
+        self.result = one.result
+        self.status = "completed" if one.result.finish_reason == "stop" else "incomplete"
+        self._completed = answer.now()
+        return [*changes, *self._output.end(whole=self.status == "completed")]
 
     def fail(self, error: Exception) -> None:
         """The end, without an answer."""
         self.status = "failed"
+        self._output.stop()
         code = "rate_limit_exceeded" if isinstance(error, EngineBusy) else "server_error"
         self._error = {"code": code, "message": str(api_error(error))}
 
@@ -78,26 +84,11 @@ class Making:
         """The end, because somebody wants it, unless it has ended."""
         if self.running:
             self.status = "cancelled"
-
-    def part(self, *, empty: bool = False) -> dict[str, Any]:
-        """The text, so far or before its first word."""
-        text, logprobs = ("", []) if empty else (self.text, self._logprobs)
-        return {"type": "output_text", "annotations": [], "logprobs": logprobs, "text": text}
-
-    def item(self, *, empty: bool = False) -> Item:
-        """The message, so far or before its first word."""
-        status = {"completed": "completed", "in_progress": "in_progress"}
-        content = [] if empty else [self.part()]
-        return {
-            "id": self._item_id, "type": "message", "role": "assistant",
-            "status": status.get(self.status, "incomplete"), "content": content,
-        }  # fmt: skip
+            self._output.stop()
 
     def output(self) -> list[Item]:
         """What has been answered; nothing while it goes on."""
-        if self.running or (self.result is None and not self.text):
-            return []
-        return [self.item()]
+        return [] if self.running else self._output.items
 
     def shown(self) -> dict[str, Any]:
         """The response in OpenAI's form."""
@@ -119,9 +110,9 @@ class Making:
             "reasoning": {"effort": reasoning, "summary": None},
             "service_tier": "default",
             "store": asked.stored,
-            "text": {"format": {"type": "text"}},
-            "tool_choice": "auto",
-            "tools": [],
+            "text": {"format": _shown(asked.form) or {"type": "text"}},
+            "tool_choice": _shown(asked.tool_choice) or "auto",
+            "tools": [tool.shown() for tool in asked.tools or ()],
             "top_logprobs": asked.top_logprobs or 0,
             "truncation": asked.truncation or "disabled",
             "usage": self._usage(),
@@ -139,6 +130,10 @@ class Making:
                 "cached_tokens": counts.cached_tokens, "cache_write_tokens": 0,
             },
             "output_tokens": counts.completion_tokens,
-            "output_tokens_details": {"reasoning_tokens": 0},
+            "output_tokens_details": {"reasoning_tokens": self._output.reasoning_tokens},
             "total_tokens": counts.prompt_tokens + counts.completion_tokens,
         }  # fmt: skip
+
+
+def _shown(value: Any) -> Any:
+    return value.model_dump(by_alias=True) if isinstance(value, BaseModel) else value

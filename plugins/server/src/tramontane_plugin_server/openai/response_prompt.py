@@ -1,4 +1,4 @@
-"""From a response's items to a prompt, cut at the front where that is asked for."""
+"""From a response's items to the engine's request, cut at the front where that is asked for."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from tramontane_plugin_server.conversation import (
     text_message,
     texts_of,
 )
+from tramontane_plugin_server.serving import Serving
+from tramontane_plugin_server.turns import Begun, prepare
 
 from .response_request import ResponseRequest
 
@@ -22,20 +24,24 @@ if TYPE_CHECKING:
 Item = dict[str, Any]
 
 
-def encode(model: LoadedModel, asked: ResponseRequest, items: Sequence[Item]) -> tuple[int, ...]:
-    """The prompt of a conversation. items: earlier ones, then the request's.
+def begin(
+    serving: Serving, model: LoadedModel, asked: ResponseRequest, items: Sequence[Item]
+) -> Begun:
+    """The turn of a conversation, and its request. items: earlier ones, then the request's.
 
     Raises ApiError, TemplateError, RequestError.
     """
     instructions, messages = conversation(asked.instructions, items)
     refuse_lost_calls(model, messages)
+    toolbox, params = asked.toolbox(), asked.sampling()
 
-    def prompt(start: int) -> tuple[int, ...]:
-        return model.encode_chat([*instructions, *messages[start:]], **asked.variables())
+    def turn(start: int) -> Begun:
+        said = [*instructions, *messages[start:]]
+        return prepare(serving, model, said, params, toolbox, asked.variables(), asked.place())
 
-    whole = prompt(0)
+    whole = turn(0)
     most = model.engine.context_length
-    if asked.truncation != "auto" or len(whole) < most:
+    if asked.truncation != "auto" or _size(whole) < most:
         return whole
     # with room for the answer, and beginning with what a user says: templates insist on that
     most -= min(asked.max_output_tokens or most // 4, most // 2)
@@ -44,12 +50,17 @@ def encode(model: LoadedModel, asked: ResponseRequest, items: Sequence[Item]) ->
     low = 0
     while low < found:
         middle = (low + found) // 2
-        tried = prompt(starts[middle])
-        if len(tried) < most:
+        tried = turn(starts[middle])
+        if _size(tried) < most:
             fitting, found = tried, middle
         else:
             low = middle + 1
     return whole if fitting is None else fitting
+
+
+def _size(begun: Begun) -> int:
+    """Tokens of the prompt."""
+    return len(begun[1][0].prompt)
 
 
 def conversation(

@@ -6,20 +6,23 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from tramontane.grammar import Grammar
 from tramontane.sampling_params import SamplingParams
+from tramontane.toolbox import Toolbox
 
 from .fields import NO_EFFECT, Asked, Sampling, Stop
 from .response_items import Input
+from .response_tools import AllowedTools, AnyTool, Format, NamedTool, ToolChoice
+from .tool_fields import (
+    MOST_TOOLS,
+    FlatSchemaFormat,
+    ObjectFormat,
+    TextFormat,
+    grammar_of,
+    toolbox_of,
+)
 
-NO_TOOLS = "this server does not call tools yet"
 LOGPROBS = "message.output_text.logprobs"
-
-
-class Format(BaseModel):
-    """Of the answer. Others than text are refused: this server does not constrain answers yet."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-    type: Literal["text"]
 
 
 class Text(Asked):
@@ -68,15 +71,10 @@ class ResponseRequest(Sampling):
         "context_management": "conversations are not compacted here; truncation drops their start",
         "conversation": "conversations are kept as responses; use previous_response_id",
         "image": "this server takes text",
-        "max_tool_calls": NO_TOOLS,
+        "max_tool_calls": "it counts calls of built-in tools, and there are none here",
         "moderation": "there is no moderation here",
         "prompt": "prompts are not kept here; send the text",
-        "tool_choice": NO_TOOLS,
-        "tools": NO_TOOLS,
     }
-    neutral: ClassVar[Mapping[str, Sequence[Any]]] = {
-        "tool_choice": ("auto", "none"), "tools": ([],),
-    }  # fmt: skip
 
     input: Input = Field(min_length=1, max_length=10_000, description="or one user's text")
     model: str | None = Field(None, max_length=512, description="none, or default: the first")
@@ -110,8 +108,13 @@ class ResponseRequest(Sampling):
         | None
     ) = Field(None, description="of these only log-probabilities occur here")
     text: Text | None = Field(
-        None, description="format text; others: this server does not constrain answers yet"
+        None, description="format; json_schema is kept to, with or without strict"
     )
+    tools: list[AnyTool] | None = Field(
+        None, max_length=MOST_TOOLS, description="functions; strict only where that is said"
+    )
+    tool_choice: ToolChoice | None = Field(None, description="default auto where there are tools")
+    parallel_tool_calls: bool | None = Field(None, description="several at once; default true")
     reasoning: Reasoning | None = Field(
         None, description="effort, passed to the chat template; reasoning is not summarised here"
     )
@@ -125,7 +128,6 @@ class ResponseRequest(Sampling):
         ]
         | None
     ) = Field(None, description="kept with the response")
-    parallel_tool_calls: bool | None = Field(None, description=NO_EFFECT)
     prompt_cache_key: str | None = Field(None, max_length=512, description=NO_EFFECT)
     prompt_cache_options: CacheOptions | None = Field(None, description=NO_EFFECT)
     prompt_cache_retention: Literal["in_memory", "24h"] | None = Field(None, description=NO_EFFECT)
@@ -139,6 +141,10 @@ class ResponseRequest(Sampling):
             raise ValueError("stream_options is for stream=true")
         if self.background and self.store is False:
             raise ValueError("background needs store: else nobody could ask for the response")
+        if self.grammar is not None and self._form_grammar is not None:
+            raise ValueError("text.format and grammar exclude each other; keep one")
+        if self.tool_choice not in (None, "auto", "none") and not self.tools:
+            raise ValueError("tool_choice is for tools, and there are none")
         if self.background and self.stream:
             raise ValueError(
                 "background and stream exclude each other here: ask for the response by its id"
@@ -154,6 +160,15 @@ class ResponseRequest(Sampling):
         """Whether log-probabilities are wanted."""
         return bool(self.top_logprobs) or LOGPROBS in (self.include or ())
 
+    @property
+    def form(self) -> TextFormat | ObjectFormat | FlatSchemaFormat | None:
+        """What the answer must look like."""
+        return None if self.text is None else self.text.format
+
+    @property
+    def _form_grammar(self) -> Grammar | None:
+        return grammar_of(self.form)
+
     def variables(self) -> dict[str, Any]:
         """What else the chat template is told."""
         effort = None if self.reasoning is None else self.reasoning.effort
@@ -163,6 +178,18 @@ class ResponseRequest(Sampling):
             return {"enable_thinking": False}
         return {"enable_thinking": True, "reasoning_effort": effort}
 
+    def toolbox(self) -> Toolbox:
+        """The tools that may be called. Raises RequestError."""
+        choice: str | NamedTool | AllowedTools = self.tool_choice or "auto"
+        allowed: list[str] | None = None
+        if isinstance(choice, NamedTool):
+            choice = choice.name
+        elif isinstance(choice, AllowedTools):
+            allowed = [tool.name for tool in choice.tools]
+            choice = choice.mode
+        tools = [tool.tool() for tool in self.tools or ()]
+        return toolbox_of(tools, choice, self.parallel_tool_calls is not False, allowed)
+
     def sampling(self) -> SamplingParams:
         """How to generate. Raises RequestError."""
         return self.params(
@@ -170,4 +197,5 @@ class ResponseRequest(Sampling):
             stop=self.stop,
             logprobs=self.logprobs or None,
             top_logprobs=self.top_logprobs or None,
+            grammar=self.grammar or self._form_grammar,
         )

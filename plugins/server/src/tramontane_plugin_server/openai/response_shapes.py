@@ -24,6 +24,32 @@ class OutputMessage(Shape):
     content: list[OutputText]
 
 
+class ReasoningText(Shape):
+    type: Literal["reasoning_text"]
+    text: str
+
+
+class OutputReasoning(Shape):
+    """What the model thought, in its own words."""
+
+    id: str
+    type: Literal["reasoning"]
+    summary: list[dict[str, Any]]
+    content: list[ReasoningText]
+    status: Literal["in_progress", "completed", "incomplete"]
+
+
+class OutputCall(Shape):
+    """A call to be run by who asked. arguments: JSON, or its beginning if incomplete."""
+
+    id: str
+    type: Literal["function_call"]
+    status: Literal["in_progress", "completed", "incomplete"]
+    call_id: str
+    name: str
+    arguments: str
+
+
 class ResponseError(Shape):
     code: Literal["server_error", "rate_limit_exceeded"]
     message: str
@@ -34,7 +60,8 @@ class Incomplete(Shape):
 
 
 class Format(Shape):
-    type: Literal["text"]
+    model_config = ConfigDict(extra="allow")
+    type: Literal["text", "json_object", "json_schema"]
 
 
 class Text(Shape):
@@ -79,7 +106,7 @@ class ResponseAnswer(Shape):
     max_output_tokens: int | None
     metadata: dict[str, str]
     model: str
-    output: list[OutputMessage]
+    output: list[OutputMessage | OutputReasoning | OutputCall]
     parallel_tool_calls: bool
     previous_response_id: str | None
     prompt_cache_key: str | None
@@ -90,7 +117,7 @@ class ResponseAnswer(Shape):
     store: bool
     temperature: float | None
     text: Text
-    tool_choice: str
+    tool_choice: str | dict[str, Any]
     tools: list[dict[str, Any]]
     top_logprobs: int
     top_p: float | None

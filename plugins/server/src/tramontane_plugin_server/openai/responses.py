@@ -11,14 +11,14 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
-from tramontane.engine.request import Event
 
 from tramontane_plugin_server.http.errors import ApiError
 from tramontane_plugin_server.http.stream import while_here
 from tramontane_plugin_server.serving import Serving, serving_of
 
 from .response_making import Making
-from .response_prompt import encode
+from .response_output import Change
+from .response_prompt import begin
 from .response_request import ResponseRequest
 from .response_shapes import Deleted, InputItems, ResponseAnswer
 from .response_wire import Wire
@@ -111,21 +111,19 @@ async def input_items(
     }
 
 
-async def _batches(serving: Serving, making: Making) -> AsyncGenerator[list[Event], None]:
-    """Make the response. The first batch is empty: the request is valid and has its place."""
+async def _batches(serving: Serving, making: Making) -> AsyncGenerator[list[Change] | None, None]:
+    """Make the response. First comes None: the request is valid and has its place."""
     asked = making.asked
     async with serving.catalog.lease(asked.model) as (served, model):
-        prompt = await asyncio.to_thread(encode, model, asked, making.items)
-        params = serving.limited(asked.sampling())
-        requests = model.requests(prompt, params, **asked.place())
+        turn, requests = await asyncio.to_thread(begin, serving, model, asked, making.items)
+        making.read_with(turn.parser())
         with serving.generate(model, served.name, requests) as generation:
-            yield []
+            yield None
             async for events in generation:
-                for one in events:
-                    making.take(one)
+                changes = [change for one in events for change in making.take(one)]
                 if making.result is not None and asked.stored and not asked.background:
                     serving.responses.put(making)
-                yield events
+                yield changes
 
 
 async def _whole(serving: Serving, making: Making) -> dict[str, Any]:
@@ -137,10 +135,10 @@ async def _whole(serving: Serving, making: Making) -> dict[str, Any]:
 
 async def _events(serving: Serving, making: Making, wire: Wire) -> AsyncIterator[bytes]:
     async with aclosing(_batches(serving, making)) as batches:
-        async for events in batches:
-            if not events:  # it may still be refused: nothing is told yet
+        async for changes in batches:
+            if changes is None:  # it may still be refused: nothing is told yet
                 continue
-            pieces = [wire.opening(), *map(wire.piece, events)]
+            pieces = [wire.opening(), wire.pieces(changes)]
             if making.result is not None:
                 pieces.append(wire.end())
             if found := b"".join(pieces):

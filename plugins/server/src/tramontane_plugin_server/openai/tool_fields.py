@@ -88,33 +88,43 @@ class SchemaFormat(Strict):
     json_schema: SchemaOf
 
 
+class FlatSchemaFormat(SchemaOf):
+    """The same as the responses API has it."""
+
+    type: Literal["json_schema"]
+
+
 ResponseFormat = Annotated[TextFormat | ObjectFormat | SchemaFormat, Field(discriminator="type")]
 
 
-def grammar_of(form: TextFormat | ObjectFormat | SchemaFormat | None) -> Grammar | None:
+def grammar_of(
+    form: TextFormat | ObjectFormat | SchemaFormat | FlatSchemaFormat | None,
+) -> Grammar | None:
     """What keeps an answer to a form."""
     match form:
         case ObjectFormat():
             return Grammar(type="json_object")
         case SchemaFormat():
             return Grammar(type="json_schema", value=form.json_schema.schema_)
+        case FlatSchemaFormat():
+            return Grammar(type="json_schema", value=form.schema_)
     return None
 
 
 def toolbox_of(
     tools: Sequence[Tool | Runs],
-    choice: Literal["none", "auto", "required"] | str | Allowed,
+    choice: str,
     parallel: bool,
+    allowed: Sequence[str] | None = None,
 ) -> Toolbox:
-    """The tools of a request. choice: a word, a tool's name, or those that are allowed.
+    """The tools of a request. choice: none, auto, required, or a tool's name.
 
-    Raises RequestError for a choice that is none of the tools.
+    allowed: names of those that may be called, if not all. Raises RequestError for an unknown one.
     """
-    if isinstance(choice, Allowed):
-        names = [tool.function.name for tool in choice.tools]
-        if choice.mode == "auto":
-            return Toolbox(tools, names, parallel)
-        Toolbox(tools, names)  # says which name is unknown
-        allowed = [t for t in tools if (t.tool if isinstance(t, Runs) else t).name in names]
-        return Toolbox(allowed, "required", parallel)
-    return Toolbox(tools, choice, parallel)
+    if allowed is None:
+        return Toolbox(tools, choice, parallel)
+    among = Toolbox(tools, allowed, parallel)  # says which name is unknown
+    if choice == "auto":
+        return among
+    kept = [t for t in tools if (t.tool if isinstance(t, Runs) else t).name in allowed]
+    return Toolbox(kept, choice, parallel)

@@ -1,0 +1,134 @@
+"""Tools, whether to call them, thinking, and the form of answers, as Anthropic has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from tramontane.grammar import Grammar
+from tramontane.toolbox import Toolbox
+from tramontane.tools import Tool
+
+from tramontane_plugin_server.openai.fields import NO_EFFECT
+
+from .blocks import Block
+
+Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=128)]
+MOST_TOOLS = 512
+
+
+class Strict(BaseModel):
+    """No field that is not known, no value of another type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class ClientTool(Block):
+    """A tool that the model may call, and that whoever asks runs."""
+
+    type: Literal["custom"] | None = None
+    name: Name
+    description: str | None = None
+    input_schema: dict[str, Any] = Field(description="JSON schema of its input, an object")
+    strict: bool | None = Field(None, description="make other input impossible")
+    allowed_callers: list[Literal["direct"]] | None = Field(None, description=NO_EFFECT)
+    defer_loading: Literal[False] | None = Field(None, description=NO_EFFECT)
+    eager_input_streaming: bool | None = Field(None, description=NO_EFFECT)
+
+    def tool(self) -> Tool:
+        """As core has it."""
+        return Tool(
+            name=self.name,
+            description=self.description or "",
+            parameters=self.input_schema,
+            strict=bool(self.strict),
+        )
+
+
+def _clients(value: Any) -> Any:
+    kind = value.get("type") if isinstance(value, dict) else None
+    if isinstance(kind, str) and kind != "custom":
+        raise ValueError(
+            f"type {kind[:64]!r} is not supported: there are tools with an input_schema"
+            " only, which are run by who asks"
+        )
+    return value
+
+
+AnyTool: TypeAlias = Annotated[
+    ClientTool, BeforeValidator(_clients, json_schema_input_type=ClientTool)
+]
+
+
+class NoneChoice(Strict):
+    type: Literal["none"]
+
+
+class AnyChoice(Strict):
+    """auto: call tools or not. any: call one."""
+
+    type: Literal["auto", "any"]
+    disable_parallel_tool_use: bool | None = Field(None, description="one call at most")
+
+
+class NamedChoice(Strict):
+    type: Literal["tool"]
+    name: Name
+    disable_parallel_tool_use: bool | None = Field(None, description="one call at most")
+
+
+ToolChoice: TypeAlias = Annotated[NoneChoice | AnyChoice | NamedChoice, Field(discriminator="type")]
+
+
+def toolbox_of(
+    tools: Sequence[ClientTool], choice: NoneChoice | AnyChoice | NamedChoice | None
+) -> Toolbox:
+    """The tools that may be called. Raises RequestError for a choice that is none of them."""
+    found = [tool.tool() for tool in tools]
+    match choice:
+        case NoneChoice():
+            return Toolbox(found, "none")
+        case AnyChoice(type=kind, disable_parallel_tool_use=single):
+            return Toolbox(found, "required" if kind == "any" else "auto", not single)
+        case NamedChoice(name=name, disable_parallel_tool_use=single):
+            return Toolbox(found, name, not single)
+    return Toolbox(found)
+
+
+class ThinkingOff(Strict):
+    type: Literal["disabled"]
+
+
+class ThinkingOn(Strict):
+    """Thinking is told apart from the answer; adaptive leaves it to the model how much it is."""
+
+    type: Literal["adaptive"]
+    display: Literal["summarized", "omitted"] | None = Field(
+        None, description="omitted: blocks are empty. Nothing is summarised: else all is there"
+    )
+
+
+class ThinkingWithin(ThinkingOn):
+    """Thinking within a budget."""
+
+    type: Literal["enabled"]  # type: ignore[assignment]
+    budget_tokens: int = Field(
+        ge=1, description="passed to the chat template as thinking_budget; max_tokens is the bound"
+    )
+
+
+Thinking: TypeAlias = Annotated[
+    ThinkingOff | ThinkingOn | ThinkingWithin, Field(discriminator="type")
+]
+
+
+class JsonFormat(Strict):
+    """JSON under a schema, which is kept to."""
+
+    type: Literal["json_schema"]
+    schema_: dict[str, Any] = Field(alias="schema")
+
+    def grammar(self) -> Grammar:
+        """What keeps an answer to it."""
+        return Grammar(type="json_schema", value=self.schema_)
