@@ -8,10 +8,11 @@ from typing import TypeAlias
 from torch import Tensor
 from tramontane import reference
 from tramontane.backend import Device
-from tramontane.blocks import Attention, CausalLM, Embedding, Linear, StackedLinear
+from tramontane.blocks import Attention, CausalLM, Embedding, Experts, Linear, StackedLinear
 from tramontane.layouts import Affine, Dense, Layout
 
 from .alone import attend, embed_packed, multiply_dense, multiply_packed, multiply_stacked
+from .experts import Mixture, kernel_of
 from .large_pages import moved
 from .packing import KINDS, Interleaved, can_pack, pack
 from .step.forward import Forward
@@ -55,6 +56,11 @@ def prepare(
         elif isinstance(module, Attention):
             module.kernel = attend(pool)
             chosen["attention"] = "compiled"
+    for module in model.modules():
+        if isinstance(module, Experts) and (act := kernel_of(module.act)) is not None:
+            parts = (module.gate_proj, module.up_proj, module.down_proj)
+            if all(isinstance(part.weight, Interleaved) for part in parts):
+                module.through = Mixture(module, act, exact, pool)  # type: ignore[method-assign]
     forward = Forward(model, pool, exact=exact)
     model.forward = forward  # type: ignore[method-assign]
     chosen["step"] = "recorded" if forward.why is None else f"as written: {forward.why}"
