@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from tramontane.layouts import Affine, pack
+from tramontane.layouts import Affine, Codebook, pack
 
 KINDS = [(1, "zero"), (1, "min"), (1, "none"), (2, "zero"), (2, "min"), (2, "none")]
 # every kind once, every width and every group with the simplest and the fullest kind: each
@@ -55,7 +55,7 @@ def quantizing(x: Tensor, weight: Tensor) -> Tensor:
     return (worth / 2) @ heavy.abs().sum(2).T * (1 + 1e-5)
 
 
-def check(out: Tensor, x: Tensor, weight: Affine, *, exact: bool) -> None:
+def check(out: Tensor, x: Tensor, weight: Affine | Codebook, *, exact: bool) -> None:
     """Compare with the product in double precision."""
     decoded = weight.decode().double()
     # code and offset are multiplied apart, and may each be larger than what they come to

@@ -14,7 +14,13 @@ from tramontane_backend_cpu.vector import chosen
 from tramontane_backend_cpu.vector.chosen import choose, fitting
 from tramontane_backend_cpu.vector.instruction_set import SETS, Portable
 
-FILES = ("test_matmul.py", "test_attention.py", "test_record.py")
+FILES = (
+    "test_matmul.py",
+    "test_codebook.py",
+    "test_attention.py",
+    "test_attention_options.py",
+    "test_record.py",
+)
 HASWELL = "+sse4.2,+popcnt,+avx,+avx2,+fma,+f16c,+bmi,+bmi2"
 MACHINES = {
     "without AVX-512": ("avx2", {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": HASWELL}),

@@ -104,7 +104,9 @@ class AsyncLLM(OpenModel):
         **variables: Any,
     ) -> Awaitable[Completion] | AsyncIterator[Chunk]:
         """Answer a conversation, as `LLM.chat` does. Tools that are coroutines run in the loop."""
-        toolbox = Toolbox(tools, tool_choice, parallel_tool_calls, approve, tool_timeout)
+        toolbox = Toolbox(
+            self.tools(tools), tool_choice, parallel_tool_calls, approve, tool_timeout
+        )
         turn = Turn(
             self.inner, conversation(messages), with_schema(params, schema), toolbox,
             schema=schema, variables=variables,

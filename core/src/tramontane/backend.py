@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from tramontane.blocks import CausalLM
     from tramontane.layouts import Layout
+    from tramontane.stored import Stored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,18 @@ class Pack(Protocol):
 
     def __call__(self, weight: Layout, device: Device, threads: int | None) -> Layout:
         """The same matrix as the backend's kernels want it, or as it was."""
+        ...
+
+
+class Translate(Protocol):
+    """A backend's optional fourth target: called instead of `Pack` on matrices that can be had as
+    they lie in the file, many at a time."""
+
+    def __call__(
+        self, matrices: Sequence[Stored], device: Device, threads: int | None
+    ) -> Sequence[Layout | None]:
+        """Each as the backend's kernels want it; None for one that it leaves to the format's own
+        translation, which also says what is wrong with damaged numbers."""
         ...
 
 

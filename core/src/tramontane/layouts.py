@@ -76,9 +76,10 @@ class Affine:
 
     @property
     def kind(self) -> str:
-        levels = 1 if self.super_scale is None else 2
-        offset = "min" if self.minimum is not None else "zero" if self.zero else "none"
-        return f"affine{self.bits}/g{self.group}/{levels}-level/{offset}"
+        return affine_kind(
+            self.bits, self.group, self.zero,
+            two_level=self.super_scale is not None, minimum=self.minimum is not None,
+        )  # fmt: skip
 
     def tensors(self) -> dict[str, Tensor]:
         named = {f"codes{i}": plane for i, plane in enumerate(self.codes)}
@@ -111,7 +112,67 @@ class Affine:
         return weight.view(rows, columns).to(dtype)
 
 
-Layout: TypeAlias = Dense | Affine
+@dataclass(frozen=True)
+class Codebook:
+    """Codes that name the numbers of a table, times a scale per group of columns.
+
+    weight = scale * table[code], each product rounded to float32, with scale = super_scale * scale
+    when there are two levels. Floats of 8 bits are their own codes in a table of 256.
+
+    bits: 4 or 8. codes: a plane as `Affine` has them.
+    table: (2^bits,) float32.
+    scale: (rows, columns / group), any float dtype, or int8 or uint8 for two levels.
+    super_scale: (rows, columns / super_group) float, or None.
+    """
+
+    bits: int
+    group: int
+    codes: tuple[Tensor, ...]
+    table: Tensor
+    scale: Tensor
+    super_scale: Tensor | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.scale.shape[0], self.scale.shape[1] * self.group)
+
+    @property
+    def kind(self) -> str:
+        levels = 1 if self.super_scale is None else 2
+        return f"codebook{self.bits}/g{self.group}/{levels}-level"
+
+    def tensors(self) -> dict[str, Tensor]:
+        named = {"codes0": self.codes[0], "table": self.table, "scale": self.scale}
+        return named if self.super_scale is None else {**named, "super_scale": self.super_scale}
+
+    def rows(self, index: Tensor | slice) -> Codebook:
+        return self.map(lambda tensor: tensor if tensor is self.table else tensor[index])
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Codebook:
+        """The same layout with every tensor changed."""
+        return replace(
+            self,
+            codes=tuple(change(plane) for plane in self.codes),
+            table=change(self.table),
+            scale=change(self.scale),
+            super_scale=None if self.super_scale is None else change(self.super_scale),
+        )
+
+    def decode(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        """The weights, (rows, columns), computed in float32."""
+        rows, columns = self.shape
+        codes = unpack(self.codes, PLANES[self.bits]).view(rows, -1, self.group)
+        scale = two_level(self.scale, self.super_scale)[..., None]
+        return (self.table[codes.long()] * scale).view(rows, columns).to(dtype)
+
+
+Layout: TypeAlias = Dense | Affine | Codebook
+
+
+def affine_kind(bits: int, group: int, zero: int, *, two_level: bool, minimum: bool) -> str:
+    """What an affine layout is called."""
+    offset = "min" if minimum else "zero" if zero else "none"
+    return f"affine{bits}/g{group}/{1 + two_level}-level/{offset}"
 
 
 def below(layouts: Sequence[Layout]) -> Layout:

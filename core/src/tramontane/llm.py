@@ -166,7 +166,9 @@ class LLM(OpenModel):
         variables: passed to the chat template, such as enable_thinking=False.
         Raises TemplateError, RequestError.
         """
-        toolbox = Toolbox(tools, tool_choice, parallel_tool_calls, approve, tool_timeout)
+        toolbox = Toolbox(
+            self.tools(tools), tool_choice, parallel_tool_calls, approve, tool_timeout
+        )
         turn = Turn(
             self.inner, conversation(messages), with_schema(params, schema), toolbox,
             schema=schema, variables=variables,

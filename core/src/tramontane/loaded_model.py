@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from .answers import Dialect
+from .beside import Beside
 from .chat.choose import choose_template
 from .chat.fallback import no_template
 from .chat.template import ChatTemplate
@@ -47,14 +48,22 @@ class LoadedModel:
             self.header = checkpoint.header
             # what is missing altogether is told before what is wrong in detail
             self.registry.get(Architecture, self.header.architecture)
-            self.tokenizer = checkpoint.tokenizer()
             self.defaults = dict(checkpoint.generation_defaults())
             source = checkpoint.chat_template()
             if chat_template is not None:
                 source = choose_template(None, source, chat_template)
             self.template_source = source
             self.dialect = Dialect.of(self.registry, source, tool_caller)
-            self.loaded = load_model(checkpoint, self.registry, options or LoadOptions(), progress)
+
+            vocabulary = Beside(checkpoint.tokenizer)
+
+            def told(done: int, total: int) -> None:
+                vocabulary.started()
+                if progress is not None:
+                    progress(done, total)
+
+            self.loaded = load_model(checkpoint, self.registry, options or LoadOptions(), told)
+            self.tokenizer = vocabulary.result()
         finally:
             checkpoint.close()
         self._template = source and ChatTemplate(source, named=self.tokenizer.named)

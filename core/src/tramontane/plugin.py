@@ -85,6 +85,9 @@ class Backend(Offer):
     """A `tramontane.backend.Prepare`: (model, device, threads, activations) -> what it chose."""
     pack: Target | None = None
     """A `tramontane.backend.Pack`: (weight, device, threads) -> weight, as each is read."""
+    translate: Target | None = None
+    """A `tramontane.backend.Translate`: (matrices, device, threads) -> a weight or None for
+    each, straight from a file's blocks."""
 
 
 @dataclass(frozen=True, kw_only=True)

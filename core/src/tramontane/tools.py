@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,8 @@ class McpServer:
     command: Sequence[str] = ()
     url: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    folder: str = ""
+    """Where a command runs; "" is here."""
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout: float = 30.0
     """Seconds for one call."""
@@ -70,6 +72,23 @@ class McpSession(Protocol):
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> str:
         """The tool's answer as text. Raises TramontaneError when the tool fails."""
+        ...
+
+
+@runtime_checkable
+class McpResources(Protocol):
+    """What a session may have besides: texts that the server keeps, and prompts."""
+
+    async def resources(self) -> Sequence[tuple[str, str]]:
+        """(URI, what it is) of each."""
+        ...
+
+    async def read(self, uri: str) -> str:
+        """A resource as text."""
+        ...
+
+    async def prompts(self) -> Sequence[tuple[str, str]]:
+        """(name, what it is for) of each."""
         ...
 
 

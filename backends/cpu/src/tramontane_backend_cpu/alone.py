@@ -30,11 +30,12 @@ from .step.pool import Pool
 from .vector.chosen import SET
 
 
-def multiply_packed(exact: bool, pool: Pool) -> Callable[[Tensor, Layout], Tensor]:
+def multiply_packed(to_be_exact: bool, pool: Pool) -> Callable[[Tensor, Layout], Tensor]:
     """A drop-in for `reference.linear` on packed weights."""
 
     def multiply(x: Tensor, weight: Layout) -> Tensor:
         assert isinstance(weight, Interleaved)
+        exact = to_be_exact or weight.packed.packing.plain_only
         numbers = np.ascontiguousarray(x.detach().float().numpy())
         count, packed = len(numbers), weight.packed
         value = Value(TOKENS, packed.columns, "plain" if exact else "int8")

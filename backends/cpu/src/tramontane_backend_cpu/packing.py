@@ -14,17 +14,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from tramontane.layouts import PLANES, Affine
+from tramontane.layouts import PLANES, Affine, Codebook
 
 from .kernels.matmul import Packing
 from .kernels.repack import repack_numbers, repack_plane
 from .step.pool import Pool
+from .vector.tables import FLOATS8
 from .vector.tiles import ROWS, UNIT
 
 KINDS = {
     torch.float32: "f32", torch.float16: "f16", torch.bfloat16: "bf16",
-    torch.int8: "i8", torch.uint8: "u8",
+    torch.int8: "i8", torch.uint8: "u8", torch.float8_e8m0fnu: "e8m0",
 }  # fmt: skip
+
+NUMBERS = ("scale", "minimum", "super_scale", "super_minimum")
 
 
 @dataclass(frozen=True)
@@ -80,19 +83,36 @@ class Interleaved:
         return {name: torch.from_numpy(array) for name, array in self.packed.arrays.items()}
 
 
-def can_pack(weight: Affine) -> bool:
+def values_of(weight: Affine | Codebook) -> str | None:
+    """What its codes stand for, as `vector/tables.py` says it; None for what has no kernel."""
+    if isinstance(weight, Affine):
+        return ""
+    if weight.bits == 4 and weight.table.isfinite().all():
+        return repr(tuple(weight.table.tolist()))
+    for name, dtype in zip(FLOATS8, (torch.float8_e4m3fn, torch.float8_e5m2), strict=True):
+        numbers = torch.arange(256, dtype=torch.uint8).view(dtype).float()
+        if torch.equal(weight.table.nan_to_num(), numbers.nan_to_num()):
+            return name
+    return None
+
+
+def can_pack(weight: Affine | Codebook) -> bool:
     """Whether there is a kernel for it: groups of 16 or whole units."""
-    kinds = all(tensor.dtype in KINDS for tensor in weight.tensors().values())
+    if values_of(weight) is None:
+        return False
+    numbers = (getattr(weight, name, None) for name in NUMBERS)
+    kinds = all(tensor is None or tensor.dtype in KINDS for tensor in numbers)
     on_cpu = weight.scale.device.type == "cpu"
     two_level = weight.super_scale is not None
     return (
         kinds and on_cpu and (weight.group == 16 or weight.group % UNIT == 0)
         and not (two_level and weight.shape[1] % UNIT)
-        and (weight.minimum is None or (weight.super_minimum is not None) == two_level)
+        and (isinstance(weight, Codebook) or weight.minimum is None
+             or (weight.super_minimum is not None) == two_level)
     )  # fmt: skip
 
 
-def pack(weight: Affine, pool: Pool) -> Packed:
+def pack(weight: Affine | Codebook, pool: Pool) -> Packed:
     """Repack a matrix that `can_pack`, on the pool's threads."""
     rows, columns = weight.shape
     blocks, units = -(-rows // ROWS), -(-columns // UNIT)
@@ -108,8 +128,8 @@ def pack(weight: Affine, pool: Pool) -> Packed:
         out = arrays[name] = np.empty((blocks, units * 4 * ROWS * width), np.uint8)
         told = (source.data_ptr(), rows, source.shape[1], width, units, out.ctypes.data)
         work.append((repack_plane.address, np.array(told, np.int64)))
-    for name in ("scale", "minimum", "super_scale", "super_minimum"):
-        value = getattr(weight, name)
+    for name in NUMBERS:
+        value = getattr(weight, name, None)
         if value is not None:
             source = value.contiguous()
             kept.append(source)
@@ -120,8 +140,11 @@ def pack(weight: Affine, pool: Pool) -> Packed:
             work.append((repack_numbers.address, np.array(told, np.int64)))
     pool.run_jobs([(kernel, told, blocks) for kernel, told in work])
     above = "" if weight.super_scale is None else KINDS[weight.super_scale.dtype]
-    least = "" if weight.minimum is None else KINDS[weight.minimum.dtype]
+    minimum = getattr(weight, "minimum", None)
+    least = "" if minimum is None else KINDS[minimum.dtype]
+    values, zero = values_of(weight), getattr(weight, "zero", 0)
+    assert values is not None
     packing = Packing(
-        weight.bits, weight.group, weight.zero, KINDS[weight.scale.dtype], least, above
+        weight.bits, weight.group, zero, KINDS[weight.scale.dtype], least, above, values
     )
     return Packed(packing, rows, columns, supers, per_row // supers // (2 if halves else 1), arrays)

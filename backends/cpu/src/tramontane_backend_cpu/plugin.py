@@ -12,4 +12,5 @@ def backends() -> Iterator[Backend]:
         probe="tramontane_backend_cpu.device:probe",
         prepare="tramontane_backend_cpu.prepare:prepare",
         pack="tramontane_backend_cpu.prepare:repack",
+        translate="tramontane_backend_cpu.prepare:translate",
     )

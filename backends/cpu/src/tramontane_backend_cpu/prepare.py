@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from torch import Tensor
 from tramontane import reference
 from tramontane.backend import Device
 from tramontane.blocks import Attention, CausalLM, Embedding, Experts, Linear, StackedLinear
-from tramontane.layouts import Affine, Dense, Layout
+from tramontane.layouts import Affine, Codebook, Dense, Layout
+from tramontane.stored import Stored
 
 from .alone import attend, embed_packed, multiply_dense, multiply_packed, multiply_stacked
 from .experts import Mixture, kernel_of
@@ -18,6 +19,7 @@ from .packing import KINDS, Interleaved, can_pack, pack
 from .step.forward import Forward
 from .step.pool import Pool, shared_pool
 from .threads import limit_others, usable
+from .translation import translated
 from .vector.tiles import ROWS
 
 Multiply: TypeAlias = Callable[[Tensor, Layout], Tensor]
@@ -33,6 +35,13 @@ def repack(weight: Layout, device: Device, threads: int | None) -> Layout:
     return Interleaved(packed, weight.kind)  # type: ignore[return-value]
 
 
+def translate(
+    matrices: Sequence[Stored], device: Device, threads: int | None
+) -> list[Layout | None]:
+    """The same from a file's blocks. Implements `backend.Translate`."""
+    return translated(matrices, shared_pool(threads or usable()))
+
+
 def prepare(
     model: CausalLM, device: Device, threads: int | None, activations: str = "auto"
 ) -> Mapping[str, str]:
@@ -46,7 +55,7 @@ def prepare(
     for module in model.modules():
         if isinstance(module, (Linear, Embedding)):
             weight: Layout = module.weight
-            if isinstance(weight, Affine):  # not packed as it was read
+            if isinstance(weight, (Affine, Codebook)):  # not packed as it was read
                 if id(weight) not in packed:
                     packed[id(weight)] = weight, repack(weight, device, threads)
                 module.weight = weight = packed[id(weight)][1]
@@ -84,7 +93,7 @@ def _choose_stacked(module: StackedLinear, exact: bool, pool: Pool) -> str:
     weight: Layout = module.weight
     # a kernel's rows go by 16, and each matrix must begin with some of its own
     if (
-        isinstance(weight, Affine)
+        isinstance(weight, (Affine, Codebook))
         and weight.shape[0] // module.count % ROWS == 0
         and can_pack(weight)
     ):
@@ -96,7 +105,8 @@ def _choose_stacked(module: StackedLinear, exact: bool, pool: Pool) -> str:
 
 def _multiply(weight: Layout, exact: bool, pool: Pool) -> tuple[Multiply, str]:
     if isinstance(weight, Interleaved):
-        return multiply_packed(exact, pool), "compiled, f32" if exact else "compiled, int8"
+        plain = exact or weight.packed.packing.plain_only
+        return multiply_packed(exact, pool), "compiled, f32" if plain else "compiled, int8"
     if isinstance(weight, Dense) and weight.data.dtype in KINDS:
         return multiply_dense(pool), "compiled"
     return reference.linear, "reference"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from tramontane.layouts import Layout
+from tramontane.stored import Stored
 from tramontane.tokenizer.tokenizer import Tokenizer
 
 
@@ -65,3 +66,12 @@ class Checkpoint(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class ReadsStored(Protocol):
+    """What a checkpoint may do besides: hand matrices out as they lie in the file."""
+
+    def stored(self, name: str) -> Stored | None:
+        """One matrix, not read yet; None for what only `read` knows."""
+        ...

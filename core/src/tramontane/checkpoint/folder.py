@@ -11,10 +11,11 @@ from typing import Any, Protocol
 from tramontane.errors import CheckpointError
 from tramontane.layouts import Layout
 from tramontane.one_line import one_line
+from tramontane.stored import Stored
 from tramontane.tokenizer.json_file import read_if_there, read_object
 from tramontane.tokenizer.tokenizer import Tokenizer
 
-from .checkpoint import Header, TensorInfo
+from .checkpoint import Header, ReadsStored, TensorInfo
 from .weight_files import find_weights
 
 
@@ -67,6 +68,11 @@ class FolderCheckpoint:
 
     def read(self, name: str) -> Layout:
         return self._owner[name].read(name)
+
+    def stored(self, name: str) -> Stored | None:
+        """Implements `ReadsStored`, for files that do."""
+        file = self._owner[name]
+        return file.stored(name) if isinstance(file, ReadsStored) else None
 
     def tokenizer(self) -> Tokenizer:
         from tramontane.tokenizer.files import from_folder

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from itertools import chain
 from math import prod
 from typing import Any, cast
 
@@ -23,11 +23,13 @@ from tramontane.errors import CheckpointError, ConfigError, NotEnoughMemory
 from tramontane.layouts import Dense, Layout, nbytes
 from tramontane.plugin import Architecture, Quantizer, load
 from tramontane.registry import Registry
+from tramontane.stored import Stored
 
 from .checkpoint import Checkpoint, Header, TensorInfo
 from .read_ahead import read_ahead
 from .rules import Rule
 from .slots import Slot, Source, match, slots
+from .straight import Place, place_of
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SHORT_DTYPES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
@@ -124,10 +126,8 @@ def load_model(
     model = build(architecture, config)
     assign(checkpoint, model, config, architecture)  # a wrong size is told before a large one
     context = plan(header, model, device, dtype, kv_dtype, options)
-    pack: Callable[[Layout], Layout] | None = None
-    if backend is not None and backend.pack is not None:
-        pack = partial(load(backend.pack), device=device, threads=options.threads)
-    sample = fill(checkpoint, model, config, architecture, dtype, options, progress, pack)
+    place = place_of(backend, device, options.threads, converts=options.dtype != "auto")
+    sample = fill(checkpoint, model, config, architecture, dtype, options, progress, place)
     kernels: Mapping[str, str] = {}
     if backend is not None:
         kernels = load(backend.prepare)(model, device, options.threads, options.activations)
@@ -264,13 +264,13 @@ def fill(
     dtype: torch.dtype,
     options: LoadOptions,
     progress: Progress | None = None,
-    pack: Callable[[Layout], Layout] | None = None,
+    place: Place | None = None,
 ) -> Tensor:
     """Put every tensor where it belongs; returns some of the embedding as it was in the file.
 
     Raises CheckpointError when they do not fit exactly.
     """
-    header = checkpoint.header
+    header, place = checkpoint.header, place or Place()
     wanted, sources, ties = assign(checkpoint, model, config, architecture)
     # places that are filled from the same tensors are filled together, so that each is read once
     together: dict[tuple[str, ...], list[str]] = {}
@@ -279,6 +279,17 @@ def fill(
     total = sum(header.tensors[tensor].nbytes for tensors in together for tensor in tensors)
     done = 0
     sample = torch.empty(0)
+    if progress is not None:
+        progress(0, total)
+    unread: dict[str, Stored] = {}
+    for path, source in sources.items():
+        if wanted[path].packs and not wanted[path].stacked and len(source.pieces) == 1:
+            ((tensor, steps),) = source.pieces
+            stored = place.stored(checkpoint, tensor, [step.rule for step in steps])
+            if stored is not None:
+                unread[path] = cast("Stored", source.make({tensor: cast("Layout", stored)}, model))
+                if path == EMBEDDING:
+                    sample = unread[path].rows(slice(0, 8)).decode(torch.float32)
 
     def read(tensors: tuple[str, ...]) -> dict[str, Layout]:
         held = {tensor: checkpoint.read(tensor) for tensor in tensors}
@@ -288,23 +299,33 @@ def fill(
                     f"{header.path}: {tensor} holds {layout.kind}, which are no plain weights; "
                     "a quantized model says how in quantization_config"
                 )
+        paths = [path for path in together[tensors] if path not in unread]
         try:
-            return {path: sources[path].make(held, model) for path in together[tensors]}
+            return {path: sources[path].make(held, model) for path in paths}
         except ValueError as error:  # shapes fit, so it is how they are stored
             raise CheckpointError(f"{header.path}: {tensors[0]}: {error}") from error
 
-    for tensors, layouts in read_ahead(read, list(together)):
-        for path, layout in layouts.items():
+    rest = [tensors for tensors, paths in together.items() if not unread.keys() >= set(paths)]
+    read_now = (
+        (path, layout, False)
+        for _, layouts in read_ahead(read, rest)
+        for path, layout in layouts.items()
+    )
+    counted: set[str] = set()
+    for path, layout, finished in chain(place.translated(unread), read_now):
+        if not finished:
             if isinstance(layout, Dense) and options.dtype != "auto":
                 layout = Dense(layout.data.to(dtype))
             if not options.mmap:
                 layout = layout.map(torch.clone)
             if path == EMBEDDING:
                 sample = layout.rows(slice(0, 8)).decode(torch.float32)
-            if pack is not None and wanted[path].packs and not wanted[path].stacked:
-                layout = pack(layout)
-            wanted[path].put(layout, dtype)
-        done += sum(header.tensors[tensor].nbytes for tensor in tensors)
+            if place.pack is not None and wanted[path].packs and not wanted[path].stacked:
+                layout = place.pack(layout)
+        wanted[path].put(layout, dtype)
+        fresh = set(sources[path].tensors) - counted
+        counted |= fresh
+        done += sum(header.tensors[tensor].nbytes for tensor in fresh)
         if progress is not None:
             progress(done, total)
     for module in model.modules():

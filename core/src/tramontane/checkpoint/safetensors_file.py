@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
+import weakref
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from tramontane.errors import CheckpointError
 from tramontane.layouts import Dense, Layout
 from tramontane.one_line import one_line
+from tramontane.stored import Plain, Raw, Stored
 
 from .checkpoint import TensorInfo
 
@@ -20,14 +27,17 @@ BITS = {
     "I64": 64, "I32": 32, "I16": 16, "I8": 8, "U8": 8, "BOOL": 8, "U16": 16, "U32": 32, "U64": 64,
 }  # fmt: skip
 
+PLAIN = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+
 
 class SafetensorsFile:
     """A file whose header the safetensors library has checked: sizes, offsets, no overlap."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with path.open("rb"):  # who may not read it should hear that, not that it is damaged
-            pass
+        # who may not read it should hear that, not that it is damaged
+        self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self._closed = weakref.finalize(self, os.close, self._descriptor)
         try:
             self._file = safe_open(path, framework="pt")
             self._infos = {}
@@ -37,6 +47,7 @@ class SafetensorsFile:
                 self._infos[name] = TensorInfo(
                     shape, stored, -(-prod(shape) * BITS.get(stored, 8) // 8)
                 )
+            self._starts = self._offsets()
         except (SafetensorError, OSError) as error:
             raise CheckpointError(
                 f"{path} is not a whole safetensors file: {one_line(error)}; "
@@ -55,5 +66,47 @@ class SafetensorsFile:
                 f"{self.path}: cannot read {one_line(name)}: {one_line(error)}"
             ) from error
 
+    def stored(self, name: str) -> Stored | None:
+        """A plain matrix as it lies in the file. Implements `ReadsStored`."""
+        info = self._infos[name]
+        if info.stored not in PLAIN or len(info.shape) != 2:
+            return None
+        dtype, (rows, columns) = PLAIN[info.stored], info.shape
+
+        def translate(raw: Raw, rows: int, columns: int) -> Layout:
+            data = torch.from_numpy(raw[0 : len(raw)]).view(dtype)
+            return Dense(data.view(rows, columns))
+
+        start = self._starts[name]
+        raw = _Stretch(self._descriptor, start, info.nbytes)
+        return Stored(raw, (rows, columns), Plain(dtype), translate, (self._descriptor, start))
+
+    def _offsets(self) -> dict[str, int]:
+        """Where each tensor begins; the library has checked them, and does not tell."""
+        with open(self._descriptor, "rb", closefd=False) as file:
+            size = int.from_bytes(file.read(8), "little")
+            told = json.loads(file.read(size))
+        return {
+            name: 8 + size + entry["data_offsets"][0]
+            for name, entry in told.items() if name != "__metadata__"
+        }  # fmt: skip
+
     def close(self) -> None:
-        """The mapping lives as long as its tensors do; there is nothing to release before."""
+        """The mapping lives as long as its tensors do."""
+        self._closed()
+
+
+class _Stretch:
+    """A tensor's bytes, read as they are sliced."""
+
+    def __init__(self, descriptor: int, start: int, nbytes: int) -> None:
+        self._descriptor, self._start, self._nbytes = descriptor, start, nbytes
+
+    def __len__(self) -> int:
+        return self._nbytes
+
+    def __getitem__(self, run: slice) -> NDArray[np.uint8]:
+        start, stop, _ = run.indices(self._nbytes)
+        with open(self._descriptor, "rb", closefd=False) as file:
+            file.seek(self._start + start)
+            return np.fromfile(file, np.uint8, stop - start)

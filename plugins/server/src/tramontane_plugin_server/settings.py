@@ -38,6 +38,9 @@ class ModelSettings(BaseModel):
     threads: Count | None = Field(None, description="default: physical cores")
     num_ctx: Count | None = Field(None, description="context in tokens")
     chat_template: Path | None = Field(None, description="a .jinja or .json file")
+    tool_caller: str | None = Field(
+        None, description="how the model writes calls, if its chat template does not show it"
+    )
     force: bool = Field(False, description="load even if memory seems too small")
     batch_size: Count = Field(512, description="prompt tokens per step")
     max_batched_tokens: Count | None = Field(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import tokenizers
 from tokenizers import AddedToken, decoders, normalizers
@@ -13,7 +14,7 @@ from .pretokenizers import Pre
 
 
 def byte_bpe(
-    tokens: Sequence[str], types: Sequence[int], merges: Iterable[str], pre: Pre
+    tokens: Sequence[str], types: Sequence[int], merges: Sequence[str], pre: Pre
 ) -> tokenizers.Tokenizer:
     """A tokenizer of these tokens, in the order of their ids, and merges, "left right" each.
 
@@ -26,7 +27,7 @@ def byte_bpe(
     inner = tokenizers.Tokenizer(
         BPE(
             vocab=ids,
-            merges=list(_pairs(merges, ids)),
+            merges=_pairs(merges, ids),
             ignore_merges=pre.whole_words,
             byte_fallback=pre.raw,
         )
@@ -43,7 +44,22 @@ def byte_bpe(
     return inner
 
 
-def _pairs(merges: Iterable[str], ids: dict[str, int]) -> Iterable[tuple[str, str]]:
+def _pairs(merges: Sequence[str], ids: dict[str, int]) -> list[tuple[str, str]]:
+    """Merges whose parts and result are tokens, the first of each."""
+    # whole files at once, since nearly all of them have nothing to leave out
+    parts = [merge.split(" ", 1) for merge in merges]
+    if (
+        len(set(merges)) == len(merges)
+        and all(map(ids.__contains__, map("".join, parts)))
+        and all(map(ids.__contains__, chain.from_iterable(parts)))
+        and all(len(pair) == 2 for pair in parts)
+    ):
+        return [(left, right) for left, right in parts]
+    return list(_usable(merges, ids))
+
+
+def _usable(merges: Iterable[str], ids: dict[str, int]) -> Iterable[tuple[str, str]]:
+    """The same one by one, also where a token begins with a space."""
     seen = set()
     for merge in merges:
         # a left part may itself begin with a space where tokens are raw text

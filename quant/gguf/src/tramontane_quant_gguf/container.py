@@ -13,10 +13,12 @@ import torch
 from torch import Tensor
 from tramontane.checkpoint.checkpoint import Header, TensorInfo
 from tramontane.errors import CheckpointError
-from tramontane.layouts import Affine, Dense, Layout
+from tramontane.layouts import Affine, Codebook, Dense, Layout
+from tramontane.stored import Plain, Raw, Stored
 from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .config import config_of, header_architecture, sampling_of
+from .formats.recipes import RECIPES
 from .formats.table import FORMATS
 from .header import Stretch
 from .mapped import Mapped
@@ -31,6 +33,8 @@ FLOATS: dict[str, torch.dtype] = {
     "F16": torch.float16,
     "BF16": torch.bfloat16,
 }
+
+SCALES = (torch.float16, torch.float8_e8m0fnu)
 
 
 def open_gguf(path: Path) -> GgufCheckpoint:
@@ -86,11 +90,36 @@ class GgufCheckpoint:
         if stored in FLOATS:
             data = file.tensor(FLOATS[stored], stretch.start, stretch.nbytes)
             return Dense(data.view(stretch.shape))
-        if stretch.type not in FORMATS:
-            raise CheckpointError(f"{self._path}: tensor {name!r} holds {stored}, not weights")
-        translate = FORMATS[stretch.type][3]
         rows = math.prod(stretch.shape[:-1])
-        layout = translate(file.stretch(stretch.start, stretch.nbytes), rows, stretch.shape[-1])
+        raw = file.stretch(stretch.start, stretch.nbytes)
+        return self._translate(name, raw, rows, stretch.shape[-1])
+
+    def stored(self, name: str) -> Stored | None:
+        """One matrix as its blocks lie in the file. Implements `ReadsStored`."""
+        if name not in self._owners:
+            return None
+        file, stretch = self._owners[name]
+        kind = STORED[stretch.type].name
+        recipe = Plain(FLOATS[kind]) if kind in FLOATS else RECIPES.get(kind)
+        if recipe is None or len(stretch.shape) != 2:
+            return None
+        raw = file.stretch(stretch.start, stretch.nbytes)
+
+        def translate(part: Raw, rows: int, columns: int) -> Layout:
+            if isinstance(recipe, Plain):
+                data = torch.from_numpy(part[0 : len(part)].copy()).view(recipe.dtype)
+                return Dense(data.view(rows, columns))
+            return self._translate(name, part, rows, columns)
+
+        rows, columns = stretch.shape
+        return Stored(raw, (rows, columns), recipe, translate, raw.place)
+
+    def _translate(self, name: str, raw: Raw, rows: int, columns: int) -> Affine | Codebook:
+        kind = self._owners[name][1].type
+        if kind not in FORMATS:
+            held = STORED[kind].name
+            raise CheckpointError(f"{self._path}: tensor {name!r} holds {held}, not weights")
+        layout = FORMATS[kind][3](raw, rows, columns)
         self._check_finite(name, layout)
         return layout
 
@@ -124,9 +153,9 @@ class GgufCheckpoint:
             raise CheckpointError(f"{self._path}: {name!r} has factors that are not positive")
         return factors
 
-    def _check_finite(self, name: str, layout: Affine) -> None:
+    def _check_finite(self, name: str, layout: Affine | Codebook) -> None:
         for what, tensor in layout.tensors().items():
-            if tensor.dtype == torch.float16 and (bad := _not_finite(tensor)):
+            if tensor.dtype in SCALES and (bad := _not_finite(tensor)):
                 raise CheckpointError(
                     f"{self._path}: tensor {name!r}: {bad} of its {tensor.numel()} "
                     f"{what.replace('_', ' ')}s are infinite or not numbers; the file is damaged"
@@ -135,6 +164,8 @@ class GgufCheckpoint:
 
 def _not_finite(halves: Tensor) -> int:
     """How many have all bits of the exponent; torch's isfinite takes ten times as long."""
+    if halves.dtype == torch.float8_e8m0fnu:
+        return int(np.count_nonzero(halves.view(torch.uint8).numpy() == 255))
     bits = halves.view(torch.int16).numpy().reshape(-1)
     runs = (bits[start : start + (1 << 18)] for start in range(0, len(bits), 1 << 18))
     return sum(int(np.count_nonzero((run & 0x7C00) == 0x7C00)) for run in runs)

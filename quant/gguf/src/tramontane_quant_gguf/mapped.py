@@ -24,9 +24,9 @@ class Mapped:
         if path.is_dir():
             raise CheckpointError(f"{path}: cannot be read: it is a folder")
         try:
-            self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-            self._closed = weakref.finalize(self, os.close, self._file)
-            self._map = _private(self._file)
+            self.descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            self._closed = weakref.finalize(self, os.close, self.descriptor)
+            self._map = _private(self.descriptor)
         except FileNotFoundError as error:
             raise ModelNotFound(f"{path}: no such file") from error
         except ValueError as error:  # mmap's word for an empty file
@@ -53,7 +53,7 @@ class Mapped:
             return
         done = 0
         while done < len(into):
-            count = os.preadv(self._file, [into.data[done:]], start + done)
+            count = os.preadv(self.descriptor, [into.data[done:]], start + done)
             if count == 0:
                 raise CheckpointError(
                     f"{self.path}: the file has become shorter: nothing at {start + done}"
@@ -75,6 +75,11 @@ class Stretch:
     def __init__(self, file: Mapped, start: int, nbytes: int) -> None:
         self._file, self._start, self._nbytes = file, start, nbytes
         self._buffer = np.empty(0, np.uint8)
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """The file's descriptor, and where in it the bytes begin."""
+        return self._file.descriptor, self._start
 
     def __len__(self) -> int:
         return self._nbytes

@@ -10,6 +10,7 @@ from tramontane.layouts import PLANES
 
 from tramontane_backend_cpu.numba_setup import native
 from tramontane_backend_cpu.vector.memory import SIZES, byte, number, put, word, words
+from tramontane_backend_cpu.vector.tables import code_float
 from tramontane_backend_cpu.vector.tiles import ROWS, planes_bytes
 
 from .matmul import Packing
@@ -27,6 +28,7 @@ def lookup(packing: Packing) -> Any:
     low_width, high_width = widths[0], widths[-1]
     two_planes, two_level = len(widths) == 2, packing.above != ""
     has_minimum, group, zero = packing.minimum != "", packing.group, packing.zero
+    values, has_values = packing.values, packing.values != ""
     scale_kind, least_kind = packing.scale, packing.minimum or "f32"
     above_kind = packing.above or "f32"
     scale_size, least_size, above_size = (SIZES[k] for k in (scale_kind, least_kind, above_kind))
@@ -60,7 +62,10 @@ def lookup(packing: Packing) -> Any:
                         to = unit * high_unit + k // high_phases * 4 * ROWS + place + c % 4
                         bits = byte(high + to) >> (k % high_phases * high_width) & high_mask
                         code |= bits << low_width
-                    value = np.float32(code - zero) * s
+                    if has_values:
+                        value = code_float(values, code) * s
+                    else:
+                        value = np.float32(code - zero) * s
                     put("f32", out + index * stride + 4 * c, value + m)
 
     return native(3)(read)

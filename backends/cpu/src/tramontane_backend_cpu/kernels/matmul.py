@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from tramontane_backend_cpu.numba_setup import native
 from tramontane_backend_cpu.vector.memory import SIZES, prefetch, word, words
 from tramontane_backend_cpu.vector.parallel import call_tile
+from tramontane_backend_cpu.vector.tables import BYTE_ZERO, bytes_of
 from tramontane_backend_cpu.vector.tiles import (
     PLAIN_UNIT_BYTES,
     ROWS,
@@ -21,6 +24,7 @@ from tramontane_backend_cpu.vector.tiles import (
     add_scaled,
     bias_tile,
     block_product,
+    block_times,
     code_dot,
     load_block,
     plain_dot,
@@ -56,6 +60,13 @@ class Packing:
     scale: str
     minimum: str
     above: str
+    values: str = ""
+    """What codes stand for, see `vector/tables.py`."""
+
+    @property
+    def plain_only(self) -> bool:
+        """Whether vectors must stay floats, since the weights are not small integers."""
+        return self.values != "" and bytes_of(self.values) is None
 
 
 @native(3)
@@ -81,7 +92,11 @@ def matmul(arguments, job, thread):  # type: ignore[no-untyped-def]
 @cache
 def affine_kernel(packing: Packing, count: int, plain: bool) -> Any:
     """The compiled kernel for tiles of `count` vectors, quantized or plain."""
-    bits, group, zero = packing.bits, packing.group, packing.zero
+    bits, group, zero, values = packing.bits, packing.group, packing.zero, packing.values
+    if (table := bytes_of(values)) is not None:
+        zero = BYTE_ZERO
+    unit = np.float32(1 if table is None else table[1])
+    scaled = table is not None and table[1] != 1
     scale_kind, minimum_kind, above = packing.scale, packing.minimum, packing.above
     has_minimum, two_level, halves = minimum_kind != "", above != "", group == 16
     above_kind = above or "f32"
@@ -136,6 +151,8 @@ def affine_kernel(packing: Packing, count: int, plain: bool) -> Any:
                             s_at += 2 * scale_bytes
                             if two_level:
                                 s, t = block_product(s, ds), block_product(t, ds)
+                            if scaled:
+                                s, t = block_times(s, unit), block_times(t, unit)
                             if has_minimum:
                                 m = load_block(least_kind, m_at)
                                 n = load_block(least_kind, m_at + least_bytes)
@@ -146,15 +163,15 @@ def affine_kernel(packing: Packing, count: int, plain: bool) -> Any:
                                 m, n = s, t  # not looked at
                             if plain:
                                 total = plain_dot(
-                                    count, bits, zero, least, 0, 4, total, lo, hi, s, m, x
+                                    count, bits, zero, values, least, 0, 4, total, lo, hi, s, m, x
                                 )
                                 total = plain_dot(
-                                    count, bits, zero, least, 4, 8, total, lo, hi, t, n, x
+                                    count, bits, zero, values, least, 4, 8, total, lo, hi, t, n, x
                                 )
                             else:
-                                ints = code_dot(count, bits, zero, 0, 4, lo, hi, x)
+                                ints = code_dot(count, bits, zero, values, 0, 4, lo, hi, x)
                                 total = add_scaled(count, total, ints, s, x)
-                                ints = code_dot(count, bits, zero, 4, 8, lo, hi, x)
+                                ints = code_dot(count, bits, zero, values, 4, 8, lo, hi, x)
                                 total = add_scaled(count, total, ints, t, x)
                                 if has_minimum:
                                     total = add_minimum(count, total, m, 1, x)
@@ -167,6 +184,8 @@ def affine_kernel(packing: Packing, count: int, plain: bool) -> Any:
                             s_at += scale_bytes
                             if two_level:
                                 s = block_product(s, ds)
+                            if scaled:
+                                s = block_times(s, unit)
                             if has_minimum:
                                 m = load_block(least_kind, m_at)
                                 m_at += least_bytes
@@ -177,10 +196,22 @@ def affine_kernel(packing: Packing, count: int, plain: bool) -> Any:
                             for _unit in range(units_per_step):
                                 if plain:
                                     total = plain_dot(
-                                        count, bits, zero, least, 0, 8, total, lo, hi, s, m, x
+                                        count,
+                                        bits,
+                                        zero,
+                                        values,
+                                        least,
+                                        0,
+                                        8,
+                                        total,
+                                        lo,
+                                        hi,
+                                        s,
+                                        m,
+                                        x,
                                     )
                                 else:
-                                    ints = code_dot(count, bits, zero, 0, 8, lo, hi, x)
+                                    ints = code_dot(count, bits, zero, values, 0, 8, lo, hi, x)
                                     total = add_scaled(count, total, ints, s, x)
                                     if has_minimum:
                                         total = add_minimum(count, total, m, 0, x)

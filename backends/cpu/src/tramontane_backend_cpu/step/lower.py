@@ -43,7 +43,7 @@ def form_of(node: Node, exact: bool) -> str:
     """What form of vectors a matrix reads. Raises CannotRecord."""
     weight = node.of["module"].weight
     if isinstance(weight, Interleaved):
-        return "plain" if exact else "int8"
+        return "plain" if exact or weight.packed.packing.plain_only else "int8"
     if isinstance(weight, Dense) and KINDS.get(weight.data.dtype) in FLOATS:
         return "bf16" if weight.kind == "bfloat16" and SET.bf16 and not exact else "f32"
     raise CannotRecord(f"a matrix of {weight.kind}")

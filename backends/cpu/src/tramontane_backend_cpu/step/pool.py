@@ -99,10 +99,12 @@ def _give_way() -> int:
 
 
 _pools: dict[int, Pool] = {}
+_making = threading.Lock()
 
 
 def shared_pool(threads: int) -> Pool:
     """The process's pool of so many threads: models take turns on it."""
-    if threads not in _pools:
-        _pools[threads] = Pool(threads)
-    return _pools[threads]
+    with _making:
+        if threads not in _pools:
+            _pools[threads] = Pool(threads)
+        return _pools[threads]

@@ -59,6 +59,16 @@ class Portable:
         """total + a . b, lane by lane; a, b: 16 x 2 bfloat16 as INTS, total: FLOATS."""
         raise NotImplementedError
 
+    def pick_bytes(self, builder: Any, table: list[int], codes: Any) -> Any:
+        """The bytes of a table of 16 that codes below 16 name; codes: 16 x 4 bytes as INTS."""
+        kind = ir.VectorType(BYTE, 4 * LANES)
+        places = builder.bitcast(codes, kind)
+        found = ir.Constant(kind, [table[0]] * kind.count)
+        for index, byte in enumerate(table[1:], 1):
+            here = builder.icmp_unsigned("==", places, ir.Constant(kind, [index] * kind.count))
+            found = builder.select(here, ir.Constant(kind, [byte] * kind.count), found)
+        return builder.bitcast(found, INTS)
+
 
 class _Fused(Portable):
     """With an instruction that multiplies, adds and rounds once, and one that converts halves."""
@@ -86,6 +96,16 @@ class Avx2(_Fused):
         high = builder.and_(builder.lshr(codes, four), ir.Constant(INTS, [0x0F0F0F0F] * LANES))
         upper = builder.shl(self._pairs(builder, high, numbers), four)
         return builder.add(total, builder.add(upper, self._pairs(builder, low, numbers)))
+
+    def pick_bytes(self, builder: Any, table: list[int], codes: Any) -> Any:
+        kind = ir.VectorType(BYTE, 32)
+        constant = ir.Constant(kind, table * 2)
+        halves = []
+        for half in (0, 1):
+            places = builder.bitcast(part(builder, codes, 8 * half, 8), kind)
+            picked = call(builder, "llvm.x86.avx2.pshuf.b", kind, [constant, places])
+            halves.append(builder.bitcast(picked, ir.VectorType(INT, 8)))
+        return join(builder, *halves)
 
     def _pairs(self, builder: Any, codes: Any, numbers: Any) -> Any:
         bytes_, shorts, ints = (ir.VectorType(*kind) for kind in ((BYTE, 32), (HALF, 16), (INT, 8)))
@@ -145,6 +165,11 @@ class Avx512Vnni(_Fused):
         a, b = builder.bitcast(codes, bytes_), builder.bitcast(numbers, bytes_)
         return call(builder, "llvm.x86.avx512.vpdpbusd.512", INTS, [total, a, b])
 
+    def pick_bytes(self, builder: Any, table: list[int], codes: Any) -> Any:
+        kind = ir.VectorType(BYTE, 64)
+        told = [ir.Constant(kind, table * 4), builder.bitcast(codes, kind)]
+        return builder.bitcast(call(builder, "llvm.x86.avx512.pshuf.b.512", kind, told), INTS)
+
 
 class Avx512Bf16(Avx512Vnni):
     """The same with products of bfloat16."""
@@ -175,6 +200,16 @@ class NeonDot(_Fused):
             tops = self._signed(builder, ir.Constant(INTS, [0] * LANES), high, numbers)
             return builder.add(self._signed(builder, total, low, numbers), builder.shl(tops, seven))
         return self._signed(builder, total, codes, numbers)
+
+    def pick_bytes(self, builder: Any, table: list[int], codes: Any) -> Any:
+        kind = ir.VectorType(BYTE, 16)
+        quarters = []
+        for quarter in range(4):
+            places = builder.bitcast(part(builder, codes, 4 * quarter, 4), kind)
+            told = [ir.Constant(kind, table), places]
+            picked = call(builder, "llvm.aarch64.neon.tbl1.v16i8", kind, told)
+            quarters.append(builder.bitcast(picked, ir.VectorType(INT, 4)))
+        return join(builder, join(builder, *quarters[:2]), join(builder, *quarters[2:]))
 
     def _signed(self, builder: Any, total: Any, codes: Any, numbers: Any) -> Any:
         bytes_, ints = ir.VectorType(BYTE, 16), ir.VectorType(INT, 4)

@@ -12,8 +12,11 @@ from . import instruction_set as llvm
 from .arithmetic import masked
 from .operation import FLOATS, Emit, operation
 
-SIZES = {"f32": 4, "f16": 2, "bf16": 2, "i8": 1, "u8": 1}
-STORED = {"f32": llvm.FLOAT, "f16": llvm.HALF, "bf16": llvm.HALF, "i8": llvm.BYTE, "u8": llvm.BYTE}
+SIZES = {"f32": 4, "f16": 2, "bf16": 2, "i8": 1, "u8": 1, "e8m0": 1}
+STORED = {
+    "f32": llvm.FLOAT, "f16": llvm.HALF, "bf16": llvm.HALF, "i8": llvm.BYTE, "u8": llvm.BYTE,
+    "e8m0": llvm.BYTE,
+}  # fmt: skip
 
 
 @operation(lambda kind, address: FLOATS)
@@ -86,6 +89,11 @@ def put_short_word(emit: Emit, address: Any, value: Any) -> None:
 
 
 @operation(lambda address, value: types.void)
+def put_word(emit: Emit, address: Any, value: Any) -> None:
+    emit.store(emit.integer(value), address, 0, 8)
+
+
+@operation(lambda address, value: types.void)
 def put_byte(emit: Emit, address: Any, value: Any) -> None:
     emit.store(emit.builder.trunc(emit.integer(value), llvm.BYTE), address, 0)
 
@@ -119,6 +127,12 @@ def widened(emit: Emit, kind: str, value: Any) -> Any:
     if kind == "bf16":
         upper = builder.shl(builder.zext(value, llvm.INTS), emit.ints(16))
         return builder.bitcast(upper, llvm.FLOATS)
+    if kind == "e8m0":  # 2^(byte - 127); 255 is NaN
+        byte_ = builder.zext(value, llvm.INTS)
+        small = builder.icmp_unsigned("==", byte_, emit.ints(0))
+        power = builder.select(small, emit.ints(0x400000), builder.shl(byte_, emit.ints(23)))
+        nan = builder.icmp_unsigned("==", byte_, emit.ints(255))
+        return builder.bitcast(builder.select(nan, emit.ints(0x7FC00000), power), llvm.FLOATS)
     wide = builder.sext if kind == "i8" else builder.zext
     return builder.sitofp(wide(value, llvm.INTS), llvm.FLOATS)
 

@@ -50,6 +50,17 @@ def call_plain(emit: Emit, function: Any) -> None:
         builder.call(builder.inttoptr(function, kind.as_pointer()), [])
 
 
+@operation(lambda function, file, address, count, offset: types.int64)
+def call_read(
+    emit: Emit, function: Any, file: Any, address: Any, count: Any, offset: Any
+) -> Any:  # fmt: skip
+    """pread(file, address, count, offset): how many bytes came, or less than 0."""
+    kind = ir.FunctionType(llvm.LONG, [llvm.INT, llvm.LONG, llvm.LONG, llvm.LONG])
+    pointer = emit.builder.inttoptr(function, kind.as_pointer())
+    values = [emit.integer(value) for value in (file, address, count, offset)]
+    return emit.builder.call(pointer, [emit.builder.trunc(values[0], llvm.INT), *values[1:]])
+
+
 @operation(lambda function, arguments, first, last: types.void)
 def call_kernel(emit: Emit, function: Any, arguments: Any, first: Any, last: Any) -> None:
     """kernel(arguments, first, last)."""

@@ -31,6 +31,7 @@ from . import instruction_set as llvm
 from .chosen import SET
 from .memory import SIZES, STORED, load_masked, widened
 from .operation import Emit, Register, operation
+from .tables import byte_codes, bytes_of, code_floats
 
 UNIT = 32
 ROWS = llvm.LANES * SET.registers
@@ -73,7 +74,14 @@ def block_product(emit: Emit, a: Any, b: Any) -> Any:
     return emit.join([emit.builder.fmul(x, y) for x, y in pairs])
 
 
-@operation(lambda count, bits, zero, first, last, low, high, tile: Register(
+@operation(lambda a, number: a)
+def block_times(emit: Emit, a: Any, number: Any) -> Any:
+    """Every row's number times one."""
+    same = emit.same(number)
+    return emit.join([emit.builder.fmul(x, same) for x in emit.split(a, SET.registers)])
+
+
+@operation(lambda count, bits, zero, values, first, last, low, high, tile: Register(
     "i32", SET.registers * count
 ))  # fmt: skip
 def code_dot(
@@ -81,6 +89,7 @@ def code_dot(
     count: int,
     bits: int,
     zero: int,
+    values: str,
     first: int,
     last: int,
     low: Any,
@@ -90,7 +99,10 @@ def code_dot(
     """(codes - zero) . quantized numbers, in columns 4 first .. 4 last of a unit.
 
     low, high: addresses of the unit's first and second bit plane. tile: address of its unit.
+    values: see `vector/tables.py`; codes of a table stand for its bytes.
     """
+    table = bytes_of(values)
+    width = bits if table is None else 8
     part = 0 if last - first == UNIT // 4 else 1 + (first > 0)
     begin = []
     for t in range(count):
@@ -103,11 +115,13 @@ def code_dot(
     totals = begin * SET.registers
     for k in range(first, last):
         blocks = [_codes(emit, bits, low, high, k, register) for register in range(SET.registers)]
+        if table is not None:
+            blocks = [byte_codes(emit, table[0], codes) for codes in blocks]
         for t in range(count):
             numbers = emit.same(emit.load(tile, 4 * (k * count + t), llvm.INT, 4))
             for register, codes in enumerate(blocks):
                 at = register * count + t
-                totals[at] = emit.isa.dot(emit.builder, totals[at], codes, numbers, bits)
+                totals[at] = emit.isa.dot(emit.builder, totals[at], codes, numbers, width)
     return emit.join(totals)
 
 
@@ -140,24 +154,31 @@ def add_minimum(emit: Emit, count: int, total: Any, minimum: Any, part: int, til
 
 
 @operation(
-    lambda count, bits, zero, least, first, last, total, low, high, scale, minimum, tile: total
-)
+    lambda count, bits, zero, values, least, first, last, total, low, high, scale, minimum,
+    tile: total
+)  # fmt: skip
 def plain_dot(
-    emit: Emit, count: int, bits: int, zero: int, least: int, first: int, last: int, total: Any,
-    low: Any, high: Any, scale: Any, minimum: Any, tile: Any,
+    emit: Emit, count: int, bits: int, zero: int, values: str, least: int, first: int,
+    last: int, total: Any, low: Any, high: Any, scale: Any, minimum: Any, tile: Any,
 ) -> Any:  # fmt: skip
     """total + weights . numbers, both as floats. least: whether `minimum` is to be added."""
-    builder = emit.builder
+    builder, table = emit.builder, bytes_of(values)
     sums = emit.split(total, SET.registers * count)
     scales = emit.split(scale, SET.registers)
     for k in range(first, last):
         for register, rows in enumerate(scales):
             codes = _codes(emit, bits, low, high, k, register)
+            if table is not None:
+                codes = byte_codes(emit, table[0], codes)
             for byte in range(4):
-                code = builder.and_(builder.lshr(codes, emit.ints(8 * byte)), emit.ints(0xFF))
-                if zero:
-                    code = builder.sub(code, emit.ints(zero))
-                weight = builder.fmul(builder.sitofp(code, llvm.FLOATS), rows)
+                if values and table is None:
+                    number = code_floats(emit, values, codes, byte)
+                else:
+                    code = builder.and_(builder.lshr(codes, emit.ints(8 * byte)), emit.ints(0xFF))
+                    if zero:
+                        code = builder.sub(code, emit.ints(zero))
+                    number = builder.sitofp(code, llvm.FLOATS)
+                weight = builder.fmul(number, rows)
                 if least:
                     weight = builder.fadd(weight, emit.split(minimum, SET.registers)[register])
                 for t in range(count):

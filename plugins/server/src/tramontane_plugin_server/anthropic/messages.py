@@ -51,8 +51,9 @@ async def count_tokens(request: Request, asked: CountRequest) -> dict[str, int]:
 async def _whole(serving: Serving, asked: MessageRequest) -> dict[str, Any]:
     async with serving.catalog.lease(asked.model) as (served, model):
         prompt = await asyncio.to_thread(encode, model, asked)
-        params = asked.sampling()
-        with serving.generate(model, served.name, [prompt], params, **asked.place()) as generation:
+        params = serving.limited(asked.sampling())
+        requests = model.requests(prompt, params, **asked.place())
+        with serving.generate(model, served.name, requests) as generation:
             (result,) = await generation.results()
     content = [{"type": "text", "text": result.text}] if result.text else []
     return {**_head(served.name), "content": content, **_end(result), "usage": _usage(result)}
@@ -61,9 +62,10 @@ async def _whole(serving: Serving, asked: MessageRequest) -> dict[str, Any]:
 async def _events(serving: Serving, asked: MessageRequest) -> AsyncIterator[bytes]:
     async with serving.catalog.lease(asked.model) as (served, model):
         prompt = await asyncio.to_thread(encode, model, asked)
-        params = asked.sampling()
+        params = serving.limited(asked.sampling())
+        requests = model.requests(prompt, params, **asked.place())
         wire = Wire()
-        with serving.generate(model, served.name, [prompt], params, **asked.place()) as generation:
+        with serving.generate(model, served.name, requests) as generation:
             async for events in generation:
                 pieces = []
                 if not wire.begun:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
-from tramontane.engine.request import Finished
+from tramontane.engine.request import Finished, RequestResult
+from tramontane.turn import Turn
 
 from tramontane_plugin_server.http.errors import ApiError
 from tramontane_plugin_server.http.stream import event, while_here
 from tramontane_plugin_server.serving import Serving, serving_of
+from tramontane_plugin_server.turns import begin
 
 from . import answer
+from .chat_choice import Pieces, choice
 from .chat_request import ChatRequest
 from .shapes import ERRORS, ChatCompletion
+
+if TYPE_CHECKING:
+    from tramontane.engine.request import Request as Asking
+    from tramontane.loaded_model import LoadedModel
 
 router = APIRouter()
 
@@ -37,18 +44,11 @@ async def chat(request: Request, asked: ChatRequest) -> Response:
 
 async def _whole(serving: Serving, asked: ChatRequest) -> dict[str, Any]:
     async with serving.catalog.lease(asked.model) as (served, model):
-        prompt = await serving.encode_chat(model, asked.conversation(), **_variables(asked))
-        params = asked.sampling()
-        with serving.generate(model, served.name, [prompt], params, **asked.place()) as generation:
+        turn, requests = await _begin(serving, model, asked)
+        with serving.generate(model, served.name, requests) as generation:
             results = await generation.results()
     choices = [
-        {
-            "index": index,
-            "message": {"role": "assistant", "content": result.text},
-            "logprobs": result.logprobs
-            and {"content": [answer.logprob(entry) for entry in result.logprobs]},
-            "finish_reason": answer.REASONS[result.finish_reason],
-        }
+        choice(index, result, turn.parser().whole(result.text))
         for index, result in enumerate(results)
     ]
     return {
@@ -63,8 +63,7 @@ async def _whole(serving: Serving, asked: ChatRequest) -> dict[str, Any]:
 
 async def _events(serving: Serving, asked: ChatRequest) -> AsyncIterator[bytes]:
     async with serving.catalog.lease(asked.model) as (served, model):
-        prompt = await serving.encode_chat(model, asked.conversation(), **_variables(asked))
-        params = asked.sampling()
+        turn, requests = await _begin(serving, model, asked)
         told = asked.stream_options is not None and asked.stream_options.include_usage
         head = {
             "id": answer.identity("chatcmpl"),
@@ -72,36 +71,33 @@ async def _events(serving: Serving, asked: ChatRequest) -> AsyncIterator[bytes]:
             "created": answer.now(),
             "model": served.name,
         }
-
-        def chunk(index: int, delta: dict[str, Any], **more: Any) -> bytes:
-            choice = {
-                "index": index, "delta": delta, "logprobs": None, "finish_reason": None, **more,
-            }  # fmt: skip
-            return event({**head, "choices": [choice], **({"usage": None} if told else {})})
-
-        begun: set[int] = set()
-        results = []
-        with serving.generate(model, served.name, [prompt], params, **asked.place()) as generation:
+        more = {"usage": None} if told else {}
+        pieces = [Pieces(index, turn.parser()) for index in range(len(requests))]
+        results: dict[int, RequestResult] = {}
+        with serving.generate(model, served.name, requests) as generation:
             async for events in generation:
-                pieces: list[bytes] = []
+                found: list[bytes] = []
                 for one in events:
                     index = generation.index[one.id]
-                    if index not in begun:
-                        begun.add(index)
-                        pieces.append(chunk(index, {"role": "assistant", "content": ""}))
-                    entry = None if isinstance(one, Finished) else one.logprob
-                    more = {"logprobs": {"content": [answer.logprob(entry)]}} if entry else {}
-                    if one.text or more:
-                        pieces.append(chunk(index, {"content": one.text}, **more))
                     if isinstance(one, Finished):
-                        results.append(one.result)
-                        reason = answer.REASONS[one.result.finish_reason]
-                        pieces.append(chunk(index, {}, finish_reason=reason))
-                if pieces:
-                    yield b"".join(pieces)
+                        results[index] = one.result
+                    for part in pieces[index].of(one):
+                        found.append(event({**head, "choices": [part], **more}))
+                if found:
+                    yield b"".join(found)
         if told:
-            yield event({**head, "choices": [], "usage": answer.usage(results)})
+            ordered = [results[index] for index in range(len(results))]
+            yield event({**head, "choices": [], "usage": answer.usage(ordered)})
         yield answer.DONE
+
+
+async def _begin(
+    serving: Serving, model: LoadedModel, asked: ChatRequest
+) -> tuple[Turn, list[Asking]]:
+    return await begin(
+        serving, model, asked.conversation(), asked.sampling(), asked.toolbox(),
+        _variables(asked), asked.place(),
+    )  # fmt: skip
 
 
 def _variables(asked: ChatRequest) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from tramontane.grammar import Grammar
 from tramontane.sampling_params import SamplingParams
 
 NO_EFFECT = "accepted; there is nothing here that it would change"
@@ -71,6 +72,9 @@ class Sampling(Asked):
     ignore_eos: bool | None = Field(None, description="go on after the end token")
     skip_special_tokens: bool | None = None
     stop_token_ids: list[TokenId] | None = Field(None, max_length=4096)
+    grammar: Grammar | None = Field(
+        None, description="regex, json_schema, json_object, lark or llguidance, and its value"
+    )
     priority: int | None = Field(
         None, ge=-(2**31), lt=2**31, description="lower ones are served first"
     )
@@ -90,7 +94,7 @@ class Sampling(Asked):
         }
         if "seed" in given:
             given["seed"] %= 2**64
-        return SamplingParams(**given, **{k: v for k, v in more.items() if v is not None})
+        return SamplingParams(**given | {k: v for k, v in more.items() if v is not None})
 
     def place(self) -> dict[str, Any]:
         """Fields of the engine's request that have to do with other requests."""

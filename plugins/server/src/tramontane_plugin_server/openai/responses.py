@@ -116,8 +116,9 @@ async def _batches(serving: Serving, making: Making) -> AsyncGenerator[list[Even
     asked = making.asked
     async with serving.catalog.lease(asked.model) as (served, model):
         prompt = await asyncio.to_thread(encode, model, asked, making.items)
-        params = asked.sampling()
-        with serving.generate(model, served.name, [prompt], params, **asked.place()) as generation:
+        params = serving.limited(asked.sampling())
+        requests = model.requests(prompt, params, **asked.place())
+        with serving.generate(model, served.name, requests) as generation:
             yield []
             async for events in generation:
                 for one in events:

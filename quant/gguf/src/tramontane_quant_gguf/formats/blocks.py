@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from tramontane.stored import Raw as Raw
 
 CACHEFUL = 1 << 18
 """Bytes of blocks translated at once; temporaries are a few times this for any tensor."""
-
-
-class Raw(Protocol):
-    """Bytes that can be had in runs: an array, or a stretch of a file. A run holds until the
-    next."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, run: slice, /) -> NDArray[np.uint8]: ...
 
 
 def chunks(raw: Raw, block: np.dtype[Any]) -> Iterator[tuple[slice, NDArray[Any]]]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from tramontane.layouts import Affine
+from tramontane.layouts import Affine, Codebook
 
 from .blocks import Raw
+from .iq4 import iq4_nl, iq4_xs
+from .mxfp4 import mxfp4
 from .q2_k import q2_k
 from .q3_k import q3_k
 from .q4 import q4_0, q4_1
@@ -20,7 +22,7 @@ from .q6_k import q6_k
 from .q8 import q8_0
 from .q45_k import q4_k, q5_k
 
-Translate: TypeAlias = Callable[[Raw, int, int], Affine]
+Translate: TypeAlias = Callable[[Raw, int, int], Affine | Codebook]
 
 FORMATS: dict[int, tuple[str, int, int, Translate]] = {
     2: ("Q4_0", 32, 18, q4_0),
@@ -33,5 +35,8 @@ FORMATS: dict[int, tuple[str, int, int, Translate]] = {
     12: ("Q4_K", 256, 144, q4_k),
     13: ("Q5_K", 256, 176, q5_k),
     14: ("Q6_K", 256, 210, q6_k),
+    20: ("IQ4_NL", 32, 18, iq4_nl),
+    23: ("IQ4_XS", 256, 136, iq4_xs),
+    39: ("MXFP4", 32, 17, mxfp4),
 }
 """Type number: name, weights per block, bytes per block, translation."""

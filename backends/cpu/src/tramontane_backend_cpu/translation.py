@@ -1,0 +1,159 @@
+"""Matrices from a file's blocks to `packing.py`'s order, many of them in one go on the pool.
+
+While it runs Python is free, to read a vocabulary for instance.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from tramontane.layouts import PLANES, Dense, Layout, affine_kind
+from tramontane.stored import Bytes, Half, Plain, Recipe, Stored
+
+from .kernels.matmul import Packing
+from .kernels.read import FIELDS, PLAIN_FIELDS, read_and_translate, read_plain
+from .kernels.translate import FIELDS as TRANSLATE_FIELDS
+from .kernels.translate import TARGETS, translator
+from .packing import Interleaved, Packed
+from .step.pool import Pool
+from .vector.tiles import ROWS, UNIT
+
+CACHEFUL = 256 << 10
+"""Bytes that are read at a time: what was read is still in the cache when it is translated."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A matrix on its way. failed: whether the file ended too early, and how many of its scales
+    are infinite or not numbers. kept: what the kernel's arguments point at."""
+
+    layout: Any
+    kernel: int
+    arguments: Any
+    jobs: int
+    failed: Any
+    kept: tuple[Any, ...]
+
+
+def translated(matrices: Sequence[Stored], pool: Pool) -> list[Layout | None]:
+    """Each as the kernels want it; None for one without a kernel, or with damage that its format
+    can tell."""
+    work = [_work(stored, pool.threads) for stored in matrices]
+    todo = [each for each in work if each is not None]
+    if todo:
+        pool.run_jobs([(each.kernel, each.arguments, each.jobs) for each in todo])
+    return [None if each is None or each.failed.any() else each.layout for each in work]
+
+
+def _work(stored: Stored, threads: int) -> Work | None:
+    recipe, read = stored.recipe, _read_address()
+    if stored.file is None or read == 0 or 0 in stored.shape:
+        return None
+    if isinstance(recipe, Plain):
+        return _plain(stored, read) if stored.order is None else None
+    whole = stored.shape[1] % recipe.count == 0 and recipe.count % UNIT == 0
+    if not whole or (recipe.group != 16 and recipe.group % UNIT):
+        return None
+    return _packed(stored, recipe, read, threads)
+
+
+def _plain(stored: Stored, read: int) -> Work:
+    """Plain numbers: a copy in large pages, of which the file's own are never mapped."""
+    assert isinstance(stored.recipe, Plain)
+    assert stored.file is not None
+    rows, columns = stored.shape
+    size = rows * columns * stored.recipe.size
+    out, failed = np.empty(size, np.uint8), np.zeros(1, np.int64)
+    told = _told(
+        PLAIN_FIELDS, read=read, file=stored.file[0], offset=stored.file[1], out=out.ctypes.data,
+        size=size, run=CACHEFUL, short=failed.ctypes.data,
+    )  # fmt: skip
+    layout = Dense(torch.from_numpy(out).view(stored.recipe.dtype).view(rows, columns))
+    return Work(layout, read_plain.address, told, -(-size // CACHEFUL), failed, ())
+
+
+def _packed(stored: Stored, recipe: Recipe, read: int, threads: int) -> Work:
+    assert stored.file is not None
+    (rows, columns), size = stored.shape, stored.row_bytes
+    blocks, in_row = -(-rows // ROWS), columns // recipe.count
+    arrays = _arrays(recipe, blocks, in_row)
+    if rows % ROWS:
+        for array in arrays.values():
+            array[-1] = 0
+    failed = np.zeros(2, np.int64)
+    at_once = max(1, CACHEFUL // (ROWS * size))
+    order = np.arange(rows) if stored.order is None else stored.order.numpy()
+    starts = np.arange(0, rows, at_once * ROWS)
+    lowest, highest = np.minimum.reduceat(order, starts), np.maximum.reduceat(order, starts) + 1
+    widest = int((highest - lowest).max()) * size
+    buffers = np.empty((threads, widest), np.uint8)
+    sources = np.empty((threads, at_once * ROWS), np.int64)
+    inner = _told(
+        TRANSLATE_FIELDS, sources=0, rows=rows, count=in_row, size=recipe.size,
+        damaged=failed[1:].ctypes.data,
+        **{name: arrays[name].ctypes.data if name in arrays else 0 for name in TARGETS},
+    )  # fmt: skip
+    each = np.tile(inner, (threads, 1))
+    told = _told(
+        FIELDS, translator=translator(recipe).address, arguments=each.ctypes.data, read=read,
+        file=stored.file[0], offset=stored.file[1], buffers=buffers.ctypes.data,
+        buffer_bytes=widest, row_bytes=size, rows=rows, blocks=blocks, at_once=at_once,
+        order=order.ctypes.data, lowest=lowest.ctypes.data, highest=highest.ctypes.data,
+        sources=sources.ctypes.data, short=failed.ctypes.data,
+    )  # fmt: skip
+    kept = (order, lowest, highest, buffers, sources, each)
+    layout = _interleaved(recipe, rows, columns, arrays)
+    return Work(layout, read_and_translate.address, told, len(starts), failed, kept)
+
+
+def _interleaved(recipe: Recipe, rows: int, columns: int, arrays: dict[str, Any]) -> Interleaved:
+    two_level, minimum = recipe.super_scale is not None, recipe.minimum
+    packing = Packing(
+        recipe.bits, recipe.group, recipe.zero, _kind(recipe.scale),
+        "" if minimum is None else _kind(minimum), "f16" if two_level else "",
+    )  # fmt: skip
+    supers = columns // recipe.count if two_level else 1
+    steps = columns // supers // max(UNIT, recipe.group)
+    kind = affine_kind(
+        recipe.bits, recipe.group, recipe.zero, two_level=two_level, minimum=minimum is not None
+    )
+    return Interleaved(Packed(packing, rows, columns, supers, steps, arrays), kind)
+
+
+def _arrays(recipe: Recipe, blocks: int, in_row: int) -> dict[str, Any]:
+    arrays: dict[str, Any] = {}
+    for name, width in zip(("low", "high"), PLANES[recipe.bits], strict=False):
+        size = in_row * recipe.count // UNIT * 4 * ROWS * width
+        arrays[name] = np.empty((blocks, size), np.uint8)
+    for name in TARGETS[2:]:
+        value = getattr(recipe, name)
+        if value is not None:
+            groups = 1 if name.startswith("super") else recipe.count // recipe.group
+            kind = np.uint16 if isinstance(value, Half) else np.uint8
+            arrays[name] = np.empty((blocks, in_row * groups, ROWS), kind)
+    return arrays
+
+
+def _kind(value: Half | Bytes) -> str:
+    if isinstance(value, Half):
+        return "f16"
+    return "i8" if value.signed else "u8"
+
+
+def _told(fields: tuple[str, ...], **values: int) -> Any:
+    return np.array([values[name] for name in fields], np.int64)
+
+
+@cache
+def _read_address() -> int:
+    """Address of the system's call that reads at a place of a file; 0 where there is none."""
+    try:
+        return ctypes.cast(ctypes.CDLL(None).pread, ctypes.c_void_p).value or 0
+    except (OSError, AttributeError, TypeError):  # Windows has no such call
+        return 0

@@ -1,0 +1,71 @@
+"""Matrices on the shortest way: from a file's blocks to a backend's own order, many in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from tramontane.backend import Device
+from tramontane.layouts import Layout
+from tramontane.plugin import Backend, load
+from tramontane.stored import Plain, Stored
+
+from .checkpoint import Checkpoint, ReadsStored
+from .rules import Deinterleave, Rename, Rule, Split
+
+MOVE_ROWS = (Rename, Deinterleave, Split)
+"""Rules that do with `Stored.rows` alone."""
+AT_ONCE = 512 << 20
+"""Bytes of a file that a backend is given at a time: as far apart as progress is told."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a backend does with matrices as they are read. converts: whether plain numbers are to
+    become others, which no backend does."""
+
+    pack: Callable[[Layout], Layout] | None = None
+    translate: Callable[[Sequence[Stored]], Sequence[Layout | None]] | None = None
+    converts: bool = False
+
+    def stored(self, checkpoint: Checkpoint, tensor: str, rules: Sequence[Rule]) -> Stored | None:
+        """A tensor that is not read yet, if that serves backend and rules."""
+        if self.translate is None or not isinstance(checkpoint, ReadsStored):
+            return None
+        if not all(isinstance(rule, MOVE_ROWS) for rule in rules):
+            return None
+        stored = checkpoint.stored(tensor)
+        if stored is None or (self.converts and isinstance(stored.recipe, Plain)):
+            return None
+        return stored
+
+    def translated(self, unread: Mapping[str, Stored]) -> Iterator[tuple[str, Layout, bool]]:
+        """Slot, layout, and whether the backend is done with it. Raises CheckpointError."""
+        waiting: dict[str, Stored] = {}
+        size = 0
+        for index, (path, stored) in enumerate(unread.items(), 1):
+            waiting[path] = stored
+            size += stored.shape[0] * stored.row_bytes
+            if size >= AT_ONCE or index == len(unread):
+                yield from self._now(waiting)
+                waiting, size = {}, 0
+
+    def _now(self, waiting: Mapping[str, Stored]) -> Iterator[tuple[str, Layout, bool]]:
+        assert self.translate is not None
+        made = self.translate(list(waiting.values()))
+        for (path, stored), layout in zip(waiting.items(), made, strict=True):
+            yield path, stored.translated() if layout is None else layout, layout is not None
+
+
+def place_of(
+    backend: Backend | None, device: Device, threads: int | None, *, converts: bool
+) -> Place:
+    """A backend's two targets for matrices, those that it has."""
+    if backend is None:
+        return Place()
+    pack, translate = (
+        None if target is None else partial(load(target), device=device, threads=threads)
+        for target in (backend.pack, backend.translate)
+    )
+    return Place(pack, translate, converts)
