@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from tramontane.checkpoint.rules import (
 from tramontane.checkpoint.slots import match
 from tramontane.config import DecoderConfig, read_config
 from tramontane.errors import CheckpointError
-from tramontane.layouts import Affine, Dense, Layout, below, pack
+from tramontane.layouts import Affine, Codebook, Dense, Layout, below, pack
 
 PARTS = ("q_proj", "k_proj", "v_proj")
 CONFIG = read_config(
@@ -181,3 +182,9 @@ def test_packed_matrices_below_each_other() -> None:
     assert torch.equal(joined.decode(), torch.cat((one.decode(), two.decode())))
     with pytest.raises(ValueError, match="not stored alike"):
         below([one, Dense(torch.zeros(4, 32))])
+    table = torch.randn(16)
+    named = Codebook(4, 32, pack(codes, 4), table, torch.rand(4, 1))
+    joined = below([named, named])
+    assert torch.equal(joined.decode(), torch.cat((named.decode(), named.decode())))
+    with pytest.raises(ValueError, match="tables of their own"):
+        below([named, replace(named, table=table + 1)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,12 +21,9 @@ from .vector.tiles import PLAIN_UNIT_BYTES, ROWS, UNIT, UNIT_BYTES
 
 KERNELS = {"silu": "silu", "relu": "relu", "gelu": "gelu", "gelu_pytorch_tanh": "gelu_tanh"}
 """What the functions between matrices are called here."""
+TOGETHER = 16
+"""Experts in a run, at most: a thread looks for its job among all operations of a phase."""
 COUNT, INPUT, OUT = (matmul.FIELDS.index(name) for name in ("count", "input", "out"))
-
-
-def kernel_of(act: Callable[[Tensor], Tensor]) -> str | None:
-    """The kernel of a function between matrices, if there is one."""
-    return next((KERNELS[name] for name in KERNELS if ACTIVATIONS[name] is act), None)
 
 
 class Stack:
@@ -54,23 +50,29 @@ class Stack:
 
 
 class Mixture:
-    """A drop-in for `Experts.through`, bit for bit what multiplying one by one gives."""
+    """A drop-in for `Experts.through`: a row's result depends on nothing but the row."""
 
-    def __init__(self, experts: Experts, act: str, exact: bool, pool: Pool) -> None:
-        self._pool, self._act, self._exact = pool, act, exact
-        weights: list[Any] = [
-            part.weight for part in (experts.gate_proj, experts.up_proj, experts.down_proj)
-        ]
-        self._kept = weights
-        self._gate, self._up, self._down = (Stack(w, experts.count, exact) for w in weights)
+    def __init__(
+        self, weights: list[Interleaved], count: int, act: str, exact: bool, pool: Pool
+    ) -> None:
+        self._pool, self._act, self._exact, self._kept = pool, act, exact, weights
+        self._gate, self._up, self._down = (Stack(weight, count, exact) for weight in weights)
         self._unit_bytes = PLAIN_UNIT_BYTES if exact else UNIT_BYTES
 
     def __call__(self, x: Tensor, counts: Tensor) -> Tensor:
         """x: (rows, hidden), sorted by expert; counts: (experts) rows of each."""
-        n = len(x)
         each = counts.numpy()
-        chosen = each.nonzero()[0]
-        sizes = np.ascontiguousarray(each[chosen])
+        parts, start = [], 0
+        for some in np.split(each.nonzero()[0], range(TOGETHER, len(each), TOGETHER)):
+            if len(some):
+                stop = start + int(each[some].sum())
+                parts.append(self._some(x[start:stop], some, np.ascontiguousarray(each[some])))
+                start = stop
+        return torch.cat(parts) if parts else x.new_empty(0, self._down.n_out)
+
+    def _some(self, x: Tensor, chosen: Any, sizes: Any) -> Tensor:
+        """Few experts' rows: `sizes` of each of the `chosen`."""
+        n = len(x)
         starts = np.concatenate(([0], sizes.cumsum()[:-1]))
         given = _floats(n, x.shape[1])
         given[:, : x.shape[1]] = x.detach().float().numpy()
@@ -140,6 +142,18 @@ class Mixture:
         told[chosen, OUT] = out.ctypes.data + starts * 4 * out.shape[1]
         told[chosen, matmul.FIELDS.index("stride")] = 4 * out.shape[1]
         return [(matmul.matmul.address, stack.at(int(e)), -1, stack.jobs) for e in chosen]
+
+
+def mixture(experts: Experts, exact: bool, pool: Pool) -> Mixture | None:
+    """What stands in for `experts.through`, if there are kernels for all of it."""
+    act = next((KERNELS[name] for name in KERNELS if ACTIVATIONS[name] is experts.act), None)
+    weights: list[Any] = [
+        part.weight for part in (experts.gate_proj, experts.up_proj, experts.down_proj)
+    ]
+    if act is None or not all(isinstance(weight, Interleaved) for weight in weights):
+        return None
+    plain = {exact or weight.packed.packing.plain_only for weight in weights}
+    return Mixture(weights, experts.count, act, plain.pop(), pool) if len(plain) == 1 else None
 
 
 class _Tiles:

@@ -13,7 +13,7 @@ from tramontane.layouts import Affine, Codebook, Dense, Layout
 from tramontane.stored import Stored
 
 from .alone import attend, embed_packed, multiply_dense, multiply_packed, multiply_stacked
-from .experts import Mixture, kernel_of
+from .experts import mixture
 from .large_pages import moved
 from .packing import KINDS, Interleaved, can_pack, pack
 from .step.forward import Forward
@@ -66,10 +66,8 @@ def prepare(
             module.kernel = attend(pool)
             chosen["attention"] = "compiled"
     for module in model.modules():
-        if isinstance(module, Experts) and (act := kernel_of(module.act)) is not None:
-            parts = (module.gate_proj, module.up_proj, module.down_proj)
-            if all(isinstance(part.weight, Interleaved) for part in parts):
-                module.through = Mixture(module, act, exact, pool)  # type: ignore[method-assign]
+        if isinstance(module, Experts) and (fused := mixture(module, exact, pool)) is not None:
+            module.through = fused  # type: ignore[method-assign]
     forward = Forward(model, pool, exact=exact)
     model.forward = forward  # type: ignore[method-assign]
     chosen["step"] = "recorded" if forward.why is None else f"as written: {forward.why}"
