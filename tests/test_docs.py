@@ -9,9 +9,11 @@ import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tramontane import hookspecs
+from tramontane.answers import AnswerParser, Scan
 from tramontane.registry import KINDS, SPEC_MARK
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -129,6 +131,24 @@ logits = np.log(np.array([0.5, 0.1, 0.3, 0.1], np.float32))
 print(load(offer.build)(options, None)(Candidates.of(logits), History([], [])).ids.tolist())
 """
     assert python("-c", code, path=installed).stdout == "[0, 2]\n"
+
+
+def test_both_tool_callers_of_the_page_read_the_same():
+    page = DOCS / "writing-a-tool-caller.md"
+    (shown,) = re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
+    names: dict[str, Any] = {}
+    exec(compile(files(page)["acme_calls/parse.py"], "parse.py", "exec"), names)
+    exec(compile(shown, "scan.py", "exec"), names)
+    for text in (
+        'Let me look. <<call get_weather {"city": "Oslo"}>>',
+        '<<call a {}>> and <<call b {"c": [1]}>>',
+        "<<call me maybe>> 1 << 2",
+        '<<call cut {"city": "Os',
+    ):
+        answer = AnswerParser(Scan(), names["scan"]).whole(text)
+        assert [(call.name, call.arguments) for call in answer.calls] == [
+            (call.name, call.arguments) for call in names["parse"](text, [])
+        ]
 
 
 def test_the_command_of_the_page_counts(installed, python):

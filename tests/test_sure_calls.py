@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -22,6 +23,7 @@ SPECIAL = (
     "<tool_call>", "</tool_call>", "[TOOL_CALLS]", "[ARGS]", "<｜tool▁calls▁begin｜>",
     "<｜tool▁calls▁end｜>", "<｜tool▁call▁begin｜>", "<｜tool▁call▁end｜>", "<｜tool▁sep｜>",
     "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>", "｜DSML｜", "<|tool_call_end|>",
+    "<|tool_call>", "<tool_call|>", '<|"|>',
     "<|channel|>", "<|message|>", "<|constrain|>", "<|start|>", "<|end|>", "<|call|>",
 )  # fmt: skip
 WORDS = [*(bytes([value]) for value in range(256)), b"<end>", *(text.encode() for text in SPECIAL)]
@@ -178,8 +180,9 @@ def test_without_strict_tools_nothing_is_to_be_made_sure() -> None:
 
 def test_what_cannot_be_made_sure_is_refused() -> None:
     registry = Registry()
+    without = replace(registry.get(ToolCaller, "gemma4"), grammar=None)
     with pytest.raises(RequestError, match="gemma4: there is no grammar"):
-        Dialect(registry.get(ToolCaller, "gemma4")).grammar(TOOLS, required=True)
+        Dialect(without).grammar(TOOLS, required=True)
     with pytest.raises(RequestError, match="no tools"):
         dialect("hermes").grammar([], required=True)
     with pytest.raises(RequestError, match="tool_choice required"):
@@ -199,6 +202,13 @@ def test_a_strict_schema_that_a_syntax_cannot_enforce_is_refused(schema, place) 
         dialect("qwen3-coder").grammar([tool], required=True)
     loose = Tool(name="f", parameters=schema)
     assert dialect("qwen3-coder").grammar([loose], required=True) is not None
+
+
+def test_a_strict_schema_that_nothing_can_enforce_is_refused_with_its_place() -> None:
+    tool = Tool(name="f", strict=True, parameters={"properties": {"a": {"uniqueItems": True}}})
+    grammar = dialect("hermes").grammar([tool], required=True)
+    with pytest.raises(RequestError, match="#/properties/a/uniqueItems"):
+        step_of(grammar, special=False)
 
 
 def test_the_parameters_take_such_a_grammar() -> None:

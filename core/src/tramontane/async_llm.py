@@ -113,6 +113,7 @@ class AsyncLLM(OpenModel):
         )  # fmt: skip
         requests = turn.requests()
         if stream:
+            refuse_best_of(params)
             return self._chunks(requests, [turn.parser() for _ in requests])
         return self._rounds(turn, toolbox, requests, max_tool_rounds)
 

@@ -175,6 +175,7 @@ class LLM(OpenModel):
         )  # fmt: skip
         requests = turn.requests()
         if stream:
+            refuse_best_of(params)
             return self._chunks(requests, [turn.parser() for _ in requests])
         for _ in range(max_tool_rounds):
             completion = turn.completed(self._results(requests))

@@ -37,7 +37,8 @@ class ParseToolCalls(Protocol):
 class WriteCalls(Protocol):
     """A tool caller's grammar: the rules, in Lark, of what follows `opening` in a call.
 
-    The first rule is `calls`. spell: writes a text as a terminal, for all that may be a special
+    The first rule is `calls`; a rule `before` is what may come before a call that is required, such
+    as reasoning. spell: writes a text as a terminal, for all that may be a special
     token. arguments: writes a tool's arguments. several: whether there may be more than one call.
     """
 

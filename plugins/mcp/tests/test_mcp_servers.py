@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -92,6 +93,32 @@ def test_programs_end_with_their_servers() -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
     servers.close()  # a second time does nothing
+
+
+KILLED = """
+import os, signal, sys
+from tramontane.mcp import McpServers, read_config
+from tramontane.registry import Registry
+
+adder = {"command": sys.executable, "args": [sys.argv[1], "stdio"]}
+servers = McpServers(read_config({"mcpServers": {"adder": adder}}), Registry())
+print(servers.call("adder", "whoami", {}).rpartition(" ")[2], flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="it looks into /proc")
+def test_programs_end_when_we_are_killed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(ADDER)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    state = Path(f"/proc/{int(done.stdout)}/stat")
+    # gone, or waiting for whoever adopted it to notice
+    wait_until(lambda: not state.exists() or state.read_text().rpartition(") ")[2][:1] == "Z")
 
 
 def test_names_that_clash_have_their_servers_before_them() -> None:

@@ -179,7 +179,7 @@ def test_any_object_and_other_grammars(client: openai.OpenAI) -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"tool_choice": "required"}, "there are none"),
+        ({"tool_choice": "required"}, "there are no tools"),
         ({"tools": [WEATHER, WEATHER]}, "two tools are named 'get_weather'"),
         (
             {"tools": [STOP], "tool_choice": {"type": "function", "function": {"name": "no"}}},

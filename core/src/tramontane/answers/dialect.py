@@ -19,6 +19,7 @@ from .scan import More, Scan
 if TYPE_CHECKING:
     from tramontane.grammar import Grammar
 
+BEFORE = re.compile(r"^before:", re.MULTILINE)
 ONE_BLANK = {"x-guidance": {"whitespace_pattern": " "}}
 MARK = re.compile(r"(<[^<>]+>|\[/?[A-Z_]+\]|｜[^｜]+｜)")
 """What may be a special token within a text."""
@@ -96,7 +97,8 @@ class Dialect:
         rules = load(self.caller.grammar)(tools, spell, arguments_rule, several)
         opening = self.caller.opening
         if required:
-            start = f"start: {spell(opening)} calls" if opening else "start: calls"
+            before = "before? " if BEFORE.search(rules) else ""
+            start = f"start: {before}{spell(opening)} calls" if opening else "start: calls"
             return Grammar(type="lark", value=f"{start}\n{rules}", after=after)
         if not opening:
             raise RequestError(

@@ -40,6 +40,7 @@ def run(argv: list[str]) -> int:
 def _look(options: argparse.Namespace) -> dict[str, Any]:
     from tramontane import memory
     from tramontane.answers import Dialect
+    from tramontane.chat.choose import choose_template
     from tramontane.checkpoint.open import open_checkpoint
     from tramontane.plugin import Architecture
     from tramontane.registry import Registry
@@ -62,8 +63,10 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
         tokenizer = {"problem": str(error)}
     template = checkpoint.chat_template()
     checkpoint.close()
+    folder = header.path if header.path.is_dir() else None
+    for_tools = choose_template(folder, template, options.chat_template, tools=True)
     try:
-        dialect = Dialect.of(registry, template, options.tool_caller)
+        dialect = Dialect.of(registry, for_tools, options.tool_caller)
     except PluginError as error:
         raise RequestError(f"--tool-caller: {error}") from error
     total = sum(info.nbytes for info in header.tensors.values())

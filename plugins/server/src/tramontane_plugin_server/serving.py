@@ -19,7 +19,9 @@ from .settings import Settings
 if TYPE_CHECKING:
     from tramontane.engine.request import Request as Asking
     from tramontane.loaded_model import LoadedModel
+    from tramontane.mcp import McpServers
     from tramontane.sampling_params import SamplingParams
+    from tramontane.toolbox import Function
 
 
 class Serving:
@@ -32,6 +34,7 @@ class Serving:
         self.metrics.watch(self.catalog)
         self.responses = ResponseStore(settings.stored_responses)
         self._mailbox: Mailbox | None = None
+        self.mcp: McpServers | None = None
 
     async def encode_chat(
         self, model: LoadedModel, messages: Sequence[Mapping[str, Any]], **variables: Any
@@ -42,6 +45,10 @@ class Serving:
     async def encode(self, model: LoadedModel, text: str | Sequence[int]) -> tuple[int, ...]:
         """Prompt of a text, or of token ids."""
         return await asyncio.to_thread(model.encode, text)
+
+    def own_tools(self, taken: set[str]) -> list[Function]:
+        """Tools that the server's owner registered. taken: names of the request's own."""
+        return [] if self.mcp is None else self.mcp.functions(taken)
 
     def limited(self, params: SamplingParams) -> SamplingParams:
         """Within what the server's owner allows. Raises ApiError for more than that."""

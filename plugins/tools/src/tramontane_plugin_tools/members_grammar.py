@@ -7,6 +7,7 @@ looks like a number from being read as one.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ Spell = Callable[[str], str]
 KNOWN = {"$defs", "$schema", "additionalProperties", "definitions", "description", "properties",
          "required", "title", "type"}  # fmt: skip
 ABOUT = {"default", "description", "examples", "title", "type"}
+QUOTE = '<|"|>'
+BARE = re.compile(r"[\w.$-]+")
 ONE_BLANK = {"x-guidance": {"whitespace_pattern": " "}}
 
 
@@ -137,6 +140,28 @@ def glm(
     return "\n".join(rules)
 
 
+def gemma(
+    tools: Sequence[Tool], spell: Spell, arguments: Callable[[Tool], str], several: bool
+) -> str:
+    """Of lists and objects the strings stand between plain quotes, which the reader takes too."""
+    form = Form(
+        before=lambda key, text: f"{key}:{QUOTE if text else ''}",
+        after=lambda key, text: QUOTE if text else "",
+        between=",",
+    )
+    one = f'"call:" call "}}" {spell("<tool_call|>")}'
+    more = f" ({spell('<|tool_call>')} {one})*" if several else ""
+    rules = [f"calls: {one}{more}", one_of(len(tools), "call")]
+    for index, tool in enumerate(tools):
+        if unfit := [
+            key for key in tool.parameters.get("properties", ()) if not BARE.fullmatch(key)
+        ]:
+            raise _refused(tool, f"#/properties/{unfit[0]}")
+        rules.append(f"call_{index}: {spell(tool.name + '{')} members_{index}")
+        rules += members(tool, f"members_{index}", form, spell)
+    return "\n".join(rules)
+
+
 def _invoke(prefix: str, around: str) -> Callable[..., str]:
     def write(
         tools: Sequence[Tool], spell: Spell, arguments: Callable[[Tool], str], several: bool
@@ -190,5 +215,5 @@ def _pythonic(before: str, closing: str) -> Callable[..., str]:
     return write
 
 
-pythonic = _pythonic("", "")
+pythonic = _pythonic("[", "")
 liquid = _pythonic("[", "<|tool_call_end|>")

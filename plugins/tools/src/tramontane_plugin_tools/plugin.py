@@ -55,8 +55,8 @@ def tool_callers() -> Iterable[ToolCaller]:
         name="pythonic",
         aliases=("llama4",),
         markers=("[func_name1(params_name1=params_value1",),
-        opening="[",
-        closing="]",
+        opening="",
+        closing="",
         scan=f"{HERE}.pythonic:scan",
         grammar=f"{HERE}.members_grammar:pythonic",
         example='[get_weather(city="Oslo")]',
@@ -134,7 +134,7 @@ def tool_callers() -> Iterable[ToolCaller]:
         name="harmony",
         aliases=("gpt-oss",),
         markers=("<|channel|>", "<|message|>"),
-        opening="<|channel|>",
+        opening="<|channel|>commentary to=functions.",
         closing="<|call|>",
         reads=("calls", "reasoning"),
         scan=f"{HERE}.harmony:scan",
@@ -150,6 +150,7 @@ def tool_callers() -> Iterable[ToolCaller]:
         opening="<|tool_call>",
         closing="<tool_call|>",
         scan=f"{HERE}.gemma:scan",
+        grammar=f"{HERE}.members_grammar:gemma",
         example='<|tool_call>call:get_weather{city:<|"|>Oslo<|"|>}<tool_call|>',
     )
     yield ToolCaller(

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from tramontane.engine.request import Finished, RequestResult
-from tramontane.turn import Turn
 
 from tramontane_plugin_server.http.errors import ApiError
 from tramontane_plugin_server.http.stream import event, while_here
 from tramontane_plugin_server.serving import Serving, serving_of
-from tramontane_plugin_server.turns import begin
+from tramontane_plugin_server.turns import Talk, talk
 
 from . import answer
 from .chat_choice import Pieces, choice
@@ -21,7 +20,6 @@ from .chat_request import ChatRequest
 from .shapes import ERRORS, ChatCompletion
 
 if TYPE_CHECKING:
-    from tramontane.engine.request import Request as Asking
     from tramontane.loaded_model import LoadedModel
 
 router = APIRouter()
@@ -44,26 +42,30 @@ async def chat(request: Request, asked: ChatRequest) -> Response:
 
 async def _whole(serving: Serving, asked: ChatRequest) -> dict[str, Any]:
     async with serving.catalog.lease(asked.model) as (served, model):
-        turn, requests = await _begin(serving, model, asked)
-        with serving.generate(model, served.name, requests) as generation:
-            results = await generation.results()
+        going = await _begin(serving, model, asked)
+        rounds: list[list[RequestResult]] = []
+        while not rounds or await going.goes_on(rounds[-1]):
+            with serving.generate(model, served.name, going.requests) as generation:
+                rounds.append(await generation.results())
     choices = [
-        choice(index, result, turn.parser().whole(result.text))
-        for index, result in enumerate(results)
+        choice(index, result, going.turn.parser().whole(result.text), going.ours)
+        for index, result in enumerate(rounds[-1])
     ]
+    if going.ran:
+        choices[0]["message"]["server_tool_calls"] = going.ran
     return {
         "id": answer.identity("chatcmpl"),
         "object": "chat.completion",
         "created": answer.now(),
         "model": served.name,
         "choices": choices,
-        "usage": answer.usage(results),
+        "usage": answer.usage_of_all(rounds),
     }
 
 
 async def _events(serving: Serving, asked: ChatRequest) -> AsyncIterator[bytes]:
     async with serving.catalog.lease(asked.model) as (served, model):
-        turn, requests = await _begin(serving, model, asked)
+        going = await _begin(serving, model, asked)
         told = asked.stream_options is not None and asked.stream_options.include_usage
         head = {
             "id": answer.identity("chatcmpl"),
@@ -72,30 +74,42 @@ async def _events(serving: Serving, asked: ChatRequest) -> AsyncIterator[bytes]:
             "model": served.name,
         }
         more = {"usage": None} if told else {}
-        pieces = [Pieces(index, turn.parser()) for index in range(len(requests))]
-        results: dict[int, RequestResult] = {}
-        with serving.generate(model, served.name, requests) as generation:
-            async for events in generation:
-                found: list[bytes] = []
-                for one in events:
-                    index = generation.index[one.id]
-                    if isinstance(one, Finished):
-                        results[index] = one.result
-                    for part in pieces[index].of(one):
-                        found.append(event({**head, "choices": [part], **more}))
-                if found:
-                    yield b"".join(found)
+
+        def chunk(part: dict[str, Any]) -> bytes:
+            return event({**head, "choices": [part], **more})
+
+        count = len(going.requests)
+        pieces = [Pieces(index, going.turn.parser(), going.ours) for index in range(count)]
+        rounds: list[list[RequestResult]] = []
+        while not rounds or await going.goes_on(rounds[-1]):
+            if rounds:
+                pieces[0].again(going.turn.parser())
+            results: dict[int, RequestResult] = {}
+            with serving.generate(model, served.name, going.requests) as generation:
+                async for events in generation:
+                    found: list[bytes] = []
+                    for one in events:
+                        index = generation.index[one.id]
+                        found += map(chunk, pieces[index].of(one))
+                        if isinstance(one, Finished):
+                            results[index] = one.result
+                            if not going.rounds:  # else it may go on
+                                found.append(chunk(pieces[index].end(one.result)))
+                    if found:
+                        yield b"".join(found)
+            ended = not going.rounds
+            rounds.append([results[index] for index in range(count)])
+        if not ended:
+            yield b"".join(chunk(p.end(r)) for p, r in zip(pieces, rounds[-1], strict=True))
         if told:
-            ordered = [results[index] for index in range(len(results))]
-            yield event({**head, "choices": [], "usage": answer.usage(ordered)})
+            yield event({**head, "choices": [], "usage": answer.usage_of_all(rounds)})
         yield answer.DONE
 
 
-async def _begin(
-    serving: Serving, model: LoadedModel, asked: ChatRequest
-) -> tuple[Turn, list[Asking]]:
-    return await begin(
-        serving, model, asked.conversation(), asked.sampling(), asked.toolbox(),
+async def _begin(serving: Serving, model: LoadedModel, asked: ChatRequest) -> Talk:
+    ours = serving.own_tools({tool.function.name for tool in asked.tools or ()})
+    return await talk(
+        serving, model, asked.conversation(), asked.sampling(), asked.toolbox(ours), ours,
         _variables(asked), asked.place(),
     )  # fmt: skip
 

@@ -20,12 +20,15 @@ from tramontane.engine.request import Event, Finished, RequestResult
 from . import answer
 
 
-def choice(index: int, result: RequestResult, said: Answer) -> dict[str, Any]:
-    """A whole answer."""
+def choice(
+    index: int, result: RequestResult, said: Answer, ours: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    """A whole answer. ours: tools whose calls are not the client's to run."""
+    calls = [call for call in said.found if call.name not in ours]
     message: dict[str, Any] = {"role": "assistant", "content": said.content}
     if said.reasoning:
         message["reasoning_content"] = said.reasoning
-    if said.found:
+    if calls:
         message["content"] = said.content or None
         message["tool_calls"] = [
             {
@@ -33,23 +36,31 @@ def choice(index: int, result: RequestResult, said: Answer) -> dict[str, Any]:
                 "type": "function",
                 "function": {"name": call.name, "arguments": call.arguments},
             }
-            for call in said.found
+            for call in calls
         ]
     return {
         "index": index,
         "message": message,
         "logprobs": result.logprobs
         and {"content": [answer.logprob(entry) for entry in result.logprobs]},
-        "finish_reason": _reason(result, called=bool(said.found)),
+        "finish_reason": _reason(result, called=bool(calls)),
     }
 
 
 class Pieces:
-    """An answer's chunks, as its events come."""
+    """An answer's chunks, as its events come. ours: tools whose calls the client does not see."""
 
-    def __init__(self, index: int, parser: AnswerParser) -> None:
-        self._index, self._parser = index, parser
-        self._begun = self._called = False
+    def __init__(self, index: int, parser: AnswerParser, ours: frozenset[str]) -> None:
+        self._index, self._parser, self._ours = index, parser, ours
+        self._begun = False
+        self._calls: dict[int, int] = {}
+        """Places of the client's calls among all of this answer's, and among the client's."""
+        self._seen = 0
+
+    def again(self, parser: AnswerParser) -> None:
+        """Another round of the same answer."""
+        self._parser = parser
+        self._calls = {}
 
     def of(self, one: Event) -> Iterator[dict[str, Any]]:
         """The choices of the chunks to send."""
@@ -67,8 +78,10 @@ class Pieces:
             first, *parts = parts or [{"content": ""}]
             yield self._choice(first, logprobs=logprobs)
         yield from map(self._choice, parts)
-        if isinstance(one, Finished):
-            yield self._choice({}, finish_reason=_reason(one.result, called=self._called))
+
+    def end(self, result: RequestResult) -> dict[str, Any]:
+        """The choice of the last chunk."""
+        return self._choice({}, finish_reason=_reason(result, called=self._seen > 0))
 
     def _delta(self, delta: Delta) -> dict[str, Any] | None:
         match delta:
@@ -76,13 +89,15 @@ class Pieces:
                 return {"content": text}
             case Reasoning(text):
                 return {"reasoning_content": text}
-            case CallStart(index, name, identity):
-                self._called = True
+            case CallStart(index, name, identity) if name not in self._ours:
+                self._calls[index] = place = self._seen
+                self._seen += 1
                 function = {"name": name, "arguments": ""}
-                call = {"index": index, "id": identity or _identity(), "type": "function"}
+                call = {"index": place, "id": identity or _identity(), "type": "function"}
                 return {"tool_calls": [{**call, "function": function}]}
-            case CallArguments(index, text):
-                return {"tool_calls": [{"index": index, "function": {"arguments": text}}]}
+            case CallArguments(index, text) if index in self._calls:
+                part = {"index": self._calls[index], "function": {"arguments": text}}
+                return {"tool_calls": [part]}
         return None
 
     def _choice(self, delta: dict[str, Any], **more: Any) -> dict[str, Any]:

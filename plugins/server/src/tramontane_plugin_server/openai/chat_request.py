@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tramontane.sampling_params import SamplingParams
-from tramontane.toolbox import Toolbox
+from tramontane.toolbox import Function, Toolbox
 
 from .fields import NO_EFFECT, Sampling, Stop
 from .tool_fields import (
@@ -101,8 +101,6 @@ class ChatRequest(Sampling):
             raise ValueError("max_tokens and max_completion_tokens are one thing; keep the latter")
         if self.grammar is not None and grammar_of(self.response_format) is not None:
             raise ValueError("response_format and grammar exclude each other; keep one")
-        if self.tool_choice is not None and not self.tools:
-            raise ValueError("tool_choice is for tools, and there are none")
         if self.top_logprobs and not self.logprobs:
             raise ValueError("top_logprobs needs logprobs=true")
         return self
@@ -134,15 +132,15 @@ class ChatRequest(Sampling):
                 raise ValueError(f"chat_template_kwargs cannot set {name}")
         return found
 
-    def toolbox(self) -> Toolbox:
-        """The tools that may be called. Raises RequestError."""
+    def toolbox(self, ours: Sequence[Function] = ()) -> Toolbox:
+        """The tools that may be called. ours: the server's own. Raises RequestError."""
         choice: Any = self.tool_choice or "auto"
         if isinstance(choice, NamedTool):
             choice = choice.function.name
         elif isinstance(choice, AllowedTools):
             choice = choice.allowed_tools
         tools = [tool.function.tool() for tool in self.tools or ()]
-        return toolbox_of(tools, choice, self.parallel_tool_calls is not False)
+        return toolbox_of([*tools, *ours], choice, self.parallel_tool_calls is not False)
 
     def sampling(self) -> SamplingParams:
         """How to generate. Raises RequestError."""

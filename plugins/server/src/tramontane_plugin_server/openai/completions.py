@@ -60,7 +60,7 @@ async def _whole(serving: Serving, asked: CompletionRequest) -> dict[str, Any]:
         "created": answer.now(),
         "model": served.name,
         "choices": choices,
-        "usage": _usage(groups),
+        "usage": answer.usage_of_all(groups),
     }
 
 
@@ -132,7 +132,7 @@ async def _events(serving: Serving, asked: CompletionRequest) -> AsyncIterator[b
         if told:
             ordered = [results[index] for index in range(len(results))]
             groups = [ordered[i : i + each] for i in range(0, len(ordered), each)]
-            yield event({**head, "choices": [], "usage": _usage(groups)})
+            yield event({**head, "choices": [], "usage": answer.usage_of_all(groups)})
         yield answer.DONE
 
 
@@ -193,14 +193,4 @@ def _by_id(entry: TokenLogprob, tops: int) -> dict[str, Any]:
     return {
         str(token): {"logprob": max(value, -9999.0), "decoded_token": text}
         for token, text, value in every
-    }
-
-
-def _usage(groups: Sequence[Sequence[RequestResult]]) -> dict[str, Any]:
-    parts = [answer.usage(group) for group in groups]
-    counts = ("prompt_tokens", "completion_tokens", "total_tokens")
-    cached = sum(part["prompt_tokens_details"]["cached_tokens"] for part in parts)
-    return {
-        **{name: sum(part[name] for part in parts) for name in counts},
-        "prompt_tokens_details": {"cached_tokens": cached},
     }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from tramontane.grammar import Grammar
+from tramontane.toolbox import Function as Runs
 from tramontane.toolbox import Toolbox
 from tramontane.tools import Tool
 
@@ -100,7 +102,9 @@ def grammar_of(form: TextFormat | ObjectFormat | SchemaFormat | None) -> Grammar
 
 
 def toolbox_of(
-    tools: list[Tool], choice: Literal["none", "auto", "required"] | str | Allowed, parallel: bool
+    tools: Sequence[Tool | Runs],
+    choice: Literal["none", "auto", "required"] | str | Allowed,
+    parallel: bool,
 ) -> Toolbox:
     """The tools of a request. choice: a word, a tool's name, or those that are allowed.
 
@@ -111,5 +115,6 @@ def toolbox_of(
         if choice.mode == "auto":
             return Toolbox(tools, names, parallel)
         Toolbox(tools, names)  # says which name is unknown
-        return Toolbox([tool for tool in tools if tool.name in names], "required", parallel)
+        allowed = [t for t in tools if (t.tool if isinstance(t, Runs) else t).name in names]
+        return Toolbox(allowed, "required", parallel)
     return Toolbox(tools, choice, parallel)
