@@ -12,7 +12,6 @@ import pytest
 from gguf import GGMLQuantizationType as Type
 
 from .parity import gguf_file
-from .parity.test_gguf import model_of
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,7 +42,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("gguf") / "model.gguf"
-    gguf_file.write(model_of("llama"), "llama", Type.Q8_0, path)
+    gguf_file.pair("llama", Type.Q8_0, path)
     assert gguf.GGUFReader(path).tensors
     return path
 

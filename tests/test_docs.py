@@ -9,9 +9,11 @@ import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tramontane import hookspecs
+from tramontane.answers import AnswerParser, Scan
 from tramontane.registry import KINDS, SPEC_MARK
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -70,18 +72,21 @@ def test_a_strangers_architecture_takes_under_sixty_lines():
     assert written < 60, f"{written} lines that are not blank"
 
 
-@pytest.mark.parametrize(("page", "most"), [("sampler", 30), ("tool-caller", 40), ("command", 20)])
+@pytest.mark.parametrize(
+    ("page", "most"),
+    [("a-sampler", 30), ("a-tool-caller", 40), ("a-command", 20), ("an-mcp-client", 60)],
+)
 def test_small_things_stay_small(page, most):
-    shown = files(DOCS / f"writing-a-{page}.md")
+    shown = files(DOCS / f"writing-{page}.md")
     code = [text for name, text in shown.items() if name.endswith(".py")]
     assert sum(bool(line.strip()) for text in code for line in text.splitlines()) <= most
 
 
-GRANITE = """
+OLMO = """
 import sys
 from pathlib import Path
 import torch
-from transformers import GraniteConfig, GraniteForCausalLM
+from transformers import Olmo2Config, Olmo2ForCausalLM
 from tramontane.checkpoint.load import LoadOptions, load_model
 from tramontane.checkpoint.open import open_checkpoint
 from tramontane.registry import Registry
@@ -89,10 +94,9 @@ from tramontane.testing.passes import in_pieces, whole
 
 torch.manual_seed(0)
 folder = Path(sys.argv[1])
-theirs = GraniteForCausalLM(GraniteConfig(
+theirs = Olmo2ForCausalLM(Olmo2Config(
     vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
-    num_key_value_heads=2, embedding_multiplier=6.0, attention_multiplier=0.2,
-    residual_multiplier=0.7, logits_scaling=3.0, initializer_range=0.3,
+    num_key_value_heads=2, initializer_range=0.3, pad_token_id=0, eos_token_id=1,
 )).eval()
 theirs.save_pretrained(folder)
 checkpoint = open_checkpoint(folder, Registry())
@@ -108,7 +112,7 @@ print("equal", float((whole(ours, tokens) - expected).abs().max() / expected.abs
 
 def test_the_architecture_of_the_page_computes_what_transformers_does(installed, python, tmp_path):
     pytest.importorskip("transformers")
-    done = python("-c", GRANITE, str(tmp_path), path=installed)
+    done = python("-c", OLMO, str(tmp_path), path=installed)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("equal")
 
@@ -127,6 +131,24 @@ logits = np.log(np.array([0.5, 0.1, 0.3, 0.1], np.float32))
 print(load(offer.build)(options, None)(Candidates.of(logits), History([], [])).ids.tolist())
 """
     assert python("-c", code, path=installed).stdout == "[0, 2]\n"
+
+
+def test_both_tool_callers_of_the_page_read_the_same():
+    page = DOCS / "writing-a-tool-caller.md"
+    (shown,) = re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
+    names: dict[str, Any] = {}
+    exec(compile(files(page)["acme_calls/parse.py"], "parse.py", "exec"), names)
+    exec(compile(shown, "scan.py", "exec"), names)
+    for text in (
+        'Let me look. <<call get_weather {"city": "Oslo"}>>',
+        '<<call a {}>> and <<call b {"c": [1]}>>',
+        "<<call me maybe>> 1 << 2",
+        '<<call cut {"city": "Os',
+    ):
+        answer = AnswerParser(Scan(), names["scan"]).whole(text)
+        assert [(call.name, call.arguments) for call in answer.calls] == [
+            (call.name, call.arguments) for call in names["parse"](text, [])
+        ]
 
 
 def test_the_command_of_the_page_counts(installed, python):

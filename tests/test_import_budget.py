@@ -25,6 +25,7 @@ print(*sorted(sys.modules), file=sys.stderr)
 @pytest.mark.parametrize(
     "module",
     ["tramontane", "tramontane.plugin", "tramontane.registry", "tramontane.cli.main",
+     "tramontane.answers",
      "tramontane.cli.plugins", "tramontane.cli.doctor", "tramontane.testing.pytest_plugin",
      *MODULES],
 )  # fmt: skip

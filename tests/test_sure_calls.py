@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 from tramontane.answers import Dialect
+from tramontane.answers.dialect import MARK
 from tramontane.errors import RequestError
-from tramontane.plugin import ToolCaller, load
+from tramontane.plugin import Sampler, ToolCaller, load
 from tramontane.registry import Registry
-from tramontane.sampling import Candidates, History, SamplerContext
+from tramontane.sampling import Candidates, History, SamplerContext, Step
 from tramontane.sampling_params import SamplingParams
 from tramontane.tools import Tool
 
@@ -20,6 +22,8 @@ END = 256
 SPECIAL = (
     "<tool_call>", "</tool_call>", "[TOOL_CALLS]", "[ARGS]", "<｜tool▁calls▁begin｜>",
     "<｜tool▁calls▁end｜>", "<｜tool▁call▁begin｜>", "<｜tool▁call▁end｜>", "<｜tool▁sep｜>",
+    "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>", "｜DSML｜", "<|tool_call_end|>",
+    "<|tool_call>", "<tool_call|>", '<|"|>',
     "<|channel|>", "<|message|>", "<|constrain|>", "<|start|>", "<|end|>", "<|call|>",
 )  # fmt: skip
 WORDS = [*(bytes([value]) for value in range(256)), b"<end>", *(text.encode() for text in SPECIAL)]
@@ -30,6 +34,15 @@ TOOLS = (
         "required": ["city", "days"],
         "additionalProperties": False,
         "$defs": {"days": {"type": "integer", "minimum": 1, "maximum": 9}},
+    }),
+    Tool(name="play", strict=True, parameters={
+        "type": "object",
+        "properties": {
+            "tags": {"type": "array", "items": {"enum": ["a", "b"]}, "maxItems": 2},
+            "loud": {"type": "boolean"},
+            "key": {"type": "string", "enum": ["C", "a moll"]},
+        },
+        "additionalProperties": False,
     }),
     Tool(name="stop_all", strict=True, parameters={
         "type": "object", "properties": {}, "additionalProperties": False,
@@ -63,8 +76,7 @@ def dialect(name: str) -> Dialect:
 
 def drawn(grammar: object, special: bool, seed: int, begin: bytes = b"") -> str:
     """What a model without any sense writes under a grammar, after what it began with."""
-    build = load(next(o for o in Registry().all(_sampler()) if o.name == "grammar").build)
-    step = build({"grammar": grammar}, context(special))
+    step = step_of(grammar, special)
     rng, output = random.Random(seed), list(begin)
     while len(output) < 2000:
         left = step(Candidates.of(np.zeros(len(WORDS) if special else END + 1, np.float32)),
@@ -77,10 +89,19 @@ def drawn(grammar: object, special: bool, seed: int, begin: bytes = b"") -> str:
     pytest.fail(f"no end: {output[-50:]}")
 
 
-def _sampler() -> type:
-    from tramontane.plugin import Sampler
+def token_of(text: str) -> int | None:
+    """The id of a text that is a special token."""
+    return END + 1 + SPECIAL.index(text) if text in SPECIAL else None
 
-    return Sampler
+
+def tokens_of(text: str, special: bool) -> list[int]:
+    token = token_of(text) if special else None
+    return list(text.encode()) if token is None else [token]
+
+
+def step_of(grammar: object, special: bool) -> Step:
+    offer = next(offer for offer in Registry().all(Sampler) if offer.name == "grammar")
+    return load(offer.build)({"grammar": grammar}, context(special))  # type: ignore[no-any-return]
 
 
 def check(text: str, name: str, tools: tuple[Tool, ...], most: int) -> None:
@@ -94,6 +115,11 @@ def check(text: str, name: str, tools: tuple[Tool, ...], most: int) -> None:
             assert list(arguments) == ["city", "days"]
             assert arguments["city"] in ("Oslo", "Rome")
             assert arguments["days"] in range(1, 10)
+        elif call.name == "play":
+            assert list(arguments) == [key for key in ("tags", "loud", "key") if key in arguments]
+            assert set(arguments.get("tags", ())) <= {"a", "b"}
+            assert arguments.get("loud", True) in (True, False)
+            assert arguments.get("key", "C") in ("C", "a moll")
         else:
             assert (call.name, arguments) == ("stop_all", {})
 
@@ -101,12 +127,14 @@ def check(text: str, name: str, tools: tuple[Tool, ...], most: int) -> None:
 @pytest.mark.parametrize("special", [False, True], ids=["as text", "as tokens"])
 @pytest.mark.parametrize("name", list(OFFERS))
 def test_required_calls_cannot_fail(name: str, special: bool) -> None:
-    def is_special(text: str) -> int | None:
-        return END + 1 + SPECIAL.index(text) if special and text in SPECIAL else None
-
     for several in (False, True):
-        grammar = dialect(name).grammar(TOOLS, required=True, several=several, special=is_special)
-        for seed in range(6):
+        grammar = dialect(name).grammar(
+            TOOLS,
+            required=True,
+            several=several,
+            special=lambda text: token_of(text) if special else None,
+        )
+        for seed in range(9):
             check(drawn(grammar, special, seed), name, TOOLS, 99 if several else 1)
 
 
@@ -128,18 +156,59 @@ def test_strict_tools_bind_a_call_that_the_model_begins(name: str) -> None:
     assert all(call.whole for call in answer.found)
 
 
+@pytest.mark.parametrize("special", [False, True], ids=["as text", "as tokens"])
+@pytest.mark.parametrize("name", list(OFFERS))
+def test_what_models_write_is_a_sentence(name: str, special: bool) -> None:
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    tool = Tool(name="get_weather", strict=True, parameters=schema)
+    grammar = dialect(name).grammar(
+        [tool], required=True, special=lambda text: token_of(text) if special else None
+    )
+    written = OFFERS[name].example.removeprefix("<|python_tag|>").removesuffix("<|call|>")
+    tokens = [token for mark in MARK.split(written) for token in tokens_of(mark, special)]
+    step = step_of(grammar, special)
+    for place, token in enumerate([*tokens, END]):
+        size = len(WORDS) if special else END + 1
+        left = step(Candidates.of(np.zeros(size, np.float32)), History([], tokens[:place]))
+        before = b"".join(WORDS[i] for i in tokens[:place])
+        assert token in left.ids, f"after {before!r} no {WORDS[token]!r}"
+
+
 def test_without_strict_tools_nothing_is_to_be_made_sure() -> None:
     assert dialect("hermes").grammar([Tool(name="f")], required=False) is None
 
 
 def test_what_cannot_be_made_sure_is_refused() -> None:
     registry = Registry()
-    with pytest.raises(RequestError, match="glm: there is no grammar"):
-        Dialect(registry.get(ToolCaller, "glm")).grammar(TOOLS, required=True)
+    without = replace(registry.get(ToolCaller, "gemma4"), grammar=None)
+    with pytest.raises(RequestError, match="gemma4: there is no grammar"):
+        Dialect(without).grammar(TOOLS, required=True)
     with pytest.raises(RequestError, match="no tools"):
         dialect("hermes").grammar([], required=True)
     with pytest.raises(RequestError, match="tool_choice required"):
         dialect("llama3-json").grammar(TOOLS, required=False)
+
+
+@pytest.mark.parametrize(
+    ("schema", "place"),
+    [
+        ({"anyOf": [{}]}, "#/anyOf"),
+        ({"properties": {"a": {"type": "string", "pattern": "x"}}}, "#/properties/a/pattern"),
+    ],
+)
+def test_a_strict_schema_that_a_syntax_cannot_enforce_is_refused(schema, place) -> None:
+    tool = Tool(name="f", strict=True, parameters=schema)
+    with pytest.raises(RequestError, match=f"tool f: its schema at {place} cannot be enforced"):
+        dialect("qwen3-coder").grammar([tool], required=True)
+    loose = Tool(name="f", parameters=schema)
+    assert dialect("qwen3-coder").grammar([loose], required=True) is not None
+
+
+def test_a_strict_schema_that_nothing_can_enforce_is_refused_with_its_place() -> None:
+    tool = Tool(name="f", strict=True, parameters={"properties": {"a": {"uniqueItems": True}}})
+    grammar = dialect("hermes").grammar([tool], required=True)
+    with pytest.raises(RequestError, match="#/properties/a/uniqueItems"):
+        step_of(grammar, special=False)
 
 
 def test_the_parameters_take_such_a_grammar() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from typing import Literal
 
 import pytest
@@ -121,6 +122,15 @@ def test_several_answers_are_each_told_apart(llm):
     assert answer.added == ()
 
 
+def test_the_best_of_several_is_chosen(llm):
+    params = SamplingParams(max_tokens=200, seed=3, best_of=3, temperature=1.0)
+    tools = {"tools": [strict(get_weather)], "tool_choice": "required", "max_tool_rounds": 0}
+    answer = llm.chat("?", params, **tools)
+    assert len(answer.choices) == len(answer.answers) == 1
+    with pytest.raises(RequestError, match="best_of=3 cannot be streamed"):
+        llm.chat("?", params, stream=True, **tools)
+
+
 def test_async_runs_coroutines_in_the_loop(model):
     loops = []
 
@@ -165,6 +175,37 @@ def test_a_tool_caller_can_be_named(model):
         assert answer.tool_calls[0].name == "get_weather"
     with pytest.raises(PluginNotInstalled):
         LLM(model, device="reference", tool_caller="nobodys")
+
+
+def test_a_template_for_tools_is_taken_where_there_are_some(model, tmp_path):
+    folder = tmp_path / "two"
+    shutil.copytree(model, folder)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    plain = TEMPLATE.partition("{% endfor %}")[2]
+    settings["chat_template"] = [
+        {"name": "default", "template": plain}, {"name": "tool_use", "template": TEMPLATE}
+    ]  # fmt: skip
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    with LLM(folder, device="reference") as llm:
+        assert llm.inner.dialect.caller.name == "hermes"
+        rendered = llm.inner.render([{"role": "user", "content": "?"}], tools=[{"a": 1}])
+        assert rendered.startswith('<tools>{"a": 1}')
+        assert "<tools>" not in llm.inner.render([{"role": "user", "content": "?"}])
+        answer = llm.chat("?", SHORT, tools=[strict(get_weather)], tool_choice="required")
+        assert answer.added
+
+
+def test_inspect_says_how_a_model_writes(model, run):
+    status, out, _ = run("inspect", model, "--json")
+    assert status == 0
+    found = json.loads(out)
+    assert (found["tool_caller"], found["reasoning"]) == ("hermes", None)
+    status, out, _ = run("inspect", model, "--tool-caller", "kimi-k2")
+    assert "tool calls" in out
+    assert "kimi-k2" in out
+    status, _, err = run("inspect", model, "--tool-caller", "nobodys")
+    assert status == 1
+    assert "nobodys" in err
 
 
 def test_a_template_without_tools_is_refused(tmp_path):

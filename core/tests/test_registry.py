@@ -96,11 +96,11 @@ def test_two_distributions_with_one_name_clash(distribute):
 
 
 def test_a_name_of_ours_that_is_not_installed_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(registry, "known", lambda kind: {"granite": "tramontane-arch-granite"})
-    with pytest.raises(PluginNotInstalled, match="pip install tramontane-arch-granite"):
-        Registry([]).get(plugin.Architecture, "granite")
-    with pytest.raises(PluginNotInstalled, match="did you mean 'granite'"):
-        Registry([]).get(plugin.Architecture, "grannite")
+    monkeypatch.setattr(registry, "known", lambda kind: {"sahara": "tramontane-arch-sahara"})
+    with pytest.raises(PluginNotInstalled, match="pip install tramontane-arch-sahara"):
+        Registry([]).get(plugin.Architecture, "sahara")
+    with pytest.raises(PluginNotInstalled, match="did you mean 'sahara'"):
+        Registry([]).get(plugin.Architecture, "sahhara")
 
 
 def test_a_name_kept_out_is_not_told_to_be_installed(distribute, monkeypatch):

@@ -55,3 +55,21 @@ def logits(
             start += count
             done[index] += count
     return [torch.cat(parts) for parts in rows]
+
+
+@torch.inference_mode()
+def greedy(loaded: Loaded, prompt: Sequence[int], count: int) -> list[int]:
+    """The likeliest continuation, ids, one token after the other."""
+    length = len(prompt) + count
+    device = torch.device(loaded.device.torch_device)
+    blocks = -(-length // BLOCK_SIZE)
+    cache = KVCache(loaded.model, blocks, loaded.dtype, device)
+    held = cache.take(blocks)
+    tokens, done = list(prompt), 0
+    while len(tokens) < length:
+        new = tokens[done:]
+        piece = (done, len(new), len(prompt), held, [len(new) - 1])
+        out = loaded.model(torch.tensor(new), Batch.of([piece], cache))
+        done = len(tokens)
+        tokens.append(int(out[-1].argmax()))
+    return tokens[len(prompt) :]

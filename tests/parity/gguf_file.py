@@ -13,9 +13,14 @@ import gguf
 import numpy as np
 import numpy.typing as npt
 import torch
+import transformers
 from gguf import GGMLQuantizationType as Type
+from safetensors.numpy import load_file
+from safetensors.torch import save_file
 
+from . import reference
 from .families import FAMILIES
+from .families.record import Gguf
 
 SIZES = {
     "vocab_size": 96,
@@ -26,51 +31,116 @@ SIZES = {
     "num_key_value_heads": 4,
     "max_position_embeddings": 64,
     "head_dim": 32,
-    "rms_norm_eps": 1e-5,
+    "sliding_window": None,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "pad_token_id": 0,
 }
+OLDER = {
+    "vocab_size": 96, "hidden_size": 256, "num_hidden_layers": 2, "num_attention_heads": 8,
+    "max_position_embeddings": 64, "n_embd": 256, "n_layer": 2, "n_head": 8, "n_positions": 64,
+    "d_model": 256, "n_layers": 2, "n_heads": 8, "max_seq_len": 64, "n_inner": None,
+    "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0,
+}  # fmt: skip
+"""For the families that have words of their own for sizes: each takes those that it has."""
 Floats = npt.NDArray[np.float32]
 
 
-def write(model: Any, family: str, kind: Type, path: Path) -> None:
-    """Write the model, its matrices replaced on both sides by random blocks of `kind`."""
-    record, config = FAMILIES[family], model.config
-    arch = next(a for a, name in gguf.MODEL_ARCH_NAMES.items() if name == record.gguf)
+def pair(family: str, kind: Type, path: Path, about: Gguf | None = None, **settings: Any) -> Any:
+    """A random model in transformers, and in a file at `path` with matrices of `kind`.
+
+    about: how it is written, if not as llama.cpp does today.
+    """
+    record, folder = FAMILIES[family], path.parent / "transformers"
+    about = about or record.gguf
+    assert about is not None
+    model = reference.random(record, _sizes(family, settings), 5)
+    model.save_pretrained(folder)
+    tensors = load_file(folder / "model.safetensors")
+    rng = np.random.default_rng(4)
+    stored: dict[str, Any] = {}
+    for name, data in tensors.items():
+        if data.ndim == 1 or any(piece in name for piece in about.plain):
+            stored[name] = data
+            continue
+        turned = data.ndim == 2 and any(f"{piece}.weight" in name for piece in about.turned)
+        shape = data.shape[::-1] if turned else data.shape
+        stored[name] = random_blocks(shape, kind, rng)
+        numbers = gguf.quants.dequantize(stored[name], kind).reshape(shape)
+        tensors[name] = np.ascontiguousarray(numbers.T if turned else numbers)
+    as_torch = {name: torch.from_numpy(np.array(data)) for name, data in tensors.items()}
+    save_file(as_torch, folder / "model.safetensors", {"format": "pt"})
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(
+        folder, attn_implementation=record.attention
+    )
+    write(about, about.convert(stored, model.config), model.config, kind, path)
+    return theirs.eval()
+
+
+def _sizes(family: str, settings: dict[str, Any]) -> dict[str, Any]:
+    record = FAMILIES[family]
+    assert record.gguf is not None
+    if record.shared is FAMILIES["llama"].shared:
+        sizes = {**SIZES, **record.gguf.sizes, **settings}
+    else:
+        theirs = {key: OLDER[key] for key in record.shared if key in OLDER}
+        sizes = {**theirs, **record.gguf.sizes, **settings}
+        if "intermediate_size" in record.shared:
+            sizes["intermediate_size"] = 256
+    return sizes
+
+
+def write(about: Gguf, tensors: dict[str, Any], config: Any, kind: Type, path: Path) -> None:
+    """Write converted tensors, matrices of `kind` as bytes, under the package's own names."""
+    arch = next(a for a, name in gguf.MODEL_ARCH_NAMES.items() if name == about.arch)
     names = gguf.get_tensor_name_map(arch, config.num_hidden_layers)
-    writer = gguf.GGUFWriter(path, record.gguf)
-    writer.add_block_count(config.num_hidden_layers)
-    writer.add_embedding_length(config.hidden_size)
-    writer.add_feed_forward_length(config.intermediate_size)
-    writer.add_head_count(config.num_attention_heads)
-    writer.add_head_count_kv(config.num_key_value_heads)
-    writer.add_key_length(config.head_dim)
-    writer.add_value_length(config.head_dim)
-    writer.add_context_length(config.max_position_embeddings)
-    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
-    writer.add_vocab_size(config.vocab_size)
+    writer = gguf.GGUFWriter(path, about.arch)
+    for key, value in {**_keys(config), **about.keys(config)}.items():
+        if isinstance(value, bool):
+            writer.add_bool(f"{about.arch}.{key}", value)
+        elif isinstance(value, int):
+            writer.add_uint32(f"{about.arch}.{key}", value)
+        elif value is not None:
+            writer.add_float32(f"{about.arch}.{key}", value)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
     letters = [chr(ord("!") + index) for index in range(config.vocab_size - 1)]
     writer.add_token_list([*letters, "ab"])
     writer.add_token_types([1] * config.vocab_size)
     writer.add_token_merges(["a b"])
-    rng = np.random.default_rng(4)
-    for name, parameter in model.named_parameters():
+    for name, data in tensors.items():
         stored = names.get_name(name, try_suffixes=(".weight", ".bias"))
         assert stored is not None, name
-        data: Floats = parameter.detach().numpy().astype(np.float32)
-        if data.ndim == 1:
-            writer.add_tensor(stored, interleave(data, name, config, record.gguf))
-            continue
-        blocks = random_blocks(data.shape, kind, rng)
-        shuffled = decode(blocks, kind)
-        writer.add_tensor(stored, blocks, raw_dtype=kind)
-        with torch.no_grad():
-            parameter.copy_(torch.from_numpy(restore(shuffled, name, config, record.gguf)))
+        plain = data.ndim == 1 or any(piece in name for piece in PLAIN) or data.dtype == np.float32
+        writer.add_tensor(stored, data, raw_dtype=None if plain else kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+PLAIN = ("k_b_proj", "v_b_proj")
+"""Made of matrices that stay floats."""
+
+
+def _keys(config: Any) -> dict[str, Any]:
+    """What every file says, in config.json's numbers."""
+    heads = config.num_attention_heads
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // heads
+    ropes = getattr(config, "rope_parameters", None) or {}
+    return {
+        "block_count": config.num_hidden_layers,
+        "embedding_length": config.hidden_size,
+        "feed_forward_length": getattr(config, "intermediate_size", None) or 4 * config.hidden_size,
+        "attention.head_count": heads,
+        "attention.head_count_kv": getattr(config, "num_key_value_heads", None) or heads,
+        "attention.key_length": head_dim,
+        "attention.value_length": head_dim,
+        "context_length": getattr(config, "max_position_embeddings", None),
+        "attention.layer_norm_rms_epsilon": getattr(config, "rms_norm_eps", None),
+        "rope.freq_base": ropes.get("rope_theta"),
+        "vocab_size": config.vocab_size,
+    }
 
 
 def random_blocks(shape: tuple[int, ...], kind: Type, rng: np.random.Generator) -> Any:
@@ -78,43 +148,12 @@ def random_blocks(shape: tuple[int, ...], kind: Type, rng: np.random.Generator) 
     if kind in (Type.F32, Type.F16, Type.BF16):
         return gguf.quants.quantize(rng.normal(0, 0.08, shape).astype(np.float32), kind)
     block, size = gguf.GGML_QUANT_SIZES[kind]
-    raw = rng.integers(0, 256, (shape[0], shape[1] // block, size), dtype=np.uint8)
+    raw = rng.integers(0, 256, (*shape[:-1], shape[-1] // block, size), dtype=np.uint8)
     where = {Type.Q2_K: (80, 82), Type.Q3_K: (108,), Type.Q4_K: (0, 2), Type.Q5_K: (0, 2),
              Type.Q6_K: (208,), Type.Q4_1: (0, 2), Type.Q5_1: (0, 2)}.get(kind, (0,))  # fmt: skip
     typical = {Type.Q8_0: 1e-3, Type.Q2_K: 4e-3, Type.Q3_K: 1e-3, Type.Q4_K: 2e-4,
                Type.Q5_K: 1e-4, Type.Q6_K: 5e-5}.get(kind, 1e-2)  # fmt: skip
     for offset in where:
-        scales = (typical * rng.uniform(0.5, 1.5, raw.shape[:2])).astype(np.float16)
+        scales = (typical * rng.uniform(0.5, 1.5, raw.shape[:-1])).astype(np.float16)
         raw[..., offset : offset + 2] = scales[..., None].view(np.uint8)
-    return raw.reshape(shape[0], -1)
-
-
-def decode(blocks: Any, kind: Type) -> Floats:
-    out: Floats = gguf.quants.dequantize(blocks, kind)
-    return out
-
-
-def restore(data: Floats, name: str, config: Any, arch: str) -> Floats:
-    """Rows from llama.cpp's order of q and k (adjacent pairs) to transformers' (halves)."""
-    heads = _heads(name, config, arch)
-    if heads is None:
-        return data
-    pairs = data.reshape(heads, config.head_dim // 2, 2, *data.shape[1:])
-    return np.ascontiguousarray(pairs.swapaxes(1, 2).reshape(data.shape))
-
-
-def interleave(data: Floats, name: str, config: Any, arch: str) -> Floats:
-    """The other way."""
-    heads = _heads(name, config, arch)
-    if heads is None:
-        return data
-    halves = data.reshape(heads, 2, config.head_dim // 2, *data.shape[1:])
-    return np.ascontiguousarray(halves.swapaxes(1, 2).reshape(data.shape))
-
-
-def _heads(name: str, config: Any, arch: str) -> int | None:
-    if arch != "llama":
-        return None
-    if ".q_proj" in name:
-        return int(config.num_attention_heads)
-    return int(config.num_key_value_heads) if ".k_proj" in name else None
+    return raw.reshape(*shape[:-1], -1)

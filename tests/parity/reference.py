@@ -10,39 +10,49 @@ import torch
 import transformers
 from torch import Tensor
 
-from .families import FAMILIES, SHARED
+from .families import FAMILIES
+from .families.record import Family
 
 
 def make(family: str, variant: str, folder: Path) -> Any:
     """A random model, saved in `folder`; norms and biases are not left at one and zero."""
     record = FAMILIES[family]
-    config_class = getattr(transformers, record.config)
-    config = config_class(**{**SHARED, **record.variants[variant]})
-    torch.manual_seed(sum(map(ord, family + variant)))
-    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager")
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "norm" in name:
-                parameter.normal_(1.0, 0.2)
-            else:
-                parameter.normal_(0.0, 0.15)
-    model.eval()
+    settings = {**record.shared, **record.variants[variant]}
+    model = random(record, settings, sum(map(ord, family + variant)))
     model.save_pretrained(folder)
     return model
 
 
+def random(record: Family, settings: dict[str, Any], seed: int) -> Any:
+    """A model of a configuration, in float32."""
+    config = getattr(transformers, record.config)(**settings)
+    torch.manual_seed(seed)
+    model = transformers.AutoModelForCausalLM.from_config(
+        config, attn_implementation=record.attention
+    )
+    buffers = {n: b for n, b in model.named_buffers() if "correction" in n}
+    with torch.no_grad():
+        for name, parameter in [*model.named_parameters(), *buffers.items()]:
+            if ("norm" in name or "ln_" in name) and name.endswith("weight"):
+                parameter.normal_(1.0, 0.2)
+            else:
+                parameter.normal_(0.0, 0.15)
+    return model.eval()
+
+
 def forget(model: Any) -> None:
     """Length-dependent rotations keep what a longer call left behind; begin as a new model does."""
-    rotary = model.model.rotary_emb
-    rotary.inv_freq = rotary.original_inv_freq.clone()
-    rotary.max_seq_len_cached = rotary.original_max_seq_len
+    for module in model.modules():
+        if hasattr(module, "original_inv_freq") and hasattr(module, "max_seq_len_cached"):
+            module.inv_freq = module.original_inv_freq.clone()
+            module.max_seq_len_cached = module.original_max_seq_len
 
 
 @torch.inference_mode()
 def prefill(model: Any, tokens: Sequence[int]) -> Tensor:
     """Logits (length, vocabulary) of one sequence, computed at once."""
     forget(model)
-    out: Tensor = model(torch.tensor([list(tokens)])).logits[0]
+    out: Tensor = model(torch.tensor([list(tokens)]), use_cache=False).logits[0]
     return out
 
 

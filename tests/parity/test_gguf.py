@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import transformers
 from gguf import GGMLQuantizationType as Type
 from tramontane.checkpoint.load import LoadOptions, load_model
 from tramontane.checkpoint.open import open_checkpoint
@@ -15,45 +15,61 @@ from tramontane.registry import Registry
 
 from . import gguf_file, reference
 from .families import FAMILIES
+from .families.convert import stacked
+from .families.record import Gguf
 from .forward import logits
 
 KINDS = ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0",
          "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"]  # fmt: skip
 TOKENS = torch.randint(0, 96, (30,), generator=torch.Generator().manual_seed(2)).tolist()
 DEVICES = ["reference", "cpu"]
-
-
-def model_of(family: str, **settings: Any) -> Any:
-    config_class = getattr(transformers, FAMILIES[family].config)
-    torch.manual_seed(5)
-    config = config_class(**{**gguf_file.SIZES, "sliding_window": None, **settings})
-    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager")
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.dim() == 1:
-                parameter.normal_(1.0 if "norm" in name else 0.0, 0.2)
-    return model.eval()
+WRITTEN = [name for name, family in FAMILIES.items() if family.gguf is not None]
+CASES = [("llama", kind) for kind in KINDS] + [
+    (family, kind) for family in WRITTEN[1:] for kind in ("F32", "Q4_0", "Q8_0", "Q4_K", "Q6_K")
+]
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("family", list(FAMILIES))
+@pytest.mark.parametrize(("family", "kind"), CASES)
 def test_logits(family: str, kind: str, device: str, tmp_path: Path) -> None:
-    model = model_of(family)
-    compare(model, family, kind, device, tmp_path)
+    compare(family, kind, device, tmp_path)
 
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("kind", ["Q4_K", "Q8_0"])
-@pytest.mark.parametrize("family", list(FAMILIES))
-def test_tied_head(family: str, kind: str, device: str, tmp_path: Path) -> None:
-    model = model_of(family, tie_word_embeddings=True)
-    compare(model, family, kind, device, tmp_path)
+@pytest.mark.parametrize(("family", "tied"), [("llama", True), ("gemma", True), ("gpt2", False)])
+def test_head(family: str, tied: bool, kind: str, device: str, tmp_path: Path) -> None:
+    compare(family, kind, device, tmp_path, tie_word_embeddings=tied)
 
 
-def compare(model: Any, family: str, kind: str, device: str, folder: Path) -> None:
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("kind", ["F32", "Q4_K", "Q8_0"])
+def test_files_from_before_latents_were_cached(kind: str, device: str, tmp_path: Path) -> None:
+    """Heads' keys and values in one matrix, and sizes of whole heads."""
+    today = FAMILIES["deepseek-v2"].gguf
+    assert today is not None
+
+    def keys(config: Any) -> dict[str, Any]:
+        told = {k: v for k, v in today.keys(config).items() if not k.endswith("_mla")}
+        heads = {"attention.head_count_kv": config.num_attention_heads}
+        nope, turned = config.qk_nope_head_dim, config.qk_rope_head_dim
+        sizes = {"key_length": nope + turned, "value_length": config.v_head_dim}
+        return told | heads | {f"attention.{size}": value for size, value in sizes.items()}
+
+    before = replace(today, keys=keys, convert=stacked, plain=())
+    compare("deepseek-v2", kind, device, tmp_path, before)
+
+
+def compare(
+    family: str,
+    kind: str,
+    device: str,
+    folder: Path,
+    about: Gguf | None = None,
+    **settings: object,
+) -> None:
     path = folder / "model.gguf"
-    gguf_file.write(model, family, Type[kind], path)
+    model = gguf_file.pair(family, Type[kind], path, about, **settings)
     registry = Registry()
     options = LoadOptions(device=device, num_ctx=64, activations="f32")
     ours = load_model(open_checkpoint(path, registry), registry, options)

@@ -17,7 +17,6 @@ from tramontane.registry import Registry
 
 from . import gguf_file
 from .forward import logits
-from .test_gguf import model_of
 
 LENGTHS = [1, 7, 33, 90, 601]
 
@@ -47,13 +46,9 @@ def scheduled(loaded: Loaded, sequences: list[list[int]], chance: random.Random)
     return [torch.cat(parts) for parts in rows]
 
 
-@pytest.mark.parametrize("activations", ["auto", "f32"])
-@pytest.mark.parametrize("kind", ["F32", "F16", "BF16", "Q4_0", "Q4_K", "Q6_K"])
-def test_same_bits(kind: str, activations: str, tmp_path: Path) -> None:
-    path = tmp_path / "model.gguf"
-    gguf_file.write(model_of("llama", max_position_embeddings=1024), "llama", Type[kind], path)
+def open_threads(path: Path, activations: str) -> dict[int, Loaded]:
     registry = Registry()
-    loaded = {
+    return {
         threads: load_model(
             open_checkpoint(path, registry),
             registry,
@@ -61,12 +56,43 @@ def test_same_bits(kind: str, activations: str, tmp_path: Path) -> None:
         )
         for threads in (1, 2, 3)
     }
-    assert loaded[1].report.kernels["step"] == "recorded"
-    chance = random.Random(kind)
-    sequences = [[chance.randrange(96) for _ in range(length)] for length in LENGTHS]
+
+
+def hold_to_it(
+    loaded: dict[int, Loaded], sequences: list[list[int]], chance: random.Random
+) -> None:
     alone = [logits(loaded[2], [sequence])[0] for sequence in sequences]
     for threads in (1, 2, 3, 2):
         for mine, expected in zip(
             scheduled(loaded[threads], sequences, chance), alone, strict=True
         ):
             assert torch.equal(mine, expected)
+
+
+@pytest.mark.parametrize("activations", ["auto", "f32"])
+@pytest.mark.parametrize("kind", ["F32", "F16", "BF16", "Q4_0", "Q4_K", "Q6_K"])
+def test_same_bits(kind: str, activations: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    gguf_file.pair("llama", Type[kind], path, max_position_embeddings=1024)
+    loaded = open_threads(path, activations)
+    assert loaded[1].report.kernels["step"] == "recorded"
+    chance = random.Random(kind)
+    sequences = [[chance.randrange(96) for _ in range(length)] for length in LENGTHS]
+    hold_to_it(loaded, sequences, chance)
+
+
+RECORDED = ["gemma2", "gemma3", "phi2", "gpt2", "falcon", "bloom", "mpt", "starcoder2", "granite"]
+WRITTEN = ["mixtral", "qwen2-moe", "qwen3-moe", "phimoe", "glm4-moe", "granite-moe"]
+
+
+@pytest.mark.parametrize("kind", ["F32", "Q4_K"])
+@pytest.mark.parametrize("family", [*RECORDED, *WRITTEN])
+def test_same_bits_of_other_families(family: str, kind: str, tmp_path: Path) -> None:
+    """Recorded or as written."""
+    path = tmp_path / "model.gguf"
+    gguf_file.pair(family, Type[kind], path)
+    loaded = open_threads(path, "auto")
+    assert (loaded[1].report.kernels["step"] == "recorded") == (family in RECORDED)
+    chance = random.Random(family)
+    sequences = [[chance.randrange(96) for _ in range(length)] for length in (1, 7, 33, 60)]
+    hold_to_it(loaded, sequences, chance)

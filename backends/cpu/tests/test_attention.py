@@ -73,6 +73,20 @@ def test_against_the_reference(
     torch.testing.assert_close(out, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("softcap", [None, 2.0])
+@pytest.mark.parametrize(("heads", "kv_heads"), [(4, 4), (6, 2)])
+def test_scores_that_are_capped_and_fall_with_distance(
+    heads: int, kv_heads: int, softcap: float | None
+) -> None:
+    counts, lengths = [1, 16, 5, 70], [1, 16, 2 * SPLIT + 40, SPLIT + 30]
+    cache, held = filled(kv_heads, 24, lengths)
+    batch = Batch.of(ends(counts, lengths, held), cache)
+    q, alibi = torch.randn(sum(counts), heads, 24), [2.0**-i for i in range(1, heads + 1)]
+    told = (q, cache.layers[0], batch, 0.3, None, softcap, alibi)
+    out, expected = attend(shared_pool(2))(*told), reference.attention(*told)
+    torch.testing.assert_close(out, expected, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("window", [None, 600])
 def test_a_token_depends_on_its_own_sequence_only(window: int | None) -> None:
     """Alone or in company, in a chunk of any size, on any number of threads."""

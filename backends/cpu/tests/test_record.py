@@ -24,7 +24,7 @@ def softcap(model: CausalLM) -> None:
 
 def larger_embedding(model: CausalLM) -> None:
     scale = torch.tensor(1.5)
-    model.embed = lambda tokens: model.model.embed_tokens(tokens) * scale  # type: ignore[method-assign]
+    model.embed = lambda tokens, batch: model.model.embed_tokens(tokens) * scale  # type: ignore[method-assign]
 
 
 def relu_and_squares(model: CausalLM) -> None:

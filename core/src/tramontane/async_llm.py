@@ -104,13 +104,16 @@ class AsyncLLM(OpenModel):
         **variables: Any,
     ) -> Awaitable[Completion] | AsyncIterator[Chunk]:
         """Answer a conversation, as `LLM.chat` does. Tools that are coroutines run in the loop."""
-        toolbox = Toolbox(tools, tool_choice, parallel_tool_calls, approve, tool_timeout)
+        toolbox = Toolbox(
+            self.tools(tools), tool_choice, parallel_tool_calls, approve, tool_timeout
+        )
         turn = Turn(
             self.inner, conversation(messages), with_schema(params, schema), toolbox,
             schema=schema, variables=variables,
         )  # fmt: skip
         requests = turn.requests()
         if stream:
+            refuse_best_of(params)
             return self._chunks(requests, [turn.parser() for _ in requests])
         return self._rounds(turn, toolbox, requests, max_tool_rounds)
 

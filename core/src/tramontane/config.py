@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Mapping
-from typing import Any, Self, TypeVar
+from types import MappingProxyType
+from typing import Any, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import ConfigError
 from .rope_scaling import RopeScaling, check_scaling
+
+FIRST_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "n_embd": "hidden_size",
+        "n_head": "num_attention_heads",
+        "n_layer": "num_hidden_layers",
+        "n_positions": "max_position_embeddings",
+        "n_inner": "intermediate_size",
+        "activation_function": "hidden_act",
+    }
+)
+"""How the first decoders' configurations say it; see `DecoderConfig.spellings`."""
 
 C = TypeVar("C", bound="ModelConfig")
 
@@ -22,6 +35,9 @@ class ModelConfig(BaseModel):
 
 class DecoderConfig(ModelConfig):
     """The numbers that every decoder-only transformer has."""
+
+    spellings: ClassVar[Mapping[str, str]] = {}
+    """A family's own words for fields, "n_embd": "hidden_size"; the field's name goes first."""
 
     vocab_size: int = Field(gt=0, le=2**24, strict=True)
     hidden_size: int = Field(gt=0, le=2**20, strict=True)
@@ -44,6 +60,10 @@ class DecoderConfig(ModelConfig):
         if not isinstance(values, Mapping):
             return values
         filled = {key: value for key, value in values.items() if value is not None}
+        for said, meant in cls.spellings.items():
+            if said in filled:
+                filled.setdefault(meant, filled.pop(said))
+        cls.derive(filled)
         _read_rope_parameters(filled)
         heads, hidden = filled.get("num_attention_heads"), filled.get("hidden_size")
         filled.setdefault("num_key_value_heads", heads)
@@ -58,6 +78,10 @@ class DecoderConfig(ModelConfig):
             else:
                 filled["head_dim"] = hidden // heads
         return filled
+
+    @classmethod
+    def derive(cls, values: dict[str, Any]) -> None:
+        """Complete what a family's checkpoints say, in place; nothing is checked yet."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -76,6 +100,18 @@ class DecoderConfig(ModelConfig):
             # refused here, and not when the first token needs it
             check_scaling(self.rope_scaling, self.rope_theta, rotated, self.max_position_embeddings)
         return self
+
+
+class LayerNormConfig(DecoderConfig):
+    """Numbers of the families whose norms subtract the mean."""
+
+    layer_norm_eps: float = Field(
+        default=1e-5,
+        gt=0,
+        le=1,
+        strict=True,
+        validation_alias=AliasChoices("layer_norm_eps", "layer_norm_epsilon", "norm_epsilon"),
+    )
 
 
 def _read_rope_parameters(values: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ layer's output features by its input features.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -173,6 +173,20 @@ def affine_kind(bits: int, group: int, zero: int, *, two_level: bool, minimum: b
     """What an affine layout is called."""
     offset = "min" if minimum else "zero" if zero else "none"
     return f"affine{bits}/g{group}/{1 + two_level}-level/{offset}"
+
+
+def below(layouts: Sequence[Layout]) -> Layout:
+    """Matrices of one kind as one, each below the one before. Raises ValueError."""
+    first = layouts[0]
+    if len({(layout.kind, layout.shape[1:]) for layout in layouts}) > 1:
+        raise ValueError("its matrices are not stored alike")
+    parts = iter([torch.cat(each) for each in zip(*_tensors(layouts), strict=True)])
+    # `map` goes through the tensors in the order of `tensors`
+    return first.map(lambda _: next(parts))
+
+
+def _tensors(layouts: Sequence[Layout]) -> list[list[Tensor]]:
+    return [list(layout.tensors().values()) for layout in layouts]
 
 
 def nbytes(layout: Layout) -> int:

@@ -166,13 +166,16 @@ class LLM(OpenModel):
         variables: passed to the chat template, such as enable_thinking=False.
         Raises TemplateError, RequestError.
         """
-        toolbox = Toolbox(tools, tool_choice, parallel_tool_calls, approve, tool_timeout)
+        toolbox = Toolbox(
+            self.tools(tools), tool_choice, parallel_tool_calls, approve, tool_timeout
+        )
         turn = Turn(
             self.inner, conversation(messages), with_schema(params, schema), toolbox,
             schema=schema, variables=variables,
         )  # fmt: skip
         requests = turn.requests()
         if stream:
+            refuse_best_of(params)
             return self._chunks(requests, [turn.parser() for _ in requests])
         for _ in range(max_tool_rounds):
             completion = turn.completed(self._results(requests))

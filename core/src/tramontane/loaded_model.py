@@ -55,7 +55,9 @@ class LoadedModel:
             if chat_template is not None:
                 source = choose_template(None, source, chat_template)
             self.template_source = source
-            self.dialect = Dialect.of(self.registry, source, tool_caller)
+            folder = path if path.is_dir() else None
+            for_tools = choose_template(folder, source, chat_template, tools=True)
+            self.dialect = Dialect.of(self.registry, for_tools, tool_caller)
 
             vocabulary = Beside(checkpoint.tokenizer)
 
@@ -69,6 +71,9 @@ class LoadedModel:
         finally:
             checkpoint.close()
         self._template = source and ChatTemplate(source, named=self.tokenizer.named)
+        self._template_for_tools = self._template
+        if for_tools and for_tools != source:
+            self._template_for_tools = ChatTemplate(for_tools, named=self.tokenizer.named)
         if callable(engine):  # what is known once the model is there
             engine = engine(self.loaded)
         force = options is not None and options.force
@@ -76,10 +81,14 @@ class LoadedModel:
         self.engine.warm()
 
     def render(self, messages: Sequence[Message], **variables: Any) -> str:
-        """Messages as the model's template writes them. Raises TemplateError, RequestError."""
-        if not self._template:
+        """Messages as the model's template writes them. Raises TemplateError, RequestError.
+
+        Where `variables` has tools it is the template for these, if the model has one of its own.
+        """
+        template = self._template_for_tools if variables.get("tools") else self._template
+        if not template:
             no_template(str(self.header.path))
-        return self._template.render(messages, **variables)
+        return template.render(messages, **variables)
 
     def special_token(self, text: str) -> int | None:
         """The id of a text that is a special token, for grammars."""

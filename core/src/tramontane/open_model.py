@@ -14,10 +14,12 @@ from .engine.request import Event, Finished
 from .errors import EngineBusy, RequestError
 from .grammar import schema_grammar
 from .loaded_model import LoadedModel, Message
+from .mcp import McpServers, read_config
 from .registry import Registry
 from .results import Chunk
 from .sampling_params import SamplingParams
 from .source import DEFAULT, HubOptions
+from .toolbox import name_of
 
 Schema: TypeAlias = Mapping[str, Any] | type[Any]
 """A JSON schema, a pydantic model, or any type that pydantic has a schema of."""
@@ -54,6 +56,7 @@ class OpenModel:
         registry: Registry | None = None,
         progress: Progress | None = None,
         tool_caller: str | None = None,
+        mcp: Path | str | Mapping[str, Any] | None = None,
     ) -> None:
         """Load a model.
 
@@ -66,9 +69,11 @@ class OpenModel:
         batch_size, max_seqs, kv_tokens, kv_memory, max_batched_tokens, prefix_cache, max_waiting,
           queue_timeout: how requests share the model; see `EngineOptions`.
         tool_caller: how the model writes tool calls, where its chat template does not show it.
+        mcp: MCP servers whose tools every chat has: a configuration, or a file with one.
 
         Raises ModelNotFound, CheckpointError, PluginError, NotEnoughMemory, all TramontaneError.
         """
+        servers = None if mcp is None else read_config(mcp)
         self.inner = LoadedModel(
             model,
             hub=HubOptions(revision=revision, token_source=token_source, cache_dir=cache_dir),
@@ -98,6 +103,11 @@ class OpenModel:
             progress=progress,
             tool_caller=tool_caller,
         )
+        try:
+            self._servers = None if servers is None else McpServers(servers, self.inner.registry)
+        except BaseException:
+            self.inner.close()
+            raise
 
     @property
     def report(self) -> LoadReport:
@@ -116,8 +126,17 @@ class OpenModel:
         """The text of token ids."""
         return self.inner.tokenizer.decode(tokens, skip_special=skip_special)
 
+    def tools(self, given: Sequence[Any] = ()) -> list[Any]:
+        """The tools of a chat: those given, and those of MCP servers that are up now."""
+        if self._servers is None:
+            return list(given)
+        names = {name_of(tool) for tool in given}
+        return [*given, *self._servers.functions(names)]
+
     def close(self) -> None:
-        """Free the engine's thread; running requests are cancelled."""
+        """Free the engine's thread; running requests are cancelled, MCP servers left."""
+        if self._servers is not None:
+            self._servers.close()
         self.inner.close()
 
 

@@ -53,8 +53,8 @@ class Architecture(Offer):
     model: Target
     """A `CausalLM` subclass."""
     weights: Target | None = None
-    """A dict from checkpoint dialect ("hf", "gguf") to a list of `tramontane.checkpoint.rules`;
-    None: tensor path equals attribute path."""
+    """A dict from checkpoint dialect ("hf", "gguf") to a list of `tramontane.checkpoint.rules`, or
+    a function of the config that returns one; None: tensor path equals attribute path."""
     example: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """A tiny config.json (2 layers) with which the conformance kit builds the model."""
 

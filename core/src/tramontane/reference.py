@@ -5,6 +5,7 @@ A kernel is a function of the same signature; backends put theirs on a block's `
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -36,6 +37,22 @@ def linear(x: Tensor, weight: Layout) -> Tensor:
     return torch.cat(parts, -1)
 
 
+def grouped_linear(x: Tensor, counts: Tensor, weight: Layout) -> Tensor:
+    """x Wᵀ with a matrix for each run of rows. x: (rows, columns), counts: (matrices) rows of x
+    in each run, weight: (matrices * n_out, columns) -> (rows, n_out) in x's dtype.
+
+    Matrices without rows are not read.
+    """
+    n_out = weight.shape[0] // len(counts)
+    parts, start = [], 0
+    for index, count in enumerate(counts.tolist()):
+        if count:
+            matrix = weight.rows(slice(index * n_out, (index + 1) * n_out))
+            parts.append(linear(x[start : start + count], matrix))
+            start += count
+    return torch.cat(parts) if parts else x.new_empty(0, n_out)
+
+
 def embedding(tokens: Tensor, weight: Layout, dtype: torch.dtype) -> Tensor:
     """Rows of a table. tokens: (n) ids -> (n, columns)."""
     return weight.rows(tokens).decode(dtype)
@@ -47,11 +64,14 @@ def attention(
     batch: Batch,
     scale: float,
     window: int | None,
+    softcap: float | None = None,
+    alibi: Sequence[float] | None = None,
 ) -> Tensor:
     """Each token against its own sequence's cache, up to and with itself.
 
     q: (tokens, heads, d_head) -> (tokens, heads, d_value). window: how many tokens back a token
-    sees, itself included; None: all.
+    sees, itself included; None: all. softcap: scores are softcap * tanh(score / softcap), after
+    `scale`. alibi: what the scores of each head lose per token of distance.
     """
     parts = []
     for span in batch.spans:
@@ -63,12 +83,47 @@ def attention(
         if window is not None:
             seen &= column > position - window
         groups = q.shape[1] // keys.shape[1]
+        mine = q[rows].transpose(0, 1)  # (heads, count, d)
+        keys = keys.to(q.dtype).repeat_interleave(groups, 1).transpose(0, 1)
+        values = values.to(q.dtype).repeat_interleave(groups, 1).transpose(0, 1)
+        mask = seen if alibi is None else _falling(alibi, position - column, seen, q.dtype)
+        if softcap is None:
+            mixed = F.scaled_dot_product_attention(mine, keys, values, attn_mask=mask, scale=scale)
+        else:
+            scores = softcap * torch.tanh((mine @ keys.mT).float() * (scale / softcap))
+            scores = scores.masked_fill(~seen, float("-inf")) if alibi is None else scores + mask
+            mixed = scores.softmax(-1).to(q.dtype) @ values
+        parts.append(mixed.transpose(0, 1))
+    return torch.cat(parts)
+
+
+def latent_attention(
+    asked: Tensor, turned: Tensor, cache: LayerCache, batch: Batch, scale: float
+) -> Tensor:
+    """Each token against its own sequence's latents, up to and with itself.
+
+    The cache's values are latents, its keys what is rotated of keys, one head of each. asked:
+    (tokens, heads, rank) against latents, turned: (tokens, heads, d) against keys ->
+    (tokens, heads, rank).
+    """
+    parts = []
+    for span in batch.spans:
+        keys, latents = cache.gather(span.blocks, span.length)  # (length, 1, d), (length, 1, rank)
+        rows = slice(span.start, span.start + span.count)
+        position = torch.arange(span.length - span.count, span.length, device=asked.device)[:, None]
+        seen = torch.arange(span.length, device=asked.device) <= position
+        values = latents.to(asked.dtype).transpose(0, 1)
+        whole = torch.cat((values, keys.to(asked.dtype).transpose(0, 1)), -1)
+        mine = torch.cat((asked[rows], turned[rows]), -1).transpose(0, 1)
+        heads = (len(mine), -1, -1)
         mixed = F.scaled_dot_product_attention(
-            q[rows].transpose(0, 1),
-            keys.to(q.dtype).repeat_interleave(groups, 1).transpose(0, 1),
-            values.to(q.dtype).repeat_interleave(groups, 1).transpose(0, 1),
-            attn_mask=seen,
-            scale=scale,
+            mine, whole.expand(heads), values.expand(heads), attn_mask=seen, scale=scale
         )
         parts.append(mixed.transpose(0, 1))
     return torch.cat(parts)
+
+
+def _falling(alibi: Sequence[float], distance: Tensor, seen: Tensor, dtype: torch.dtype) -> Tensor:
+    """(heads, tokens, length): what is added to scores."""
+    slopes = torch.tensor(alibi, dtype=torch.float32, device=distance.device)[:, None, None]
+    return (-slopes * distance).masked_fill(~seen, float("-inf")).to(dtype)

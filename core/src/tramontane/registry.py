@@ -40,6 +40,8 @@ KINDS: dict[str, type[plugin.Offer]] = {
 EVENTS = "events"
 """The entry points of plugins that listen; each is named for the event that it wants to hear."""
 CORE = "tramontane-core"
+MOST_LISTED = 12
+"""Names that a message lists; of more it says where they are."""
 SPEC_MARK = "tramontane_spec"
 """The attribute that pluggy puts on a hook spec of this project."""
 O = TypeVar("O", bound=plugin.Offer)  # noqa: E741 - the offer type of a kind
@@ -182,7 +184,11 @@ class Registry:
         installed = self.names(kind)
         if close := difflib.get_close_matches(name, {*installed, *ours}, 1):
             said += f"; did you mean {close[0]!r}?"
-        return f"{said}; installed {kind}: {', '.join(installed) or 'none'}"
+        where = "models" if kind == "architectures" else "plugins"
+        listed = ", ".join(installed) or "none"
+        if len(installed) > MOST_LISTED:
+            listed = f"{len(installed)}, which `tramontane {where}` lists"
+        return f"{said}; installed {kind}: {listed}"
 
     def _load(self, entry: EntryPoint) -> ModuleType:
         """The module of an entry point, checked against the contract."""

@@ -33,8 +33,8 @@ class Scaling(Protocol):
         """(dim / 2) float32, for a context of `length` tokens."""
         ...
 
-    def magnitude(self) -> float:
-        """The factor on cos and sin."""
+    def magnitude(self, length: int) -> float:
+        """The factor on cos and sin, for a context of `length` tokens."""
         ...
 
 
@@ -48,7 +48,7 @@ class _Scaling(BaseModel):
 
     grows: ClassVar[bool] = False
 
-    def magnitude(self) -> float:
+    def magnitude(self, length: int) -> float:
         return 1.0
 
 
@@ -85,14 +85,15 @@ class Yarn(_Scaling):
     mscale_all_dim: Positive | None = None
     truncate: bool = True
 
-    def magnitude(self) -> float:
+    def magnitude(self, length: int) -> float:
         if self.attention_factor is not None:
             return self.attention_factor
         if self.mscale and self.mscale_all_dim:
-            return self._mscale(self.mscale) / self._mscale(self.mscale_all_dim)
-        return self._mscale(1.0)
+            return self.mscale_of(self.mscale) / self.mscale_of(self.mscale_all_dim)
+        return self.mscale_of(1.0)
 
-    def _mscale(self, scale: float) -> float:
+    def mscale_of(self, scale: float) -> float:
+        """How much longer contexts than trained stretch scores, by a factor that a file states."""
         return 1.0 if self.factor <= 1 else 0.1 * scale * math.log(self.factor) + 1.0
 
     def inverse_frequencies(self, theta: float, dim: int, length: int) -> Tensor:
@@ -142,13 +143,18 @@ class LongRope(_Scaling):
     original_max_position_embeddings: Count | None = None
     factor: Positive | None = None
     attention_factor: Positive | None = None
+    short_mscale: Positive | None = None
+    long_mscale: Positive | None = None
     grows: ClassVar[bool] = True
 
     @property
     def _trained(self) -> int:
         return self.original_max_position_embeddings or self.max_position_embeddings
 
-    def magnitude(self) -> float:
+    def magnitude(self, length: int) -> float:
+        told = self.long_mscale if length > self._trained else self.short_mscale
+        if told is not None:
+            return told
         if self.attention_factor is not None:
             return self.attention_factor
         factor = self.factor or self.max_position_embeddings / self._trained
@@ -177,7 +183,7 @@ def check_scaling(scaling: Scaling, theta: float, dim: int, trained: int) -> Non
     try:
         tables = [scaling.inverse_frequencies(theta, dim, n) for n in (1, trained, 2 * trained)]
         usable = all(bool((t.isfinite() & (t > 0)).all()) for t in tables)
-        usable = usable and math.isfinite(scaling.magnitude())
+        usable = usable and math.isfinite(scaling.magnitude(trained))
     except (ArithmeticError, ValueError):
         usable = False
     if not usable:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from tramontane.errors import RequestError
+from tramontane.errors import RequestError, TramontaneError
 from tramontane.tools import Tool, ToolCall
 
 LONGEST_RESULT = 64_000
@@ -32,6 +32,8 @@ class Function:
     run: Callable[..., Any]
     arguments: type[BaseModel] | None = None
     """What arguments must be, beside the tool's schema."""
+    timeout: float | None = None
+    """Seconds for a call of it, where it has its own."""
 
 
 @dataclass
@@ -125,7 +127,7 @@ class Toolbox:
 
     def _outcome(self, call: ToolCall, future: Future[Any]) -> str:
         try:
-            return as_text(future.result(self.timeout))
+            return as_text(future.result(self._time(call)))
         except Exception as error:  # noqa: BLE001 - told to the model
             return self._failed(call, error)
 
@@ -134,11 +136,16 @@ class Toolbox:
             function = self._found.get(call.name)
             if isinstance(function, Function) and inspect.iscoroutinefunction(function.run):
                 function, arguments = self._ready(call)
-                return as_text(await asyncio.wait_for(function.run(**arguments), self.timeout))
+                return as_text(await asyncio.wait_for(function.run(**arguments), self._time(call)))
             waiting = asyncio.wrap_future(self._start(call))
-            return as_text(await asyncio.wait_for(asyncio.shield(waiting), self.timeout))
+            return as_text(await asyncio.wait_for(asyncio.shield(waiting), self._time(call)))
         except Exception as error:  # noqa: BLE001 - told to the model
             return self._failed(call, error)
+
+    def _time(self, call: ToolCall) -> float:
+        function = self._found.get(call.name)
+        own = function.timeout if isinstance(function, Function) else None
+        return self.timeout if own is None else own
 
     def _ready(self, call: ToolCall) -> tuple[Function, dict[str, Any]]:
         """The function of a call and its arguments. Raises RequestError for what cannot run."""
@@ -157,11 +164,11 @@ class Toolbox:
 
     def _failed(self, call: ToolCall, error: Exception) -> str:
         if isinstance(error, TimeoutError):
-            return f"error: {call.name} gave no answer within {self.timeout:g} s"
+            return f"error: {call.name} gave no answer within {self._time(call):g} s"
         if isinstance(error, ValidationError):
             problems = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
             return f"error: {call.name}: {'; '.join(problems)}"
-        if isinstance(error, RequestError):
+        if isinstance(error, TramontaneError):
             return f"error: {error}"
         return f"error: {call.name} failed: {type(error).__name__}: {error}"[:LONGEST_RESULT]
 
@@ -172,6 +179,11 @@ async def _awaited(result: Any) -> Any:
 
 def _spec(tool: Tool | Function) -> Tool:
     return tool.tool if isinstance(tool, Function) else tool
+
+
+def name_of(given: Any) -> str:
+    """What a model calls a tool by."""
+    return _spec(tool_of(given)).name
 
 
 def tool_of(given: Any) -> Tool | Function:

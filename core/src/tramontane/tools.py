@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class ParseToolCalls(Protocol):
 class WriteCalls(Protocol):
     """A tool caller's grammar: the rules, in Lark, of what follows `opening` in a call.
 
-    The first rule is `calls`. spell: writes a text as a terminal, for all that may be a special
+    The first rule is `calls`; a rule `before` is what may come before a call that is required, such
+    as reasoning. spell: writes a text as a terminal, for all that may be a special
     token. arguments: writes a tool's arguments. several: whether there may be more than one call.
     """
 
@@ -58,6 +59,8 @@ class McpServer:
     command: Sequence[str] = ()
     url: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    folder: str = ""
+    """Where a command runs; "" is here."""
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout: float = 30.0
     """Seconds for one call."""
@@ -70,6 +73,23 @@ class McpSession(Protocol):
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> str:
         """The tool's answer as text. Raises TramontaneError when the tool fails."""
+        ...
+
+
+@runtime_checkable
+class McpResources(Protocol):
+    """What a session may have besides: texts that the server keeps, and prompts."""
+
+    async def resources(self) -> Sequence[tuple[str, str]]:
+        """(URI, what it is) of each."""
+        ...
+
+    async def read(self, uri: str) -> str:
+        """A resource as text."""
+        ...
+
+    async def prompts(self) -> Sequence[tuple[str, str]]:
+        """(name, what it is for) of each."""
         ...
 
 

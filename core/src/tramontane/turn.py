@@ -11,7 +11,7 @@ from .answers import AnswerParser
 from .engine.request import Request, RequestResult
 from .errors import RequestError
 from .grammar import Grammar
-from .results import Completion
+from .results import Completion, best
 from .sampling_params import SamplingParams
 from .toolbox import Toolbox
 
@@ -65,6 +65,7 @@ class Turn:
 
     def completed(self, results: Sequence[RequestResult]) -> Completion:
         """The answers to the last requests."""
+        results = best(results, self._params.n)
         answers = tuple(self.parser().whole(result.text) for result in results)
         return Completion(
             tuple(results), self._schema, answers, tuple(self.messages[self._given :])

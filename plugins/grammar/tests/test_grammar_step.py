@@ -116,6 +116,7 @@ def test_what_follows_the_marker_in_its_token_counts():
     [
         ({"type": "regex", "value": "a("}, "regex grammar: .*unclosed group"),
         ({"type": "lark", "value": "start: nothing"}, "lark grammar: .*nothing"),
+        ({"type": "lark", "value": 'start: %json {"not": {}}'}, "JSON schema at #/not: "),
         ({"type": "llguidance", "value": "{}"}, "llguidance grammar"),
         ({"type": "json_schema", "value": {"uniqueItems": True}}, "#/uniqueItems"),
         ({"type": "json_schema", "value": {"properties": {"a/b": {"not": {}}}}}, "/a~1b/not"),

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import anthropic
 import openai
+from anthropic.types import message_count_tokens_params, message_create_params
 from openai.types import completion_create_params
 from openai.types.chat import completion_create_params as chat_create_params
+from openai.types.responses import response_create_params
 from tramontane_plugin_server import compatibility, description
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -28,6 +30,15 @@ OFFICIAL = {
         completion_create_params.CompletionCreateParamsNonStreaming,
         completion_create_params.CompletionCreateParamsStreaming,
     ),
+    "POST /v1/responses": fields(
+        response_create_params.ResponseCreateParamsNonStreaming,
+        response_create_params.ResponseCreateParamsStreaming,
+    ),
+    "POST /v1/messages": fields(
+        message_create_params.MessageCreateParamsNonStreaming,
+        message_create_params.MessageCreateParamsStreaming,
+    ),
+    "POST /v1/messages/count_tokens": fields(message_count_tokens_params.MessageCountTokensParams),
 }
 VERSIONS = {"openai": openai.__version__, "anthropic": anthropic.__version__}
 

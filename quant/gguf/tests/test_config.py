@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from tramontane.config import DecoderConfig, read_config
 from tramontane.errors import CheckpointError
+from tramontane_quant_gguf.config import PRESENT
 from tramontane_quant_gguf.container import open_gguf
 
 Write = Callable[..., Path]
@@ -34,6 +35,9 @@ def config(write: Write, *fills: Callable[[gguf.GGUFWriter], None]) -> dict[str,
     return dict(open_gguf(write(fill)).header.config)
 
 
+ABSENT = dict.fromkeys((*PRESENT, "lm_head_bias"), False)
+
+
 def test_basics_are_translated_and_nothing_is_invented(write: Write) -> None:
     assert config(write) == {
         "hidden_size": 64,
@@ -44,7 +48,24 @@ def test_basics_are_translated_and_nothing_is_invented(write: Write) -> None:
         "vocab_size": 32,
         "model_type": ARCH,
         "tie_word_embeddings": True,
+        **ABSENT,
     }
+
+
+def test_tensors_say_what_no_key_does(write: Write) -> None:
+    def fill(w: gguf.GGUFWriter) -> None:
+        for name in ("blk.0.attn_qkv.bias", "output.bias", "blk.0.attn_norm_2.weight"):
+            w.add_tensor(name, np.zeros(64, np.float32))
+
+    got = config(write, fill)
+    said = {word for word in ABSENT if got[word]}
+    assert said == {"attention_bias", "lm_head_bias", "second_norm"}
+
+
+def test_experts_make_another_model_of_a_name(write: Write) -> None:
+    plain = open_gguf(write(basics))
+    experts = open_gguf(write(lambda w: (basics(w), w.add_expert_count(8))))
+    assert (plain.header.architecture, experts.header.architecture) == ("llama", "mixtral")
 
 
 def test_the_rest_is_translated(write: Write) -> None:
@@ -71,6 +92,7 @@ def test_the_rest_is_translated(write: Write) -> None:
         "layer_norm_eps": 0.25,
         "sliding_window": 16,
         "partial_rotary_factor": 0.25,
+        "qk_rope_head_dim": 8,
         "num_local_experts": 8,
         "num_experts_per_tok": 2,
         "bos_token_id": 1,

@@ -1,12 +1,23 @@
-"""Llama 1 to 3, Mistral, and every checkpoint that is Llama under another name.
+"""Llama 1 to 3, Mistral, Mixtral, and every checkpoint that is Llama under another name.
 
-Mistral differs by its sliding window; GGUF files store the rows of q and k in another order.
+Mistral differs by its sliding window, Mixtral by experts; GGUF files store the rows of q and k in
+another order.
 """
 
 from typing import Literal
 
-from tramontane.blocks import Attention, CausalLM, GatedMLP, PreNormLayer, rope_for
-from tramontane.checkpoint.rules import Deinterleave, Skip
+from pydantic import Field
+from tramontane.blocks import (
+    Attention,
+    CausalLM,
+    Experts,
+    GatedMLP,
+    PreNormLayer,
+    Router,
+    SparseMoE,
+    rope_for,
+)
+from tramontane.checkpoint.rules import Deinterleave, Rename, Skip, Stack
 from tramontane.config import DecoderConfig
 
 
@@ -18,6 +29,11 @@ class LlamaConfig(DecoderConfig):
 
 class MistralConfig(LlamaConfig):
     sliding_window: int | None = None
+
+
+class MixtralConfig(MistralConfig):
+    num_local_experts: int = Field(default=8, gt=0)
+    num_experts_per_tok: int = Field(default=2, gt=0)
 
 
 class LlamaLayer(PreNormLayer):
@@ -33,6 +49,15 @@ class MistralLayer(PreNormLayer):
         super().__init__(cfg, attention, GatedMLP(cfg))
 
 
+class MixtralLayer(PreNormLayer):
+    def __init__(self, cfg: MixtralConfig, index: int) -> None:
+        attention = Attention(cfg, index, rope=rope_for(cfg), window=cfg.sliding_window)
+        count, chosen = cfg.num_local_experts, cfg.num_experts_per_tok
+        gate = Router(cfg.hidden_size, count, chosen, normalize=True)
+        experts = Experts(cfg, count, cfg.intermediate_size)
+        super().__init__(cfg, attention, SparseMoE(gate, experts))
+
+
 class Llama(CausalLM):
     Layer = LlamaLayer
 
@@ -41,7 +66,21 @@ class Mistral(CausalLM):
     Layer = MistralLayer
 
 
-WEIGHTS = {
-    "hf": [Skip("*.rotary_emb")],
-    "gguf": [Deinterleave("*.q_proj"), Deinterleave("*.k_proj")],
+class Mixtral(CausalLM):
+    Layer = MixtralLayer
+
+
+INTERLEAVED = [Deinterleave("*.q_proj"), Deinterleave("*.k_proj")]
+WEIGHTS = {"hf": [Skip("*.rotary_emb")], "gguf": INTERLEAVED}
+MIXTRAL_WEIGHTS = {
+    "hf": [
+        Rename("*.block_sparse_moe.gate", "*.mlp.gate"),
+        Rename("*.block_sparse_moe.experts.*.w1", "*.mlp.experts.*.gate_proj"),
+        Rename("*.block_sparse_moe.experts.*.w2", "*.mlp.experts.*.down_proj"),
+        Rename("*.block_sparse_moe.experts.*.w3", "*.mlp.experts.*.up_proj"),
+        Stack("*.experts.{}.gate_proj"),
+        Stack("*.experts.{}.down_proj"),
+        Stack("*.experts.{}.up_proj"),
+    ],
+    "gguf": INTERLEAVED,
 }

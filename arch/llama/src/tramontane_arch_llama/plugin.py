@@ -30,3 +30,11 @@ def architectures() -> Iterator[Architecture]:
         model="tramontane_arch_llama.model:Mistral",
         example=TINY | {"sliding_window": 8},
     )
+    yield Architecture(
+        name="MixtralForCausalLM",
+        aliases=("mixtral",),
+        config="tramontane_arch_llama.model:MixtralConfig",
+        model="tramontane_arch_llama.model:Mixtral",
+        weights="tramontane_arch_llama.model:MIXTRAL_WEIGHTS",
+        example=TINY | {"num_local_experts": 4, "num_experts_per_tok": 2},
+    )

@@ -34,31 +34,34 @@ class Qwen3Config(QwenConfig):
     attention_bias: bool = False
 
 
-class Qwen2Layer(PreNormLayer):
-    def __init__(self, cfg: Qwen2Config, index: int) -> None:
-        window = cfg.window(index)
-        attention = Attention(cfg, index, rope=rope_for(cfg), window=window, bias=True)
-        super().__init__(cfg, attention, GatedMLP(cfg))
+def qwen2_attention(cfg: Qwen2Config, index: int) -> Attention:
+    return Attention(cfg, index, rope=rope_for(cfg), window=cfg.window(index), bias=True)
 
 
-class Qwen3Layer(PreNormLayer):
-    def __init__(self, cfg: Qwen3Config, index: int) -> None:
-        attention = Attention(
-            cfg,
-            index,
-            rope=rope_for(cfg),
-            q_norm=RMSNorm(cfg.head_dim, cfg.rms_norm_eps),
-            k_norm=RMSNorm(cfg.head_dim, cfg.rms_norm_eps),
-            window=cfg.window(index),
-            bias=cfg.attention_bias,
-            out_bias=cfg.attention_bias,
-        )
-        super().__init__(cfg, attention, GatedMLP(cfg))
+def qwen3_attention(cfg: Qwen3Config, index: int) -> Attention:
+    return Attention(
+        cfg,
+        index,
+        rope=rope_for(cfg),
+        q_norm=RMSNorm(cfg.head_dim, cfg.rms_norm_eps),
+        k_norm=RMSNorm(cfg.head_dim, cfg.rms_norm_eps),
+        window=cfg.window(index),
+        bias=cfg.attention_bias,
+        out_bias=cfg.attention_bias,
+    )
+
+
+def qwen2_layer(cfg: Qwen2Config, index: int) -> PreNormLayer:
+    return PreNormLayer(cfg, qwen2_attention(cfg, index), GatedMLP(cfg))
+
+
+def qwen3_layer(cfg: Qwen3Config, index: int) -> PreNormLayer:
+    return PreNormLayer(cfg, qwen3_attention(cfg, index), GatedMLP(cfg))
 
 
 class Qwen2(CausalLM):
-    Layer = Qwen2Layer
+    Layer = staticmethod(qwen2_layer)
 
 
 class Qwen3(CausalLM):
-    Layer = Qwen3Layer
+    Layer = staticmethod(qwen3_layer)

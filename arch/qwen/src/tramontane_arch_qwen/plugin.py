@@ -14,6 +14,8 @@ TINY = {
     "tie_word_embeddings": True,
 }
 
+SPARSE = TINY | {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24}
+
 
 @hookimpl
 def architectures() -> Iterator[Architecture]:
@@ -30,4 +32,20 @@ def architectures() -> Iterator[Architecture]:
         config="tramontane_arch_qwen.model:Qwen3Config",
         model="tramontane_arch_qwen.model:Qwen3",
         example=TINY | {"head_dim": 16},
+    )
+    yield Architecture(
+        name="Qwen2MoeForCausalLM",
+        aliases=("qwen2moe",),
+        config="tramontane_arch_qwen.experts:Qwen2MoeConfig",
+        model="tramontane_arch_qwen.experts:Qwen2Moe",
+        weights="tramontane_arch_qwen.experts:WEIGHTS",
+        example=SPARSE | {"shared_expert_intermediate_size": 40},
+    )
+    yield Architecture(
+        name="Qwen3MoeForCausalLM",
+        aliases=("qwen3moe",),
+        config="tramontane_arch_qwen.experts:Qwen3MoeConfig",
+        model="tramontane_arch_qwen.experts:Qwen3Moe",
+        weights="tramontane_arch_qwen.experts:WEIGHTS",
+        example=SPARSE | {"head_dim": 16},
     )

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 from tramontane.engine.batch import Batch
 from tramontane.engine.kv_cache import LayerCache
-from tramontane.layouts import Layout
+from tramontane.layouts import Dense, Layout
 
 from .kernels import lookup, quantize
 from .packing import Interleaved
 from .step import interpreter
 from .step.graph import TOKENS, Node, Ref, Value
 from .step.inputs import Inputs
-from .step.lower import Operation, affine_operation, arguments, lower, packed_arrays, table
+from .step.lower import (
+    Operation,
+    affine_operation,
+    arguments,
+    dense_operation,
+    lower,
+    packed_arrays,
+    table,
+)
 from .step.memory import Buffers, address
 from .step.pool import Pool
 from .vector.chosen import SET
@@ -52,6 +60,49 @@ def multiply_packed(to_be_exact: bool, pool: Pool) -> Callable[[Tensor, Layout],
     return multiply
 
 
+def multiply_dense(pool: Pool) -> Callable[[Tensor, Layout], Tensor]:
+    """A drop-in for `reference.linear` on plain floats: torch's own adds up in another order when
+    there are more vectors."""
+
+    def multiply(x: Tensor, weight: Layout) -> Tensor:
+        assert isinstance(weight, Dense)
+        count, (rows, columns) = len(x), weight.shape
+        value = Value(TOKENS, columns)
+        buffers = Buffers({value: 0}, count, 0)
+        at, stride = buffers.place(Ref(value, 0, columns))
+        buffers.floats(value)[:] = x.detach().float().numpy()
+        counts = np.zeros(8, np.int64)
+        counts[0] = count
+        out = np.empty((count, rows), np.float32)
+        operation = dense_operation(weight, stride, False, {
+            "count": address(counts), "out": address(out), "stride": 4 * rows, "input": at,
+            "bias": 0, "add": 0,
+        })  # fmt: skip
+        phases = np.array([(interpreter.JOBS, 0, 1, 0)], np.int64)
+        pool.run(phases, table([operation]), counts, interpreter.counters(1, pool.threads))
+        return torch.from_numpy(out).to(x.dtype)
+
+    return multiply
+
+
+def multiply_stacked(
+    multiply: Callable[[Tensor, Layout], Tensor],
+) -> Callable[[Tensor, Tensor, Layout], Tensor]:
+    """A drop-in for `reference.grouped_linear`, with `multiply` for each matrix."""
+
+    def grouped(x: Tensor, counts: Tensor, weight: Layout) -> Tensor:
+        n_out = weight.shape[0] // len(counts)
+        parts, start = [], 0
+        for index, count in enumerate(counts.tolist()):
+            if count:
+                rows = slice(index * n_out, (index + 1) * n_out)
+                parts.append(multiply(x[start : start + count], weight.rows(rows)))
+                start += count
+        return torch.cat(parts) if parts else x.new_empty(0, n_out)
+
+    return grouped
+
+
 def embed_packed(tokens: Tensor, weight: Layout, dtype: torch.dtype) -> Tensor:
     """A drop-in for `reference.embedding` on packed weights."""
     assert isinstance(weight, Interleaved)
@@ -70,7 +121,13 @@ def attend(pool: Pool) -> Callable[..., Tensor]:
     """A drop-in for `reference.attention`."""
 
     def attention(
-        q: Tensor, cache: LayerCache, batch: Batch, scale: float, window: int | None
+        q: Tensor,
+        cache: LayerCache,
+        batch: Batch,
+        scale: float,
+        window: int | None,
+        softcap: float | None = None,
+        alibi: Sequence[float] | None = None,
     ) -> Tensor:
         tokens, heads, d_key = q.shape
         layer = next(i for i, each in enumerate(batch.cache.layers) if each is cache)
@@ -78,7 +135,13 @@ def attend(pool: Pool) -> Callable[..., Tensor]:
         mixed = Value(TOKENS, heads * cache.d_value)
         buffers = Buffers({queries: 0, mixed: 1}, tokens, 0)
         inputs = Inputs(batch.cache, tokens, len(batch.wanted), pool.threads)
-        about = {"layer": layer, "scale": scale, "window": window}
+        about = {
+            "layer": layer,
+            "scale": scale,
+            "window": window,
+            "softcap": softcap,
+            "alibi": alibi,
+        }
         whole = (Ref(queries, 0, queries.width),)
         done = [
             lower(Node(name, whole, mixed, about), buffers, inputs)

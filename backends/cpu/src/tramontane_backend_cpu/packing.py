@@ -9,7 +9,7 @@ padded to 16, columns to 32, with scales of zero.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -71,6 +71,14 @@ class Interleaved:
     @property
     def shape(self) -> tuple[int, ...]:
         return (self.packed.rows, self.packed.columns)
+
+    def rows(self, index: torch.Tensor | slice) -> Any:
+        """Some of the rows, from and up to multiples of 16; nothing is copied."""
+        assert isinstance(index, slice)
+        blocks = slice(index.start // ROWS, index.stop // ROWS)
+        arrays = {name: array[blocks] for name, array in self.packed.arrays.items()}
+        count = index.stop - index.start
+        return Interleaved(replace(self.packed, rows=count, arrays=arrays), self.kind)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         return {name: torch.from_numpy(array) for name, array in self.packed.arrays.items()}

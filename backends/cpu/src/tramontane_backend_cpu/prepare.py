@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
+from torch import Tensor
+from tramontane import reference
 from tramontane.backend import Device
-from tramontane.blocks import Attention, CausalLM, Embedding, Linear
+from tramontane.blocks import Attention, CausalLM, Embedding, Linear, StackedLinear
 from tramontane.layouts import Affine, Codebook, Dense, Layout
 from tramontane.stored import Stored
 
-from .alone import attend, embed_packed, multiply_packed
+from .alone import attend, embed_packed, multiply_dense, multiply_packed, multiply_stacked
 from .large_pages import moved
-from .packing import Interleaved, can_pack, pack
+from .packing import KINDS, Interleaved, can_pack, pack
 from .step.forward import Forward
 from .step.pool import Pool, shared_pool
 from .threads import limit_others, usable
 from .translation import translated
+from .vector.tiles import ROWS
+
+Multiply: TypeAlias = Callable[[Tensor, Layout], Tensor]
 
 
 def repack(weight: Layout, device: Device, threads: int | None) -> Layout:
@@ -53,6 +59,8 @@ def prepare(
                     packed[id(weight)] = weight, repack(weight, device, threads)
                 module.weight = weight = packed[id(weight)][1]
             chosen[f"{type(module).__name__.lower()} {weight.kind}"] = _choose(module, exact, pool)
+        elif isinstance(module, StackedLinear):
+            chosen[f"experts {module.weight.kind}"] = _choose_stacked(module, exact, pool)
         elif isinstance(module, Attention):
             module.kernel = attend(pool)
             chosen["attention"] = "compiled"
@@ -64,11 +72,35 @@ def prepare(
 
 def _choose(module: Linear | Embedding, exact: bool, pool: Pool) -> str:
     """Put a kernel on a block; returns what it is called."""
-    if not isinstance(module.weight, Interleaved):
-        return "compiled" if isinstance(module.weight, Dense) else "reference"
+    weight: Layout = module.weight
     if isinstance(module, Embedding):
+        if not isinstance(weight, Interleaved):
+            return "compiled" if isinstance(weight, Dense) else "reference"
         module.kernel = embed_packed
         return "compiled"
-    module.kernel = multiply_packed(exact, pool)
-    plain = exact or module.weight.packed.packing.plain_only
-    return "compiled, f32" if plain else "compiled, int8"
+    module.kernel, called = _multiply(weight, exact, pool)
+    return called
+
+
+def _choose_stacked(module: StackedLinear, exact: bool, pool: Pool) -> str:
+    """The same for several matrices in one."""
+    weight: Layout = module.weight
+    # a kernel's rows go by 16, and each matrix must begin with some of its own
+    if (
+        isinstance(weight, Affine)
+        and weight.shape[0] // module.count % ROWS == 0
+        and can_pack(weight)
+    ):
+        module.weight = Interleaved(pack(weight, pool), weight.kind)  # type: ignore[assignment]
+    multiply, called = _multiply(module.weight, exact, pool)
+    module.kernel = multiply_stacked(multiply)
+    return called
+
+
+def _multiply(weight: Layout, exact: bool, pool: Pool) -> tuple[Multiply, str]:
+    if isinstance(weight, Interleaved):
+        plain = exact or weight.packed.packing.plain_only
+        return multiply_packed(exact, pool), "compiled, f32" if plain else "compiled, int8"
+    if isinstance(weight, Dense) and weight.data.dtype in KINDS:
+        return multiply_dense(pool), "compiled"
+    return reference.linear, "reference"

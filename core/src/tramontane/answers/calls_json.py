@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Literal, TypeAlias
 
-from .json_text import PLAIN, Style, key, separator, text, value
+from .json_text import PLAIN, Style, key, mended, separator, text, value
 from .scan import More, Scan
 
 NAMES = ("name", "tool_name", "function")
@@ -70,23 +70,10 @@ def _held(scan: Scan) -> More[str | None]:
         return None
     found = "".join(parts)
     if found.startswith('"'):
-        found = _whole_value(json.loads(found))
+        found = mended(json.loads(found)) or ""
     if found == "null":
         return "{}"
     return found if found.startswith("{") else None
-
-
-def _whole_value(text: str) -> str:
-    """A text that is one JSON value, as `value` passes it on; "" if it is not."""
-    parts: list[str] = []
-    scan = Scan()
-    scan.text, scan.ended = text, True
-    reading = value(scan, parts.append)
-    while True:
-        try:
-            next(reading)
-        except StopIteration as end:
-            return "".join(parts) if end.value and not text[scan.at :].strip() else ""
 
 
 def _rest(scan: Scan, outcome: Outcome) -> More[Outcome]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,7 +19,10 @@ from .scan import More, Scan
 if TYPE_CHECKING:
     from tramontane.grammar import Grammar
 
+BEFORE = re.compile(r"^before:", re.MULTILINE)
 ONE_BLANK = {"x-guidance": {"whitespace_pattern": " "}}
+MARK = re.compile(r"(<[^<>]+>|\[/?[A-Z_]+\]|｜[^｜]+｜)")
+"""What may be a special token within a text."""
 LONGEST_CALL = 1 << 20
 """Characters of a call that is read only when it is whole."""
 
@@ -88,13 +92,13 @@ class Dialect:
         from tramontane.grammar import Grammar
 
         def spell(text: str) -> str:
-            token = special(text)
-            return json.dumps(text, ensure_ascii=False) if token is None else f"<[{token}]>"
+            return spelled(text, special)
 
         rules = load(self.caller.grammar)(tools, spell, arguments_rule, several)
         opening = self.caller.opening
         if required:
-            start = f"start: {spell(opening)} calls" if opening else "start: calls"
+            before = "before? " if BEFORE.search(rules) else ""
+            start = f"start: {before}{spell(opening)} calls" if opening else "start: calls"
             return Grammar(type="lark", value=f"{start}\n{rules}", after=after)
         if not opening:
             raise RequestError(
@@ -102,6 +106,21 @@ class Dialect:
                 "strict tools need tool_choice required"
             )
         return Grammar(type="lark", value=f"start: calls\n{rules}", after=opening, optional=True)
+
+
+def spelled(text: str, special: Callable[[str], int | None]) -> str:
+    """A text as a sequence of terminals in Lark: its marks that are special tokens as those."""
+    whole = special(text)
+    if whole is not None:
+        return f"<[{whole}]>"
+    parts = []
+    for part in MARK.split(text):
+        token = special(part) if part else None
+        if part:
+            said = json.dumps(part, ensure_ascii=False) if token is None else f"<[{token}]>"
+            parts.append(said)
+    plain = json.dumps(text, ensure_ascii=False)
+    return " ".join(parts) if any(part.startswith("<") for part in parts) else plain
 
 
 def arguments_rule(tool: Tool) -> str:

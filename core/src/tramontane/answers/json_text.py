@@ -60,6 +60,19 @@ def value(scan: Scan, sink: Sink, style: Style = PLAIN, depth: int = 0) -> More[
     return True
 
 
+def mended(said: str) -> str | None:
+    """A text that is one value and nothing else, as JSON proper; None if it is not."""
+    scan = Scan()
+    scan.text, scan.ended = said, True
+    parts: list[str] = []
+    reading = value(scan, parts.append)
+    try:
+        next(reading)  # it never waits, as all has come
+    except StopIteration as end:
+        return "".join(parts) if end.value and not said[scan.at :].strip() else None
+    return None
+
+
 def text(scan: Scan, style: Style = PLAIN) -> More[str | None]:
     """One string, decoded; None if there is none here, or it is not whole."""
     parts: list[str] = []
@@ -160,24 +173,19 @@ def _string(scan: Scan, sink: Sink, quote: str, raw: bool) -> More[bool]:
     sink('"')
     ends = (quote,) if raw else (quote, "\\")
     while True:
-        pieces = scan.pieces(*ends)
-        while True:
-            try:
-                piece = next(pieces)
-            except StopIteration as end:
-                if not end.value:
-                    return False
-                break
-            if piece is None:
-                yield
-            else:
-                sink(json.dumps(piece, ensure_ascii=False)[1:-1])
+        if not (yield from scan.pass_on(lambda piece: sink(inside(piece)), *ends)):
+            return False
         if (yield from scan.literal(quote)):
             sink('"')
             return True
         scan.at += 1
         if not (yield from _escape(scan, sink)):
             return False
+
+
+def inside(text: str) -> str:
+    """A text as it stands between the quotes of a JSON string."""
+    return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 def _escape(scan: Scan, sink: Sink) -> More[bool]:
@@ -199,5 +207,5 @@ def _escape(scan: Scan, sink: Sink) -> More[bool]:
     elif said in '"\\/bfnrt':
         sink(f"\\{said}")
     else:  # an escape that JSON does not have
-        sink("'" if said == "'" else json.dumps("\\" + said, ensure_ascii=False)[1:-1])
+        sink("'" if said == "'" else inside("\\" + said))
     return True

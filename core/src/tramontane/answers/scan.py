@@ -8,7 +8,7 @@ depend on how the text was cut into pieces.
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import lru_cache
 from typing import TypeAlias, TypeVar
 
@@ -22,6 +22,7 @@ More: TypeAlias = Generator[None, None, T]
 """Yields while it waits for text, returns a T."""
 NAME = 256
 """Characters of the longest name of a tool, with what stands around it."""
+NO_TEXT = ("\0no such text\0",)
 BLANKS = re.compile(r"[ \t\r\n]*")
 
 
@@ -96,28 +97,23 @@ class Scan:
             if len(self.text) - self.at > limit or not (yield from self.more()):
                 return None
 
-    def pieces(self, *ends: str) -> Generator[str | None, None, bool]:
-        """The text before one of `ends`, which is not skipped, piece by piece as it comes.
-
-        Yields a piece, or None while it waits; returns whether the end has come.
-        """
+    def pass_on(self, sink: Callable[[str], None], *ends: str) -> More[bool]:
+        """Hand the text before one of `ends` to the sink as it comes. Whether that has come; it is
+        not skipped."""
         pattern = _any_of(ends)
         while True:
             found = pattern.search(self.text, self.at)
-            stop = found.start() if found else len(self.text) - _unsure(self.text, self.at, ends)
+            stop = found.start() if found else len(self.text)
+            if not found and not self.ended:
+                stop -= _unsure(self.text, self.at, ends)
             if stop > self.at:
                 piece = self.text[self.at : stop]
                 self.at = stop
-                yield piece
+                sink(piece)
             if found:
                 return True
-            if self.ended:
-                rest = self.text[self.at :]
-                self.at = len(self.text)
-                if rest:
-                    yield rest
+            if not (yield from self.more()):
                 return False
-            yield None
 
     def until(self, *openings: str) -> More[str | None]:
         """Plain text up to the first opening, which is skipped and returned; None at the end.
@@ -155,20 +151,10 @@ class Scan:
 
     def _say(self, kind: Kind, ends: tuple[str, ...]) -> More[str | None]:
         """Say what comes before one of `ends`, and return that; None at the end of the text."""
-        if not ends:
-            ends = ("\0no such text\0",)
-        pieces = self.pieces(*ends)
-        while True:
-            try:
-                piece = next(pieces)
-            except StopIteration as end:
-                return (
-                    next(e for e in ends if self.text.startswith(e, self.at)) if end.value else None
-                )
-            if piece is None:
-                yield
-            else:
-                self.say(piece, kind)
+        ends = ends or NO_TEXT
+        if not (yield from self.pass_on(lambda piece: self.say(piece, kind), *ends)):
+            return None
+        return next(mark for mark in ends if self.text.startswith(mark, self.at))
 
     def _forget(self) -> None:
         if self.at > 1 << 14:

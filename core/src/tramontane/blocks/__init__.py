@@ -1,22 +1,47 @@
 """The parts that decoder models are made of: all that a model's author imports."""
 
+from .activation import ACTIVATIONS, Gelu
+from .alibi import alibi_slopes
 from .attention import Attention
-from .causal_lm import CausalLM
+from .causal_lm import CausalLM, LayerOf, PositionedLM
 from .embedding import Embedding
-from .layer import PreNormLayer
+from .latent import LatentAttention
+from .layer import ParallelLayer, ParallelNormsLayer, PreNormLayer, SandwichNormLayer
 from .linear import Linear
-from .mlp import GatedMLP
-from .norm import RMSNorm
+from .mlp import MLP, GatedMLP
+from .moe import Experts, SparseMoE
+from .norm import LayerNorm, RMSNorm, layer_norm, rms_norm
 from .rope import Rope, rope_for
+from .routing import BiasedRouter, GroupedRouter, Router
+from .stacked import StackedLinear
 
 __all__ = [
+    "ACTIVATIONS",
+    "MLP",
     "Attention",
+    "BiasedRouter",
     "CausalLM",
     "Embedding",
+    "Experts",
     "GatedMLP",
+    "Gelu",
+    "GroupedRouter",
+    "LatentAttention",
+    "LayerNorm",
+    "LayerOf",
     "Linear",
+    "ParallelLayer",
+    "ParallelNormsLayer",
+    "PositionedLM",
     "PreNormLayer",
     "RMSNorm",
     "Rope",
+    "Router",
+    "SandwichNormLayer",
+    "SparseMoE",
+    "StackedLinear",
+    "alibi_slopes",
+    "layer_norm",
+    "rms_norm",
     "rope_for",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from tramontane import reference
 
 from .linear import Linear
-from .norm import RMSNorm
 from .rope import Rope
 
 if TYPE_CHECKING:
@@ -21,11 +20,14 @@ if TYPE_CHECKING:
 class Attention(nn.Module):
     """softmax(q kᵀ scale) v, (tokens, hidden) -> (tokens, hidden).
 
-    rope None: no positions. q_norm, k_norm: applied per head, before the rotation. scale None:
-    1 / sqrt(head_dim). window: how many tokens back a token sees, itself included.
+    rope None: not rotated. q_norm, k_norm: applied per head, before the rotation. scale None:
+    1 / sqrt(head_dim). window: how many tokens back a token sees, itself included. alibi: what each
+    head's scores lose per token of distance.
     """
 
     kernel: Callable[..., Tensor]
+    softcap: float | None = None
+    """Scores are softcap * tanh(score / softcap); a subclass or its maker sets it."""
 
     def __init__(
         self,
@@ -33,10 +35,11 @@ class Attention(nn.Module):
         index: int,
         *,
         rope: Rope | None,
-        q_norm: RMSNorm | None = None,
-        k_norm: RMSNorm | None = None,
+        q_norm: nn.Module | None = None,
+        k_norm: nn.Module | None = None,
         scale: float | None = None,
         window: int | None = None,
+        alibi: Sequence[float] | None = None,
         bias: bool = False,
         out_bias: bool = False,
     ) -> None:
@@ -44,7 +47,7 @@ class Attention(nn.Module):
         hidden, d_head = cfg.hidden_size, cfg.head_dim
         heads, kv_heads = cfg.num_attention_heads, cfg.num_key_value_heads
         self.index, self.d_head, self.kv_heads = index, d_head, kv_heads
-        self.rope, self.window = rope, window
+        self.rope, self.window, self.alibi = rope, window, alibi
         self.scale = d_head**-0.5 if scale is None else scale
         self.q_proj = Linear(hidden, heads * d_head, bias=bias, split="out")
         self.k_proj = Linear(hidden, kv_heads * d_head, bias=bias, split="out")
@@ -55,9 +58,7 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
         per_head = (-1, self.d_head)  # the count of heads comes from the weight
-        q = self.q_proj(x).unflatten(-1, per_head)
-        k = self.k_proj(x).unflatten(-1, per_head)
-        v = self.v_proj(x).unflatten(-1, per_head)
+        q, k, v = (each.unflatten(-1, per_head) for each in self.project(x))
         if self.q_norm is not None:
             q = self.q_norm(q)
         if self.k_norm is not None:
@@ -66,6 +67,10 @@ class Attention(nn.Module):
             q, k = self.rope(q, batch), self.rope(k, batch)
         cache = batch.cache.layers[self.index]
         cache.store(batch.slots, k, v)
-        mixed = self.kernel(q, cache, batch, self.scale, self.window)
+        mixed = self.kernel(q, cache, batch, self.scale, self.window, self.softcap, self.alibi)
         out: Tensor = self.o_proj(mixed.flatten(-2))
         return out
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of all heads, (tokens, heads * d_head) each."""
+        return self.q_proj(x), self.k_proj(x), self.v_proj(x)

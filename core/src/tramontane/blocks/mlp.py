@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class GatedMLP(nn.Module):
-    """down(act(gate(x)) * up(x)) (Shazeer 2020, GLU variants)."""
+    """down(act(gate(x)) * up(x)) (Shazeer 2020, GLU variants). wide None: intermediate_size."""
 
     def __init__(
         self,
@@ -23,9 +23,10 @@ class GatedMLP(nn.Module):
         *,
         act: Callable[[Tensor], Tensor] = F.silu,
         bias: bool = False,
+        wide: int | None = None,
     ) -> None:
         super().__init__()
-        hidden, wide = cfg.hidden_size, cfg.intermediate_size
+        hidden, wide = cfg.hidden_size, wide or cfg.intermediate_size
         self.act = act
         self.gate_proj = Linear(hidden, wide, bias=bias, split="out")
         self.up_proj = Linear(hidden, wide, bias=bias, split="out")
@@ -33,4 +34,21 @@ class GatedMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.down_proj(self.act(self.gate_proj(x)) * self.up_proj(x))
+        return out
+
+
+class MLP(nn.Module):
+    """down(act(up(x))), as before there were gates."""
+
+    def __init__(
+        self, cfg: DecoderConfig, *, act: Callable[[Tensor], Tensor], bias: bool = True
+    ) -> None:
+        super().__init__()
+        hidden, wide = cfg.hidden_size, cfg.intermediate_size
+        self.act = act
+        self.up_proj = Linear(hidden, wide, bias=bias, split="out")
+        self.down_proj = Linear(wide, hidden, bias=bias, split="in")
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.down_proj(self.act(self.up_proj(x)))
         return out

@@ -37,15 +37,19 @@ class Rope:
         positions: (tokens). extents: (tokens), how long each token's context was when it was
         first computed: what length-dependent scalings look at, so that chunking changes nothing.
         """
+        factor: float | Tensor = 1.0
         if self.scaling is None:
             angle = positions[:, None].float() * self._table(0, positions)
         elif not self.scaling.grows:
             angle = positions[:, None].float() * self._table(1, positions)
+            factor = self.scaling.magnitude(1)
         else:
             lengths, place = extents.unique(return_inverse=True)
-            tables = torch.stack([self._table(int(n), positions) for n in lengths.tolist()])
+            told = lengths.tolist()
+            tables = torch.stack([self._table(int(n), positions) for n in told])
             angle = positions[:, None].float() * tables[place]
-        factor = 1.0 if self.scaling is None else self.scaling.magnitude()
+            factors = [self.scaling.magnitude(int(n)) for n in told]
+            factor = torch.tensor(factors, device=positions.device)[place, None]
         return (angle.cos() * factor)[:, None], (angle.sin() * factor)[:, None]
 
     def _table(self, length: int, like: Tensor) -> Tensor:

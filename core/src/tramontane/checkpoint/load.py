@@ -245,16 +245,15 @@ def assign(
     ties = {tied: to for tied, to in TIES.items() if config.tie_word_embeddings and tied in wanted}
     for tied in ties:
         del wanted[tied]
-    dialects: dict[str, list[Rule]] = load(architecture.weights) if architecture.weights else {}
-    rules = dialects.get(checkpoint.header.dialect, [])
-    return wanted, match(checkpoint.header, wanted, rules, checkpoint.names, ties), ties
+    rules = rules_of(architecture, config, checkpoint.header.dialect)
+    return wanted, match(checkpoint.header, model, rules, checkpoint.names, ties), ties
 
 
-def changed(model: CausalLM, path: str, rule: Rule | None, layout: Any) -> Any:
-    """A tensor, read or stored, as a slot wants it."""
-    if rule is None:
-        return layout
-    return rule.change(layout, model.get_submodule(path.rsplit(".", 2)[0]))
+def rules_of(architecture: Architecture, config: DecoderConfig, dialect: str) -> list[Rule]:
+    """An architecture's rules for a dialect of names."""
+    told = load(architecture.weights) if architecture.weights else {}
+    dialects: Mapping[str, list[Rule]] = told(config) if callable(told) else told
+    return dialects.get(dialect, [])
 
 
 def fill(
@@ -273,36 +272,47 @@ def fill(
     """
     header, place = checkpoint.header, place or Place()
     wanted, sources, ties = assign(checkpoint, model, config, architecture)
-    total = sum(header.tensors[source.tensor].nbytes for source in sources.values())
+    # places that are filled from the same tensors are filled together, so that each is read once
+    together: dict[tuple[str, ...], list[str]] = {}
+    for path, source in sources.items():
+        together.setdefault(source.tensors, []).append(path)
+    total = sum(header.tensors[tensor].nbytes for tensors in together for tensor in tensors)
     done = 0
     sample = torch.empty(0)
     if progress is not None:
         progress(0, total)
     unread: dict[str, Stored] = {}
     for path, source in sources.items():
-        if not wanted[path].packs:
-            continue
-        rules = [] if source.rule is None else [source.rule]
-        stored = place.stored(checkpoint, source.tensor, rules)
-        if stored is not None:
-            unread[path] = changed(model, path, source.rule, stored)
-            if path == EMBEDDING:
-                sample = unread[path].rows(slice(0, 8)).decode(torch.float32)
+        if wanted[path].packs and not wanted[path].stacked and len(source.pieces) == 1:
+            ((tensor, steps),) = source.pieces
+            stored = place.stored(checkpoint, tensor, [step.rule for step in steps])
+            if stored is not None:
+                unread[path] = cast("Stored", source.make({tensor: cast("Layout", stored)}, model))
+                if path == EMBEDDING:
+                    sample = unread[path].rows(slice(0, 8)).decode(torch.float32)
 
-    def read(path: str) -> Layout:
-        source = sources[path]
-        layout: Layout = changed(model, path, source.rule, checkpoint.read(source.tensor))
-        return layout
+    def read(tensors: tuple[str, ...]) -> dict[str, Layout]:
+        held = {tensor: checkpoint.read(tensor) for tensor in tensors}
+        for tensor, layout in held.items():
+            if isinstance(layout, Dense) and layout.kind not in DENSE:
+                raise CheckpointError(
+                    f"{header.path}: {tensor} holds {layout.kind}, which are no plain weights; "
+                    "a quantized model says how in quantization_config"
+                )
+        paths = [path for path in together[tensors] if path not in unread]
+        try:
+            return {path: sources[path].make(held, model) for path in paths}
+        except ValueError as error:  # shapes fit, so it is how they are stored
+            raise CheckpointError(f"{header.path}: {tensors[0]}: {error}") from error
 
-    rest = [path for path in sources if path not in unread]
-    read_now = ((path, layout, False) for path, layout in read_ahead(read, rest))
+    rest = [tensors for tensors, paths in together.items() if not unread.keys() >= set(paths)]
+    read_now = (
+        (path, layout, False)
+        for _, layouts in read_ahead(read, rest)
+        for path, layout in layouts.items()
+    )
+    counted: set[str] = set()
     for path, layout, finished in chain(place.translated(unread), read_now):
-        source = sources[path]
-        if isinstance(layout, Dense) and layout.kind not in DENSE:
-            raise CheckpointError(
-                f"{header.path}: {source.tensor} holds {layout.kind}, which are no plain weights; "
-                "a quantized model says how in quantization_config"
-            )
         if not finished:
             if isinstance(layout, Dense) and options.dtype != "auto":
                 layout = Dense(layout.data.to(dtype))
@@ -310,10 +320,12 @@ def fill(
                 layout = layout.map(torch.clone)
             if path == EMBEDDING:
                 sample = layout.rows(slice(0, 8)).decode(torch.float32)
-            if place.pack is not None and wanted[path].packs:
+            if place.pack is not None and wanted[path].packs and not wanted[path].stacked:
                 layout = place.pack(layout)
         wanted[path].put(layout, dtype)
-        done += header.tensors[source.tensor].nbytes
+        fresh = set(sources[path].tensors) - counted
+        counted |= fresh
+        done += sum(header.tensors[tensor].nbytes for tensor in fresh)
         if progress is not None:
             progress(done, total)
     for module in model.modules():

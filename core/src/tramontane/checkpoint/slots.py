@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from tramontane.blocks import StackedLinear
 from tramontane.errors import CheckpointError
-from tramontane.layouts import Dense, Layout
+from tramontane.layouts import Dense, Layout, below
 from tramontane.one_line import one_line
 
 from .checkpoint import Header
-from .rules import Rule, rule_for
+from .rules import Rule, Step, follow
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Slot:
     shape: tuple[int, ...]
     packs: bool
     """Whether a packed layout may go there, or plain numbers only."""
+    stacked: bool = False
+    """Whether it holds several matrices, one below the other."""
 
     def put(self, layout: Layout, dtype: torch.dtype) -> None:
         if self.packs:
@@ -43,23 +46,44 @@ def _slots(model: nn.Module) -> Iterator[tuple[str, Slot]]:
     for path, module in model.named_modules():
         prefix = f"{path}." if path else ""
         if isinstance(weight := getattr(module, "weight", None), Dense):
-            yield f"{prefix}weight", Slot(module, "weight", weight.shape, True)
+            stacked = isinstance(module, StackedLinear)
+            yield f"{prefix}weight", Slot(module, "weight", weight.shape, True, stacked)
         for name, parameter in module.named_parameters(recurse=False):
             yield f"{prefix}{name}", Slot(module, name, tuple(parameter.shape), False)
 
 
 @dataclass(frozen=True)
 class Source:
-    """The tensor that fills a slot, and the rule that changes it on the way."""
+    """What fills a slot: tensors, one below the other, each with the rules on its way."""
 
-    tensor: str
-    rule: Rule | None
+    pieces: tuple[tuple[str, tuple[Step, ...]], ...]
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        return tuple(tensor for tensor, _ in self.pieces)
+
+    def make(self, read: Mapping[str, Layout], model: nn.Module) -> Layout:
+        """The slot's content, of what the tensors hold. Raises ValueError."""
+        made = []
+        for tensor, steps in self.pieces:
+            layout = _flat(read[tensor])
+            for step in steps:
+                layout = step.rule.change(layout, step.path, model)
+            made.append(layout)
+        return made[0] if len(made) == 1 else below(made)
+
+
+def _flat(layout: Layout) -> Layout:
+    """Stacked matrices one below the other."""
+    if isinstance(layout, Dense) and len(layout.shape) == 3:
+        return Dense(layout.data.flatten(0, 1))
+    return layout
 
 
 def match(
     header: Header,
-    wanted: Mapping[str, Slot],
-    rules: list[Rule],
+    model: nn.Module,
+    rules: Sequence[Rule],
     names: Mapping[str, str],
     ties: Mapping[str, str],
 ) -> dict[str, Source]:
@@ -68,37 +92,66 @@ def match(
     names: the container's module names in the model's words, `{}` for a number; empty when they
     are the same. ties: slots that share the weight of another when the checkpoint says so.
     """
-    found: dict[str, Source] = {}
+    wanted = {path: slot for path, slot in slots(model).items() if path not in ties}
+    found: dict[str, list[tuple[str, tuple[Step, ...]]]] = {}
     unused = []
     for tensor in header.tensors:
-        stem, _, last = tensor.rpartition(".")
-        stem = _translate(stem, names)
-        rule = rule_for(stem, rules)
-        path = stem if rule is None else rule.path(stem)
-        if path is None:
-            continue
-        place = f"{path}.{last}" if path else last
-        if place in wanted and place not in found:
-            found[place] = Source(tensor, rule)
-        elif place not in ties:
-            unused.append(tensor)
+        stem, last = parted(tensor)
+        for path, end, steps in follow(_translate(stem, names), last, rules):
+            place = f"{path}.{end}" if path and end else path or end
+            stacks = place in found and _numbers(tensor) != _numbers(found[place][0][0])
+            if place in wanted and (place not in found or stacks):
+                found.setdefault(place, []).append((tensor, tuple(steps)))
+            elif place not in ties:
+                unused.append(tensor)
     for tied, original in ties.items():
-        if original in wanted and original not in found:
+        if original in wanted and original not in found and tied in header.tensors:
             # a tied pair may be saved under either name
-            alternative = next((t for t in header.tensors if t == tied), None)
-            if alternative is not None:
-                found[original] = Source(alternative, None)
+            found[original] = [(tied, ())]
     missing = [path for path in wanted if path not in found]
     if unused or missing:
         raise CheckpointError(_mismatch(header, unused, missing))
+    sources = {
+        path: Source(tuple(sorted(pieces, key=lambda piece: _numbers(piece[0]))))
+        for path, pieces in found.items()
+    }
     wrong = [
-        f"{source.tensor} is {shape}, {path} wants {wanted[path].shape}"
-        for path, source in found.items()
-        if (shape := tuple(header.tensors[source.tensor].shape)) != wanted[path].shape
+        said
+        for path, source in sources.items()
+        if (said := _wrong(header, path, source, wanted[path], model))
     ]
     if wrong:
         raise CheckpointError(f"{header.path}: wrong shapes: {_some(wrong)}")
-    return found
+    return sources
+
+
+def parted(tensor: str) -> tuple[str, str]:
+    """A tensor's name without its last part, and that."""
+    stem, _, last = tensor.rpartition(".")
+    return stem, last
+
+
+def _numbers(tensor: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in tensor.split(".") if part.isdigit())
+
+
+def _wrong(header: Header, path: str, source: Source, slot: Slot, model: nn.Module) -> str | None:
+    """What is wrong with the shapes of a slot's tensors, if anything; reads no weight."""
+    shapes = {tensor: tuple(header.tensors[tensor].shape) for tensor in source.tensors}
+    empty: dict[str, Layout] = {
+        tensor: Dense(torch.empty(shape, device="meta")) for tensor, shape in shapes.items()
+    }
+    why = ""
+    try:
+        if source.make(empty, model).shape == slot.shape:
+            return None
+    except ValueError as error:
+        why = f": {error}"
+    except (RuntimeError, IndexError):  # torch's own words do not help
+        pass
+    several = f" of {len(shapes)}" if len(shapes) > 1 else ""
+    tensor, shape = next(iter(shapes.items()))
+    return f"{tensor}{several} is {shape}, {path} wants {slot.shape}{why}"
 
 
 def _translate(stem: str, names: Mapping[str, str]) -> str:

@@ -13,9 +13,9 @@ from tramontane.plugin import Backend, load
 from tramontane.stored import Plain, Stored
 
 from .checkpoint import Checkpoint, ReadsStored
-from .rules import Deinterleave, Rename, Rule
+from .rules import Deinterleave, Rename, Rule, Split
 
-MOVE_ROWS = (Rename, Deinterleave)
+MOVE_ROWS = (Rename, Deinterleave, Split)
 """Rules that do with `Stored.rows` alone."""
 AT_ONCE = 512 << 20
 """Bytes of a file that a backend is given at a time: as far apart as progress is told."""

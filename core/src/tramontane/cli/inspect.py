@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from typing import Any
 
-from tramontane.errors import CheckpointError, PluginError
+from tramontane.errors import CheckpointError, PluginError, RequestError
 
 from .options import add_model
 
@@ -39,6 +39,8 @@ def run(argv: list[str]) -> int:
 
 def _look(options: argparse.Namespace) -> dict[str, Any]:
     from tramontane import memory
+    from tramontane.answers import Dialect
+    from tramontane.chat.choose import choose_template
     from tramontane.checkpoint.open import open_checkpoint
     from tramontane.plugin import Architecture
     from tramontane.registry import Registry
@@ -61,6 +63,12 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
         tokenizer = {"problem": str(error)}
     template = checkpoint.chat_template()
     checkpoint.close()
+    folder = header.path if header.path.is_dir() else None
+    for_tools = choose_template(folder, template, options.chat_template, tools=True)
+    try:
+        dialect = Dialect.of(registry, for_tools, options.tool_caller)
+    except PluginError as error:
+        raise RequestError(f"--tool-caller: {error}") from error
     total = sum(info.nbytes for info in header.tensors.values())
     return {
         "path": str(header.path),
@@ -77,6 +85,8 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
         "memory_free": memory.free(),
         "tokenizer": tokenizer,
         "chat_template": template,
+        "tool_caller": dialect.caller.name if dialect.caller else None,
+        "reasoning": dialect.reasoner.name if dialect.reasoner else None,
     }
 
 
@@ -102,6 +112,8 @@ def _print(found: dict[str, Any], tensors: bool) -> None:
         "bytes": f"{readable(found['bytes'])}, {readable(found['memory_free'])} free here",
         "tokenizer": ", ".join(f"{key} {value}" for key, value in found["tokenizer"].items()),
         "chat template": _first_line(found["chat_template"]),
+        "tool calls": found["tool_caller"] or "none",
+        "reasoning": found["reasoning"] or "none",
     }
     width = max(map(len, rows))
     for title, value in rows.items():

@@ -21,6 +21,8 @@ BUILT_IN = {
     "tokenize": "Show the tokens of a text.",
     "inspect": "Show what a model file holds, without loading it.",
     "plugins": "List the installed plugins and what each offers.",
+    "models": "List the model families that are installed, and those that could be.",
+    "new": "Write the first files of a plugin.",
     "warmup": "Compile what a model needs on this machine, before it is needed.",
     "doctor": "Look at this machine and say what to mend.",
 }

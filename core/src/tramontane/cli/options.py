@@ -61,6 +61,10 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument("--hf-cache", type=Path, metavar="DIR", help="where downloads are kept")
     group.add_argument("--chat-template", type=Path, metavar="FILE", help="a .jinja or .json file")
+    group.add_argument(
+        "--tool-caller", metavar="NAME",
+        help="how the model writes tool calls, where its template does not show it",
+    )  # fmt: skip
     group.add_argument("--device", default="auto", help="auto, reference, or a backend's name")
     group.add_argument("--dtype", default="auto", choices=["auto", "f32", "bf16", "f16"])
     group.add_argument(
@@ -149,6 +153,7 @@ def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
             overrides=overrides,
             chat_template=options.chat_template,
             batch_size=options.batch_size,
+            tool_caller=options.tool_caller,
             progress=loading,
             **{"threads": getattr(options, "threads", None), **more},
         )

@@ -12,6 +12,7 @@ from tramontane.errors import RequestError
 
 from .figures import as_json, figures
 from .options import add_model, add_sampling, add_threads, open_llm, sampling
+from .paint import paint
 
 if TYPE_CHECKING:
     from .conversation import Conversation
@@ -35,10 +36,12 @@ def run(argv: list[str]) -> int:
     prompt = _prompt(options)
     if prompt is None and options.json:
         raise RequestError("--json answers once: give -i TEXT, --prompt-file, or piped input")
-    with open_llm(options) as llm:
+    if options.mcp_config is not None and options.no_template:
+        raise RequestError("--mcp-config needs a chat, and --no-template continues plain text")
+    with open_llm(options, mcp=options.mcp_config) as llm:
         from .conversation import Conversation
 
-        conversation = Conversation(llm, options.system)
+        conversation = Conversation(llm, options.system, _tell)
         session = options.load_session or options.persist_session
         if session is not None and (options.load_session or session.exists()):
             conversation.load(session)
@@ -87,6 +90,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         "--logprobs", type=int, metavar="N", help="with --json: each token's N likeliest"
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="no line of figures at the end")
+    parser.add_argument(
+        "--mcp-config", type=Path, metavar="FILE",
+        help="MCP servers whose tools the model may call: mcpServers, or mistral.rs's form",
+    )  # fmt: skip
     group = parser.add_argument_group("sessions")
     group.add_argument("--save-session", type=Path, metavar="FILE", help="save when done")
     group.add_argument("--load-session", type=Path, metavar="FILE", help="go on from there")
@@ -118,6 +125,10 @@ def _prompt(options: argparse.Namespace) -> str | None:
     if text is not None:
         raise RequestError(f"-i has no place in {options.prompt_file}: it has no {{{{PROMPT}}}}")
     return template
+
+
+def _tell(call: str) -> None:
+    print(paint(f"[{call}]", "dim"), file=sys.stderr)
 
 
 def _read(path: Path) -> str:

@@ -75,8 +75,8 @@ class KVCache:
         self.pool = BlockPool(blocks, remember=remember)
         options: dict[str, object] = {"dtype": dtype, "device": device}
         self.layers = [
-            LayerCache(blocks, kv_heads, d_head, d_head, options)
-            for kv_heads, d_head in kv_shapes(model)
+            LayerCache(blocks, kv_heads, d_key, d_value, options)
+            for kv_heads, d_key, d_value in kv_shapes(model)
         ]
 
     @property
@@ -99,10 +99,13 @@ class KVCache:
             layer.values[target] = layer.values[source]
 
 
-def kv_shapes(model: nn.Module) -> list[tuple[int, int]]:
-    """(kv_heads, d_head) of each layer that caches, in the order of its index."""
-    found: dict[int, tuple[int, int]] = {
-        module.index: (module.kv_heads, module.d_head)  # type: ignore[misc]
+def kv_shapes(model: nn.Module) -> list[tuple[int, int, int]]:
+    """(kv_heads, d_key, d_value) of each layer that caches, in the order of its index.
+
+    A module that caches has `index` and `kv_heads`, and `d_head`, or `cached`: (d_key, d_value).
+    """
+    found: dict[int, tuple[int, int, int]] = {
+        module.index: (module.kv_heads, *getattr(module, "cached", (module.d_head,) * 2))  # type: ignore[misc]
         for module in model.modules()
         if hasattr(module, "kv_heads") and hasattr(module, "index")
     }
@@ -111,4 +114,4 @@ def kv_shapes(model: nn.Module) -> list[tuple[int, int]]:
 
 def bytes_per_token(model: nn.Module, dtype: torch.dtype) -> int:
     """What one token of context costs, in bytes, all layers together."""
-    return sum(2 * heads * d_head * dtype.itemsize for heads, d_head in kv_shapes(model))
+    return sum(heads * (key + value) * dtype.itemsize for heads, key, value in kv_shapes(model))

@@ -99,9 +99,9 @@ def read(path: Path, model: LoadedModel) -> Session:
             )
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
         raise SessionError(f"{path} is not a whole session file: {error}") from error
-    for (keys, values), (heads, d_head) in zip(pairs, kv_shapes(model.loaded.model), strict=False):
-        for tensor in (keys, values):
-            if tuple(tensor.shape) != (len(tokens), heads, d_head):
+    for pair, (heads, *widths) in zip(pairs, kv_shapes(model.loaded.model), strict=False):
+        for tensor, width in zip(pair, widths, strict=True):
+            if tuple(tensor.shape) != (len(tokens), heads, width):
                 raise SessionError(f"{path} is damaged: its tensors do not fit its tokens")
     snapshot = Snapshot(tokens, pairs) if tokens else None
     return Session(tuple(told["messages"]), snapshot)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,15 @@ import torch
 
 from tramontane.blocks import CausalLM
 from tramontane.checkpoint.checkpoint import Header, TensorInfo
-from tramontane.checkpoint.load import TIES, LoadOptions, build, fill
-from tramontane.checkpoint.rules import Rename, Rule
+from tramontane.checkpoint.load import TIES, LoadOptions, build, fill, rules_of
 from tramontane.checkpoint.slots import slots
 from tramontane.config import DecoderConfig, read_config
 from tramontane.errors import CheckpointError
 from tramontane.layouts import Dense, Layout
 from tramontane.plugin import Architecture, load
 from tramontane.tokenizer.tokenizer import Tokenizer
+
+from .backwards import backwards
 
 
 class RandomCheckpoint:
@@ -36,13 +36,12 @@ class RandomCheckpoint:
         names: Mapping[str, str] | None = None,
     ) -> None:
         self.names = dict(names or {})
-        dialects: dict[str, list[Rule]] = load(offer.weights) if offer.weights else {}
-        rules = dialects.get(dialect, [])
+        rules = rules_of(offer, model.cfg, dialect)
         ties = TIES if config.get("tie_word_embeddings") else {}
+        shapes = {p: slot.shape for p, slot in slots(model).items() if p not in ties}
         tensors = {
-            _said(path, rules, self.names): TensorInfo(slot.shape, "F32", 4)
-            for path, slot in slots(model).items()
-            if path not in ties
+            name: TensorInfo(shape, "F32", 4)
+            for name, shape in backwards(shapes, rules, self.names, model).items()
         }
         self.header = Header(Path("random"), "random", dialect, offer.name, config, tensors)
 
@@ -66,24 +65,6 @@ class RandomCheckpoint:
 
     def close(self) -> None:
         pass
-
-
-def _said(path: str, rules: list[Rule], names: Mapping[str, str]) -> str:
-    """The tensor name from which the rules make a path: the rules backwards."""
-    stem, _, last = path.rpartition(".")
-    for rule in rules:
-        if isinstance(rule, Rename) and fnmatchcase(stem, rule.to):
-            before, after = rule.to.split("*")
-            stem = rule.pattern.replace("*", stem[len(before) : len(stem) - len(after)])
-            break
-    if names:
-        numbers = [part for part in stem.split(".") if part.isdigit()]
-        pattern = ".".join("{}" if part.isdigit() else part for part in stem.split("."))
-        theirs = next((said for said, ours in names.items() if ours == pattern), None)
-        if theirs is None:
-            raise CheckpointError(f"no name of this container means {stem}")
-        stem = theirs.format(*numbers)
-    return f"{stem}.{last}" if stem else last
 
 
 def random_model(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +32,7 @@ SAYS_NOTHING = frozenset({
 ONE = ("additionalItems", "additionalProperties", "items")
 SEVERAL = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
 NAMED = ("$defs", "definitions", "properties", "patternProperties")
+INSIDE = re.compile(r"%json\s*(?=\{)")
 OLD_DRAFTS = ("draft-04", "draft-06", "draft-07")
 DEEPEST = 64
 
@@ -47,6 +49,17 @@ def schema_source(schema: Any) -> str:
     if said := LLMatcher.validate_grammar(text):
         raise RequestError(f"the JSON schema at {_place(schema, said)}: {_reason(said)}")
     return text
+
+
+def check_inside(lark: str) -> None:
+    """The same of the schemas that a Lark grammar has after `%json`. Raises RequestError."""
+    for found in INSIDE.finditer(lark):
+        try:
+            schema, _ = json.JSONDecoder().raw_decode(lark, found.end())
+        except ValueError:
+            continue  # in a text, or an error that the grammar has anyway
+        if isinstance(schema, dict):
+            schema_source({key: part for key, part in schema.items() if key != "x-guidance"})
 
 
 def _check(schema: Any) -> None:

@@ -15,11 +15,12 @@ from tramontane import __version__
 from tramontane.errors import TramontaneError
 
 from . import docs_page, health
+from .anthropic import messages
 from .http.access import Access
 from .http.body import Body
 from .http.errors import handle
 from .http.keys import Keys
-from .openai import chat, completions, models, tokens
+from .openai import chat, completions, models, responses, tokens
 from .serving import Serving
 
 ABOUT = "Language models over HTTP, in the forms of OpenAI's and Anthropic's APIs."
@@ -40,7 +41,7 @@ def build(serving: Serving) -> ASGIApp:
     app.state.serving = serving
     for kind in (TramontaneError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle)
-    for part in (health, docs_page, chat, completions, models, tokens):
+    for part in (health, docs_page, chat, completions, messages, models, responses, tokens):
         app.include_router(part.router)
     found: ASGIApp = Body(app, settings.max_body, settings.body_timeout)
     found = Keys(found, settings.keys())
@@ -50,7 +51,7 @@ def build(serving: Serving) -> ASGIApp:
             allow_origins=settings.cors_origin,
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["*"],
-            expose_headers=["x-request-id", "retry-after"],
+            expose_headers=["request-id", "x-request-id", "retry-after"],
         )
     return Access(found, settings.access_log, serving.metrics)
 
@@ -67,4 +68,5 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         for task in tasks:
             task.cancel()
+        await serving.responses.close()
         await serving.catalog.close()

@@ -63,6 +63,7 @@ def load(settings: ModelSettings) -> LoadedModel:
         ),
         chat_template=settings.chat_template,
         engine=engine,
+        tool_caller=settings.tool_caller,
     )
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 
+from .anthropic.message_request import CountRequest, MessageRequest
 from .openai.chat_request import ChatRequest
 from .openai.completion_request import CompletionRequest
 from .openai.fields import NO_EFFECT, Asked
+from .openai.response_request import ResponseRequest
 
 REQUESTS: Mapping[str, type[Asked]] = {
     "POST /v1/chat/completions": ChatRequest,
     "POST /v1/completions": CompletionRequest,
+    "POST /v1/responses": ResponseRequest,
+    "POST /v1/messages": MessageRequest,
+    "POST /v1/messages/count_tokens": CountRequest,
 }
 HEAD = """\
 # Compatibility
@@ -32,14 +38,16 @@ def page(official: Mapping[str, Iterable[str]], versions: Mapping[str, str]) -> 
         names = sorted(set(official[route]))
         lines += [f"| `{name}` | {_said(request, name)} |" for name in names]
         more = sorted(set(request.model_fields) - set(names))
-        lines += ["", "Beyond the API: " + ", ".join(f"`{name}`" for name in more) + "."]
+        if more:
+            lines += ["", "Beyond the API: " + ", ".join(f"`{name}`" for name in more) + "."]
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 
 
 def _said(request: type[Asked], name: str) -> str:
     if name in request.refused:
-        return f"refused: {request.refused[name]}"
+        neutral = " or ".join(f"`{json.dumps(value)}`" for value in request.neutral.get(name, ()))
+        return f"refused{f', but for {neutral}' if neutral else ''}: {request.refused[name]}"
     field = request.model_fields[name]
     if field.description == NO_EFFECT:
         return NO_EFFECT

@@ -12,7 +12,9 @@ from types import FrameType
 
 import uvicorn
 from tramontane.errors import ConfigError
+from tramontane.mcp import McpServers, read_config
 from tramontane.memory import readable
+from tramontane.registry import Registry
 
 from .app import build
 from .catalog import Served
@@ -26,6 +28,8 @@ def serve(settings: Settings) -> int:
     _check(settings)
     handler = _logging(settings)
     serving = Serving(settings)
+    if settings.mcp_config is not None:
+        serving.mcp = McpServers(read_config(settings.mcp_config), Registry.from_environment())
     app = build(serving)
     config = uvicorn.Config(
         app,
@@ -46,6 +50,8 @@ def serve(settings: Settings) -> int:
     except SystemExit:  # uvicorn has logged why it could not start
         return 1
     finally:
+        if serving.mcp is not None:
+            serving.mcp.close()
         handler.close()
     return 1 if server.failed or not server.started else 0
 

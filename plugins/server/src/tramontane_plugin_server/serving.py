@@ -13,11 +13,15 @@ from .generation import Generation, Mailbox
 from .http.errors import ApiError
 from .http.stream import EventStream
 from .metrics import Metrics
+from .openai.response_store import ResponseStore
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from tramontane.engine.request import Request as Asking
     from tramontane.loaded_model import LoadedModel
+    from tramontane.mcp import McpServers
     from tramontane.sampling_params import SamplingParams
+    from tramontane.toolbox import Function
 
 
 class Serving:
@@ -28,7 +32,9 @@ class Serving:
         self.metrics = Metrics()
         self.catalog = Catalog(settings.models)
         self.metrics.watch(self.catalog)
+        self.responses = ResponseStore(settings.stored_responses)
         self._mailbox: Mailbox | None = None
+        self.mcp: McpServers | None = None
 
     async def encode_chat(
         self, model: LoadedModel, messages: Sequence[Mapping[str, Any]], **variables: Any
@@ -40,39 +46,33 @@ class Serving:
         """Prompt of a text, or of token ids."""
         return await asyncio.to_thread(model.encode, text)
 
-    def generate(
-        self,
-        model: LoadedModel,
-        name: str,
-        prompts: Sequence[tuple[int, ...]],
-        params: SamplingParams,
-        **fields: Any,
-    ) -> Generation:
-        """The answers to prompts, one prompt's after the other, to be entered. fields: of
-        `tramontane.engine.request.Request`.
+    def own_tools(self, taken: set[str]) -> list[Function]:
+        """Tools that the server's owner registered. taken: names of the request's own."""
+        return [] if self.mcp is None else self.mcp.functions(taken)
 
-        Raises ApiError for more than the server's owner allows.
-        """
-        most = self.settings.max_new_tokens
-        if most is not None:
-            if params.max_tokens is not None and params.max_tokens > most:
-                raise ApiError(
-                    400, f"max_tokens={params.max_tokens}: this server gives at most {most}",
-                    param="max_tokens",
-                )  # fmt: skip
-            params = params.model_copy(update={"max_tokens": params.max_tokens or most})
+    def limited(self, params: SamplingParams) -> SamplingParams:
+        """Within what the server's owner allows. Raises ApiError for more than that."""
         wanted = params.best_of or params.n
         if wanted > self.settings.max_n:
-            name_of_field = "best_of" if params.best_of else "n"
+            name = "best_of" if params.best_of else "n"
             raise ApiError(
-                400, f"{name_of_field}={wanted}: this server gives at most {self.settings.max_n}",
-                param=name_of_field,
+                400, f"{name}={wanted}: this server gives at most {self.settings.max_n}", param=name
+            )
+        most = self.settings.max_new_tokens
+        if most is None:
+            return params
+        if params.max_tokens is not None and params.max_tokens > most:
+            raise ApiError(
+                400, f"max_tokens={params.max_tokens}: this server gives at most {most}",
+                param="max_tokens",
             )  # fmt: skip
+        tokens = most if params.max_tokens is None else params.max_tokens
+        return params.model_copy(update={"max_tokens": tokens})
+
+    def generate(self, model: LoadedModel, name: str, requests: Sequence[Asking]) -> Generation:
+        """The answers to requests, to be entered."""
         if self._mailbox is None:
             self._mailbox = Mailbox(asyncio.get_running_loop())
-        requests = [
-            request for prompt in prompts for request in model.requests(prompt, params, **fields)
-        ]
         return Generation(model, name, requests, self._mailbox, self.metrics)
 
     def stream(

@@ -38,6 +38,9 @@ class ModelSettings(BaseModel):
     threads: Count | None = Field(None, description="default: physical cores")
     num_ctx: Count | None = Field(None, description="context in tokens")
     chat_template: Path | None = Field(None, description="a .jinja or .json file")
+    tool_caller: str | None = Field(
+        None, description="how the model writes calls, if its chat template does not show it"
+    )
     force: bool = Field(False, description="load even if memory seems too small")
     batch_size: Count = Field(512, description="prompt tokens per step")
     max_batched_tokens: Count | None = Field(
@@ -78,6 +81,10 @@ class Settings(BaseModel):
     shutdown_timeout: Seconds = Field(30.0, description="seconds for answers to end when stopped")
     idle_unload: Seconds | None = Field(None, description="unload a model unused for so long")
     stored_responses: Count = Field(1000, description="how many responses are kept for later")
+    mcp_config: Path | None = Field(
+        None, description="MCP servers whose tools models may call in chats"
+    )
+    max_tool_rounds: Count = Field(8, description="how often an answer may call such tools")
     access_log: Literal["text", "json", "off"] = Field("text", description="a line per request")
     log_file: Path | None = Field(None, description="where to; else stderr")
     models: tuple[ModelSettings, ...] = Field(

@@ -55,16 +55,7 @@ def _said(scan: Scan, kind: type[Content] | type[Reasoning], spoken: set[type]) 
     if kind in spoken:
         scan.say("\n", kind)
     spoken.add(kind)
-    pieces = scan.pieces(*ENDS, START, CHANNEL)
-    while True:
-        try:
-            piece = next(pieces)
-        except StopIteration:
-            return
-        if piece is None:
-            yield
-        else:
-            scan.say(piece, kind)
+    yield from scan.pass_on(lambda piece: scan.say(piece, kind), *ENDS, START, CHANNEL)
 
 
 def grammar(
@@ -74,14 +65,16 @@ def grammar(
     several: bool,
 ) -> str:
     """One call, as the model ends its answer with it; it may think first."""
-    thinks = f'"analysis" {spell(MESSAGE)} THOUGHT {spell("<|end|>")} {spell(START)} "assistant"'
+    end = spell("<|end|>")
+    thought = "/(?s:.*)/" if end.startswith("<") else "/[^<]*/"
+    analysis = f'{spell(CHANNEL)} "analysis" {spell(MESSAGE)} THOUGHT {end}'
     rules = [
-        f"calls: ({thinks} {spell(CHANNEL)})? call",
-        "THOUGHT: /[^<]*/",
-        "call: " + " | ".join(f"call_{i}" for i in range(len(tools))),
+        f'before: {analysis} {spell(START)} "assistant"',
+        f"THOUGHT: {thought}",
+        "calls: " + " | ".join(f"call_{i}" for i in range(len(tools))),
     ]
     for index, tool in enumerate(tools):
-        head = f'"commentary to=functions.{tool.name} " {spell("<|constrain|>")} "json"'
-        rules.append(f"call_{index}: {head} {spell(MESSAGE)} arguments_{index}")
+        head = f'"{tool.name} " {spell("<|constrain|>")} "json" {spell(MESSAGE)}'
+        rules.append(f"call_{index}: {head} arguments_{index}")
         rules.append(f"arguments_{index}: {arguments(tool)}")
     return "\n".join(rules)

@@ -106,12 +106,17 @@ def as_list(closing: str) -> Callable[..., str]:
     return write
 
 
-def with_semicolons(tools: Sequence[Tool], spell: Spell, arguments: Write, several: bool) -> str:
-    """Llama's grammar."""
-    more = '("; " object)*' if several else ""
-    return f"calls: object {more}\n{objects(tools, arguments, 'parameters')}"
+def in_a_row(key: str) -> Callable[..., str]:
+    """A grammar of objects with nothing around them, arguments under `key`."""
+
+    def write(tools: Sequence[Tool], spell: Spell, arguments: Write, several: bool) -> str:
+        more = ' ("; " object)*' if several else ""
+        return f"calls: object{more}\n{objects(tools, arguments, key)}"
+
+    return write
 
 
+llama_grammar, bare_grammar = in_a_row("parameters"), in_a_row("arguments")
 hermes_grammar = one_by_one("<tool_call>", "</tool_call>")
 phi_grammar = granite_grammar = as_list("")
 jamba_grammar = as_list("</tool_calls>")

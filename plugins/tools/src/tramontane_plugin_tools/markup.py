@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from tramontane.answers import More, Scan
-from tramontane.answers.json_text import value
+from tramontane.answers.json_text import inside, mended
 
 NEWLINE = "\n"
 
@@ -50,51 +50,27 @@ class Members:
         if self.is_text(key) if text is None else text:
             return (yield from self._text(ends, trim))
         parts: list[str] = []
-        pieces = self.scan.pieces(*ends)
-        while True:
-            try:
-                piece = next(pieces)
-            except StopIteration as end:
-                if end.value:
-                    said = "".join(parts).removeprefix(trim).removesuffix(trim)
-                    self.scan.arguments(typed(said))
-                return bool(end.value)
-            if piece is None:
-                yield
-            else:
-                parts.append(piece)
+        whole = yield from self.scan.pass_on(parts.append, *ends)
+        if whole:
+            self.scan.arguments(typed("".join(parts).removeprefix(trim).removesuffix(trim)))
+        return whole
 
     def _text(self, ends: tuple[str, ...], trim: str) -> More[bool]:
         self.scan.arguments('"')
         if trim:
             yield from self.scan.literal(trim)
         closings = (*(trim + end for end in ends), *ends) if trim else ends
-        pieces = self.scan.pieces(*closings)
-        while True:
-            try:
-                piece = next(pieces)
-            except StopIteration as end:
-                if end.value:
-                    self.scan.arguments('"')
-                    if trim and not self.scan.text.startswith(ends, self.scan.at):
-                        self.scan.at += len(trim)
-                return bool(end.value)
-            if piece is None:
-                yield
-            else:
-                self.scan.arguments(json.dumps(piece, ensure_ascii=False)[1:-1])
+        whole = yield from self.scan.pass_on(
+            lambda piece: self.scan.arguments(inside(piece)), *closings
+        )
+        if whole:
+            self.scan.arguments('"')
+            if not self.scan.text.startswith(ends, self.scan.at):
+                self.scan.at += len(trim)
+        return whole
 
 
 def typed(said: str) -> str:
     """JSON text of a value that is not known to be a text: it is one if it is nothing else."""
-    scan = Scan()
-    scan.text, scan.ended = said, True
-    parts: list[str] = []
-    reading = value(scan, parts.append)
-    while True:
-        try:
-            next(reading)
-        except StopIteration as end:
-            if end.value and not said[scan.at :].strip():
-                return "".join(parts)
-            return json.dumps(said, ensure_ascii=False)
+    found = mended(said)
+    return json.dumps(said, ensure_ascii=False) if found is None else found

@@ -36,6 +36,7 @@ def tool_callers() -> Iterable[ToolCaller]:
         opening="<tool_call>",
         closing="</tool_call>",
         scan=f"{HERE}.function_markup:scan",
+        grammar=f"{HERE}.members_grammar:qwen3_coder",
         example=(
             "<tool_call>\n<function=get_weather>\n<parameter=city>\nOslo\n</parameter>\n"
             "</function>\n</tool_call>"
@@ -47,16 +48,17 @@ def tool_callers() -> Iterable[ToolCaller]:
         opening="",
         closing="",
         scan=f"{HERE}.json_wrapped:llama",
-        grammar=f"{HERE}.json_wrapped:with_semicolons",
+        grammar=f"{HERE}.json_wrapped:llama_grammar",
         example='<|python_tag|>{"name": "get_weather", "parameters": {"city": "Oslo"}}',
     )
     yield ToolCaller(
         name="pythonic",
         aliases=("llama4",),
         markers=("[func_name1(params_name1=params_value1",),
-        opening="[",
-        closing="]",
+        opening="",
+        closing="",
         scan=f"{HERE}.pythonic:scan",
+        grammar=f"{HERE}.members_grammar:pythonic",
         example='[get_weather(city="Oslo")]',
     )
     yield ToolCaller(
@@ -108,6 +110,7 @@ def tool_callers() -> Iterable[ToolCaller]:
         opening="<｜DSML｜function_calls>",
         closing="</｜DSML｜function_calls>",
         scan=f"{HERE}.invoke_markup:deepseek_v32",
+        grammar=f"{HERE}.members_grammar:deepseek_v32",
         example=(
             '<｜DSML｜function_calls>\n<｜DSML｜invoke name="get_weather">\n'
             '<｜DSML｜parameter name="city" string="true">Oslo</｜DSML｜parameter>\n'
@@ -120,6 +123,7 @@ def tool_callers() -> Iterable[ToolCaller]:
         opening="<｜DSML｜tool_calls>",
         closing="</｜DSML｜tool_calls>",
         scan=f"{HERE}.invoke_markup:deepseek_v4",
+        grammar=f"{HERE}.members_grammar:deepseek_v4",
         example=(
             '<｜DSML｜tool_calls>\n<｜DSML｜invoke name="get_weather">\n'
             '<｜DSML｜parameter name="city" string="true">Oslo</｜DSML｜parameter>\n'
@@ -130,7 +134,7 @@ def tool_callers() -> Iterable[ToolCaller]:
         name="harmony",
         aliases=("gpt-oss",),
         markers=("<|channel|>", "<|message|>"),
-        opening="<|channel|>",
+        opening="<|channel|>commentary to=functions.",
         closing="<|call|>",
         reads=("calls", "reasoning"),
         scan=f"{HERE}.harmony:scan",
@@ -146,6 +150,7 @@ def tool_callers() -> Iterable[ToolCaller]:
         opening="<|tool_call>",
         closing="<tool_call|>",
         scan=f"{HERE}.gemma:scan",
+        grammar=f"{HERE}.members_grammar:gemma",
         example='<|tool_call>call:get_weather{city:<|"|>Oslo<|"|>}<tool_call|>',
     )
     yield ToolCaller(
@@ -155,6 +160,7 @@ def tool_callers() -> Iterable[ToolCaller]:
         opening="<tool_call>",
         closing="</tool_call>",
         scan=f"{HERE}.glm:scan",
+        grammar=f"{HERE}.members_grammar:glm",
         example=(
             "<tool_call>get_weather\n<arg_key>city</arg_key>\n<arg_value>Oslo</arg_value>\n"
             "</tool_call>"
@@ -218,6 +224,7 @@ def tool_callers() -> Iterable[ToolCaller]:
         opening="<|tool_call_start|>",
         closing="<|tool_call_end|>",
         scan=f"{HERE}.pythonic:liquid",
+        grammar=f"{HERE}.members_grammar:liquid",
         example='<|tool_call_start|>[get_weather(city="Oslo")]<|tool_call_end|>',
     )
     yield ToolCaller(
@@ -226,6 +233,7 @@ def tool_callers() -> Iterable[ToolCaller]:
         opening="<minimax:tool_call>",
         closing="</minimax:tool_call>",
         scan=f"{HERE}.invoke_markup:minimax",
+        grammar=f"{HERE}.members_grammar:minimax",
         example=(
             '<minimax:tool_call>\n<invoke name="get_weather">\n<parameter name="city">'
             "Oslo</parameter>\n</invoke>\n</minimax:tool_call>"
@@ -246,7 +254,7 @@ def tool_callers() -> Iterable[ToolCaller]:
         opening="",
         closing="",
         scan=f"{HERE}.bare_json:scan",
-        grammar=f"{HERE}.json_wrapped:with_semicolons",
+        grammar=f"{HERE}.json_wrapped:bare_grammar",
         example='{"name": "get_weather", "arguments": {"city": "Oslo"}}',
     )
     for name, (opening, closing) in REASONING.items():

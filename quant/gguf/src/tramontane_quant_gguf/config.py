@@ -24,6 +24,11 @@ WORDS: dict[str, str] = {
     "attention.head_count": "num_attention_heads",
     "attention.head_count_kv": "num_key_value_heads",
     "attention.key_length": "head_dim",
+    "attention.key_length_mla": "key_length_mla",
+    "attention.value_length": "v_head_dim",
+    "attention.value_length_mla": "v_head_dim",
+    "attention.clamp_kqv": "clip_qkv",
+    "attention.max_alibi_bias": "max_alibi_bias",
     "attention.layer_norm_rms_epsilon": "rms_norm_eps",
     "attention.layer_norm_epsilon": "layer_norm_eps",
     "attention.sliding_window": "sliding_window",
@@ -31,6 +36,8 @@ WORDS: dict[str, str] = {
     "attention.kv_lora_rank": "kv_lora_rank",
     "attention.scale": "attention_multiplier",
     "rope.freq_base": "rope_theta",
+    "rope.freq_base_swa": "rope_local_base_freq",
+    "rope.dimension_count": "qk_rope_head_dim",
     "attn_logit_softcapping": "attn_logit_softcapping",
     "final_logit_softcapping": "final_logit_softcapping",
     "logit_scale": "logit_scale",
@@ -45,9 +52,23 @@ WORDS: dict[str, str] = {
     "expert_weights_norm": "norm_topk_prob",
     "expert_group_count": "n_group",
     "expert_group_used_count": "topk_group",
+    "expert_gating_func": "expert_gating_func",
+    "nextn_predict_layers": "nextn_predict_layers",
+    "use_parallel_residual": "use_parallel_residual",
     "leading_dense_block_count": "first_k_dense_replace",
 }
 """Keys below the architecture's name; a file has those that its family needs."""
+
+PRESENT: dict[str, str] = {
+    "attention_bias": "attn_q{}.bias",
+    "mlp_bias": "ffn_up.bias",
+    "use_bias": "attn_output.bias",
+    "bias": "attn_output.bias",
+    "use_qk_norm": "attn_q_norm.weight",
+    "qk_layernorm": "attn_q_norm.weight",
+    "second_norm": "attn_norm_2.weight",
+}
+"""What no key says, but whether a layer has a tensor; `{}` stands for "" or "kv"."""
 
 TOKENS: dict[str, str] = {
     "tokenizer.ggml.bos_token_id": "bos_token_id",
@@ -68,6 +89,16 @@ SAMPLING: dict[str, str] = {
     "mirostat_eta": "mirostat_eta",
 }
 """Keys below `general.sampling`, in generation_config.json's words where it has one."""
+
+
+WITH_EXPERTS = {"llama": "mixtral"}
+"""Architectures that files with experts have under the name of one without."""
+
+
+def header_architecture(metadata: Mapping[str, Any], path: Path) -> str:
+    """What the model is: `general.architecture`, and whether it has experts."""
+    name = architecture_of(metadata, path)
+    return WITH_EXPERTS.get(name, name) if metadata.get(f"{name}.expert_count") else name
 
 
 def architecture_of(metadata: Mapping[str, Any], path: Path) -> str:
@@ -108,6 +139,9 @@ def config_of(
     if part is not None:
         config["partial_rotary_factor"] = part
     config["tie_word_embeddings"] = "output.weight" not in tensors
+    config["lm_head_bias"] = "output.bias" in tensors
+    for word, tensor in PRESENT.items():
+        config[word] = any(f"blk.0.{tensor.format(more)}" in tensors for more in ("", "kv"))
     return config
 
 

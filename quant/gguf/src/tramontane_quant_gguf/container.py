@@ -17,7 +17,7 @@ from tramontane.layouts import Affine, Codebook, Dense, Layout
 from tramontane.stored import Plain, Raw, Stored
 from tramontane.tokenizer.tokenizer import Tokenizer
 
-from .config import architecture_of, config_of, sampling_of
+from .config import config_of, header_architecture, sampling_of
 from .formats.recipes import RECIPES
 from .formats.table import FORMATS
 from .header import Stretch
@@ -65,7 +65,7 @@ class GgufCheckpoint:
             path=self._path,
             container="gguf",
             dialect="gguf",
-            architecture=architecture_of(metadata, self._path),
+            architecture=header_architecture(metadata, self._path),
             config=config_of(metadata, stretches, self._factors, self._path),
             tensors={
                 name: TensorInfo(stretch.shape, STORED[stretch.type].name, stretch.nbytes)

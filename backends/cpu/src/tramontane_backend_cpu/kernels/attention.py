@@ -49,13 +49,14 @@ ROWS_AT_ONCE = 64
 """Queries times heads of a job, at most, unless one query has more."""
 FIELDS = (
     "tiles", "tables", "splits", "heads", "kv_heads", "d_key", "d_value", "q", "q_stride", "out",
-    "out_stride", "keys", "values", "scale", "window", "cap", "sinks", "scratch", "scratch_bytes",
-    "partials", "partial_bytes", "few", "many",
+    "out_stride", "keys", "values", "scale", "window", "cap", "sinks", "slopes", "scratch",
+    "scratch_bytes", "partials", "partial_bytes", "few", "many",
 )  # fmt: skip
 """tiles: per query tile 4 int64: first row, count, position of the first, place in `tables`.
 tables: int64 cache blocks. splits: address of how many jobs share a tile's context. q: float32
 (rows, heads, d_key). scale, cap: addresses of float32, cap 0 for none. window: tokens back that are
-seen, 0 for all. sinks: address of a float32 per head, or 0. scratch: per thread; partials: per job.
+seen, 0 for all. sinks: address of a float32 per head, or 0. slopes: address of 0 to 15 and, per
+head, what scores lose per token of distance, float32, or 0. scratch: per thread; partials: per job.
 few, many: addresses of the kernels for tiles of so many rows."""
 
 
@@ -83,7 +84,7 @@ def split_kernel(kind: str, count: int) -> Any:
 
     def attend(arguments, scratch, tile, kv_head, begin, end):  # type: ignore[no-untyped-def]
         (_, tables, _, heads, kv_heads, d_key, d_value, _, _, _, _, keys, values, _, window,
-         cap_at, _, _, _, _, _, _, _) = words(arguments, 23)  # fmt: skip
+         cap_at, _, slopes, _, _, _, _, _, _) = words(arguments, 24)  # fmt: skip
         queries, position, table = word(tile + 8), word(tile + 16), word(tile + 24)
         group = heads // kv_heads
         rows = queries * group
@@ -127,6 +128,10 @@ def split_kernel(kind: str, count: int) -> Any:
                         s = load("f32", at + 4 * block)
                         if cap != 0:
                             s = same(cap) * tanh(s / same(cap))
+                        if slopes != 0:
+                            slope = number("f32", slopes + 64 + 4 * (kv_head * group + row % group))
+                            first_far = same(np.float32(here - step - block))
+                            s = s - same(slope) * (first_far - load("f32", slopes))
                     if step + block < lowest or block + 16 > last:
                         s = only(s, lowest - step - block, last - block)
                     store("f32", at + 4 * block, s)
@@ -189,7 +194,7 @@ def merge(most, other, count, rows, chunks):  # type: ignore[no-untyped-def]
 def finish(most, tile, kv_head, arguments, count):  # type: ignore[no-untyped-def]
     """Divide the weighted values by the weights' sum, and write them to the output."""
     (_, _, _, heads, kv_heads, _, d_value, _, _, out, out_stride, _, _, _, _, _, sinks, _, _, _, _,
-     _, _) = words(arguments, 23)  # fmt: skip
+     _, _, _) = words(arguments, 24)  # fmt: skip
     start, queries = word(tile), word(tile + 8)
     group = heads // kv_heads
     rows = queries * group
@@ -229,8 +234,8 @@ def copy(source, to, size):  # type: ignore[no-untyped-def]
 def attention(arguments, job, thread):  # type: ignore[no-untyped-def]
     """One query tile's queries with the heads of one cached head, or one split of them."""
     (tiles, _, splits_at, heads, kv_heads, d_key, d_value, q, q_stride, _, _, _, _, scale, window,
-     _, _, scratch, scratch_size, partials, partial_size, few, many) = words(
-        arguments, 23
+     _, _, _, scratch, scratch_size, partials, partial_size, few, many) = words(
+        arguments, 24
     )  # fmt: skip
     splits = word(splits_at)
     split = job % splits
@@ -279,8 +284,8 @@ def attention(arguments, job, thread):  # type: ignore[no-untyped-def]
 def merge_splits(arguments, job, thread):  # type: ignore[no-untyped-def]
     """What the splits of one tile and cached head come to together; the jobs of `attention` with
     splits are counted by splits, then heads, then tiles."""
-    (tiles, _, splits_at, heads, kv_heads, _, d_value, _, _, _, _, _, _, _, window, _, _, _, _,
-     partials, partial_size, _, _) = words(arguments, 23)  # fmt: skip
+    (tiles, _, splits_at, heads, kv_heads, _, d_value, _, _, _, _, _, _, _, window, _, _, _, _, _,
+     partials, partial_size, _, _) = words(arguments, 24)  # fmt: skip
     splits = word(splits_at)
     kv_head, tile = job % kv_heads, tiles + 32 * (job // kv_heads)
     queries, position = word(tile + 8), word(tile + 16)

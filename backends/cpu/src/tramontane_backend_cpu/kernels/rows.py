@@ -12,7 +12,15 @@ from typing import Any
 import numpy as np
 
 from tramontane_backend_cpu.numba_setup import native
-from tramontane_backend_cpu.vector.arithmetic import exp, fma, lane_sum, positive, same, tanh
+from tramontane_backend_cpu.vector.arithmetic import (
+    exp,
+    fma,
+    lane_sum,
+    larger,
+    positive,
+    same,
+    tanh,
+)
 from tramontane_backend_cpu.vector.memory import (
     load,
     load_some,
@@ -25,6 +33,7 @@ from tramontane_backend_cpu.vector.memory import (
 )
 
 NORM_FIELDS = ("x", "x_stride", "out", "out_stride", "parts", "width", "weight", "eps")
+LAYER_NORM_FIELDS = (*NORM_FIELDS, "bias")
 COPY_FIELDS = ("x", "x_stride", "index", "out", "out_stride", "width")
 ROPE_FIELDS = (
     "x", "x_stride", "out", "out_stride", "parts", "width", "turned", "angles", "angles_stride"
@@ -34,9 +43,10 @@ STORE_FIELDS = (
 )  # fmt: skip
 UNARY_FIELDS = ("x", "x_stride", "out", "out_stride", "width", "value")
 BINARY_FIELDS = ("x", "x_stride", "y", "y_stride", "out", "out_stride", "width")
-"""parts: heads of `width` numbers each in a vector, or 1. eps, value: address of a float32. index:
-address of the vectors to pick, int64. turned: how many of a head's numbers rotate. angles: cos,
-then sin, of turned / 2 angles. y_stride 0: the same y for every vector."""
+"""parts: heads of `width` numbers each in a vector, or 1. eps, value: address of a float32. bias:
+that of a vector, or 0. index: address of the vectors to pick, int64. turned: how many of a head's
+numbers rotate. angles: cos, then sin, of turned / 2 angles. y_stride 0: the same y for every
+vector."""
 
 
 @native(3)
@@ -64,6 +74,35 @@ def rms_norm(arguments, first, last):  # type: ignore[no-untyped-def]
                 v = load_some("f32", a + 4 * whole, width - whole) * factor
                 w = load_some("f32", weight + 4 * whole, width - whole)
                 store_some("f32", b + 4 * whole, v * w, width - whole)
+
+
+@native(3)
+def layer_norm(arguments, first, last):  # type: ignore[no-untyped-def]
+    """(x - mean) / sqrt(variance + eps) * weight + bias, for each part."""
+    x, x_stride, out, out_stride, parts, width, weight, eps, bias = words(arguments, 9)
+    for row in range(first, last):
+        for part in range(parts):
+            a = x + row * x_stride + 4 * part * width
+            b = out + row * out_stride + 4 * part * width
+            total = same(0)
+            for i in range(0, width, 16):
+                total = total + load_some("f32", a + 4 * i, min(16, width - i))
+            mean = lane_sum(total) / np.float32(width)
+            squares = same(0)
+            for i in range(0, width, 16):
+                v = load_some("f32", a + 4 * i, min(16, width - i)) - same(mean)
+                squares = fma(v, v, squares)
+            # beyond the last number, zeros had the mean subtracted
+            extra = np.float32((16 - width % 16) % 16) * mean * mean
+            variance = max(lane_sum(squares) - extra, np.float32(0)) / np.float32(width)
+            factor = same(np.float32(1) / np.sqrt(variance + number("f32", eps)))
+            for i in range(0, width, 16):
+                left = min(16, width - i)
+                v = (load_some("f32", a + 4 * i, left) - same(mean)) * factor
+                v = v * load_some("f32", weight + 4 * i, left)
+                if bias != 0:
+                    v = v + load_some("f32", bias + 4 * i, left)
+                store_some("f32", b + 4 * i, v, left)
 
 
 @native(3)
@@ -126,16 +165,17 @@ def store_kernel(kind: str) -> Any:
 
 
 UNARY = (
-    "silu", "gelu_tanh", "tanh", "relu", "sigmoid", "scale", "shift", "square",
+    "silu", "gelu_tanh", "gelu", "tanh", "relu", "sigmoid", "scale", "shift", "square", "clamp",
 )  # fmt: skip
 BINARY = ("add", "sub", "mul", "div")
 
 
 @cache
 def unary(name: str) -> Any:
-    """The kernel of a function of one vector; scale and shift also take a number."""
+    """The kernel of a function of one vector; scale, shift and clamp also take a number."""
     silu, gelu, hyperbolic, relu = (name == n for n in ("silu", "gelu_tanh", "tanh", "relu"))
     sigmoid, scale, shift, square = (name == n for n in ("sigmoid", "scale", "shift", "square"))
+    exact_gelu, clamp = name == "gelu", name == "clamp"
 
     def apply(arguments, first, last):  # type: ignore[no-untyped-def]
         x, x_stride, out, out_stride, width, value = words(arguments, 6)
@@ -151,6 +191,19 @@ def unary(name: str) -> Any:
                         v + same(np.float32(0.044715)) * v * v * v
                     )
                     v = same(np.float32(0.5)) * v * (same(1) + tanh(inner))
+                if exact_gelu:
+                    # max(v, 0) - |v| Q(|v|), with Q of Abramowitz and Stegun 7.1.26
+                    size = larger(v, same(0) - v)
+                    t = same(1) / (same(1) + same(np.float32(0.3275911 * 0.5**0.5)) * size)
+                    q = same(np.float32(1.061405429)) * t + same(np.float32(-1.453152027))
+                    q = q * t + same(np.float32(1.421413741))
+                    q = (q * t + same(np.float32(-0.284496736))) * t
+                    q = (q + same(np.float32(0.254829592))) * t * same(np.float32(0.5))
+                    q = q * exp(same(np.float32(-0.5)) * size * size)
+                    v = positive(v) - size * q
+                if clamp:
+                    bound = same(number("f32", value))
+                    v = same(0) - larger(same(0) - larger(v, same(0) - bound), same(0) - bound)
                 if hyperbolic:
                     v = tanh(v)
                 if relu:

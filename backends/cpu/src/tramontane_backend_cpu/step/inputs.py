@@ -39,6 +39,7 @@ class Inputs:
         self.counts = np.zeros(8, np.int64)
         self._tokens, self._slots = np.zeros(tokens, np.int64), np.zeros(tokens, np.int64)
         self._wanted = np.zeros(wanted, np.int64)
+        self._positions = np.zeros(tokens, np.int64)
         self._tiles = np.zeros((tokens, 4), np.int64)
         self.places = max(cache.blocks + tokens, places)
         self._tables = np.zeros(self.places, np.int64)
@@ -51,6 +52,7 @@ class Inputs:
         # split contexts are for steps with few tiles
         self._most_jobs = 4 * threads * max(most_splits, 1)
         self.tokens_at, self.slots_at = address(self._tokens), address(self._slots)
+        self.positions_at = address(self._positions)
         self.wanted_at, self.tiles_at = address(self._wanted), address(self._tiles)
         self.tables_at = address(self._tables)
         self.splits_at = address(self.counts) + 8 * self.SPLITS
@@ -96,6 +98,7 @@ class Inputs:
         count, wanted = len(tokens), len(batch.wanted)
         self._tokens[:count] = tokens.numpy()
         self._slots[:count] = batch.slots.numpy()
+        self._positions[:count] = batch.positions.numpy()
         self._wanted[:wanted] = batch.wanted.numpy()
         longest = self._write_tiles(batch)
         tiles = int(self.counts[self.TILES])

@@ -94,16 +94,17 @@ def _vector(inputs: Inputs, tensor: Any) -> int:
 def _lookup(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     out, stride = buffers.place(_whole(node))
     weight = node.of["module"].weight
+    ids = inputs.positions_at if node.of["positions"] else inputs.tokens_at
     if isinstance(weight, Interleaved):
         packed = weight.packed
         told = arguments(
-            lookup.FIELDS, tokens=inputs.tokens_at, out=out, stride=stride, columns=packed.columns,
+            lookup.FIELDS, tokens=ids, out=out, stride=stride, columns=packed.columns,
             units=packed.units, groups=packed.groups, supers=packed.supers, **packed_arrays(packed),
         )  # fmt: skip
         return Operation(lookup.lookup(packed.packing).address, told)
     table = weight.data
     names = ("tokens", "table", "columns", "out", "stride")
-    told = arguments(names, tokens=inputs.tokens_at, table=table.data_ptr(),
+    told = arguments(names, tokens=ids, table=table.data_ptr(),
                      columns=table.shape[1], out=out, stride=stride)  # fmt: skip
     return Operation(dense.lookup(KINDS[table.dtype]).address, told)
 
@@ -117,6 +118,18 @@ def _rms_norm(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         eps=_number(inputs, module.eps),
     )  # fmt: skip
     return Operation(rows.rms_norm.address, told)
+
+
+def _layer_norm(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
+    (x, x_stride), (out, out_stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
+    module, width = node.of["module"], node.of["width"]
+    told = arguments(
+        rows.LAYER_NORM_FIELDS, x=x, x_stride=x_stride, out=out, out_stride=out_stride,
+        parts=_output(node).width // width, width=width, weight=_vector(inputs, module.weight),
+        eps=_number(inputs, module.eps),
+        bias=0 if module.bias is None else _vector(inputs, module.bias),
+    )  # fmt: skip
+    return Operation(rows.layer_norm.address, told)
 
 
 def _rope(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
@@ -177,6 +190,13 @@ def _linear(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     weight = module.weight
     if isinstance(weight, Interleaved):
         return affine_operation(weight, value.form == "plain", shared)
+    return dense_operation(weight, x_stride, value.form == "bf16", shared)
+
+
+def dense_operation(
+    weight: Dense, x_stride: int, rounded: bool, shared: dict[str, int]
+) -> Operation:
+    """A plain matrix times vectors. rounded: whether they are bfloat16."""
     kind = KINDS[weight.data.dtype]
     across, deep = SET.dense_tile
     n_rows, columns = weight.shape
@@ -188,7 +208,7 @@ def _linear(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         weight_stride=weight_stride, input_stride=x_stride,
         vectors_at_once=max(1, CACHE_SHARE // at_once // deep) * deep, **shared,
     )  # fmt: skip
-    kernel = dense.dense_kernel("bf16.bf16" if value.form == "bf16" else kind)
+    kernel = dense.dense_kernel("bf16.bf16" if rounded else kind)
     return Operation(kernel.address, told, -1, -(-n_rows // panel))
 
 
@@ -231,6 +251,7 @@ def _attention(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         values=layer.values.data_ptr(), scale=_number(inputs, of["scale"]),
         window=of.get("window") or 0, cap=_number(inputs, of.get("softcap") or 0.0),
         sinks=0 if sinks is None else _vector(inputs, sinks),
+        slopes=_slopes(inputs, of.get("alibi")),
         few=attention_kernels.split_kernel(kind, few).address,
         many=attention_kernels.split_kernel(kind, many).address,
         **inputs.scratch(heads // kv_heads, kv_heads, d_key, d_value),
@@ -238,6 +259,13 @@ def _attention(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     if node.name == "merge_splits":
         return Operation(attention_kernels.merge_splits.address, told, inputs.MERGES, kv_heads)
     return Operation(attention_kernels.attention.address, told, inputs.ATTENTIONS, kv_heads)
+
+
+def _slopes(inputs: Inputs, alibi: Any) -> int:
+    """What scores lose per token of distance, behind the numbers of a register's lanes."""
+    if alibi is None:
+        return 0
+    return inputs.keep(np.concatenate((np.arange(16), np.asarray(alibi))).astype(np.float32))
 
 
 def _unary(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
@@ -270,6 +298,7 @@ def _whole(node: Node) -> Any:
 
 
 LOWERINGS: dict[str, Callable[[Node, Buffers, Inputs], Operation]] = {
-    "lookup": _lookup, "rms_norm": _rms_norm, "rope": _rope, "store": _store, "pick": _pick,
-    "convert": _convert, "linear": _linear, "attention": _attention, "merge_splits": _attention,
+    "lookup": _lookup, "rms_norm": _rms_norm, "layer_norm": _layer_norm, "rope": _rope,
+    "store": _store, "pick": _pick, "convert": _convert, "linear": _linear,
+    "attention": _attention, "merge_splits": _attention,
 }  # fmt: skip

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from tramontane.blocks import Attention, CausalLM, Embedding, Linear, RMSNorm, Rope
+from tramontane.blocks import Attention, CausalLM, Embedding, LayerNorm, Linear, RMSNorm, Rope
 
 from .graph import TOKENS, WANTED, CannotRecord, Node, Ref, Value
 
@@ -30,6 +30,7 @@ UNARY = {
     aten.silu.default: "silu", aten.tanh.default: "tanh", aten.relu.default: "relu",
     aten.sigmoid.default: "sigmoid",
 }  # fmt: skip
+NORMS: dict[type[nn.Module], str] = {RMSNorm: "rms_norm", LayerNorm: "layer_norm"}
 BINARY = {
     aten.add.Tensor: "add", aten.sub.Tensor: "sub", aten.mul.Tensor: "mul", aten.div.Tensor: "div",
 }  # fmt: skip
@@ -45,6 +46,7 @@ class Recording:
         self._model = model
         self._stores: dict[int, Node] = {}
         self.tokens = torch.empty(N_TOKENS, dtype=torch.int64, device="meta")
+        self.positions = torch.empty(N_TOKENS, dtype=torch.int64, device="meta")
         self.wanted = torch.empty(N_WANTED, dtype=torch.int64, device="meta")
         self.slots = torch.empty(N_TOKENS, dtype=torch.int64, device="meta")
         with self._noted(), _Watch(self), torch.no_grad():
@@ -94,7 +96,7 @@ class Recording:
         self._stores[index] = node
 
     def attend(self, q: Tensor, cache: Any, batch: Any, *rest: Any, **more: Any) -> Tensor:
-        names = ("scale", "window", "softcap", "sinks")
+        names = ("scale", "window", "softcap", "alibi", "sinks")
         of = dict(zip(names, rest, strict=False)) | more
         shape = (q.shape[1], cache.d_value)
         out = self.note("attention", (q,), shape, layer=cache.index, d_key=q.shape[2], **of)
@@ -131,16 +133,17 @@ class Recording:
             return lambda x: self.note("linear", (x,), (module.weight.shape[0],), module=module)
         if type(module) is Embedding:
             return lambda tokens: self._embed(tokens, module)
-        if type(module) is RMSNorm:
+        if type(module) in NORMS:
             return lambda x: self.note(
-                "rms_norm", (x,), tuple(x.shape[1:]), module=module, width=x.shape[-1]
+                NORMS[type(module)], (x,), tuple(x.shape[1:]), module=module, width=x.shape[-1]
             )
         return None
 
     def _embed(self, tokens: Tensor, module: Embedding) -> Tensor:
-        if tokens is not self.tokens:
-            raise CannotRecord("an embedding of something else than the tokens")
-        return self.note("lookup", (), (module.weight.shape[1],), TOKENS, module=module)
+        if tokens is not self.tokens and tokens is not self.positions:
+            raise CannotRecord("an embedding of something else than tokens and positions")
+        width, positions = module.weight.shape[1], tokens is self.positions
+        return self.note("lookup", (), (width,), TOKENS, module=module, positions=positions)
 
 
 def _told(model: CausalLM, tokens: Tensor, batch: Any) -> Any:
@@ -175,8 +178,11 @@ class _Watch(TorchDispatchMode):
             return recording.keep(out, recording.ref(args[0]))
         if func in UNARY:
             return recording.note(UNARY[func], (args[0],), tuple(args[0].shape[1:]))
-        if func is aten.gelu.default and (kwargs or {}).get("approximate") == "tanh":
-            return recording.note("gelu_tanh", (args[0],), tuple(args[0].shape[1:]))
+        if func is aten.gelu.default:
+            kind = "gelu_tanh" if (kwargs or {}).get("approximate") == "tanh" else "gelu"
+            return recording.note(kind, (args[0],), tuple(args[0].shape[1:]))
+        if func is aten.clamp.default and len(args) == 3 and args[1] == -args[2]:
+            return recording.note("clamp", (args[0],), tuple(args[0].shape[1:]), value=args[2])
         if func is aten.pow.Tensor_Scalar and args[1] == 2:
             return recording.note("square", (args[0],), tuple(args[0].shape[1:]))
         if func in BINARY and not (kwargs or {}):
@@ -190,13 +196,8 @@ class _Watch(TorchDispatchMode):
     def _binary(self, name: str, x: Any, y: Any) -> Tensor:
         recording = self._recording
         if isinstance(y, (int, float)):
-            of = {
-                "add": ("shift", y),
-                "sub": ("shift", -y),
-                "mul": ("scale", y),
-                "div": ("scale", 1 / y),
-            }
-            kernel, number = of[name]
+            kernel = "shift" if name in ("add", "sub") else "scale"
+            number = {"add": y, "mul": y, "sub": -y}[name] if name != "div" else 1 / y
             return recording.note(kernel, (x,), tuple(x.shape[1:]), value=float(number))
         if not isinstance(x, Tensor) or not recording.knows(x):
             if name not in ("add", "mul"):
@@ -242,6 +243,7 @@ class _NoBatch:
 
     def __init__(self, recording: Recording) -> None:
         self.wanted, self.slots = recording.wanted, recording.slots
+        self.positions = recording.positions
         self.cache = self
         self.layers = _Layers(recording)
 

@@ -39,6 +39,8 @@ class Access:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], (b"x-request-id", identity)]
+                if scope["path"].startswith("/v1/messages"):  # as Anthropic calls it
+                    message["headers"].append((b"request-id", identity))
             elif message["type"] == "http.response.body":
                 size += len(message.get("body", b""))
             await send(message)

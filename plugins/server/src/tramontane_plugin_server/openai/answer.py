@@ -38,6 +38,15 @@ def usage(results: Sequence[RequestResult]) -> dict[str, Any]:
     }
 
 
+def usage_of_all(rounds: Sequence[Sequence[RequestResult]]) -> dict[str, Any]:
+    """Of several prompts, or rounds of a conversation, together."""
+    parts = [usage(results) for results in rounds]
+    found = {name: sum(part[name] for part in parts)
+             for name in ("prompt_tokens", "completion_tokens", "total_tokens")}  # fmt: skip
+    cached = sum(part["prompt_tokens_details"]["cached_tokens"] for part in parts)
+    return {**found, "prompt_tokens_details": {"cached_tokens": cached}}
+
+
 def logprob(entry: TokenLogprob) -> dict[str, Any]:
     """A token's probability in the chat API's form."""
     return {

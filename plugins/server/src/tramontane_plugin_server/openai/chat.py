@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
-from tramontane.engine.request import Finished
+from tramontane.engine.request import Finished, RequestResult
 
 from tramontane_plugin_server.http.errors import ApiError
 from tramontane_plugin_server.http.stream import event, while_here
 from tramontane_plugin_server.serving import Serving, serving_of
+from tramontane_plugin_server.turns import Talk, talk
 
 from . import answer
+from .chat_choice import Pieces, choice
 from .chat_request import ChatRequest
 from .shapes import ERRORS, ChatCompletion
+
+if TYPE_CHECKING:
+    from tramontane.loaded_model import LoadedModel
 
 router = APIRouter()
 
@@ -37,34 +42,30 @@ async def chat(request: Request, asked: ChatRequest) -> Response:
 
 async def _whole(serving: Serving, asked: ChatRequest) -> dict[str, Any]:
     async with serving.catalog.lease(asked.model) as (served, model):
-        prompt = await serving.encode_chat(model, asked.conversation(), **_variables(asked))
-        params = asked.sampling()
-        with serving.generate(model, served.name, [prompt], params, **asked.place()) as generation:
-            results = await generation.results()
+        going = await _begin(serving, model, asked)
+        rounds: list[list[RequestResult]] = []
+        while not rounds or await going.goes_on(rounds[-1]):
+            with serving.generate(model, served.name, going.requests) as generation:
+                rounds.append(await generation.results())
     choices = [
-        {
-            "index": index,
-            "message": {"role": "assistant", "content": result.text},
-            "logprobs": result.logprobs
-            and {"content": [answer.logprob(entry) for entry in result.logprobs]},
-            "finish_reason": answer.REASONS[result.finish_reason],
-        }
-        for index, result in enumerate(results)
+        choice(index, result, going.turn.parser().whole(result.text), going.ours)
+        for index, result in enumerate(rounds[-1])
     ]
+    if going.ran:
+        choices[0]["message"]["server_tool_calls"] = going.ran
     return {
         "id": answer.identity("chatcmpl"),
         "object": "chat.completion",
         "created": answer.now(),
         "model": served.name,
         "choices": choices,
-        "usage": answer.usage(results),
+        "usage": answer.usage_of_all(rounds),
     }
 
 
 async def _events(serving: Serving, asked: ChatRequest) -> AsyncIterator[bytes]:
     async with serving.catalog.lease(asked.model) as (served, model):
-        prompt = await serving.encode_chat(model, asked.conversation(), **_variables(asked))
-        params = asked.sampling()
+        going = await _begin(serving, model, asked)
         told = asked.stream_options is not None and asked.stream_options.include_usage
         head = {
             "id": answer.identity("chatcmpl"),
@@ -72,36 +73,45 @@ async def _events(serving: Serving, asked: ChatRequest) -> AsyncIterator[bytes]:
             "created": answer.now(),
             "model": served.name,
         }
+        more = {"usage": None} if told else {}
 
-        def chunk(index: int, delta: dict[str, Any], **more: Any) -> bytes:
-            choice = {
-                "index": index, "delta": delta, "logprobs": None, "finish_reason": None, **more,
-            }  # fmt: skip
-            return event({**head, "choices": [choice], **({"usage": None} if told else {})})
+        def chunk(part: dict[str, Any]) -> bytes:
+            return event({**head, "choices": [part], **more})
 
-        begun: set[int] = set()
-        results = []
-        with serving.generate(model, served.name, [prompt], params, **asked.place()) as generation:
-            async for events in generation:
-                pieces: list[bytes] = []
-                for one in events:
-                    index = generation.index[one.id]
-                    if index not in begun:
-                        begun.add(index)
-                        pieces.append(chunk(index, {"role": "assistant", "content": ""}))
-                    entry = None if isinstance(one, Finished) else one.logprob
-                    more = {"logprobs": {"content": [answer.logprob(entry)]}} if entry else {}
-                    if one.text or more:
-                        pieces.append(chunk(index, {"content": one.text}, **more))
-                    if isinstance(one, Finished):
-                        results.append(one.result)
-                        reason = answer.REASONS[one.result.finish_reason]
-                        pieces.append(chunk(index, {}, finish_reason=reason))
-                if pieces:
-                    yield b"".join(pieces)
+        count = len(going.requests)
+        pieces = [Pieces(index, going.turn.parser(), going.ours) for index in range(count)]
+        rounds: list[list[RequestResult]] = []
+        while not rounds or await going.goes_on(rounds[-1]):
+            if rounds:
+                pieces[0].again(going.turn.parser())
+            results: dict[int, RequestResult] = {}
+            with serving.generate(model, served.name, going.requests) as generation:
+                async for events in generation:
+                    found: list[bytes] = []
+                    for one in events:
+                        index = generation.index[one.id]
+                        found += map(chunk, pieces[index].of(one))
+                        if isinstance(one, Finished):
+                            results[index] = one.result
+                            if not going.rounds:  # else it may go on
+                                found.append(chunk(pieces[index].end(one.result)))
+                    if found:
+                        yield b"".join(found)
+            ended = not going.rounds
+            rounds.append([results[index] for index in range(count)])
+        if not ended:
+            yield b"".join(chunk(p.end(r)) for p, r in zip(pieces, rounds[-1], strict=True))
         if told:
-            yield event({**head, "choices": [], "usage": answer.usage(results)})
+            yield event({**head, "choices": [], "usage": answer.usage_of_all(rounds)})
         yield answer.DONE
+
+
+async def _begin(serving: Serving, model: LoadedModel, asked: ChatRequest) -> Talk:
+    ours = serving.own_tools({tool.function.name for tool in asked.tools or ()})
+    return await talk(
+        serving, model, asked.conversation(), asked.sampling(), asked.toolbox(ours), ours,
+        _variables(asked), asked.place(),
+    )  # fmt: skip
 
 
 def _variables(asked: ChatRequest) -> dict[str, Any]:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tramontane.sampling_params import SamplingParams
+from tramontane.toolbox import Function, Toolbox
 
 from .fields import NO_EFFECT, Sampling, Stop
+from .tool_fields import (
+    MOST_TOOLS,
+    AllowedTools,
+    FunctionTool,
+    NamedTool,
+    ResponseFormat,
+    ToolChoice,
+    grammar_of,
+    toolbox_of,
+)
 
 
 class Part(BaseModel):
@@ -42,10 +53,6 @@ class ChatRequest(Sampling):
         "audio": "this server answers in text",
         "function_call": "it is of an older API; use tool_choice",
         "functions": "it is of an older API; use tools",
-        "parallel_tool_calls": "there are no tool calls here yet",
-        "response_format": "answers are text here; there is no grammar yet",
-        "tool_choice": "there are no tool calls here yet",
-        "tools": "there are no tool calls here yet",
         "moderation": "there is no moderation here",
         "prediction": "there is no speculative decoding here",
         "verbosity": "say in the messages how long answers should be",
@@ -64,6 +71,12 @@ class ChatRequest(Sampling):
     stream_options: StreamOptions | None = None
     modalities: list[Literal["text"]] | None = None
     store: Literal[False] | None = Field(None, description="true is refused: use /v1/responses")
+    tools: list[FunctionTool] | None = Field(None, max_length=MOST_TOOLS)
+    tool_choice: ToolChoice | None = Field(None, description="default auto where there are tools")
+    parallel_tool_calls: bool | None = Field(None, description="several at once; default true")
+    response_format: ResponseFormat | None = Field(
+        None, description="json_schema is kept to, with or without strict"
+    )
     reasoning_effort: Annotated[str, Field(max_length=32)] | None = Field(
         None, description="passed to the chat template; off and none turn thinking off"
     )
@@ -86,6 +99,8 @@ class ChatRequest(Sampling):
             raise ValueError("stream_options is for stream=true")
         if None not in (self.max_tokens, self.max_completion_tokens):
             raise ValueError("max_tokens and max_completion_tokens are one thing; keep the latter")
+        if self.grammar is not None and grammar_of(self.response_format) is not None:
+            raise ValueError("response_format and grammar exclude each other; keep one")
         if self.top_logprobs and not self.logprobs:
             raise ValueError("top_logprobs needs logprobs=true")
         return self
@@ -117,6 +132,16 @@ class ChatRequest(Sampling):
                 raise ValueError(f"chat_template_kwargs cannot set {name}")
         return found
 
+    def toolbox(self, ours: Sequence[Function] = ()) -> Toolbox:
+        """The tools that may be called. ours: the server's own. Raises RequestError."""
+        choice: Any = self.tool_choice or "auto"
+        if isinstance(choice, NamedTool):
+            choice = choice.function.name
+        elif isinstance(choice, AllowedTools):
+            choice = choice.allowed_tools
+        tools = [tool.function.tool() for tool in self.tools or ()]
+        return toolbox_of([*tools, *ours], choice, self.parallel_tool_calls is not False)
+
     def sampling(self) -> SamplingParams:
         """How to generate. Raises RequestError."""
         return self.params(
@@ -125,4 +150,5 @@ class ChatRequest(Sampling):
             stop=self.stop,
             logprobs=self.logprobs,
             top_logprobs=self.top_logprobs,
+            grammar=self.grammar or grammar_of(self.response_format),
         )

@@ -18,7 +18,9 @@ from .completion_request import CompletionRequest
 from .shapes import ERRORS, Completion
 
 if TYPE_CHECKING:
+    from tramontane.engine.request import Request as Asking
     from tramontane.loaded_model import LoadedModel
+    from tramontane.sampling_params import SamplingParams
 
 router = APIRouter()
 
@@ -41,9 +43,9 @@ async def completions(request: Request, asked: CompletionRequest) -> Response:
 async def _whole(serving: Serving, asked: CompletionRequest) -> dict[str, Any]:
     async with serving.catalog.lease(asked.model) as (served, model):
         prompts = await _prompts(serving, model, asked)
-        params = asked.sampling()
-        fields = {"score_prompt": asked.scores_prompt, **asked.place()}
-        with serving.generate(model, served.name, prompts, params, **fields) as generation:
+        params = serving.limited(asked.sampling())
+        requests = _requests(model, prompts, params, asked)
+        with serving.generate(model, served.name, requests) as generation:
             results = await generation.results()
         each = len(results) // len(prompts)
         groups = [results[i : i + each] for i in range(0, len(results), each)]
@@ -58,7 +60,7 @@ async def _whole(serving: Serving, asked: CompletionRequest) -> dict[str, Any]:
         "created": answer.now(),
         "model": served.name,
         "choices": choices,
-        "usage": _usage(groups),
+        "usage": answer.usage_of_all(groups),
     }
 
 
@@ -92,7 +94,7 @@ def _choice(
 async def _events(serving: Serving, asked: CompletionRequest) -> AsyncIterator[bytes]:
     async with serving.catalog.lease(asked.model) as (served, model):
         prompts = await _prompts(serving, model, asked)
-        params = asked.sampling()
+        requests = _requests(model, prompts, serving.limited(asked.sampling()), asked)
         told = asked.stream_options is not None and asked.stream_options.include_usage
         head = {
             "id": answer.identity("cmpl"),
@@ -102,7 +104,7 @@ async def _events(serving: Serving, asked: CompletionRequest) -> AsyncIterator[b
         }
         results: dict[int, RequestResult] = {}
         offsets: dict[int, int] = {}
-        with serving.generate(model, served.name, prompts, params, **asked.place()) as generation:
+        with serving.generate(model, served.name, requests) as generation:
             each = len(generation.requests) // len(prompts)
             for index in range(len(generation.requests)):
                 if asked.echo:
@@ -130,7 +132,7 @@ async def _events(serving: Serving, asked: CompletionRequest) -> AsyncIterator[b
         if told:
             ordered = [results[index] for index in range(len(results))]
             groups = [ordered[i : i + each] for i in range(0, len(ordered), each)]
-            yield event({**head, "choices": [], "usage": _usage(groups)})
+            yield event({**head, "choices": [], "usage": answer.usage_of_all(groups)})
         yield answer.DONE
 
 
@@ -142,6 +144,16 @@ async def _prompts(
         encoded = {p: model.tokenizer.encode(p, add_special=False) for p in plain}
         return [tuple(encoded[p] if isinstance(p, str) else p) for p in asked.prompts()]
     return [await serving.encode(model, prompt) for prompt in asked.prompts()]
+
+
+def _requests(
+    model: LoadedModel,
+    prompts: Sequence[tuple[int, ...]],
+    params: SamplingParams,
+    asked: CompletionRequest,
+) -> list[Asking]:
+    fields = {"score_prompt": asked.scores_prompt, **asked.place()}
+    return [one for prompt in prompts for one in model.requests(prompt, params, **fields)]
 
 
 def _piece(
@@ -181,14 +193,4 @@ def _by_id(entry: TokenLogprob, tops: int) -> dict[str, Any]:
     return {
         str(token): {"logprob": max(value, -9999.0), "decoded_token": text}
         for token, text, value in every
-    }
-
-
-def _usage(groups: Sequence[Sequence[RequestResult]]) -> dict[str, Any]:
-    parts = [answer.usage(group) for group in groups]
-    counts = ("prompt_tokens", "completion_tokens", "total_tokens")
-    cached = sum(part["prompt_tokens_details"]["cached_tokens"] for part in parts)
-    return {
-        **{name: sum(part[name] for part in parts) for name in counts},
-        "prompt_tokens_details": {"cached_tokens": cached},
     }

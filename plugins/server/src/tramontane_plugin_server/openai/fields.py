@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from tramontane.grammar import Grammar
 from tramontane.sampling_params import SamplingParams
 
 NO_EFFECT = "accepted; there is nothing here that it would change"
@@ -21,6 +22,8 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
     refused: ClassVar[Mapping[str, str]] = {}
     """Fields of the API that are not honoured, and why; null is as good as absent."""
+    neutral: ClassVar[Mapping[str, Sequence[Any]]] = {}
+    """Values of refused fields that ask for nothing, and so are as good as absent too."""
 
     @model_validator(mode="before")
     @classmethod
@@ -28,7 +31,7 @@ class Asked(BaseModel):
         if not isinstance(data, dict):
             return data
         for name, why in cls.refused.items():
-            if data.get(name) is not None:
+            if data.get(name) is not None and data[name] not in cls.neutral.get(name, ()):
                 raise ValueError(f"{name} is not supported: {why}")
         return {name: value for name, value in data.items() if name not in cls.refused}
 
@@ -69,6 +72,9 @@ class Sampling(Asked):
     ignore_eos: bool | None = Field(None, description="go on after the end token")
     skip_special_tokens: bool | None = None
     stop_token_ids: list[TokenId] | None = Field(None, max_length=4096)
+    grammar: Grammar | None = Field(
+        None, description="regex, json_schema, json_object, lark or llguidance, and its value"
+    )
     priority: int | None = Field(
         None, ge=-(2**31), lt=2**31, description="lower ones are served first"
     )
@@ -88,7 +94,7 @@ class Sampling(Asked):
         }
         if "seed" in given:
             given["seed"] %= 2**64
-        return SamplingParams(**given, **{k: v for k, v in more.items() if v is not None})
+        return SamplingParams(**given | {k: v for k, v in more.items() if v is not None})
 
     def place(self) -> dict[str, Any]:
         """Fields of the engine's request that have to do with other requests."""

@@ -1,0 +1,73 @@
+"""What of a token is cached, which router a model has, and what files say otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from tramontane.blocks import BiasedRouter, GroupedRouter, Router
+from tramontane.config import read_config
+from tramontane.engine.kv_cache import bytes_per_token, kv_shapes
+from tramontane.errors import ConfigError
+from tramontane_arch_deepseek.model import Deepseek, DeepseekV2Config, DeepseekV3Config, router
+from tramontane_arch_deepseek.plugin import TINY
+
+
+def test_of_a_token_the_latent_and_the_rotated_key_are_cached() -> None:
+    with torch.device("meta"):
+        model = Deepseek(read_config(DeepseekV3Config, TINY))
+    assert kv_shapes(model) == [(1, 4, 16)] * 2
+    assert bytes_per_token(model, torch.float16) == 2 * 2 * (4 + 16)
+
+
+@pytest.mark.parametrize(
+    ("config", "change", "kind"),
+    [
+        (DeepseekV2Config, {"topk_method": "greedy"}, Router),
+        (DeepseekV2Config, {"n_group": None}, Router),
+        (DeepseekV2Config, {"topk_method": "group_limited_greedy"}, GroupedRouter),
+        (DeepseekV3Config, {}, BiasedRouter),
+        (DeepseekV2Config, {"expert_gating_func": 2}, BiasedRouter),
+    ],
+)
+def test_routers(config: type[DeepseekV2Config], change: dict[str, Any], kind: type) -> None:
+    assert type(router(read_config(config, {**TINY, **change}))) is kind
+
+
+def test_only_the_best_groups_are_chosen_from() -> None:
+    gate = GroupedRouter(4, 8, 3, groups=(4, 1), normalize=True)
+    weights, chosen = gate.choose(torch.tensor([[0.0, 0.1, 3.0, 2.0, 2.9, 2.8, 2.7, 2.6]]))
+    # of the best group there are two; a third is taken at no weight
+    assert set(chosen[0, :2].tolist()) == {2, 3}
+    assert weights[0, 2] == 0
+    assert weights.sum() == pytest.approx(1.0)
+
+
+def test_longer_contexts_scale_scores() -> None:
+    yarn = {"rope_type": "yarn", "factor": 40.0, "mscale": 1.0, "mscale_all_dim": 1.0}
+    yarn["original_max_position_embeddings"] = 4096
+    plain = read_config(DeepseekV3Config, TINY).score_scale()
+    scaled = read_config(DeepseekV3Config, {**TINY, "rope_scaling": yarn}).score_scale()
+    assert plain == 12**-0.5
+    assert scaled / plain == pytest.approx((0.1 * 3.6888794541139363 + 1) ** 2)
+
+
+def test_sizes_that_files_state_as_whole_heads() -> None:
+    told = {key: value for key, value in TINY.items() if key != "qk_nope_head_dim"}
+    config = read_config(DeepseekV3Config, {**told, "head_dim": 20, "key_length_mla": 12})
+    assert (config.qk_nope_head_dim, config.head_dim) == (8, 4)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hidden_act": "gelu"},
+        {"moe_layer_freq": 2},
+        {"scoring_func": "tanh"},
+        {"kv_lora_rank": 0},
+    ],
+)
+def test_what_is_not_supported_is_refused_by_name(change: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(change))):
+        read_config(DeepseekV3Config, {**TINY, **change})

@@ -1,0 +1,47 @@
+"""Gemma 3, text: Gemma 2 with norms of q and k instead of caps.
+
+Five of six layers see a window, and rotate by a base of their own.
+"""
+
+from typing import Any
+
+from pydantic import Field
+from tramontane.blocks import Attention, GatedMLP, RMSNorm, Rope, SandwichNormLayer, rope_for
+
+from .model import TANH, Gemma2, Gemma2Config
+
+
+class Gemma3Config(Gemma2Config):
+    attn_logit_softcapping: float = Field(default=0.0, ge=0)
+    final_logit_softcapping: float = Field(default=0.0, ge=0)
+    sliding_window_pattern: int = Field(default=6, gt=0)
+    rope_theta: float = Field(default=1_000_000.0, gt=0)
+    rope_local_base_freq: float = Field(default=10_000.0, gt=0)
+
+    @classmethod
+    def derive(cls, values: dict[str, Any]) -> None:
+        super().derive(values)
+        both = values.get("rope_parameters")
+        if isinstance(both, dict) and "full_attention" in both:
+            local = both.get("sliding_attention") or {}
+            values.setdefault("rope_local_base_freq", local.get("rope_theta", 10_000.0))
+            values["rope_parameters"] = both["full_attention"]
+
+
+def gemma3_layer(cfg: Gemma3Config, index: int) -> SandwichNormLayer:
+    window = cfg.window(index)
+    attention = Attention(
+        cfg,
+        index,
+        rope=rope_for(cfg) if window is None else Rope(cfg.head_dim, cfg.rope_local_base_freq),
+        q_norm=RMSNorm(cfg.head_dim, cfg.rms_norm_eps),
+        k_norm=RMSNorm(cfg.head_dim, cfg.rms_norm_eps),
+        scale=cfg.query_pre_attn_scalar**-0.5,
+        window=window,
+    )
+    attention.softcap = cfg.attn_logit_softcapping or None
+    return SandwichNormLayer(cfg, attention, GatedMLP(cfg, act=TANH))
+
+
+class Gemma3(Gemma2):
+    Layer = staticmethod(gemma3_layer)

@@ -1,0 +1,112 @@
+"""Gemma 1 and 2.
+
+Token vectors are scaled by sqrt(hidden_size), and norms multiply with 1 + weight, which GGUF files
+have added already. Gemma 2 normalizes behind each half too, caps scores and logits by tanh, and
+lets every second layer see a window only.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+from torch import Tensor
+from tramontane.blocks import (
+    ACTIVATIONS,
+    Attention,
+    CausalLM,
+    GatedMLP,
+    LayerOf,
+    PreNormLayer,
+    SandwichNormLayer,
+    rope_for,
+)
+from tramontane.checkpoint.rules import Rename, Shift, Skip
+from tramontane.config import DecoderConfig
+from tramontane.engine.batch import Batch
+
+TANH = ACTIVATIONS["gelu_pytorch_tanh"]
+
+
+class GemmaConfig(DecoderConfig):
+    # "gelu" in the first checkpoints meant the approximation all the same
+    hidden_act: Literal["gelu", "gelu_pytorch_tanh"] = "gelu_pytorch_tanh"
+    attention_bias: Literal[False] = False
+    use_bidirectional_attention: Literal[False] = False
+    tie_word_embeddings: bool = True
+
+
+class Gemma2Config(GemmaConfig):
+    spellings: ClassVar[Mapping[str, str]] = {"hidden_activation": "hidden_act"}
+    query_pre_attn_scalar: float = Field(gt=0)
+    attn_logit_softcapping: float = Field(default=50.0, ge=0)
+    final_logit_softcapping: float = Field(default=30.0, ge=0)
+    sliding_window: int = Field(default=4096, gt=0)
+    sliding_window_pattern: int = Field(default=2, gt=0)
+    layer_types: tuple[Literal["full_attention", "sliding_attention"], ...] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _uncapped(cls, values: Any) -> Any:
+        """null says that there is no cap; a key that is missing, that it is the usual one."""
+        if not isinstance(values, dict):
+            return values
+        return {
+            key: 0.0 if value is None and key.endswith("_softcapping") else value
+            for key, value in values.items()
+        }
+
+    @classmethod
+    def derive(cls, values: dict[str, Any]) -> None:
+        heads, hidden = values.get("num_attention_heads"), values.get("hidden_size")
+        if isinstance(heads, int) and isinstance(hidden, int) and heads > 0:
+            # what a file does not say: the 27B models scale by the average head, others by the real
+            average = values.get("num_hidden_layers") in (46, 62) or "head_dim" not in values
+            scalar = hidden // heads if average else values["head_dim"]
+            values.setdefault("query_pre_attn_scalar", scalar)
+
+    def window(self, index: int) -> int | None:
+        """How many tokens back the layer sees; None: all."""
+        if self.layer_types is not None:
+            slides = self.layer_types[index] == "sliding_attention"
+        else:
+            slides = (index + 1) % self.sliding_window_pattern != 0
+        return self.sliding_window if slides else None
+
+
+def gemma_layer(cfg: GemmaConfig, index: int) -> PreNormLayer:
+    return PreNormLayer(cfg, Attention(cfg, index, rope=rope_for(cfg)), GatedMLP(cfg, act=TANH))
+
+
+def gemma2_layer(cfg: Gemma2Config, index: int) -> SandwichNormLayer:
+    scale, window = cfg.query_pre_attn_scalar**-0.5, cfg.window(index)
+    attention = Attention(cfg, index, rope=rope_for(cfg), scale=scale, window=window)
+    attention.softcap = cfg.attn_logit_softcapping or None
+    return SandwichNormLayer(cfg, attention, GatedMLP(cfg, act=TANH))
+
+
+class Gemma(CausalLM):
+    Layer: ClassVar[LayerOf] = staticmethod(gemma_layer)
+
+    def embed(self, tokens: Tensor, batch: Batch) -> Tensor:
+        return super().embed(tokens, batch) * math.sqrt(self.cfg.hidden_size)
+
+
+class Gemma2(Gemma):
+    Layer = staticmethod(gemma2_layer)
+
+    def logits(self, x: Tensor) -> Tensor:
+        cap, logits = self.cfg.final_logit_softcapping, super().logits(x)  # type: ignore[attr-defined]
+        return logits if not cap else (logits / cap).tanh() * cap
+
+
+ONE_MORE = [Skip("*.rotary_emb"), Shift("*norm", 1.0)]
+WEIGHTS = {"hf": ONE_MORE}
+SANDWICH_WEIGHTS = {
+    "hf": ONE_MORE,
+    "gguf": [
+        Rename("*.post_attention_layernorm", "*.pre_feedforward_layernorm"),
+        Rename("blk.*.post_attention_norm", "model.layers.*.post_attention_layernorm"),
+        Rename("blk.*.post_ffw_norm", "model.layers.*.post_feedforward_layernorm"),
+    ],
+}

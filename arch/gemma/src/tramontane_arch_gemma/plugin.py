@@ -1,0 +1,44 @@
+"""What this distribution offers."""
+
+from collections.abc import Iterator
+
+from tramontane.plugin import Architecture, hookimpl
+
+TINY = {
+    "vocab_size": 64,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "tie_word_embeddings": True,
+}
+
+
+@hookimpl
+def architectures() -> Iterator[Architecture]:
+    yield Architecture(
+        name="GemmaForCausalLM",
+        aliases=("gemma",),
+        config="tramontane_arch_gemma.model:GemmaConfig",
+        model="tramontane_arch_gemma.model:Gemma",
+        weights="tramontane_arch_gemma.model:WEIGHTS",
+        example=TINY,
+    )
+    yield Architecture(
+        name="Gemma2ForCausalLM",
+        aliases=("gemma2",),
+        config="tramontane_arch_gemma.model:Gemma2Config",
+        model="tramontane_arch_gemma.model:Gemma2",
+        weights="tramontane_arch_gemma.model:SANDWICH_WEIGHTS",
+        example=TINY | {"sliding_window": 8, "query_pre_attn_scalar": 12},
+    )
+    yield Architecture(
+        name="Gemma3ForCausalLM",
+        aliases=("gemma3",),
+        config="tramontane_arch_gemma.gemma3:Gemma3Config",
+        model="tramontane_arch_gemma.gemma3:Gemma3",
+        weights="tramontane_arch_gemma.model:SANDWICH_WEIGHTS",
+        example=TINY | {"sliding_window": 8, "sliding_window_pattern": 2},
+    )

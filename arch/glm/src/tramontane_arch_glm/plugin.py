@@ -1,0 +1,40 @@
+"""What this distribution offers."""
+
+from collections.abc import Iterator
+
+from tramontane.plugin import Architecture, hookimpl
+
+TINY = {
+    "vocab_size": 64,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+}
+
+
+@hookimpl
+def architectures() -> Iterator[Architecture]:
+    yield Architecture(
+        name="Glm4ForCausalLM",
+        aliases=("glm4",),
+        config="tramontane_arch_glm.model:Glm4Config",
+        model="tramontane_arch_glm.model:Glm4",
+        weights="tramontane_arch_glm.model:WEIGHTS",
+        example=TINY,
+    )
+    yield Architecture(
+        name="Glm4MoeForCausalLM",
+        aliases=("glm4moe",),
+        config="tramontane_arch_glm.experts:Glm4MoeConfig",
+        model="tramontane_arch_glm.experts:Glm4Moe",
+        weights="tramontane_arch_glm.experts:weights",
+        example=TINY
+        | {
+            "n_routed_experts": 4,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 24,
+            "use_qk_norm": True,
+        },
+    )

@@ -1,0 +1,54 @@
+"""How much of a head rotates, which layers have experts, and which tensors are left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from tramontane.checkpoint.rules import follow
+from tramontane.config import read_config
+from tramontane.errors import ConfigError
+from tramontane_arch_glm.experts import Glm4Moe, Glm4MoeConfig, weights
+from tramontane_arch_glm.model import Glm4, Glm4Config
+from tramontane_arch_glm.plugin import TINY
+
+SPARSE = {**TINY, "n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24}
+
+
+def test_half_of_a_head_rotates() -> None:
+    with torch.device("meta"):
+        layer: Any = Glm4(read_config(Glm4Config, TINY)).model.layers[0]
+    assert layer.self_attn.rope.dim == 4
+
+
+def test_the_first_layers_are_dense() -> None:
+    with torch.device("meta"):
+        model = Glm4Moe(read_config(Glm4MoeConfig, SPARSE))
+    layers: list[Any] = list(model.model.layers)
+    assert [hasattr(layer.mlp, "experts") for layer in layers] == [False, True]
+
+
+def test_layers_that_guess_further_tokens_are_left_out() -> None:
+    config = read_config(Glm4MoeConfig, SPARSE)
+    rules = weights(config)["hf"]
+    assert follow("model.layers.2.eh_proj", "weight", rules) == []
+    assert follow("model.layers.1.input_layernorm", "weight", rules) != []
+
+
+def test_files_that_count_such_layers_are_understood() -> None:
+    config = read_config(Glm4MoeConfig, {**SPARSE, "nextn_predict_layers": 1})
+    assert config.num_hidden_layers == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hidden_act": "gelu"},
+        {"n_routed_experts": 0},
+        {"n_group": 0},
+    ],
+)
+def test_what_is_not_supported_is_refused_by_name(change: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(change))):
+        read_config(Glm4MoeConfig, {**SPARSE, **change})

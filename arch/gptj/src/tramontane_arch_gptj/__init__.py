@@ -1,0 +1,1 @@
+"""The GPT-J family of architectures."""

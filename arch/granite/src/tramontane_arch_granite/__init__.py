@@ -1,0 +1,1 @@
+"""The Granite family of architectures."""

@@ -1,0 +1,34 @@
+"""What this distribution offers."""
+
+from collections.abc import Iterator
+
+from tramontane.plugin import Architecture, hookimpl
+
+TINY = {
+    "vocab_size": 64,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+}
+
+
+@hookimpl
+def architectures() -> Iterator[Architecture]:
+    yield Architecture(
+        name="GraniteForCausalLM",
+        aliases=("granite",),
+        config="tramontane_arch_granite.model:GraniteConfig",
+        model="tramontane_arch_granite.model:Granite",
+        weights="tramontane_arch_granite.model:WEIGHTS",
+        example=TINY | {"residual_multiplier": 0.5, "logits_scaling": 2.0},
+    )
+    yield Architecture(
+        name="GraniteMoeForCausalLM",
+        aliases=("granitemoe",),
+        config="tramontane_arch_granite.model:GraniteMoeConfig",
+        model="tramontane_arch_granite.model:GraniteMoe",
+        weights="tramontane_arch_granite.model:MOE_WEIGHTS",
+        example=TINY | {"num_local_experts": 4, "num_experts_per_tok": 2},
+    )

@@ -1,0 +1,39 @@
+"""Where the four multipliers go, and what GGUF files call one of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from tramontane.config import read_config
+from tramontane.errors import ConfigError
+from tramontane_arch_granite.model import Granite, GraniteConfig, GraniteMoe, GraniteMoeConfig
+from tramontane_arch_granite.plugin import TINY
+
+
+def test_multipliers_reach_the_layers() -> None:
+    told = {**TINY, "residual_multiplier": 0.25, "attention_multiplier": 0.5}
+    with torch.device("meta"):
+        dense: Any = Granite(read_config(GraniteConfig, told)).model.layers[1]
+        sparse: Any = GraniteMoe(read_config(GraniteMoeConfig, told)).model.layers[1]
+    for layer in (dense, sparse):
+        assert (layer.gain, layer.self_attn.scale) == (0.25, 0.5)
+    assert sparse.mlp.experts.gate_proj.weight.shape == (8 * 48, 32)
+
+
+def test_another_word_for_the_scale_of_logits() -> None:
+    assert read_config(GraniteConfig, {**TINY, "logit_scale": 8.0}).logits_scaling == 8.0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hidden_act": "gelu"},
+        {"logits_scaling": 0.0},
+        {"num_local_experts": 0},
+    ],
+)
+def test_what_is_not_supported_is_refused_by_name(change: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(change))):
+        read_config(GraniteMoeConfig, {**TINY, **change})

@@ -1,0 +1,1 @@
+"""The MPT family of architectures."""

@@ -1,0 +1,105 @@
+"""Qwen2 and Qwen3 with experts.
+
+Qwen2's layers have one more expert for every token, behind a sigmoid gate of its own.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from tramontane.blocks import CausalLM, Experts, GatedMLP, Linear, PreNormLayer, Router, SparseMoE
+from tramontane.checkpoint.rules import Kept, Rename, Stack
+from tramontane.config import DecoderConfig
+from tramontane.layouts import Dense, Layout
+
+from .model import Qwen2Config, Qwen3Config, QwenConfig, qwen2_attention, qwen3_attention
+
+
+class SparseConfig(QwenConfig):
+    spellings: ClassVar[Mapping[str, str]] = {"num_local_experts": "num_experts"}
+    num_experts: int = Field(default=128, gt=0)
+    num_experts_per_tok: int = Field(default=8, gt=0)
+    moe_intermediate_size: int = Field(default=768, gt=0)
+    # GGUF files do not say it: they are Qwen3's when it is so
+    norm_topk_prob: bool = True
+    decoder_sparse_step: int = Field(default=1, gt=0)
+    mlp_only_layers: tuple[int, ...] = ()
+
+    def sparse(self, index: int) -> bool:
+        """Whether the layer has experts."""
+        return index not in self.mlp_only_layers and (index + 1) % self.decoder_sparse_step == 0
+
+
+class Qwen2MoeConfig(SparseConfig, Qwen2Config):
+    norm_topk_prob: bool = False
+    shared_expert_intermediate_size: int = Field(default=5632, gt=0)
+
+
+class Qwen3MoeConfig(SparseConfig, Qwen3Config):
+    pass
+
+
+class GatedShare(GatedMLP):
+    """An expert for every token, times a sigmoid of the token."""
+
+    def __init__(self, cfg: DecoderConfig, wide: int) -> None:
+        super().__init__(cfg, wide=wide)
+        self.gate = Linear(cfg.hidden_size, 1, split=None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # in float64, whose last bits may depend on where in a register a number lies
+        share = torch.sigmoid(self.gate(x).double()).to(x.dtype)
+        return share * super().forward(x)
+
+
+def feed_forward(cfg: SparseConfig, index: int, shared: nn.Module | None = None) -> nn.Module:
+    if not cfg.sparse(index):
+        return GatedMLP(cfg)
+    count, chosen = cfg.num_experts, cfg.num_experts_per_tok
+    gate = Router(cfg.hidden_size, count, chosen, normalize=cfg.norm_topk_prob)
+    return SparseMoE(gate, Experts(cfg, count, cfg.moe_intermediate_size), shared)
+
+
+def qwen2_layer(cfg: Qwen2MoeConfig, index: int) -> PreNormLayer:
+    shared = GatedShare(cfg, cfg.shared_expert_intermediate_size)
+    return PreNormLayer(cfg, qwen2_attention(cfg, index), feed_forward(cfg, index, shared))
+
+
+def qwen3_layer(cfg: Qwen3MoeConfig, index: int) -> PreNormLayer:
+    return PreNormLayer(cfg, qwen3_attention(cfg, index), feed_forward(cfg, index))
+
+
+class Qwen2Moe(CausalLM):
+    Layer = staticmethod(qwen2_layer)
+
+
+class Qwen3Moe(CausalLM):
+    Layer = staticmethod(qwen3_layer)
+
+
+@dataclass(frozen=True)
+class OneRow(Kept):
+    """A matrix of one row, stored as a vector."""
+
+    pattern: str
+
+    def change(self, layout: Layout, path: str, model: nn.Module) -> Layout:
+        return Dense(layout.decode()[None]) if len(layout.shape) == 1 else layout
+
+
+SHARED = [
+    Rename("*.mlp.shared_expert.*", "*.mlp.shared_experts.*"),
+    Rename("*.mlp.shared_expert_gate", "*.mlp.shared_experts.gate"),
+]
+WEIGHTS = {
+    "hf": [
+        *SHARED,
+        Stack("*.experts.{}.gate_proj"),
+        Stack("*.experts.{}.down_proj"),
+        Stack("*.experts.{}.up_proj"),
+    ],
+    "gguf": [*SHARED, OneRow("*.shared_experts.gate")],
+}

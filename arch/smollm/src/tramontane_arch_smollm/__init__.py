@@ -1,0 +1,1 @@
+"""The SmolLM family of architectures."""

@@ -1,0 +1,1 @@
+"""The StarCoder family of architectures."""

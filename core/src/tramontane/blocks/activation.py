@@ -1,0 +1,23 @@
+"""The functions between a feed-forward half's matrices, by their names in configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, TypeAlias
+
+import torch.nn.functional as F
+from torch import Tensor
+
+Gelu: TypeAlias = Literal["gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh"]
+"""The exact one (Hendrycks and Gimpel 2016), and three names of its tanh approximation."""
+
+_TANH = partial(F.gelu, approximate="tanh")
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "silu": F.silu,
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "gelu_new": _TANH,
+    "gelu_fast": _TANH,
+    "gelu_pytorch_tanh": _TANH,
+}

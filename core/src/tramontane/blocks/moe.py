@@ -1,0 +1,66 @@
+"""A mixture of experts: each token goes through few of many feed-forward halves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .routing import Router
+from .stacked import StackedLinear
+
+if TYPE_CHECKING:
+    from tramontane.config import DecoderConfig
+
+
+class Experts(nn.Module):
+    """`count` gated feed-forward halves, each `wide`, their matrices stacked."""
+
+    def __init__(
+        self,
+        cfg: DecoderConfig,
+        count: int,
+        wide: int,
+        *,
+        act: Callable[[Tensor], Tensor] = F.silu,
+    ) -> None:
+        super().__init__()
+        hidden = cfg.hidden_size
+        self.count, self.act = count, act
+        self.gate_proj = StackedLinear(count, hidden, wide, split="out")
+        self.up_proj = StackedLinear(count, hidden, wide, split="out")
+        self.down_proj = StackedLinear(count, wide, hidden, split="in")
+
+    def forward(self, x: Tensor, weights: Tensor, chosen: Tensor) -> Tensor:
+        """x: (tokens, hidden). weights, chosen: (tokens, k) of experts -> (tokens, hidden).
+
+        Rows are sorted by expert, so that each expert's matrices are read once, if at all.
+        """
+        k = chosen.shape[1]
+        order = chosen.flatten().argsort(stable=True)
+        counts = chosen.flatten().bincount(minlength=self.count)
+        rows = x[order // k]
+        wide = self.act(self.gate_proj(rows, counts)) * self.up_proj(rows, counts)
+        out: Tensor = self.down_proj(wide, counts)
+        # back in the order of tokens, where each token's sum is its own
+        back = out.new_empty(out.shape)
+        back[order] = out
+        weighted: Tensor = back.unflatten(0, (-1, k)) * weights.to(x.dtype)[..., None]
+        return weighted.sum(1)
+
+
+class SparseMoE(nn.Module):
+    """The experts that `gate` chooses, weighted, plus one that every token goes through.
+
+    gate: (tokens, hidden) -> weights and experts, (tokens, k) each. shared: a module called with x.
+    """
+
+    def __init__(self, gate: Router, experts: Experts, shared_experts: nn.Module | None = None):
+        super().__init__()
+        self.gate, self.experts, self.shared_experts = gate, experts, shared_experts
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.experts(x, *self.gate(x))
+        return out if self.shared_experts is None else out + self.shared_experts(x)

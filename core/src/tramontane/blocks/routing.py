@@ -1,0 +1,91 @@
+"""Which experts a token goes to, and how much each counts."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .linear import Linear
+
+
+class Router(Linear):
+    """The k likeliest experts by softmax. normalize: their weights are made to sum to one."""
+
+    def __init__(
+        self, hidden: int, experts: int, k: int, *, normalize: bool, scale: float = 1.0
+    ) -> None:
+        super().__init__(hidden, experts, split=None)
+        self.k, self.normalize, self.scale = k, normalize, scale
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """(tokens, hidden) -> weights, float32, and experts, (tokens, k) each."""
+        return self.choose(super().forward(x.float()))
+
+    def choose(self, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights and experts from (tokens, experts) scores."""
+        weights, chosen = scores.softmax(-1).topk(self.k)
+        return self.weighted(weights), chosen
+
+    def weighted(self, weights: Tensor) -> Tensor:
+        if self.normalize:
+            weights = weights / weights.sum(-1, keepdim=True)
+        return weights * self.scale
+
+
+class GroupedRouter(Router):
+    """Experts in groups; a token's are all of its few best groups (DeepSeek-AI 2024).
+
+    groups: how many there are and how many a token goes to. A group counts as its best expert.
+    """
+
+    def __init__(
+        self,
+        hidden: int,
+        experts: int,
+        k: int,
+        *,
+        groups: tuple[int, int],
+        normalize: bool,
+        scale: float = 1.0,
+    ) -> None:
+        super().__init__(hidden, experts, k, normalize=normalize, scale=scale)
+        self.groups = groups
+
+    def choose(self, scores: Tensor) -> tuple[Tensor, Tensor]:
+        likely = scores.softmax(-1)
+        best = likely.unflatten(-1, (self.groups[0], -1)).amax(-1)
+        weights, chosen = self.within(likely, best, 0.0).topk(self.k)
+        return self.weighted(weights), chosen
+
+    def within(self, scores: Tensor, best: Tensor, outside: float) -> Tensor:
+        """Scores, `outside` those that are in none of the best groups."""
+        count, taken = self.groups
+        kept = torch.zeros_like(best).scatter_(-1, best.topk(taken).indices, 1.0)
+        members = kept.repeat_interleave(scores.shape[-1] // count, -1)
+        return scores.masked_fill(members == 0, outside)
+
+
+class BiasedRouter(GroupedRouter):
+    """Scores by sigmoid; a bias that balances the load takes part in choosing, and not in the
+    weights (DeepSeek-AI 2024, V3). A group counts as its two best experts."""
+
+    def __init__(
+        self,
+        hidden: int,
+        experts: int,
+        k: int,
+        *,
+        groups: tuple[int, int],
+        normalize: bool,
+        scale: float = 1.0,
+    ) -> None:
+        super().__init__(hidden, experts, k, groups=groups, normalize=normalize, scale=scale)
+        self.balance = nn.Parameter(torch.empty(experts), requires_grad=False)
+
+    def choose(self, scores: Tensor) -> tuple[Tensor, Tensor]:
+        # in float64, whose last bits may depend on where in a register a number lies
+        likely = scores.double().sigmoid().float()
+        balanced = likely + self.balance.float()
+        best = balanced.unflatten(-1, (self.groups[0], -1)).topk(2).values.sum(-1)
+        chosen = self.within(balanced, best, float("-inf")).topk(self.k).indices
+        return self.weighted(likely.gather(-1, chosen)), chosen

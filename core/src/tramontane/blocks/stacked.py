@@ -1,0 +1,34 @@
+"""Several matrices of one shape as one: those of experts, or of heads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from tramontane import reference
+from tramontane.layouts import Dense, Layout
+
+
+class StackedLinear(nn.Module):
+    """y = x Wᵀ with one of `count` matrices for each row, (rows, n_in) -> (rows, n_out).
+
+    The matrices lie one below the other, (count * n_out, n_in). split: as for `Linear`, of each.
+    """
+
+    weight: Layout
+    kernel: Callable[[Tensor, Tensor, Layout], Tensor]
+
+    def __init__(
+        self, count: int, n_in: int, n_out: int, *, split: Literal["out", "in"] | None
+    ) -> None:
+        super().__init__()
+        self.count, self.split = count, split
+        self.weight = Dense(torch.empty(count * n_out, n_in))
+        self.kernel = reference.grouped_linear
+
+    def forward(self, x: Tensor, counts: Tensor) -> Tensor:
+        """counts: (count) how many rows each matrix has; rows lie in the matrices' order."""
+        return self.kernel(x, counts, self.weight)

@@ -1,0 +1,167 @@
+"""All MCP servers of a configuration: their tools as functions that models may call."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import re
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any
+
+from tramontane.errors import RequestError
+from tramontane.plugin import McpClient, load
+from tramontane.registry import Registry
+from tramontane.toolbox import Function
+from tramontane.tools import McpResources, Tool
+
+from .config import McpConfig
+from .connection import Connection
+
+UNFIT = re.compile(r"[^A-Za-z0-9_-]")
+LONGEST_NAME = 64
+
+
+class McpServers:
+    """Connections that a thread of their own keeps open. A context manager.
+
+    A server that is down is a warning in the log, and is there when it comes back; one that is
+    required is an error. Raises PluginNotInstalled for a transport that nothing offers.
+    """
+
+    def __init__(self, config: McpConfig, registry: Registry) -> None:
+        connects = [load(registry.get(McpClient, c.transport).connect) for c in config.servers]
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="tramontane-mcp", daemon=True
+        )
+        self._thread.start()
+        self.connections = self._wait(self._open(config, connects))
+        atexit.register(self.close)
+        down = [c for c in self.connections if c.config.required and c.session is None]
+        if down:
+            self.close()
+            raise RequestError(
+                f"the MCP server {down[0].config.server.name} is required, and is down: "
+                f"{down[0].trouble}"
+            )
+
+    def __enter__(self) -> McpServers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def _open(self, config: McpConfig, connects: list[Any]) -> list[Connection]:
+        made = [Connection(c, connect) for c, connect in zip(config.servers, connects, strict=True)]
+        self._keeping = [asyncio.ensure_future(connection.keep()) for connection in made]
+        await asyncio.gather(*(connection.tried.wait() for connection in made))
+        return made
+
+    def functions(self, taken: set[str] | None = None) -> list[Function]:
+        """The tools of servers that are up, now. taken: names that are others' already."""
+        offered = [
+            (connection, tool) for connection in self.connections for tool in _tools(connection)
+        ]
+        names = [tool.name for connection, tool in offered if connection.config.prefix is None]
+        clashing = {name for name in names if names.count(name) > 1} | (taken or set())
+        found: dict[str, Function] = {}
+        for connection, tool in offered:
+            prefix = connection.config.prefix
+            if prefix is None and tool.name in clashing:
+                prefix = connection.config.server.name
+            name = UNFIT.sub("_", f"{prefix}_{tool.name}" if prefix else tool.name)[:LONGEST_NAME]
+            if name not in found and name not in (taken or set()):
+                found[name] = self._function(connection, tool, name)
+        return list(found.values())
+
+    def call(self, server: str, tool: str, arguments: dict[str, Any]) -> str:
+        """Call a tool by the server's own name for it. Raises TramontaneError."""
+        for connection in self.connections:
+            if connection.config.server.name == server:
+                return str(self._wait(connection.call(tool, arguments)))
+        names = ", ".join(c.config.server.name for c in self.connections)
+        raise RequestError(f"there is no MCP server {server!r}; there are: {names or 'none'}")
+
+    def kept(self, connection: Connection) -> tuple[list[Any], list[Any]]:
+        """A server's resources and prompts."""
+        session: object = connection.session
+        if not isinstance(session, McpResources):
+            return [], []
+        return list(self._wait(session.resources())), list(self._wait(session.prompts()))
+
+    def close(self) -> None:
+        """Close all connections; programs that were started end. Safe to call twice."""
+        if self._loop.is_closed() or not self._thread.is_alive():
+            return
+        atexit.unregister(self.close)
+        self._wait(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        if not self._thread.is_alive():
+            self._loop.close()
+
+    async def _close(self) -> None:
+        for connection in getattr(self, "connections", []):
+            connection.close()
+        _, slow = await asyncio.wait(self._keeping, timeout=10) if self._keeping else ((), ())
+        for task in slow:
+            task.cancel()
+
+    def _wait(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self._begin(work).result()
+
+    def _begin(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def _function(self, connection: Connection, tool: Tool, name: str) -> Function:
+        config = connection.config
+        ask = _ASK.get(tool.name) if tool in RESOURCE_TOOLS else None
+
+        def run(**arguments: Any) -> Any:
+            if ask is not None:
+                return self._wait(ask(connection, arguments))
+            return self._wait(connection.call(tool.name, arguments))
+
+        seconds = (config.timeouts or {}).get(tool.name, config.server.timeout)
+        described = replace(tool, name=name, strict=config.strict)
+        return Function(described, run, timeout=seconds + 1)  # its own limit says more
+
+
+RESOURCE_TOOLS = (
+    Tool(
+        name="list_resources",
+        description="The URIs of the resources that can be read.",
+        parameters={"type": "object", "properties": {}},
+    ),
+    Tool(
+        name="read_resource",
+        description="Read a resource.",
+        parameters={
+            "type": "object",
+            "properties": {"uri": {"type": "string"}},
+            "required": ["uri"],
+        },
+    ),
+)
+_ASK: dict[str, Callable[[Connection, dict[str, Any]], Coroutine[Any, Any, str]]] = {
+    "list_resources": lambda connection, arguments: connection.resources(),
+    "read_resource": lambda connection, arguments: connection.read(str(arguments.get("uri", ""))),
+}
+
+
+def _tools(connection: Connection) -> list[Tool]:
+    """Those that may be called of a server that is up."""
+    config = connection.config
+    if connection.session is None:
+        return []
+    kept = [
+        tool
+        for tool in connection.tools
+        if (config.allow is None or tool.name in config.allow) and tool.name not in config.deny
+    ]
+    if config.resources and isinstance(connection.session, McpResources):
+        kept += RESOURCE_TOOLS
+    return kept

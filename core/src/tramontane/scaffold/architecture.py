@@ -1,0 +1,140 @@
+"""The first files of a model family: those of another one, under its own name."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+from tramontane import __version__
+from tramontane.errors import RequestError
+from tramontane.plugin import Architecture
+
+from .excerpt import excerpt
+
+PROJECT = """\
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "{dist}"
+version = "{version}"
+description = "{title} for Tramontane."
+license = "MIT"
+requires-python = ">=3.11"
+dependencies = ["tramontane-core~={version}", "torch>=2.6"]
+
+[project.entry-points."tramontane.architectures"]
+{title}ForCausalLM = "{package}.plugin"
+{name} = "{package}.plugin"
+
+[tool.hatch.build.targets.wheel]
+packages = ["src/{package}"]
+"""
+PLUGIN = '''\
+"""What this distribution offers."""
+
+from collections.abc import Iterator
+
+from tramontane.plugin import Architecture, hookimpl
+
+TINY = {tiny}
+
+
+@hookimpl
+def architectures() -> Iterator[Architecture]:
+    yield Architecture(
+        name="{title}ForCausalLM",
+        aliases=("{name}",),
+        config="{package}.model:{config}",
+        model="{package}.model:{model}",
+{weights}        example=TINY,
+    )
+'''
+TEST = '''\
+"""Which configurations the family takes."""
+
+from __future__ import annotations
+
+import pytest
+from {package}.model import {config}
+from {package}.plugin import TINY
+from tramontane.config import read_config
+from tramontane.errors import ConfigError
+
+
+def test_the_example_is_one() -> None:
+    assert read_config({config}, TINY).num_hidden_layers == {layers}
+
+
+def test_another_activation_is_refused() -> None:
+    with pytest.raises(ConfigError, match="hidden_act"):
+        read_config({config}, {{**TINY, "hidden_act": "none that there is"}})
+'''
+PAGE = """\
+# {title}
+
+`pip install {dist}`
+
+Checkpoints: those of `{title}ForCausalLM`.
+
+Names in `architectures` and in GGUF files: `{name}`, `{title}ForCausalLM`.
+
+## What is special
+
+- So far it is {like} under another name: `model.py` says which parts come in which order.
+
+## What is refused, and why
+
+- {refused}
+"""
+
+
+def architecture_files(
+    name: str, like: Architecture, fixed: list[str], dist: str
+) -> dict[str, str]:
+    """A distribution's files by their paths below its folder, and its page as README.md.
+
+    name: small letters and digits. fixed: fields of the configuration that have one value. Raises
+    RequestError for a name that cannot be, PluginError when the other family's source is missing.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9]*", name):
+        raise RequestError(
+            f"{name!r} is no name for a family: small letters and digits, a letter first"
+        )
+    title, package = name[0].upper() + name[1:], dist.replace("-", "_")
+    targets = [target for target in (like.config, like.model, like.weights) if target]
+    stem = like.model.partition(":")[2]
+    words = {"name": name, "title": title, "package": package, "dist": dist}
+    renamed = {stem: title, _package(like): package}
+    config, model, *weights = (_renamed(t.partition(":")[2], renamed) for t in targets)
+    words |= {"config": config, "model": model, "version": __version__, "like": like.name}
+    wired = "".join(f'        weights="{package}.model:{each}",\n' for each in weights)
+    fields = "".join(f"    {json.dumps(key)}: {value!r},\n" for key, value in like.example.items())
+    tiny = f"{{\n{fields}}}"
+    layers = next(
+        v for k, v in like.example.items() if k in ("num_hidden_layers", "n_layer", "n_layers")
+    )
+    listed = ", ".join(f"`{field}`" for field in fixed) or "nothing beyond"
+    refused = f"Fields that have one value: {listed}. Say which checkpoints have another, and why."
+    docstring = f'"""{title}: say here what it is, and what differs."""'
+    source = f"{docstring}\n\n{excerpt(targets, renamed)}"
+    return {
+        "pyproject.toml": PROJECT.format(**words),
+        f"src/{package}/__init__.py": f'"""The {title} family of architectures."""\n',
+        f"src/{package}/plugin.py": PLUGIN.format(**words, tiny=tiny, weights=wired),
+        f"src/{package}/model.py": source,
+        f"tests/test_{name}.py": TEST.format(**words, layers=layers),
+        "README.md": PAGE.format(**words, refused=refused),
+    }
+
+
+def _package(offer: Architecture) -> str:
+    return offer.model.partition(":")[0].partition(".")[0]
+
+
+def _renamed(name: str, renamed: Mapping[str, str]) -> str:
+    for before, after in renamed.items():
+        name = re.sub(rf"\b{before}(?=[A-Z0-9_]|\b)", after, name)
+    return name

@@ -1,0 +1,1 @@
+"""MCP clients, on the official `mcp` package: a transport per module."""

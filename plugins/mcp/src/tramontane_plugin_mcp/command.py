@@ -1,0 +1,84 @@
+"""`tramontane mcp`: look at servers of a configuration, and call their tools."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from tramontane.errors import RequestError
+from tramontane.mcp import McpServers, read_config
+from tramontane.registry import Registry
+
+EXAMPLES = """\
+examples:
+  tramontane mcp check --mcp-config servers.json
+  tramontane mcp list --mcp-config servers.json
+  tramontane mcp call --mcp-config servers.json files read '{"path": "notes.txt"}'
+"""
+
+
+def run(argv: list[str]) -> int:
+    """The exit status is 1 where a server is down."""
+    options = _parse(argv)
+    registry = Registry.from_environment()
+    with McpServers(read_config(options.mcp_config), registry) as servers:
+        if options.what == "call":
+            print(servers.call(options.server, options.tool, _arguments(options.arguments)))
+            return 0
+        for connection in servers.connections:
+            name = connection.config.server.name
+            if connection.session is None:
+                print(f"{name}: down: {connection.trouble}")
+                continue
+            print(f"{name}: {len(connection.tools)} tools over {connection.config.transport}")
+            if options.what == "list":
+                _list(servers, connection)
+        return int(any(connection.session is None for connection in servers.connections))
+
+
+def _list(servers: McpServers, connection: Any) -> None:
+    for tool in connection.tools:
+        wanted = ", ".join(tool.parameters.get("properties", {}))
+        print(f"  {tool.name}({wanted}): {' '.join(tool.description.split()):.100}".rstrip(": "))
+    resources, prompts = servers.kept(connection)
+    for uri, about in resources:
+        print(f"  resource {uri}: {about}")
+    for name, about in prompts:
+        print(f"  prompt {name}: {about}".rstrip(": "))
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise RequestError(f"the arguments {text!r:.60} are not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise RequestError(f"the arguments {text!r:.60} should be an object")
+    return value
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        "tramontane mcp",
+        description="Look at MCP servers and call their tools.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    subparsers = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    for what, summary in (
+        ("check", "say which servers are up"),
+        ("list", "their tools, resources and prompts"),
+        ("call", "call a tool"),
+    ):
+        sub = subparsers.add_parser(what, help=summary, description=summary)
+        sub.add_argument(
+            "--mcp-config", type=Path, required=True, metavar="FILE", help="which servers there are"
+        )
+        if what == "call":
+            sub.add_argument("server", help="its name in the configuration")
+            sub.add_argument("tool", help="the server's own name for it")
+            sub.add_argument("arguments", nargs="?", default="{}", help="a JSON object")
+        sub.add_argument("--verbose", action="store_true", help="tracebacks")
+    return parser.parse_args(argv)

@@ -1,0 +1,115 @@
+"""A session over any transport of the `mcp` package."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from mcp import Client
+from mcp_types import BlobResourceContents, EmbeddedResource, TextContent, TextResourceContents
+from tramontane.errors import TramontaneError
+from tramontane.tools import McpServer, Tool
+
+PAGES = 100
+
+
+@asynccontextmanager
+async def session(server: McpServer, transport: Any) -> AsyncIterator[Session]:
+    """Open a session. Raises TramontaneError that names the server, for all that goes wrong."""
+    try:
+        async with Client(transport, read_timeout_seconds=server.timeout) as client:
+            yield Session(server, client)
+    except Exception as error:
+        raise trouble(server, error) from error
+
+
+def trouble(server: McpServer, error: BaseException) -> TramontaneError:
+    """What went wrong, in one line: of several that happened at once the first."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, TramontaneError):
+        return error
+    said = " ".join(str(error).split()) or type(error).__name__
+    place = " ".join(server.command) or server.url
+    return TramontaneError(f"MCP server {server.name}: {said:.300} ({place:.100})")
+
+
+class Session:
+    """A `tramontane.tools.McpSession`, with resources and prompts."""
+
+    def __init__(self, server: McpServer, client: Client) -> None:
+        self._server, self._client = server, client
+
+    async def tools(self) -> Sequence[Tool]:
+        found: list[Tool] = []
+        async for page in self._pages("list_tools"):
+            found += [
+                Tool(
+                    name=tool.name,
+                    description=tool.description or "",
+                    parameters=tool.input_schema,
+                )
+                for tool in page.tools
+            ]
+        return found
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> str:
+        result = await self._ask(self._client.call_tool(name, dict(arguments)))
+        said = "\n".join(part for part in map(as_text, result.content) if part)
+        if result.is_error:
+            raise TramontaneError(f"MCP server {self._server.name}: {name} failed: {said}")
+        return said
+
+    async def resources(self) -> Sequence[tuple[str, str]]:
+        if not self._client.server_capabilities.resources:
+            return []
+        return [
+            (str(found.uri), found.description or found.name)
+            async for page in self._pages("list_resources")
+            for found in page.resources
+        ]
+
+    async def read(self, uri: str) -> str:
+        result = await self._ask(self._client.read_resource(uri))
+        return "\n".join(map(contents, result.contents))
+
+    async def prompts(self) -> Sequence[tuple[str, str]]:
+        if not self._client.server_capabilities.prompts:
+            return []
+        return [
+            (found.name, found.description or "")
+            async for page in self._pages("list_prompts")
+            for found in page.prompts
+        ]
+
+    async def _pages(self, method: str) -> AsyncIterator[Any]:
+        cursor = None
+        for _ in range(PAGES):
+            page = await self._ask(getattr(self._client, method)(cursor=cursor))
+            yield page
+            cursor = page.next_cursor
+            if not cursor:
+                return
+
+    async def _ask(self, work: Any) -> Any:
+        try:
+            return await work
+        except Exception as error:
+            raise trouble(self._server, error) from error
+
+
+def as_text(part: Any) -> str:
+    """A part of a result, as a model is told it."""
+    if isinstance(part, TextContent):
+        return part.text
+    if isinstance(part, EmbeddedResource):
+        return contents(part.resource)
+    size = len(getattr(part, "data", "") or "")
+    return f"[{part.type} {getattr(part, 'mime_type', '') or ''}, {size} characters]"
+
+
+def contents(part: TextResourceContents | BlobResourceContents) -> str:
+    if isinstance(part, TextResourceContents):
+        return part.text
+    return f"[{part.mime_type or 'data'} at {part.uri}, {len(part.blob)} characters]"

@@ -1,0 +1,54 @@
+"""Conversations of other APIs in the form of chat templates: roles, texts, calls of tools."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .http.errors import ApiError
+
+if TYPE_CHECKING:
+    from tramontane.loaded_model import LoadedModel
+
+Message = dict[str, Any]
+
+
+def text_message(role: str, texts: Sequence[str]) -> Message:
+    """A message; several texts stay apart, for templates that take parts."""
+    if len(texts) == 1:
+        return {"role": role, "content": texts[0]}
+    return {"role": role, "content": [{"type": "text", "text": text} for text in texts]}
+
+
+def texts_of(message: Message) -> list[str]:
+    """The texts of such a message."""
+    content = message["content"]
+    return [content] if isinstance(content, str) else [part["text"] for part in content]
+
+
+def call(identity: str, name: str, arguments: str) -> Message:
+    """A tool's call, to be put among `tool_calls`. arguments: JSON; templates that want an object
+    are given one."""
+    return {
+        "id": identity, "type": "function", "function": {"name": name, "arguments": arguments},
+    }  # fmt: skip
+
+
+def called(identity: str, messages: Sequence[Message]) -> dict[str, str]:
+    """The name of the tool that was called under an id, as fields of its result's message."""
+    for message in reversed(messages):
+        for one in message.get("tool_calls", ()):
+            if one["id"] == identity:
+                return {"name": one["function"]["name"]}
+    return {}
+
+
+def refuse_lost_calls(model: LoadedModel, messages: Sequence[Mapping[str, Any]]) -> None:
+    """A template that has no word for calls would leave them out in silence. Raises ApiError."""
+    if any("tool_calls" in message for message in messages):
+        source = model.template_source or ""
+        if "tool_calls" not in source:
+            raise ApiError(
+                400, "the conversation has calls of tools, for which this model's chat template"
+                " has no place",
+            )  # fmt: skip

@@ -1,0 +1,161 @@
+"""The items that a response's input is made of."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+)
+
+from .fields import NO_EFFECT
+
+Identity: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
+Status: TypeAlias = Literal["in_progress", "completed", "incomplete"]
+
+
+class Part(BaseModel):
+    """A piece of a message."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class InputText(Part):
+    type: Literal["input_text"] = "input_text"
+    text: str
+    prompt_cache_breakpoint: dict[str, Any] | None = Field(None, description=NO_EFFECT)
+
+
+class OutputText(Part):
+    type: Literal["output_text"] = "output_text"
+    text: str
+    annotations: list[dict[str, Any]] | None = Field(None, description=NO_EFFECT)
+    logprobs: list[dict[str, Any]] | None = Field(None, description=NO_EFFECT)
+
+
+class Refusal(Part):
+    """An answer that declined."""
+
+    type: Literal["refusal"]
+    refusal: str
+
+
+class ReasoningText(Part):
+    type: Literal["reasoning_text", "summary_text"]
+    text: str
+
+
+Content: TypeAlias = Annotated[InputText | OutputText | Refusal, Field(discriminator="type")]
+
+
+def _parts(value: Any) -> Any:
+    return [{"type": "input_text", "text": value}] if isinstance(value, str) else value
+
+
+class Item(BaseModel):
+    """What all items may carry."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    id: Identity | None = Field(None, description="else one is made")
+    status: Status | None = Field(None, description=NO_EFFECT)
+
+    def stored(self, prefix: str) -> dict[str, Any]:
+        """The item as it is listed later."""
+        found = self.model_dump(exclude_none=True)
+        return {**found, "id": self.id or f"{prefix}_{uuid.uuid4().hex}", "status": "completed"}
+
+
+class MessageItem(Item):
+    """A message of a user or of the model, or instructions."""
+
+    type: Literal["message"] = "message"
+    role: Literal["user", "assistant", "system", "developer"]
+    content: Annotated[
+        list[Content], BeforeValidator(_parts, json_schema_input_type=str | list[Content])
+    ] = Field(min_length=1)
+    phase: Literal["commentary", "final_answer"] | None = Field(None, description=NO_EFFECT)
+
+    def item(self) -> dict[str, Any]:
+        """As it is listed: what the model said is output, whoever sends it."""
+        found = self.stored("msg")
+        if self.role == "assistant":
+            texts = [part for part in found["content"] if part["type"] != "refusal"]
+            for part in texts:
+                part.setdefault("annotations", [])
+                part["type"] = "output_text"
+        return found
+
+
+class CallItem(Item):
+    """An earlier call of a tool."""
+
+    type: Literal["function_call"]
+    call_id: Identity
+    name: Identity
+    arguments: str = Field(description="JSON")
+    caller: dict[str, Any] | None = Field(None, description=NO_EFFECT)
+
+    def item(self) -> dict[str, Any]:
+        return self.stored("fc")
+
+
+class CallOutputItem(Item):
+    """What a tool answered to an earlier call."""
+
+    type: Literal["function_call_output"]
+    call_id: Identity
+    output: str | list[InputText]
+    caller: dict[str, Any] | None = Field(None, description=NO_EFFECT)
+
+    def item(self) -> dict[str, Any]:
+        return self.stored("fco")
+
+
+class ReasoningItem(Item):
+    """What the model thought before an earlier answer; the chat template may show it."""
+
+    type: Literal["reasoning"]
+    summary: list[ReasoningText] = Field(default_factory=list)
+    content: list[ReasoningText] | None = None
+    encrypted_content: None = None
+
+    def item(self) -> dict[str, Any]:
+        return self.stored("rs")
+
+
+def _kind(value: Any) -> str | None:
+    """The type of an item; that of a message may be left out."""
+    if isinstance(value, dict):
+        found = value.get("type", "message" if "role" in value else None)
+    else:
+        found = getattr(value, "type", None)
+    return found if isinstance(found, str) else None
+
+
+AnyItem: TypeAlias = Annotated[
+    Annotated[MessageItem, Tag("message")]
+    | Annotated[CallItem, Tag("function_call")]
+    | Annotated[CallOutputItem, Tag("function_call_output")]
+    | Annotated[ReasoningItem, Tag("reasoning")],
+    Discriminator(
+        _kind,
+        custom_error_type="item_type",
+        custom_error_message="an item's type is message, function_call, function_call_output or"
+        " reasoning: others are not supported",
+    ),
+]
+
+
+def _one_message(value: Any) -> Any:
+    return [{"role": "user", "content": value}] if isinstance(value, str) else value
+
+
+Input: TypeAlias = Annotated[
+    list[AnyItem], BeforeValidator(_one_message, json_schema_input_type=str | list[AnyItem])
+]

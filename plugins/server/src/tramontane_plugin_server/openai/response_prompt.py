@@ -1,0 +1,98 @@
+"""From a response's items to a prompt, cut at the front where that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tramontane_plugin_server.conversation import (
+    Message,
+    call,
+    called,
+    refuse_lost_calls,
+    text_message,
+    texts_of,
+)
+
+from .response_request import ResponseRequest
+
+if TYPE_CHECKING:
+    from tramontane.loaded_model import LoadedModel
+
+Item = dict[str, Any]
+
+
+def encode(model: LoadedModel, asked: ResponseRequest, items: Sequence[Item]) -> tuple[int, ...]:
+    """The prompt of a conversation. items: earlier ones, then the request's.
+
+    Raises ApiError, TemplateError, RequestError.
+    """
+    instructions, messages = conversation(asked.instructions, items)
+    refuse_lost_calls(model, messages)
+
+    def prompt(start: int) -> tuple[int, ...]:
+        return model.encode_chat([*instructions, *messages[start:]], **asked.variables())
+
+    whole = prompt(0)
+    most = model.engine.context_length
+    if asked.truncation != "auto" or len(whole) < most:
+        return whole
+    # with room for the answer, and beginning with what a user says: templates insist on that
+    most -= min(asked.max_output_tokens or most // 4, most // 2)
+    starts = [i for i, message in enumerate(messages) if i and message["role"] == "user"]
+    fitting, found = None, len(starts)
+    low = 0
+    while low < found:
+        middle = (low + found) // 2
+        tried = prompt(starts[middle])
+        if len(tried) < most:
+            fitting, found = tried, middle
+        else:
+            low = middle + 1
+    return whole if fitting is None else fitting
+
+
+def conversation(
+    instructions: str | None, items: Sequence[Item]
+) -> tuple[list[Message], list[Message]]:
+    """What the system says first, and the messages after that, for the chat template."""
+    first = [] if instructions is None else [text_message("system", [instructions])]
+    rest: list[Message] = []
+    thoughts: list[str] = []
+    for item in items:
+        match item["type"]:
+            case "message":
+                message = _message(item)
+                if message["role"] == "system" and not rest:
+                    before = [text for one in first for text in texts_of(one)]
+                    first = [text_message("system", [*before, *texts_of(message)])]
+                    continue
+            case "function_call":
+                message = text_message("assistant", [""])
+                one = call(item["call_id"], item["name"], item["arguments"])
+                if rest and rest[-1]["role"] == "assistant" and not thoughts:
+                    rest[-1].setdefault("tool_calls", []).append(one)
+                    continue
+                message["tool_calls"] = [one]
+            case "function_call_output":
+                output = item["output"]
+                if not isinstance(output, str):
+                    output = "\n".join(part["text"] for part in output)
+                identity = item["call_id"]
+                message = {"role": "tool", "tool_call_id": identity, **called(identity, rest)}
+                message["content"] = output
+            case _:
+                parts = item.get("content") or item["summary"]
+                thoughts += [part["text"] for part in parts]
+                continue
+        if thoughts and message["role"] == "assistant":
+            message["reasoning_content"] = "\n".join(thoughts)
+        thoughts = []
+        rest.append(message)
+    return first, rest
+
+
+def _message(item: Item) -> Message:
+    role = "system" if item["role"] == "developer" else item["role"]
+    parts = [part["refusal" if part["type"] == "refusal" else "text"] for part in item["content"]]
+    return text_message(role, parts)

@@ -1,0 +1,173 @@
+"""The body of POST /v1/responses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from tramontane.sampling_params import SamplingParams
+
+from .fields import NO_EFFECT, Asked, Sampling, Stop
+from .response_items import Input
+
+NO_TOOLS = "this server does not call tools yet"
+LOGPROBS = "message.output_text.logprobs"
+
+
+class Format(BaseModel):
+    """Of the answer. Others than text are refused: this server does not constrain answers yet."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    type: Literal["text"]
+
+
+class Text(Asked):
+    """How the answer is written."""
+
+    refused: ClassVar[Mapping[str, str]] = {
+        "verbosity": "say in the instructions how long answers should be",
+    }
+    neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"verbosity": ("medium",)}
+    format: Format | None = None
+
+
+class Reasoning(Asked):
+    """How much the model thinks first."""
+
+    refused: ClassVar[Mapping[str, str]] = {
+        "context": "reasoning of earlier turns goes where the chat template puts it",
+        "generate_summary": "reasoning is not summarised here",
+        "mode": "there is one mode here",
+        "summary": "reasoning is not summarised here",
+    }
+    neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"context": ("auto",), "mode": ("standard",)}
+    effort: Annotated[str, Field(max_length=32)] | None = Field(
+        None, description="passed to the chat template; off and none turn thinking off"
+    )
+
+
+class CacheOptions(BaseModel):
+    """Prompts are kept while there is room."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    mode: Literal["implicit", "explicit"] | None = None
+    ttl: Literal["30m", "12h"] | None = None
+
+
+class StreamOptions(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    include_obfuscation: bool | None = Field(None, description=NO_EFFECT)
+
+
+class ResponseRequest(Sampling):
+    """A conversation, or its next turn, to answer."""
+
+    refused: ClassVar[Mapping[str, str]] = {
+        "access_programs": "there are none here",
+        "context_management": "conversations are not compacted here; truncation drops their start",
+        "conversation": "conversations are kept as responses; use previous_response_id",
+        "image": "this server takes text",
+        "max_tool_calls": NO_TOOLS,
+        "moderation": "there is no moderation here",
+        "prompt": "prompts are not kept here; send the text",
+        "tool_choice": NO_TOOLS,
+        "tools": NO_TOOLS,
+    }
+    neutral: ClassVar[Mapping[str, Sequence[Any]]] = {
+        "tool_choice": ("auto", "none"), "tools": ([],),
+    }  # fmt: skip
+
+    input: Input = Field(min_length=1, max_length=10_000, description="or one user's text")
+    model: str | None = Field(None, max_length=512, description="none, or default: the first")
+    instructions: str | None = Field(None, description="for this answer only")
+    previous_response_id: str | None = Field(
+        None,
+        min_length=1,
+        max_length=128,
+        description="a stored response that this one goes on from",
+    )
+    store: bool | None = Field(None, description="keep it for later, among the last; default true")
+    background: bool | None = Field(None, description="answer whether or not anybody waits")
+    stream: bool | None = Field(None, description="not together with background")
+    stream_options: StreamOptions | None = None
+    max_output_tokens: int | None = Field(None, ge=1)
+    stop: Stop | None = Field(None, description="texts that end the answer, as in chat")
+    top_logprobs: int | None = Field(None, ge=0, le=20)
+    include: (
+        list[
+            Literal[
+                "code_interpreter_call.outputs",
+                "computer_call_output.output.image_url",
+                "file_search_call.results",
+                "message.input_image.image_url",
+                "message.output_text.logprobs",
+                "reasoning.encrypted_content",
+                "web_search_call.action.sources",
+                "web_search_call.results",
+            ]
+        ]
+        | None
+    ) = Field(None, description="of these only log-probabilities occur here")
+    text: Text | None = Field(
+        None, description="format text; others: this server does not constrain answers yet"
+    )
+    reasoning: Reasoning | None = Field(
+        None, description="effort, passed to the chat template; reasoning is not summarised here"
+    )
+    truncation: Literal["auto", "disabled"] | None = Field(
+        None, description="auto: drop the oldest turns of what is longer than the context"
+    )
+    metadata: (
+        Annotated[
+            dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]],
+            Field(max_length=16),
+        ]
+        | None
+    ) = Field(None, description="kept with the response")
+    parallel_tool_calls: bool | None = Field(None, description=NO_EFFECT)
+    prompt_cache_key: str | None = Field(None, max_length=512, description=NO_EFFECT)
+    prompt_cache_options: CacheOptions | None = Field(None, description=NO_EFFECT)
+    prompt_cache_retention: Literal["in_memory", "24h"] | None = Field(None, description=NO_EFFECT)
+    safety_identifier: str | None = Field(None, max_length=512, description=NO_EFFECT)
+    service_tier: str | None = Field(None, max_length=64, description=NO_EFFECT)
+    user: str | None = Field(None, max_length=512, description=NO_EFFECT)
+
+    @model_validator(mode="after")
+    def _fit(self) -> ResponseRequest:
+        if self.stream_options is not None and not self.stream:
+            raise ValueError("stream_options is for stream=true")
+        if self.background and self.store is False:
+            raise ValueError("background needs store: else nobody could ask for the response")
+        if self.background and self.stream:
+            raise ValueError(
+                "background and stream exclude each other here: ask for the response by its id"
+            )
+        return self
+
+    @property
+    def stored(self) -> bool:
+        return self.store is not False
+
+    @property
+    def logprobs(self) -> bool:
+        """Whether log-probabilities are wanted."""
+        return bool(self.top_logprobs) or LOGPROBS in (self.include or ())
+
+    def variables(self) -> dict[str, Any]:
+        """What else the chat template is told."""
+        effort = None if self.reasoning is None else self.reasoning.effort
+        if effort is None:
+            return {}
+        if effort in ("off", "none"):
+            return {"enable_thinking": False}
+        return {"enable_thinking": True, "reasoning_effort": effort}
+
+    def sampling(self) -> SamplingParams:
+        """How to generate. Raises RequestError."""
+        return self.params(
+            max_tokens=self.max_output_tokens,
+            stop=self.stop,
+            logprobs=self.logprobs or None,
+            top_logprobs=self.top_logprobs or None,
+        )

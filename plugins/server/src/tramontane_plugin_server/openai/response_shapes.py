@@ -1,0 +1,122 @@
+"""The shapes of OpenAI's responses, for the description at /openapi.json."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import ConfigDict
+
+from .shapes import Cached, Logprob, Shape
+
+
+class OutputText(Shape):
+    type: Literal["output_text"]
+    annotations: list[dict[str, Any]]
+    logprobs: list[Logprob]
+    text: str
+
+
+class OutputMessage(Shape):
+    id: str
+    type: Literal["message"]
+    role: Literal["assistant"]
+    status: Literal["in_progress", "completed", "incomplete"]
+    content: list[OutputText]
+
+
+class ResponseError(Shape):
+    code: Literal["server_error", "rate_limit_exceeded"]
+    message: str
+
+
+class Incomplete(Shape):
+    reason: Literal["max_output_tokens"]
+
+
+class Format(Shape):
+    type: Literal["text"]
+
+
+class Text(Shape):
+    format: Format
+
+
+class Reasoning(Shape):
+    effort: str | None
+    summary: None
+
+
+class InputDetails(Cached):
+    cache_write_tokens: int
+
+
+class OutputDetails(Shape):
+    reasoning_tokens: int
+
+
+class ResponseUsage(Shape):
+    """Counts of tokens."""
+
+    input_tokens: int
+    input_tokens_details: InputDetails
+    output_tokens: int
+    output_tokens_details: OutputDetails
+    total_tokens: int
+
+
+class ResponseAnswer(Shape):
+    """A response, as far as it is."""
+
+    id: str
+    object: Literal["response"]
+    created_at: int
+    completed_at: int | None
+    status: Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
+    background: bool
+    error: ResponseError | None
+    incomplete_details: Incomplete | None
+    instructions: str | None
+    max_output_tokens: int | None
+    metadata: dict[str, str]
+    model: str
+    output: list[OutputMessage]
+    parallel_tool_calls: bool
+    previous_response_id: str | None
+    prompt_cache_key: str | None
+    prompt_cache_retention: str | None
+    reasoning: Reasoning
+    safety_identifier: str | None
+    service_tier: str
+    store: bool
+    temperature: float | None
+    text: Text
+    tool_choice: str
+    tools: list[dict[str, Any]]
+    top_logprobs: int
+    top_p: float | None
+    truncation: Literal["auto", "disabled"]
+    usage: ResponseUsage | None
+    user: str | None
+
+
+class Deleted(Shape):
+    id: str
+    object: Literal["response"]
+    deleted: bool
+
+
+class InputItem(Shape):
+    """A message, a call of a tool, its result, or reasoning, each with its own fields."""
+
+    model_config = ConfigDict(extra="allow")
+    id: str
+    type: str
+    status: str
+
+
+class InputItems(Shape):
+    object: Literal["list"]
+    data: list[InputItem]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool

@@ -1,0 +1,182 @@
+"""POST /v1/responses, and what can be done with a response later."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+from tramontane.engine.request import Event
+
+from tramontane_plugin_server.http.errors import ApiError
+from tramontane_plugin_server.http.stream import while_here
+from tramontane_plugin_server.serving import Serving, serving_of
+
+from .response_making import Making
+from .response_prompt import encode
+from .response_request import ResponseRequest
+from .response_shapes import Deleted, InputItems, ResponseAnswer
+from .response_wire import Wire
+from .shapes import ERRORS
+
+router = APIRouter()
+log = logging.getLogger(__name__)
+
+
+class Listing(BaseModel):
+    """Which of a response's input items."""
+
+    model_config = ConfigDict(extra="forbid")
+    after: str | None = Field(None, max_length=256, description="the id of the item before")
+    limit: int = Field(20, ge=1, le=100)
+    order: Literal["asc", "desc"] = "desc"
+
+
+class Showing(BaseModel):
+    """How to show a response."""
+
+    model_config = ConfigDict(extra="forbid")
+    stream: bool = Field(False, description="true is refused: ask again until it is there")
+
+
+@router.post(
+    "/v1/responses",
+    summary="Answer a conversation, and keep the answer",
+    response_class=JSONResponse,
+    responses={**ERRORS, 200: {"model": ResponseAnswer, "content": {"text/event-stream": {}}}},
+)
+async def create(request: Request, asked: ResponseRequest) -> Response:
+    """The response; with `stream` its pieces as server-sent events; with `background` at once."""
+    serving = serving_of(request)
+    served = serving.catalog.find(asked.model)
+    previous = asked.previous_response_id
+    before = None if previous is None else serving.responses.finished(previous)
+    making = Making(asked, served.name, len(await request.body()), before)
+    if asked.stream:
+        wire = Wire(making)
+        return serving.stream(_events(serving, making, wire), wire.failed)
+    if asked.background:
+        return JSONResponse(await _begin(request, serving, making))
+    work = _whole(serving, making)
+    return JSONResponse(await while_here(request, work, serving.settings.request_timeout))
+
+
+@router.get("/v1/responses/{response_id}", response_model=ResponseAnswer, responses=ERRORS)
+async def show(
+    request: Request, response_id: str, how: Annotated[Showing, Query()]
+) -> dict[str, Any]:
+    """A stored response, as far as it is."""
+    if how.stream:
+        raise ApiError(400, "stream is not supported here: ask again until the response is there")
+    return serving_of(request).responses.get(response_id).shown()
+
+
+@router.delete("/v1/responses/{response_id}", response_model=Deleted, responses=ERRORS)
+async def delete(request: Request, response_id: str) -> dict[str, Any]:
+    """Forget a response; one that is still made ends."""
+    await serving_of(request).responses.delete(response_id)
+    return {"id": response_id, "object": "response", "deleted": True}
+
+
+@router.post("/v1/responses/{response_id}/cancel", response_model=ResponseAnswer, responses=ERRORS)
+async def cancel(request: Request, response_id: str) -> dict[str, Any]:
+    """End a response that is made in the background; what was said so far is kept."""
+    return (await serving_of(request).responses.cancel(response_id)).shown()
+
+
+@router.get("/v1/responses/{response_id}/input_items", response_model=InputItems, responses=ERRORS)
+async def input_items(
+    request: Request, response_id: str, which: Annotated[Listing, Query()]
+) -> dict[str, Any]:
+    """The items that a response answers, those of the responses before it included."""
+    items = serving_of(request).responses.get(response_id).items
+    found = items if which.order == "asc" else items[::-1]
+    if which.after is not None:
+        places = [i for i, item in enumerate(found) if item["id"] == which.after]
+        if not places:
+            raise ApiError(400, f"{response_id} has no item {which.after!r}", param="after")
+        found = found[places[0] + 1 :]
+    page = found[: which.limit]
+    return {
+        "object": "list",
+        "data": page,
+        "first_id": page[0]["id"] if page else None,
+        "last_id": page[-1]["id"] if page else None,
+        "has_more": len(found) > len(page),
+    }
+
+
+async def _batches(serving: Serving, making: Making) -> AsyncGenerator[list[Event], None]:
+    """Make the response. The first batch is empty: the request is valid and has its place."""
+    asked = making.asked
+    async with serving.catalog.lease(asked.model) as (served, model):
+        prompt = await asyncio.to_thread(encode, model, asked, making.items)
+        params = serving.limited(asked.sampling())
+        requests = model.requests(prompt, params, **asked.place())
+        with serving.generate(model, served.name, requests) as generation:
+            yield []
+            async for events in generation:
+                for one in events:
+                    making.take(one)
+                if making.result is not None and asked.stored and not asked.background:
+                    serving.responses.put(making)
+                yield events
+
+
+async def _whole(serving: Serving, making: Making) -> dict[str, Any]:
+    async with aclosing(_batches(serving, making)) as batches:
+        async for _ in batches:
+            pass
+    return making.shown()
+
+
+async def _events(serving: Serving, making: Making, wire: Wire) -> AsyncIterator[bytes]:
+    async with aclosing(_batches(serving, making)) as batches:
+        async for events in batches:
+            if not events:  # it may still be refused: nothing is told yet
+                continue
+            pieces = [wire.opening(), *map(wire.piece, events)]
+            if making.result is not None:
+                pieces.append(wire.end())
+            if found := b"".join(pieces):
+                yield found
+
+
+async def _begin(request: Request, serving: Serving, making: Making) -> dict[str, Any]:
+    """Leave a response to a task of its own, once what would refuse it has had its say."""
+    seconds = serving.settings.request_timeout
+    begun = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(_background(serving, making, begun, seconds))
+    try:
+        await while_here(request, begun, seconds)
+    except BaseException:
+        task.cancel()
+        raise
+    shown = making.shown()
+    serving.responses.put(making, task)
+    return shown
+
+
+async def _background(
+    serving: Serving, making: Making, begun: asyncio.Future[None], seconds: float
+) -> None:
+    try:
+        async with asyncio.timeout(seconds), aclosing(_batches(serving, making)) as batches:
+            async for _ in batches:
+                if not begun.done():
+                    begun.set_result(None)
+    except asyncio.CancelledError:
+        making.cancel()
+    except Exception as error:  # noqa: BLE001 - whoever asks for it is told
+        if isinstance(error, TimeoutError):
+            error = ApiError(504, f"there was no whole answer within {seconds:g} s")
+        if not begun.done():
+            begun.set_exception(error)
+            return
+        log.warning("background response %s failed: %s", making.id, error)
+        making.fail(error)

@@ -1,0 +1,95 @@
+"""From a conversation with its tools to the engine's requests, the same for every API."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from tramontane.toolbox import Function, Toolbox
+from tramontane.turn import Turn
+
+from .serving import Serving
+
+if TYPE_CHECKING:
+    from tramontane.engine.request import Request, RequestResult
+    from tramontane.loaded_model import LoadedModel
+    from tramontane.sampling_params import SamplingParams
+
+
+async def begin(
+    serving: Serving,
+    model: LoadedModel,
+    messages: Sequence[Mapping[str, Any]],
+    params: SamplingParams,
+    toolbox: Toolbox,
+    variables: Mapping[str, Any],
+    place: Mapping[str, Any],
+) -> tuple[Turn, list[Request]]:
+    """The turn, which has a parser for each answer, and the requests to submit.
+
+    variables: of the chat template. place: fields of the requests that have to do with others.
+    Raises ApiError, RequestError, TemplateError, PluginNotInstalled.
+    """
+    params = serving.limited(params)
+
+    def work() -> tuple[Turn, list[Request]]:
+        turn = Turn(model, messages, params, toolbox, variables=variables)
+        return turn, [replace(request, **place) for request in turn.requests()]
+
+    # rendering and encoding a long conversation would hold the loop up
+    return await asyncio.to_thread(work)
+
+
+@dataclass
+class Talk:
+    """A turn, and the rounds of it in which tools run that the server's owner registered.
+
+    requests: those of the round to come. ours: names of such tools. ran: what they were asked, and
+    what they said.
+    """
+
+    turn: Turn
+    requests: list[Request]
+    ours: frozenset[str]
+    rounds: int
+    _toolbox: Toolbox
+    _place: Mapping[str, Any]
+    ran: list[dict[str, str]] = field(default_factory=list)
+
+    async def goes_on(self, results: Sequence[RequestResult]) -> bool:
+        """Run the calls of an answer, if all are of our tools; whether there is another round."""
+        if not self.rounds or len(results) > 1:
+            return False
+        completion = self.turn.completed(results)
+        if not self.turn.calls(completion):
+            return False
+        calls = completion.tool_calls
+        said = await self._toolbox.run_async(calls)
+        self.turn.add(completion, said)
+        self.ran += [
+            {"name": call.name, "arguments": call.arguments, "result": result}
+            for call, result in zip(calls, said, strict=True)
+        ]
+        requests = await asyncio.to_thread(self.turn.requests)
+        self.requests = [replace(request, **self._place) for request in requests]
+        self.rounds -= 1
+        return True
+
+
+async def talk(
+    serving: Serving,
+    model: LoadedModel,
+    messages: Sequence[Mapping[str, Any]],
+    params: SamplingParams,
+    toolbox: Toolbox,
+    ours: Sequence[Function],
+    variables: Mapping[str, Any],
+    place: Mapping[str, Any],
+) -> Talk:
+    """The same as `begin`, in rounds. ours: those tools of the toolbox that run here."""
+    turn, requests = await begin(serving, model, messages, params, toolbox, variables, place)
+    rounds = serving.settings.max_tool_rounds if ours else 0
+    names = frozenset(function.tool.name for function in ours)
+    return Talk(turn, requests, names, rounds, toolbox, place)

@@ -1,0 +1,219 @@
+"""Tool calls and forms of answers in OpenAI's chat API, with a model that knows neither.
+
+Grammars make calls and forms sure whatever the model is, and that is what is tested here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+from pydantic import BaseModel
+
+from .live_server import Live, serving
+
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "The weather of a city",
+        "strict": True,
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"enum": ["Oslo", "Rome"]}, "days": {"enum": [1, 2, 3]}},
+            "required": ["city", "days"],
+            "additionalProperties": False,
+        },
+    },
+}
+STOP = {
+    "type": "function",
+    "function": {
+        "name": "stop_all", "strict": True,
+        "parameters": {"type": "object", "properties": {}, "additionalProperties": False},
+    },
+}  # fmt: skip
+NAMED = {"type": "function", "function": {"name": "get_weather"}}
+ASK = [{"role": "user", "content": "What is the weather in Oslo?"}]
+SCHEMA = {
+    "type": "object",
+    "properties": {"name": {"enum": ["fox", "bear"]}, "age": {"enum": [1, 2]}},
+    "required": ["name", "age"],
+    "additionalProperties": False,
+}
+
+
+class Animal(BaseModel):
+    name: str
+    age: int
+
+
+@pytest.fixture(scope="module")
+def calling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    template = Path(__file__).with_name("hermes.jinja")
+    folder = tmp_path_factory.mktemp("calling")
+    with serving(folder, "--chat-template", str(template)) as live:
+        yield live
+        live.idle()
+
+
+@pytest.fixture
+def client(calling: Live) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{calling.url}/v1", api_key="x", max_retries=0) as found:
+        yield found
+
+
+def ask(client: openai.OpenAI, **fields: Any) -> Any:
+    given = {"model": "default", "messages": ASK, "max_tokens": 200, **fields}
+    return client.chat.completions.create(**given)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("choice", ["required", NAMED])
+def test_calls_that_are_asked_for_are_made(client: openai.OpenAI, choice: Any, seed: int) -> None:
+    drawn = {"temperature": 1.5, "seed": seed, "parallel_tool_calls": False}
+    (found,) = ask(client, tools=[WEATHER, STOP], tool_choice=choice, **drawn).choices
+    assert found.finish_reason == "tool_calls"
+    (call,) = found.message.tool_calls
+    arguments = json.loads(call.function.arguments)
+    if call.function.name == "get_weather":
+        assert arguments["city"] in ("Oslo", "Rome")
+        assert arguments["days"] in (1, 2, 3)
+    else:
+        assert choice == "required"
+        assert (call.function.name, arguments) == ("stop_all", {})
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_stream_of_calls_is_the_whole(client: openai.OpenAI, seed: int) -> None:
+    fields = {"tools": [WEATHER, STOP], "tool_choice": "required", "temperature": 1.5, "seed": seed}
+    (whole,) = ask(client, **fields).choices
+    calls: dict[int, list[str]] = {}
+    reason = None
+    for chunk in ask(client, **fields, stream=True):
+        (part,) = chunk.choices
+        assert not part.delta.content
+        for call in part.delta.tool_calls or ():
+            if call.id:
+                assert call.type == "function"
+                calls[call.index] = [call.function.name, ""]
+            calls[call.index][1] += call.function.arguments or ""
+        reason = part.finish_reason or reason
+    assert reason == whole.finish_reason
+    expected = [[c.function.name, c.function.arguments] for c in whole.message.tool_calls]
+    assert list(calls.values()) == expected
+
+
+def test_only_allowed_tools_are_called(client: openai.OpenAI) -> None:
+    allowed = {
+        "mode": "required",
+        "tools": [{"type": "function", "function": {"name": "stop_all"}}],
+    }
+    choice = {"type": "allowed_tools", "allowed_tools": allowed}
+    for seed in range(3):
+        (found,) = ask(
+            client, tools=[WEATHER, STOP], tool_choice=choice, temperature=2.0, seed=seed
+        ).choices
+        assert {call.function.name for call in found.message.tool_calls} == {"stop_all"}
+
+
+def test_results_go_back_to_the_model(client: openai.OpenAI) -> None:
+    (found,) = ask(client, tools=[WEATHER], tool_choice="required").choices
+    call = found.message.tool_calls[0]
+    history = [
+        *ASK,
+        found.message.model_dump(exclude_none=True),
+        {"role": "tool", "tool_call_id": call.id, "content": "sunny"},
+    ]
+    told = client.post("/../tokenize", body={"messages": history}, cast_to=dict)
+    text = client.post("/../detokenize", body={"tokens": told["tokens"]}, cast_to=dict)["prompt"]
+    assert '<tool_call>{"name": "get_weather"' in text
+    assert "sunny" in text
+    assert ask(client, messages=history, tools=[WEATHER], max_tokens=5).choices
+
+
+def test_without_tools_nothing_changes(client: openai.OpenAI) -> None:
+    plain = ask(client, max_tokens=20).choices[0]
+    none = ask(client, max_tokens=20, tools=[WEATHER], tool_choice="none").choices[0]
+    assert none.message.content == plain.message.content
+    assert none.message.tool_calls is None
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_answers_keep_to_a_schema(client: openai.OpenAI, stream: bool) -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "animal", "schema": SCHEMA}}
+    for seed in range(3):
+        drawn = {"response_format": form, "temperature": 1.5, "seed": seed}
+        if stream:
+            parts = [c.choices[0].delta.content or "" for c in ask(client, **drawn, stream=True)]
+            text = "".join(parts)
+        else:
+            text = ask(client, **drawn).choices[0].message.content
+        assert Animal(**json.loads(text)).name in ("fox", "bear")
+
+
+def test_the_clients_own_parsing(client: openai.OpenAI) -> None:
+    class Size(BaseModel):
+        big: bool
+
+    answer = client.chat.completions.parse(model="default", messages=ASK, response_format=Size)
+    assert isinstance(answer.choices[0].message.parsed, Size)
+
+
+def test_any_object_and_other_grammars(client: openai.OpenAI) -> None:
+    free = ask(client, response_format={"type": "json_object"}, max_tokens=60).choices[0]
+    assert free.message.content.lstrip().startswith("{")
+    grammar = {"type": "regex", "value": "(yes|no), [a-z]{3}"}
+    text = ask(client, extra_body={"grammar": grammar}).choices[0].message.content
+    assert text.partition(", ")[0] in ("yes", "no")
+    done = client.completions.create(
+        model="default", prompt="Once", max_tokens=30, extra_body={"grammar": grammar}
+    )
+    assert done.choices[0].text.partition(", ")[0] in ("yes", "no")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"tool_choice": "required"}, "there are no tools"),
+        ({"tools": [WEATHER, WEATHER]}, "two tools are named 'get_weather'"),
+        (
+            {"tools": [STOP], "tool_choice": {"type": "function", "function": {"name": "no"}}},
+            "tool_choice 'no' is no tool",
+        ),
+        ({"tools": [{"type": "web_search"}]}, "function"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {
+                "name": "x", "schema": {"type": "string", "format": "no such format"}}}},
+            "format",
+        ),
+        (
+            {"response_format": {"type": "json_object"},
+             "extra_body": {"grammar": {"type": "regex", "value": "a"}}},
+            "exclude each other",
+        ),
+        ({"extra_body": {"grammar": {"type": "regex", "value": "("}}}, "regex"),
+        (
+            {"tools": [WEATHER], "tool_choice": "required",
+             "response_format": {"type": "json_object"}},
+            "exclude each other",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused(
+    client: openai.OpenAI, fields: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(openai.BadRequestError, match=said):
+        ask(client, **fields)
+
+
+def test_a_template_without_a_place_for_tools_is_said(live: Live) -> None:
+    with (
+        openai.OpenAI(base_url=f"{live.url}/v1", api_key="x", max_retries=0) as other,
+        pytest.raises(openai.BadRequestError, match="no place for tools"),
+    ):
+        ask(other, tools=[WEATHER])

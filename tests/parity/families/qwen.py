@@ -1,0 +1,113 @@
+"""Qwen2 and Qwen3, dense and with experts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .convert import stacked
+from .record import ROPES, Family, Gguf, Tensors
+
+EXPERTS = {"num_experts": 6, "num_experts_per_tok": 2, "moe_intermediate_size": 40}
+
+
+def squeezed(tensors: Tensors, config: Any) -> Tensors:
+    """A matrix of one row as a vector."""
+    return {
+        name: data.reshape(-1) if "shared_expert_gate" in name else data
+        for name, data in stacked(tensors, config).items()
+    }
+
+
+def expert_keys(config: Any) -> dict[str, Any]:
+    return {
+        "expert_count": config.num_experts,
+        "expert_used_count": config.num_experts_per_tok,
+        "expert_feed_forward_length": config.moe_intermediate_size,
+    }
+
+
+FAMILIES = {
+    "qwen2": Family(
+        "Qwen2Config",
+        gguf=Gguf("qwen2"),
+        variants={
+            "grouped": {},
+            "tied": {"tie_word_embeddings": True},
+            "window": {"use_sliding_window": True, "sliding_window": 7, "max_window_layers": 1},
+            "yarn": ROPES["yarn"],
+            "full-heads": {"num_key_value_heads": 4},
+        },
+    ),
+    "qwen3": Family(
+        "Qwen3Config",
+        gguf=Gguf("qwen3"),
+        variants={
+            "grouped": {"head_dim": 12},
+            "head-dim": {"head_dim": 20},
+            "tied": {"head_dim": 16, "tie_word_embeddings": True},
+            "biases": {"head_dim": 12, "attention_bias": True},
+            "window": {
+                "head_dim": 12,
+                "use_sliding_window": True,
+                "sliding_window": 5,
+                "max_window_layers": 2,
+            },
+            "dynamic": {"head_dim": 12, **ROPES["dynamic"]},
+        },
+    ),
+    "qwen2-moe": Family(
+        "Qwen2MoeConfig",
+        gguf=Gguf(
+            "qwen2moe",
+            convert=squeezed,
+            keys=lambda config: {
+                **expert_keys(config),
+                "expert_shared_feed_forward_length": config.shared_expert_intermediate_size,
+            },
+            plain=("shared_expert_gate",),
+            sizes={**EXPERTS, "moe_intermediate_size": 256, "shared_expert_intermediate_size": 256},
+        ),
+        variants={
+            "shared": {**EXPERTS, "shared_expert_intermediate_size": 56},
+            "normalized": {
+                **EXPERTS,
+                "shared_expert_intermediate_size": 24,
+                "norm_topk_prob": True,
+                "num_experts_per_tok": 4,
+            },
+            "sparse-step": {
+                **EXPERTS,
+                "shared_expert_intermediate_size": 32,
+                "decoder_sparse_step": 2,
+            },
+        },
+    ),
+    "qwen3-moe": Family(
+        "Qwen3MoeConfig",
+        gguf=Gguf(
+            "qwen3moe",
+            convert=stacked,
+            keys=expert_keys,
+            sizes={**EXPERTS, "moe_intermediate_size": 256, "norm_topk_prob": True},
+        ),
+        variants={
+            "normalized": {**EXPERTS, "head_dim": 12, "norm_topk_prob": True},
+            "unnormalized": {**EXPERTS, "head_dim": 20, "norm_topk_prob": False},
+            "some-dense": {
+                **EXPERTS,
+                "head_dim": 12,
+                "norm_topk_prob": True,
+                "mlp_only_layers": [1],
+                "attention_bias": True,
+            },
+            "many": {
+                **EXPERTS,
+                "head_dim": 16,
+                "num_experts": 32,
+                "num_experts_per_tok": 8,
+                "norm_topk_prob": True,
+                "tie_word_embeddings": True,
+            },
+        },
+    ),
+}
