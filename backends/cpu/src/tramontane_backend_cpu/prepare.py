@@ -87,7 +87,7 @@ def _choose_stacked(module: StackedLinear, exact: bool, pool: Pool) -> str:
     weight: Layout = module.weight
     # a kernel's rows go by 16, and each matrix must begin with some of its own
     if (
-        isinstance(weight, Affine)
+        isinstance(weight, (Affine, Codebook))
         and weight.shape[0] // module.count % ROWS == 0
         and can_pack(weight)
     ):
