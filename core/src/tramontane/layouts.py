@@ -190,7 +190,13 @@ def below(layouts: Sequence[Layout]) -> Layout:
         ]
     )
     # `map` goes through the tensors in the order of `tensors`
-    return first.map(lambda _: next(parts))
+    joined = first.map(lambda _: next(parts))
+    if not isinstance(joined, Codebook):
+        return joined
+    tables = {layout.table.numpy().tobytes() for layout in layouts if isinstance(layout, Codebook)}
+    if len(tables) > 1:
+        raise ValueError("its matrices have different tables")
+    return replace(joined, table=joined.table[: 1 << joined.bits])
 
 
 def nbytes(layout: Layout) -> int:
