@@ -10,10 +10,10 @@ from tramontane.sampling_params import SamplingParams
 from tramontane.toolbox import Toolbox
 
 from tramontane_plugin_server.openai.fields import NO_EFFECT, Asked, Sampling
+from tramontane_plugin_server.openai.tool_fields import MOST_TOOLS
 
 from .blocks import AssistantBlocks, CacheControl, Texts, UserBlocks
 from .tools import (
-    MOST_TOOLS,
     AnyTool,
     JsonFormat,
     Thinking,

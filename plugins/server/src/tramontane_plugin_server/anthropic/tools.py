@@ -5,23 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 from tramontane.grammar import Grammar
 from tramontane.toolbox import Toolbox
 from tramontane.tools import Tool
 
 from tramontane_plugin_server.openai.fields import NO_EFFECT
+from tramontane_plugin_server.openai.tool_fields import Name, Strict
 
 from .blocks import Block
-
-Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=128)]
-MOST_TOOLS = 512
-
-
-class Strict(BaseModel):
-    """No field that is not known, no value of another type."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class ClientTool(Block):
