@@ -57,5 +57,12 @@ def test_stacks_keep_the_table() -> None:
     joined = below(parts)
     assert torch.equal(joined.decode(), torch.cat([part.decode() for part in parts]))
     assert nbytes(joined) == sum(nbytes(part) for part in parts) - 64
-    with pytest.raises(ValueError, match="different tables"):
+    with pytest.raises(ValueError, match="tables of their own"):
         below([parts[0], replace(parts[1], table=TABLE + 1)])
+
+
+def test_stacks_of_8_bit_floats() -> None:
+    table = torch.arange(256, dtype=torch.uint8).view(torch.float8_e5m2).float()
+    assert table.isnan().any()
+    part = Codebook(8, 32, (torch.full((2, 32), 60, dtype=torch.uint8),), table, torch.ones(2, 1))
+    assert torch.equal(below([part, part]).decode(), torch.ones(4, 32))
