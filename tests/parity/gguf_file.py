@@ -111,16 +111,11 @@ def write(about: Gguf, tensors: dict[str, Any], config: Any, kind: Type, path: P
     for name, data in tensors.items():
         stored = names.get_name(name, try_suffixes=(".weight", ".bias"))
         assert stored is not None, name
-        plain = data.ndim == 1 or any(piece in name for piece in PLAIN) or data.dtype == np.float32
-        writer.add_tensor(stored, data, raw_dtype=None if plain else kind)
+        writer.add_tensor(stored, data, raw_dtype=None if data.dtype == np.float32 else kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-
-
-PLAIN = ("k_b_proj", "v_b_proj")
-"""Made of matrices that stay floats."""
 
 
 def _keys(config: Any) -> dict[str, Any]:

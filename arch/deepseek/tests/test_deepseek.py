@@ -36,12 +36,26 @@ def test_routers(config: type[DeepseekV2Config], change: dict[str, Any], kind: t
 
 
 def test_only_the_best_groups_are_chosen_from() -> None:
-    gate = GroupedRouter(4, 8, 3, groups=(4, 1), normalize=True)
+    gate = GroupedRouter(4, 8, 2, groups=(4, 1), normalize=True)
     weights, chosen = gate.choose(torch.tensor([[0.0, 0.1, 3.0, 2.0, 2.9, 2.8, 2.7, 2.6]]))
-    # of the best group there are two; a third is taken at no weight
-    assert set(chosen[0, :2].tolist()) == {2, 3}
-    assert weights[0, 2] == 0
+    assert chosen.tolist() == [[2, 3]]  # though others outside are better than the second
     assert weights.sum() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"num_experts_per_tok": 9}, "num_experts_per_tok 9 of 8 experts"),
+        ({"n_group": 3}, "n_group"),
+        ({"topk_group": 5}, "topk_group"),
+        ({"num_experts_per_tok": 5}, "5 experts of 2 of 4 groups"),
+        ({"n_group": 8, "topk_group": 8}, "two in each"),
+    ],
+)
+def test_groups_that_cannot_be_are_refused(change: dict[str, Any], said: str) -> None:
+    config = read_config(DeepseekV3Config, {**TINY, **change})
+    with pytest.raises(ConfigError, match=said), torch.device("meta"):
+        Deepseek(config)
 
 
 def test_longer_contexts_scale_scores() -> None:

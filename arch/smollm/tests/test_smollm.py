@@ -38,7 +38,9 @@ def test_layers_without_positions_slide_when_told_to() -> None:
     [
         {"hidden_act": "gelu"},
         {"no_rope_layers": [2, 0]},
+        {"no_rope_layers": [1, 0, 1]},
         {"layer_types": ["linear_attention"] * 2},
+        {"sliding_window": 0},
     ],
 )
 def test_what_is_not_supported_is_refused_by_name(change: dict[str, Any]) -> None:

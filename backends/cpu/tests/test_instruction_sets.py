@@ -16,7 +16,7 @@ from tramontane_backend_cpu.vector.instruction_set import SETS, Portable
 
 FILES = (
     "test_matmul.py",
-    "test_codebook.py",
+    "test_codebook_products.py",
     "test_attention.py",
     "test_attention_options.py",
     "test_record.py",

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .errors import TramontaneError
+from .uncollected import uncollected
 
 if TYPE_CHECKING:
     from .async_llm import AsyncLLM
@@ -38,4 +39,5 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOME[name], __name__), name)
+    with uncollected():
+        return getattr(import_module(_HOME[name], __name__), name)

@@ -12,6 +12,8 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from .errors import ConfigError
 from .rope_scaling import RopeScaling, check_scaling
 
+PER_LAYER = ("layer_types", "no_rope_layers")
+"""Fields, of the families that have them, with an entry for each layer."""
 FIRST_WORDS: Mapping[str, str] = MappingProxyType(
     {
         "n_embd": "hidden_size",
@@ -89,6 +91,17 @@ class DecoderConfig(ModelConfig):
             raise ValueError(
                 f"num_attention_heads {self.num_attention_heads} is not a multiple of "
                 f"num_key_value_heads {self.num_key_value_heads}"
+            )
+        for name in PER_LAYER:
+            told = getattr(self, name, None)
+            if told is not None and len(told) != self.num_hidden_layers:
+                raise ValueError(
+                    f"{name} has {len(told)} entries for {self.num_hidden_layers} layers"
+                )
+        window = getattr(self, "sliding_window", None)
+        if window is not None and window <= 0:
+            raise ValueError(
+                f"sliding_window {window} lets a token see nothing; null means no window"
             )
         rotated = int(self.head_dim * self.partial_rotary_factor)
         if rotated < 2 or rotated % 2:

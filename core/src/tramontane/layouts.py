@@ -180,13 +180,23 @@ def below(layouts: Sequence[Layout]) -> Layout:
     first = layouts[0]
     if len({(layout.kind, layout.shape[1:]) for layout in layouts}) > 1:
         raise ValueError("its matrices are not stored alike")
-    parts = iter([torch.cat(each) for each in zip(*_tensors(layouts), strict=True)])
+    named = [layout.tensors() for layout in layouts]
+    if any(not torch.equal(each["table"], named[0]["table"]) for each in named if "table" in each):
+        raise ValueError("its matrices have tables of their own")
+    parts = iter(
+        [
+            tensor if name == "table" else torch.cat([each[name] for each in named])
+            for name, tensor in named[0].items()
+        ]
+    )
     # `map` goes through the tensors in the order of `tensors`
-    return first.map(lambda _: next(parts))
-
-
-def _tensors(layouts: Sequence[Layout]) -> list[list[Tensor]]:
-    return [list(layout.tensors().values()) for layout in layouts]
+    joined = first.map(lambda _: next(parts))
+    if not isinstance(joined, Codebook):
+        return joined
+    tables = {layout.table.numpy().tobytes() for layout in layouts if isinstance(layout, Codebook)}
+    if len(tables) > 1:
+        raise ValueError("its matrices have different tables")
+    return replace(joined, table=joined.table[: 1 << joined.bits])
 
 
 def nbytes(layout: Layout) -> int:

@@ -21,6 +21,7 @@ from .plugin import Architecture
 from .registry import Registry
 from .sampling_params import SamplingParams
 from .source import DEFAULT, HubOptions, find_model
+from .uncollected import uncollected
 
 Message: TypeAlias = Mapping[str, Any]
 Prompt: TypeAlias = str | Sequence[int]
@@ -29,6 +30,7 @@ Prompt: TypeAlias = str | Sequence[int]
 class LoadedModel:
     """Everything that answering takes. Raises TramontaneError of some kind when it cannot be."""
 
+    @uncollected()
     def __init__(
         self,
         model: str | Path = DEFAULT,

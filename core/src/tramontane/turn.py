@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .answers import AnswerParser
+from .chat.messages import checked
 from .engine.request import Request, RequestResult
 from .errors import RequestError
 from .grammar import Grammar
@@ -36,7 +37,7 @@ class Turn:
         variables: Mapping[str, Any],
     ) -> None:
         self._inner, self._toolbox, self._schema = inner, toolbox, schema
-        self.messages = [dict(message) for message in messages]
+        self.messages = checked(messages)
         self._given = len(self.messages)
         self._params = params or SamplingParams()
         self._variables = dict(variables)

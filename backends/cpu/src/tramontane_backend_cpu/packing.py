@@ -18,6 +18,7 @@ from tramontane.layouts import PLANES, Affine, Codebook
 
 from .kernels.matmul import Packing
 from .kernels.repack import repack_numbers, repack_plane
+from .slabs import Slabs
 from .step.pool import Pool
 from .vector.tables import FLOATS8
 from .vector.tiles import ROWS, UNIT
@@ -120,12 +121,13 @@ def pack(weight: Affine | Codebook, pool: Pool) -> Packed:
     per_row = 2 * units if halves else columns // weight.group
     supers = 1 if weight.super_scale is None else weight.super_scale.shape[1]
     arrays: dict[str, Any] = {}
+    slabs = Slabs(sum(tensor.nbytes for tensor in weight.tensors().values()))
     work: list[tuple[int, Any]] = []
     kept = []
     for name, plane, width in zip(("low", "high"), weight.codes, PLANES[weight.bits], strict=False):
         source = plane.contiguous()
         kept.append(source)
-        out = arrays[name] = np.empty((blocks, units * 4 * ROWS * width), np.uint8)
+        out = arrays[name] = slabs.take((blocks, units * 4 * ROWS * width), np.uint8)
         told = (source.data_ptr(), rows, source.shape[1], width, units, out.ctypes.data)
         work.append((repack_plane.address, np.array(told, np.int64)))
     for name in NUMBERS:
@@ -135,7 +137,7 @@ def pack(weight: Affine | Codebook, pool: Pool) -> Packed:
             kept.append(source)
             padded = supers if name.startswith("super") else per_row
             size = source.element_size()
-            out = arrays[name] = np.empty((blocks, padded, ROWS), f"u{size}")
+            out = arrays[name] = slabs.take((blocks, padded, ROWS), f"u{size}")
             told = (source.data_ptr(), rows, source.shape[1], padded, size, out.ctypes.data)
             work.append((repack_numbers.address, np.array(told, np.int64)))
     pool.run_jobs([(kernel, told, blocks) for kernel, told in work])

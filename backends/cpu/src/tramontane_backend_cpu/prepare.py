@@ -8,11 +8,12 @@ from typing import TypeAlias
 from torch import Tensor
 from tramontane import reference
 from tramontane.backend import Device
-from tramontane.blocks import Attention, CausalLM, Embedding, Linear, StackedLinear
+from tramontane.blocks import Attention, CausalLM, Embedding, Experts, Linear, StackedLinear
 from tramontane.layouts import Affine, Codebook, Dense, Layout
 from tramontane.stored import Stored
 
 from .alone import attend, embed_packed, multiply_dense, multiply_packed, multiply_stacked
+from .experts import mixture
 from .large_pages import moved
 from .packing import KINDS, Interleaved, can_pack, pack
 from .step.forward import Forward
@@ -64,6 +65,9 @@ def prepare(
         elif isinstance(module, Attention):
             module.kernel = attend(pool)
             chosen["attention"] = "compiled"
+    for module in model.modules():
+        if isinstance(module, Experts) and (fused := mixture(module, exact, pool)) is not None:
+            module.through = fused  # type: ignore[method-assign]
     forward = Forward(model, pool, exact=exact)
     model.forward = forward  # type: ignore[method-assign]
     chosen["step"] = "recorded" if forward.why is None else f"as written: {forward.why}"
@@ -87,7 +91,7 @@ def _choose_stacked(module: StackedLinear, exact: bool, pool: Pool) -> str:
     weight: Layout = module.weight
     # a kernel's rows go by 16, and each matrix must begin with some of its own
     if (
-        isinstance(weight, Affine)
+        isinstance(weight, (Affine, Codebook))
         and weight.shape[0] // module.count % ROWS == 0
         and can_pack(weight)
     ):

@@ -21,6 +21,7 @@ from .kernels.read import FIELDS, PLAIN_FIELDS, read_and_translate, read_plain
 from .kernels.translate import FIELDS as TRANSLATE_FIELDS
 from .kernels.translate import TARGETS, translator
 from .packing import Interleaved, Packed
+from .slabs import Slabs
 from .step.pool import Pool
 from .vector.tiles import ROWS, UNIT
 
@@ -44,32 +45,33 @@ class Work:
 def translated(matrices: Sequence[Stored], pool: Pool) -> list[Layout | None]:
     """Each as the kernels want it; None for one without a kernel, or with damage that its format
     can tell."""
-    work = [_work(stored, pool.threads) for stored in matrices]
+    slabs = Slabs(sum(stored.shape[0] * stored.row_bytes for stored in matrices) * 5 // 4)
+    work = [_work(stored, slabs, pool.threads) for stored in matrices]
     todo = [each for each in work if each is not None]
     if todo:
         pool.run_jobs([(each.kernel, each.arguments, each.jobs) for each in todo])
     return [None if each is None or each.failed.any() else each.layout for each in work]
 
 
-def _work(stored: Stored, threads: int) -> Work | None:
+def _work(stored: Stored, slabs: Slabs, threads: int) -> Work | None:
     recipe, read = stored.recipe, _read_address()
     if stored.file is None or read == 0 or 0 in stored.shape:
         return None
     if isinstance(recipe, Plain):
-        return _plain(stored, read) if stored.order is None else None
+        return _plain(stored, slabs, read) if stored.order is None else None
     whole = stored.shape[1] % recipe.count == 0 and recipe.count % UNIT == 0
     if not whole or (recipe.group != 16 and recipe.group % UNIT):
         return None
-    return _packed(stored, recipe, read, threads)
+    return _packed(stored, recipe, slabs, read, threads)
 
 
-def _plain(stored: Stored, read: int) -> Work:
+def _plain(stored: Stored, slabs: Slabs, read: int) -> Work:
     """Plain numbers: a copy in large pages, of which the file's own are never mapped."""
     assert isinstance(stored.recipe, Plain)
     assert stored.file is not None
     rows, columns = stored.shape
     size = rows * columns * stored.recipe.size
-    out, failed = np.empty(size, np.uint8), np.zeros(1, np.int64)
+    out, failed = slabs.take((size,), np.uint8), np.zeros(1, np.int64)
     told = _told(
         PLAIN_FIELDS, read=read, file=stored.file[0], offset=stored.file[1], out=out.ctypes.data,
         size=size, run=CACHEFUL, short=failed.ctypes.data,
@@ -78,11 +80,11 @@ def _plain(stored: Stored, read: int) -> Work:
     return Work(layout, read_plain.address, told, -(-size // CACHEFUL), failed, ())
 
 
-def _packed(stored: Stored, recipe: Recipe, read: int, threads: int) -> Work:
+def _packed(stored: Stored, recipe: Recipe, slabs: Slabs, read: int, threads: int) -> Work:
     assert stored.file is not None
     (rows, columns), size = stored.shape, stored.row_bytes
     blocks, in_row = -(-rows // ROWS), columns // recipe.count
-    arrays = _arrays(recipe, blocks, in_row)
+    arrays = _arrays(recipe, slabs, blocks, in_row)
     if rows % ROWS:
         for array in arrays.values():
             array[-1] = 0
@@ -126,17 +128,17 @@ def _interleaved(recipe: Recipe, rows: int, columns: int, arrays: dict[str, Any]
     return Interleaved(Packed(packing, rows, columns, supers, steps, arrays), kind)
 
 
-def _arrays(recipe: Recipe, blocks: int, in_row: int) -> dict[str, Any]:
+def _arrays(recipe: Recipe, slabs: Slabs, blocks: int, in_row: int) -> dict[str, Any]:
     arrays: dict[str, Any] = {}
     for name, width in zip(("low", "high"), PLANES[recipe.bits], strict=False):
         size = in_row * recipe.count // UNIT * 4 * ROWS * width
-        arrays[name] = np.empty((blocks, size), np.uint8)
+        arrays[name] = slabs.take((blocks, size), np.uint8)
     for name in TARGETS[2:]:
         value = getattr(recipe, name)
         if value is not None:
             groups = 1 if name.startswith("super") else recipe.count // recipe.group
             kind = np.uint16 if isinstance(value, Half) else np.uint8
-            arrays[name] = np.empty((blocks, in_row * groups, ROWS), kind)
+            arrays[name] = slabs.take((blocks, in_row * groups, ROWS), kind)
     return arrays
 
 

@@ -41,14 +41,18 @@ class Experts(nn.Module):
         k = chosen.shape[1]
         order = chosen.flatten().argsort(stable=True)
         counts = chosen.flatten().bincount(minlength=self.count)
-        rows = x[order // k]
-        wide = self.act(self.gate_proj(rows, counts)) * self.up_proj(rows, counts)
-        out: Tensor = self.down_proj(wide, counts)
+        out = self.through(x[order // k], counts)
         # back in the order of tokens, where each token's sum is its own
         back = out.new_empty(out.shape)
         back[order] = out
         weighted: Tensor = back.unflatten(0, (-1, k)) * weights.to(x.dtype)[..., None]
         return weighted.sum(1)
+
+    def through(self, x: Tensor, counts: Tensor) -> Tensor:
+        """Rows, sorted by expert, through their experts. What a backend may have a kernel for."""
+        wide = self.act(self.gate_proj(x, counts)) * self.up_proj(x, counts)
+        out: Tensor = self.down_proj(wide, counts)
+        return out
 
 
 class SparseMoE(nn.Module):

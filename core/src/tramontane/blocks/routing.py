@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from tramontane.errors import ConfigError
+
 from .linear import Linear
 
 
@@ -14,6 +16,8 @@ class Router(Linear):
     def __init__(
         self, hidden: int, experts: int, k: int, *, normalize: bool, scale: float = 1.0
     ) -> None:
+        if k > experts:
+            raise ConfigError(f"num_experts_per_tok {k} of {experts} experts cannot be chosen")
         super().__init__(hidden, experts, split=None)
         self.k, self.normalize, self.scale = k, normalize, scale
 
@@ -49,6 +53,12 @@ class GroupedRouter(Router):
         scale: float = 1.0,
     ) -> None:
         super().__init__(hidden, experts, k, normalize=normalize, scale=scale)
+        count, taken = groups
+        if experts % count or taken > count or k > experts // count * taken:
+            raise ConfigError(
+                f"{k} experts of {taken} of {count} groups (n_group, topk_group) cannot be chosen "
+                f"from {experts}"
+            )
         self.groups = groups
 
     def choose(self, scores: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,6 +90,10 @@ class BiasedRouter(GroupedRouter):
         scale: float = 1.0,
     ) -> None:
         super().__init__(hidden, experts, k, groups=groups, normalize=normalize, scale=scale)
+        if experts // groups[0] < 2:
+            raise ConfigError(
+                f"{experts} experts in n_group={groups[0]} groups: two in each, at least"
+            )
         self.balance = nn.Parameter(torch.empty(experts), requires_grad=False)
 
     def choose(self, scores: Tensor) -> tuple[Tensor, Tensor]:

@@ -78,7 +78,7 @@ class SafetensorsFile:
             return Dense(data.view(rows, columns))
 
         start = self._starts[name]
-        raw = _Stretch(self._descriptor, start, info.nbytes)
+        raw = _Stretch(self.path, self._descriptor, start, info.nbytes)
         return Stored(raw, (rows, columns), Plain(dtype), translate, (self._descriptor, start))
 
     def _offsets(self) -> dict[str, int]:
@@ -99,8 +99,9 @@ class SafetensorsFile:
 class _Stretch:
     """A tensor's bytes, read as they are sliced."""
 
-    def __init__(self, descriptor: int, start: int, nbytes: int) -> None:
-        self._descriptor, self._start, self._nbytes = descriptor, start, nbytes
+    def __init__(self, path: Path, descriptor: int, start: int, nbytes: int) -> None:
+        self._path, self._descriptor = path, descriptor
+        self._start, self._nbytes = start, nbytes
 
     def __len__(self) -> int:
         return self._nbytes
@@ -109,4 +110,7 @@ class _Stretch:
         start, stop, _ = run.indices(self._nbytes)
         with open(self._descriptor, "rb", closefd=False) as file:
             file.seek(self._start + start)
-            return np.fromfile(file, np.uint8, stop - start)
+            found = np.fromfile(file, np.uint8, stop - start)
+        if len(found) < stop - start:
+            raise CheckpointError(f"{self._path}: the file has become shorter")
+        return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +33,8 @@ class Place:
     def stored(self, checkpoint: Checkpoint, tensor: str, rules: Sequence[Rule]) -> Stored | None:
         """A tensor that is not read yet, if that serves backend and rules."""
         if self.translate is None or not isinstance(checkpoint, ReadsStored):
+            return None
+        if not hasattr(os, "pread"):  # threads cannot read one file by themselves
             return None
         if not all(isinstance(rule, MOVE_ROWS) for rule in rules):
             return None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tramontane.errors import RequestError
+from tramontane.uncollected import uncollected
 
 from .grammar import grammar_of
 from .progress import Loading
@@ -122,6 +123,7 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+@uncollected()
 def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
     """Load what the options name, with a progress line on a terminal."""
     from tramontane.llm import LLM

@@ -32,7 +32,8 @@ def excerpt(targets: Iterable[str], renamed: Mapping[str, str]) -> str:
     there.
     """
     modules: dict[str, Module] = {}
-    wanted: dict[str, set[str]] = {}
+    seen: set[tuple[str, str]] = set()
+    body: list[str] = []
     imports: dict[str, set[str]] = {}
 
     def need(module: str, name: str) -> None:
@@ -40,12 +41,14 @@ def excerpt(targets: Iterable[str], renamed: Mapping[str, str]) -> str:
             modules[module] = read(module)
         here = modules[module]
         if name in here.definitions:
-            if name in wanted.setdefault(module, set()):
+            if (module, name) in seen:
                 return
-            wanted[module].add(name)
+            seen.add((module, name))
             for node in ast.walk(here.definitions[name]):
                 if isinstance(node, ast.Name):
                     need(module, node.id)
+            # what it needs stands before it
+            body.append(segment(here.lines, here.definitions[name]))
         elif name in here.imports:
             source = here.imports[name]
             if source.startswith("."):
@@ -56,12 +59,6 @@ def excerpt(targets: Iterable[str], renamed: Mapping[str, str]) -> str:
     for target in targets:
         module, _, name = target.partition(":")
         need(module, name)
-    body = []
-    for module in reversed(list(modules)):
-        own = modules[module]
-        for name, node in own.definitions.items():
-            if name in wanted.get(module, ()):
-                body.append(segment(own.lines, node))
     text = f"{importing(imports)}\n\n\n" + "\n\n\n".join(dict.fromkeys(body)) + "\n"
     for before, after in renamed.items():
         text = re.sub(rf"\b{before}(?=[A-Z0-9_]|\b)", after, text)

@@ -15,7 +15,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from tramontane.blocks import Attention, CausalLM, Embedding, LayerNorm, Linear, RMSNorm, Rope
+from tramontane.blocks import (
+    Attention,
+    CausalLM,
+    Embedding,
+    LayerNorm,
+    Linear,
+    RMSNorm,
+    Rope,
+    StackedLinear,
+)
 
 from .graph import TOKENS, WANTED, CannotRecord, Node, Ref, Value
 
@@ -131,6 +140,8 @@ class Recording:
     def _forward(self, module: nn.Module) -> Callable[[Tensor], Tensor] | None:
         if type(module) is Linear:
             return lambda x: self.note("linear", (x,), (module.weight.shape[0],), module=module)
+        if isinstance(module, (Linear, StackedLinear)):
+            return lambda *_: _refused(type(module).__name__)
         if type(module) is Embedding:
             return lambda tokens: self._embed(tokens, module)
         if type(module) in NORMS:
@@ -144,6 +155,10 @@ class Recording:
             raise CannotRecord("an embedding of something else than tokens and positions")
         width, positions = module.weight.shape[1], tokens is self.positions
         return self.note("lookup", (), (width,), TOKENS, module=module, positions=positions)
+
+
+def _refused(name: str) -> Tensor:
+    raise CannotRecord(f"{name} has no kernel in a recorded step")
 
 
 def _told(model: CausalLM, tokens: Tensor, batch: Any) -> Any:

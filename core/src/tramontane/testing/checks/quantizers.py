@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections import defaultdict
 from pathlib import Path
@@ -11,10 +12,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tramontane.checkpoint.checkpoint import Checkpoint
+from tramontane.checkpoint.checkpoint import Checkpoint, ReadsStored
 from tramontane.errors import CheckpointError
 from tramontane.layouts import Affine, Codebook, Dense
 from tramontane.plugin import Quantizer, load
+from tramontane.stored import Recipe
+from tramontane.testing.recipes import weights_of
 
 
 @pytest.fixture
@@ -86,6 +89,29 @@ def test_every_tensor_reads_as_the_header_says(offer: Quantizer, sample: Path) -
         if len(info.shape) == 2:
             row = layout.rows(torch.tensor([info.shape[0] - 1])).decode()
             assert torch.equal(row[0], weight[-1]), f"{name}: a row alone differs"
+    checkpoint.close()
+
+
+def test_what_lies_in_the_file_is_what_is_read(offer: Quantizer, sample: Path) -> None:
+    checkpoint = opened(offer, sample)
+    if not isinstance(checkpoint, ReadsStored):
+        pytest.skip("it hands out no matrices as they lie in the file")
+    for name in checkpoint.header.tensors:
+        stored = checkpoint.stored(name)
+        if stored is None:
+            continue
+        weight, recipe = checkpoint.read(name).decode(), stored.recipe
+        assert stored.shape == tuple(weight.shape), name
+        assert len(stored.raw) == stored.shape[0] * stored.row_bytes, name
+        raw = stored.raw[0 : len(stored.raw)].copy()
+        assert torch.equal(stored.decode(), weight), name
+        if stored.file is not None and hasattr(os, "pread"):
+            assert os.pread(stored.file[0], len(raw), stored.file[1]) == raw.tobytes(), name
+        if isinstance(recipe, Recipe):
+            blocks = weight.numpy().reshape(-1, recipe.count)
+            for index in {0, len(blocks) // 2, len(blocks) - 1}:
+                block = raw[index * recipe.size : (index + 1) * recipe.size]
+                assert (weights_of(recipe, block) == blocks[index]).all(), f"{name}: its recipe"
     checkpoint.close()
 
 

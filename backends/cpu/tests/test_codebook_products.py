@@ -9,11 +9,12 @@ import torch
 from tramontane import reference
 from tramontane.layouts import Codebook, pack
 from tramontane_backend_cpu import packing
-from tramontane_backend_cpu.alone import embed_packed, multiply_packed
+from tramontane_backend_cpu.alone import embed_packed, multiply_packed, multiply_stacked
 from tramontane_backend_cpu.packing import Interleaved, can_pack
 from tramontane_backend_cpu.step.pool import shared_pool
 from tramontane_backend_cpu.vector.chosen import SET
 from tramontane_backend_cpu.vector.tables import bytes_of
+from tramontane_backend_cpu.vector.tiles import ROWS
 
 from . import matrices
 
@@ -123,6 +124,14 @@ def test_a_vector_depends_on_nothing_but_itself(table: str, group: int, scales: 
             count = int(torch.randint(1, len(x), (), generator=random))
             rows = torch.randperm(len(x), generator=random)[:count]
             assert torch.equal(multiply(x[rows], weight), together[rows])
+
+
+def test_matrices_in_one() -> None:
+    weight = codebook("halves", 32, "e8m0", (4 * ROWS, 128))
+    x, counts = torch.randn(6, 128), torch.tensor([2, 0, 3, 1])
+    multiply = multiply_stacked(multiply_packed(True, shared_pool(2)))
+    expected = reference.grouped_linear(x, counts, weight)
+    torch.testing.assert_close(multiply(x, counts, packed(weight)), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_other_tables_of_256_have_no_kernel() -> None:

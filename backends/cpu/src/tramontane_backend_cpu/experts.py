@@ -1,0 +1,174 @@
+"""All chosen experts of a layer in one run: five phases instead of three runs for each expert."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tramontane.blocks import ACTIVATIONS, Experts
+
+from .kernels import matmul, quantize, rows
+from .kernels.by_jobs import AT_ONCE, by_jobs
+from .packing import Interleaved
+from .step import interpreter
+from .step.lower import affine_operation, packed_arrays
+from .step.memory import address, aligned
+from .step.pool import Pool
+from .vector.chosen import SET
+from .vector.tiles import PLAIN_UNIT_BYTES, ROWS, UNIT, UNIT_BYTES
+
+KERNELS = {"silu": "silu", "relu": "relu", "gelu": "gelu", "gelu_pytorch_tanh": "gelu_tanh"}
+"""What the functions between matrices are called here."""
+TOGETHER = 16
+"""Experts in a run, at most: a thread looks for its job among all operations of a phase."""
+COUNT, INPUT, OUT = (matmul.FIELDS.index(name) for name in ("count", "input", "out"))
+
+
+class Stack:
+    """A stack of repacked matrices as the kernels are told of it, one row of arguments for each."""
+
+    def __init__(self, weight: Interleaved, count: int, exact: bool) -> None:
+        self.n_out, self.columns = weight.shape[0] // count, weight.shape[1]
+        first = weight.rows(slice(0, self.n_out))
+        shared = {"count": 0, "out": 0, "stride": 4 * self.n_out, "input": 0, "bias": 0, "add": 0}
+        operation = affine_operation(first, exact, shared)
+        self.jobs = operation.jobs
+        self.arguments = np.tile(operation.arguments, (count, 1))
+        for name, at in packed_arrays(weight.packed).items():
+            if at:
+                step = self.n_out // ROWS * weight.packed.arrays[name].strides[0]
+                self.arguments[:, matmul.FIELDS.index(name)] += np.arange(count) * step
+
+    def at(self, expert: int) -> int:
+        return address(self.arguments) + expert * self.arguments.strides[0]
+
+    @property
+    def units(self) -> int:
+        return -(-self.columns // UNIT)
+
+
+class Mixture:
+    """A drop-in for `Experts.through`: a row's result depends on nothing but the row."""
+
+    def __init__(
+        self, weights: list[Interleaved], count: int, act: str, exact: bool, pool: Pool
+    ) -> None:
+        self._pool, self._act, self._exact, self._kept = pool, act, exact, weights
+        self._gate, self._up, self._down = (Stack(weight, count, exact) for weight in weights)
+        self._unit_bytes = PLAIN_UNIT_BYTES if exact else UNIT_BYTES
+
+    def __call__(self, x: Tensor, counts: Tensor) -> Tensor:
+        """x: (rows, hidden), sorted by expert; counts: (experts) rows of each."""
+        each = counts.numpy()
+        parts, start = [], 0
+        for some in np.split(each.nonzero()[0], range(TOGETHER, len(each), TOGETHER)):
+            if len(some):
+                stop = start + int(each[some].sum())
+                parts.append(self._some(x[start:stop], some, np.ascontiguousarray(each[some])))
+                start = stop
+        return torch.cat(parts) if parts else x.new_empty(0, self._down.n_out)
+
+    def _some(self, x: Tensor, chosen: Any, sizes: Any) -> Tensor:
+        """Few experts' rows: `sizes` of each of the `chosen`."""
+        n = len(x)
+        starts = np.concatenate(([0], sizes.cumsum()[:-1]))
+        given = _floats(n, x.shape[1])
+        given[:, : x.shape[1]] = x.detach().float().numpy()
+        gate, up = _floats(n, self._gate.n_out), _floats(n, self._up.n_out)
+        out = _floats(n, self._down.n_out)
+        before, first = self._converted(given, self._gate, sizes, starts)
+        between, second = self._converted(gate, self._down, sizes, starts)
+        multiply = [
+            *self._multiplied(self._gate, chosen, sizes, first.places, gate, starts),
+            *self._multiplied(self._up, chosen, sizes, first.places, up, starts),
+        ]
+        wide = 4 * gate.shape[1]
+        told = np.array([gate.ctypes.data, wide, gate.ctypes.data, wide, self._gate.n_out, 0])
+        both = np.array(
+            [gate.ctypes.data, wide, up.ctypes.data, wide, gate.ctypes.data, wide, self._gate.n_out]
+        )
+        bend = [(rows.unary(self._act).address, address(told), -1, 0),
+                (rows.binary("mul").address, address(both), -1, 0)]  # fmt: skip
+        last = self._multiplied(self._down, chosen, sizes, second.places, out, starts)
+        groups = [before, multiply, bend, between, last]
+        modes = [interpreter.JOBS, interpreter.JOBS, interpreter.ROWS, *[interpreter.JOBS] * 2]
+        begins = np.cumsum([0, *map(len, groups)])
+        phases = np.array(
+            [(mode, begins[i], len(groups[i]), 0) for i, mode in enumerate(modes)], np.int64
+        )
+        operations = np.array([each for group in groups for each in group], np.int64)
+        step = np.zeros(8, np.int64)
+        step[0], step[interpreter.AT_A_TIME] = n, 1 if n <= 16 else 8
+        self._pool.run(phases, operations, step, interpreter.counters(5, self._pool.threads))
+        return torch.from_numpy(out[:, : self._down.n_out].copy()).to(x.dtype)
+
+    def _converted(
+        self, source: Any, stack: Stack, sizes: Any, starts: Any
+    ) -> tuple[list[tuple[int, int, int, int]], _Tiles]:
+        """Each expert's vectors in tiles of their own."""
+        bytes_each = stack.units * self._unit_bytes
+        room = -(-sizes // SET.tile) * SET.tile * bytes_each
+        tiles = _Tiles(aligned(int(room.sum()), np.uint8), sizes)
+        tiles.places = address(tiles.memory) + np.concatenate(([0], room.cumsum()[:-1]))
+        stride = 4 * source.shape[1]
+        fields = {
+            "count": tiles.counts_at, "tile": SET.tile, "units": stack.units,
+            "columns": stack.columns, "x": source.ctypes.data + starts * stride, "stride": stride,
+            "out": tiles.places,
+        }  # fmt: skip
+        tiles.told = np.stack(
+            [np.broadcast_to(fields[name], len(sizes)) for name in quantize.FIELDS], 1
+        ).astype(np.int64)
+        kernel = quantize.quantizer(self._exact).address
+        at = address(tiles.told) + np.arange(len(sizes)) * tiles.told.strides[0]
+        tiles.jobs = np.stack([np.full(len(sizes), kernel), at, tiles.counts_at], 1).astype(
+            np.int64
+        )
+        where = address(tiles.jobs) + np.arange(len(sizes)) * tiles.jobs.strides[0]
+        return [
+            (by_jobs.address, int(told), -1, -(-int(size) // AT_ONCE))
+            for told, size in zip(where, sizes, strict=True)
+        ], tiles
+
+    def _multiplied(
+        self, stack: Stack, chosen: Any, sizes: Any, places: Any, out: Any, starts: Any
+    ) -> list[tuple[int, int, int, int]]:
+        """A matrix of each chosen expert with its vectors."""
+        told = stack.arguments
+        told[chosen, COUNT] = address(sizes) + 8 * np.arange(len(sizes))
+        told[chosen, INPUT] = places
+        told[chosen, OUT] = out.ctypes.data + starts * 4 * out.shape[1]
+        told[chosen, matmul.FIELDS.index("stride")] = 4 * out.shape[1]
+        return [(matmul.matmul.address, stack.at(int(e)), -1, stack.jobs) for e in chosen]
+
+
+def mixture(experts: Experts, exact: bool, pool: Pool) -> Mixture | None:
+    """What stands in for `experts.through`, if there are kernels for all of it."""
+    act = next((KERNELS[name] for name in KERNELS if ACTIVATIONS[name] is experts.act), None)
+    weights: list[Any] = [
+        part.weight for part in (experts.gate_proj, experts.up_proj, experts.down_proj)
+    ]
+    if act is None or not all(isinstance(weight, Interleaved) for weight in weights):
+        return None
+    plain = {exact or weight.packed.packing.plain_only for weight in weights}
+    return Mixture(weights, experts.count, act, plain.pop(), pool) if len(plain) == 1 else None
+
+
+class _Tiles:
+    """Vectors as matrices read them, and what the kernels that make them are told."""
+
+    places: Any
+    told: Any
+    jobs: Any
+
+    def __init__(self, memory: Any, sizes: Any) -> None:
+        self.memory = memory
+        self.counts_at = address(sizes) + 8 * np.arange(len(sizes))
+
+
+def _floats(count: int, width: int) -> Any:
+    """Rows of float32, each of whole units."""
+    padded = -(-width // UNIT) * UNIT
+    return aligned(count * padded, np.float32).reshape(count, padded)

@@ -1,0 +1,35 @@
+"""Memory for weights: large pieces, for many matrices each.
+
+A matrix's arrays may be smaller than a large page, and a page of 4 KiB costs as much to get as one
+of 2 MiB. Each array begins a line of the cache, so that no register is loaded from two of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+LINE = 64
+LEAST = 64 << 20
+"""Bytes of a slab at least; what is never touched takes no memory."""
+
+
+class Slabs:
+    """Arrays of an uncertain number of bytes, about `expected` in all."""
+
+    def __init__(self, expected: int) -> None:
+        self._size = max(LEAST, expected)
+        self._slab: Any = np.empty(0, np.uint8)
+        self._used = 0
+
+    def take(self, shape: tuple[int, ...], kind: Any) -> Any:
+        """An array whose numbers are whatever was there."""
+        size = int(np.prod(shape)) * np.dtype(kind).itemsize
+        if self._used + size > len(self._slab):
+            # numpy asks the system for large pages
+            self._slab = np.empty(max(self._size, size) + LINE, np.uint8)
+            self._used = -self._slab.ctypes.data % LINE
+        start = self._used
+        self._used = start + -(-size // LINE) * LINE  # the first begins a line, and so do all
+        return self._slab[start : start + size].view(kind).reshape(shape)
