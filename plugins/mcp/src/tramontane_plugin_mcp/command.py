@@ -15,12 +15,17 @@ EXAMPLES = """\
 examples:
   tramontane mcp check --mcp-config servers.json
   tramontane mcp list --mcp-config servers.json
+  tramontane mcp serve -m model.gguf
   tramontane mcp call --mcp-config servers.json files read '{"path": "notes.txt"}'
 """
 
 
 def run(argv: list[str]) -> int:
     """The exit status is 1 where a server is down."""
+    if argv[:1] == ["serve"]:
+        from .serve import run as serve
+
+        return serve(argv[1:])
     options = _parse(argv)
     registry = Registry.from_environment()
     with McpServers(read_config(options.mcp_config), registry) as servers:
@@ -62,7 +67,7 @@ def _arguments(text: str) -> dict[str, Any]:
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "tramontane mcp",
-        description="Look at MCP servers and call their tools.",
+        description="Look at MCP servers and call their tools, or be one.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -71,8 +76,11 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         ("check", "say which servers are up"),
         ("list", "their tools, resources and prompts"),
         ("call", "call a tool"),
+        ("serve", "be a server: a model's answers as tools, over standard input and output"),
     ):
         sub = subparsers.add_parser(what, help=summary, description=summary)
+        if what == "serve":  # its options are those of a model
+            continue
         sub.add_argument(
             "--mcp-config", type=Path, required=True, metavar="FILE", help="which servers there are"
         )

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from tramontane import __version__
 from tramontane.errors import TramontaneError
 
-from . import docs_page, health
+from . import docs_page, health, mcp_endpoint
 from .anthropic import messages
 from .http.access import Access
 from .http.body import Body
@@ -43,6 +43,7 @@ def build(serving: Serving) -> ASGIApp:
         app.add_exception_handler(kind, handle)
     for part in (health, docs_page, chat, completions, messages, models, responses, tokens):
         app.include_router(part.router)
+    app.state.within = mcp_endpoint.add(app, serving) if settings.mcp else contextlib.nullcontext()
     found: ASGIApp = Body(app, settings.max_body, settings.body_timeout)
     found = Keys(found, settings.keys())
     if settings.cors_origin:
@@ -64,7 +65,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         idle = serving.catalog.unload_idle(serving.settings.idle_unload)
         tasks.append(asyncio.create_task(idle))
     try:
-        yield
+        async with app.state.within:
+            yield
     finally:
         for task in tasks:
             task.cancel()

@@ -81,6 +81,7 @@ class Settings(BaseModel):
     shutdown_timeout: Seconds = Field(30.0, description="seconds for answers to end when stopped")
     idle_unload: Seconds | None = Field(None, description="unload a model unused for so long")
     stored_responses: Count = Field(1000, description="how many responses are kept for later")
+    mcp: bool = Field(False, description="be an MCP server too, at /mcp")
     mcp_config: Path | None = Field(
         None, description="MCP servers whose tools models may call in chats"
     )

@@ -1,0 +1,87 @@
+"""POST /mcp: the models as tools of an MCP server, beside the other APIs and under their keys."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
+
+from tramontane.errors import ConfigError, TramontaneError
+from tramontane.sampling_params import SamplingParams
+from tramontane.toolbox import Toolbox
+
+from .serving import Serving
+from .turns import begin
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+ABOUT = "Ask language models."
+MOST = 4096
+"""Tokens of an answer, unless the caller wants fewer."""
+
+
+def add(app: FastAPI, serving: Serving) -> AbstractAsyncContextManager[Any]:
+    """Add the path; returns what must be entered while it is served. Raises ConfigError."""
+    try:
+        from mcp.server.mcpserver import MCPServer
+        from mcp.server.mcpserver.exceptions import ToolError
+    except ImportError as error:
+        raise ConfigError(
+            "--mcp needs the mcp package; to get it: pip install tramontane-plugin-mcp"
+        ) from error
+    server: MCPServer = MCPServer("tramontane", version=app.version, instructions=ABOUT)
+
+    @contextlib.asynccontextmanager
+    async def told() -> AsyncIterator[None]:
+        """Errors with a way out are the caller's to read."""
+        try:
+            yield
+        except TramontaneError as error:
+            raise ToolError(str(error)) from error
+
+    @server.tool()
+    async def chat(
+        message: str,
+        model: str | None = None,
+        system: str = "",
+        max_tokens: int = MOST,
+        temperature: float | None = None,
+    ) -> str:
+        """Answer a message. system: instructions that come before it."""
+        messages = [{"role": "system", "content": system}] if system else []
+        asked = [*messages, {"role": "user", "content": message}]
+        async with told(), serving.catalog.lease(model) as (served, loaded):
+            params = SamplingParams(max_tokens=max_tokens, temperature=temperature)
+            turn, requests = await begin(serving, loaded, asked, params, Toolbox(), {}, {})
+            with serving.generate(loaded, served.name, requests) as generation:
+                (result,) = await generation.results()
+        return turn.parser().whole(result.text).content
+
+    @server.tool()
+    async def complete(
+        prompt: str,
+        model: str | None = None,
+        max_tokens: int = 256,
+        temperature: float | None = None,
+    ) -> str:
+        """Continue a text."""
+        async with told(), serving.catalog.lease(model) as (served, loaded):
+            params = serving.limited(SamplingParams(max_tokens=max_tokens, temperature=temperature))
+            requests = loaded.requests(await serving.encode(loaded, prompt), params)
+            with serving.generate(loaded, served.name, requests) as generation:
+                (result,) = await generation.results()
+        return result.text
+
+    @server.tool()
+    async def list_models() -> list[str]:
+        """The models that answer here."""
+        return list(serving.catalog.models)
+
+    # the host decides which names a browser may call it by
+    inner = server.streamable_http_app(
+        json_response=True, stateless_http=True, host=serving.settings.host
+    )
+    app.router.routes.extend(inner.routes)
+    return server.session_manager.run()
