@@ -160,8 +160,8 @@ WRONG: dict[str, tuple[bytes, str]] = {
     "absurd shape": (
         start(tensors=1) + tensor(shape=(ABSURD,) * 4), "truncated: tensor 't' of .* bytes ends",
     ),
-    "IQ4_XS": (
-        start(tensors=1) + tensor(kind=23), r"'t' has type IQ4_XS \(23\).*supported: F32, F16",
+    "IQ3_XXS": (
+        start(tensors=1) + tensor(kind=18), r"'t' has type IQ3_XXS \(18\).*supported: F32, F16",
     ),
     "unknown tensor type": (start(tensors=1) + tensor(kind=99), r"has type unknown \(99\)"),
     "half a block": (
