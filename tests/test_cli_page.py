@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from tramontane.cli.chat import HELP
 from tramontane.cli.main import BUILT_IN, main
+from tramontane.registry import Registry
 
 PAGE = (Path(__file__).parents[1] / "docs/cli.md").read_text()
 
 
-@pytest.mark.parametrize("name", list(BUILT_IN))
+@pytest.mark.parametrize("name", [*BUILT_IN, *Registry().names("commands")])
 def test_options_are_on_the_page(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([name, "--help"])
