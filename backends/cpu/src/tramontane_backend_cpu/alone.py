@@ -134,7 +134,8 @@ def attend(pool: Pool) -> Callable[..., Tensor]:
         queries = Value(TOKENS, heads * d_key)
         mixed = Value(TOKENS, heads * cache.d_value)
         buffers = Buffers({queries: 0, mixed: 1}, tokens, 0)
-        inputs = Inputs(batch.cache, tokens, len(batch.wanted), pool.threads)
+        places = sum(len(span.blocks) for span in batch.spans)
+        inputs = Inputs(batch.cache, tokens, len(batch.wanted), pool.threads, places)
         about = {
             "layer": layer,
             "scale": scale,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from tramontane.errors import NotEnoughMemory
 
@@ -25,6 +25,8 @@ class BlockPool:
         self._left: OrderedDict[int, None] = OrderedDict()
         """Known blocks that nobody holds, the least recently used first."""
         self._holders = [0] * count
+        self.forgotten: Callable[[int], None] = lambda block: None
+        """Told of each block of which nothing is known any longer."""
         self._digests: dict[int, bytes] = {}
         self._known: dict[bytes, int] = {}
         self.evictions = 0
@@ -46,6 +48,7 @@ class BlockPool:
                 block, _ = self._left.popitem(last=False)
                 self._forget(block)
                 self.evictions += 1
+                self.forgotten(block)
             self._holders[block] = 1
             taken.append(block)
         return taken
@@ -66,6 +69,11 @@ class BlockPool:
                 self._left[block] = None
             else:
                 self._free.append(block)
+                self.forgotten(block)
+
+    def holders(self, block: int) -> int:
+        """How many hold a block."""
+        return self._holders[block]
 
     def learn(self, block: int, digest: bytes) -> None:
         """A block is full, and this is what it holds."""
@@ -81,6 +89,7 @@ class BlockPool:
                 if block in self._left:
                     del self._left[block]
                     self._free.append(block)
+                    self.forgotten(block)
 
     def find(self, digests: Iterable[bytes]) -> list[int]:
         """The blocks known by these digests, up to the first that is not known."""

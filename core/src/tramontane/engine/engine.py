@@ -260,6 +260,7 @@ class Engine:
             return
         try:
             count = resume.shared(sequence.request.prompt)
+            self.cache.ready(sequence.blocks[: -(-count // BLOCK_SIZE)])
             resume.put(self.cache, sequence.blocks, count)
         except Exception as error:  # noqa: BLE001 - a snapshot of another model, say
             self._finish(sequence, "error", f"cannot resume: {error}")
@@ -317,6 +318,8 @@ class Engine:
         for sequence, count in work:
             first = sequence.computed
             tokens.extend(sequence.tokens[first : first + count])
+            last = (first + count - 1) // BLOCK_SIZE
+            self.cache.ready(sequence.blocks[first // BLOCK_SIZE : last + 1])
             wanted = self._wanted(sequence, count)
             pieces.append((first, count, len(sequence.request.prompt), sequence.blocks, wanted))
         batch = Batch.of(pieces, self.cache)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .block_pool import BlockPool
+from .pages import Pages
 
 BLOCK_SIZE = 16
 ROOM = 16
@@ -23,23 +24,37 @@ class LayerCache:
     """
 
     def __init__(
-        self, blocks: int, kv_heads: int, d_key: int, d_value: int, options: dict[str, object]
+        self,
+        blocks: int,
+        kv_heads: int,
+        d_key: int,
+        d_value: int,
+        options: dict[str, object],
+        pages: Pages | None = None,
     ) -> None:
-        self.kv_heads, self.d_key, self.d_value = kv_heads, d_key, d_value
+        """pages: where blocks lie, for layers that keep a window only; None: where their ids say"""
+        self.kv_heads, self.d_key, self.d_value, self.pages = kv_heads, d_key, d_value, pages
+        blocks += pages is not None
         # empty, not zeros: the system hands out pages when they are first written
         self.keys: Tensor = _roomy((blocks, kv_heads, d_key, BLOCK_SIZE), options)
         self.values: Tensor = _roomy((blocks, kv_heads, BLOCK_SIZE, d_value), options)
+        if pages is not None:
+            self.keys[pages.nowhere] = self.values[pages.nowhere] = 0
+
+    def page(self, blocks: Tensor) -> Tensor:
+        """Where blocks lie."""
+        return blocks if self.pages is None else self.pages.look(blocks)
 
     def store(self, slots: Tensor, keys: Tensor, values: Tensor) -> None:
         """Put the keys and values (tokens, kv_heads, d) of new tokens where they belong."""
-        block, place = slots // BLOCK_SIZE, slots % BLOCK_SIZE
+        block, place = self.page(slots // BLOCK_SIZE), slots % BLOCK_SIZE
         self.keys[block, :, :, place] = keys.to(self.keys.dtype)
         self.values[block, :, place] = values.to(self.values.dtype)
 
     def gather(self, blocks: Sequence[int], length: int) -> tuple[Tensor, Tensor]:
         """The first `length` tokens of a sequence in order, (length, kv_heads, d) each."""
         index = torch.tensor(list(blocks), dtype=torch.int64, device=self.keys.device)
-        index = index[: -(-length // BLOCK_SIZE)]
+        index = self.page(index[: -(-length // BLOCK_SIZE)])
         keys = self.keys[index].permute(0, 3, 1, 2).flatten(0, 1)
         values = self.values[index].permute(0, 2, 1, 3).flatten(0, 1)
         return keys[:length], values[:length]
@@ -74,10 +89,19 @@ class KVCache:
         self.device, self.dtype, self.blocks = device, dtype, blocks
         self.pool = BlockPool(blocks, remember=remember)
         options: dict[str, object] = {"dtype": dtype, "device": device}
+        windows = kv_windows(model, blocks * BLOCK_SIZE)
+        by_window = {w: Pages(blocks, w, BLOCK_SIZE) for w in dict.fromkeys(windows) if w}
+        self.windows = list(by_window.values())
+        """Pages of layers that see no farther than a window."""
+        self.pool.forgotten = self._forgotten
         self.layers = [
-            LayerCache(blocks, kv_heads, d_key, d_value, options)
-            for kv_heads, d_key, d_value in kv_shapes(model)
+            LayerCache(blocks, *shape, options, by_window.get(window or 0))
+            for shape, window in zip(kv_shapes(model), windows, strict=True)
         ]
+
+    def _forgotten(self, block: int) -> None:
+        for pages in self.windows:
+            pages.release((block,))
 
     @property
     def free(self) -> int:
@@ -85,8 +109,29 @@ class KVCache:
         return self.pool.free
 
     def take(self, count: int) -> list[int]:
-        """Blocks for `count` * block_size tokens. Raises NotEnoughMemory."""
-        return self.pool.take(count)
+        """Blocks for `count` * block_size tokens, ready to be written. Raises NotEnoughMemory."""
+        taken = self.pool.take(count)
+        self.ready(taken)
+        return taken
+
+    def ready(self, blocks: Sequence[int]) -> None:
+        """Blocks that the next step writes to."""
+        for pages in self.windows:
+            pages.ready(blocks)
+
+    def passed(self, blocks: Sequence[int], before: int, after: int) -> None:
+        """A sequence with these blocks went from `before` to `after` tokens."""
+        for pages in self.windows:
+            pages.passed(blocks, before, after, self.pool)
+
+    def usable(self, blocks: Sequence[int]) -> int:
+        """How many of known blocks, from the first, can be gone on from."""
+        count, before = len(blocks), -1
+        while count != before:
+            before = count
+            for pages in self.windows:
+                count = pages.usable(blocks, count)
+        return count
 
     def give_back(self, blocks: Sequence[int]) -> None:
         """Blocks that a finished sequence held."""
@@ -95,8 +140,9 @@ class KVCache:
     def copy(self, source: int, target: int) -> None:
         """Make a block's content another's, in every layer."""
         for layer in self.layers:
-            layer.keys[target] = layer.keys[source]
-            layer.values[target] = layer.values[source]
+            one, other = layer.page(torch.tensor([source, target], device=self.device)).tolist()
+            layer.keys[other] = layer.keys[one]
+            layer.values[other] = layer.values[one]
 
 
 def kv_shapes(model: nn.Module) -> list[tuple[int, int, int]]:
@@ -110,6 +156,18 @@ def kv_shapes(model: nn.Module) -> list[tuple[int, int, int]]:
         if hasattr(module, "kv_heads") and hasattr(module, "index")
     }
     return [found[index] for index in sorted(found)]
+
+
+def kv_windows(model: nn.Module, most: int) -> list[int | None]:
+    """How many tokens back each layer that caches sees, in the order of its index; None: `most`,
+    which is all that there can be."""
+    found: dict[int, int | None] = {
+        module.index: getattr(module, "window", None)  # type: ignore[misc]
+        for module in model.modules()
+        if hasattr(module, "kv_heads") and hasattr(module, "index")
+    }
+    windows = [found[index] for index in sorted(found)]
+    return [window if window is not None and window < most else None for window in windows]
 
 
 def bytes_per_token(model: nn.Module, dtype: torch.dtype) -> int:

@@ -107,6 +107,7 @@ class Scheduler:
 
     def computed(self, sequence: Sequence, count: int) -> None:
         """The next `count` tokens of a sequence are in the cache."""
+        self.cache.passed(sequence.blocks, sequence.computed, sequence.computed + count)
         before = sequence.computed // BLOCK_SIZE
         sequence.computed += count
         after = sequence.computed // BLOCK_SIZE
@@ -122,6 +123,7 @@ class Scheduler:
         known: list[int] = []
         if sequence.may_share and pool.remember:
             known = pool.find(sequence.digests(whole))
+            known = known[: self.cache.usable(known)]
         pool.hold(known)
         need = -(-sequence.length // BLOCK_SIZE) - len(known)
         # whoever runs may need another block soon
@@ -144,12 +146,14 @@ class Scheduler:
         if rest or not pool.remember or not sequence.may_share:
             return
         known = pool.find(sequence.digests((sequence.length - 1) // BLOCK_SIZE)[first:])
+        known = known[: max(0, self.cache.usable([*sequence.blocks[:first], *known]) - first)]
         if not known:
             return
         pool.hold(known)
         end = first + len(known)
         pool.give_back(sequence.blocks[first:end])
         sequence.blocks[first:end] = known
+        self.cache.passed(sequence.blocks, sequence.computed, end * BLOCK_SIZE)
         sequence.computed = end * BLOCK_SIZE
         self.counts.prefix_hits += len(known) * BLOCK_SIZE
         if not sequence.history.output:

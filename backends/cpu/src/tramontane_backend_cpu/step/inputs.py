@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from tramontane.blocks import Rope
 from tramontane.engine.batch import Batch
-from tramontane.engine.kv_cache import KVCache
+from tramontane.engine.kv_cache import KVCache, LayerCache
 
 from tramontane_backend_cpu.kernels.attention import (
     ROWS_AT_ONCE,
@@ -55,7 +55,19 @@ class Inputs:
         self.positions_at = address(self._positions)
         self.wanted_at, self.tiles_at = address(self._wanted), address(self._tiles)
         self.tables_at = address(self._tables)
+        self._pages = [
+            (pages, np.zeros(tokens, np.int64), np.zeros(self.places, np.int64))
+            for pages in cache.windows
+        ]
+        """Of layers with a window: where the blocks lie, and with that slots and tables."""
         self.splits_at = address(self.counts) + 8 * self.SPLITS
+
+    def places_of(self, layer: LayerCache) -> tuple[int, int]:
+        """Addresses of a layer's slots and tables."""
+        for pages, slots, tables in self._pages:
+            if pages is layer.pages:
+                return address(slots), address(tables)
+        return self.slots_at, self.tables_at
 
     def keep(self, array: Any) -> int:
         """The address of an array that lives as long as this."""
@@ -133,6 +145,11 @@ class Inputs:
             place += blocks
             longest = max(longest, span.length)
         self.counts[self.TILES] = tile
+        count, size = len(batch.slots), self.cache.block_size
+        for pages, slots, tables in self._pages:
+            np.take(pages.of, self._tables[:place], out=tables[:place])
+            block, rest = np.divmod(self._slots[:count], size)
+            slots[:count] = pages.of[block] * size + rest
         return longest
 
 

@@ -146,8 +146,9 @@ def _rope(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
 def _store(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     (k, k_stride), (v, v_stride) = (buffers.place(ref) for ref in node.inputs)
     layer = inputs.cache.layers[node.of["layer"]]
+    slots, _ = inputs.places_of(layer)
     told = arguments(
-        rows.STORE_FIELDS, k=k, k_stride=k_stride, v=v, v_stride=v_stride, slots=inputs.slots_at,
+        rows.STORE_FIELDS, k=k, k_stride=k_stride, v=v, v_stride=v_stride, slots=slots,
         heads=node.of["heads"], d_key=node.of["d_key"], d_value=node.of["d_value"],
         keys=layer.keys.data_ptr(), values=layer.values.data_ptr(),
     )  # fmt: skip
@@ -243,9 +244,10 @@ def _attention(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     heads = node.inputs[0].width // d_key
     sinks = of.get("sinks")
     kind = KINDS[layer.keys.dtype]
+    _, tables = inputs.places_of(layer)
     few, many = SET.attention_tiles
     told = arguments(
-        attention_kernels.FIELDS, tiles=inputs.tiles_at, tables=inputs.tables_at,
+        attention_kernels.FIELDS, tiles=inputs.tiles_at, tables=tables,
         splits=inputs.splits_at, heads=heads, kv_heads=kv_heads, d_key=d_key, d_value=d_value, q=q,
         q_stride=q_stride, out=out, out_stride=out_stride, keys=layer.keys.data_ptr(),
         values=layer.values.data_ptr(), scale=_number(inputs, of["scale"]),
