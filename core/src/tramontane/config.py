@@ -99,7 +99,8 @@ class DecoderConfig(ModelConfig):
                     f"{name} has {len(told)} entries for {self.num_hidden_layers} layers"
                 )
         window = getattr(self, "sliding_window", None)
-        if window is not None and window <= 0:
+        used = getattr(self, "use_sliding_window", True)  # where it is not, some write 0
+        if used and window is not None and window <= 0:
             raise ValueError(
                 f"sliding_window {window} lets a token see nothing; null means no window"
             )
