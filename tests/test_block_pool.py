@@ -119,11 +119,15 @@ def test_sizes_that_are_none_are_refused(text: str) -> None:
 
 def test_prompts_get_what_decoding_can_spare() -> None:
     pace = Pace()
-    assert pace.room(0) is None
+    assert pace.room(0, [9]) is None
     for _ in range(40):
         pace.measured(4, 0, 0.010)
         pace.measured(4, 10, 0.010 + 10 * 0.001)
-    assert pace.room(4) == FEWEST  # 10 would do
+    assert pace.room(4, [900]) == pytest.approx(10, abs=1)
     for _ in range(40):
+        pace.measured(4, 10, 0.010 + 10 * 0.1)
+    assert pace.room(4, [900]) == FEWEST  # it goes on, however dear
+    for _ in range(90):
         pace.measured(4, 10, 0.010 + 10 * 0.0001)
-    assert pace.room(4) == pytest.approx(100, rel=0.05)
+    assert pace.room(4, [900]) == pytest.approx(100, rel=0.05)
+    assert pace.room(4, [200, 900, 100]) == 300  # short ones go in at once

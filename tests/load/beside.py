@@ -18,7 +18,8 @@ async def beside(url: str, streams: int, prompt: int) -> list[str]:
     """Lines that say how tokens followed each other before, and while `prompt` tokens went in."""
     answers = [Answer(0) for _ in range(streams)]
     running = [
-        asyncio.create_task(ask(url, path, body, answer=answer))
+        # with logprobs every token is an event, whether or not it has a text
+        asyncio.create_task(ask(url, path, {**body, "logprobs": 0}, answer=answer))
         for answer, (path, body) in zip(answers, fixed(streams, 16, 4000), strict=True)
     ]
     while not all(answer.times for answer in answers):

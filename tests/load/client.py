@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 @dataclass
 class Answer:
-    """What came, and when. status 0: the connection failed. times: of each event with text."""
+    """What came, and when. status 0: the connection failed. times: of each event with a token."""
 
     status: int
     text: str = ""
@@ -85,7 +85,7 @@ def _take(answer: Answer, event: dict[str, Any]) -> None:
         return
     for choice in event["choices"]:
         text = choice["text"] if "text" in choice else choice["delta"].get("content")
-        if text:
+        if text or choice["logprobs"]:
             answer.times.append(time.perf_counter())
             answer.text += text
     if usage := event.get("usage"):

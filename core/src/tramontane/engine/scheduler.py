@@ -92,10 +92,11 @@ class Scheduler:
         for sequence in sorted((s for s in self.running if s.pending == 1), key=_order):
             if sequence in self.running and self._grow(sequence):
                 work.append((sequence, 1))
+        prompts = sorted((s for s in self.running if s.pending > 1), key=_order)
         room = min(self.batch_size, self.max_batched_tokens - len(work))
-        beside = self.pace.room(len(work))
+        beside = self.pace.room(len(work), [sequence.pending for sequence in prompts])
         room = room if beside is None else min(room, beside)
-        for sequence in sorted((s for s in self.running if s.pending > 1), key=_order):
+        for sequence in prompts:
             if room <= 0:
                 break
             self._catch_up(sequence)
