@@ -40,7 +40,7 @@ def test_layers_without_positions_slide_when_told_to() -> None:
         {"no_rope_layers": [2, 0]},
         {"no_rope_layers": [1, 0, 1]},
         {"layer_types": ["linear_attention"] * 2},
-        {"sliding_window": 0},
+        {"sliding_window": 0, "use_sliding_window": True},
     ],
 )
 def test_what_is_not_supported_is_refused_by_name(change: dict[str, Any]) -> None:
