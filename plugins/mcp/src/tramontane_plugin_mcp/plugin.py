@@ -20,5 +20,7 @@ def mcp_clients() -> Iterable[McpClient]:
 def commands() -> Iterable[Command]:
     """`tramontane mcp`."""
     yield Command(
-        name="mcp", summary="Look at MCP servers and call their tools, or be one.", run=f"{HERE}.command:run"
+        name="mcp",
+        summary="Look at MCP servers and call their tools, or be one.",
+        run=f"{HERE}.command:run",
     )
