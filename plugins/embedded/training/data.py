@@ -16,6 +16,8 @@ from torch import Tensor
 CHUNK = 2000
 FIRST, FIRST_WEIGHT = 8, 3.0
 """An answer's first tokens decide what it is about, so they weigh more than the rest."""
+EXACT = ("<tool_call>", "{")
+"""How answers begin of which every token has to be right, which all weigh as much."""
 
 Row = tuple[NDArray[np.int64], NDArray[np.float32]]
 
@@ -29,9 +31,9 @@ class Batch(NamedTuple):
     owners: Tensor
 
 
-def encoded(tokenizer: Tokenizer, seed: int, longest: int) -> Iterator[Row]:
+def encoded(tokenizer: Tokenizer, seed: int, longest: int, drills: int = 0) -> Iterator[Row]:
     """Documents as token ids and the weight of each in the loss; too long ones are left out."""
-    stream = documents(seed)
+    stream = documents(seed, drills)
     (end,) = tokenizer.encode(DOCUMENT).ids
     while True:
         chunk = list(islice(stream, CHUNK))
@@ -40,10 +42,10 @@ def encoded(tokenizer: Tokenizer, seed: int, longest: int) -> Iterator[Row]:
         for pieces in chunk:
             ids: list[int] = []
             weights: list[float] = []
-            for _, learnt in pieces:
+            for text, learnt in pieces:
                 piece = flat[at].ids
                 ids += piece
-                first = min(FIRST, len(piece))
+                first = len(piece) if text.startswith(EXACT) else min(FIRST, len(piece))
                 whole = [FIRST_WEIGHT] * first + [1.0] * (len(piece) - first)
                 weights += whole if learnt else [0.0] * len(piece)
                 at += 1
@@ -74,9 +76,11 @@ def rows(stream: Iterator[Row], length: int, pool_size: int = 96) -> Iterator[li
         yield parts
 
 
-def batches(tokenizer: Tokenizer, seed: int, size: int, length: int) -> Iterator[Batch]:
+def batches(
+    tokenizer: Tokenizer, seed: int, size: int, length: int, drills: int = 0
+) -> Iterator[Batch]:
     """Batches without end; what is padded has no weight."""
-    packed = rows(encoded(tokenizer, seed, length + 1), length + 1)
+    packed = rows(encoded(tokenizer, seed, length + 1, drills), length + 1)
     while True:
         ids = np.zeros((size, length + 1), np.int64)
         weights = np.zeros((size, length + 1), np.float32)

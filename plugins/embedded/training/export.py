@@ -10,9 +10,10 @@ import numpy as np
 from generator import DOCUMENT, END
 from model import Llama, Shape
 from numpy.typing import NDArray
-from tokenizer import CHAT_TEMPLATE, SPECIALS
+from tokenizer import SPECIALS
 from tokenizers import Tokenizer
 
+CHAT_TEMPLATE = Path(__file__).with_name("chat_template.jinja").read_text(encoding="utf-8")
 NAMES = {
     "input_layernorm": "attn_norm",
     "q_proj": "attn_q",
@@ -81,7 +82,9 @@ def export(model: Llama, tokenizer: Tokenizer, path: Path) -> None:
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_type(gguf.GGUFType.MODEL)
     writer.add_name("Tramontane embedded")
-    writer.add_description("A tiny chat model: stories, small talk and Tramontane's commands.")
+    writer.add_description(
+        "A tiny chat model: stories, small talk, tool calls and Tramontane's commands."
+    )
     writer.add_license("MIT")
     writer.add_languages(["en"])
     write_shape(writer, shape)

@@ -9,7 +9,7 @@ from random import Random
 from typing import TypeAlias
 
 from dialogues.plain import plain
-from dialogues.table import KINDS, PLAIN_SHARE, dialogue
+from dialogues.table import DRILLS, KINDS, PLAIN_SHARE, WITH_TOOLS, dialogue, drill
 from dialogues.turns import Dialogue
 
 START, END, DOCUMENT = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
@@ -29,9 +29,11 @@ def render(talk: Dialogue) -> list[Piece]:
     return pieces
 
 
-def documents(seed: int) -> Iterator[list[Piece]]:
-    """Documents without end, the same ones for the same seed."""
+def documents(seed: int, drills: int = 0) -> Iterator[list[Piece]]:
+    """Documents without end, the same ones for the same seed. drills: how many come first."""
     rng = Random(seed)
+    for _ in range(drills):
+        yield render(drill(rng))
     while True:
         if rng.random() < PLAIN_SHARE:
             # Plain text too ends like an answer, so that a generation knows where to stop.
@@ -43,13 +45,16 @@ def documents(seed: int) -> Iterator[list[Piece]]:
 def main() -> None:
     """Print some dialogues, of one kind or of all."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--kind", choices=sorted(KINDS))
+    parser.add_argument("--kind", choices=sorted({**DRILLS, **KINDS, **WITH_TOOLS}))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-n", type=int, default=5)
     options = parser.parse_args()
     rng = Random(options.seed)
     if options.kind:
-        talks = [render(KINDS[options.kind][0](rng)) for _ in range(options.n)]
+        talks = [
+            render({**DRILLS, **KINDS, **WITH_TOOLS}[options.kind][0](rng))
+            for _ in range(options.n)
+        ]
     else:
         talks = list(islice(documents(options.seed), options.n))
     for talk in talks:

@@ -12,6 +12,7 @@ import torch
 from data import batches
 from export import export
 from model import Llama, Shape, visible
+from muon import Muon
 from restore import restore, stored_tokenizer
 from tokenizer import train_tokenizer
 from tokenizers import Tokenizer
@@ -23,16 +24,21 @@ from torch.nn import functional as F
 class Plan:
     """How long and how fast to train."""
 
-    steps: int = 12000
+    steps: int = 6000
     rows: int = 4
     length: int = 512
     rate: float = 2.5e-3
+    matrix_rate: float = 0.02
     warmup: int = 100
     decay: float = 0.1
     seed: int = 1
+    drills: int = 16000
+    """Documents that come first and only teach to copy."""
     compiled: bool = True
     minutes: float = math.inf
-    """Upper bound; a machine too slow for all steps learns less but still finishes its cosine."""
+    """CPU time at most; a machine too slow for all steps learns less but still ends its cosine."""
+    wall_minutes: float = math.inf
+    """The same by the clock on the wall."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +53,10 @@ class Outcome:
 
 
 def rate_at(step: int, progress: float, plan: Plan) -> float:
-    """A short linear warm-up, then half a cosine down to a fiftieth."""
+    """The share of the full rate: a short linear warm-up, then half a cosine to a fiftieth."""
     if step < plan.warmup:
-        return plan.rate * (step + 1) / plan.warmup
-    return plan.rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+        return (step + 1) / plan.warmup
+    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def losses_of(model: Llama, inputs: Tensor, mask: Tensor, targets: Tensor) -> Tensor:
@@ -59,15 +65,18 @@ def losses_of(model: Llama, inputs: Tensor, mask: Tensor, targets: Tensor) -> Te
     return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
 
 
-def optimizer_for(model: Llama, plan: Plan) -> torch.optim.AdamW:
-    """AdamW, with decay on matrices only."""
-    matrices = [weight for weight in model.parameters() if weight.dim() == 2]
+def optimizers_for(model: Llama, plan: Plan) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the layers, AdamW for the embedding and the norms."""
+    layers = [weight for weight in model.layers.parameters() if weight.dim() == 2]
     norms = [weight for weight in model.parameters() if weight.dim() == 1]
-    groups = [
-        {"params": matrices, "weight_decay": plan.decay},
+    others = [
+        {"params": [model.embed_tokens.weight], "weight_decay": plan.decay},
         {"params": norms, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=plan.rate, betas=(0.9, 0.98), fused=True)
+    return [
+        Muon(layers, lr=plan.matrix_rate, decay=plan.decay),
+        torch.optim.AdamW(others, lr=plan.rate, betas=(0.9, 0.98), fused=True),
+    ]
 
 
 def train(
@@ -77,33 +86,37 @@ def train(
 
     The checkpoint, where one is wanted, is written now and then, to read how far it has come.
     """
-    optimizer = optimizer_for(model, plan)
+    optimizers = optimizers_for(model, plan)
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    full = [group["lr"] for group in groups]
     compute = torch.compile(losses_of) if plan.compiled else losses_of
     losses: list[float] = []
     learnt = 0
     wall, cpu = time.perf_counter(), time.process_time()
-    stream = batches(tokenizer, plan.seed, plan.rows, plan.length)
+    stream = batches(tokenizer, plan.seed, plan.rows, plan.length, plan.drills)
     for step in range(plan.steps):
-        minutes = (time.perf_counter() - wall) / 60
-        progress = max(step / plan.steps, minutes / plan.minutes)
+        minutes = (time.process_time() - cpu) / 60
+        waited = (time.perf_counter() - wall) / 60
+        progress = max(step / plan.steps, minutes / plan.minutes, waited / plan.wall_minutes)
         if progress >= 1:
             break
         batch = next(stream)
         weights = batch.weights.flatten()
         learnt += int((weights > 0).sum())
-        for group in optimizer.param_groups:
-            group["lr"] = rate_at(step, progress, plan)
+        for group, most in zip(groups, full, strict=True):
+            group["lr"] = most * rate_at(step, progress, plan)
         with torch.autocast("cpu", torch.bfloat16):
             each = compute(model, batch.inputs, visible(batch.owners), batch.targets)
         ((each * weights).sum() / weights.sum()).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         losses.append(float(each.detach()[weights > 0].mean()))
         if step % 100 == 99:
             recent = sum(losses[-100:]) / 100
-            print(f"step {step + 1} loss {recent:.4f} after {minutes:.1f} minutes", flush=True)
-        if checkpoint and step % 1000 == 999:
+            print(f"step {step + 1} loss {recent:.4f} after {minutes:.1f} CPU minutes", flush=True)
+        if checkpoint and step % 250 == 249:
             export(model, tokenizer, checkpoint)
     return Outcome(
         losses,
@@ -124,7 +137,8 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=Shape.layers)
     parser.add_argument("--seed", type=int, default=Plan.seed)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--minutes", type=float, default=Plan.minutes, help="stop by then")
+    parser.add_argument("--minutes", type=float, default=Plan.minutes, help="CPU minutes at most")
+    parser.add_argument("--wall-minutes", type=float, default=Plan.wall_minutes)
     parser.add_argument("--no-compile", action="store_true", help="where there is no C++ compiler")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -140,6 +154,7 @@ def main() -> None:
         seed=options.seed,
         compiled=not options.no_compile,
         minutes=options.minutes,
+        wall_minutes=options.wall_minutes,
     )
     outcome = train(model, tokenizer, plan, options.out)
     export(model, tokenizer, options.out)

@@ -9,8 +9,8 @@ WHO = (
     "commands.",
 )
 CAN = (
-    "I can tell you a story, chat a little, and explain Tramontane's commands. Try: Tell me a "
-    "story about a dragon.",
+    "I can tell you a story, chat a little, explain Tramontane's commands, and call tools. Try: "
+    "Tell me a story about a dragon.",
     "I can tell stories, about a fox for example, and answer questions about Tramontane's "
     "commands, such as how to install a plugin.",
 )

@@ -24,7 +24,7 @@ NAMED = (
     "Like this:\n\n    tramontane tokenize -m {x} TEXT", "model"),
     (("use {x} from python", "load {x} in python"),
      'From Python:\n\n    from tramontane import LLM, SamplingParams\n    llm = LLM("{x}")\n'
-     '    print(llm.generate("Hello").text)', "model"),
+     '    print(llm.chat("Hello").text)', "model"),
     (("install the {x} plugin", "install {x}", "add support for {x} models", "get the {x} family",
       "install the {x} architecture", "install the plugin for {x}"),
      "Model families are plugins, installed with pip:\n\n    pip install tramontane-arch-{x}",

@@ -5,32 +5,85 @@ from __future__ import annotations
 from itertools import accumulate
 from random import Random
 
+from .calls import (
+    asked_back,
+    called,
+    called_twice,
+    not_called,
+    out_of_reach,
+    simply_called,
+    which_tools,
+)
 from .commands import command
+from .copying import copying, looked_up, repeated
+from .json_asked import json_asked
 from .mixed import mixed
 from .remarks import remark
 from .smalltalk import smalltalk
 from .story import story, story_talk
 from .systems import with_system
-from .turns import Dialogue, Kind
+from .turns import Dialogue, Kind, pick
 from .unknown import unknown
 
 KINDS: dict[str, tuple[Kind, float]] = {
-    "story": (story, 0.16),
-    "story_talk": (story_talk, 0.08),
-    "smalltalk": (smalltalk, 0.24),
-    "remark": (remark, 0.10),
-    "command": (command, 0.26),
-    "unknown": (unknown, 0.10),
-    "mixed": (mixed, 0.06),
+    "story": (story, 0.13),
+    "story_talk": (story_talk, 0.05),
+    "smalltalk": (smalltalk, 0.11),
+    "remark": (remark, 0.05),
+    "command": (command, 0.15),
+    "unknown": (unknown, 0.05),
+    "mixed": (mixed, 0.04),
+    "copying": (copying, 0.06),
+    "json_asked": (json_asked, 0.06),
 }
+
+
+def idle(rng: Random) -> Dialogue:
+    """A dialogue that no tool helps with, though some are offered."""
+    kinds = (smalltalk, smalltalk, remark, command, command, copying, json_asked, story)
+    return not_called(rng, pick(rng, kinds)(rng))
+
+
+WITH_TOOLS: dict[str, tuple[Kind, float]] = {
+    "called": (called, 0.22),
+    "called_twice": (called_twice, 0.07),
+    "idle": (idle, 0.05),
+    "out_of_reach": (out_of_reach, 0.03),
+    "asked_back": (asked_back, 0.01),
+    "which_tools": (which_tools, 0.01),
+}
+"""Those that begin with a system message of their own, which shows tools."""
+DRILLS: dict[str, tuple[Kind, float]] = {
+    "repeated": (repeated, 0.45),
+    "looked_up": (looked_up, 0.15),
+    "json_asked": (json_asked, 0.15),
+    "simply_called": (simply_called, 0.25),
+}
+"""What comes first: short dialogues that only copying can answer.
+
+A small model that begins with stories learns those, and to copy very late or never.
+"""
 PLAIN_SHARE = 0.02
 SYSTEM_SHARE = 0.15
 
-_FUNCTIONS = [kind for kind, _ in KINDS.values()]
-_WEIGHTS = list(accumulate(weight for _, weight in KINDS.values()))
+_ALL = {**KINDS, **WITH_TOOLS}
+
+
+def one_of(rng: Random, kinds: dict[str, tuple[Kind, float]]) -> str:
+    """A kind's name, by weight."""
+    weights = accumulate(weight for _, weight in kinds.values())
+    return rng.choices(list(kinds), cum_weights=list(weights))[0]
+
+
+def drill(rng: Random) -> Dialogue:
+    """One dialogue of those that come first."""
+    return DRILLS[one_of(rng, DRILLS)][0](rng)
 
 
 def dialogue(rng: Random) -> Dialogue:
     """One dialogue of a kind chosen by weight, now and then behind a system message."""
-    talk = rng.choices(_FUNCTIONS, cum_weights=_WEIGHTS)[0](rng)
-    return with_system(rng, talk) if rng.random() < SYSTEM_SHARE else talk
+    name = one_of(rng, _ALL)
+    talk = _ALL[name][0](rng)
+    if name in KINDS and rng.random() < SYSTEM_SHARE:
+        return with_system(rng, talk)
+    return talk

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-
-class Topic(NamedTuple):
-    """Verb phrases that follow "how do I", whole questions, and the answers, best first."""
-
-    do: tuple[str, ...]
-    asked: tuple[str, ...]
-    answers: tuple[str, ...]
-
+from .tool_topics import TOOL_TOPICS
+from .topic import Topic
 
 TOPICS = (
+    *TOOL_TOPICS,
     Topic(
         ("install a plugin", "install plugins", "add a plugin", "add plugins", "get a plugin",
         "get more plugins",
@@ -71,7 +64,7 @@ TOPICS = (
          "can other programs use the model?", "can I use it with the openai client?",
          "is there a rest api?"),
         ("Start an OpenAI-compatible server with:\n\n    tramontane serve -m MODEL\n\n"
-         "It listens on 127.0.0.1. The command comes with a plugin: pip install "
+         "It listens at http://127.0.0.1:1234/v1. The command comes with a plugin: pip install "
          "tramontane-plugin-server",),
     ),
     Topic(
@@ -223,10 +216,10 @@ TOPICS = (
          "tell me the commands", "what can tramontane do?", "show me the commands",
          "help me with the commands",
          "what does tramontane do?"),
-        ("The commands are:\n\n    tramontane run\n    tramontane plugins\n    tramontane "
-         "doctor\n    tramontane bench\n"
+        ("The commands are:\n\n    tramontane run\n    tramontane serve\n    tramontane mcp\n    "
+         "tramontane plugins\n    tramontane models\n    tramontane doctor\n    tramontane bench\n"
          "    tramontane perplexity\n    tramontane tokenize\n    tramontane inspect\n    "
-         "tramontane serve\n\n"
+         "tramontane new\n\n"
          "Ask me about any of them.",),
     ),
     Topic(
@@ -292,7 +285,7 @@ TOPICS = (
          "show me a python example", "show me some code", "does it work with python?"),
         ('From Python:\n\n    from tramontane import LLM, SamplingParams\n    llm = '
          'LLM("org/name")\n'
-         '    print(llm.generate("Hello").text)',),
+         '    print(llm.chat("Hello").text)',),
     ),
     Topic(
         ("set sampling parameters in python", "use samplingparams",
@@ -300,7 +293,7 @@ TOPICS = (
         ("what is SamplingParams?", "what are sampling params?"),
         ("Give SamplingParams when you generate:\n\n    from tramontane import LLM, "
          "SamplingParams\n"
-         '    llm = LLM("org/name")\n    print(llm.generate("Hello", '
+         '    llm = LLM("org/name")\n    print(llm.chat("Hello", '
           'SamplingParams(temperature=0.7)).text)',),
     ),
     Topic(
