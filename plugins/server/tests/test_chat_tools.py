@@ -224,11 +224,3 @@ def test_what_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(openai.BadRequestError, match=said):
         ask(client, **fields)
-
-
-def test_a_template_without_a_place_for_tools_is_said(live: Live) -> None:
-    with (
-        openai.OpenAI(base_url=f"{live.url}/v1", api_key="x", max_retries=0) as other,
-        pytest.raises(openai.BadRequestError, match="no place for tools"),
-    ):
-        ask(other, tools=[WEATHER])

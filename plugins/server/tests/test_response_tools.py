@@ -117,7 +117,7 @@ def test_without_tools_nothing_changes(client: openai.OpenAI) -> None:
 
 
 def test_a_call_that_is_cut_off_says_so(client: openai.OpenAI) -> None:
-    cut = ask(client, tools=[WEATHER], tool_choice=NAMED, max_output_tokens=34)
+    cut = ask(client, tools=[WEATHER], tool_choice=NAMED, max_output_tokens=24)
     assert cut.status == "incomplete"
     (call,) = cut.output
     assert call.status == "incomplete"

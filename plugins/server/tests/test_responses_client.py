@@ -164,7 +164,6 @@ def test_what_changes_nothing_is_taken(client: openai.OpenAI) -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"tools": [{"type": "function", "name": "f"}]}, "has no place for tools"),
         ({"tool_choice": "required"}, "there are none"),
         ({"max_tool_calls": 1}, "max_tool_calls is not supported"),
         ({"text": {"verbosity": "low"}}, "verbosity is not supported"),
@@ -185,10 +184,6 @@ def test_what_changes_nothing_is_taken(client: openai.OpenAI) -> None:
         ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, "'input_image'"),
         ({"input": [{"role": "user", "content": "x", "name": "y"}]}, "unknown parameter .*name"),
         ({"previous_response_id": "resp_x"}, "there is no response 'resp_x' here"),
-        (
-            {"input": [{"type": "function_call", "call_id": "c", "name": "f", "arguments": ""}]},
-            "this model's chat template has no place",
-        ),
         ({"input": "word " * 700}, "and the context 512"),
         ({"input": "word " * 700, "stream": True}, "and the context 512"),
         ({"input": "word " * 700, "background": True}, "and the context 512"),

@@ -12,6 +12,6 @@ def models() -> Iterable[Model]:
     yield Model(
         name="embedded",
         aliases=("default",),
-        summary="A tiny chat model: stories, small talk and Tramontane's commands.",
+        summary="A tiny chat model: stories, small talk, tool calls, Tramontane's commands.",
         file="tramontane_plugin_embedded:model.gguf",
     )
