@@ -129,6 +129,16 @@ def test_anthropic_calls_and_hears_the_result(claude: anthropic.Anthropic, strea
     assert SKY in said.text
 
 
+def test_several_calls_have_ids_of_their_own(claude: anthropic.Anthropic) -> None:
+    asked = {"role": "user", "content": "What is the weather in Lisbon and Tallinn?"}
+    found = claude.messages.create(
+        model="default", max_tokens=120, messages=[asked],  # type: ignore[list-item]
+        tools=[{**WEATHER, "input_schema": CITY}], extra_body={"temperature": 0},
+    )  # fmt: skip
+    assert [block.input for block in found.content] == [{"city": "Lisbon"}, {"city": "Tallinn"}]
+    assert len({block.id for block in found.content}) == 2
+
+
 def test_anthropic_any_tool_strictly(claude: anthropic.Anthropic) -> None:
     tool = {
         "name": "set_unit",

@@ -73,18 +73,6 @@ def test_calls_that_are_asked_for_are_made(
         assert (call.name, call.input) == ("stop_all", {})
 
 
-def test_several_calls_have_ids_of_their_own(client: anthropic.Anthropic) -> None:
-    many = []
-    for seed in range(40):
-        drawn = {"extra_body": {"temperature": 2.0, "seed": seed}}
-        found = ask(client, tools=[STOP], tool_choice={"type": "any"}, **drawn)
-        many.append([block.id for block in found.content])
-        if seed > 2 and max(map(len, many)) > 1:
-            break
-    assert all(len(set(ids)) == len(ids) for ids in many)
-    assert max(map(len, many)) > 1
-
-
 def test_results_go_back(client: anthropic.Anthropic) -> None:
     first = ask(client, tools=[WEATHER], tool_choice=NAMED)
     (call,) = first.content
