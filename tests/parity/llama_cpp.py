@@ -1,10 +1,9 @@
-"""`python -m tests.parity.llama_cpp PYTHON`: llama.cpp's logits of the parity tests' GGUF files beside
-ours.
+"""`python -m tests.parity.llama_cpp PYTHON`: llama.cpp's logits of the parity tests' GGUF files.
 
 PYTHON is an interpreter that has llama-cpp-python, which is not among the tests' requirements. For
 each family a random tiny model is written with the `gguf` package; both engines read the same file
-and see the same tokens, with float32 weights, activations and cache: llama.cpp rounds activations to 8
-bits where weights are packed.
+and see the same tokens, with float32 weights, activations and cache: llama.cpp rounds activations
+to 8 bits where weights are packed.
 """
 
 from __future__ import annotations
