@@ -60,13 +60,14 @@ def put_sums(
     more = builder.alloca(llvm.FLOATS)
     builder.store(emit.floats(0.0), more)
     with builder.if_then(biased):
-        place = builder.add(bias, builder.mul(row, llvm.LONG(4)))
+        place = builder.add(emit.integer(bias), builder.mul(emit.integer(row), llvm.LONG(4)))
         builder.store(load_masked(emit, "f32", emit.at(place, 0, llvm.BYTE), rows), more)
     for t in range(deep):
         with builder.if_then(builder.icmp_signed("<", llvm.LONG(t), emit.integer(vectors))):
             numbers = _folds(emit, [sums[r * deep + t] for r in range(across)])
             numbers = builder.fadd(numbers, builder.load(more))
-            at = builder.add(out, builder.mul(stride, llvm.LONG(t)))
+            step = builder.mul(emit.integer(stride), llvm.LONG(t))
+            at = builder.add(emit.integer(out), step)
             before = load_masked(emit, "f32", emit.at(at, 0, llvm.BYTE), rows)
             before = builder.select(adds, before, emit.floats(-0.0))
             store_masked(emit, at, builder.fadd(before, numbers), rows)
