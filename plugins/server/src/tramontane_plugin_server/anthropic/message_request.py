@@ -78,9 +78,9 @@ class CountRequest(Asked):
         "speed": ("standard",),
     }
 
-    messages: list[Message] = Field(min_length=1)
+    messages: list[Message] = Field(min_length=1, description="the conversation so far")
     model: str | None = Field(None, max_length=512, description="none, or default: the first")
-    system: Texts | None = None
+    system: Texts | None = Field(None, description="what the model is told before the conversation")
     tools: list[AnyTool] | None = Field(
         None, max_length=MOST_TOOLS, description="with input_schema; those of a server are refused"
     )
@@ -158,7 +158,7 @@ class MessageRequest(CountRequest, Sampling):
     stop_sequences: list[Annotated[str, Field(min_length=1, max_length=1024)]] | None = Field(
         None, max_length=64
     )
-    stream: bool | None = None
+    stream: bool | None = Field(None, description="the answer in pieces, as they are made")
     metadata: Metadata | None = Field(None, description=NO_EFFECT)
     service_tier: Literal["auto", "standard_only"] | None = Field(None, description=NO_EFFECT)
 

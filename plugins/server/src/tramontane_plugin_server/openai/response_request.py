@@ -88,10 +88,14 @@ class ResponseRequest(Sampling):
     store: bool | None = Field(None, description="keep it for later, among the last; default true")
     background: bool | None = Field(None, description="answer whether or not anybody waits")
     stream: bool | None = Field(None, description="not together with background")
-    stream_options: StreamOptions | None = None
-    max_output_tokens: int | None = Field(None, ge=1)
+    stream_options: StreamOptions | None = Field(
+        None, description="`include_usage`: count tokens in the last piece"
+    )
+    max_output_tokens: int | None = Field(None, ge=1, description="tokens of the answer, at most")
     stop: Stop | None = Field(None, description="texts that end the answer, as in chat")
-    top_logprobs: int | None = Field(None, ge=0, le=20)
+    top_logprobs: int | None = Field(
+        None, ge=0, le=20, description="likeliest tokens to name at each place"
+    )
     include: (
         list[
             Literal[
