@@ -29,7 +29,7 @@ GATHER_FIELDS = (
     "x", "x_stride", "chosen", "chosen_stride", "k", "experts", "sorting", "convert", "out",
     "out_bytes", "memory", "memory_bytes",
 )  # fmt: skip
-GATED_FIELDS = (
+GATE_UP_FIELDS = (
     "experts", "sorting", "panels", "panel", "wide", "gate", "up", "input", "input_bytes", "act",
     "multiply", "convert", "number", "out", "out_bytes", "memory", "memory_bytes",
 )  # fmt: skip
@@ -97,7 +97,7 @@ def gather(arguments, job, thread):  # type: ignore[no-untyped-def]
 
 
 @native(3)
-def gated(arguments, job, thread):  # type: ignore[no-untyped-def]
+def gate_up(arguments, job, thread):  # type: ignore[no-untyped-def]
     """act(gate x) * (up x), converted, for a panel of an expert's rows."""
     (experts, sorting, panels, panel, wide, gate, up, vectors, input_bytes, act, multiply, convert,
      number_bytes, out, out_bytes, memory, memory_bytes) = words(arguments, 17)  # fmt: skip

@@ -55,7 +55,7 @@ class Inputs:
         self._kept: list[Any] = []
         self._group, self._kv_heads = 1, 1 << 30
         self._scratch: dict[tuple[int, int, int, int], dict[str, int]] = {}
-        self._memories: dict[int, int] = {}
+        self._rooms: dict[int, int] = {}
         self._owned: dict[object, int] = {}
         most_splits = -(-cache.blocks * cache.block_size // SPLIT)
         # split contexts are for steps with few tiles
@@ -114,17 +114,17 @@ class Inputs:
             }
         return self._scratch[key]
 
-    def memory(self, size: int) -> int:
-        """Working memory of so many bytes per thread, the same for all that ask for as many."""
-        if size not in self._memories:
-            self._memories[size] = self.keep(aligned(size * self.threads, np.uint8))
-        return self._memories[size]
-
     def table(self, owner: object, size: int) -> int:
         """An array of so many 64-bit integers for all operations that know the owner."""
         if owner not in self._owned:
             self._owned[owner] = self.keep(np.zeros(size, np.int64))
         return self._owned[owner]
+
+    def room(self, each: int) -> int:
+        """So many bytes for each thread to work in, the same for all that ask for as many."""
+        if each not in self._rooms:
+            self._rooms[each] = self.keep(aligned(each * self.threads, np.uint8))
+        return self._rooms[each]
 
     def write(self, tokens: torch.Tensor, batch: Batch) -> None:
         """Take over a step's batch."""

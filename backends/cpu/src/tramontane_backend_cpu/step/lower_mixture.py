@@ -41,7 +41,7 @@ def _route(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         k=sorting.k, groups=groups, taken=taken, normalize=int(module.normalize),
         scale=inputs.keep(np.array([module.scale], np.float32)),
         balance=inputs.keep(module.balance.detach().float().numpy()) if biased else 0,
-        out=out, out_stride=out_stride, memory=inputs.memory(memory), memory_bytes=memory,
+        out=out, out_stride=out_stride, memory=inputs.room(memory), memory_bytes=memory,
         sorting=_table(sorting, inputs), count=inputs.count_at(node.output.domain),
         counts=inputs.count_at(_count(sorting, inputs)), gather=gather.kernel,
         gathered=inputs.keep(gather.arguments), tile=SET.tile,
@@ -58,12 +58,12 @@ def _gather(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         mixture.GATHER_FIELDS, x=x, x_stride=x_stride, chosen=chosen, chosen_stride=chosen_stride,
         k=sorting.k, experts=sorting.experts, sorting=_table(sorting, inputs),
         convert=_conversion(node.output, x_stride, inputs), out=out, out_bytes=out_bytes,
-        memory=inputs.memory(memory), memory_bytes=memory,
+        memory=inputs.room(memory), memory_bytes=memory,
     )  # fmt: skip
     return Operation(mixture.gather.address, told, _count(sorting, inputs) + 1, 1)
 
 
-def _gated(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
+def _gate_up(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     module, sorting = node.of["module"], node.of["sorting"]
     (x, input_bytes), (out, out_bytes) = buffers.place(node.inputs[0]), _out(node, buffers)
     assert node.output is not None
@@ -77,14 +77,14 @@ def _gated(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     )
     jobs = -(-wide // panel)
     told = arguments(
-        mixture.GATED_FIELDS, experts=sorting.experts, sorting=_table(sorting, inputs),
+        mixture.GATE_UP_FIELDS, experts=sorting.experts, sorting=_table(sorting, inputs),
         panels=jobs, panel=panel, wide=wide, gate=gate, up=up, input=x, input_bytes=input_bytes,
         act=rows.unary(node.of["act"]).address, multiply=rows.binary("mul").address,
         convert=_conversion(node.output, 4 * panel, inputs),
         number={"f32": 4, "bf16": 2}.get(form, 0), out=out, out_bytes=out_bytes,
-        memory=inputs.memory(memory), memory_bytes=memory,
+        memory=inputs.room(memory), memory_bytes=memory,
     )  # fmt: skip
-    return Operation(mixture.gated.address, told, _count(sorting, inputs), jobs)
+    return Operation(mixture.gate_up.address, told, _count(sorting, inputs), jobs)
 
 
 def _down(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
@@ -99,7 +99,7 @@ def _down(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         mixture.DOWN_FIELDS, sorting=_table(sorting, inputs), experts=sorting.experts, panels=jobs,
         down=_matrices(module.down_proj, panel, node.inputs[0].value, out_stride, inputs),
         input=x, input_bytes=input_bytes, out=out, out_stride=out_stride,
-        memory=inputs.memory(memory), memory_bytes=memory,
+        memory=inputs.room(memory), memory_bytes=memory,
     )  # fmt: skip
     return Operation(mixture.down.address, told, _count(sorting, inputs), jobs)
 
@@ -128,7 +128,7 @@ def _weigh(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
 
 
 LOWERINGS: dict[str, Callable[[Node, Buffers, Inputs], Operation]] = {
-    "route": _route, "gather": _gather, "gated": _gated, "down": _down, "combine": _combine,
+    "route": _route, "gather": _gather, "gate_up": _gate_up, "down": _down, "combine": _combine,
     "weigh": _weigh,
 }  # fmt: skip
 

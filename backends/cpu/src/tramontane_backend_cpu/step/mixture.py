@@ -2,7 +2,7 @@
 
 route      scores -> weights and experts of each row; the last one sorts all rows by expert
 gather     rows, converted, to where their experts read them
-gated      the first two matrices of each expert that has rows, and what is between the matrices
+    gate_up    the first two matrices of each expert that has rows, and what is between the matrices
 down       the third
 combine    each row's results, weighted
 """
@@ -124,7 +124,7 @@ def _operations(
     of = {"sorting": sorting, "module": module}
     return [
         gather,
-        Node("gated", (Ref(given, 0, given.width),), between, {**of, "act": activation(module)}),
+        Node("gate_up", (Ref(given, 0, given.width),), between, {**of, "act": activation(module)}),
         Node("down", (Ref(between, 0, between.width),), made, of),
         Node("combine", (Ref(made, 0, made.width), weights, chosen), node.output, of),
     ]

@@ -12,6 +12,7 @@ from tramontane.engine.batch import Batch
 from tramontane.engine.kv_cache import KVCache
 
 from . import interpreter, lower_mixture
+from .fuse import fuse_gates
 from .graph import Node, Value
 from .inputs import Inputs
 from .lower import Operation, form_of, lower, refuse, table
@@ -39,7 +40,7 @@ class Program:
             if node.name not in lower_mixture.LOWERINGS:
                 refuse(node)
         self._further = sortings * lower_mixture.COUNTS
-        nodes = _with_merges(add_in_place(nodes, self._logits))
+        nodes = _with_merges(add_in_place(fuse_gates(nodes), self._logits))
         self._phases: list[Phase] = phases(nodes)
         self._numbers = share_memory(self._phases, self._logits)
         self._pool = pool

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from .graph import Node, Ref, Value
 
-JOBS = {"linear", "attention", "merge_splits", "route", "gather", "gated", "down"}
+JOBS = {
+    "linear", "gated", "attention", "merge_splits", "route", "gather", "gate_up", "down",
+}  # fmt: skip
 """Operations that have jobs of their own; the others go vector by vector."""
 
 
