@@ -1,10 +1,12 @@
 """Experts in a recorded step: noted as two operations, done as five.
 
-route      scores -> weights and experts of each row; the last one sorts all rows by expert
-gather     rows, converted, to where their experts read them
-    gate_up    the first two matrices of each expert that has rows, and what is between the matrices
-down       the third
-combine    each row's results, weighted
+    route      scores -> weights and experts of each row; the last one sorts all rows by expert
+    gather     rows, converted, to where their experts read them
+    gate_up    the first two matrices of each expert that has rows, and what follows them
+    down       the third
+    combine    each row's results, weighted
+
+What a sorting is, `kernels/routing.py` says.
 """
 
 from __future__ import annotations
