@@ -58,7 +58,7 @@ def sparse(
         for part in (experts.gate_proj, experts.up_proj, experts.down_proj):
             part.weight = LAYOUTS[layout](torch.randn(part.weight.shape) / 16)
         gate = ROUTERS[router]()
-        gate.weight = LAYOUTS["float32"](torch.randn(COUNT, HIDDEN) / 16)
+        gate.weight = LAYOUTS[layout](torch.randn(COUNT, HIDDEN) / 16)
         if isinstance(gate, BiasedRouter):
             gate.balance.data = torch.randn(COUNT) / 8
         every = None if shared is None else shared(config)

@@ -18,6 +18,7 @@ from tramontane_backend_cpu.vector.memory import (
     words,
 )
 from tramontane_backend_cpu.vector.parallel import call_kernel
+from tramontane_backend_cpu.vector.tiles import UNIT
 
 from .routing import BEGIN, COUNT, EXPERT, INPUT, LINE, MIDDLE
 
@@ -25,6 +26,7 @@ CALL = ("kernel", "arguments", "words", "each", "count", "input", "out", "column
 """What to call, told what, how many words of it, bytes to what it is told of the next expert; which
 of the words say where the vectors' count, they themselves and the results are, and of conversions
 how many columns there are and at which unit they begin (-1: see `number`)."""
+KERNEL, TOLD, WORDS, EACH, COUNTED, VECTORS, RESULTS, COLUMNS, FIRST = range(0, 8 * len(CALL), 8)
 GATHER_FIELDS = (
     "x", "x_stride", "chosen", "chosen_stride", "k", "experts", "sorting", "convert", "out",
     "out_bytes", "memory", "memory_bytes",
@@ -42,12 +44,11 @@ COMBINE_FIELDS = (
     "width",
 )  # fmt: skip
 WEIGH_FIELDS = ("share", "share_stride", "x", "x_stride", "out", "out_stride", "width")
-COPY_FIELDS = ("x", "stride", "out", "out_stride", "columns")
 """chosen: k experts of each vector, int32. sorting: see `routing.py`. panel: columns of a job's
 results, panels: how many jobs an expert has. gate, up, down, convert: addresses of a CALL.
 out_bytes, input_bytes: of one vector. act, multiply: kernels. number: bytes of one of `out`, where
 its columns lie side by side, else 0."""
-TOLD = 512
+ROOM = 512
 """Bytes for a count and for what a kernel is told."""
 SLICE = 64
 """Vectors that go through both matrices at a time: whole tiles, whose products stay in the
@@ -56,21 +57,21 @@ second-level cache."""
 
 def memory_bytes(panel: int) -> int:
     """A thread's memory: what kernels are told, and products of two matrices."""
-    return TOLD + 2 * 4 * SLICE * panel
+    return ROOM + 2 * 4 * SLICE * panel
 
 
 @njit
 def tell(call, expert, memory, count, vectors, out):  # type: ignore[no-untyped-def]
     """Copy what a kernel is told of an expert, with `count` vectors; returns where it is."""
-    told, many = word(call + 8) + expert * word(call + 24), word(call + 16)
-    for i in range(many):
-        put_word(memory + 8 + 8 * i, word(told + 8 * i))
+    source, told = word(call + TOLD) + expert * word(call + EACH), memory + 8
+    for i in range(word(call + WORDS)):
+        put_word(told + 8 * i, word(source + 8 * i))
     put_word(memory, count)
-    if word(call + 32) >= 0:
-        put_word(memory + 8 + 8 * word(call + 32), memory)
-    put_word(memory + 8 + 8 * word(call + 40), vectors)
-    put_word(memory + 8 + 8 * word(call + 48), out)
-    return memory + 8
+    if word(call + COUNTED) >= 0:
+        put_word(told + 8 * word(call + COUNTED), memory)
+    put_word(told + 8 * word(call + VECTORS), vectors)
+    put_word(told + 8 * word(call + RESULTS), out)
+    return told
 
 
 @native(3)
@@ -93,7 +94,7 @@ def gather(arguments, job, thread):  # type: ignore[no-untyped-def]
         told = tell(
             convert, 0, mine, count, vector - row * x_stride, out + word(at + INPUT) * out_bytes
         )
-        call_kernel(word(convert), told, row, row + 1)
+        call_kernel(word(convert + KERNEL), told, row, row + 1)
 
 
 @native(3)
@@ -102,7 +103,7 @@ def gate_up(arguments, job, thread):  # type: ignore[no-untyped-def]
     (experts, sorting, panels, panel, wide, gate, up, vectors, input_bytes, act, multiply, convert,
      number_bytes, out, out_bytes, memory, memory_bytes) = words(arguments, 17)  # fmt: skip
     mine = memory + thread * memory_bytes
-    a = mine + TOLD
+    a = mine + ROOM
     b = a + 4 * SLICE * panel
     expert = word(sorting + LINE + EXPERT * experts + 8 * (job // panels))
     at = sorting + LINE + EXPERT * expert
@@ -115,9 +116,9 @@ def gate_up(arguments, job, thread):  # type: ignore[no-untyped-def]
         some = min(SLICE, count - start)
         # kernels write at their columns' places among all
         told = tell(gate, expert, mine, some, x + start * input_bytes, a - 4 * left)
-        call_kernel(word(gate), told, part, thread)
+        call_kernel(word(gate + KERNEL), told, part, thread)
         told = tell(up, expert, mine, some, x + start * input_bytes, b - 4 * left)
-        call_kernel(word(up), told, part, thread)
+        call_kernel(word(up + KERNEL), told, part, thread)
         for i, each in enumerate((a, stride, a, stride, here, 0)):
             put_word(mine + 8 * i, each)
         call_kernel(act, mine, 0, some)
@@ -125,10 +126,10 @@ def gate_up(arguments, job, thread):  # type: ignore[no-untyped-def]
             put_word(mine + 8 * i, each)
         call_kernel(multiply, mine, 0, some)
         told = tell(convert, 0, mine, count, a - start * stride, to)
-        put_word(told + 8 * word(convert + 56), here)
-        if word(convert + 64) >= 0:
-            put_word(told + 8 * word(convert + 64), left // 32)
-        call_kernel(word(convert), told, start, start + some)
+        put_word(told + 8 * word(convert + COLUMNS), here)
+        if word(convert + FIRST) >= 0:
+            put_word(told + 8 * word(convert + FIRST), left // UNIT)
+        call_kernel(word(convert + KERNEL), told, start, start + some)
 
 
 @native(3)
@@ -142,7 +143,7 @@ def down(arguments, job, thread):  # type: ignore[no-untyped-def]
         matrix, expert, memory + thread * memory_bytes, word(at + COUNT),
         vectors + word(at + MIDDLE) * input_bytes, out + word(at + BEGIN) * out_stride,
     )  # fmt: skip
-    call_kernel(word(matrix), told, job % panels, thread)
+    call_kernel(word(matrix + KERNEL), told, job % panels, thread)
 
 
 @native(3)
@@ -179,7 +180,7 @@ def weigh(arguments, first, last):  # type: ignore[no-untyped-def]
 
 @native(3)
 def copy(arguments, first, last):  # type: ignore[no-untyped-def]
-    """Vectors as they are."""
+    """Vectors as they are; told what `dense.round_bf16` is."""
     x, stride, out, out_stride, columns = words(arguments, 5)
     for row in range(first, last):
         for i in range(0, columns, 16):

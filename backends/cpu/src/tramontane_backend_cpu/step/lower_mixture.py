@@ -211,7 +211,7 @@ def _call(kernel: int, told: Any, fields: tuple[str, ...], vectors: str, inputs:
     def place(name: str) -> int:
         return fields.index(name) if name in fields else -1
 
-    assert 8 * (1 + len(fields)) <= mixture.TOLD
+    assert 8 * (1 + len(fields)) <= mixture.ROOM
     inputs.keep(told)
     call = arguments(
         mixture.CALL, kernel=kernel, arguments=address(told), words=len(fields),
