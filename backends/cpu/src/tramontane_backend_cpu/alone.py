@@ -47,6 +47,7 @@ def multiply_packed(to_be_exact: bool, pool: Pool) -> Callable[[Tensor, Layout],
         convert = arguments(
             quantize.FIELDS, count=address(counts), tile=SET.tile, units=packed.units,
             columns=packed.columns, x=address(numbers), stride=4 * packed.columns, out=at,
+            begin=0,
         )  # fmt: skip
         operation = affine_operation(weight, exact, {
             "count": address(counts), "out": address(out), "stride": 4 * packed.rows, "input": at,

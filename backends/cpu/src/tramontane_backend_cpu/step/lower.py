@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from tramontane.layouts import Dense
+from tramontane.layouts import Dense, Layout
 
 from tramontane_backend_cpu.kernels import attention as attention_kernels
 from tramontane_backend_cpu.kernels import dense, gated, lookup, matmul, quantize, rows
@@ -43,7 +43,11 @@ class Operation:
 
 def form_of(node: Node, exact: bool) -> str:
     """What form of vectors a matrix reads. Raises CannotRecord."""
-    weight = node.of["module"].weight
+    return form_for(node.of["module"].weight, exact or node.of.get("exact", False))
+
+
+def form_for(weight: Layout, exact: bool) -> str:
+    """The same, of a matrix."""
     if isinstance(weight, Interleaved):
         return "plain" if exact or weight.packed.packing.plain_only else "int8"
     if isinstance(weight, Dense) and KINDS.get(weight.data.dtype) in FLOATS:
@@ -176,6 +180,7 @@ def _convert(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     told = arguments(
         quantize.FIELDS, count=inputs.count_at(value.domain), tile=SET.tile,
         units=-(-value.width // UNIT), columns=value.width, x=x, stride=stride, out=out,
+        begin=0,
     )  # fmt: skip
     return Operation(quantize.quantizer(value.form == "plain").address, told)
 
