@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -210,13 +208,3 @@ def test_words_are_cut_as_the_tokenizer_cuts_them(open_llm: Open, wordy: Path) -
     assert list(answer.token_ids[2 : 2 + len(whole)]) == whole
     assert len(whole) < len(answer.text[2:-4])
     same(answer, open_llm(folder=wordy, forces=False).generate("x", WORDS).choices[0])
-
-
-def test_a_model_that_nobody_closes_lets_python_end(folder: Path) -> None:
-    code = (
-        "from tramontane import LLM, SamplingParams\n"
-        f"llm = LLM({str(folder)!r}, device='reference', kv_tokens=256)\n"
-        f"llm.generate('x', SamplingParams(max_tokens=3, grammar={REGEX!r}))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")

@@ -47,10 +47,10 @@ class Chains:
             )
             self._thread.start()
 
-    def close(self) -> None:
-        """Wait for that to end."""
+    def close(self, timeout: float | None) -> None:
+        """Wait for that to end, no longer than `timeout` seconds."""
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(timeout)
 
     def _make_ready(self, offers: list[Sampler]) -> None:
         for offer in offers:

@@ -11,7 +11,6 @@ import logging
 import secrets
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from functools import partial
 
@@ -24,6 +23,7 @@ from tramontane.registry import Registry
 from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .ahead import Ahead
+from .at_exit import close_at_exit
 from .batch import Batch
 from .chains import Chains
 from .kv_cache import BLOCK_SIZE, KVCache
@@ -95,8 +95,7 @@ class Engine:
         self._closed = self._draining = self._busy = False
         self._thread = threading.Thread(target=self._loop, name="tramontane-engine", daemon=True)
         self._thread.start()
-        # one that nobody closed ends before the interpreter takes its libraries apart
-        self._at_exit = weakref.finalize(self, _end, weakref.WeakMethod(self.close))
+        close_at_exit(self)
 
     def submit(self, request: Request, sink: Callable[[Event], None]) -> Callable[[], None]:
         """Queue a request; returns what cancels it.
@@ -153,14 +152,14 @@ class Engine:
             self._draining = True
             return self._wake.wait_for(lambda: not self._busy and not self._arrived, timeout)
 
-    def close(self) -> None:
-        """Cancel what runs and end the thread."""
+    def close(self, timeout: float | None = None) -> None:
+        """Cancel what runs and end the thread, waiting for it no longer than `timeout` seconds."""
         with self._wake:
             self._closed = True
             self._wake.notify_all()
         if threading.current_thread() is not self._thread:
-            self._thread.join()
-            self.chains.close()
+            self._thread.join(timeout)
+            self.chains.close(timeout)
 
     def _check(self, request: Request) -> None:
         count, vocabulary = len(request.prompt), self.loaded.config.vocab_size
@@ -387,8 +386,3 @@ class Engine:
             log.exception("nobody takes the end of request %s", sequence.request.id)
             return
         self.registry.tell("request_finished", result=result)
-
-
-def _end(close: weakref.WeakMethod[Callable[[], None]]) -> None:
-    if (alive := close()) is not None:
-        alive()
