@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from tramontane.chat.thinking import thinking_variables
 from tramontane.grammar import Grammar
 from tramontane.sampling_params import SamplingParams
 from tramontane.toolbox import Toolbox
@@ -171,12 +172,7 @@ class ResponseRequest(Sampling):
 
     def variables(self) -> dict[str, Any]:
         """What else the chat template is told."""
-        effort = None if self.reasoning is None else self.reasoning.effort
-        if effort is None:
-            return {}
-        if effort in ("off", "none"):
-            return {"enable_thinking": False}
-        return {"enable_thinking": True, "reasoning_effort": effort}
+        return thinking_variables(None if self.reasoning is None else self.reasoning.effort)
 
     def toolbox(self) -> Toolbox:
         """The tools that may be called. Raises RequestError."""
