@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from tramontane.chat.thinking import thinking_variables
 from tramontane.sampling_params import SamplingParams
 from tramontane.toolbox import Function, Toolbox
 
@@ -130,13 +131,10 @@ class ChatRequest(Sampling):
     def variables(self) -> dict[str, Any]:
         """What else the chat template is told."""
         found = dict(self.chat_template_kwargs or {})
-        if self.enable_thinking is not None:
-            found["enable_thinking"] = self.enable_thinking
-        if self.reasoning_effort is not None:
-            off = self.reasoning_effort in ("off", "none")
-            found.setdefault("enable_thinking", not off)
-            if not off:
-                found["reasoning_effort"] = self.reasoning_effort
+        thinking = self.enable_thinking
+        if thinking is None:
+            thinking = found.get("enable_thinking")
+        found |= thinking_variables(self.reasoning_effort, thinking)
         if self.add_generation_prompt is not None:
             found["add_generation_prompt"] = self.add_generation_prompt
         for name in ("messages", "tools"):
