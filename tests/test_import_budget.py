@@ -21,6 +21,27 @@ except SystemExit as end:
 print(*sorted(sys.modules), file=sys.stderr)
 """
 
+LOADING = """
+import sys
+import torch
+before = set(sys.modules)
+from tramontane.plugin import Architecture
+from tramontane.registry import Registry
+from tramontane.testing.containers import installed_containers
+from tramontane.testing.random_model import random_model
+from tramontane_backend_cpu.step.graph import CannotRecord
+from tramontane_backend_cpu.step.record import Recording
+for offer in Registry().all(Architecture):
+    model = random_model(offer)
+    for container in installed_containers() if offer.aliases else ():
+        random_model(offer, container.dialect, container.names)
+    try:
+        Recording(model)
+    except CannotRecord:
+        pass
+print(*sys.modules.keys() - before)
+"""
+
 
 @pytest.mark.parametrize(
     "module",
@@ -49,3 +70,13 @@ def test_naming_plugins_imports_none_of_them():
         [sys.executable, "-c", probe], capture_output=True, text=True, check=True, timeout=60
     )
     assert not set(MODULES) & set(done.stdout.split())
+
+
+def test_loading_leaves_compilers_of_torch_alone():
+    """Half a second of imports, which some operations on tensors without memory bring along."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOADING], capture_output=True, text=True, check=True, timeout=300
+    )
+    imported = set(done.stdout.split())
+    assert "tramontane_backend_cpu.step.record" in imported
+    assert imported & {"sympy", "torch._dynamo", "torch._inductor.compile_fx"} == set()
