@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import cast
 
 import tokenizers
 from tokenizers import AddedToken, decoders, normalizers
@@ -48,8 +49,9 @@ def _model(merges: Sequence[str], ids: dict[str, int], pre: Pre) -> BPE:
     # nearly all files have nothing to leave out, which the library sees soonest
     if len(set(merges)) == len(merges):
         try:
-            return make(merges=[tuple(merge.split(" ", 1)) for merge in merges])
-        except Exception as error:  # it has no narrower one
+            pairs = [tuple(merge.split(" ", 1)) for merge in merges]
+            return make(merges=cast("list[tuple[str, str]]", pairs))
+        except Exception as error:  # noqa: BLE001 - it has no narrower one
             log.debug("merges are looked at one by one: %s", error)
     return make(merges=list(_usable(merges, ids)))
 
