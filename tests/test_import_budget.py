@@ -46,7 +46,7 @@ print(*sys.modules.keys() - before)
 @pytest.mark.parametrize(
     "module",
     ["tramontane", "tramontane.plugin", "tramontane.registry", "tramontane.cli.main",
-     "tramontane.answers",
+     "tramontane.answers", "tramontane.cli.run", "tramontane.cli.options",
      "tramontane.cli.plugins", "tramontane.cli.doctor", "tramontane.testing.pytest_plugin",
      *MODULES],
 )  # fmt: skip
@@ -80,3 +80,10 @@ def test_loading_leaves_compilers_of_torch_alone():
     imported = set(done.stdout.split())
     assert "tramontane_backend_cpu.step.record" in imported
     assert imported & {"sympy", "torch._dynamo", "torch._inductor.compile_fx"} == set()
+
+
+def test_what_begins_ahead_leaves_torch_to_be_imported():
+    begun = "from tramontane.ahead import begin; from tramontane.registry import Registry; "
+    heavy = heavy_imports(begun + "begin('.', 'auto', Registry())")
+    assert "psutil" in heavy  # a device was looked for
+    assert set(heavy) <= {"psutil", "numpy", "stevedore"}

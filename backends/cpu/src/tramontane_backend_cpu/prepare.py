@@ -12,6 +12,7 @@ from tramontane.blocks import Attention, CausalLM, Embedding, Experts, Linear, S
 from tramontane.layouts import Affine, Codebook, Dense, Layout
 from tramontane.stored import Stored
 
+from . import memory_ahead
 from .alone import attend, embed_packed, multiply_dense, multiply_packed, multiply_stacked
 from .experts import mixture
 from .large_pages import moved
@@ -46,6 +47,7 @@ def prepare(
     model: CausalLM, device: Device, threads: int | None, activations: str = "auto"
 ) -> Mapping[str, str]:
     """Choose kernels for every block. Implements `tramontane.backend.Prepare`."""
+    memory_ahead.forget()
     count = threads or usable()
     limit_others(count)
     pool = shared_pool(count)

@@ -1,0 +1,76 @@
+"""What begins before torch is imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from tramontane import ahead
+from tramontane.backend import Device
+from tramontane.devices import reference_device
+from tramontane.plugin import Backend
+from tramontane.registry import Registry
+
+LIBRARY = """
+import sys, threading
+from tramontane.ahead import begin
+from tramontane.registry import Registry
+begin("nowhere", "auto", Registry())
+assert "torch" not in sys.modules
+for thread in threading.enumerate():
+    if thread.name == "tramontane-torch":
+        thread.join()
+assert "libtorch_cpu" in open("/proc/self/maps").read()
+assert "torch" not in sys.modules
+import torch
+print(int(torch.arange(5).sum()))
+"""
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many bytes a backend is told of."""
+    found: list[int] = []
+    module = ModuleType("a_backend_of_tests")
+    module.expect = found.append  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+
+    def choose(wanted: str, registry: Registry) -> tuple[Device, Backend | None]:
+        target = f"{module.__name__}:expect" if wanted == "ours" else None
+        offer = Backend(name="ours", probe="a:b", prepare="a:b", expect=target)
+        return reference_device(), None if wanted == "reference" else offer
+
+    monkeypatch.setattr(ahead, "choose_device", choose)
+    return found
+
+
+def test_a_backend_is_told_of_a_file(told: list[int], tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").write_bytes(bytes(1000))
+    ahead.begin(str(tmp_path / "model.gguf"), "ours", Registry())
+    assert told == [1000]
+
+
+def test_a_backend_is_told_of_a_folder(told: list[int], tmp_path: Path) -> None:
+    for name in ("model-1.safetensors", "model-2.safetensors", "tokenizer.json"):
+        (tmp_path / name).write_bytes(bytes(300))
+    ahead.begin(str(tmp_path), "ours", Registry())
+    assert told == [600]
+
+
+@pytest.mark.parametrize("device", ["reference", "without"])
+def test_others_are_not(device: str, told: list[int], tmp_path: Path) -> None:
+    ahead.begin(str(tmp_path), device, Registry())
+    ahead.begin("org/name", device, Registry())
+    assert told == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at what Linux says is mapped")
+def test_the_library_is_there_before_the_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIBRARY], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "10"
