@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -157,6 +159,18 @@ def test_closing_a_stream_frees_its_blocks(llm: LLM) -> None:
     stream.close()  # type: ignore[attr-defined]
     llm.generate("another", GREEDY)
     assert llm.inner.engine.cache.free == llm.inner.engine.cache.blocks
+
+
+def test_a_script_may_end_in_the_middle_of_an_answer(theirs: tuple[Any, Path]) -> None:
+    script = (
+        "import sys; from tramontane import LLM, SamplingParams; llm = LLM(sys.argv[1]);"
+        "params = SamplingParams(max_tokens=400, ignore_eos=True);"
+        "print(next(iter(llm.generate('a', params, stream=True))))"
+    )
+    command = [sys.executable, "-c", script, str(theirs[1])]
+    for _ in range(2):
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
 
 
 def test_more_requests_than_fit_all_get_their_turn(theirs: tuple[Any, Path]) -> None:

@@ -25,6 +25,7 @@ from tramontane.sampling import SamplerContext
 from tramontane.sampling.chain import build_chain
 from tramontane.tokenizer.tokenizer import Tokenizer
 
+from .at_exit import close_at_exit
 from .batch import Batch
 from .kv_cache import BLOCK_SIZE, KVCache
 from .kv_size import kv_blocks
@@ -104,6 +105,7 @@ class Engine:
         self._closed = self._draining = self._busy = False
         self._thread = threading.Thread(target=self._loop, name="tramontane-engine", daemon=True)
         self._thread.start()
+        close_at_exit(self)
 
     def submit(self, request: Request, sink: Callable[[Event], None]) -> Callable[[], None]:
         """Queue a request; returns what cancels it.
@@ -170,13 +172,13 @@ class Engine:
             self._draining = True
             return self._wake.wait_for(lambda: not self._busy and not self._arrived, timeout)
 
-    def close(self) -> None:
-        """Cancel what runs and end the thread."""
+    def close(self, timeout: float | None = None) -> None:
+        """Cancel what runs and end the thread, waiting for it no longer than `timeout` seconds."""
         with self._wake:
             self._closed = True
             self._wake.notify_all()
         if threading.current_thread() is not self._thread:
-            self._thread.join()
+            self._thread.join(timeout)
 
     def _check(self, request: Request) -> None:
         count, vocabulary = len(request.prompt), self.loaded.config.vocab_size

@@ -32,6 +32,7 @@ from tramontane_backend_cpu.vector.memory import (
     SIZES,
     load,
     number,
+    prefetch,
     put,
     store,
     store_some,
@@ -80,7 +81,7 @@ def split_kernel(kind: str, count: int) -> Any:
     """The kernel for tiles of `count` rows, a row being a query with a head: (arguments, scratch,
     tile, kv head, begin, end): softmax sums over tokens begin..end."""
     size = SIZES[kind]
-    key_bytes, row_bytes = 16 * size, 4 * STEP
+    key_bytes, two_rows, row_bytes = 16 * size, 32 * size, 4 * STEP
 
     def attend(arguments, scratch, tile, kv_head, begin, end):  # type: ignore[no-untyped-def]
         (_, tables, _, heads, kv_heads, d_key, d_value, _, _, _, _, keys, values, _, window,
@@ -105,17 +106,32 @@ def split_kernel(kind: str, count: int) -> Any:
         for step in range(begin, limit, STEP):
             stop = min(limit, step + STEP)
             for first in range(0, padded, count):
-                for block in range(step, stop, 16):
+                for block in range(step, stop, 32):
+                    # two blocks at a time: sums that do not wait for each other
                     page = word(tables + 8 * (table + block // 16))
+                    other = page
+                    if block + 16 < stop:
+                        other = word(tables + 8 * (table + block // 16 + 1))
                     at = keys + (page * kv_heads + kv_head) * d_key * key_bytes
+                    beside = keys + (other * kv_heads + kv_head) * d_key * key_bytes
                     q = scratch + 4 * first * d_key
-                    score = float_tile(count)
+                    score, second = float_tile(count), float_tile(count)
+                    soon = values + (page * kv_heads + kv_head) * d_value * key_bytes
+                    later = values + (other * kv_heads + kv_head) * d_value * key_bytes
                     for _ in range(d_key):
                         score = tile_fma(count, score, load(kind, at), q, 4)
+                        second = tile_fma(count, second, load(kind, beside), q, 4)
+                        if first == 0:
+                            prefetch(soon, key_bytes)
+                            prefetch(later, key_bytes)
                         at += key_bytes
+                        beside += key_bytes
+                        soon += key_bytes
+                        later += key_bytes
                         q += 4 * count
                     to = scores + first * row_bytes + 4 * (block - step)
                     save_tile(count, score, to, row_bytes)
+                    save_tile(count, second, to + 64, row_bytes)
             for row in range(rows):
                 here = position + row // group
                 lowest = max(0, here - window + 1) if window > 0 else 0
@@ -153,19 +169,32 @@ def split_kernel(kind: str, count: int) -> Any:
                         store("f32", to, load("f32", to) * shrink)
                         to += count * 64
             for first in range(0, padded, count):
-                for chunk in range(chunks):
+                for chunk in range(0, chunks, 2):
                     to = sums + (first * chunks + chunk * count) * 64
-                    mixed = load_tile(count, to, 64)
+                    aside = to if chunk + 1 == chunks else to + 64 * count
+                    mixed, mixed_too = load_tile(count, to, 64), load_tile(count, aside, 64)
+                    next_one = 0 if chunk + 1 == chunks else 16 * size
                     p = scores + first * row_bytes
                     for block in range(step, stop, 16):
                         page = word(tables + 8 * (table + block // 16))
                         at = values + size * (
                             (page * kv_heads + kv_head) * 16 * d_value + 16 * chunk
                         )
+                        if block + STEP < limit:
+                            page = word(tables + 8 * (table + (block + STEP) // 16))
+                        soon = keys + (page * kv_heads + kv_head) * d_key * key_bytes
+                        soon += chunk * 16 * key_bytes
                         for _ in range(min(16, stop - block)):
                             mixed = tile_fma(count, mixed, load(kind, at), p, row_bytes)
+                            mixed_too = tile_fma(
+                                count, mixed_too, load(kind, at + next_one), p, row_bytes
+                            )
+                            if first == 0:
+                                prefetch(soon, two_rows)
+                            soon += two_rows
                             at += size * d_value
                             p += 4
+                    save_tile(count, mixed_too, aside, 64)
                     save_tile(count, mixed, to, 64)
 
     return native(6)(attend)
@@ -233,8 +262,8 @@ def copy(source, to, size):  # type: ignore[no-untyped-def]
 @native(3)
 def attention(arguments, job, thread):  # type: ignore[no-untyped-def]
     """One query tile's queries with the heads of one cached head, or one split of them."""
-    (tiles, _, splits_at, heads, kv_heads, d_key, d_value, q, q_stride, _, _, _, _, scale, window,
-     _, _, _, scratch, scratch_size, partials, partial_size, few, many) = words(
+    (tiles, _, splits_at, heads, kv_heads, d_key, d_value, q, q_stride, _, _, _, _, scale,
+     window, _, _, _, scratch, scratch_size, partials, partial_size, few, many) = words(
         arguments, 24
     )  # fmt: skip
     splits = word(splits_at)
@@ -249,6 +278,9 @@ def attention(arguments, job, thread):  # type: ignore[no-untyped-def]
     room = (rows + 15) // 16 * 16
     chunks = (d_value + 15) // 16
     mine = scratch + thread * scratch_size
+    length = position + queries
+    lowest = max(0, position - window + 1) // SPLIT if window > 0 else 0
+    last = (length + SPLIT - 1) // SPLIT
     factor = number("f32", scale)
     for row in range((rows + count - 1) // count * count):
         to = mine + 4 * ((row - row % count) * d_key + row % count)
@@ -259,9 +291,6 @@ def attention(arguments, job, thread):  # type: ignore[no-untyped-def]
                 value = number("f32", at + 4 * i) * factor
             put("f32", to + 4 * i * count, value)
     most = mine + 4 * room * (d_key + STEP)
-    length = position + queries
-    lowest = max(0, position - window + 1) // SPLIT if window > 0 else 0
-    last = (length + SPLIT - 1) // SPLIT
     size = 8 * room + 64 * ((rows + count - 1) // count * count) * chunks
     if splits == 1:
         call_attention(

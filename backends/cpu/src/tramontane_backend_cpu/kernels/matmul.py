@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tramontane_backend_cpu.numba_setup import native
+from tramontane_backend_cpu.numba_setup import native, njit
 from tramontane_backend_cpu.vector.memory import SIZES, prefetch, word, words
 from tramontane_backend_cpu.vector.parallel import call_tile
 from tramontane_backend_cpu.vector.tables import BYTE_ZERO, bytes_of
@@ -22,6 +22,7 @@ from tramontane_backend_cpu.vector.tiles import (
     UNIT_BYTES,
     add_minimum,
     add_scaled,
+    add_two_scaled,
     bias_tile,
     block_product,
     block_times,
@@ -69,6 +70,19 @@ class Packing:
         return self.values != "" and bytes_of(self.values) is None
 
 
+@njit
+def some_vectors(arguments, single, whole, first, last, tile, bytes_, tiles, start, stop):  # type: ignore[no-untyped-def]
+    """Blocks first..last times vectors start..stop: start begins a tile, stop ends one or all."""
+    full = (stop - start) // tile
+    at = tiles + start // tile * bytes_
+    if full > 0:
+        call_tile(whole, arguments, first, last, full, tile, at, start)
+    rest = stop - start - full * tile
+    if rest > 0:
+        kernel = single if rest == 1 else whole
+        call_tile(kernel, arguments, first, last, 1, rest, at + full * bytes_, start + full * tile)
+
+
 @native(3)
 def matmul(arguments, job, thread):  # type: ignore[no-untyped-def]
     """One panel of rows for all vectors, in whole tiles; one vector alone has a tile of its own."""
@@ -77,16 +91,11 @@ def matmul(arguments, job, thread):  # type: ignore[no-untyped-def]
     )
     count = word(count_at)
     first, last = job * panel, min(blocks, (job + 1) * panel)
-    full = count // tile
     bytes_ = tile * units * tile_unit_bytes
-    for start in range(0, full, tiles_at_once):
-        stop = min(full, start + tiles_at_once)
-        at = tiles + start * bytes_
-        call_tile(whole, arguments, first, last, stop - start, tile, at, start * tile)
-    rest = count - full * tile
-    if rest > 0:
-        kernel = single if rest == 1 else whole
-        call_tile(kernel, arguments, first, last, 1, rest, tiles + full * bytes_, full * tile)
+    at_once = tiles_at_once * tile
+    for start in range(0, count, at_once):
+        stop = min(count, start + at_once)
+        some_vectors(arguments, single, whole, first, last, tile, bytes_, tiles, start, stop)
 
 
 @cache
@@ -170,9 +179,8 @@ def affine_kernel(packing: Packing, count: int, plain: bool) -> Any:
                                 )
                             else:
                                 ints = code_dot(count, bits, zero, values, 0, 4, lo, hi, x)
-                                total = add_scaled(count, total, ints, s, x)
-                                ints = code_dot(count, bits, zero, values, 4, 8, lo, hi, x)
-                                total = add_scaled(count, total, ints, t, x)
+                                others = code_dot(count, bits, zero, values, 4, 8, lo, hi, x)
+                                total = add_two_scaled(count, total, ints, s, others, t, x)
                                 if has_minimum:
                                     total = add_minimum(count, total, m, 1, x)
                                     total = add_minimum(count, total, n, 2, x)

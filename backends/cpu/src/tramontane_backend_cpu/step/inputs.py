@@ -48,6 +48,7 @@ class Inputs:
         self._kept: list[Any] = []
         self._group, self._kv_heads = 1, 1 << 30
         self._scratch: dict[tuple[int, int, int, int], dict[str, int]] = {}
+        self._rooms: dict[int, int] = {}
         most_splits = -(-cache.blocks * cache.block_size // SPLIT)
         # split contexts are for steps with few tiles
         self._most_jobs = 4 * threads * max(most_splits, 1)
@@ -104,6 +105,12 @@ class Inputs:
                 "partial_bytes": partial,
             }
         return self._scratch[key]
+
+    def room(self, each: int) -> int:
+        """So many bytes for each thread to work in, the same for all that ask for as many."""
+        if each not in self._rooms:
+            self._rooms[each] = self.keep(aligned(each * self.threads, np.uint8))
+        return self._rooms[each]
 
     def write(self, tokens: torch.Tensor, batch: Batch) -> None:
         """Take over a step's batch."""

@@ -10,10 +10,10 @@ import numpy as np
 from tramontane.layouts import Dense
 
 from tramontane_backend_cpu.kernels import attention as attention_kernels
-from tramontane_backend_cpu.kernels import dense, lookup, matmul, quantize, rows
+from tramontane_backend_cpu.kernels import dense, gated, lookup, matmul, quantize, rows
 from tramontane_backend_cpu.packing import KINDS, Interleaved
 from tramontane_backend_cpu.vector.chosen import SET
-from tramontane_backend_cpu.vector.tiles import PLAIN_UNIT_BYTES, UNIT, UNIT_BYTES
+from tramontane_backend_cpu.vector.tiles import PLAIN_UNIT_BYTES, ROWS, UNIT, UNIT_BYTES
 
 from .graph import CannotRecord, Node, Ref, Value
 from .inputs import Inputs
@@ -22,6 +22,8 @@ from .memory import Buffers, address
 FLOATS = ("f32", "f16", "bf16")
 CACHE_SHARE = 384 << 10
 """Bytes of vectors that matrices work on at a time: they stay in a core's second-level cache."""
+GATED_VECTORS = 128
+"""Vectors at a time whose two products are joined, at most."""
 PANEL = 256 << 10
 """Bytes of weights per job, about."""
 LEAST_JOBS = 24
@@ -230,6 +232,38 @@ def affine_operation(weight: Interleaved, exact: bool, shared: dict[str, int]) -
     return Operation(matmul.matmul.address, told, -1, -(-packed.blocks // panel))
 
 
+def _gated(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
+    (x, _), (out, _) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
+    source, result = node.inputs[0].value, _output(node)
+    assert source is not None
+    matrices: dict[str, int] = {}
+    exact = source.form == "plain"
+    count = inputs.count_at(source.domain)
+    for name in ("gate", "up"):
+        module = node.of[name]
+        shared = {
+            "count": count, "out": 0, "stride": 0, "input": x, "add": 0,
+            "bias": 0 if module.bias is None else _vector(inputs, module.bias),
+        }  # fmt: skip
+        told = affine_operation(module.weight, exact, shared).arguments
+        single, whole = (told[matmul.FIELDS.index(kernel)] for kernel in ("single", "whole"))
+        matrices |= {name: inputs.keep(told), f"{name}_single": single, f"{name}_whole": whole}
+    packed = [node.of[name].weight.packed for name in ("gate", "up")]
+    blocks, units = packed[0].blocks, packed[0].units
+    unit = PLAIN_UNIT_BYTES if exact else UNIT_BYTES
+    panel = panel_of(blocks, sum(each.nbytes for each in packed) // blocks, max(1, UNIT // ROWS))
+    at_once = max(1, min(CACHE_SHARE // (units * unit), GATED_VECTORS) // SET.tile)
+    scratch = gated.scratch_bytes(panel, at_once * SET.tile)
+    told = arguments(
+        gated.FIELDS, count=count, blocks=blocks, panel=panel, units=units, tile=SET.tile,
+        tile_unit_bytes=unit, tiles_at_once=at_once, input=x, out=out,
+        activation=rows.unary(node.of["activation"]).address, scratch=inputs.room(scratch),
+        scratch_bytes=scratch, out_units=result.width // UNIT, **matrices,
+    )  # fmt: skip
+    kernel = gated.gated(result.form == "plain")
+    return Operation(kernel.address, told, -1, -(-blocks // panel))
+
+
 def panel_of(count: int, size: int, step: int) -> int:
     """Rows, or blocks of rows, per job: `count` of `size` bytes, in multiples of `step`."""
     most = max(1, min(PANEL // max(size, 1), count // LEAST_JOBS))
@@ -302,5 +336,5 @@ def _whole(node: Node) -> Any:
 LOWERINGS: dict[str, Callable[[Node, Buffers, Inputs], Operation]] = {
     "lookup": _lookup, "rms_norm": _rms_norm, "layer_norm": _layer_norm, "rope": _rope,
     "store": _store, "pick": _pick, "convert": _convert, "linear": _linear,
-    "attention": _attention, "merge_splits": _attention,
+    "gated": _gated, "attention": _attention, "merge_splits": _attention,
 }  # fmt: skip

@@ -12,6 +12,7 @@ from tramontane.engine.batch import Batch
 from tramontane.engine.kv_cache import KVCache
 
 from . import interpreter
+from .fuse import fuse_gates
 from .graph import Node, Value
 from .inputs import Inputs
 from .lower import Operation, form_of, lower, refuse, table
@@ -35,7 +36,7 @@ class Program:
         nodes = convert_inputs(recording.nodes, lambda node: form_of(node, exact))
         for node in nodes:
             refuse(node)
-        nodes = _with_merges(add_in_place(nodes, self._logits))
+        nodes = _with_merges(add_in_place(fuse_gates(nodes), self._logits))
         self._phases: list[Phase] = phases(nodes)
         self._numbers = share_memory(self._phases, self._logits)
         self._pool = pool

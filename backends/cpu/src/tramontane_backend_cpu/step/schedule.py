@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .graph import Node, Ref, Value
 
-JOBS = {"linear", "attention", "merge_splits"}
+JOBS = {"linear", "gated", "attention", "merge_splits"}
 """Operations that have jobs of their own; the others go vector by vector."""
 
 

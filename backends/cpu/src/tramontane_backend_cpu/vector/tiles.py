@@ -140,6 +140,25 @@ def add_scaled(emit: Emit, count: int, total: Any, ints: Any, scale: Any, tile: 
     return emit.join(sums)
 
 
+@operation(lambda count, total, ints, scale, others, other_scale, tile: total)
+def add_two_scaled(
+    emit: Emit, count: int, total: Any, ints: Any, scale: Any, others: Any, other_scale: Any,
+    tile: Any,
+) -> Any:  # fmt: skip
+    """total + (ints * scale + others * other_scale) * what a vector's code is worth."""
+    sums = emit.split(total, SET.registers * count)
+    first, second = (emit.split(each, SET.registers * count) for each in (ints, others))
+    scales = [emit.split(each, SET.registers) for each in (scale, other_scale)]
+    for t in range(count):
+        worth = emit.same(emit.load(tile, 32 * count + 4 * t, llvm.FLOAT, 4))
+        for register, (mine, other) in enumerate(zip(*scales, strict=True)):
+            at = register * count + t
+            a, b = (emit.builder.sitofp(each[at], llvm.FLOATS) for each in (first, second))
+            both = emit.fma(b, other, emit.builder.fmul(a, mine))
+            sums[at] = emit.fma(both, worth, sums[at])
+    return emit.join(sums)
+
+
 @operation(lambda count, total, minimum, part, tile: total)
 def add_minimum(emit: Emit, count: int, total: Any, minimum: Any, part: int, tile: Any) -> Any:
     """total + minimum * sum of numbers; part 0: of the unit, 1 and 2: of its halves."""
