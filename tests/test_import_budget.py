@@ -87,3 +87,9 @@ def test_what_begins_ahead_leaves_torch_to_be_imported():
     heavy = heavy_imports(begun + "begin('.', 'auto', Registry())")
     assert "psutil" in heavy  # a device was looked for
     assert set(heavy) <= {"psutil", "numpy", "stevedore"}
+
+
+def test_numba_is_imported_to_compile_and_not_before():
+    heavy = heavy_imports("import tramontane.llm, tramontane_backend_cpu.prepare")
+    assert "torch" in heavy
+    assert "numba" not in heavy

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -64,6 +68,36 @@ def test_a_backend_is_told_of_a_folder(told: list[int], tmp_path: Path) -> None:
 def test_others_are_not(device: str, told: list[int], tmp_path: Path) -> None:
     ahead.begin(str(tmp_path), device, Registry())
     ahead.begin("org/name", device, Registry())
+    assert told == []
+
+
+def cached(path: Path) -> int:
+    """How many pages of a file are in the system's cache."""
+    library = ctypes.CDLL(None, use_errno=True)
+    library.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p]
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
+        told = ctypes.create_string_buffer(-(-len(mapped) // mmap.PAGESIZE))
+        whole = (ctypes.c_char * len(mapped)).from_buffer(mapped)
+        done = library.mincore(ctypes.addressof(whole), len(mapped), told)
+        del whole
+    assert done == 0
+    return sum(byte & 1 for byte in told.raw)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what it has in its cache")
+def test_files_are_read_ahead(told: list[int], tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(bytes(range(256)) * (8 << 12))
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    if cached(path):
+        pytest.skip("this file system keeps what it was told to let go")
+    ahead.begin(str(path), "reference", Registry())
+    until = time.monotonic() + 30
+    while not cached(path) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert cached(path) > 0
     assert told == []
 
 

@@ -1,14 +1,16 @@
 """What a command begins before torch is imported, which takes longer than all else that it does.
 
 Python runs on one core meanwhile. Another one can load torch's own library, without Python's lock,
-and a backend can get memory.
+a backend can get memory, and the disk can read the weights.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 import threading
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,9 +29,26 @@ def begin(model: str, device: str, registry: Registry) -> None:
     path = local_path(model)
     if path is None:
         return
+    files = [path] if path.is_file() else sorted(path.glob("*.safetensors"))
+    threading.Thread(target=_read, args=(files,), name="tramontane-file", daemon=True).start()
     _, backend = choose_device(device, registry)
     if backend is not None and backend.expect is not None:
-        load(backend.expect)(_weights(path))
+        load(backend.expect)(sum(file.stat().st_size for file in files))
+
+
+def _read(files: Sequence[Path]) -> None:
+    """Let the system read files into its cache, as far as it likes."""
+    if not hasattr(os, "posix_fadvise"):
+        return
+    for file in files:
+        try:
+            descriptor = os.open(file, os.O_RDONLY)
+        except OSError:  # who opens it in earnest says why
+            return
+        try:
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
+        finally:
+            os.close(descriptor)
 
 
 def _load_library() -> None:
@@ -42,9 +61,3 @@ def _load_library() -> None:
         ctypes.CDLL(str(Path(found.origin).parent / "lib" / name))
     except OSError:  # then `import torch` says what is wrong
         return
-
-
-def _weights(path: Path) -> int:
-    """Bytes of weights in a file or folder, about."""
-    files = [path] if path.is_file() else sorted(path.glob("*.safetensors"))
-    return sum(file.stat().st_size for file in files)
