@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from types import CellType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 import numba
 from llvmlite import ir
 from numba.core import compiler, registry
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.typing.typeof import typeof_impl
 
 from .machine_code import NAME
 from .numba_setup import Part
@@ -33,7 +33,7 @@ def compiled(kernel: Kernel) -> tuple[bytes, str]:
     returned = numba.types.int64 if kernel.result else numba.types.void
     with global_compiler_lock:
         done = compiler.compile_extra(
-            target.typing_context, target.target_context, _numbas(kernel.function),
+            target.typing_context, target.target_context, kernel.function,
             (numba.types.int64,) * kernel.arguments, returned, flags, {},
         )  # fmt: skip
         done.library.add_ir_module(_entry(target.target_context, done.fndesc))
@@ -58,23 +58,23 @@ def _entry(context: Any, described: Any) -> Any:
     return module
 
 
-def _numbas(function: Any) -> Any:
-    """A function with numba's own objects where it names operations and parts."""
-    code = function.__code__
-    named = {name: _numba(function.__globals__[name]) for name in code.co_names
-             if name in function.__globals__}  # fmt: skip
-    cells = tuple(CellType(_numba(cell.cell_contents)) for cell in function.__closure__ or ())
-    made = FunctionType(code, {**function.__globals__, **named}, closure=cells)
-    made.__qualname__, made.__module__ = function.__qualname__, function.__module__
-    return made
+@cache
+def _part(part: Part) -> Any:
+    return numba.njit(**{**OPTIONS, **PART_OPTIONS, **part.targetoptions})(part.py_func)
+
+
+@typeof_impl.register(Part)  # type: ignore[untyped-decorator]
+def _type_of_part(part: Part, context: Any) -> Any:
+    return typeof_impl(_part(part), context)
 
 
 @cache
-def _of(thing: Operation | Part) -> Any:
-    if isinstance(thing, Operation):
-        return intrinsic(thing)
-    return numba.njit(**{**OPTIONS, **PART_OPTIONS, **thing.options})(_numbas(thing.function))
+def _function_of(operation: Operation) -> Any:
+    made, context = intrinsic(operation), registry.cpu_target.typing_context
+    context.refresh()  # or it would not know what has just been made
+    return context.resolve_value_type(made)
 
 
-def _numba(value: Any) -> Any:
-    return _of(value) if isinstance(value, Operation | Part) else value
+@typeof_impl.register(Operation)  # type: ignore[untyped-decorator]
+def _type_of_operation(operation: Operation, context: Any) -> Any:
+    return _function_of(operation)

@@ -22,13 +22,16 @@ _one = threading.RLock()
 
 
 class Part:
-    """A function that kernels call, compiled into them. options: numba's."""
+    """A function that kernels call, compiled into them. options: numba's.
+
+    Its attributes have the names that numba looks for where it puts functions in line.
+    """
 
     def __init__(self, function: Callable[..., Any], **options: Any) -> None:
-        self.function, self.options = function, options
+        self.py_func, self.targetoptions = function, options
 
     def __call__(self, *arguments: Any) -> Any:
-        raise TypeError(f"{self.function.__qualname__} is a part of kernels, for them to call")
+        raise TypeError(f"{self.py_func.__qualname__} is a part of kernels, for them to call")
 
 
 class Kernel:

@@ -56,8 +56,8 @@ def key_of(function: Callable[..., Any]) -> str | None:
 
 
 def _named(value: Any) -> str:
-    if hasattr(value, "function"):  # a part, or an operation
-        return f"{value.function.__module__}.{value.function.__qualname__}"
+    if function := getattr(value, "py_func", getattr(value, "function", None)):
+        return f"{function.__module__}.{function.__qualname__}"  # of a part, or an operation
     if isinstance(value, PLAIN) or type(value).__module__ == "numpy":
         return f"{type(value).__name__} {value!r}"
     if isinstance(value, tuple):
