@@ -82,7 +82,16 @@ def test_same_bits(kind: str, activations: str, tmp_path: Path) -> None:
 
 
 RECORDED = ["gemma2", "gemma3", "phi2", "gpt2", "falcon", "bloom", "mpt", "starcoder2", "granite"]
-WRITTEN = ["mixtral", "qwen2-moe", "qwen3-moe", "phimoe", "glm4-moe", "granite-moe"]
+WRITTEN = [
+    "mixtral",
+    "qwen2-moe",
+    "qwen3-moe",
+    "phimoe",
+    "glm4-moe",
+    "granite-moe",
+    "deepseek-v2",
+    "deepseek-v3",
+]
 
 
 @pytest.mark.parametrize("kind", ["F32", "Q4_K"])

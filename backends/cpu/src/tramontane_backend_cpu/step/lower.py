@@ -280,6 +280,7 @@ def _attention(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     kind = KINDS[layer.keys.dtype]
     _, tables = inputs.places_of(layer)
     few, many = SET.attention_tiles
+    asked = of.get("asked")
     told = arguments(
         attention_kernels.FIELDS, tiles=inputs.tiles_at, tables=tables,
         splits=inputs.splits_at, heads=heads, kv_heads=kv_heads, d_key=d_key, d_value=d_value, q=q,
@@ -288,8 +289,9 @@ def _attention(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         window=of.get("window") or 0, cap=_number(inputs, of.get("softcap") or 0.0),
         sinks=0 if sinks is None else _vector(inputs, sinks),
         slopes=_slopes(inputs, of.get("alibi")),
-        few=attention_kernels.split_kernel(kind, few).address,
-        many=attention_kernels.split_kernel(kind, many).address,
+        few=attention_kernels.split_kernel(kind, few, asked is not None).address,
+        many=attention_kernels.split_kernel(kind, many, asked is not None).address,
+        asked=0 if asked is None else inputs.keep(asked),
         **inputs.scratch(heads // kv_heads, kv_heads, d_key, d_value),
     )  # fmt: skip
     if node.name == "merge_splits":

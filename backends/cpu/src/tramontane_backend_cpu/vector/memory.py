@@ -113,6 +113,12 @@ def load_masked(emit: Emit, kind: str, pointer: Any, count: Any) -> Any:
     return widened(emit, kind, _masked_call(emit, name, vector, arguments))
 
 
+def store_masked(emit: Emit, address: Any, value: Any, count: Any) -> None:
+    """Write the first `count` of 16 floats."""
+    told = [value, emit.at(address, 0, llvm.FLOATS), masked(emit, count)]
+    _masked_call(emit, "llvm.masked.store.v16f32.p0", ir.VoidType(), told)
+
+
 def widened(emit: Emit, kind: str, value: Any) -> Any:
     """A loaded vector as floats."""
     builder = emit.builder
