@@ -92,6 +92,22 @@ def test_what_has_no_lasting_name_is_refused() -> None:
         object_cache.key_of(kernel_for(object()).function)
 
 
+def test_what_its_parts_are_made_for_tells_a_kernel_apart() -> None:
+    def kernel_for(number: int) -> Kernel:
+        @njit
+        def part(x):  # type: ignore[no-untyped-def]
+            return x + number
+
+        def kernel(arguments):  # type: ignore[no-untyped-def]
+            return part(arguments)
+
+        kernel.__module__ = object_cache.PACKAGE + ".kernels.made_up"
+        return native(1)(kernel)
+
+    keys = [object_cache.key_of(kernel_for(number).function) for number in (1, 2, 1)]
+    assert keys[0] == keys[2] != keys[1]
+
+
 def test_kernels_of_others_are_not_kept() -> None:
     @njit
     def twice(number):  # type: ignore[no-untyped-def]

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -49,15 +50,17 @@ def key_of(function: Callable[..., Any]) -> str | None:
     """
     if not function.__module__.startswith(f"{PACKAGE}."):
         return None
-    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    told = [(name, _named(cell.cell_contents)) for name, cell in cells]
-    whole = repr((function.__module__, function.__qualname__, told))
+    whole = _named(function)
     return f"{function.__name__}-{hashlib.sha256(whole.encode()).hexdigest()[:24]}.o"
 
 
 def _named(value: Any) -> str:
-    if function := getattr(value, "py_func", getattr(value, "function", None)):
-        return f"{function.__module__}.{function.__qualname__}"  # of a part, or an operation
+    """A value in words that are the same in every process, a function by what it closes over."""
+    value = getattr(value, "py_func", getattr(value, "function", value))  # a part, an operation
+    if isinstance(value, FunctionType):
+        cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
+        told = [(name, _named(cell.cell_contents)) for name, cell in cells]
+        return repr((value.__module__, value.__qualname__, told))
     if isinstance(value, PLAIN) or type(value).__module__ == "numpy":
         return f"{type(value).__name__} {value!r}"
     if isinstance(value, tuple):
