@@ -48,6 +48,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return reference_device(), None if wanted == "reference" else offer
 
     monkeypatch.setattr(ahead, "choose_device", choose)
+    monkeypatch.setattr(ahead, "_too_late", lambda: False)
     return found
 
 
@@ -62,6 +63,17 @@ def test_a_backend_is_told_of_a_folder(told: list[int], tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(bytes(300))
     ahead.begin(str(tmp_path), "ours", Registry())
     assert told == [600]
+
+
+def test_nothing_begins_where_torch_is(
+    told: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    (tmp_path / "model.gguf").write_bytes(bytes(1000))
+    monkeypatch.setattr(ahead, "choose_device", None)  # would fail if it were called
+    monkeypatch.setitem(sys.modules, "torch", sys.modules.get("torch", ModuleType("torch")))
+    ahead.begin(str(tmp_path / "model.gguf"), "auto", Registry())
+    assert told == []
 
 
 @pytest.mark.parametrize("device", ["reference", "without"])

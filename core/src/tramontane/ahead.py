@@ -24,8 +24,9 @@ LIBRARIES = {"linux": "libtorch_cpu.so", "darwin": "libtorch_cpu.dylib"}
 
 def begin(model: str, device: str, registry: Registry) -> None:
     """Begin with what a command named, if it is on this disk. Raises ConfigError, PluginError."""
-    if "torch" not in sys.modules:
-        threading.Thread(target=_load_library, name="tramontane-torch", daemon=True).start()
+    if _too_late():
+        return
+    threading.Thread(target=_load_library, name="tramontane-torch", daemon=True).start()
     path = local_path(model)
     if path is None:
         return
@@ -34,6 +35,11 @@ def begin(model: str, device: str, registry: Registry) -> None:
     _, backend = choose_device(device, registry)
     if backend is not None and backend.expect is not None:
         load(backend.expect)(sum(file.stat().st_size for file in files))
+
+
+def _too_late() -> bool:
+    """Whether there is nothing to wait for: all cores are the load's."""
+    return "torch" in sys.modules
 
 
 def _read(files: Sequence[Path]) -> None:
