@@ -88,6 +88,8 @@ class Backend(Offer):
     translate: Target | None = None
     """A `tramontane.backend.Translate`: (matrices, device, threads) -> a weight or None for
     each, straight from a file's blocks."""
+    expect: Target | None = None
+    """A `tramontane.backend.Expect`: (nbytes) -> None, before anything large is imported."""
 
 
 @dataclass(frozen=True, kw_only=True)
