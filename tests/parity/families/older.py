@@ -99,7 +99,11 @@ FAMILIES = {
     "bloom": Family(
         "BloomConfig",
         shared={**GPT, "hidden_size": 48},
-        gguf=Gguf("bloom", convert=bloom, keys=norm_key),
+        gguf=Gguf(
+            "bloom",
+            convert=bloom,
+            keys=lambda config: {**norm_key(config), "context_length": 64},
+        ),
         variants={
             "four-heads": {},
             "six-heads": {"n_head": 6},
@@ -114,7 +118,7 @@ FAMILIES = {
             keys=lambda config: {
                 "attention.layer_norm_epsilon": config.layer_norm_epsilon,
                 "attention.clamp_kqv": config.attn_config.clip_qkv,
-                "attention.max_alibi_bias": config.attn_config.alibi_bias_max,
+                "attention.max_alibi_bias": float(config.attn_config.alibi_bias_max),
                 "context_length": config.max_seq_len,
             },
             sizes={"attn_config": {"clip_qkv": 0.4}},

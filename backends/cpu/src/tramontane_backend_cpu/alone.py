@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,6 +47,7 @@ def multiply_packed(to_be_exact: bool, pool: Pool) -> Callable[[Tensor, Layout],
         convert = arguments(
             quantize.FIELDS, count=address(counts), tile=SET.tile, units=packed.units,
             columns=packed.columns, x=address(numbers), stride=4 * packed.columns, out=at,
+            begin=0,
         )  # fmt: skip
         operation = affine_operation(weight, exact, {
             "count": address(counts), "out": address(out), "stride": 4 * packed.rows, "input": at,
@@ -129,30 +131,43 @@ def attend(pool: Pool) -> Callable[..., Tensor]:
         softcap: float | None = None,
         alibi: Sequence[float] | None = None,
     ) -> Tensor:
-        tokens, heads, d_key = q.shape
-        layer = next(i for i, each in enumerate(batch.cache.layers) if each is cache)
-        queries = Value(TOKENS, heads * d_key)
-        mixed = Value(TOKENS, heads * cache.d_value)
-        buffers = Buffers({queries: 0, mixed: 1}, tokens, 0)
-        places = sum(len(span.blocks) for span in batch.spans)
-        inputs = Inputs(batch.cache, tokens, len(batch.wanted), pool.threads, places)
-        about = {
-            "layer": layer,
-            "scale": scale,
-            "window": window,
-            "softcap": softcap,
-            "alibi": alibi,
-        }
-        whole = (Ref(queries, 0, queries.width),)
-        done = [
-            lower(Node(name, whole, mixed, about), buffers, inputs)
-            for name in ("attention", "merge_splits")
-        ]
-        inputs.write(batch.positions, batch)
-        buffers.floats(queries)[:] = q.detach().float().flatten(1).numpy()
-        phases = np.array([(interpreter.JOBS, i, 1, 0) for i in range(2)], np.int64)
-        pool.run(phases, table(done), inputs.counts, interpreter.counters(2, pool.threads))
-        out = torch.from_numpy(buffers.floats(mixed).copy())
-        return out.view(tokens, heads, cache.d_value).to(q.dtype)
+        about = {"scale": scale, "window": window, "softcap": softcap, "alibi": alibi}
+        return _attend(pool, q, cache, batch, about)
 
     return attention
+
+
+def attend_latents(pool: Pool) -> Callable[..., Tensor]:
+    """A drop-in for `reference.latent_attention`."""
+
+    def attention(
+        asked: Tensor, turned: Tensor, cache: LayerCache, batch: Batch, scale: float
+    ) -> Tensor:
+        scaled = np.ascontiguousarray((asked.detach().float() * scale).numpy())
+        return _attend(pool, turned, cache, batch, {"scale": scale, "asked": scaled})
+
+    return attention
+
+
+def _attend(
+    pool: Pool, q: Tensor, cache: LayerCache, batch: Batch, about: dict[str, Any]
+) -> Tensor:  # fmt: skip
+    """The recorded step's attention, by itself."""
+    tokens, heads, d_key = q.shape
+    layer = next(i for i, each in enumerate(batch.cache.layers) if each is cache)
+    queries = Value(TOKENS, heads * d_key)
+    mixed = Value(TOKENS, heads * cache.d_value)
+    buffers = Buffers({queries: 0, mixed: 1}, tokens, 0)
+    places = sum(len(span.blocks) for span in batch.spans)
+    inputs = Inputs(batch.cache, tokens, len(batch.wanted), pool.threads, places)
+    whole = (Ref(queries, 0, queries.width),)
+    done = [
+        lower(Node(name, whole, mixed, {"layer": layer, **about}), buffers, inputs)
+        for name in ("attention", "merge_splits")
+    ]
+    inputs.write(batch.positions, batch)
+    buffers.floats(queries)[:] = q.detach().float().flatten(1).numpy()
+    phases = np.array([(interpreter.JOBS, i, 1, 0) for i in range(2)], np.int64)
+    pool.run(phases, table(done), inputs.counts, interpreter.counters(2, pool.threads))
+    out = torch.from_numpy(buffers.floats(mixed).copy())
+    return out.view(tokens, heads, cache.d_value).to(q.dtype)

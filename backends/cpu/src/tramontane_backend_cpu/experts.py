@@ -116,7 +116,7 @@ class Mixture:
         fields = {
             "count": tiles.counts_at, "tile": SET.tile, "units": stack.units,
             "columns": stack.columns, "x": source.ctypes.data + starts * stride, "stride": stride,
-            "out": tiles.places,
+            "out": tiles.places, "begin": 0,
         }  # fmt: skip
         tiles.told = np.stack(
             [np.broadcast_to(fields[name], len(sizes)) for name in quantize.FIELDS], 1

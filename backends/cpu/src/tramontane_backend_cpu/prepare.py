@@ -8,11 +8,27 @@ from typing import TypeAlias
 from torch import Tensor
 from tramontane import reference
 from tramontane.backend import Device
-from tramontane.blocks import Attention, CausalLM, Embedding, Experts, Linear, StackedLinear
+from tramontane.blocks import (
+    Attention,
+    CausalLM,
+    Embedding,
+    Experts,
+    LatentAttention,
+    Linear,
+    StackedLinear,
+)
 from tramontane.layouts import Affine, Codebook, Dense, Layout
 from tramontane.stored import Stored
 
-from .alone import attend, embed_packed, multiply_dense, multiply_packed, multiply_stacked
+from . import memory_ahead
+from .alone import (
+    attend,
+    attend_latents,
+    embed_packed,
+    multiply_dense,
+    multiply_packed,
+    multiply_stacked,
+)
 from .experts import mixture
 from .large_pages import moved
 from .packing import KINDS, Interleaved, can_pack, pack
@@ -46,6 +62,7 @@ def prepare(
     model: CausalLM, device: Device, threads: int | None, activations: str = "auto"
 ) -> Mapping[str, str]:
     """Choose kernels for every block. Implements `tramontane.backend.Prepare`."""
+    memory_ahead.forget()
     count = threads or usable()
     limit_others(count)
     pool = shared_pool(count)
@@ -64,6 +81,9 @@ def prepare(
             chosen[f"experts {module.weight.kind}"] = _choose_stacked(module, exact, pool)
         elif isinstance(module, Attention):
             module.kernel = attend(pool)
+            chosen["attention"] = "compiled"
+        elif isinstance(module, LatentAttention):
+            module.kernel = attend_latents(pool)
             chosen["attention"] = "compiled"
     for module in model.modules():
         if isinstance(module, Experts) and (fused := mixture(module, exact, pool)) is not None:

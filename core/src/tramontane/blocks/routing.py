@@ -10,6 +10,11 @@ from tramontane.errors import ConfigError
 from .linear import Linear
 
 
+def best(scores: Tensor, k: int) -> Tensor:
+    """Where the k largest scores of each row are; of equal ones, the first."""
+    return scores.sort(dim=-1, descending=True, stable=True).indices[..., :k]
+
+
 class Router(Linear):
     """The k likeliest experts by softmax. normalize: their weights are made to sum to one."""
 
@@ -27,8 +32,8 @@ class Router(Linear):
 
     def choose(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Weights and experts from (tokens, experts) scores."""
-        weights, chosen = scores.softmax(-1).topk(self.k)
-        return self.weighted(weights), chosen
+        chosen = best(scores, self.k)
+        return self.weighted(scores.softmax(-1).gather(-1, chosen)), chosen
 
     def weighted(self, weights: Tensor) -> Tensor:
         if self.normalize:
@@ -62,17 +67,16 @@ class GroupedRouter(Router):
         self.groups = groups
 
     def choose(self, scores: Tensor) -> tuple[Tensor, Tensor]:
-        likely = scores.softmax(-1)
-        best = likely.unflatten(-1, (self.groups[0], -1)).amax(-1)
-        weights, chosen = self.within(likely, best, 0.0).topk(self.k)
-        return self.weighted(weights), chosen
+        group = scores.unflatten(-1, (self.groups[0], -1)).amax(-1)
+        chosen = best(self.within(scores, group), self.k)
+        return self.weighted(scores.softmax(-1).gather(-1, chosen)), chosen
 
-    def within(self, scores: Tensor, best: Tensor, outside: float) -> Tensor:
-        """Scores, `outside` those that are in none of the best groups."""
+    def within(self, scores: Tensor, group: Tensor) -> Tensor:
+        """Scores, minus infinity those that are in none of the groups that are best."""
         count, taken = self.groups
-        kept = torch.zeros_like(best).scatter_(-1, best.topk(taken).indices, 1.0)
+        kept = torch.zeros_like(group).scatter_(-1, best(group, taken), 1.0)
         members = kept.repeat_interleave(scores.shape[-1] // count, -1)
-        return scores.masked_fill(members == 0, outside)
+        return scores.masked_fill(members == 0, float("-inf"))
 
 
 class BiasedRouter(GroupedRouter):
@@ -100,6 +104,6 @@ class BiasedRouter(GroupedRouter):
         # in float64, whose last bits may depend on where in a register a number lies
         likely = scores.double().sigmoid().float()
         balanced = likely + self.balance.float()
-        best = balanced.unflatten(-1, (self.groups[0], -1)).topk(2).values.sum(-1)
-        chosen = self.within(balanced, best, float("-inf")).topk(self.k).indices
+        group = balanced.unflatten(-1, (self.groups[0], -1)).topk(2).values.sum(-1)
+        chosen = best(self.within(balanced, group), self.k)
         return self.weighted(likely.gather(-1, chosen)), chosen

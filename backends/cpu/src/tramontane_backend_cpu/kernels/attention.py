@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tramontane_backend_cpu.kernels.latent import latent_scores
 from tramontane_backend_cpu.numba_setup import native, njit
 from tramontane_backend_cpu.vector.arithmetic import (
     exp,
@@ -51,14 +52,15 @@ ROWS_AT_ONCE = 64
 FIELDS = (
     "tiles", "tables", "splits", "heads", "kv_heads", "d_key", "d_value", "q", "q_stride", "out",
     "out_stride", "keys", "values", "scale", "window", "cap", "sinks", "slopes", "scratch",
-    "scratch_bytes", "partials", "partial_bytes", "few", "many",
+    "scratch_bytes", "partials", "partial_bytes", "few", "many", "asked",
 )  # fmt: skip
 """tiles: per query tile 4 int64: first row, count, position of the first, place in `tables`.
 tables: int64 cache blocks. splits: address of how many jobs share a tile's context. q: float32
 (rows, heads, d_key). scale, cap: addresses of float32, cap 0 for none. window: tokens back that are
 seen, 0 for all. sinks: address of a float32 per head, or 0. slopes: address of 0 to 15 and, per
 head, what scores lose per token of distance, float32, or 0. scratch: per thread; partials: per job.
-few, many: addresses of the kernels for tiles of so many rows."""
+few, many: addresses of the kernels for tiles of so many rows. asked: where values are keys too,
+what heads ask of them, float32 (rows, heads, d_value), scaled."""
 
 
 def padded_rows(rows: int) -> int:
@@ -77,11 +79,13 @@ def sums_bytes(rows: int, d_value: int) -> int:
 
 
 @cache
-def split_kernel(kind: str, count: int) -> Any:
+def split_kernel(kind: str, count: int, latent: bool = False) -> Any:
     """The kernel for tiles of `count` rows, a row being a query with a head: (arguments, scratch,
-    tile, kv head, begin, end): softmax sums over tokens begin..end."""
+    tile, kv head, begin, end): softmax sums over tokens begin..end. latent: whether values are keys
+    too."""
     size = SIZES[kind]
     key_bytes, two_rows, row_bytes = 16 * size, 32 * size, 4 * STEP
+    add_latents = latent_scores(kind)
 
     def attend(arguments, scratch, tile, kv_head, begin, end):  # type: ignore[no-untyped-def]
         (_, tables, _, heads, kv_heads, d_key, d_value, _, _, _, _, keys, values, _, window,
@@ -132,6 +136,13 @@ def split_kernel(kind: str, count: int) -> Any:
                     to = scores + first * row_bytes + 4 * (block - step)
                     save_tile(count, score, to, row_bytes)
                     save_tile(count, second, to + 64, row_bytes)
+            if latent:
+                asked = word(arguments + 8 * 24) + 4 * word(tile) * heads * d_value
+                for block in range(step, stop, 16):
+                    page = word(tables + 8 * (table + block // 16))
+                    at = values + page * 16 * d_value * size
+                    to = scores + 4 * (block - step)
+                    add_latents(at, d_value, asked, rows, to, row_bytes)
             for row in range(rows):
                 here = position + row // group
                 lowest = max(0, here - window + 1) if window > 0 else 0

@@ -14,9 +14,10 @@ from tramontane_backend_cpu.vector.tiles import (
     put_quantized,
 )
 
-FIELDS = ("count", "tile", "units", "columns", "x", "stride", "out")
-"""count: address of the number of vectors. tile: vectors in a whole tile. x: float32, vectors
-`stride` bytes apart. out: units in tiles, see `vector/tiles.py`."""
+FIELDS = ("count", "tile", "units", "columns", "x", "stride", "out", "begin")
+"""count: address of the number of vectors. tile: vectors in a whole tile. units: of a vector; those
+written are of `columns` numbers, and the first of them is `begin`. x: float32, vectors `stride`
+bytes apart. out: units in tiles, see `vector/tiles.py`."""
 
 
 @cache
@@ -25,7 +26,7 @@ def quantizer(plain: bool) -> Any:
     unit_bytes = PLAIN_UNIT_BYTES if plain else UNIT_BYTES
 
     def quantize(arguments, first, last):  # type: ignore[no-untyped-def]
-        count_at, tile, units, columns, x, stride, out = words(arguments, 7)
+        count_at, tile, units, columns, x, stride, out, begin = words(arguments, 8)
         count = word(count_at)
         full = count // tile * tile
         for row in range(first, last):
@@ -34,9 +35,9 @@ def quantizer(plain: bool) -> Any:
                 rest = count - full
                 size = 1 if rest == 1 else tile
                 place = row - full
-            at = out + (row - place) * units * unit_bytes
+            at = out + ((row - place) * units + begin * size) * unit_bytes
             numbers = x + row * stride
-            for unit in range(units):
+            for unit in range((columns + 31) // 32):
                 left = columns - 32 * unit
                 if left >= 32:
                     a, b = load("f32", numbers), load("f32", numbers + 64)

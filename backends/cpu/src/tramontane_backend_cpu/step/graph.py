@@ -20,6 +20,10 @@ class Value:
     domain: int
     width: int
     form: str = "f32"
+    times: int = 1
+    """Vectors of each row, such as one for each expert that it goes to."""
+    spare: int = 0
+    """More vectors that there must be room for."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Node:
     of: dict[str, Any] = field(default_factory=dict)
     after: list[Node] = field(default_factory=list)
     """What must be done before, though no input says so."""
+    ahead: list[Value] = field(default_factory=list)
+    """What it may begin to write for an operation that comes after it."""
 
 
 class CannotRecord(Exception):

@@ -27,28 +27,36 @@ PAGE = 1024
 class Inputs:
     """Buffers for the inputs of steps of up to `tokens` tokens, `wanted` of them wanted."""
 
-    TILES, ATTENTIONS, MERGES, SPLITS = 2, 3, 4, 5
+    TILES, ATTENTIONS, MERGES, SPLITS, FURTHER = 2, 3, 4, 5, 8
     """Of the step's counts, after tokens and wanted ones: query tiles; tiles times splits; tiles
-    that are merged; splits."""
+    that are merged; splits; those that the step itself makes."""
 
     def __init__(
-        self, cache: KVCache, tokens: int, wanted: int, threads: int, places: int = 0
+        self,
+        cache: KVCache,
+        tokens: int,
+        wanted: int,
+        threads: int,
+        places: int = 0,
+        further: int = 0,
     ) -> None:
-        """places: entries of all block tables together; sequences may share blocks."""
+        """places: entries of all block tables together; sequences may share blocks. further: counts
+        that the step itself makes."""
         self.cache, self.threads = cache, threads
-        self.counts = np.zeros(8, np.int64)
+        self.counts = np.zeros(self.FURTHER + further, np.int64)
         self._tokens, self._slots = np.zeros(tokens, np.int64), np.zeros(tokens, np.int64)
         self._wanted = np.zeros(wanted, np.int64)
         self._positions = np.zeros(tokens, np.int64)
         self._tiles = np.zeros((tokens, 4), np.int64)
         self.places = max(cache.blocks + tokens, places)
         self._tables = np.zeros(self.places, np.int64)
-        self._capacity = tokens
+        self.tokens = tokens
         self._angles: list[tuple[Rope, Any, Any]] = []
         self._kept: list[Any] = []
         self._group, self._kv_heads = 1, 1 << 30
         self._scratch: dict[tuple[int, int, int, int], dict[str, int]] = {}
         self._rooms: dict[int, int] = {}
+        self._owned: dict[object, int] = {}
         most_splits = -(-cache.blocks * cache.block_size // SPLIT)
         # split contexts are for steps with few tiles
         self._most_jobs = 4 * threads * max(most_splits, 1)
@@ -84,7 +92,7 @@ class Inputs:
         for known, buffer, _ in self._angles:
             if (known.dim, known.theta, known.scaling) == (rope.dim, rope.theta, rope.scaling):
                 return address(buffer)
-        buffer = np.zeros((self._capacity, rope.dim), np.float32)
+        buffer = np.zeros((self.tokens, rope.dim), np.float32)
         grows = rope.scaling is not None and rope.scaling.grows
         self._angles.append((rope, buffer, None if grows else _Table(rope)))
         return address(buffer)
@@ -106,6 +114,12 @@ class Inputs:
             }
         return self._scratch[key]
 
+    def table(self, owner: object, size: int) -> int:
+        """An array of so many 64-bit integers for all operations that know the owner."""
+        if owner not in self._owned:
+            self._owned[owner] = self.keep(np.zeros(size, np.int64))
+        return self._owned[owner]
+
     def room(self, each: int) -> int:
         """So many bytes for each thread to work in, the same for all that ask for as many."""
         if each not in self._rooms:
@@ -124,6 +138,7 @@ class Inputs:
         few = tiles * self._kv_heads < 4 * self.threads
         splits = -(-longest // SPLIT) if few and longest > SPLIT else 1
         self.counts[:2] = count, wanted
+        self.counts[self.FURTHER :] = 0  # where nothing is routed
         self.counts[self.ATTENTIONS] = tiles * splits
         self.counts[self.MERGES] = tiles if splits > 1 else 0
         self.counts[self.SPLITS] = splits

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from tramontane.layouts import Dense
+from tramontane.layouts import Dense, Layout
 
 from tramontane_backend_cpu.kernels import attention as attention_kernels
 from tramontane_backend_cpu.kernels import dense, gated, lookup, matmul, quantize, rows
@@ -43,7 +43,11 @@ class Operation:
 
 def form_of(node: Node, exact: bool) -> str:
     """What form of vectors a matrix reads. Raises CannotRecord."""
-    weight = node.of["module"].weight
+    return form_for(node.of["module"].weight, exact or node.of.get("exact", False))
+
+
+def form_for(weight: Layout, exact: bool) -> str:
+    """The same, of a matrix."""
     if isinstance(weight, Interleaved):
         return "plain" if exact or weight.packed.packing.plain_only else "int8"
     if isinstance(weight, Dense) and KINDS.get(weight.data.dtype) in FLOATS:
@@ -176,6 +180,7 @@ def _convert(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     told = arguments(
         quantize.FIELDS, count=inputs.count_at(value.domain), tile=SET.tile,
         units=-(-value.width // UNIT), columns=value.width, x=x, stride=stride, out=out,
+        begin=0,
     )  # fmt: skip
     return Operation(quantize.quantizer(value.form == "plain").address, told)
 
@@ -280,6 +285,7 @@ def _attention(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     kind = KINDS[layer.keys.dtype]
     _, tables = inputs.places_of(layer)
     few, many = SET.attention_tiles
+    asked = of.get("asked")
     told = arguments(
         attention_kernels.FIELDS, tiles=inputs.tiles_at, tables=tables,
         splits=inputs.splits_at, heads=heads, kv_heads=kv_heads, d_key=d_key, d_value=d_value, q=q,
@@ -288,8 +294,9 @@ def _attention(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         window=of.get("window") or 0, cap=_number(inputs, of.get("softcap") or 0.0),
         sinks=0 if sinks is None else _vector(inputs, sinks),
         slopes=_slopes(inputs, of.get("alibi")),
-        few=attention_kernels.split_kernel(kind, few).address,
-        many=attention_kernels.split_kernel(kind, many).address,
+        few=attention_kernels.split_kernel(kind, few, asked is not None).address,
+        many=attention_kernels.split_kernel(kind, many, asked is not None).address,
+        asked=0 if asked is None else inputs.keep(asked),
         **inputs.scratch(heads // kv_heads, kv_heads, d_key, d_value),
     )  # fmt: skip
     if node.name == "merge_splits":

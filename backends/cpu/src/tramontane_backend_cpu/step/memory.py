@@ -51,7 +51,8 @@ class Buffers:
         number = self._numbers[value]
         if number not in self._arrays:
             # tiles are whole: the last one may have room for more vectors than there are
-            rows = self.rows(value) + (SET.tile if value.form in ("int8", "plain") else 0)
+            rows = self.rows(value) * value.times + value.spare
+            rows += SET.tile if value.form in ("int8", "plain") else 0
             self._arrays[number] = aligned(rows * row_bytes(value), np.uint8)
         return self._arrays[number]
 

@@ -11,12 +11,13 @@ from tramontane.blocks import CausalLM
 from tramontane.engine.batch import Batch
 from tramontane.engine.kv_cache import KVCache
 
-from . import interpreter
+from . import interpreter, lower_mixture
 from .fuse import fuse_gates
 from .graph import Node, Value
 from .inputs import Inputs
 from .lower import Operation, form_of, lower, refuse, table
 from .memory import Buffers
+from .mixture import expand
 from .pool import Pool
 from .record import Recording
 from .schedule import Phase, add_in_place, convert_inputs, phases, share_memory
@@ -33,9 +34,12 @@ class Program:
         logits = recording.logits
         assert logits.value is not None
         self._logits: Value = logits.value
-        nodes = convert_inputs(recording.nodes, lambda node: form_of(node, exact))
+        nodes, sortings = expand(recording.nodes, exact)
+        nodes = convert_inputs(nodes, lambda node: form_of(node, exact))
         for node in nodes:
-            refuse(node)
+            if node.name not in lower_mixture.LOWERINGS:
+                refuse(node)
+        self._further = sortings * lower_mixture.COUNTS
         nodes = _with_merges(add_in_place(fuse_gates(nodes), self._logits))
         self._phases: list[Phase] = phases(nodes)
         self._numbers = share_memory(self._phases, self._logits)
@@ -62,7 +66,7 @@ class Program:
         # steps of one token more each time must not bind each time
         tokens, wanted = -(-tokens // FIRST) * FIRST, -(-wanted // FIRST) * FIRST
         buffers = Buffers(self._numbers, tokens, wanted)
-        inputs = Inputs(cache, tokens, wanted, self._pool.threads, places)
+        inputs = Inputs(cache, tokens, wanted, self._pool.threads, places, self._further)
         return _Bound(self._phases, buffers, inputs, self._logits)
 
 
@@ -75,7 +79,9 @@ class _Bound:
         rows = []
         for phase in found:
             first = len(self._operations)
-            self._operations += [lower(node, buffers, inputs) for node in phase.nodes]
+            for node in phase.nodes:
+                lowered = lower_mixture.LOWERINGS.get(node.name, lower)
+                self._operations.append(lowered(node, buffers, inputs))
             mode = interpreter.JOBS if phase.domain is None else interpreter.ROWS
             rows.append((mode, first, len(phase.nodes), phase.domain or 0))
         self.phases = np.array(rows, np.int64)

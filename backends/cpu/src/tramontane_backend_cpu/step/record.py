@@ -19,14 +19,17 @@ from tramontane.blocks import (
     Attention,
     CausalLM,
     Embedding,
+    Experts,
     LayerNorm,
     Linear,
     RMSNorm,
     Rope,
+    Router,
     StackedLinear,
 )
 
 from .graph import TOKENS, WANTED, CannotRecord, Node, Ref, Value
+from .mixture import ROUTERS, note_experts, note_route
 
 N_TOKENS, N_WANTED = 3, 2
 aten = torch.ops.aten
@@ -137,9 +140,13 @@ class Recording:
             for each in reversed(undo):
                 each()
 
-    def _forward(self, module: nn.Module) -> Callable[[Tensor], Tensor] | None:
+    def _forward(self, module: nn.Module) -> Callable[..., Any] | None:
         if type(module) is Linear:
             return lambda x: self.note("linear", (x,), (module.weight.shape[0],), module=module)
+        if isinstance(module, Router) and type(module) in ROUTERS:
+            return lambda x: note_route(self, module, x)
+        if type(module) is Experts:
+            return lambda *told: note_experts(self, module, *told)
         if isinstance(module, (Linear, StackedLinear)):
             return lambda *_: _refused(type(module).__name__)
         if type(module) is Embedding:
@@ -159,6 +166,14 @@ class Recording:
 
 def _refused(name: str) -> Tensor:
     raise CannotRecord(f"{name} has no kernel in a recorded step")
+
+
+def _is_share(x: Any, y: Any) -> bool:
+    """Whether x has one number for each vector of y."""
+    return (
+        isinstance(y, Tensor) and x.dim() == y.dim() == 2
+        and x.shape == (y.shape[0], 1) and y.shape[1] > 1
+    )  # fmt: skip
 
 
 def _told(model: CausalLM, tokens: Tensor, batch: Any) -> Any:
@@ -188,7 +203,9 @@ class _Watch(TorchDispatchMode):
             return func(*args, **(kwargs or {}))
         if func in VIEWS:
             out = func(*args, **(kwargs or {}))
-            if out.shape[:1] != args[0].shape[:1] or out.dtype != torch.float32:
+            # float64 is a model's wish for the same bits everywhere, which kernels give in float32
+            kinds = (torch.float32, torch.float64)
+            if out.shape[:1] != args[0].shape[:1] or out.dtype not in kinds:
                 raise CannotRecord(f"{func} that moves rows")
             return recording.keep(out, recording.ref(args[0]))
         if func in UNARY:
@@ -221,6 +238,10 @@ class _Watch(TorchDispatchMode):
         if isinstance(y, Tensor) and y.dim() == 0 and y.device.type == "cpu":
             return self._binary(name, x, float(y))
         ref = recording.ref(y)
+        if name == "mul" and _is_share(y, x):
+            x, y, ref = y, x, recording.ref(x)
+        if name == "mul" and _is_share(x, y):
+            return recording.note("weigh", (x, ref), tuple(y.shape[1:]))
         if ref.width != recording.ref(x).width or (ref.value is not None and y.shape != x.shape):
             raise CannotRecord(f"{name} of {tuple(x.shape)} and {tuple(y.shape)}")
         return recording.note(name, (x, ref), tuple(x.shape[1:]))

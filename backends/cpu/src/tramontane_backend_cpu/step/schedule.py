@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from .graph import Node, Ref, Value
 
-JOBS = {"linear", "gated", "attention", "merge_splits"}
+JOBS = {
+    "linear", "gated", "attention", "merge_splits", "route", "gather", "gate_up", "down",
+}  # fmt: skip
 """Operations that have jobs of their own; the others go vector by vector."""
 
 
@@ -75,6 +77,8 @@ def add_in_place(nodes: list[Node], kept: Value) -> list[Node]:
                 maker.name == "linear" and "add_to" not in maker.of and counts[mine.value] == 1
                 and mine.width == mine.value.width and other.width == other.value.width
                 and base.domain == mine.value.domain
+                # what experts made comes late, and a matrix need not wait for it
+                and made[other.value].name != "combine"
             )  # fmt: skip
             if not fits:
                 continue
@@ -157,19 +161,23 @@ def share_memory(found: list[Phase], kept: Value) -> dict[Value, int]:
                     last[value] = index
     last[kept] = len(found)
     numbers: dict[Value, int] = {}
-    free: dict[tuple[int, int, str], list[int]] = {}
+    free: dict[tuple[object, ...], list[int]] = {}
     count = 0
     for index, phase in enumerate(found):
         for node in phase.nodes:
-            value = node.output
-            if value is None or value in numbers:
-                continue
-            pool = free.setdefault((value.domain, value.width, value.form), [])
-            if pool:
-                numbers[value] = pool.pop()
-            else:
-                numbers[value], count = count, count + 1
+            for value in (node.output, *node.ahead):
+                if value is None or value in numbers:
+                    continue
+                pool = free.setdefault(_kind(value), [])
+                if pool:
+                    numbers[value] = pool.pop()
+                else:
+                    numbers[value], count = count, count + 1
         for value, end in last.items():
             if end == index and value in numbers:
-                free.setdefault((value.domain, value.width, value.form), []).append(numbers[value])
+                free.setdefault(_kind(value), []).append(numbers[value])
     return numbers
+
+
+def _kind(value: Value) -> tuple[object, ...]:
+    return value.domain, value.width, value.form, value.times, value.spare

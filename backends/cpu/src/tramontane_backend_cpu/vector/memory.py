@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
 
 from . import halves
 from . import instruction_set as llvm
 from .arithmetic import masked
-from .operation import FLOATS, Emit, operation
+from .operation import FLOATS, Emit, operation, types
 
 SIZES = {"f32": 4, "f16": 2, "bf16": 2, "i8": 1, "u8": 1, "e8m0": 1}
 STORED = {
@@ -112,6 +111,12 @@ def load_masked(emit: Emit, kind: str, pointer: Any, count: Any) -> Any:
     name = f"llvm.masked.load.v16{_short(kind)}.p0"
     arguments = [pointer, masked(emit, count), ir.Constant(vector, None)]
     return widened(emit, kind, _masked_call(emit, name, vector, arguments))
+
+
+def store_masked(emit: Emit, address: Any, value: Any, count: Any) -> None:
+    """Write the first `count` of 16 floats."""
+    told = [value, emit.at(address, 0, llvm.FLOATS), masked(emit, count)]
+    _masked_call(emit, "llvm.masked.store.v16f32.p0", ir.VoidType(), told)
 
 
 def widened(emit: Emit, kind: str, value: Any) -> Any:

@@ -9,12 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
 
 from . import instruction_set as llvm
-from .arithmetic import fold
-from .memory import SIZES, STORED, load_masked, widened
-from .operation import Emit, Register, operation
+from .memory import SIZES, STORED, load_masked, store_masked, widened
+from .operation import Emit, Register, operation, types
 
 WIDE = {"f32": 16, "f16": 16, "bf16": 16, "bf16.bf16": 32}
 """Columns per step."""
@@ -58,21 +56,49 @@ def put_sums(
     sums = emit.split(total, across * deep)
     adds = builder.icmp_signed("!=", emit.integer(add), llvm.LONG(0))
     biased = builder.icmp_signed("!=", emit.integer(bias), llvm.LONG(0))
-    for r in range(across):
-        with builder.if_then(builder.icmp_signed("<", llvm.LONG(r), emit.integer(rows))):
-            more = builder.alloca(llvm.FLOAT)
-            builder.store(llvm.FLOAT(0.0), more)
-            with builder.if_then(biased):
-                place = builder.add(bias, builder.mul(builder.add(row, llvm.LONG(r)), llvm.LONG(4)))
-                builder.store(emit.load(place, 0, llvm.FLOAT, 4), more)
-            for t in range(deep):
-                with builder.if_then(builder.icmp_signed("<", llvm.LONG(t), emit.integer(vectors))):
-                    number = fold(emit, sums[r * deep + t], builder.fadd)
-                    number = builder.fadd(number, builder.load(more))
-                    at = builder.add(out, builder.mul(stride, llvm.LONG(t)))
-                    pointer = emit.at(at, 4 * r, llvm.FLOAT)
-                    before = builder.select(adds, builder.load(pointer), llvm.FLOAT(-0.0))
-                    builder.store(builder.fadd(before, number), pointer)
+    more = builder.alloca(llvm.FLOATS)
+    builder.store(emit.floats(0.0), more)
+    with builder.if_then(biased):
+        place = builder.add(emit.integer(bias), builder.mul(emit.integer(row), llvm.LONG(4)))
+        builder.store(load_masked(emit, "f32", emit.at(place, 0, llvm.BYTE), rows), more)
+    for t in range(deep):
+        with builder.if_then(builder.icmp_signed("<", llvm.LONG(t), emit.integer(vectors))):
+            numbers = _folds(emit, [sums[r * deep + t] for r in range(across)])
+            numbers = builder.fadd(numbers, builder.load(more))
+            step = builder.mul(emit.integer(stride), llvm.LONG(t))
+            at = builder.add(emit.integer(out), step)
+            before = load_masked(emit, "f32", emit.at(at, 0, llvm.BYTE), rows)
+            before = builder.select(adds, before, emit.floats(-0.0))
+            store_masked(emit, at, builder.fadd(before, numbers), rows)
+
+
+def _folds(emit: Emit, vectors: list[Any]) -> Any:
+    """The sums of up to 16 registers' numbers, in the order of `fold`, in the first lanes of one.
+
+    At each level halves are added; while there are several registers, two become one.
+    """
+    builder = emit.builder
+    nothing = ir.Constant(llvm.FLOATS, ir.Undefined)
+    while len(vectors) & (len(vectors) - 1):
+        vectors = [*vectors, nothing]
+    size, segments = llvm.LANES, 1
+    while size > 1:
+        size //= 2
+        starts = [2 * size * segment for segment in range(segments)]
+        if len(vectors) > 1:
+            starts += [llvm.LANES + start for start in starts]
+            pairs = list(zip(vectors[::2], vectors[1::2], strict=True))
+            segments *= 2
+        else:
+            pairs = [(vectors[0], nothing)]
+        lanes = [start + lane for start in starts for lane in range(size)]
+        halves = []
+        for offset in (0, size):
+            chosen = [lane + offset for lane in lanes]
+            mask = ir.Constant(llvm.INTS, chosen + [0] * (llvm.LANES - len(lanes)))
+            halves.append([builder.shuffle_vector(x, y, mask) for x, y in pairs])
+        vectors = [builder.fadd(low, high) for low, high in zip(*halves, strict=True)]
+    return vectors[0]
 
 
 def _outer(

@@ -1,0 +1,132 @@
+"""Experts in a recorded step: noted as two operations, done as five.
+
+    route      scores -> weights and experts of each row; the last one sorts all rows by expert
+    gather     rows, converted, to where their experts read them
+    gate_up    the first two matrices of each expert that has rows, and what follows them
+    down       the third
+    combine    each row's results, weighted
+
+What a sorting is, `kernels/routing.py` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from tramontane.blocks import ACTIVATIONS, BiasedRouter, Experts, GroupedRouter, Router
+
+from tramontane_backend_cpu.vector.chosen import SET
+
+from .graph import CannotRecord, Node, Ref, Value
+from .lower import form_for
+
+if TYPE_CHECKING:
+    from .record import Recording
+
+ROUTERS = (Router, GroupedRouter, BiasedRouter)
+ACTS = {"silu": "silu", "relu": "relu", "gelu": "gelu", "gelu_pytorch_tanh": "gelu_tanh"}
+"""What the functions between matrices are called among the kernels of rows."""
+
+
+@dataclass(eq=False)
+class Sorting:
+    """Which rows go to which experts: what the operations of one layer share.
+
+    number: which of the step's sortings it is.
+    """
+
+    experts: int
+    k: int
+    number: int
+
+
+def note_route(recording: Recording, module: Router, x: Tensor) -> tuple[Tensor, Tensor]:
+    """What `Router.forward` returns, noted down."""
+    experts, k = module.weight.shape[0], module.k
+    # a choice between experts is no place to save bits
+    scores = recording.note("linear", (x,), (experts,), module=module, exact=True)
+    routed = recording.note("route", (scores,), (2 * k,), module=module)
+    value = recording.ref(routed).value
+    weights = torch.empty(len(routed), k, device="meta")
+    chosen = torch.empty(len(routed), k, dtype=torch.int64, device="meta")
+    recording.keep(weights, Ref(value, 0, k))
+    return weights, recording.keep(chosen, Ref(value, k, k))
+
+
+def note_experts(
+    recording: Recording, module: Experts, x: Tensor, weights: Tensor, chosen: Tensor
+) -> Tensor:
+    """What `Experts.forward` returns, noted down."""
+    hidden = module.down_proj.weight.shape[0] // module.count
+    return recording.note("experts", (x, weights, chosen), (hidden,), module=module)
+
+
+def expand(nodes: list[Node], exact: bool) -> tuple[list[Node], int]:
+    """Experts as the operations that there are kernels for, and how many sortings they make.
+
+    Raises CannotRecord for what has no kernels.
+    """
+    routes = {node.output: node for node in nodes if node.name == "route"}
+    found: list[Node] = []
+    sortings = 0
+    for node in nodes:
+        if node.name == "experts":
+            route = routes.pop(node.inputs[2].value, None)
+            if route is None or node.inputs[2].offset != route.of["module"].k:
+                raise CannotRecord("experts that no router of their own has chosen")
+            found += _operations(node, route, exact, sortings, found)
+            sortings += 1
+        else:
+            found.append(node)
+    if routes:
+        raise CannotRecord("a router without experts")
+    return found, sortings
+
+
+def activation(module: Experts) -> str:
+    """What its function is called among the kernels of rows. Raises CannotRecord."""
+    for name, kernel in ACTS.items():
+        if ACTIVATIONS[name] is module.act:
+            return kernel
+    raise CannotRecord("experts with an activation of their own")
+
+
+def _operations(
+    node: Node, route: Node, exact: bool, number: int, before: Sequence[Node]
+) -> list[Node]:
+    module: Experts = node.of["module"]
+    x, weights, chosen = node.inputs
+    assert x.value is not None
+    assert node.output is not None
+    if route.output is None or x.value.domain != route.output.domain:
+        raise CannotRecord("experts of other rows than were routed")
+    forms = [
+        form_for(part.weight, exact)
+        for part in (module.gate_proj, module.up_proj, module.down_proj)
+    ]
+    if forms[0] != forms[1]:
+        raise CannotRecord("experts whose matrices want their rows in different forms")
+    k, domain, wide = route.of["module"].k, x.value.domain, module.gate_proj.weight.shape[0]
+    sorting = Sorting(module.count, k, number)
+    spare = module.count * (SET.tile - 1)  # tiles are whole
+    # one more: a row has a place of its own for experts that no other has chosen
+    given = Value(domain, x.width, forms[0], k + 1, spare)
+    between = Value(domain, wide // module.count, forms[2], k, spare)
+    made = Value(domain, node.output.width, "f32", k)
+    gather = Node("gather", (x, chosen), given, {"sorting": sorting})
+    route.of |= {"sorting": sorting, "gather": gather}
+    route.inputs += (x,)
+    route.ahead.append(given)
+    if not any(each.output is x.value for each in before[: before.index(route)]):
+        raise CannotRecord("a router that comes before what the experts read")
+    of = {"sorting": sorting, "module": module}
+    return [
+        gather,
+        Node("gate_up", (Ref(given, 0, given.width),), between, {**of, "act": activation(module)}),
+        Node("down", (Ref(between, 0, between.width),), made, of),
+        Node("combine", (Ref(made, 0, made.width), weights, chosen), node.output, of),
+    ]
