@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 CODE = """\
-import logging
+import logging, sys
 logging.getLogger("tramontane.progress").setLevel(logging.INFO)
 logging.basicConfig(format="%(message)s")
 from tramontane import LLM, SamplingParams
 with LLM(num_ctx=128) as llm:
     print(llm.generate("Once", SamplingParams(temperature=0, max_tokens=8)).text)
+print("numba imported", "numba" in sys.modules, file=sys.stderr)
 """
 
 
@@ -33,8 +34,10 @@ def test_two_processes_at_once_and_a_third(tmp_path: Path) -> None:
     told = [process.communicate() for process in both]
     assert [process.returncode for process in both] == [0, 0], told
     assert all("compiling kernels for this machine, once" in errors for _, errors in told)
+    assert all("numba imported True" in errors for _, errors in told)
     third = start(tmp_path)
     answer, errors = third.communicate()
     assert third.returncode == 0, errors
     assert "compiling" not in errors
+    assert "numba imported False" in errors
     assert {text for text, _ in told} == {answer}

@@ -57,6 +57,15 @@ class Translate(Protocol):
         ...
 
 
+class Expect(Protocol):
+    """A backend's optional fifth target: told what will come while torch is imported."""
+
+    def __call__(self, nbytes: int) -> None:
+        """So many bytes of weights will be read, nearly, if nothing goes wrong; the backend may
+        begin to get memory. It lets go of what it has left in `Prepare`. Imports no torch."""
+        ...
+
+
 class Prepare(Protocol):
     """A backend's second target: called once, when a model's weights are in place."""
 

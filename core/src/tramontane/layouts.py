@@ -38,7 +38,7 @@ class Dense:
         return {"data": self.data}
 
     def rows(self, index: Tensor | slice) -> Dense:
-        return Dense(self.data[index])
+        return Dense(picked(self.data, index))
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Dense:
         return Dense(change(self.data))
@@ -89,7 +89,7 @@ class Affine:
         return named
 
     def rows(self, index: Tensor | slice) -> Affine:
-        return self.map(lambda tensor: tensor[index])
+        return self.map(lambda tensor: picked(tensor, index))
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Affine:
         """The same layout with every tensor changed: moved to a device, rows picked."""
@@ -146,7 +146,7 @@ class Codebook:
         return named if self.super_scale is None else {**named, "super_scale": self.super_scale}
 
     def rows(self, index: Tensor | slice) -> Codebook:
-        return self.map(lambda tensor: tensor if tensor is self.table else tensor[index])
+        return self.map(lambda t: t if t is self.table else picked(t, index))
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Codebook:
         """The same layout with every tensor changed."""
@@ -186,12 +186,30 @@ def below(layouts: Sequence[Layout]) -> Layout:
         raise ValueError("its matrices have tables of their own")
     parts = iter(
         [
-            tensor if name == "table" else torch.cat([each[name] for each in named])
+            tensor if name == "table" else _joined([each[name] for each in named])
             for name, tensor in named[0].items()
         ]
     )
     # `map` goes through the tensors in the order of `tensors`
     return first.map(lambda _: next(parts))
+
+
+# shapes are tried out on tensors without memory, for which torch has indexing, `cat` and sums in
+# Python, and imports its compiler to run them: half a second that a user waits for nothing
+
+
+def picked(tensor: Tensor, index: Tensor | slice) -> Tensor:
+    """Some of a tensor's rows."""
+    return tensor[index] if isinstance(index, slice) else tensor.index_select(0, index)
+
+
+def _joined(tensors: Sequence[Tensor]) -> Tensor:
+    """One below the other."""
+    counts = [len(tensor) for tensor in tensors]
+    whole = tensors[0].new_empty((sum(counts), *tensors[0].shape[1:]))
+    for part, tensor in zip(whole.split(counts), tensors, strict=True):
+        part.copy_(tensor)
+    return whole
 
 
 def nbytes(layout: Layout) -> int:

@@ -133,6 +133,13 @@ class OpenModel:
         names = {name_of(tool) for tool in given}
         return [*given, *self._servers.functions(names)]
 
+    @property
+    def mcp(self) -> McpServers:
+        """The MCP servers, with their resources and prompts. Raises RequestError without any."""
+        if self._servers is None:
+            raise RequestError("this model has no MCP servers; name them: mcp=")
+        return self._servers
+
     def close(self) -> None:
         """Free the engine's thread; running requests are cancelled, MCP servers left."""
         if self._servers is not None:

@@ -88,6 +88,8 @@ class Backend(Offer):
     translate: Target | None = None
     """A `tramontane.backend.Translate`: (matrices, device, threads) -> a weight or None for
     each, straight from a file's blocks."""
+    expect: Target | None = None
+    """A `tramontane.backend.Expect`: (nbytes) -> None, before anything large is imported."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +104,9 @@ class Sampler(Offer):
     """Request fields that switch the step on, each with the option that it sets."""
     build: Target
     """(options: dict, context: SamplerContext) -> Step, or None when the options mean "off"."""
+    ready: Target | None = None
+    """(context: SamplerContext) -> None: puts into `context.kept` what the first request of a model
+    would wait for. Servers call it in a thread once a model is loaded."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ def find_model(name: str, registry: Registry, hub: HubOptions) -> Path:
 
     Raises ModelNotFound with what was tried, or a PluginError.
     """
-    if path := _local(name):
+    if path := local_path(name):
         return path
     if name in registry.names("models"):
         return bundled(registry.get(Model, name))
@@ -48,7 +48,7 @@ def find_model(name: str, registry: Registry, hub: HubOptions) -> Path:
     )
 
 
-def _local(name: str) -> Path | None:
+def local_path(name: str) -> Path | None:
     """The path that a name is, if there is one. Raises ModelNotFound where one may not look."""
     try:
         path = Path(name).expanduser()

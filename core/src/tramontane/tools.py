@@ -76,9 +76,19 @@ class McpSession(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """Messages that a server keeps for its users. arguments: names, and whether each must be
+    given; their values are texts."""
+
+    name: str
+    description: str = ""
+    arguments: Mapping[str, bool] = field(default_factory=dict)
+
+
 @runtime_checkable
 class McpResources(Protocol):
-    """What a session may have besides: texts that the server keeps, and prompts."""
+    """What a session may have besides: texts that the server keeps."""
 
     async def resources(self) -> Sequence[tuple[str, str]]:
         """(URI, what it is) of each."""
@@ -88,8 +98,15 @@ class McpResources(Protocol):
         """A resource as text."""
         ...
 
-    async def prompts(self) -> Sequence[tuple[str, str]]:
-        """(name, what it is for) of each."""
+
+@runtime_checkable
+class McpPrompts(Protocol):
+    """What a session may have besides: prompts."""
+
+    async def prompts(self) -> Sequence[Prompt]: ...
+
+    async def prompt(self, name: str, arguments: Mapping[str, str]) -> Sequence[tuple[str, str]]:
+        """(role, text) of each of its messages. Raises TramontaneError."""
         ...
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 import pytest
@@ -12,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tramontane.errors import RequestError
 from tramontane.grammar import Grammar
-from tramontane.sampling import Candidates, History
+from tramontane.sampling import Candidates, Forces, History, Prepares
 from tramontane_plugin_grammar.compiled import KEPT, compiled_of
-from tramontane_plugin_grammar.step import build
+from tramontane_plugin_grammar.step import build, make_ready
 
 from .letters import END, WORDS, accepts, allowed, context, encode, step_of
 
@@ -160,3 +161,99 @@ def test_old_grammars_are_let_go():
     assert len(kept._kept) == KEPT
     assert json.dumps(["json_schema", {"const": 0}]) not in kept._kept
     assert kept._size == sum(map(len, kept._kept))
+
+
+SOURCES = [
+    {"type": "regex", "value": '[ab]c: [{]"long, long": [0-9]{1,2}}'},
+    {"type": "regex", "value": "(one|once|two)( and (three|four))?"},
+    {"type": "lark", "value": 'start: ("{" /[a-z]/ "}</think>") start?'},
+    {"type": "json_schema", "value": {"type": "object", "additionalProperties": False,
+        "properties": {"first_key": {"const": "x\"y"}, "second": {"enum": [10, 11, 12]}},
+        "required": ["first_key", "second"]}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source["type"])
+@given(choice=st.randoms(use_true_random=False))
+def test_forced_tokens_are_those_of_which_masks_leave_one(source, choice):
+    step, masks = step_of(KNOWN, **source), step_of(KNOWN, **source)
+    assert isinstance(step, Forces)
+    output: list[int] = []
+    for _ in range(60):
+        row = list(step.forced(History([], output)))
+        alone: list[int] = []
+        while END not in alone and len(left := allowed(masks, [*output, *alone])) == 1:
+            alone += left
+        assert row == alone[: len(row)]
+        assert row or not alone
+        output += row or [choice.choice(sorted(allowed(masks, output)))]
+        if output[-1] == END:
+            break
+
+
+def test_past_the_end_nothing_is_forced():
+    step = step_of(type="regex", value="ab")
+    assert isinstance(step, Forces)
+    assert [*step.forced(History([], encode("a")))] == encode("b")
+    assert [*step.forced(History([], encode("ab")))] == [END]
+    assert [*step.forced(History([], [*encode("ab"), END]))] == []
+
+
+def test_of_several_ends_none_is_forced():
+    several = dataclasses.replace(context(), eos_ids=frozenset({END, END - 1}))
+    step = step_of(several, type="regex", value="ab")
+    assert isinstance(step, Forces)
+    assert [*step.forced(History([], encode("ab")))] == []
+    assert allowed(step, encode("ab")) == {END, END - 1}
+
+
+def test_free_text_forces_nothing_and_its_end_does():
+    step = step_of(type="regex", value="ok[ab]", after="</think>")
+    assert isinstance(step, Forces)
+    thought = encode("so")
+    assert [*step.forced(History([], thought))] == []
+    done = [*thought, WORDS.index(b"</think>")]
+    assert [*step.forced(History([], done))] == encode("ok")
+
+
+@given(st.text(alphabet="ab01", max_size=8))
+def test_a_mask_made_ahead_is_the_mask(text):
+    ahead, plain = (step_of(KNOWN, type="regex", value="(a|b[01]+)*0?") for _ in range(2))
+    assert isinstance(ahead, Prepares)
+    output: list[int] = []
+    for token in encode(text):
+        ahead.prepare(History([], output))
+        left = allowed(ahead, output)
+        assert left == allowed(plain, output)
+        if token not in left:
+            break
+        output.append(token)
+
+
+def test_trouble_that_is_met_ahead_is_met_again():
+    step = step_of(type="regex", value="ab")
+    assert isinstance(step, Prepares)
+    for _ in range(2):
+        with pytest.raises(RequestError, match="cannot go on"):
+            step.prepare(History([], encode("zz")))
+    with pytest.raises(RequestError, match="cannot go on"):
+        allowed(step, encode("zz"))
+
+
+def test_a_vocabulary_is_made_once_however_many_ask():
+    made: list[int] = []
+    shared = dataclasses.replace(
+        context(), token_bytes=lambda index: (made.append(index), WORDS[index])[1]
+    )
+    with ThreadPoolExecutor(4) as pool:
+        ready = pool.submit(make_ready, shared)
+        asked = [pool.submit(compiled_of, shared) for _ in range(3)]
+        wait([ready, *asked])
+    assert len({id(future.result()) for future in asked}) == 1
+    assert sorted(made) == list(range(len(WORDS)))
+
+
+def test_a_model_without_an_end_has_nothing_to_make_ready():
+    without = dataclasses.replace(context(), eos_ids=frozenset())
+    make_ready(without)
+    assert not without.kept

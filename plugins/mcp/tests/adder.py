@@ -8,6 +8,8 @@ import sys
 import time
 
 from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.prompts.base import AssistantMessage, Message, UserMessage
+from mcp_types import ImageContent
 
 server = MCPServer("adder")
 
@@ -52,6 +54,16 @@ def today() -> str:
 def greet() -> str:
     """Greet the user."""
     return "Say hello."
+
+
+@server.prompt()
+def review(topic: str, tone: str = "kind") -> list[Message]:
+    """Review something."""
+    asked = UserMessage(f"Review {topic}, in a {tone} tone.")
+    return [asked, AssistantMessage("What is it about?"), UserMessage(Image)]
+
+
+Image = ImageContent(type="image", data="AAAA", mime_type="image/png")
 
 
 async def over_sockets(port: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -15,10 +16,11 @@ from typing import Any
 import pytest
 from tramontane.cli.main import main
 from tramontane.errors import PluginNotInstalled, RequestError, TramontaneError
-from tramontane.mcp import McpServers, read_config
+from tramontane.mcp import McpServers, ServerConfig, read_config
+from tramontane.mcp.connection import Connection
 from tramontane.registry import Registry
 from tramontane.toolbox import Toolbox
-from tramontane.tools import ToolCall
+from tramontane.tools import McpServer, Tool, ToolCall
 
 from .conftest import ADDER
 
@@ -97,7 +99,8 @@ def test_programs_end_with_their_servers() -> None:
 
 KILLED = """
 import os, signal, sys
-from tramontane.mcp import McpServers, read_config
+from tramontane.mcp import McpServers, ServerConfig, read_config
+from tramontane.mcp.connection import Connection
 from tramontane.registry import Registry
 
 adder = {"command": sys.executable, "args": [sys.argv[1], "stdio"]}
@@ -135,6 +138,56 @@ def test_a_prefix_and_resources() -> None:
         assert functions["my_box_read_resource"].run(uri="notes://today") == "nothing"
 
 
+def test_prompts_as_tools() -> None:
+    with opened(one=adder(allow=[], prompts=True)) as servers:
+        functions = {function.tool.name: function for function in servers.functions()}
+        assert list(functions) == ["list_prompts", "get_prompt"]
+        assert functions["list_prompts"].run() == (
+            "greet(): Greet the user.\nreview(topic, tone): Review something."
+        )
+        said = functions["get_prompt"].run(name="greet")
+        assert said == "user: Say hello."
+
+
+def test_what_servers_keep_is_there_for_python() -> None:
+    with opened(adder=adder(), gone={"command": "/no/such/program"}) as servers:
+        assert servers.resources("adder") == [("notes://today", "what to do")]
+        assert servers.read("adder", "notes://today") == "nothing"
+        assert [prompt.name for prompt in servers.prompts("adder")] == ["greet", "review"]
+        messages = servers.prompt("adder", "review", {"topic": "tea", "tone": "stern"})
+        assert messages[0] == {"role": "user", "content": "Review tea, in a stern tone."}
+        assert [message["role"] for message in messages] == ["user", "assistant", "user"]
+        with pytest.raises(TramontaneError, match="MCP server adder: "):
+            servers.prompt("adder", "review")
+        with pytest.raises(TramontaneError, match="MCP server adder: "):
+            servers.prompt("adder", "nothing")
+        assert (servers.prompts("gone"), servers.resources("gone")) == ([], [])
+        with pytest.raises(TramontaneError, match="gone is down"):
+            servers.prompt("gone", "greet")
+        with pytest.raises(RequestError, match="no MCP server 'other'"):
+            servers.prompts("other")
+
+
+class Bare:
+    """A transport's session without anything but tools."""
+
+    async def tools(self) -> list[Tool]:
+        return []
+
+    async def call(self, name: str, arguments: object) -> str:
+        return ""
+
+
+def test_a_transport_without_prompts_says_so() -> None:
+    connection = Connection(
+        ServerConfig(server=McpServer(name="bare"), transport="bare"), lambda server: None
+    )
+    connection.session = Bare()
+    assert asyncio.run(connection.prompts()) == ()
+    with pytest.raises(TramontaneError, match="the transport bare has no prompt"):
+        asyncio.run(connection.prompt("greet", {}))
+
+
 def test_models_call_them_like_functions() -> None:
     with opened(adder=adder(timeouts={"hang": 0.2})) as servers:
         toolbox = Toolbox(servers.functions())
@@ -164,7 +217,10 @@ def test_the_command_lists_checks_and_calls(
     listed = capsys.readouterr().out
     assert "  add(a, b): Add two numbers.\n" in listed
     assert "  resource notes://today: what to do\n" in listed
-    assert "  prompt greet: Greet the user.\n" in listed
+    assert "  prompt greet(): Greet the user.\n" in listed
+    assert "  prompt review(topic, tone?): Review something.\n" in listed
+    assert main(["mcp", "prompt", *said, "adder", "review", '{"topic": "tea"}']) == 0
+    assert capsys.readouterr().out.startswith("user: Review tea, in a kind tone.\nassistant: ")
     assert main(["mcp", "call", *said, "adder", "add", '{"a": 1, "b": 2}']) == 0
     assert capsys.readouterr().out == "3\n"
 

@@ -33,8 +33,10 @@ def ask(transport: str, server: McpServer, *calls: tuple[str, dict[str, Any]]) -
                     said.append(await session.call(name, arguments))
                 except TramontaneError as error:
                     said.append(str(error))
-            said.append(str(list(await session.resources()) + list(await session.prompts())))
+            said.append(str(list(await session.resources())))
             said.append(await session.read("notes://today"))
+            said.append(str([(p.name, dict(p.arguments)) for p in await session.prompts()]))
+            said.append(str(list(await session.prompt("review", {"topic": "tea"}))))
             return said
 
     return asyncio.run(asyncio.wait_for(talk(), 60))
@@ -44,13 +46,18 @@ def ask(transport: str, server: McpServer, *calls: tuple[str, dict[str, Any]]) -
 def test_tools_are_listed_and_called(transport: str, serve: Serve) -> None:
     server = found(transport, serve)
     said = ask(transport, server, ("add", {"a": 2, "b": 3}), ("fail", {}), ("add", {"a": "x"}))
-    names, added, failed, wrong, kept, note = said
+    names, added, failed, wrong, kept, note, prompts, review = said
     assert names == "add fail hang whoami leave"
     assert added == "5"
     assert failed.startswith("MCP server adder: fail failed: ")
     assert wrong.startswith("MCP server adder: add failed: ")
-    assert kept == "[('notes://today', 'what to do'), ('greet', 'Greet the user.')]"
+    assert kept == "[('notes://today', 'what to do')]"
     assert note == "nothing"
+    assert prompts == "[('greet', {}), ('review', {'topic': True, 'tone': False})]"
+    assert review == (
+        "[('user', 'Review tea, in a kind tone.'), ('assistant', 'What is it about?'), "
+        "('user', '[image image/png, 4 characters]')]"
+    )
 
 
 def test_a_program_gets_its_environment_and_folder(tmp_path: Path) -> None:

@@ -122,7 +122,8 @@ def test_figures_for_prometheus(live: Live) -> None:
         "tramontane_time_to_first_token_seconds_bucket", "tramontane_kv_cache_usage_perc",
         "tramontane_inter_token_latency_seconds_count", "tramontane_num_requests_waiting",
         "tramontane_prefix_cache_hits_total", 'tramontane_request_success_total{finished_reason="',
-        "tramontane_num_preemptions_total", "tramontane_e2e_request_latency_seconds_sum",
+        "tramontane_num_preemptions_total", "tramontane_forced_tokens_total",
+        "tramontane_e2e_request_latency_seconds_sum",
         'http_requests_total{handler="/v1/chat/completions",method="POST",status="200"}',
         "http_request_duration_seconds_bucket", "http_requests_in_flight",
     ):  # fmt: skip

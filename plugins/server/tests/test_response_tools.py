@@ -169,7 +169,7 @@ def test_the_clients_own_parsing(client: openai.OpenAI, thinking: Live) -> None:
         ({"tools": [WEATHER, WEATHER]}, "two tools are named 'get_weather'"),
         ({"tools": [STOP], "tool_choice": NAMED}, "tool_choice 'get_weather' is no tool"),
         ({"tools": [{**STOP, "defer_loading": True}]}, "defer_loading"),
-        ({"tool_choice": NAMED}, "there are none"),
+        ({"tool_choice": NAMED}, "tools: none"),
         (
             {"tools": [WEATHER], "tool_choice": "required",
              "text": {"format": {"type": "json_object"}}},

@@ -165,7 +165,7 @@ def test_what_changes_nothing_is_taken(client: openai.OpenAI) -> None:
     ("fields", "said"),
     [
         ({"tools": [{"type": "function", "name": "f"}]}, "has no place for tools"),
-        ({"tool_choice": "required"}, "there are none"),
+        ({"tool_choice": "required"}, "there are no tools"),
         ({"max_tool_calls": 1}, "max_tool_calls is not supported"),
         ({"text": {"verbosity": "low"}}, "verbosity is not supported"),
         ({"reasoning": {"summary": "auto"}}, "summary is not supported"),

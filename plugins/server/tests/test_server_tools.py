@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import openai
 import pytest
 
@@ -89,6 +90,99 @@ def test_the_clients_own_tools_are_the_clients_to_run(client: openai.OpenAI, str
     else:
         calls = client.chat.completions.create(**mine).choices[0].message.tool_calls
     assert {call.function.name for call in calls} == {"mine"}
+
+
+def ran_here(calls: Sequence[Mapping[str, str]]) -> int:
+    for call in calls:
+        which = json.loads(call["arguments"])["which"]
+        assert (call["name"], call["result"]) == ("pick", f"picked the {which}")
+    return len(calls)
+
+
+def response(seed: int) -> dict[str, Any]:
+    return {
+        "model": "default", "input": "Pick one.", "tool_choice": "required", "temperature": 1.5,
+        "max_output_tokens": 150, "parallel_tool_calls": False, "extra_body": {"seed": seed},
+    }  # fmt: skip
+
+
+def test_responses_have_the_rounds_too(client: openai.OpenAI) -> None:
+    ran = 0
+    for seed in range(6):
+        whole = client.responses.create(**response(seed))
+        assert {item.type for item in whole.output} == {"message"}
+        calls = (whole.model_extra or {}).get("server_tool_calls", ())
+        ran += ran_here(calls)
+        kept = client.responses.retrieve(whole.id)
+        assert (kept.output_text, kept.model_extra) == (whole.output_text, whole.model_extra)
+        events = list(client.responses.create(**response(seed), stream=True))
+        last = events[-1].response
+        assert (last.output_text, last.status) == (whole.output_text, whole.status)
+        assert (last.model_extra or {}).get("server_tool_calls", ()) == calls
+        deltas = [e.delta for e in events if e.type == "response.output_text.delta"]
+        assert "".join(deltas) == whole.output_text
+    assert ran
+
+
+def test_in_responses_the_clients_tools_are_the_clients_to_run(client: openai.OpenAI) -> None:
+    tool = {"type": "function", **MINE["function"]}
+    choice = {"type": "function", "name": "mine"}
+    answer = client.responses.create(
+        model="default", input="Pick one.", tools=[tool], tool_choice=choice
+    )
+    assert [item.name for item in answer.output if item.type == "function_call"] == ["mine"]
+
+
+def message(seed: int) -> dict[str, Any]:
+    return {
+        "model": "default", "messages": ASK, "max_tokens": 150,
+        "tool_choice": {"type": "any", "disable_parallel_tool_use": True},
+        "extra_body": {"seed": seed, "temperature": 1.5},
+    }  # fmt: skip
+
+
+@pytest.fixture
+def anthropics(owned: Live) -> Iterator[anthropic.Anthropic]:
+    with anthropic.Anthropic(base_url=owned.url, api_key="x", max_retries=0) as found:
+        yield found
+
+
+def test_messages_have_the_rounds_too(anthropics: anthropic.Anthropic) -> None:
+    ran = 0
+    for seed in range(6):
+        whole = anthropics.messages.create(**message(seed))
+        text = "".join(block.text for block in whole.content)  # there are no blocks of other kinds
+        calls = (whole.model_extra or {}).get("server_tool_calls", ())
+        ran += ran_here(calls)
+        assert whole.stop_reason in ("end_turn", "max_tokens")
+        with anthropics.messages.stream(**message(seed)) as stream:
+            assert "".join(stream.text_stream) == text
+            last = stream.get_final_message()
+        assert last.stop_reason == whole.stop_reason
+        assert last.usage.output_tokens == whole.usage.output_tokens
+    assert ran
+
+
+def test_in_messages_the_clients_tools_are_the_clients_to_run(
+    anthropics: anthropic.Anthropic,
+) -> None:
+    schema = MINE["function"]["parameters"]
+    mine = {"name": "mine", "strict": True, "input_schema": schema}
+    choice = {"type": "tool", "name": "mine"}
+    answer = anthropics.messages.create(**{**message(0), "tools": [mine], "tool_choice": choice})
+    assert [block.name for block in answer.content if block.type == "tool_use"] == ["mine"]
+    assert answer.stop_reason == "tool_use"
+
+
+def test_own_tools_count_as_part_of_the_prompt(
+    anthropics: anthropic.Anthropic, client: openai.OpenAI
+) -> None:
+    count = anthropics.messages.count_tokens(model="default", messages=ASK).input_tokens
+    answer = anthropics.messages.create(model="default", messages=ASK, max_tokens=1)
+    usage = answer.usage
+    assert usage.input_tokens + usage.cache_read_input_tokens == count
+    chat = client.chat.completions.create(model="default", messages=ASK, max_tokens=1)
+    assert chat.usage.prompt_tokens == count
 
 
 def test_a_server_that_is_down_is_a_warning(owned: Live) -> None:

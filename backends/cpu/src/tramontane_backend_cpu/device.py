@@ -10,6 +10,7 @@ from tramontane import memory
 from tramontane.backend import Device
 from tramontane.errors import ConfigError
 
+from . import memory_ahead
 from .threads import usable
 
 TOLD = (
@@ -29,7 +30,7 @@ def probe() -> list[Device]:
             torch_device="cpu",
             label=label,
             memory_total=memory.total(),
-            memory_free=memory.free(),
+            memory_free=memory.free() + memory_ahead.held(),
             kv_dtype="float16",
             features=tuple(name for name in TOLD if name in flags),
             details={

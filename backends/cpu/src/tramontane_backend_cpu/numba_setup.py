@@ -1,69 +1,91 @@
-"""Numba, configured before it is first used. Every kernel file takes `njit` from here.
+"""Kernels as Python functions. Every kernel file takes `native` and `njit` from here.
 
-Compiled kernels are kept in Tramontane's cache folder, under a name made of our sources and of the
-instruction set: numba looks at the file that a kernel is in, and not at those it takes its parts
-from. Where the folder cannot be written, they go to a temporary one, and the next process compiles
-again.
+Nothing is compiled, nor numba imported, before an address is asked for: kernels that no model
+needs cost nothing, and those that were compiled before come from `object_cache.py` without numba.
 """
 
 from __future__ import annotations
 
-import hashlib
+import ctypes
 import logging
-import os
-import tempfile
+import threading
 from collections.abc import Callable
-from functools import partial
-from pathlib import Path
+from functools import cached_property, partial
 from typing import Any
 
-import numba
-from numba.core import extending
-from tramontane import folders
+from .machine_code import Code
+from .object_cache import keep, kept, key_of
 
-from .vector.chosen import SET
-
-log = logging.getLogger(__name__)
 progress = logging.getLogger("tramontane.progress")
-_COMPILED: list[str] = []
+_compiled: list[str] = []
+_one = threading.RLock()
 
 
-def _cache_folder() -> str:
-    sources = sorted(Path(__file__).parent.rglob("*.py"))
-    key = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
-    base = os.environ.get("NUMBA_CACHE_DIR") or folders.cache() / "numba"
-    wanted = Path(base) / f"{key}-{SET.name}"
-    try:
-        wanted.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=wanted):
-            return str(wanted)
-    except OSError as error:
-        log.warning(
-            "cannot keep compiled kernels in %s: %s; using a temporary folder", wanted, error
-        )
-        return str(Path(tempfile.gettempdir()) / f"tramontane-numba-{os.getpid()}")
+class Part:
+    """A function that kernels call, compiled into them. options: numba's.
+
+    Its attributes have the names that numba looks for where it puts functions in line.
+    """
+
+    def __init__(self, function: Callable[..., Any], **options: Any) -> None:
+        self.py_func, self.targetoptions = function, options
+
+    def __call__(self, *arguments: Any) -> Any:
+        raise TypeError(f"{self.py_func.__qualname__} is a part of kernels, for them to call")
 
 
-numba.config.CACHE_DIR = _cache_folder()
+class Kernel:
+    """A function of so many 64-bit integers, to be called by its address or from Python.
 
-# no fastmath: the order of sums is the kernels' own, and the same in all their variants
-njit: Any = partial(numba.njit, cache=True, nogil=True, error_model="numpy")
-intrinsic: Any = extending.intrinsic
+    result: whether it returns a 64-bit integer.
+    """
+
+    def __init__(self, function: Callable[..., Any], arguments: int, *, result: bool) -> None:
+        self.function, self.arguments, self.result = function, arguments, result
+
+    @property
+    def address(self) -> int:
+        """Where its machine code is; compiles it where it is not kept from before."""
+        return self._code.address
+
+    @cached_property
+    def ctypes(self) -> Any:
+        """The same for Python, which lets go of its lock meanwhile."""
+        result = ctypes.c_int64 if self.result else None
+        return ctypes.CFUNCTYPE(result, *[ctypes.c_int64] * self.arguments)(self.address)
+
+    def assembly(self) -> str:
+        """What the processor is told, in its own words; compiles the kernel once more."""
+        from .compiling import compiled
+
+        return compiled(self)[1]
+
+    @cached_property
+    def _code(self) -> Code:
+        with _one:  # several may ask at the same time, and compiling twice takes twice as long
+            if "_code" in self.__dict__:
+                code: Code = self.__dict__["_code"]
+                return code
+            key = key_of(self.function)
+            found = kept(key)
+            if found is None:
+                from .compiling import compiled
+
+                _compiled.append(self.function.__qualname__)
+                progress.info("compiling kernels for this machine, once (%d)", len(_compiled))
+                found, _ = compiled(self)
+                keep(key, found)
+            return Code(found)
 
 
-def native(arguments: int) -> Any:
-    """Compile to a function of so many 64-bit integers that can be called by its address."""
-    signature = numba.types.void(*[numba.types.int64] * arguments)
-    made = numba.cfunc(signature, cache=True, nopython=True, error_model="numpy")
-
-    def compiled(function: Callable[..., None]) -> Any:
-        kernel = made(function)
-        if kernel.cache_hits == 0:
-            _COMPILED.append(kernel.native_name)
-            progress.info("compiling kernels for this machine, once (%d)", len(_COMPILED))
-        return kernel
-
-    return compiled
+def njit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """Make a function a part of kernels; with or without numba's options."""
+    return partial(Part, **options) if function is None else Part(function, **options)
 
 
-__all__ = ["intrinsic", "native", "njit", "numba"]
+def native(arguments: int, *, result: bool = False) -> Callable[[Callable[..., Any]], Kernel]:
+    """Make a function of so many 64-bit integers a kernel."""
+    return partial(Kernel, arguments=arguments, result=result)
+
+
+__all__ = ["Kernel", "Part", "native", "njit"]

@@ -13,4 +13,5 @@ def backends() -> Iterator[Backend]:
         prepare="tramontane_backend_cpu.prepare:prepare",
         pack="tramontane_backend_cpu.prepare:repack",
         translate="tramontane_backend_cpu.prepare:translate",
+        expect="tramontane_backend_cpu.memory_ahead:expect",
     )

@@ -20,6 +20,7 @@ from tramontane.blocks import (
 from tramontane.layouts import Affine, Codebook, Dense, Layout
 from tramontane.stored import Stored
 
+from . import memory_ahead
 from .alone import (
     attend,
     attend_latents,
@@ -61,6 +62,7 @@ def prepare(
     model: CausalLM, device: Device, threads: int | None, activations: str = "auto"
 ) -> Mapping[str, str]:
     """Choose kernels for every block. Implements `tramontane.backend.Prepare`."""
+    memory_ahead.forget()
     count = threads or usable()
     limit_others(count)
     pool = shared_pool(count)

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from . import memory_ahead
+
 LINE = 64
 LEAST = 64 << 20
 """Bytes of a slab at least; what is never touched takes no memory."""
@@ -20,16 +22,25 @@ class Slabs:
 
     def __init__(self, expected: int) -> None:
         self._size = max(LEAST, expected)
-        self._slab: Any = np.empty(0, np.uint8)
-        self._used = 0
+        ahead = memory_ahead.take()
+        self._ahead = ahead is not None
+        self._slab: Any = np.empty(0, np.uint8) if ahead is None else ahead
+        self._used = -self._slab.ctypes.data % LINE
 
     def take(self, shape: tuple[int, ...], kind: Any) -> Any:
         """An array whose numbers are whatever was there."""
         size = int(np.prod(shape)) * np.dtype(kind).itemsize
         if self._used + size > len(self._slab):
+            self.close()
             # numpy asks the system for large pages
             self._slab = np.empty(max(self._size, size) + LINE, np.uint8)
             self._used = -self._slab.ctypes.data % LINE
         start = self._used
         self._used = start + -(-size // LINE) * LINE  # the first begins a line, and so do all
         return self._slab[start : start + size].view(kind).reshape(shape)
+
+    def close(self) -> None:
+        """Leave what was got ahead and is not used to those who come next."""
+        if self._ahead:
+            memory_ahead.give_back(self._slab[self._used :])
+            self._ahead = False

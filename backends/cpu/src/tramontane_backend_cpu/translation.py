@@ -47,6 +47,7 @@ def translated(matrices: Sequence[Stored], pool: Pool) -> list[Layout | None]:
     can tell."""
     slabs = Slabs(sum(stored.shape[0] * stored.row_bytes for stored in matrices) * 5 // 4)
     work = [_work(stored, slabs, pool.threads) for stored in matrices]
+    slabs.close()
     todo = [each for each in work if each is not None]
     if todo:
         pool.run_jobs([(each.kernel, each.arguments, each.jobs) for each in todo])

@@ -154,7 +154,8 @@ class Shift(Kept):
     by: float
 
     def change(self, layout: Layout, path: str, model: nn.Module) -> Layout:
-        return Dense(layout.decode(torch.float32) + self.by)
+        # in place, since torch imports its compiler for sums of tensors without memory
+        return Dense(layout.decode(torch.float32).clone().add_(self.by))
 
 
 def in_halves(dim: int) -> Tensor:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tramontane import folders
+from tramontane.chat.thinking import thinking_variables
 from tramontane.errors import TramontaneError
 
 from .figures import figures
@@ -26,6 +27,7 @@ HELP = """\
 /temperature X       0: always the likeliest token
 /topk N  /topp X     keep the likeliest tokens
 /seed N              the same seed gives the same answers
+/think on|off|TEXT   reason before answering, or how much
 /save FILE           keep the conversation
 /load FILE           go on with one that was kept
 A line that ends in \\ goes on; lines between two lines of \"\"\" are one message.
@@ -102,6 +104,8 @@ def command(text: str, conversation: Conversation, params: SamplingParams) -> Sa
     elif name == "/system":
         conversation.clear(value)
         print("(a new conversation)")
+    elif name == "/think":
+        _think(value, conversation)
     elif name in ("/save", "/load"):
         if not value:
             print(f"{name} needs a file's name")
@@ -118,6 +122,17 @@ def command(text: str, conversation: Conversation, params: SamplingParams) -> Sa
             print(f"there is no command {name}")
         print(HELP)
     return params
+
+
+def _think(value: str, conversation: Conversation) -> None:
+    if value:
+        on_or_off = {"on": True, "off": False}.get(value)
+        effort = None if on_or_off is not None else value
+        conversation.variables = thinking_variables(effort, on_or_off)
+        for unknown in conversation.unknown():
+            print(f"(the chat template does not know {unknown}, which changes nothing)")
+    said = [f"{name} is {told}" for name, told in conversation.variables.items()]
+    print(f"({', '.join(said) or 'as the chat template has it'})")
 
 
 def _set(name: str, value: str, params: SamplingParams) -> SamplingParams:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,13 +50,20 @@ class Conversation:
         llm: LLM,
         system: str | None = None,
         notify: Callable[[str], None] = lambda said: None,
+        variables: Mapping[str, Any] | None = None,
     ) -> None:
-        """notify: told of each tool call."""
+        """notify: told of each tool call. variables: of the chat template."""
         self.llm, self.notify = llm, notify
+        self.variables = dict(variables or {})
         self.system = system
         self.messages: list[dict[str, Any]] = []
         self._snapshot: Snapshot | None = None
         self.clear()
+
+    def unknown(self) -> list[str]:
+        """Variables that the chat template has no word of."""
+        source = self.llm.inner.template_source or ""
+        return [name for name in self.variables if name not in source]
 
     def clear(self, system: str | None = None) -> None:
         """Forget everything but the system message, or begin with a new one."""
@@ -76,7 +83,7 @@ class Conversation:
             [*self.messages, {"role": "user", "content": text}],
             params,
             toolbox,
-            variables={},
+            variables=self.variables,
         )
         for left in reversed(range(ROUNDS + 1)):
             (request,) = turn.requests()[:1]

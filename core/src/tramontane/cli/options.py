@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tramontane.errors import RequestError
+from tramontane.registry import Registry
 from tramontane.uncollected import uncollected
 
 from .grammar import grammar_of
@@ -126,6 +127,10 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
 @uncollected()
 def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
     """Load what the options name, with a progress line on a terminal."""
+    from tramontane.ahead import begin
+
+    registry = Registry.from_environment()
+    begin(options.model, options.device, registry)
     from tramontane.llm import LLM
 
     overrides: dict[str, Any] = {}
@@ -155,6 +160,7 @@ def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
             batch_size=options.batch_size,
             tool_caller=options.tool_caller,
             progress=loading,
+            registry=registry,
             **{"threads": getattr(options, "threads", None), **more},
         )
     if options.verbose:

@@ -38,10 +38,19 @@ def run(argv: list[str]) -> int:
         raise RequestError("--json answers once: give -i TEXT, --prompt-file, or piped input")
     if options.mcp_config is not None and options.no_template:
         raise RequestError("--mcp-config needs a chat, and --no-template continues plain text")
+    if options.no_template and (options.reasoning_effort or options.thinking is not None):
+        raise RequestError(
+            "reasoning is the chat template's, and --no-template continues plain text"
+        )
     with open_llm(options, mcp=options.mcp_config) as llm:
+        from tramontane.chat.thinking import thinking_variables
+
         from .conversation import Conversation
 
-        conversation = Conversation(llm, options.system, _tell)
+        variables = thinking_variables(options.reasoning_effort, options.thinking)
+        conversation = Conversation(llm, options.system, _tell, variables)
+        for unknown in conversation.unknown():
+            _tell(f"the chat template does not know {unknown}, which changes nothing")
         session = options.load_session or options.persist_session
         if session is not None and (options.load_session or session.exists()):
             conversation.load(session)
@@ -85,6 +94,14 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--system", metavar="TEXT", help="the system message")
     parser.add_argument("--no-template", action="store_true", help="continue plain text")
+    parser.add_argument(
+        "--thinking", action=argparse.BooleanOptionalAction,
+        help="whether the model reasons before it answers, if its chat template can tell it",
+    )  # fmt: skip
+    parser.add_argument(
+        "--reasoning-effort", metavar="TEXT",
+        help="how much: low, medium, high, what the template knows; off: not at all",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print a JSON object instead of text")
     parser.add_argument(
         "--logprobs", type=int, metavar="N", help="with --json: each token's N likeliest"

@@ -12,21 +12,20 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 
 from tramontane.checkpoint.load import Loaded
 from tramontane.errors import EngineBusy, RequestError
-from tramontane.plugin import Sampler
 from tramontane.registry import Registry
-from tramontane.sampling import SamplerContext
-from tramontane.sampling.chain import build_chain
 from tramontane.tokenizer.tokenizer import Tokenizer
 
+from .ahead import Ahead
 from .at_exit import close_at_exit
 from .batch import Batch
+from .chains import Chains
 from .kv_cache import BLOCK_SIZE, KVCache
 from .kv_size import kv_blocks
 from .options import EngineOptions
@@ -34,27 +33,12 @@ from .request import Event, FinishReason, Request
 from .scheduler import Scheduler
 from .sequence import Sequence
 from .snapshot import Snapshot
+from .stats import EngineStats
 
 log = logging.getLogger(__name__)
 Rows = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 RETRY_AFTER = 1.0
 """Seconds after which a refused request may be tried again."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EngineStats:
-    """A moment's figures, and counts since the start."""
-
-    running: int
-    waiting: int
-    kv_blocks_used: int
-    kv_blocks_total: int
-    prefix_queries: int
-    prefix_hits: int
-    prefix_evictions: int
-    preemptions: int
-    steps: int
-    failed_steps: int
 
 
 class Engine:
@@ -96,8 +80,14 @@ class Engine:
             batch_size=batch_size,
             max_batched_tokens=self.options.max_batched_tokens or batch_size + max_seqs,
         )
-        self._samplers = registry.all(Sampler)
-        self._kept: dict[str, object] = {}
+        self._ahead = Ahead()
+        self.chains = Chains(
+            registry,
+            tokenizer,
+            vocab_size=loaded.config.vocab_size,
+            context_length=self.context_length,
+            forces=self.options.forced_tokens,
+        )
         self._arrivals = itertools.count()
         self._arrived: list[Sequence] = []
         self._steps = self._failed_steps = 0
@@ -115,18 +105,7 @@ class Engine:
         self._check(request)
         params = request.params
         seed = params.seed if params.seed is not None else secrets.randbits(63)
-        context = SamplerContext(
-            vocab_size=self.loaded.config.vocab_size,
-            seed=seed,
-            context_length=self.context_length,
-            eos_ids=self.tokenizer.eos_ids,
-            encode=lambda text: self.tokenizer.encode(text, add_special=False),
-            decode=lambda ids: self.tokenizer.decode(ids, skip_special=False),
-            token_bytes=self.tokenizer.token_bytes,
-            special_ids=self.tokenizer.special_ids,
-            kept=self._kept,
-        )
-        chain = build_chain(params, self._samplers, context)
+        chain = self.chains.build(params, seed)
         sequence = Sequence(
             request, chain, seed, self.tokenizer, self.context_length, sink, next(self._arrivals)
         )
@@ -162,6 +141,7 @@ class Engine:
             prefix_hits=scheduler.counts.prefix_hits,
             prefix_evictions=pool.evictions,
             preemptions=scheduler.counts.preemptions,
+            forced_tokens=scheduler.counts.forced_tokens,
             steps=self._steps,
             failed_steps=self._failed_steps,
         )
@@ -179,6 +159,7 @@ class Engine:
             self._wake.notify_all()
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout)
+            self.chains.close(timeout)
 
     def _check(self, request: Request) -> None:
         count, vocabulary = len(request.prompt), self.loaded.config.vocab_size
@@ -219,6 +200,7 @@ class Engine:
                 log.exception("the engine's loop failed")
                 for sequence in list(scheduler.running):
                     self._fail(sequence, error)
+        self._ahead.close()
         for sequence in [*self._arrived, *scheduler.running, *scheduler.waiting]:
             self._finish(sequence, "cancelled")
         with self._wake:
@@ -273,9 +255,18 @@ class Engine:
     def _step(self, work: list[tuple[Sequence, int]]) -> None:
         started = time.perf_counter()
         self._steps += 1
+        self._ahead.start(
+            [
+                partial(prepare, sequence.history)
+                for sequence, count in work
+                if sequence.chain.prepares and count == sequence.pending and sequence.draws
+                for prepare in sequence.chain.prepares
+            ]
+        )
         try:
             logits = self._forward(work)
         except Exception as error:
+            self._ahead.wait()
             self._failed_steps += 1
             log.exception("a step failed")
             if len(work) == 1:
@@ -284,7 +275,8 @@ class Engine:
                 for piece in work:
                     self._step([piece])
             return
-        decoding = sum(1 for sequence, _ in work if sequence.pending == 1)
+        self._ahead.wait()
+        decoding = sum(1 for sequence, _ in work if sequence.decoding)
         tokens = sum(count for _, count in work)
         self._scheduler.pace.measured(decoding, tokens - decoding, time.perf_counter() - started)
         row = 0
@@ -294,11 +286,11 @@ class Engine:
             row += len(rows)
 
     @staticmethod
-    def _wanted(sequence: Sequence, count: int) -> list[int]:
+    def _wanted(sequence: Sequence, count: int) -> range:
         """Offsets of a sequence's tokens in this step whose logits are needed."""
         if sequence.request.score_prompt and sequence.computed < len(sequence.request.prompt):
-            return list(range(count))
-        return [count - 1] if count == sequence.pending else []
+            return range(count)
+        return sequence.awaited(count)
 
     @torch.inference_mode()
     def warm(self) -> None:
@@ -331,20 +323,22 @@ class Engine:
 
     def _advance(self, sequence: Sequence, count: int, logits: Rows) -> None:
         first = sequence.computed
+        rows = logits[len(logits) - len(sequence.awaited(count)) :]
         self._scheduler.computed(sequence, count)
         try:
             if sequence.request.score_prompt and first < len(sequence.request.prompt):
                 sequence.score(first, logits)
             if sequence.pending:
+                sequence.tell(rows)
                 return
             followers, sequence.followers = sequence.followers, []
             for follower in followers:
                 if self._scheduler.fork(sequence, follower):
                     follower.start()
-                    self._draw(follower, logits)
+                    self._draw(follower, rows)
                 else:
                     self._scheduler.add(follower)
-            self._draw(sequence, logits)
+            self._draw(sequence, rows)
         except Exception as error:
             log.debug("a request failed", exc_info=True)
             self._fail(sequence, error)
@@ -353,12 +347,14 @@ class Engine:
         if sequence.budget <= 0:
             self._finish(sequence, "length")
             return
+        before = sequence.forced
         try:
-            reason = sequence.accept(logits[-1])
+            reason = sequence.accept(logits)
         except Exception as error:
             log.debug("drawing a token failed", exc_info=True)
             self._fail(sequence, error)
             return
+        self._scheduler.counts.forced_tokens += sequence.forced - before
         if reason is not None:
             self._finish(sequence, reason)
 

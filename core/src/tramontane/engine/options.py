@@ -25,3 +25,5 @@ class EngineOptions:
     """Requests that may wait; one more is refused at once. None: any number."""
     queue_timeout: float | None = None
     """Seconds that a request may wait for its first step. None: for ever."""
+    forced_tokens: bool = True
+    """Whether tokens of which a grammar leaves no choice go in without a step for each."""

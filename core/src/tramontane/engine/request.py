@@ -48,11 +48,13 @@ class TokenLogprob:
 
 @dataclass(frozen=True)
 class Usage:
-    """Counts of tokens. cached_tokens: of the prompt, those not computed again."""
+    """Counts of tokens. cached_tokens: of the prompt, those not computed again. forced_tokens: of
+    the completion, those of which the grammar left no choice."""
 
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
+    forced_tokens: int = 0
 
 
 @dataclass(frozen=True)

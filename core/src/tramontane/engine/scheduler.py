@@ -28,6 +28,8 @@ class Counts:
     prefix_hits: int = 0
     """Those that were found."""
     preemptions: int = 0
+    forced_tokens: int = 0
+    """Tokens of answers that were not drawn."""
 
 
 class Scheduler:
@@ -89,19 +91,23 @@ class Scheduler:
     def plan(self) -> list[tuple[Sequence, int]]:
         """The sequences of the next step, with how many tokens of each."""
         work = []
-        for sequence in sorted((s for s in self.running if s.pending == 1), key=_order):
-            if sequence in self.running and self._grow(sequence):
-                work.append((sequence, 1))
-        prompts = sorted((s for s in self.running if s.pending > 1), key=_order)
-        room = min(self.batch_size, self.max_batched_tokens - len(work))
+        # one token of each that decodes, and those forced after it as far as there is room
+        spare = min(self.batch_size, self.max_batched_tokens - len(self.running))
+        for sequence in sorted((s for s in self.running if s.decoding), key=_order):
+            count = _most(sequence, 1 + max(0, spare))
+            if sequence in self.running and self._grow(sequence, count):
+                work.append((sequence, count))
+                spare -= count - 1
+        prompts = sorted((s for s in self.running if not s.decoding), key=_order)
+        taken = sum(count for _, count in work)
+        room = min(self.batch_size, self.max_batched_tokens - taken)
         beside = self.pace.room(len(work), [sequence.pending for sequence in prompts])
         room = room if beside is None else min(room, beside)
         for sequence in prompts:
             if room <= 0:
                 break
             self._catch_up(sequence)
-            most = min(SCORE_CHUNK, room) if sequence.request.score_prompt else room
-            count = min(sequence.pending, most)
+            count = _most(sequence, room)
             room -= count
             work.append((sequence, count))
         return work
@@ -160,9 +166,9 @@ class Scheduler:
         if not sequence.history.output:
             sequence.cached += len(known) * BLOCK_SIZE
 
-    def _grow(self, sequence: Sequence) -> bool:
-        """Make room for one token more; False: the sequence had to give way itself."""
-        while sequence.computed >= len(sequence.blocks) * BLOCK_SIZE:
+    def _grow(self, sequence: Sequence, count: int) -> bool:
+        """Make room for `count` tokens more; False: the sequence had to give way itself."""
+        while sequence.computed + count > len(sequence.blocks) * BLOCK_SIZE:
             if self.cache.free:
                 sequence.blocks.extend(self.cache.take(1))
                 continue
@@ -177,6 +183,12 @@ class Scheduler:
         sequence.computed = 0
         self.counts.preemptions += 1
         self.add(sequence)
+
+
+def _most(sequence: Sequence, room: int) -> int:
+    """How many of a sequence's tokens go into a step that has room for so many."""
+    many_rows = sequence.request.score_prompt or sequence.owing
+    return min(sequence.pending, room, SCORE_CHUNK if many_rows else room)
 
 
 def _order(sequence: Sequence) -> tuple[int, int]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import time
+from collections import deque
 from collections.abc import Callable
-
-import numpy as np
 
 from tramontane.sampling import History
 from tramontane.sampling.chain import Chain
@@ -17,6 +15,7 @@ from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .block_pool import chained, root
 from .kv_cache import BLOCK_SIZE
+from .logprobs import token_logprob
 from .request import (
     Event,
     Finished,
@@ -56,7 +55,15 @@ class Sequence:
         """Tokens whose keys and values are in the cache."""
         self.cached = 0
         self.cancelled = False
+        self.forced = 0
+        """Tokens of the output that were not drawn."""
+        self._tail = 0
+        """Of these, those since the last that was."""
         self.prompt_logprobs: list[TokenLogprob] = []
+        self._owed: deque[tuple[int, str]] = deque()
+        """The last tokens, forced ones, and their text: told when their logits are there."""
+        self._reason: FinishReason | None = None
+        """Why it ends once they are."""
         self._digests: list[bytes] = []
         limit = request.params.max_tokens
         room = context_length - len(request.prompt)
@@ -80,8 +87,27 @@ class Sequence:
 
     @property
     def pending(self) -> int:
-        """Tokens that are still to be put through the model: one when decoding."""
+        """Tokens that are still to be put through the model: one when decoding, and forced ones."""
         return len(self.tokens) - self.computed
+
+    @property
+    def decoding(self) -> bool:
+        """Whether one token is pending, and no others but those forced after it."""
+        return self.pending - 1 <= self._tail
+
+    @property
+    def owing(self) -> bool:
+        """Whether forced tokens wait for their logits."""
+        return bool(self._owed)
+
+    @property
+    def draws(self) -> bool:
+        """Whether a token is drawn once all that is pending is computed."""
+        return self._reason is None
+
+    def awaited(self, count: int) -> range:
+        """Which of the next `count` tokens, as offsets, precede one that is owed or drawn."""
+        return range(max(0, self.pending - 1 - len(self._owed)), count)
 
     @property
     def may_share(self) -> bool:
@@ -118,37 +144,68 @@ class Sequence:
                 self.prompt_logprobs.append(self._logprob(row, self.request.prompt[position + 1]))
 
     def accept(self, logits: Floats) -> FinishReason | None:
-        """Draw the next token and send its text. Returns why the request ends, if it does."""
-        token = self.chain.draw(logits, self.history)
-        now = time.perf_counter()
+        """Tell the tokens that were owed, draw the next, take those that it forces.
+
+        logits: as `awaited`, the last row for the token to draw. Returns why the request ends.
+        """
+        self.tell(logits[:-1])
+        if self._reason is not None:
+            return self._reason
+        row = logits[-1]
+        # before anything is drawn: the text may begin with them
+        if not self.history.output and self._take_forced(row):
+            return None if self._owed else self._reason
+        self._take(self.chain.draw(row, self.history), row)
+        self._take_forced(None)
+        return None if self._owed else self._reason
+
+    def tell(self, rows: Floats) -> None:
+        """Send the tokens that were owed, as far as their logits are here."""
+        for row in rows:
+            token, visible = self._owed.popleft()
+            self._send(token, visible, self._logprob(row, token))
+
+    def _take_forced(self, row: Floats | None) -> bool:
+        """Whether there were any; row: the logits of the first, where they are known already."""
+        self._tail = 0
+        while self._reason is None and (tokens := self.chain.forced(self.history)):
+            for token in tokens:
+                if self._reason is not None or not self.chain.force(token, self.history):
+                    return self._tail > 0
+                self._take(token, row)
+                self._tail += 1
+                self.forced += 1
+                row = None
+        return self._tail > 0
+
+    def _take(self, token: int, row: Floats | None) -> None:
+        """One token more; without its logits it is told later if its probability is asked for."""
         if not self.history.output:
-            self._first_token = now
+            self._first_token = time.perf_counter()
         self.history.output.append(token)
         self.tokens.append(token)
-        logprob = self._logprob(logits, token) if self.request.params.logprobs else None
-        if logprob is not None:
-            self._logprobs.append(logprob)
+        visible = ""
         if token in self._ends:
-            return self._ended("stop", token, "", logprob)
-        visible, stop = self._stops.push(self._detokenizer.add(token))
-        if stop is not None:
-            self._stop = stop
-            return self._ended("stop", token, visible, logprob)
-        self._send(token, visible, logprob)
-        if len(self.history.output) >= self.budget:
-            return "context" if self._limited_by_context else "length"
-        return None
+            self._reason = "stop"
+        else:
+            visible, self._stop = self._stops.push(self._detokenizer.add(token))
+            if self._stop is not None:
+                self._reason = "stop"
+            elif len(self.history.output) >= self.budget:
+                self._reason = "context" if self._limited_by_context else "length"
+        if not self.request.params.logprobs:
+            self._send(token, visible, None)
+        elif row is None:
+            self._owed.append((token, visible))
+        else:
+            self._send(token, visible, self._logprob(row, token))
 
     _stop: str | None = None
 
-    def _ended(
-        self, reason: FinishReason, token: int, visible: str, logprob: TokenLogprob | None
-    ) -> FinishReason:
-        self._send(token, visible, logprob)
-        return reason
-
     def _send(self, token: int, visible: str, logprob: TokenLogprob | None) -> None:
         self._text.append(visible)
+        if logprob is not None:
+            self._logprobs.append(logprob)
         self.sink(Token(self.request.id, token, visible, logprob))
 
     def finish(
@@ -161,6 +218,8 @@ class Sequence:
     ) -> RequestResult:
         """Send the last event."""
         held = ""
+        while self._owed:  # it ends early, and what they were is known
+            self._send(*self._owed.popleft(), None)
         if self._stop is None:
             visible, stop = self._stops.push(self._detokenizer.finish())
             held = visible
@@ -177,7 +236,9 @@ class Sequence:
             text="".join(self._text),
             token_ids=tuple(self.history.output),
             finish_reason=reason,
-            usage=Usage(len(self.request.prompt), len(self.history.output), self.cached),
+            usage=Usage(
+                len(self.request.prompt), len(self.history.output), self.cached, self.forced
+            ),
             timings=Timings(
                 first_token=first - self._submitted,
                 prompt=first - started,
@@ -196,22 +257,4 @@ class Sequence:
         return result
 
     def _logprob(self, logits: Floats, token: int) -> TokenLogprob:
-        normal = log_normalizer(logits)
-        count = self.request.params.top_logprobs
-        best: list[int] = []
-        if count:
-            likely = np.argpartition(-logits, min(count, len(logits) - 1))[:count]
-            best = sorted(likely.tolist(), key=lambda i: (-float(logits[i]), i))
-        piece = self._tokenizer.decode
-        return TokenLogprob(
-            token,
-            piece([token], skip_special=False),
-            float(logits[token]) - normal,
-            tuple((i, piece([i], skip_special=False), float(logits[i]) - normal) for i in best),
-        )
-
-
-def log_normalizer(logits: Floats) -> float:
-    """log of the sum of exp(logits), in float64."""
-    most = float(logits.max())
-    return most + math.log(float(np.exp(logits.astype(np.float64) - most).sum()))
+        return token_logprob(logits, token, self.request.params.top_logprobs, self._tokenizer)

@@ -30,7 +30,8 @@ class ServerConfig:
 
     prefix: put before its tools' names; None: only where names clash. allow, deny: names of tools.
     timeouts: seconds by tool, over the server's own. concurrency: calls at once.
-    required: whether it is an error that it is down. resources: whether they are offered as tools.
+    required: whether it is an error that it is down. resources, prompts: whether they are offered
+    as tools.
     """
 
     server: McpServer
@@ -42,6 +43,7 @@ class ServerConfig:
     concurrency: int = 10
     required: bool = False
     resources: bool = False
+    prompts: bool = False
     strict: bool = False
     """Whether arguments that a tool's schema forbids are made impossible."""
 
@@ -91,8 +93,8 @@ def _config(value: Mapping[str, Any], where: str) -> McpConfig:
 
 DESKTOP = {
     "command", "args", "env", "cwd", "url", "headers", "type", "transport", "timeout", "timeouts",
-    "prefix", "allow", "deny", "concurrency", "required", "resources", "bearer_token", "disabled",
-    "enabled", "strict",
+    "prefix", "allow", "deny", "concurrency", "required", "resources", "prompts", "bearer_token",
+    "disabled", "enabled", "strict",
 }  # fmt: skip
 
 
@@ -105,8 +107,8 @@ def _desktop(name: str, given: Any, where: str) -> ServerConfig | None:
 
 
 LISTED = {
-    "id", "name", "source", "enabled", "tool_prefix", "bearer_token", "resources", "allow", "deny",
-    "required", "strict", "timeouts",
+    "id", "name", "source", "enabled", "tool_prefix", "bearer_token", "resources", "prompts",
+    "allow", "deny", "required", "strict", "timeouts",
 }  # fmt: skip
 SOURCE = {"type", "command", "args", "work_dir", "env", "url", "timeout_secs", "headers"}
 
@@ -224,6 +226,7 @@ def _server(options: _Fields, name: str, kind: str, source: _Fields) -> ServerCo
         concurrency=int(options.number("concurrency", 10)),
         required=options.flag("required"),
         resources=bool(options.value("resources")),
+        prompts=options.flag("prompts"),
         strict=options.flag("strict"),
     )
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
 from tramontane.errors import TramontaneError
-from tramontane.tools import ConnectMcp, McpResources, McpSession, Tool
+from tramontane.tools import (
+    ConnectMcp,
+    McpPrompts,
+    McpResources,
+    McpSession,
+    Prompt,
+    Tool,
+)
 
 from .config import ServerConfig
 
@@ -76,22 +84,39 @@ class Connection:
         times = self.config.timeouts or {}
         return str(await self._ask("call", times.get(name), name, arguments))
 
-    async def resources(self) -> str:
-        """The server's resources, a line for each."""
+    async def resources(self) -> Sequence[tuple[str, str]]:
+        """(URI, what it is) of each of the server's resources; none where it is down."""
         session: object = self.session
         if not isinstance(session, McpResources):
-            raise TramontaneError(f"MCP server {self.config.server.name} is down, or has none")
-        found = await self._ask("resources", None)
-        return "\n".join(f"{uri}: {about}" if about else uri for uri, about in found)
+            return ()
+        return tuple(await self._ask("resources", None))
 
     async def read(self, uri: str) -> str:
-        """A resource as text."""
+        """A resource as text. Raises TramontaneError."""
         return str(await self._ask("read", None, uri))
+
+    async def prompts(self) -> Sequence[Prompt]:
+        """The server's prompts; none where it is down."""
+        session: object = self.session
+        if not isinstance(session, McpPrompts):
+            return ()
+        return tuple(await self._ask("prompts", None))
+
+    async def prompt(self, name: str, arguments: Mapping[str, Any]) -> Sequence[dict[str, str]]:
+        """A prompt's messages, as a chat takes them. Raises TramontaneError."""
+        texts = {key: value if isinstance(value, str) else json.dumps(value)
+                 for key, value in arguments.items()}  # fmt: skip
+        found = await self._ask("prompt", None, name, texts)
+        return [{"role": role, "content": text} for role, text in found]
 
     async def _ask(self, method: str, timeout: float | None, *arguments: Any) -> Any:
         session, server = self.session, self.config.server
         if session is None:
             raise TramontaneError(f"MCP server {server.name} is down: {self.trouble}")
+        if not hasattr(session, method):
+            raise TramontaneError(
+                f"MCP server {server.name}: the transport {self.config.transport} has no {method}"
+            )
         limit = server.timeout if timeout is None else timeout
         try:
             async with self._slots, asyncio.timeout(limit):

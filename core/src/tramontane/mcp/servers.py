@@ -6,7 +6,7 @@ import asyncio
 import atexit
 import re
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
@@ -15,10 +15,11 @@ from tramontane.errors import RequestError
 from tramontane.plugin import McpClient, load
 from tramontane.registry import Registry
 from tramontane.toolbox import Function
-from tramontane.tools import McpResources, Tool
+from tramontane.tools import Prompt, Tool
 
 from .config import McpConfig
 from .connection import Connection
+from .kept import Ask, kept_tools
 
 UNFIT = re.compile(r"[^A-Za-z0-9_-]")
 LONGEST_NAME = 64
@@ -38,7 +39,7 @@ class McpServers:
             target=self._loop.run_forever, name="tramontane-mcp", daemon=True
         )
         self._thread.start()
-        self.connections = self._wait(self._open(config, connects))
+        self.connections: list[Connection] = self._wait(self._open(config, connects))
         atexit.register(self.close)
         down = [c for c in self.connections if c.config.required and c.session is None]
         if down:
@@ -62,35 +63,47 @@ class McpServers:
 
     def functions(self, taken: set[str] | None = None) -> list[Function]:
         """The tools of servers that are up, now. taken: names that are others' already."""
-        offered = [
-            (connection, tool) for connection in self.connections for tool in _tools(connection)
-        ]
-        names = [tool.name for connection, tool in offered if connection.config.prefix is None]
+        offered = [(c, tool, ask) for c in self.connections for tool, ask in _tools(c)]
+        names = [tool.name for connection, tool, _ in offered if connection.config.prefix is None]
         clashing = {name for name in names if names.count(name) > 1} | (taken or set())
         found: dict[str, Function] = {}
-        for connection, tool in offered:
+        for connection, tool, ask in offered:
             prefix = connection.config.prefix
             if prefix is None and tool.name in clashing:
                 prefix = connection.config.server.name
             name = UNFIT.sub("_", f"{prefix}_{tool.name}" if prefix else tool.name)[:LONGEST_NAME]
             if name not in found and name not in (taken or set()):
-                found[name] = self._function(connection, tool, name)
+                found[name] = self._function(connection, tool, name, ask)
         return list(found.values())
 
     def call(self, server: str, tool: str, arguments: dict[str, Any]) -> str:
         """Call a tool by the server's own name for it. Raises TramontaneError."""
+        return str(self._wait(self._of(server).call(tool, arguments)))
+
+    def resources(self, server: str) -> list[tuple[str, str]]:
+        """(URI, what it is) of each resource of a server. Raises TramontaneError."""
+        return list(self._wait(self._of(server).resources()))
+
+    def read(self, server: str, uri: str) -> str:
+        """A resource as text. Raises TramontaneError."""
+        return str(self._wait(self._of(server).read(uri)))
+
+    def prompts(self, server: str) -> list[Prompt]:
+        """The prompts of a server. Raises TramontaneError."""
+        return list(self._wait(self._of(server).prompts()))
+
+    def prompt(
+        self, server: str, name: str, arguments: Mapping[str, Any] | None = None
+    ) -> list[dict[str, str]]:
+        """A prompt's messages, for `chat` to go on from. Raises TramontaneError."""
+        return list(self._wait(self._of(server).prompt(name, arguments or {})))
+
+    def _of(self, server: str) -> Connection:
         for connection in self.connections:
             if connection.config.server.name == server:
-                return str(self._wait(connection.call(tool, arguments)))
+                return connection
         names = ", ".join(c.config.server.name for c in self.connections)
         raise RequestError(f"there is no MCP server {server!r}; there are: {names or 'none'}")
-
-    def kept(self, connection: Connection) -> tuple[list[Any], list[Any]]:
-        """A server's resources and prompts."""
-        session: object = connection.session
-        if not isinstance(session, McpResources):
-            return [], []
-        return list(self._wait(session.resources())), list(self._wait(session.prompts()))
 
     def close(self) -> None:
         """Close all connections; programs that were started end. Safe to call twice."""
@@ -116,9 +129,8 @@ class McpServers:
     def _begin(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    def _function(self, connection: Connection, tool: Tool, name: str) -> Function:
+    def _function(self, connection: Connection, tool: Tool, name: str, ask: Ask | None) -> Function:
         config = connection.config
-        ask = _ASK.get(tool.name) if tool in RESOURCE_TOOLS else None
 
         def run(**arguments: Any) -> Any:
             if ask is not None:
@@ -130,38 +142,14 @@ class McpServers:
         return Function(described, run, timeout=seconds + 1)  # its own limit says more
 
 
-RESOURCE_TOOLS = (
-    Tool(
-        name="list_resources",
-        description="The URIs of the resources that can be read.",
-        parameters={"type": "object", "properties": {}},
-    ),
-    Tool(
-        name="read_resource",
-        description="Read a resource.",
-        parameters={
-            "type": "object",
-            "properties": {"uri": {"type": "string"}},
-            "required": ["uri"],
-        },
-    ),
-)
-_ASK: dict[str, Callable[[Connection, dict[str, Any]], Coroutine[Any, Any, str]]] = {
-    "list_resources": lambda connection, arguments: connection.resources(),
-    "read_resource": lambda connection, arguments: connection.read(str(arguments.get("uri", ""))),
-}
-
-
-def _tools(connection: Connection) -> list[Tool]:
-    """Those that may be called of a server that is up."""
+def _tools(connection: Connection) -> list[tuple[Tool, Ask | None]]:
+    """Those that may be called of a server that is up, and how what it keeps is asked for."""
     config = connection.config
     if connection.session is None:
         return []
-    kept = [
-        tool
+    tools: list[tuple[Tool, Ask | None]] = [
+        (tool, None)
         for tool in connection.tools
         if (config.allow is None or tool.name in config.allow) and tool.name not in config.deny
     ]
-    if config.resources and isinstance(connection.session, McpResources):
-        kept += RESOURCE_TOOLS
-    return kept
+    return [*tools, *kept_tools(connection)]

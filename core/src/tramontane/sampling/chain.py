@@ -13,7 +13,7 @@ from tramontane.registry import known
 from tramontane.sampling_params import RESTING, SamplingParams
 
 from .draw import draw
-from .step import Candidates, Floats, History, SamplerContext, Step
+from .step import Candidates, Floats, Forces, History, Prepares, SamplerContext, Step
 from .text import find_sampler, no_option, parse_chain
 
 __all__ = ["ADAPTIVE", "TEMPERATURE", "TRUNCATION", "Chain", "build_chain", "parse_chain"]
@@ -31,11 +31,45 @@ ADAPTIVE = 300
 class Chain:
     """The sampler of one request. `seed` and the logits decide the tokens, and nothing else."""
 
-    def __init__(self, steps: Sequence[Step], seed: int, greedy: bool = False) -> None:
+    def __init__(
+        self, steps: Sequence[Step], seed: int, greedy: bool = False, *, forces: bool = True
+    ) -> None:
+        """forces: whether tokens may be forced."""
         self.steps = tuple(steps)
         self.greedy = greedy
         self._random = np.random.Generator(np.random.PCG64(seed))
         self._ids = np.empty(0, np.int64)
+        self.prepares = tuple(step.prepare for step in self.steps if isinstance(step, Prepares))
+        """What may be called with the history while the model computes."""
+        places = [place for place, step in enumerate(self.steps) if isinstance(step, Forces)]
+        self._forcing = places[0] if places and forces else None
+
+    def forced(self, history: History) -> Sequence[int]:
+        """Tokens that must follow, one after the other, as a step says."""
+        if self._forcing is None:
+            return ()
+        step = self.steps[self._forcing]
+        return step.forced(history) if isinstance(step, Forces) else ()
+
+    def force(self, token: int, history: History) -> bool:
+        """Let a forced token through the steps as the only candidate, as if it had been drawn.
+
+        So steps that keep count see it, and it takes its random number. False where a step before
+        the one that forces it forbids it.
+        """
+        place = self._forcing or 0
+        if len(self.steps) > 1:
+            only = Candidates(np.array([token]), np.zeros(1, np.float32))
+            for step in self.steps[:place]:
+                only = step(only, history)
+                if not _some(only):
+                    return False
+            for step in self.steps[place + 1 :]:
+                only = step(only, history)
+                _check_some(only)
+        if not self.greedy:
+            self._random.random()
+        return True
 
     def draw(self, logits: Floats, history: History) -> int:
         """The next token. Raises RequestError when the logits are no distribution.
@@ -63,7 +97,11 @@ class Chain:
 
 
 def build_chain(
-    params: SamplingParams, offers: Sequence[Sampler], context: SamplerContext
+    params: SamplingParams,
+    offers: Sequence[Sampler],
+    context: SamplerContext,
+    *,
+    forces: bool = True,
 ) -> Chain:
     """The chain that a request asks for.
 
@@ -96,12 +134,17 @@ def build_chain(
         [step for offer, step in active if not greedy or offer.order < TRUNCATION],
         context.seed,
         greedy,
+        forces=forces,
     )
+
+
+def _some(candidates: Candidates) -> bool:
+    return len(candidates.ids) > 0 and bool(candidates.logits.max() > -np.inf)
 
 
 def _check_some(candidates: Candidates) -> None:
     # before the next step, so that none need ask what the softmax of nothing is
-    if not len(candidates.ids) or not candidates.logits.max() > -np.inf:
+    if not _some(candidates):
         raise RequestError("the samplers and masks of this request forbid every token")
 
 

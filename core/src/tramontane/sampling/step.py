@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -115,3 +115,28 @@ class Step(Protocol):
     the last of `history.output` tells it what was drawn from the candidates it returned."""
 
     def __call__(self, candidates: Candidates, history: History) -> Candidates: ...
+
+
+@runtime_checkable
+class Forces(Protocol):
+    """What a step may have besides: it knows tokens before any logits do."""
+
+    def forced(self, history: History) -> Sequence[int]:
+        """Tokens that must follow the output, one after the other; none where there is a choice.
+
+        History alone decides. Each then goes through the other steps as the only candidate, and
+        the first that one before this step forbids ends the row: what follows is drawn.
+        """
+        ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """What a step may have besides: work for which it needs no logits."""
+
+    def prepare(self, history: History) -> None:
+        """Called before the call with this history, in another thread while the model computes.
+
+        What it raises is lost; the call that follows meets the same trouble.
+        """
+        ...

@@ -55,12 +55,25 @@ class Compiled:
         return made.deep_copy()
 
 
+class Vocabularies:
+    """Keeps the one of a model, and lets those wait that ask while it is made."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: Compiled | None = None
+
+    def of(self, context: SamplerContext) -> Compiled:
+        """Made when it is first asked for."""
+        with self._lock:
+            if self._made is None:
+                self._made = Compiled(context)
+            return self._made
+
+
 def compiled_of(context: SamplerContext) -> Compiled:
-    """The one of the context's model, made when it is first asked for."""
-    found = context.kept.get("grammar")
-    if found is None:
-        found = context.kept.setdefault("grammar", Compiled(context))
-    return found  # type: ignore[no-any-return]
+    """What the context's model has."""
+    found: Vocabularies = context.kept.setdefault("grammar", Vocabularies())
+    return found.of(context)
 
 
 def source(grammar: Grammar) -> str:

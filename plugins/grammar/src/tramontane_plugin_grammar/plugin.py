@@ -14,4 +14,5 @@ def samplers() -> Iterable[Sampler]:
         options={"grammar": None},
         fields={"grammar": "grammar"},
         build="tramontane_plugin_grammar.step:build",
+        ready="tramontane_plugin_grammar.step:make_ready",
     )

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from llguidance import LLMatcher, LLTokenizer
 from tramontane.errors import RequestError
 from tramontane.grammar import Grammar
 from tramontane.sampling import Candidates, History, SamplerContext, Step
 
 from .compiled import Compiled, compiled_of
+
+Bools: TypeAlias = npt.NDArray[np.bool_]
+Ids: TypeAlias = npt.NDArray[np.intp]
 
 
 def build(options: dict[str, Any], context: SamplerContext) -> Step | None:
@@ -32,23 +37,47 @@ def build(options: dict[str, Any], context: SamplerContext) -> Step | None:
     return Constrained(matcher, compiled.tokenizer)
 
 
+def make_ready(context: SamplerContext) -> None:
+    """Make the model's vocabulary before a request needs it."""
+    if context.eos_ids:
+        step = build({"grammar": Grammar(type="json_object")}, context)
+        assert isinstance(step, Constrained)
+        step.prepare(History([], []))
+
+
 class Constrained:
     """Follows the output token by token. One object serves one request."""
 
     def __init__(self, matcher: LLMatcher, tokenizer: LLTokenizer, start: int = 0) -> None:
         self._matcher, self._tokenizer = matcher, tokenizer
         self._seen = start
+        self._ready: tuple[int, Bools, Ids] | None = None
 
     def __call__(self, candidates: Candidates, history: History) -> Candidates:
         """Raises RequestError where no continuation is left, or the grammar is too complex."""
-        self._follow(history.output)
-        allowed = self._allowed()
+        allowed, ids = self._allowed(history.output)
         if candidates.whole:
-            return candidates.keep(np.flatnonzero(allowed[: len(candidates.ids)]))
+            return candidates.keep(ids[: np.searchsorted(ids, len(candidates.ids))])
         inside = candidates.ids < len(allowed)
         return candidates.keep(
             np.flatnonzero(inside & allowed[np.where(inside, candidates.ids, 0)])
         )
+
+    def prepare(self, history: History) -> None:
+        """Make the mask for this output."""
+        self._allowed(history.output)
+
+    def forced(self, history: History) -> Sequence[int]:
+        """The tokens of the text that must follow, as the tokenizer cuts it. It ends where the next
+        token might also hold what comes after it, and there is a choice of that."""
+        self._follow(history.output)
+        if self._matcher.is_stopped():
+            ends = self._tokenizer.eos_tokens
+            over = bool(history.output) and history.output[-1] in ends
+            return ends if len(ends) == 1 and not over else ()
+        tokens = self._matcher.compute_ff_tokens()
+        # text may be cut otherwise inside a sentence: what the grammar does not take is not forced
+        return tokens[: self._matcher.validate_tokens(tokens)] if tokens else ()
 
     def _follow(self, output: list[int]) -> None:
         if self._seen < len(output) and not self._matcher.is_stopped():
@@ -56,11 +85,16 @@ class Constrained:
             self._check()
         self._seen = len(output)
 
-    def _allowed(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """(vocabulary,) whether each token may come next; past the end only end tokens may."""
-        bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
-        self._check()
-        return np.unpackbits(bits, bitorder="little").view(np.bool_)
+    def _allowed(self, output: list[int]) -> tuple[Bools, Ids]:
+        """(vocabulary,) whether each token may come next, and the ids of those that may; past the
+        end only end tokens may."""
+        if self._ready is None or self._ready[0] != len(output):
+            self._follow(output)
+            bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
+            self._check()
+            allowed = np.unpackbits(bits, bitorder="little").view(np.bool_)
+            self._ready = len(output), allowed, np.flatnonzero(allowed)
+        return self._ready[1:]
 
     def _check(self) -> None:
         if self._matcher.is_error():
@@ -84,6 +118,23 @@ class AfterText:
         self._then: Constrained | None = None
 
     def __call__(self, candidates: Candidates, history: History) -> Candidates:
+        if (then := self._constrained(history)) is not None:
+            return then(candidates, history)
+        if self._optional:
+            return candidates
+        return candidates.where(~np.isin(candidates.ids, self._ends))
+
+    def prepare(self, history: History) -> None:
+        """Make the mask, if there is one already."""
+        if (then := self._constrained(history)) is not None:
+            then.prepare(history)
+
+    def forced(self, history: History) -> Sequence[int]:
+        """None while the text is free."""
+        then = self._constrained(history)
+        return () if then is None else then.forced(history)
+
+    def _constrained(self, history: History) -> Constrained | None:
         while self._then is None and self._seen < len(history.output):
             self._tail += self._bytes_of(history.output[self._seen])
             self._seen += 1
@@ -93,11 +144,7 @@ class AfterText:
             else:
                 keep = len(self._marker) - 1
                 self._tail = before[-keep:] if keep else b""
-        if self._then is not None:
-            return self._then(candidates, history)
-        if self._optional:
-            return candidates
-        return candidates.where(~np.isin(candidates.ids, self._ends))
+        return self._then
 
     def _begin(self, rest: bytes) -> Constrained:
         """`rest`: what the token that ended the free text went on with."""

@@ -17,6 +17,7 @@ examples:
   tramontane mcp list --mcp-config servers.json
   tramontane mcp serve -m model.gguf
   tramontane mcp call --mcp-config servers.json files read '{"path": "notes.txt"}'
+  tramontane mcp prompt --mcp-config servers.json files review '{"path": "notes.txt"}'
 """
 
 
@@ -31,6 +32,11 @@ def run(argv: list[str]) -> int:
     with McpServers(read_config(options.mcp_config), registry) as servers:
         if options.what == "call":
             print(servers.call(options.server, options.tool, _arguments(options.arguments)))
+            return 0
+        if options.what == "prompt":
+            arguments = _arguments(options.arguments)
+            for message in servers.prompt(options.server, options.prompt, arguments):
+                print(f"{message['role']}: {message['content']}")
             return 0
         for connection in servers.connections:
             name = connection.config.server.name
@@ -47,11 +53,12 @@ def _list(servers: McpServers, connection: Any) -> None:
     for tool in connection.tools:
         wanted = ", ".join(tool.parameters.get("properties", {}))
         print(f"  {tool.name}({wanted}): {' '.join(tool.description.split()):.100}".rstrip(": "))
-    resources, prompts = servers.kept(connection)
-    for uri, about in resources:
+    name = connection.config.server.name
+    for uri, about in servers.resources(name):
         print(f"  resource {uri}: {about}")
-    for name, about in prompts:
-        print(f"  prompt {name}: {about}".rstrip(": "))
+    for prompt in servers.prompts(name):
+        wanted = ", ".join(arg if must else f"{arg}?" for arg, must in prompt.arguments.items())
+        print(f"  prompt {prompt.name}({wanted}): {prompt.description}".rstrip(": "))
 
 
 def _arguments(text: str) -> dict[str, Any]:
@@ -76,6 +83,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         ("check", "say which servers are up"),
         ("list", "their tools, resources and prompts"),
         ("call", "call a tool"),
+        ("prompt", "print a prompt's messages"),
         ("serve", "be a server: a model's answers as tools, over standard input and output"),
     ):
         sub = subparsers.add_parser(what, help=summary, description=summary)
@@ -84,9 +92,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         sub.add_argument(
             "--mcp-config", type=Path, required=True, metavar="FILE", help="which servers there are"
         )
-        if what == "call":
+        if what in ("call", "prompt"):
+            thing = "tool" if what == "call" else "prompt"
             sub.add_argument("server", help="its name in the configuration")
-            sub.add_argument("tool", help="the server's own name for it")
+            sub.add_argument(thing, help="the server's own name for it")
             sub.add_argument("arguments", nargs="?", default="{}", help="a JSON object")
         sub.add_argument("--verbose", action="store_true", help="tracebacks")
     return parser.parse_args(argv)

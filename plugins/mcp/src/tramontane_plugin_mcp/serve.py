@@ -43,7 +43,9 @@ def told() -> Iterator[None]:
 
 def server_of(llm: LLM, name: str) -> MCPServer:
     """The server. Answers are made in the engine's thread; several at once share its steps."""
-    server: MCPServer = MCPServer("tramontane", version=__version__, instructions=ABOUT)
+    server: MCPServer = MCPServer(
+        "tramontane", version=__version__, instructions=ABOUT, log_level="WARNING"
+    )
 
     @server.tool()
     async def chat(

@@ -9,7 +9,7 @@ from typing import Any
 from mcp import Client
 from mcp_types import BlobResourceContents, EmbeddedResource, TextContent, TextResourceContents
 from tramontane.errors import TramontaneError
-from tramontane.tools import McpServer, Tool
+from tramontane.tools import McpServer, Prompt, Tool
 
 PAGES = 100
 
@@ -74,14 +74,22 @@ class Session:
         result = await self._ask(self._client.read_resource(uri))
         return "\n".join(map(contents, result.contents))
 
-    async def prompts(self) -> Sequence[tuple[str, str]]:
+    async def prompts(self) -> Sequence[Prompt]:
         if not self._client.server_capabilities.prompts:
             return []
         return [
-            (found.name, found.description or "")
+            Prompt(
+                name=found.name,
+                description=found.description or "",
+                arguments={one.name: bool(one.required) for one in found.arguments or ()},
+            )
             async for page in self._pages("list_prompts")
             for found in page.prompts
         ]
+
+    async def prompt(self, name: str, arguments: Mapping[str, str]) -> Sequence[tuple[str, str]]:
+        result = await self._ask(self._client.get_prompt(name, dict(arguments)))
+        return [(message.role, as_text(message.content)) for message in result.messages]
 
     async def _pages(self, method: str) -> AsyncIterator[Any]:
         cursor = None

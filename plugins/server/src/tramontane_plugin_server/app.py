@@ -41,7 +41,7 @@ def build(serving: Serving) -> ASGIApp:
     app.state.serving = serving
     for kind in (TramontaneError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle)
-    for part in (health, docs_page, chat, completions, messages, models, responses, tokens):
+    for part in (chat, completions, responses, messages, models, tokens, health, docs_page):
         app.include_router(part.router)
     app.state.within = mcp_endpoint.add(app, serving) if settings.mcp else contextlib.nullcontext()
     found: ASGIApp = Body(app, settings.max_body, settings.body_timeout)

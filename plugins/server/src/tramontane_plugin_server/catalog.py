@@ -49,7 +49,7 @@ def load(settings: ModelSettings) -> LoadedModel:
             queue_timeout=settings.queue_timeout,
         )
 
-    return LoadedModel(
+    model = LoadedModel(
         settings.model,
         hub=HubOptions(revision=settings.revision, token_source=settings.token_source),
         options=LoadOptions(
@@ -65,6 +65,8 @@ def load(settings: ModelSettings) -> LoadedModel:
         engine=engine,
         tool_caller=settings.tool_caller,
     )
+    model.engine.chains.make_ready()
+    return model
 
 
 class Served:

@@ -35,7 +35,7 @@ def page() -> str:
     for section in sections(openapi()):
         parts.append(f"## {section.title}\n\n{_one_line(section.about)}\n")
         if section.rows:
-            lines = ["| field | is | |", "|---|---|---|"]
+            lines = ["| field | is | means |", "|---|---|---|"]
             for name, required, kind, said in section.rows:
                 star = " (required)" if required else ""
                 lines.append(f"| `{name}`{star} | {_one_line(kind)} | {_one_line(said)} |")

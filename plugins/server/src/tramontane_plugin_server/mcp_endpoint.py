@@ -31,7 +31,9 @@ def add(app: FastAPI, serving: Serving) -> AbstractAsyncContextManager[Any]:
         raise ConfigError(
             "--mcp needs the mcp package; to get it: pip install tramontane-plugin-mcp"
         ) from error
-    server: MCPServer = MCPServer("tramontane", version=app.version, instructions=ABOUT)
+    server: MCPServer = MCPServer(
+        "tramontane", version=app.version, instructions=ABOUT, log_level="WARNING"
+    )
 
     @contextlib.asynccontextmanager
     async def told() -> AsyncIterator[None]:

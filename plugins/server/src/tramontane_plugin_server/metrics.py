@@ -25,6 +25,7 @@ COUNTERS = {
     "prefix_cache_hits": ("Prompt tokens found there.", "prefix_hits"),
     "prefix_cache_evictions": ("Known blocks given to others.", "prefix_evictions"),
     "num_preemptions": ("Requests that gave way and were computed anew.", "preemptions"),
+    "forced_tokens": ("Generated tokens that a grammar left no choice of.", "forced_tokens"),
     "engine_steps": ("Forward passes.", "steps"),
     "engine_failed_steps": ("Forward passes that failed.", "failed_steps"),
 }

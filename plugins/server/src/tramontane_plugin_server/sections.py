@@ -6,10 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .openai.fields import NO_EFFECT, Sampling
+
 
 @dataclass(frozen=True)
 class Section:
-    """One route. rows: (field, whether required, what it is, what it means)."""
+    """One route. rows: (field, whether required, what it is, what it means); those that must be
+    given first, then the route's own, how tokens are drawn, and what changes nothing."""
 
     title: str
     about: str
@@ -33,7 +36,14 @@ def _rows(
     shape: Mapping[str, Any], shapes: Mapping[str, Any]
 ) -> Iterator[tuple[str, bool, str, str]]:
     required = set(shape.get("required", ()))
-    for name, field in shape.get("properties", {}).items():
+
+    def place(item: tuple[str, Mapping[str, Any]]) -> int:
+        name, field = item
+        if field.get("description") == NO_EFFECT:
+            return 3
+        return 0 if name in required else 1 + (name in Sampling.model_fields)
+
+    for name, field in sorted(shape.get("properties", {}).items(), key=place):
         said = str(field.get("description", ""))
         default = field.get("default")
         if default not in (None, ""):

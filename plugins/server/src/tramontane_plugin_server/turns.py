@@ -81,6 +81,19 @@ class Talk:
         return True
 
 
+def in_rounds(
+    serving: Serving,
+    begun: Begun,
+    toolbox: Toolbox,
+    ours: Sequence[Function],
+    place: Mapping[str, Any],
+) -> Talk:
+    """A turn that was prepared, in rounds. ours: those tools of the toolbox that run here."""
+    rounds = serving.settings.max_tool_rounds if ours else 0
+    names = frozenset(function.tool.name for function in ours)
+    return Talk(*begun, names, rounds, toolbox, place)
+
+
 async def talk(
     serving: Serving,
     model: LoadedModel,
@@ -91,8 +104,6 @@ async def talk(
     variables: Mapping[str, Any],
     place: Mapping[str, Any],
 ) -> Talk:
-    """The same as `begin`, in rounds. ours: those tools of the toolbox that run here."""
-    turn, requests = await begin(serving, model, messages, params, toolbox, variables, place)
-    rounds = serving.settings.max_tool_rounds if ours else 0
-    names = frozenset(function.tool.name for function in ours)
-    return Talk(turn, requests, names, rounds, toolbox, place)
+    """The same as `begin`, in rounds."""
+    begun = await begin(serving, model, messages, params, toolbox, variables, place)
+    return in_rounds(serving, begun, toolbox, ours, place)

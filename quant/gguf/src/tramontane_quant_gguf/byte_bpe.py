@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from functools import partial
+from typing import cast
 
 import tokenizers
 from tokenizers import AddedToken, decoders, normalizers
@@ -11,6 +13,8 @@ from tokenizers.models import BPE
 from tramontane.tokenizer.spm import CONTROL, SPACE, UNKNOWN, USER_DEFINED
 
 from .pretokenizers import Pre
+
+log = logging.getLogger(__name__)
 
 
 def byte_bpe(
@@ -21,17 +25,12 @@ def byte_bpe(
     A token that repeats an earlier one keeps its id but stands for nothing, and merges of what is
     no token are left out, as neither can come up.
     """
-    ids: dict[str, int] = {}
-    for index, token in enumerate(tokens):
-        ids.setdefault(token or f"[EMPTY_{index}]", index)
-    inner = tokenizers.Tokenizer(
-        BPE(
-            vocab=ids,
-            merges=_pairs(merges, ids),
-            ignore_merges=pre.whole_words,
-            byte_fallback=pre.raw,
-        )
-    )
+    ids = dict(zip(tokens, range(len(tokens)), strict=True))
+    if len(ids) < len(tokens) or "" in ids:
+        ids = {}
+        for index, token in enumerate(tokens):
+            ids.setdefault(token or f"[EMPTY_{index}]", index)
+    inner = tokenizers.Tokenizer(_model(merges, ids, pre))
     inner.pre_tokenizer = pre.pre_tokenizer()
     if pre.raw:
         inner.normalizer = normalizers.Replace(" ", SPACE)
@@ -44,22 +43,21 @@ def byte_bpe(
     return inner
 
 
-def _pairs(merges: Sequence[str], ids: dict[str, int]) -> list[tuple[str, str]]:
+def _model(merges: Sequence[str], ids: dict[str, int], pre: Pre) -> BPE:
     """Merges whose parts and result are tokens, the first of each."""
-    # whole files at once, since nearly all of them have nothing to leave out
-    parts = [merge.split(" ", 1) for merge in merges]
-    if (
-        len(set(merges)) == len(merges)
-        and all(map(ids.__contains__, map("".join, parts)))
-        and all(map(ids.__contains__, chain.from_iterable(parts)))
-        and all(len(pair) == 2 for pair in parts)
-    ):
-        return [(left, right) for left, right in parts]
-    return list(_usable(merges, ids))
+    make = partial(BPE, vocab=ids, ignore_merges=pre.whole_words, byte_fallback=pre.raw)
+    # nearly all files have nothing to leave out, which the library sees soonest
+    if len(set(merges)) == len(merges):
+        try:
+            pairs = [tuple(merge.split(" ", 1)) for merge in merges]
+            return make(merges=cast("list[tuple[str, str]]", pairs))
+        except Exception as error:  # noqa: BLE001 - it has no narrower one
+            log.debug("merges are looked at one by one: %s", error)
+    return make(merges=list(_usable(merges, ids)))
 
 
 def _usable(merges: Iterable[str], ids: dict[str, int]) -> Iterable[tuple[str, str]]:
-    """The same one by one, also where a token begins with a space."""
+    """Those of all merges, also where a token begins with a space."""
     seen = set()
     for merge in merges:
         # a left part may itself begin with a space where tokens are raw text
@@ -76,8 +74,11 @@ def add_tokens(inner: tokenizers.Tokenizer, ids: dict[str, int], types: Sequence
     special, plain = [], []
     for token, index in ids.items():
         if types[index] in (CONTROL, UNKNOWN):
-            special.append(AddedToken(token, normalized=False, special=True))
+            special.append(token)
         elif types[index] == USER_DEFINED:
             plain.append(AddedToken(token, normalized=False, special=False))
-    inner.add_special_tokens(special)
-    inner.add_tokens(plain)
+    # each call makes the search for all of them anew
+    if special:
+        inner.add_special_tokens(special)
+    if plain:
+        inner.add_tokens(plain)

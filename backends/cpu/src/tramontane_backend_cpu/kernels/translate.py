@@ -11,7 +11,6 @@ from ast import literal_eval
 from typing import Any
 
 from llvmlite import ir
-from numba import types
 from tramontane.layouts import PLANES
 from tramontane.stored import Bytes, Half, Quad, Recipe
 
@@ -19,7 +18,7 @@ from tramontane_backend_cpu.numba_setup import native
 from tramontane_backend_cpu.vector import instruction_set as llvm
 from tramontane_backend_cpu.vector.chosen import SET
 from tramontane_backend_cpu.vector.memory import put_word, word, words
-from tramontane_backend_cpu.vector.operation import Emit, operation
+from tramontane_backend_cpu.vector.operation import Emit, operation, types
 from tramontane_backend_cpu.vector.tiles import ROWS
 
 FIELDS = (

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tramontane_backend_cpu.numba_setup import njit
+from tramontane_backend_cpu.numba_setup import native, njit
 from tramontane_backend_cpu.vector.memory import word
 from tramontane_backend_cpu.vector.parallel import (
     announce,
@@ -46,8 +46,8 @@ def counters(phases: int, threads: int) -> Any:
 
 
 @njit
-def run_phases(control, thread):  # type: ignore[no-untyped-def]
-    """Do this thread's share of a step."""
+def share(control, thread):  # type: ignore[no-untyped-def]
+    """Do a thread's share of a step."""
     phases, count, operations = word(control + 8), word(control + 16), word(control + 24)
     counts, taken, threads = word(control + 32), word(control + 40), word(control + 48)
     give_way = word(control + 56)
@@ -112,13 +112,19 @@ def wait_for(address, value, give_way):  # type: ignore[no-untyped-def]
             call_plain(give_way)
 
 
-@njit
+@native(2)
 def tell(control, generation):  # type: ignore[no-untyped-def]
     """Let the other threads see that a step is there."""
     announce(control, generation)
 
 
-@njit
+@native(2)
+def run_phases(control, thread):  # type: ignore[no-untyped-def]
+    """Do a thread's share of the step that was told."""
+    share(control, thread)
+
+
+@native(4, result=True)
 def serve(control, thread, seen, looks):  # type: ignore[no-untyped-def]
     """Do this thread's share of every step until none has come for so many looks, or the end has.
     Returns the last generation seen."""
@@ -132,6 +138,6 @@ def serve(control, thread, seen, looks):  # type: ignore[no-untyped-def]
             return generation
         else:
             seen = generation
-            run_phases(control, thread)
+            share(control, thread)
             left = looks
     return seen

@@ -52,11 +52,11 @@ class Pool:
             self._generation += 1
             # told first, looked at afterwards; `_serve` says that it sleeps first, and looks
             # for work afterwards: whoever comes second sees what the other has done
-            interpreter.tell(self._address, self._generation)
+            interpreter.tell.ctypes(self._address, self._generation)
             for number, asleep in enumerate(self._asleep):
                 if asleep:
                     self._gates[number].put(None)
-            interpreter.run_phases(self._address, 0)
+            interpreter.run_phases.ctypes(self._address, 0)
 
     def run_jobs(self, work: list[tuple[int, Any, int]]) -> None:
         """Run kernels that do not depend on each other: address, arguments, number of jobs."""
@@ -72,7 +72,7 @@ class Pool:
 def _serve(control: Any, asleep: list[bool], gate: queue.SimpleQueue[None], number: int) -> None:
     address, seen = control.ctypes.data, 0
     while True:
-        seen = interpreter.serve(address, number, seen, AWAKE)
+        seen = interpreter.serve.ctypes(address, number, seen, AWAKE)
         if seen < 0:
             return
         asleep[number] = True

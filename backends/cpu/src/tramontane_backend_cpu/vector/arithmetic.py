@@ -5,40 +5,18 @@ Sums across lanes are taken in one order, so a result depends on nothing but its
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.core.extending import lower_builtin
-from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 
 from . import instruction_set as llvm
-from .operation import FLOATS, Emit, operation
+from .operation import FLOATS, Emit, operation, types
 
 LOG2_E = 1.4426950408889634
 LN2_HIGH, LN2_LOW = 0.693145751953125, 1.428606765330187e-06
 """Their sum is ln 2; the first has few enough bits to be multiplied by small integers exactly."""
 EXP = (1.0, 1.0, 0.5, 1 / 6, 1 / 24, 1 / 120, 1 / 720)
 LEAST, MOST = -87.0, 88.0
-
-
-def _operator(function: Any, name: str) -> None:
-    class Typed(AbstractTemplate):  # type: ignore[misc]
-        def generic(self, arguments: Any, keywords: Any) -> Any:
-            same = len(arguments) == 2 and all(kind is FLOATS for kind in arguments)
-            return signature(FLOATS, *arguments) if same else None
-
-    def lower(context: Any, builder: Any, signed: Any, values: Any) -> Any:
-        return getattr(builder, name)(*values)
-
-    infer_global(function)(Typed)
-    lower_builtin(function, FLOATS, FLOATS)(lower)
-
-
-for _function, _name in [(operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul"),
-                         (operator.truediv, "fdiv")]:  # fmt: skip
-    _operator(_function, _name)
 
 
 @operation(lambda value: FLOATS)

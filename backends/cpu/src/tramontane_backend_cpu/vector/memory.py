@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
 
 from . import halves
 from . import instruction_set as llvm
 from .arithmetic import masked
-from .operation import FLOATS, Emit, operation
+from .operation import FLOATS, Emit, operation, types
 
 SIZES = {"f32": 4, "f16": 2, "bf16": 2, "i8": 1, "u8": 1, "e8m0": 1}
 STORED = {

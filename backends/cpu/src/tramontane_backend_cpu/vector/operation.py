@@ -9,39 +9,34 @@ its numba type in the first and as an LLVM value in the second.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.core.datamodel import models
-from numba.core.extending import register_model
-
-from tramontane_backend_cpu.numba_setup import intrinsic
 
 from . import instruction_set as llvm
-from .chosen import SET
 from .instruction_set import Portable
 
 
-class Register(types.Type):  # type: ignore[misc]
+@dataclass(frozen=True)
+class Register:
     """`count` vectors of 16 numbers: floats (f32) or integers (i32)."""
 
-    def __init__(self, kind: str, count: int) -> None:
-        super().__init__(name=f"Register({kind}x{llvm.LANES}, {count})")
-        self.kind, self.count = kind, count
+    kind: str
+    count: int
 
 
-@register_model(Register)
-class _RegisterModel(models.PrimitiveModel):  # type: ignore[misc]
-    def __init__(self, manager: Any, register: Register) -> None:
-        one = llvm.FLOATS if register.kind == "f32" else llvm.INTS
-        kind = one if register.count == 1 else ir.ArrayType(one, register.count)
-        super().__init__(manager, register, kind)
+class _Types:
+    """numba.types, imported when an operation is compiled and not before."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module("numba.types"), name)
 
 
+types = _Types()
 FLOATS, INTS = Register("f32", 1), Register("i32", 1)
 
 
@@ -108,39 +103,17 @@ class Emit:
         return whole
 
 
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """What kernels call for a few instructions. function: emits them. result: types -> type."""
+
+    result: Callable[..., Any]
+    function: Callable[..., Any]
+
+    def __call__(self, *arguments: Any) -> Any:
+        raise TypeError(f"{self.function.__qualname__} is an operation, for kernels to call")
+
+
 def operation(result: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
     """Make an emitting function callable from kernels. result: types -> type."""
-
-    def define(emit: Callable[..., Any]) -> Any:
-        def typing(typing_context: Any, *arguments: Any) -> Any:
-            accepted = tuple(_accepted(argument) for argument in arguments)
-            told = [getattr(argument, "literal_value", argument) for argument in accepted]
-
-            def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-                known = [
-                    getattr(kind, "literal_value", value)
-                    for kind, value in zip(accepted, values, strict=True)
-                ]
-                done = emit(Emit(builder, context, accepted, SET), *known)
-                return context.get_dummy_value() if done is None else done
-
-            return (result(*told) or types.void)(*accepted), generate
-
-        parameters = list(inspect.signature(emit).parameters.values())
-        first = inspect.Parameter("typing_context", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        plain = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in parameters]
-        typing.__signature__ = inspect.Signature([first, *plain[1:]])  # type: ignore[attr-defined]
-        typing.__name__ = emit.__name__
-        typing.__doc__ = emit.__doc__
-        return intrinsic(prefer_literal=True)(typing)
-
-    return define
-
-
-def _accepted(argument: Any) -> Any:
-    """What an argument is converted to: constants stay, integers are addresses."""
-    if isinstance(argument, Register) or hasattr(argument, "literal_value"):
-        return argument
-    if isinstance(argument, types.Integer):
-        return types.int64
-    return types.float32 if isinstance(argument, types.Float) else argument
+    return partial(Operation, result)

@@ -9,11 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
 
 from . import instruction_set as llvm
 from .memory import SIZES, STORED, load_masked, store_masked, widened
-from .operation import Emit, Register, operation
+from .operation import Emit, Register, operation, types
 
 WIDE = {"f32": 16, "f16": 16, "bf16": 16, "bf16.bf16": 32}
 """Columns per step."""

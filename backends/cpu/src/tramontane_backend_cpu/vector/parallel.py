@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
 
 from . import instruction_set as llvm
-from .operation import Emit, operation
+from .operation import Emit, operation, types
 
 
 @operation(lambda address, value: types.int64)

@@ -13,11 +13,10 @@ from ast import literal_eval
 from typing import Any
 
 from llvmlite import ir
-from numba import types
 
 from . import halves
 from . import instruction_set as llvm
-from .operation import Emit, operation
+from .operation import Emit, operation, types
 
 BYTE_ZERO = 128
 """The byte that means 0 in a table of bytes."""

@@ -24,13 +24,12 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
 from tramontane.layouts import PLANES
 
 from . import instruction_set as llvm
 from .chosen import SET
 from .memory import SIZES, STORED, load_masked, widened
-from .operation import Emit, Register, operation
+from .operation import Emit, Register, operation, types
 from .tables import byte_codes, bytes_of, code_floats
 
 UNIT = 32

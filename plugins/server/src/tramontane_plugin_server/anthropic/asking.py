@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tramontane.answers import AnswerParser, Dialect
@@ -10,18 +10,36 @@ from tramontane.answers import AnswerParser, Dialect
 from tramontane_plugin_server.conversation import Message, refuse_lost_calls
 from tramontane_plugin_server.http.errors import ApiError
 from tramontane_plugin_server.serving import Serving
-from tramontane_plugin_server.turns import prepare
+from tramontane_plugin_server.turns import Talk, in_rounds, prepare
 
 from .message_request import CountRequest
 from .prefill import begun
 from .prompt import conversation
 
 if TYPE_CHECKING:
-    from tramontane.engine.request import Request
+    from tramontane.engine.request import Request, RequestResult
     from tramontane.loaded_model import LoadedModel
 
 
-def ask(serving: Serving, model: LoadedModel, asked: CountRequest) -> tuple[AnswerParser, Request]:
+@dataclass
+class Going:
+    """What is asked of the engine next, and what reads the answer. ours: tools that run here."""
+
+    parser: AnswerParser
+    request: Request
+    ours: frozenset[str] = frozenset()
+    ran: list[dict[str, str]] = field(default_factory=list)
+    _talk: Talk | None = None
+
+    async def goes_on(self, result: RequestResult) -> bool:
+        """Run the calls of an answer, if all are of our tools; whether there is another round."""
+        if self._talk is None or not await self._talk.goes_on([result]):
+            return False
+        self.parser, (self.request,) = self._talk.turn.parser(), self._talk.requests
+        return True
+
+
+def ask(serving: Serving, model: LoadedModel, asked: CountRequest) -> Going:
     """Reads, renders and encodes: not for the event loop.
 
     Raises ApiError, TemplateError, RequestError.
@@ -29,12 +47,12 @@ def ask(serving: Serving, model: LoadedModel, asked: CountRequest) -> tuple[Answ
     messages = conversation(asked)
     refuse_lost_calls(model, messages)
     if messages[-1]["role"] == "assistant":
-        return Dialect().parser(), _going_on(serving, model, asked, messages)
-    turn, (request,) = prepare(
-        serving, model, messages, asked.sampling(), asked.toolbox(), asked.variables(),
-        asked.place(),
-    )  # fmt: skip
-    return turn.parser(), request
+        return Going(Dialect().parser(), _going_on(serving, model, asked, messages))
+    ours = serving.own_tools({tool.name for tool in asked.tools or ()})
+    toolbox, place = asked.toolbox(ours), asked.place()
+    begun = prepare(serving, model, messages, asked.sampling(), toolbox, asked.variables(), place)
+    talk = in_rounds(serving, begun, toolbox, ours, place)
+    return Going(talk.turn.parser(), talk.requests[0], talk.ours, talk.ran, talk)
 
 
 def _going_on(

@@ -19,12 +19,13 @@ class Blocks:
     """Blocks one after the other, of which the last may be open.
 
     done: those that are through. called: whether a tool is. omit: whether thinking stays untold.
+    hidden: names of tools whose calls are not the client's to run, and so are no blocks.
     """
 
-    def __init__(self, *, omit: bool = False) -> None:
+    def __init__(self, *, omit: bool = False, hidden: frozenset[str] = frozenset()) -> None:
         self.done: list[dict[str, Any]] = []
         self.called = False
-        self._omit = omit
+        self._omit, self._hidden = omit, hidden
         self._open: dict[str, Any] | None = None
         self._pieces: list[str] = []
         self._changes: list[Change] = []
@@ -51,10 +52,12 @@ class Blocks:
                     self._say(text, {"type": "thinking_delta", "thinking": text})
             case CallStart(_, name, identity):
                 self._close()
+                if name in self._hidden:
+                    return
                 identity = identity or f"toolu_{uuid.uuid4().hex[:24]}"
                 self._begin({"type": "tool_use", "id": identity, "name": name, "input": {}})
                 self.called = True
-            case CallArguments(_, text):
+            case CallArguments(_, text) if self._open is not None:
                 self._say(text, {"type": "input_json_delta", "partial_json": text})
             case CallEnd():
                 self._close()

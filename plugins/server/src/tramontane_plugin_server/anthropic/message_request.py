@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tramontane.sampling_params import SamplingParams
-from tramontane.toolbox import Toolbox
+from tramontane.toolbox import Function, Toolbox
 
 from tramontane_plugin_server.openai.fields import NO_EFFECT, Asked, Sampling
 from tramontane_plugin_server.openai.tool_fields import MOST_TOOLS
@@ -78,9 +78,9 @@ class CountRequest(Asked):
         "speed": ("standard",),
     }
 
-    messages: list[Message] = Field(min_length=1)
+    messages: list[Message] = Field(min_length=1, description="the conversation so far")
     model: str | None = Field(None, max_length=512, description="none, or default: the first")
-    system: Texts | None = None
+    system: Texts | None = Field(None, description="what the model is told before the conversation")
     tools: list[AnyTool] | None = Field(
         None, max_length=MOST_TOOLS, description="with input_schema; those of a server are refused"
     )
@@ -120,9 +120,9 @@ class CountRequest(Asked):
         """Whether it is not to be told."""
         return isinstance(self.thinking, ThinkingOn) and self.thinking.display == "omitted"
 
-    def toolbox(self) -> Toolbox:
-        """The tools that may be called. Raises RequestError."""
-        return toolbox_of(self.tools or (), self.tool_choice)
+    def toolbox(self, ours: Sequence[Function] = ()) -> Toolbox:
+        """The tools that may be called. ours: the server's own. Raises RequestError."""
+        return toolbox_of([*(tool.tool() for tool in self.tools or ()), *ours], self.tool_choice)
 
     def sampling(self) -> SamplingParams:
         """How to generate, as far as it matters to the prompt. Raises RequestError."""
@@ -158,7 +158,7 @@ class MessageRequest(CountRequest, Sampling):
     stop_sequences: list[Annotated[str, Field(min_length=1, max_length=1024)]] | None = Field(
         None, max_length=64
     )
-    stream: bool | None = None
+    stream: bool | None = Field(None, description="the answer in pieces, as they are made")
     metadata: Metadata | None = Field(None, description=NO_EFFECT)
     service_tier: Literal["auto", "standard_only"] | None = Field(None, description=NO_EFFECT)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -47,40 +47,46 @@ async def count_tokens(asker: Request, asked: CountRequest) -> dict[str, int]:
     """How many tokens a conversation has, as the chat template writes it."""
     serving = serving_of(asker)
     async with serving.catalog.lease(asked.model) as (_, model):
-        _, request = await asyncio.to_thread(ask, serving, model, asked)
-    return {"input_tokens": len(request.prompt)}
+        going = await asyncio.to_thread(ask, serving, model, asked)
+    return {"input_tokens": len(going.request.prompt)}
 
 
 async def _whole(serving: Serving, asked: MessageRequest) -> dict[str, Any]:
     async with serving.catalog.lease(asked.model) as (served, model):
-        parser, request = await asyncio.to_thread(ask, serving, model, asked)
-        with serving.generate(model, served.name, [request]) as generation:
-            (result,) = await generation.results()
-    blocks = Blocks(omit=asked.omits_thinking)
-    blocks.take([*parser.push(result.text), *parser.finish()])
+        going = await asyncio.to_thread(ask, serving, model, asked)
+        blocks = Blocks(omit=asked.omits_thinking, hidden=going.ours)
+        rounds: list[RequestResult] = []
+        while not rounds or await going.goes_on(rounds[-1]):
+            with serving.generate(model, served.name, [going.request]) as generation:
+                rounds += await generation.results()
+            blocks.take([*going.parser.push(rounds[-1].text), *going.parser.finish()])
     blocks.end()
-    end = _end(result, called=blocks.called)
-    return {**_head(served.name), "content": blocks.done, **end, "usage": _usage(result)}
+    end = _end(rounds[-1], called=blocks.called)
+    ran = {"server_tool_calls": going.ran} if going.ran else {}
+    return {**_head(served.name), "content": blocks.done, **end, "usage": _usage(rounds), **ran}
 
 
 async def _events(serving: Serving, asked: MessageRequest) -> AsyncIterator[bytes]:
     async with serving.catalog.lease(asked.model) as (served, model):
-        parser, request = await asyncio.to_thread(ask, serving, model, asked)
-        blocks, wire = Blocks(omit=asked.omits_thinking), Wire()
-        with serving.generate(model, served.name, [request]) as generation:
-            async for events in generation:
-                pieces = []
-                if not wire.begun:
-                    pieces.append(wire.start(_started(served.name, len(request.prompt))))
-                for one in events:
-                    pieces.append(wire.pieces(blocks.take(parser.push(one.text))))
-                    if isinstance(one, Finished):
-                        pieces.append(wire.pieces(blocks.take(parser.finish())))
-                        pieces.append(wire.pieces(blocks.end()))
-                        end = _end(one.result, called=blocks.called)
-                        pieces.append(wire.stop(end, _usage(one.result)))
-                if found := b"".join(pieces):
-                    yield found
+        going = await asyncio.to_thread(ask, serving, model, asked)
+        blocks, wire = Blocks(omit=asked.omits_thinking, hidden=going.ours), Wire()
+        rounds: list[RequestResult] = []
+        while not rounds or await going.goes_on(rounds[-1]):
+            with serving.generate(model, served.name, [going.request]) as generation:
+                async for events in generation:
+                    pieces = []
+                    if not wire.begun:
+                        tokens = len(going.request.prompt)
+                        pieces.append(wire.start(_started(served.name, tokens)))
+                    for one in events:
+                        pieces.append(wire.pieces(blocks.take(going.parser.push(one.text))))
+                        if isinstance(one, Finished):
+                            pieces.append(wire.pieces(blocks.take(going.parser.finish())))
+                            rounds.append(one.result)
+                    if found := b"".join(pieces):
+                        yield found
+        end = _end(rounds[-1], called=blocks.called)
+        yield wire.pieces(blocks.end()) + wire.stop(end, _usage(rounds))
 
 
 def _head(name: str) -> dict[str, Any]:
@@ -105,13 +111,13 @@ def _end(result: RequestResult, *, called: bool) -> dict[str, Any]:
     return {"stop_reason": reason, "stop_sequence": result.stop}
 
 
-def _usage(result: RequestResult) -> dict[str, int]:
-    counts = result.usage
+def _usage(rounds: Sequence[RequestResult]) -> dict[str, int]:
+    cached = sum(result.usage.cached_tokens for result in rounds)
     return {
-        "input_tokens": counts.prompt_tokens - counts.cached_tokens,
+        "input_tokens": sum(result.usage.prompt_tokens for result in rounds) - cached,
         "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": counts.cached_tokens,
-        "output_tokens": counts.completion_tokens,
+        "cache_read_input_tokens": cached,
+        "output_tokens": sum(result.usage.completion_tokens for result in rounds),
     }
 
 

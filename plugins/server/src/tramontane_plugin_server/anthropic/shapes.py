@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import ConfigDict
+
 from tramontane_plugin_server.openai.shapes import ERRORS as OPENAI
 from tramontane_plugin_server.openai.shapes import Shape
 
@@ -57,8 +59,9 @@ class Usage(Shape):
 
 
 class Answer(Shape):
-    """The answer to a conversation."""
+    """The answer to a conversation; server_tool_calls: what the server's own tools were asked."""
 
+    model_config = ConfigDict(extra="allow")
     id: str
     type: Literal["message"]
     role: Literal["assistant"]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 from tramontane.grammar import Grammar
-from tramontane.toolbox import Toolbox
+from tramontane.toolbox import Function, Toolbox
 from tramontane.tools import Tool
 
 from tramontane_plugin_server.openai.fields import NO_EFFECT
@@ -74,10 +74,9 @@ ToolChoice: TypeAlias = Annotated[NoneChoice | AnyChoice | NamedChoice, Field(di
 
 
 def toolbox_of(
-    tools: Sequence[ClientTool], choice: NoneChoice | AnyChoice | NamedChoice | None
+    found: Sequence[Tool | Function], choice: NoneChoice | AnyChoice | NamedChoice | None
 ) -> Toolbox:
     """The tools that may be called. Raises RequestError for a choice that is none of them."""
-    found = [tool.tool() for tool in tools]
     match choice:
         case NoneChoice():
             return Toolbox(found, "none")

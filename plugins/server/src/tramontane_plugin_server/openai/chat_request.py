@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from tramontane.chat.thinking import thinking_variables
 from tramontane.sampling_params import SamplingParams
 from tramontane.toolbox import Function, Toolbox
 
@@ -62,16 +63,28 @@ class ChatRequest(Sampling):
     messages: list[Message] | str = Field(min_length=1, description="or one user's text")
     model: str | None = Field(None, max_length=512, description="none, or default: the first")
     max_tokens: int | None = Field(None, ge=1, description="older name of max_completion_tokens")
-    max_completion_tokens: int | None = Field(None, ge=1)
-    n: int | None = Field(None, ge=1, le=128)
-    stop: Stop | None = None
-    logprobs: bool | None = None
-    top_logprobs: int | None = Field(None, ge=0, le=20)
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    modalities: list[Literal["text"]] | None = None
+    max_completion_tokens: int | None = Field(
+        None, ge=1, description="tokens of the answer, at most; none: to the end of the context"
+    )
+    n: int | None = Field(
+        None, ge=1, le=128, description="answers to the same prompt; they share its cache"
+    )
+    stop: Stop | None = Field(None, description="texts that end the answer and are not part of it")
+    logprobs: bool | None = Field(
+        None, description="whether tokens come with their log-probabilities"
+    )
+    top_logprobs: int | None = Field(
+        None, ge=0, le=20, description="likeliest tokens to name at each place"
+    )
+    stream: bool | None = Field(None, description="the answer in pieces, as they are made")
+    stream_options: StreamOptions | None = Field(
+        None, description="`include_usage`: count tokens in the last piece"
+    )
+    modalities: list[Literal["text"]] | None = Field(None, description="`text`, the only one")
     store: Literal[False] | None = Field(None, description="true is refused: use /v1/responses")
-    tools: list[FunctionTool] | None = Field(None, max_length=MOST_TOOLS)
+    tools: list[FunctionTool] | None = Field(
+        None, max_length=MOST_TOOLS, description="functions that the model may call"
+    )
     tool_choice: ToolChoice | None = Field(None, description="default auto where there are tools")
     parallel_tool_calls: bool | None = Field(None, description="several at once; default true")
     response_format: ResponseFormat | None = Field(
@@ -118,13 +131,10 @@ class ChatRequest(Sampling):
     def variables(self) -> dict[str, Any]:
         """What else the chat template is told."""
         found = dict(self.chat_template_kwargs or {})
-        if self.enable_thinking is not None:
-            found["enable_thinking"] = self.enable_thinking
-        if self.reasoning_effort is not None:
-            off = self.reasoning_effort in ("off", "none")
-            found.setdefault("enable_thinking", not off)
-            if not off:
-                found["reasoning_effort"] = self.reasoning_effort
+        thinking = self.enable_thinking
+        if thinking is None:
+            thinking = found.get("enable_thinking")
+        found |= thinking_variables(self.reasoning_effort, thinking)
         if self.add_generation_prompt is not None:
             found["add_generation_prompt"] = self.add_generation_prompt
         for name in ("messages", "tools"):

@@ -25,17 +25,21 @@ class CompletionRequest(Sampling):
     prompt: str | Tokens | Annotated[list[str] | list[Tokens], Field(max_length=MOST_PROMPTS)]
     model: str | None = Field(None, max_length=512, description="none, or default: the first")
     max_tokens: int | None = Field(16, ge=0, description="null: until the context is full")
-    n: int | None = Field(None, ge=1, le=128)
+    n: int | None = Field(
+        None, ge=1, le=128, description="answers to the same prompt; they share its cache"
+    )
     best_of: int | None = Field(None, ge=1, le=128, description="generate so many, keep n")
-    stop: Stop | None = None
+    stop: Stop | None = Field(None, description="texts that end the answer and are not part of it")
     echo: bool | None = Field(None, description="the prompt first")
     logprobs: int | None = Field(None, ge=0, le=20, description="of each token and so many others")
     prompt_logprobs: int | None = Field(
         None, ge=0, le=20, description="the same for the prompt's tokens, by token id"
     )
     add_special_tokens: bool | None = Field(None, description="before a text; default true")
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
+    stream: bool | None = Field(None, description="the answer in pieces, as they are made")
+    stream_options: StreamOptions | None = Field(
+        None, description="`include_usage`: count tokens in the last piece"
+    )
     user: str | None = Field(None, description=NO_EFFECT)
 
     @model_validator(mode="after")

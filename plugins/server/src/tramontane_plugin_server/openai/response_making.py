@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -28,6 +29,7 @@ class Making:
 
     size: bytes of the conversation, as it was sent, and characters of its answers.
     status: queued, in_progress, completed, incomplete, failed or cancelled.
+    rounds: results of those that are over.
     """
 
     def __init__(
@@ -47,18 +49,22 @@ class Making:
         self._completed: int | None = None
         self._error: dict[str, Any] | None = None
         self._output = Output()
+        self.rounds: list[RequestResult] = []
+        self._ran: Sequence[Mapping[str, str]] = ()
         self._parser = Dialect().parser()
 
     @property
     def running(self) -> bool:
         return self.status in ("queued", "in_progress")
 
-    def read_with(self, parser: AnswerParser) -> None:
-        """What tells reasoning and calls apart; to be given before the answer begins."""
+    def read_with(self, parser: AnswerParser, ours: frozenset[str] = frozenset()) -> None:
+        """What tells reasoning and calls apart; to be given before each round. ours: tools whose
+        calls are not the client's."""
         self._parser = parser
+        self._output.hidden = ours
 
     def take(self, one: Event) -> list[Change]:
-        """A piece of the answer, or its end; what that changes."""
+        """A piece of the answer, or the end of a round; what that changes."""
         self.status = "in_progress"
         self.size += len(one.text)
         deltas = self._parser.push(one.text)
@@ -67,11 +73,16 @@ class Making:
             changes = self._output.take(deltas, entry)
             self._output.count()
             return changes
-        changes = self._output.take([*deltas, *self._parser.finish()])
-        self.result = one.result
-        self.status = "completed" if one.result.finish_reason == "stop" else "incomplete"
+        self.rounds.append(one.result)
+        return self._output.take([*deltas, *self._parser.finish()])
+
+    def end(self, ran: Sequence[Mapping[str, str]]) -> list[Change]:
+        """There is no further round. ran: the server's own tools, and what they said."""
+        self.result = self.rounds[-1]
+        self.status = "completed" if self.result.finish_reason == "stop" else "incomplete"
+        self._ran = ran
         self._completed = answer.now()
-        return [*changes, *self._output.end(whole=self.status == "completed")]
+        return self._output.end(whole=self.status == "completed")
 
     def fail(self, error: Exception) -> None:
         """The end, without an answer."""
@@ -118,21 +129,21 @@ class Making:
             "usage": self._usage(),
             **{name: getattr(asked, name) for name in ECHOED},
             "metadata": asked.metadata or {},
+            **({"server_tool_calls": self._ran} if self._ran else {}),
         }
 
     def _usage(self) -> dict[str, Any] | None:
         if self.result is None:
             return None
-        counts = self.result.usage
+        counts = answer.usage_of_all([[result] for result in self.rounds])
+        cached = counts["prompt_tokens_details"]["cached_tokens"]
         return {
-            "input_tokens": counts.prompt_tokens,
-            "input_tokens_details": {
-                "cached_tokens": counts.cached_tokens, "cache_write_tokens": 0,
-            },
-            "output_tokens": counts.completion_tokens,
+            "input_tokens": counts["prompt_tokens"],
+            "input_tokens_details": {"cached_tokens": cached, "cache_write_tokens": 0},
+            "output_tokens": counts["completion_tokens"],
             "output_tokens_details": {"reasoning_tokens": self._output.reasoning_tokens},
-            "total_tokens": counts.prompt_tokens + counts.completion_tokens,
-        }  # fmt: skip
+            "total_tokens": counts["total_tokens"],
+        }
 
 
 def _shown(value: Any) -> Any:

@@ -17,9 +17,11 @@ class Output:
     """Items one after the other, of which the last may be open.
 
     items: those that are through. tokens: of them and the open one, those of reasoning.
+    hidden: names of tools whose calls are not the client's to run, and so are no items.
     """
 
     def __init__(self) -> None:
+        self.hidden: frozenset[str] = frozenset()
         self.items: list[Item] = []
         self.reasoning_tokens = 0
         self._open: Saying | None = None
@@ -65,11 +67,15 @@ class Output:
                 if not isinstance(self._open, Thought):
                     self._begin(Thought())
                 self._say(text)
-            case CallStart(_, name, identity):
+            case CallStart(_, name, identity) if name not in self.hidden:
                 self._begin(Call(name, identity))
+            case CallStart():
+                self._close(whole=True)
             case CallArguments(_, text):
                 self._say(text)
             case CallEnd(_, whole):
+                if self._open is None:  # of a hidden call
+                    self._held = []
                 self._close(whole=whole)
 
     def _begin(self, item: Saying) -> None:

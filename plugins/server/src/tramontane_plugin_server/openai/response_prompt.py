@@ -14,26 +14,43 @@ from tramontane_plugin_server.conversation import (
     texts_of,
 )
 from tramontane_plugin_server.serving import Serving
-from tramontane_plugin_server.turns import Begun, prepare
+from tramontane_plugin_server.turns import Begun, Talk, in_rounds, prepare
 
 from .response_request import ResponseRequest
 
 if TYPE_CHECKING:
     from tramontane.loaded_model import LoadedModel
+    from tramontane.sampling_params import SamplingParams
+    from tramontane.toolbox import Toolbox
 
 Item = dict[str, Any]
 
 
 def begin(
     serving: Serving, model: LoadedModel, asked: ResponseRequest, items: Sequence[Item]
-) -> Begun:
-    """The turn of a conversation, and its request. items: earlier ones, then the request's.
+) -> Talk:
+    """The turn of a conversation, in rounds. items: earlier ones, then the request's.
 
     Raises ApiError, TemplateError, RequestError.
     """
     instructions, messages = conversation(asked.instructions, items)
     refuse_lost_calls(model, messages)
-    toolbox, params = asked.toolbox(), asked.sampling()
+    ours = serving.own_tools({tool.name for tool in asked.tools or ()})
+    toolbox, params = asked.toolbox(ours), asked.sampling()
+    begun = _fitting(serving, model, asked, (instructions, messages), toolbox, params)
+    return in_rounds(serving, begun, toolbox, ours, asked.place())
+
+
+def _fitting(
+    serving: Serving,
+    model: LoadedModel,
+    asked: ResponseRequest,
+    conversation: tuple[list[Message], list[Message]],
+    toolbox: Toolbox,
+    params: SamplingParams,
+) -> Begun:
+    """As much of the conversation, from its end, as there is room for, or all."""
+    instructions, messages = conversation
 
     def turn(start: int) -> Begun:
         said = [*instructions, *messages[start:]]

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from tramontane.chat.thinking import thinking_variables
 from tramontane.grammar import Grammar
 from tramontane.sampling_params import SamplingParams
-from tramontane.toolbox import Toolbox
+from tramontane.toolbox import Function, Toolbox
 
 from .fields import NO_EFFECT, Asked, Sampling, Stop
 from .response_items import Input
@@ -88,10 +89,14 @@ class ResponseRequest(Sampling):
     store: bool | None = Field(None, description="keep it for later, among the last; default true")
     background: bool | None = Field(None, description="answer whether or not anybody waits")
     stream: bool | None = Field(None, description="not together with background")
-    stream_options: StreamOptions | None = None
-    max_output_tokens: int | None = Field(None, ge=1)
+    stream_options: StreamOptions | None = Field(
+        None, description="`include_usage`: count tokens in the last piece"
+    )
+    max_output_tokens: int | None = Field(None, ge=1, description="tokens of the answer, at most")
     stop: Stop | None = Field(None, description="texts that end the answer, as in chat")
-    top_logprobs: int | None = Field(None, ge=0, le=20)
+    top_logprobs: int | None = Field(
+        None, ge=0, le=20, description="likeliest tokens to name at each place"
+    )
     include: (
         list[
             Literal[
@@ -143,8 +148,6 @@ class ResponseRequest(Sampling):
             raise ValueError("background needs store: else nobody could ask for the response")
         if self.grammar is not None and self._form_grammar is not None:
             raise ValueError("text.format and grammar exclude each other; keep one")
-        if self.tool_choice not in (None, "auto", "none") and not self.tools:
-            raise ValueError("tool_choice is for tools, and there are none")
         if self.background and self.stream:
             raise ValueError(
                 "background and stream exclude each other here: ask for the response by its id"
@@ -171,15 +174,10 @@ class ResponseRequest(Sampling):
 
     def variables(self) -> dict[str, Any]:
         """What else the chat template is told."""
-        effort = None if self.reasoning is None else self.reasoning.effort
-        if effort is None:
-            return {}
-        if effort in ("off", "none"):
-            return {"enable_thinking": False}
-        return {"enable_thinking": True, "reasoning_effort": effort}
+        return thinking_variables(None if self.reasoning is None else self.reasoning.effort)
 
-    def toolbox(self) -> Toolbox:
-        """The tools that may be called. Raises RequestError."""
+    def toolbox(self, ours: Sequence[Function] = ()) -> Toolbox:
+        """The tools that may be called. ours: the server's own. Raises RequestError."""
         choice: str | NamedTool | AllowedTools = self.tool_choice or "auto"
         allowed: list[str] | None = None
         if isinstance(choice, NamedTool):
@@ -188,7 +186,8 @@ class ResponseRequest(Sampling):
             allowed = [tool.name for tool in choice.tools]
             choice = choice.mode
         tools = [tool.tool() for tool in self.tools or ()]
-        return toolbox_of(tools, choice, self.parallel_tool_calls is not False, allowed)
+        parallel = self.parallel_tool_calls is not False
+        return toolbox_of([*tools, *ours], choice, parallel, allowed)
 
     def sampling(self) -> SamplingParams:
         """How to generate. Raises RequestError."""

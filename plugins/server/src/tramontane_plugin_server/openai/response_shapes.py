@@ -92,8 +92,9 @@ class ResponseUsage(Shape):
 
 
 class ResponseAnswer(Shape):
-    """A response, as far as it is."""
+    """A response, as far as it is; server_tool_calls: what the server's own tools were asked."""
 
+    model_config = ConfigDict(extra="allow")
     id: str
     object: Literal["response"]
     created_at: int

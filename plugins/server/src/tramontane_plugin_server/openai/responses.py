@@ -115,15 +115,18 @@ async def _batches(serving: Serving, making: Making) -> AsyncGenerator[list[Chan
     """Make the response. First comes None: the request is valid and has its place."""
     asked = making.asked
     async with serving.catalog.lease(asked.model) as (served, model):
-        turn, requests = await asyncio.to_thread(begin, serving, model, asked, making.items)
-        making.read_with(turn.parser())
-        with serving.generate(model, served.name, requests) as generation:
-            yield None
-            async for events in generation:
-                changes = [change for one in events for change in making.take(one)]
-                if making.result is not None and asked.stored and not asked.background:
-                    serving.responses.put(making)
-                yield changes
+        going = await asyncio.to_thread(begin, serving, model, asked, making.items)
+        while not making.rounds or await going.goes_on(making.rounds[-1:]):
+            making.read_with(going.turn.parser(), going.ours)
+            with serving.generate(model, served.name, going.requests) as generation:
+                if not making.rounds:
+                    yield None
+                async for events in generation:
+                    yield [change for one in events for change in making.take(one)]
+        changes = making.end(going.ran)
+        if asked.stored and not asked.background:
+            serving.responses.put(making)
+        yield changes
 
 
 async def _whole(serving: Serving, making: Making) -> dict[str, Any]:

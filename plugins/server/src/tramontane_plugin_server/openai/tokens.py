@@ -22,12 +22,16 @@ router = APIRouter()
 class TokenizeRequest(Asked):
     """A text, or a conversation."""
 
-    model: str | None = Field(None, max_length=512)
-    prompt: str | None = None
-    messages: list[Message] | None = Field(None, min_length=1)
+    model: str | None = Field(None, max_length=512, description="none, or default: the first")
+    prompt: str | None = Field(None, description="a text, without the chat template")
+    messages: list[Message] | None = Field(
+        None, min_length=1, description="a conversation, through the chat template"
+    )
     add_special_tokens: bool = Field(True, description="before a text")
     add_generation_prompt: bool = Field(True, description="after a conversation")
-    chat_template_kwargs: dict[str, Any] | None = None
+    chat_template_kwargs: dict[str, Any] | None = Field(
+        None, description="more variables for the chat template"
+    )
 
     @model_validator(mode="after")
     def _one(self) -> TokenizeRequest:
@@ -45,7 +49,7 @@ class Tokenized(Shape):
 class DetokenizeRequest(Asked):
     """Token ids."""
 
-    model: str | None = Field(None, max_length=512)
+    model: str | None = Field(None, max_length=512, description="none, or default: the first")
     tokens: list[TokenId]
 
 
@@ -58,7 +62,7 @@ class EmbeddingRequest(Asked):
 
     refused: ClassVar[Mapping[str, str]] = {}
     input: str | list[Any]
-    model: str | None = Field(None, max_length=512)
+    model: str | None = Field(None, max_length=512, description="none, or default: the first")
     encoding_format: str | None = None
     dimensions: int | None = None
     user: str | None = None

@@ -1,0 +1,80 @@
+"""Numba's part: from a kernel's Python to an object file. Imported when something is compiled."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numba
+from llvmlite import ir
+from numba.core import compiler, registry
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.typing.typeof import typeof_impl
+
+from .machine_code import NAME
+from .numba_setup import Part
+from .vector.operation import Operation
+from .vector.registers import intrinsic
+
+if TYPE_CHECKING:
+    from .numba_setup import Kernel
+
+OPTIONS = {"nogil": True, "error_model": "numpy"}
+"""No fastmath: the order of sums is the kernels' own, and the same in all their variants."""
+PART_OPTIONS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
+def compiled(kernel: Kernel) -> tuple[bytes, str]:
+    """A kernel's object file, in which it is called `machine_code.NAME`; and its assembly."""
+    target = registry.cpu_target
+    flags = compiler.Flags()
+    target.options.parse_as_flags(flags, {"nopython": True, **OPTIONS})
+    flags.no_cpython_wrapper = flags.no_cfunc_wrapper = flags.no_compile = True
+    returned = numba.types.int64 if kernel.result else numba.types.void
+    with global_compiler_lock:
+        done = compiler.compile_extra(
+            target.typing_context, target.target_context, kernel.function,
+            (numba.types.int64,) * kernel.arguments, returned, flags, {},
+        )  # fmt: skip
+        done.library.add_ir_module(_entry(target.target_context, done.fndesc))
+        _, _, (found, _) = done.library.serialize_using_object_code()
+        return found, done.library.get_asm_str()
+
+
+def _entry(context: Any, described: Any) -> Any:
+    """The function that is called. What numba's own returns besides its result, whether Python
+    has an error to raise, is left: kernels have none."""
+    module = context.create_module("entry")
+    integers = [ir.IntType(64)] * len(described.argtypes)
+    nothing = described.restype == numba.types.void
+    result = ir.VoidType() if nothing else ir.IntType(64)
+    inner = context.declare_function(module, described)
+    entry = ir.Function(module, ir.FunctionType(result, integers), NAME)
+    builder = ir.IRBuilder(entry.append_basic_block())
+    _, value = context.call_conv.call_function(
+        builder, inner, described.restype, described.argtypes, entry.args
+    )
+    builder.ret_void() if nothing else builder.ret(value)
+    return module
+
+
+@cache
+def _part(part: Part) -> Any:
+    return numba.njit(**{**OPTIONS, **PART_OPTIONS, **part.targetoptions})(part.py_func)
+
+
+@typeof_impl.register(Part)  # type: ignore[untyped-decorator]
+def _type_of_part(part: Part, context: Any) -> Any:
+    return typeof_impl(_part(part), context)
+
+
+@cache
+def _function_of(operation: Operation) -> Any:
+    made, context = intrinsic(operation), registry.cpu_target.typing_context
+    context.refresh()  # or it would not know what has just been made
+    return context.resolve_value_type(made)
+
+
+@typeof_impl.register(Operation)  # type: ignore[untyped-decorator]
+def _type_of_operation(operation: Operation, context: Any) -> Any:
+    return _function_of(operation)

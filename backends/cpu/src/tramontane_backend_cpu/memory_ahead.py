@@ -1,0 +1,101 @@
+"""Memory for weights that a thread gets while the process imports what it needs.
+
+A fresh page must be found and cleared, on virtual machines by the host too: for a gigabyte that
+may take as long as all imports, which have one core to themselves and leave another.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import sys
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from tramontane import memory
+
+LEAST = 256 << 20
+"""Bytes of weights from which it is worth a thread."""
+SHARE = 2
+"""Of the memory that is free, one in so many may be taken before weights are looked at."""
+STEP = 16 << 20
+POPULATE_WRITE = 23
+"""Linux 5.14's advice to get pages now; older ones refuse it, and nothing happens."""
+
+
+@dataclass
+class _Ahead:
+    """One stretch of memory. rest: what nobody has taken. got: bytes of it that are there."""
+
+    rest: Any
+    got: int = 0
+    enough: threading.Event = field(default_factory=threading.Event)
+    thread: threading.Thread | None = None
+
+    def get(self) -> None:
+        first, end = _pages(self.rest)
+        for start in range(first, end, STEP):
+            size = min(STEP, end - start)
+            if self.enough.is_set() or not _advise(start, size, POPULATE_WRITE):
+                return
+            self.got += size
+
+    def end(self) -> None:
+        """Let go of what is left."""
+        self.enough.set()
+        if self.thread is not None:
+            self.thread.join()
+        first, end = _pages(self.rest)
+        if end > first:
+            _advise(first, end - first, mmap.MADV_DONTNEED)
+
+
+_now: list[_Ahead] = []
+
+
+def expect(nbytes: int) -> None:
+    """Begin to get memory for so many bytes of weights. Implements `backend.Expect`."""
+    if _now or sys.platform != "linux" or not LEAST <= nbytes <= memory.free() // SHARE:
+        return
+    import numpy as np
+
+    ahead = _Ahead(np.empty(nbytes, np.uint8))  # numpy asks for large pages
+    ahead.thread = threading.Thread(target=ahead.get, name="tramontane-memory", daemon=True)
+    _now.append(ahead)
+    ahead.thread.start()
+
+
+def held() -> int:
+    """Bytes of memory that are no more free, but are for weights which have not come yet."""
+    return sum(ahead.got for ahead in _now)
+
+
+def take() -> Any:
+    """The memory that was got, None where there is none; `give_back` what is not used."""
+    return _now[0].rest if _now else None
+
+
+def give_back(rest: Any) -> None:
+    """The rest of what was taken."""
+    if _now:
+        _now[0].rest = rest
+
+
+def forget() -> None:
+    """No more weights will come."""
+    while _now:
+        _now.pop().end()
+
+
+def _advise(start: int, size: int, advice: int) -> bool:
+    """madvise without Python's lock; whether it was taken."""
+    advise = ctypes.CDLL(None).madvise
+    advise.argtypes = [ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int]
+    return bool(advise(start, size, advice) == 0)
+
+
+def _pages(array: Any) -> tuple[int, int]:
+    """Where its first whole page begins and its last one ends."""
+    page, first = mmap.PAGESIZE, array.ctypes.data
+    return -(-first // page) * page, (first + len(array)) // page * page

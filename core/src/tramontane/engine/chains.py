@@ -1,0 +1,74 @@
+"""Sampler chains of one model's requests, and what they share."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from tramontane.plugin import Sampler, load
+from tramontane.registry import Registry
+from tramontane.sampling import SamplerContext
+from tramontane.sampling.chain import Chain, build_chain
+from tramontane.sampling_params import SamplingParams
+from tramontane.tokenizer.tokenizer import Tokenizer
+
+log = logging.getLogger(__name__)
+
+
+class Chains:
+    """Builds them. forces: whether tokens may be forced."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        tokenizer: Tokenizer,
+        *,
+        vocab_size: int,
+        context_length: int,
+        forces: bool,
+    ) -> None:
+        self.forces = forces
+        self._samplers = registry.all(Sampler)
+        self._tokenizer = tokenizer
+        self._vocab_size, self._context_length = vocab_size, context_length
+        self._kept: dict[str, object] = {}
+        self._thread: threading.Thread | None = None
+
+    def build(self, params: SamplingParams, seed: int) -> Chain:
+        """The chain of a request. Raises RequestError."""
+        return build_chain(params, self._samplers, self._context(seed), forces=self.forces)
+
+    def make_ready(self) -> None:
+        """Begin, in a thread, with what the first requests would have to wait for."""
+        offers = [offer for offer in self._samplers if offer.ready is not None]
+        if offers and self._thread is None:
+            self._thread = threading.Thread(
+                target=self._make_ready, args=(offers,), name="tramontane-ready", daemon=True
+            )
+            self._thread.start()
+
+    def close(self, timeout: float | None) -> None:
+        """Wait for that to end, no longer than `timeout` seconds."""
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    def _make_ready(self, offers: list[Sampler]) -> None:
+        for offer in offers:
+            try:
+                load(offer.ready or "")(self._context(0))
+            except Exception:  # the request that needs it meets the same
+                log.debug("%s could not be made ready", offer.name, exc_info=True)
+
+    def _context(self, seed: int) -> SamplerContext:
+        tokenizer = self._tokenizer
+        return SamplerContext(
+            vocab_size=self._vocab_size,
+            seed=seed,
+            context_length=self._context_length,
+            eos_ids=tokenizer.eos_ids,
+            encode=lambda text: tokenizer.encode(text, add_special=False),
+            decode=lambda ids: tokenizer.decode(ids, skip_special=False),
+            token_bytes=tokenizer.token_bytes,
+            special_ids=tokenizer.special_ids,
+            kept=self._kept,
+        )
