@@ -155,16 +155,23 @@ def _measure(
 
 
 def _bytes_per_step(llm: LLM, context: int, parallel: int) -> int:
-    """What decoding a token of each sequence has to read: every matrix once, and their caches."""
-    from tramontane.blocks import Linear
+    """What decoding a token of each sequence has to read: every matrix once, of experts those that
+    any of them is likely to choose, and their caches."""
+    from tramontane.blocks import Linear, SparseMoE
     from tramontane.engine.kv_cache import bytes_per_token
     from tramontane.layouts import nbytes
 
     loaded = llm.inner.loaded
     linear = [module for module in loaded.model.modules() if isinstance(module, Linear)]
     weights = {id(module.weight): nbytes(module.weight) for module in linear}
+    experts = 0.0
+    for module in loaded.model.modules():
+        if isinstance(module, SparseMoE):
+            parts = (module.experts.gate_proj, module.experts.up_proj, module.experts.down_proj)
+            chosen = 1 - (1 - module.gate.k / module.experts.count) ** parallel
+            experts += chosen * sum(nbytes(part.weight) for part in parts)
     cached = context * parallel * bytes_per_token(loaded.model, loaded.kv_dtype)
-    return sum(weights.values()) + cached
+    return sum(weights.values()) + round(experts) + cached
 
 
 def _prefix(llm: LLM, depth: int) -> Snapshot | None:
