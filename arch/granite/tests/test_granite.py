@@ -8,7 +8,13 @@ import pytest
 import torch
 from tramontane.config import read_config
 from tramontane.errors import ConfigError
-from tramontane_arch_granite.model import Granite, GraniteConfig, GraniteMoe, GraniteMoeConfig
+from tramontane_arch_granite.model import (
+    Granite,
+    Granite4Config,
+    GraniteConfig,
+    GraniteMoe,
+    GraniteMoeConfig,
+)
 from tramontane_arch_granite.plugin import TINY
 
 
@@ -37,3 +43,10 @@ def test_another_word_for_the_scale_of_logits() -> None:
 def test_what_is_not_supported_is_refused_by_name(change: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(change))):
         read_config(GraniteMoeConfig, {**TINY, **change})
+
+
+@pytest.mark.parametrize("layers", [["mamba", "attention"], ["attention"], None])
+def test_layers_of_mamba_are_refused_by_name(layers: list[str] | None) -> None:
+    told = TINY if layers is None else {**TINY, "layer_types": layers}
+    with pytest.raises(ConfigError, match="layer_types"):
+        read_config(Granite4Config, told)

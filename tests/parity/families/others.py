@@ -23,6 +23,14 @@ MULTIPLIERS = {
 }
 
 
+GRANITE_4 = {
+    "layer_types": ["full_attention"] * 3,
+    "position_embedding_type": "rope",
+    "shared_intermediate_size": 56,
+    "mamba_n_heads": 4,
+}
+
+
 def granite_keys(config: Any) -> dict[str, Any]:
     return {
         "embedding_scale": config.embedding_multiplier,
@@ -42,6 +50,21 @@ def granite_moe(tensors: Tensors, config: Any) -> Tensors:
         else:
             out[name] = data
     return out
+
+
+def granite_shared(tensors: Tensors, config: Any) -> Tensors:
+    shared, others = {}, {}
+    for name, data in tensors.items():
+        layer, found, part = name.partition(".shared_mlp.")
+        if not found:
+            others[name] = data
+        elif part == "output_linear.weight":
+            shared[f"{layer}.mlp.shared_expert.down_proj.weight"] = data
+        else:
+            for half, rows in zip(("gate", "up"), np.split(data, 2), strict=True):
+                kept = np.ascontiguousarray(rows)
+                shared[f"{layer}.mlp.shared_expert.{half}_proj.weight"] = kept
+    return granite_moe(others, config) | shared
 
 
 def glm_moe(tensors: Tensors, config: Any) -> Tensors:
@@ -151,6 +174,43 @@ FAMILIES = {
             "plain": {"num_local_experts": 4},
             "multipliers": {**MULTIPLIERS, "num_local_experts": 6, "num_experts_per_tok": 3},
             "tied": {"num_local_experts": 8, "tie_word_embeddings": True, "attention_bias": True},
+        },
+    ),
+    "granite-shared": Family(
+        "GraniteMoeSharedConfig",
+        gguf=Gguf(
+            "granitemoe",
+            convert=granite_shared,
+            keys=lambda config: {
+                **granite_keys(config),
+                "expert_count": config.num_local_experts,
+                "expert_used_count": config.num_experts_per_tok,
+                "expert_shared_feed_forward_length": config.shared_intermediate_size,
+            },
+            sizes={**MULTIPLIERS, "num_local_experts": 4, "shared_intermediate_size": 256},
+        ),
+        variants={
+            "plain": {"num_local_experts": 4, "shared_intermediate_size": 40},
+            "multipliers": {
+                **MULTIPLIERS,
+                "num_local_experts": 6,
+                "num_experts_per_tok": 3,
+                "shared_intermediate_size": 24,
+            },
+            "alone": {"num_local_experts": 3, "shared_intermediate_size": 0},
+        },
+    ),
+    "granite-4": Family(
+        "GraniteMoeHybridConfig",
+        variants={
+            "dense": {**GRANITE_4, **MULTIPLIERS, "num_local_experts": 0},
+            "experts": {**GRANITE_4, "num_local_experts": 4},
+            "no-positions": {
+                **GRANITE_4,
+                **MULTIPLIERS,
+                "num_local_experts": 0,
+                "position_embedding_type": None,
+            },
         },
     ),
 }

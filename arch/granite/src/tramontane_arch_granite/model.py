@@ -1,4 +1,5 @@
-"""Granite 3: Llama with four scalar multipliers; with experts, whose matrices are fused."""
+"""Granite 3 and 4: Llama with four scalar multipliers; with experts, whose matrices are fused, and
+a feed-forward half that all tokens share."""
 
 from typing import ClassVar, Literal
 
@@ -15,7 +16,7 @@ from tramontane.blocks import (
     SparseMoE,
     rope_for,
 )
-from tramontane.checkpoint.rules import Deinterleave, Rename, Skip, Split
+from tramontane.checkpoint.rules import Deinterleave, Rename, Rule, Skip, Split
 from tramontane.config import DecoderConfig
 from tramontane.engine.batch import Batch
 
@@ -31,10 +32,35 @@ class GraniteConfig(DecoderConfig):
         default=1.0, gt=0, validation_alias=AliasChoices("logits_scaling", "logit_scale")
     )
 
+    @property
+    def rotates(self) -> bool:
+        return True
+
 
 class GraniteMoeConfig(GraniteConfig):
     num_local_experts: int = Field(default=8, gt=0)
     num_experts_per_tok: int = Field(default=2, gt=0)
+    shared_intermediate_size: int = Field(
+        default=0,
+        ge=0,
+        le=2**22,
+        validation_alias=AliasChoices(
+            "shared_intermediate_size", "shared_expert_intermediate_size"
+        ),
+    )
+
+
+class Granite4Config(GraniteMoeConfig):
+    """Those without layers of Mamba-2; 0 experts: the shared half alone."""
+
+    num_local_experts: int = Field(default=8, ge=0)
+    shared_intermediate_size: int = Field(default=1024, gt=0, le=2**22)
+    position_embedding_type: Literal["rope"] | None = None
+    layer_types: tuple[Literal["attention", "full_attention"], ...]
+
+    @property
+    def rotates(self) -> bool:
+        return self.position_embedding_type == "rope"
 
 
 class ScaledLayer(PreNormLayer):
@@ -42,7 +68,7 @@ class ScaledLayer(PreNormLayer):
 
     def __init__(self, cfg: GraniteConfig, index: int, mlp: nn.Module) -> None:
         bias, scale = cfg.attention_bias, cfg.attention_multiplier
-        rope = rope_for(cfg)
+        rope = rope_for(cfg) if cfg.rotates else None
         attention = Attention(cfg, index, rope=rope, scale=scale, bias=bias, out_bias=bias)
         super().__init__(cfg, attention, mlp)
         self.gain = cfg.residual_multiplier
@@ -60,7 +86,16 @@ def dense_layer(cfg: GraniteConfig, index: int) -> ScaledLayer:
 def moe_layer(cfg: GraniteMoeConfig, index: int) -> ScaledLayer:
     count = cfg.num_local_experts
     gate = Router(cfg.hidden_size, count, cfg.num_experts_per_tok, normalize=True)
-    return ScaledLayer(cfg, index, SparseMoE(gate, Experts(cfg, count, cfg.intermediate_size)))
+    wide = cfg.shared_intermediate_size
+    shared = GatedMLP(cfg, wide=wide) if wide else None
+    experts = Experts(cfg, count, cfg.intermediate_size)
+    return ScaledLayer(cfg, index, SparseMoE(gate, experts, shared))
+
+
+def layer_4(cfg: Granite4Config, index: int) -> ScaledLayer:
+    if cfg.num_local_experts:
+        return moe_layer(cfg, index)
+    return ScaledLayer(cfg, index, GatedMLP(cfg, wide=cfg.shared_intermediate_size))
 
 
 class Granite(CausalLM):
@@ -78,15 +113,34 @@ class GraniteMoe(Granite):
     Layer = staticmethod(moe_layer)
 
 
-INTERLEAVED = [Deinterleave("*.q_proj"), Deinterleave("*.k_proj")]
+class Granite4(Granite):
+    Layer = staticmethod(layer_4)
+
+
+INTERLEAVED: list[Rule] = [Deinterleave("*.q_proj"), Deinterleave("*.k_proj")]
+HALVES = ("gate_proj", "up_proj")
 WEIGHTS = {"hf": [Skip("*.rotary_emb")], "gguf": INTERLEAVED}
-MOE_WEIGHTS = {
+MOE_WEIGHTS: dict[str, list[Rule]] = {
     "hf": [
         Skip("*.rotary_emb"),
         Rename("*.block_sparse_moe.router.layer", "*.mlp.gate"),
         Rename("*.block_sparse_moe.input_linear", "*.mlp.experts.gate_up_proj"),
         Rename("*.block_sparse_moe.output_linear", "*.mlp.experts.down_proj"),
-        Split("*.experts.gate_up_proj", ("gate_proj", "up_proj"), per="count"),
+        Split("*.experts.gate_up_proj", HALVES, per="count"),
+        Rename("*.shared_mlp.input_linear", "*.mlp.shared_experts.gate_up_proj"),
+        Rename("*.shared_mlp.output_linear", "*.mlp.shared_experts.down_proj"),
+        Split("*.shared_experts.gate_up_proj", HALVES),
     ],
-    "gguf": INTERLEAVED,
+    "gguf": [*INTERLEAVED, Rename("*.mlp.shared_expert.*", "*.mlp.shared_experts.*")],
 }
+SHARED_WEIGHTS: dict[str, list[Rule]] = {
+    "hf": [
+        Rename("*.shared_mlp.input_linear", "*.mlp.gate_up_proj"),
+        Rename("*.shared_mlp.output_linear", "*.mlp.down_proj"),
+        Split("*.mlp.gate_up_proj", HALVES),
+    ],
+}
+
+
+def weights_4(cfg: Granite4Config) -> dict[str, list[Rule]]:
+    return MOE_WEIGHTS if cfg.num_local_experts else SHARED_WEIGHTS

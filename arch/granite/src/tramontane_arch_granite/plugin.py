@@ -26,9 +26,22 @@ def architectures() -> Iterator[Architecture]:
     )
     yield Architecture(
         name="GraniteMoeForCausalLM",
-        aliases=("granitemoe",),
+        aliases=("granitemoe", "GraniteMoeSharedForCausalLM"),
         config="tramontane_arch_granite.model:GraniteMoeConfig",
         model="tramontane_arch_granite.model:GraniteMoe",
         weights="tramontane_arch_granite.model:MOE_WEIGHTS",
         example=TINY | {"num_local_experts": 4, "num_experts_per_tok": 2},
+    )
+    yield Architecture(
+        name="GraniteMoeHybridForCausalLM",
+        config="tramontane_arch_granite.model:Granite4Config",
+        model="tramontane_arch_granite.model:Granite4",
+        weights="tramontane_arch_granite.model:weights_4",
+        example=TINY
+        | {
+            "num_local_experts": 0,
+            "shared_intermediate_size": 48,
+            "layer_types": ["attention", "attention"],
+            "position_embedding_type": "rope",
+        },
     )
