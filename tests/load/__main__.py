@@ -44,6 +44,7 @@ async def _run(options: argparse.Namespace, url: str, process: int | None) -> Re
     limits = {"clients": options.clients, "seconds": options.seconds}
     if options.prompt is not None:
         work = fixed(options.requests, options.prompt, options.answer, options.shared)
+        await alone(url, fixed(1, 16, 4, 0))  # what is imported at a first request is no token's
         return await together(url, process, work, count=options.requests, **limits)
     work = mixed(KINDS)
     print(f"asking {KINDS} requests alone, then {options.requests} together", file=sys.stderr)
