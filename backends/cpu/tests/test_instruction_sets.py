@@ -40,7 +40,9 @@ def test_on_a_machine(machine: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.strip() == name
     here = Path(__file__).parent
-    command = [sys.executable, "-m", "pytest", "-q", *(str(here / file) for file in FILES)]
+    # the set that was asked for by name has gone through all of them with nothing else to choose
+    files = FILES[-1:] if chosen.VARIABLE in settings else FILES
+    command = [sys.executable, "-m", "pytest", "-q", *(str(here / file) for file in files)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
 
