@@ -41,7 +41,7 @@ def test_on_a_machine(machine: str) -> None:
     assert done.stdout.strip() == name
     here = Path(__file__).parent
     # the set that was asked for by name has gone through all of them with nothing else to choose
-    files = FILES[-1:] if chosen.VARIABLE in settings else FILES
+    files = FILES[2:3] if chosen.VARIABLE in settings else FILES
     command = [sys.executable, "-m", "pytest", "-q", *(str(here / file) for file in files)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
