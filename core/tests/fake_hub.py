@@ -119,10 +119,10 @@ def serving(hub: FakeHub) -> Iterator[FakeHub]:
             if method == "HEAD":
                 return
             most = hub.cut.get(path.rpartition("/")[2])
-            self.wfile.write(body[:most])
-            if most is not None:
+            if most is not None:  # before the client can know, and a test can change it back
                 hub.status = 503
                 self.close_connection = True
+            self.wfile.write(body[:most])
 
         def log_message(self, format: str, *args: object) -> None:
             pass
