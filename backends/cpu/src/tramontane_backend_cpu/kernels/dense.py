@@ -87,15 +87,20 @@ def dense_kernel(kind: str) -> Any:
     return native(3)(matmul)
 
 
-@native(3)
-def round_bf16(arguments, first, last):  # type: ignore[no-untyped-def]
-    """Vectors of float32 as bfloat16."""
-    x, stride, out, out_stride, columns = words(arguments, 5)
-    for row in range(first, last):
-        for i in range(0, columns, 16):
-            left = min(16, columns - i)
-            v = load_some("f32", x + row * stride + 4 * i, left)
-            store_some("bf16", out + row * out_stride + 2 * i, v, left)
+@cache
+def rounded(kind: str) -> Any:
+    """The kernel that writes vectors of float32 as numbers of a kind."""
+    size = SIZES[kind]
+
+    def write(arguments, first, last):  # type: ignore[no-untyped-def]
+        x, stride, out, out_stride, columns = words(arguments, 5)
+        for row in range(first, last):
+            for i in range(0, columns, 16):
+                left = min(16, columns - i)
+                v = load_some("f32", x + row * stride + 4 * i, left)
+                store_some(kind, out + row * out_stride + size * i, v, left)
+
+    return native(3)(write)
 
 
 @cache

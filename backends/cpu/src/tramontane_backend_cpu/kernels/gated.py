@@ -32,9 +32,10 @@ FIELDS = (
 activation: address of a kernel of one vector. scratch: per thread. out: `out_units` units a vector,
 in tiles. The others: see `kernels/matmul.py`."""
 OUT, STRIDE = 8 * matmul.FIELDS.index("out"), 8 * matmul.FIELDS.index("stride")
+WORDS = len(matmul.FIELDS)
 TOLD = 256
-"""Bytes for one kernel's arguments."""
-assert 8 * len(matmul.FIELDS) <= TOLD
+"""Bytes for one kernel's arguments: WORDS of 8, in whole lines of the cache."""
+assert 8 * WORDS <= TOLD
 
 
 def scratch_bytes(panel: int, vectors: int) -> int:
@@ -47,8 +48,8 @@ def products(  # type: ignore[no-untyped-def]
     told, model, single, whole, sums, stride, first, last, tile, bytes_, tiles, start, stop
 ):  # fmt: skip
     """A matrix's blocks first..last times vectors start..stop, into `sums`."""
-    for at in range(0, TOLD, 8):
-        put_word(told + at, word(model + at))
+    for i in range(WORDS):
+        put_word(told + 8 * i, word(model + 8 * i))
     put_word(told + OUT, sums - start * stride - 4 * ROWS * first)
     put_word(told + STRIDE, stride)
     matmul.some_vectors(told, single, whole, first, last, tile, bytes_, tiles, start, stop)

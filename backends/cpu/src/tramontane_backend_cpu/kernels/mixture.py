@@ -176,14 +176,3 @@ def weigh(arguments, first, last):  # type: ignore[no-untyped-def]
             left = min(16, width - i)
             v = load_some("f32", x + row * x_stride + 4 * i, left)
             store_some("f32", out + row * out_stride + 4 * i, weight * v, left)
-
-
-@native(3)
-def copy(arguments, first, last):  # type: ignore[no-untyped-def]
-    """Vectors as they are; told what `dense.round_bf16` is."""
-    x, stride, out, out_stride, columns = words(arguments, 5)
-    for row in range(first, last):
-        for i in range(0, columns, 16):
-            left = min(16, columns - i)
-            v = load_some("f32", x + row * stride + 4 * i, left)
-            store_some("f32", out + row * out_stride + 4 * i, v, left)

@@ -176,7 +176,7 @@ def _convert(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     if value.form == "bf16":
         told = arguments(dense.ROUND_FIELDS, x=x, stride=stride, out=out, out_stride=out_stride,
                          columns=value.width)  # fmt: skip
-        return Operation(dense.round_bf16.address, told)
+        return Operation(dense.rounded(value.form).address, told)
     told = arguments(
         quantize.FIELDS, count=inputs.count_at(value.domain), tile=SET.tile,
         units=-(-value.width // UNIT), columns=value.width, x=x, stride=stride, out=out,

@@ -174,7 +174,7 @@ def _conversion(value: Value | None, stride: int, inputs: Inputs) -> int:
         told = arguments(
             fields, x=0, stride=stride, out=0, out_stride=row_bytes(value), columns=value.width
         )
-        kernel = (dense.round_bf16 if value.form == "bf16" else mixture.copy).address
+        kernel = dense.rounded(value.form).address
     return _call(kernel, told[None], fields, "x", inputs)
 
 
