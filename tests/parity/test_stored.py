@@ -16,6 +16,7 @@ from tramontane.testing.recipes import weights_of
 from tramontane_backend_cpu.packing import Interleaved, pack
 from tramontane_backend_cpu.step.pool import shared_pool
 from tramontane_backend_cpu.translation import CACHEFUL, translated
+from tramontane_backend_cpu.vector.tiles import ROWS
 from tramontane_quant_gguf.formats.recipes import RECIPES
 from tramontane_quant_gguf.formats.table import FORMATS
 
@@ -62,6 +63,8 @@ def check(matrix: Stored, threads: int = 2) -> None:
     assert list(got.arrays) == list(expected.arrays)
     for name, array in expected.arrays.items():
         assert np.array_equal(got.arrays[name].reshape(-1), array.reshape(-1)), name
+    if matrix.shape[0] % ROWS == 0:
+        assert got.nbytes <= 1.05 * matrix.shape[0] * matrix.row_bytes
 
 
 def test_affine_formats_have_recipes() -> None:

@@ -28,10 +28,13 @@ def affine(
     minimum = torch.randn(rows, groups, generator=random).half() if offset == "min" else None
     super_scale = super_minimum = None
     if levels == 2:
-        scales = torch.randint(-32, 32, (rows, groups), generator=random).to(torch.int8)
+        least, kind = (0, torch.uint8) if bits == 2 else (-32, torch.int8)
+        most = 16 if bits == 2 else 32  # 2 bits: two numbers that fit into a byte, as in Q2_K
+        scales = torch.randint(least, most, (rows, groups), generator=random).to(kind)
         super_scale = torch.randn(rows, 1, generator=random).half()
         if minimum is not None:
-            minimum = torch.randint(0, 64, (rows, groups), generator=random).to(torch.uint8)
+            most = 16 if bits == 2 else 64
+            minimum = torch.randint(0, most, (rows, groups), generator=random).to(torch.uint8)
             super_minimum = torch.randn(rows, 1, generator=random).half()
     zero = 1 << (bits - 1) if offset == "zero" else 0
     planes = pack(codes, bits)

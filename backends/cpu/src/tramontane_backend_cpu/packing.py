@@ -3,8 +3,9 @@
 In each bit plane, a block of 16 rows is a run of units, a unit a run of 64-byte registers; lane r
 of a register holds four consecutive columns of row r in its four bytes, and the columns that share
 a byte are a register's width apart: of a 4-bit plane's register j, the low halves are columns
-8j..8j+3, the high halves 8j+4..8j+7. Scales and minima follow as 16 numbers per group. Rows are
-padded to 16, columns to 32, with scales of zero.
+8j..8j+3, the high halves 8j+4..8j+7. Scales and minima follow as 16 numbers per group; where both
+are whole numbers below 16, as in Q2_K, they share bytes. Rows are padded to 16, columns to 32, with
+scales of zero.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ KINDS = {
 }  # fmt: skip
 
 NUMBERS = ("scale", "minimum", "super_scale", "super_minimum")
+SHARED = ("low4", "high4")
+"""Kinds of a scale and a minimum in one byte, which is in the arrays under both names."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,12 @@ class Packed:
 
     @property
     def nbytes(self) -> int:
-        return sum(array.nbytes for array in self.arrays.values())
+        return sum(array.nbytes for array in self.distinct().values())
+
+    def distinct(self) -> dict[str, Any]:
+        """The arrays, each once."""
+        shared = self.packing.minimum == SHARED[1]
+        return {k: array for k, array in self.arrays.items() if not (shared and k == "minimum")}
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,7 @@ class Interleaved:
         return Interleaved(replace(self.packed, rows=count, arrays=arrays), self.kind)
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        return {name: torch.from_numpy(array) for name, array in self.packed.arrays.items()}
+        return {name: torch.from_numpy(array) for name, array in self.packed.distinct().items()}
 
 
 def values_of(weight: Affine | Codebook) -> str | None:
@@ -124,15 +132,17 @@ def pack(weight: Affine | Codebook, pool: Pool) -> Packed:
     slabs = Slabs(sum(tensor.nbytes for tensor in weight.tensors().values()))
     work: list[tuple[int, Any]] = []
     kept = []
+    numbers, (scale, least) = _numbers(weight)
     for name, plane, width in zip(("low", "high"), weight.codes, PLANES[weight.bits], strict=False):
         source = plane.contiguous()
         kept.append(source)
         out = arrays[name] = slabs.take((blocks, units * 4 * ROWS * width), np.uint8)
         told = (source.data_ptr(), rows, source.shape[1], width, units, out.ctypes.data)
         work.append((repack_plane.address, np.array(told, np.int64)))
-    for name in NUMBERS:
-        value = getattr(weight, name, None)
-        if value is not None:
+    for name, value in numbers.items():
+        if name == "minimum" and least == SHARED[1]:
+            arrays[name] = arrays["scale"]
+        elif value is not None:
             source = value.contiguous()
             kept.append(source)
             padded = supers if name.startswith("super") else per_row
@@ -142,11 +152,23 @@ def pack(weight: Affine | Codebook, pool: Pool) -> Packed:
             work.append((repack_numbers.address, np.array(told, np.int64)))
     pool.run_jobs([(kernel, told, blocks) for kernel, told in work])
     above = "" if weight.super_scale is None else KINDS[weight.super_scale.dtype]
-    minimum = getattr(weight, "minimum", None)
-    least = "" if minimum is None else KINDS[minimum.dtype]
     values, zero = values_of(weight), getattr(weight, "zero", 0)
     assert values is not None
-    packing = Packing(
-        weight.bits, weight.group, zero, KINDS[weight.scale.dtype], least, above, values
-    )
+    packing = Packing(weight.bits, weight.group, zero, scale, least, above, values)
     return Packed(packing, rows, columns, supers, per_row // supers // (2 if halves else 1), arrays)
+
+
+def _numbers(weight: Affine | Codebook) -> tuple[dict[str, Any], tuple[str, str]]:
+    """Its scales and minima by name, and the kinds of the first two; those that share bytes are in
+    the scale's place."""
+    numbers = {name: getattr(weight, name, None) for name in NUMBERS}
+    scale, minimum = weight.scale, numbers["minimum"]
+    if minimum is None:
+        return numbers, (KINDS[scale.dtype], "")
+    if (
+        scale.dtype == minimum.dtype == torch.uint8 and scale.shape == minimum.shape
+        and scale.numel() and int(scale.max()) < 16 and int(minimum.max()) < 16
+    ):  # fmt: skip
+        numbers["scale"] = scale | minimum << 4
+        return numbers, SHARED
+    return numbers, (KINDS[scale.dtype], KINDS[minimum.dtype])

@@ -19,8 +19,8 @@ from tramontane.stored import Bytes, Half, Plain, Recipe, Stored
 from .kernels.matmul import Packing
 from .kernels.read import FIELDS, PLAIN_FIELDS, read_and_translate, read_plain
 from .kernels.translate import FIELDS as TRANSLATE_FIELDS
-from .kernels.translate import TARGETS, translator
-from .packing import Interleaved, Packed
+from .kernels.translate import TARGETS, shares_bytes, translator
+from .packing import SHARED, Interleaved, Packed
 from .slabs import Slabs
 from .step.pool import Pool
 from .vector.tiles import ROWS, UNIT
@@ -117,9 +117,10 @@ def _packed(stored: Stored, recipe: Recipe, slabs: Slabs, read: int, threads: in
 
 def _interleaved(recipe: Recipe, rows: int, columns: int, arrays: dict[str, Any]) -> Interleaved:
     two_level, minimum = recipe.super_scale is not None, recipe.minimum
+    kinds = _kind(recipe.scale), "" if minimum is None else _kind(minimum)
     packing = Packing(
-        recipe.bits, recipe.group, recipe.zero, _kind(recipe.scale),
-        "" if minimum is None else _kind(minimum), "f16" if two_level else "",
+        recipe.bits, recipe.group, recipe.zero, *(SHARED if shares_bytes(recipe) else kinds),
+        "f16" if two_level else "",
     )  # fmt: skip
     supers = columns // recipe.count if two_level else 1
     steps = columns // supers // max(UNIT, recipe.group)
@@ -136,7 +137,9 @@ def _arrays(recipe: Recipe, slabs: Slabs, blocks: int, in_row: int) -> dict[str,
         arrays[name] = slabs.take((blocks, size), np.uint8)
     for name in TARGETS[2:]:
         value = getattr(recipe, name)
-        if value is not None:
+        if name == "minimum" and shares_bytes(recipe):
+            arrays[name] = arrays["scale"]
+        elif value is not None:
             groups = 1 if name.startswith("super") else recipe.count // recipe.group
             kind = np.uint16 if isinstance(value, Half) else np.uint8
             arrays[name] = slabs.take((blocks, in_row * groups, ROWS), kind)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from ast import literal_eval
+from dataclasses import replace
 from typing import Any
 
 from llvmlite import ir
@@ -35,6 +36,7 @@ TARGETS = FIELDS[4:10]
 SPREAD, LOWEST = 0x00204081, 0x01010101
 """Times the first, the lowest four bits of a number are the lowest of four bytes; under the
 second."""
+HALF_BYTES = 0x0F0F0F0F
 UNITS = {Half: 2, Bytes: 1}
 _KERNELS: dict[Recipe, Any] = {}
 _ONE = threading.Lock()
@@ -58,6 +60,8 @@ def plan(recipe: Recipe) -> str:
             flip = recipe.flip * 0x01010101 if target == 0 else 0
             stores.append((target, 64 * SET.registers * register, "codes", terms, flip))
     numbers = (recipe.scale, recipe.minimum, recipe.super_scale, recipe.super_minimum)
+    if shares_bytes(recipe):
+        numbers = (_whole_bytes(recipe.scale), None, *numbers[2:])
     for target, value in enumerate(numbers, 2):
         if isinstance(value, Half):
             stores.append((target, 0, "half", [(value.offset, 0, 0xFFFF, False, 0)],
@@ -67,6 +71,25 @@ def plan(recipe: Recipe) -> str:
                 terms = [(*told, 0) for told in _terms(quad)]
                 stores.append((target, 4 * ROWS * index, "bytes", terms, value.less))
     return repr(stores)
+
+
+def shares_bytes(recipe: Recipe) -> bool:
+    """Whether each scale is the lower half of a byte of which the minimum is the upper."""
+    scale, minimum = recipe.scale, recipe.minimum
+    if not isinstance(scale, Bytes) or not isinstance(minimum, Bytes) or scale.less | minimum.less:
+        return False
+    upper = [tuple(replace(term, shift=term.shift + 4) for term in quad) for quad in scale.quads]
+    halves = all(
+        len(quad) == 1 and (quad[0].shift, quad[0].mask, quad[0].spread) == (0, HALF_BYTES, False)
+        for quad in scale.quads
+    )
+    return halves and tuple(upper) == minimum.quads
+
+
+def _whole_bytes(scale: Half | Bytes) -> Bytes:
+    """Scales with the minima that share their bytes."""
+    assert isinstance(scale, Bytes)
+    return Bytes(tuple((replace(quad[0], mask=0xFFFFFFFF),) for quad in scale.quads))
 
 
 def _terms(quad: Quad) -> list[tuple[int, int, int, bool]]:

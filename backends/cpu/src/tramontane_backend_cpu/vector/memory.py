@@ -11,10 +11,12 @@ from . import instruction_set as llvm
 from .arithmetic import masked
 from .operation import FLOATS, Emit, operation, types
 
-SIZES = {"f32": 4, "f16": 2, "bf16": 2, "i8": 1, "u8": 1, "e8m0": 1}
+SIZES = {"f32": 4, "f16": 2, "bf16": 2, "i8": 1, "u8": 1, "e8m0": 1, "low4": 1, "high4": 1}
+"""Kinds of numbers, and the bytes of one. low4, high4: whole numbers in half a byte, two of which
+may share one."""
 STORED = {
     "f32": llvm.FLOAT, "f16": llvm.HALF, "bf16": llvm.HALF, "i8": llvm.BYTE, "u8": llvm.BYTE,
-    "e8m0": llvm.BYTE,
+    "e8m0": llvm.BYTE, "low4": llvm.BYTE, "high4": llvm.BYTE,
 }  # fmt: skip
 
 
@@ -138,8 +140,12 @@ def widened(emit: Emit, kind: str, value: Any) -> Any:
         power = builder.select(small, emit.ints(0x400000), builder.shl(byte_, emit.ints(23)))
         nan = builder.icmp_unsigned("==", byte_, emit.ints(255))
         return builder.bitcast(builder.select(nan, emit.ints(0x7FC00000), power), llvm.FLOATS)
-    wide = builder.sext if kind == "i8" else builder.zext
-    return builder.sitofp(wide(value, llvm.INTS), llvm.FLOATS)
+    wide = builder.sext(value, llvm.INTS) if kind == "i8" else builder.zext(value, llvm.INTS)
+    if kind == "low4":
+        wide = builder.and_(wide, emit.ints(15))
+    elif kind == "high4":
+        wide = builder.lshr(wide, emit.ints(4))
+    return builder.sitofp(wide, llvm.FLOATS)
 
 
 def narrowed(emit: Emit, kind: str, value: Any) -> Any:
