@@ -77,12 +77,15 @@ class Chain:
         Greedy: the largest logit, of equal ones the lowest id. Otherwise one uniform number per
         token is looked up in the cumulative softmax of what the steps left, by ascending id.
         """
-        most = logits.max()
+        best = int(logits.argmax())  # of equal ones the first, and a NaN before all others
+        most = logits[best]
         if np.isnan(most) or most == np.inf:
             raise RequestError(
                 f"the model computed {most} among the logits of token {len(history.output)}: "
                 "its weights are damaged, or this dtype cannot hold its activations"
             )
+        if self.greedy and not self.steps and most > -np.inf:
+            return best
         if len(self._ids) != len(logits):
             self._ids = np.arange(len(logits))
         candidates = Candidates(self._ids, logits, whole=True)
@@ -91,8 +94,8 @@ class Chain:
             candidates = step(candidates, history)
             _check_some(candidates)
         if self.greedy:
-            best = candidates.logits == candidates.logits.max()
-            return int(candidates.ids[best].min())
+            largest = candidates.logits == candidates.logits.max()
+            return int(candidates.ids[largest].min())
         return draw(candidates, self._random.random())
 
 
