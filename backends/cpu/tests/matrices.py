@@ -17,9 +17,11 @@ CASES = [(4, 32, *kind) for kind in KINDS] + [
 
 
 def affine(
-    bits: int, group: int, levels: int, offset: str, shape: tuple[int, int], scale: float = 1.0
-) -> Affine:
-    """Random codes, scales and minima."""
+    bits: int, group: int, levels: int, offset: str, shape: tuple[int, int], scale: float = 1.0,
+    supers: int = 1,
+) -> Affine:  # fmt: skip
+    """Random codes, scales and minima. supers: scales of scales in a row, where there are two
+    levels."""
     rows, columns = shape
     random = torch.Generator().manual_seed(bits * group + levels + rows)
     codes = torch.randint(0, 1 << bits, shape, generator=random)
@@ -31,11 +33,11 @@ def affine(
         least, kind = (0, torch.uint8) if bits == 2 else (-32, torch.int8)
         most = 16 if bits == 2 else 32  # 2 bits: two numbers that fit into a byte, as in Q2_K
         scales = torch.randint(least, most, (rows, groups), generator=random).to(kind)
-        super_scale = torch.randn(rows, 1, generator=random).half()
+        super_scale = torch.randn(rows, supers, generator=random).half()
         if minimum is not None:
             most = 16 if bits == 2 else 64
             minimum = torch.randint(0, most, (rows, groups), generator=random).to(torch.uint8)
-            super_minimum = torch.randn(rows, 1, generator=random).half()
+            super_minimum = torch.randn(rows, supers, generator=random).half()
     zero = 1 << (bits - 1) if offset == "zero" else 0
     planes = pack(codes, bits)
     return Affine(bits, group, planes, scales, zero, minimum, super_scale, super_minimum)

@@ -92,14 +92,17 @@ def test_rows_that_are_not_contiguous() -> None:
     matrices.check(multiply(x, packed(weight)), x, weight, exact=False)
 
 
+# the second shape's rows are long enough for sums to wait while other rows are done
+@pytest.mark.parametrize("shape", [(150, 512), (40, 4608)], ids=["short", "long"])
 @pytest.mark.parametrize("exact", [False, True], ids=["int8", "f32"])
 @pytest.mark.parametrize("case", [(4, 32, 1, "zero"), (4, 32, 2, "min"), (6, 16, 2, "zero")])
 def test_a_vector_depends_on_nothing_but_itself(
-    case: tuple[int, int, int, str], exact: bool
+    case: tuple[int, int, int, str], exact: bool, shape: tuple[int, int]
 ) -> None:
-    weight = matrices.affine(*case, (150, 512))
-    x = torch.randn(4 * SET.tile + 3, 512)
+    weight = matrices.affine(*case, shape, supers=shape[1] // 256)
+    x = torch.randn(4 * SET.tile + 3, shape[1])
     together = multiply(x, packed(weight), exact=exact)
+    matrices.check(together, x, weight, exact=exact)
     random = torch.Generator().manual_seed(1)
     for threads in (1, 2, 3):
         repacked = packed(weight, threads)

@@ -26,7 +26,7 @@ from .step.lower import (
     packed_arrays,
     table,
 )
-from .step.memory import Buffers, address
+from .step.memory import Buffers, Rooms, address
 from .step.pool import Pool
 from .vector.chosen import SET
 
@@ -49,14 +49,15 @@ def multiply_packed(to_be_exact: bool, pool: Pool) -> Callable[[Tensor, Layout],
             columns=packed.columns, x=address(numbers), stride=4 * packed.columns, out=at,
             begin=0,
         )  # fmt: skip
+        room = Rooms(pool.threads)
         operation = affine_operation(weight, exact, {
             "count": address(counts), "out": address(out), "stride": 4 * packed.rows, "input": at,
             "bias": 0, "add": 0,
-        })  # fmt: skip
+        }, room.room)  # fmt: skip
         phases = np.array([(interpreter.ROWS, 0, 1, TOKENS), (interpreter.JOBS, 1, 1, 0)], np.int64)
         done = [Operation(quantize.quantizer(exact).address, convert), operation]
         pool.run(phases, table(done), counts, interpreter.counters(2, pool.threads))
-        del buffers
+        del buffers, room
         return torch.from_numpy(out).to(x.dtype)
 
     return multiply

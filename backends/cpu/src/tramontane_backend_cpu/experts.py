@@ -14,7 +14,7 @@ from .kernels.by_jobs import AT_ONCE, by_jobs
 from .packing import Interleaved
 from .step import interpreter
 from .step.lower import affine_operation, packed_arrays
-from .step.memory import address, aligned
+from .step.memory import Rooms, address, aligned
 from .step.pool import Pool
 from .vector.chosen import SET
 from .vector.tiles import PLAIN_UNIT_BYTES, ROWS, UNIT, UNIT_BYTES
@@ -29,11 +29,11 @@ COUNT, INPUT, OUT = (matmul.FIELDS.index(name) for name in ("count", "input", "o
 class Stack:
     """A stack of repacked matrices as the kernels are told of it, one row of arguments for each."""
 
-    def __init__(self, weight: Interleaved, count: int, exact: bool) -> None:
+    def __init__(self, weight: Interleaved, count: int, exact: bool, rooms: Rooms) -> None:
         self.n_out, self.columns = weight.shape[0] // count, weight.shape[1]
         first = weight.rows(slice(0, self.n_out))
         shared = {"count": 0, "out": 0, "stride": 4 * self.n_out, "input": 0, "bias": 0, "add": 0}
-        operation = affine_operation(first, exact, shared)
+        operation = affine_operation(first, exact, shared, rooms.room)
         self.jobs = operation.jobs
         self.arguments = np.tile(operation.arguments, (count, 1))
         for name, at in packed_arrays(weight.packed).items():
@@ -56,7 +56,10 @@ class Mixture:
         self, weights: list[Interleaved], count: int, act: str, exact: bool, pool: Pool
     ) -> None:
         self._pool, self._act, self._exact, self._kept = pool, act, exact, weights
-        self._gate, self._up, self._down = (Stack(weight, count, exact) for weight in weights)
+        self._rooms = Rooms(pool.threads)
+        self._gate, self._up, self._down = (
+            Stack(weight, count, exact, self._rooms) for weight in weights
+        )
         self._unit_bytes = PLAIN_UNIT_BYTES if exact else UNIT_BYTES
 
     def __call__(self, x: Tensor, counts: Tensor) -> Tensor:

@@ -24,9 +24,9 @@ from tramontane_backend_cpu.vector.tiles import (
 )
 
 FIELDS = (
-    "count", "blocks", "panel", "units", "tile", "tile_unit_bytes", "tiles_at_once", "input",
-    "gate_single", "gate_whole", "gate", "up_single", "up_whole", "up", "activation", "scratch",
-    "scratch_bytes", "out", "out_units",
+    "count", "blocks", "panel", "units", "tile", "tile_unit_bytes", "tiles_at_once", "stretch",
+    "input", "gate_single", "gate_whole", "gate", "up_single", "up_whole", "up", "activation",
+    "scratch", "scratch_bytes", "out", "out_units",
 )  # fmt: skip
 """gate, up: addresses of the matrices' own arguments, of which where the results go is replaced.
 activation: address of a kernel of one vector. scratch: per thread. out: `out_units` units a vector,
@@ -39,20 +39,24 @@ assert 8 * WORDS <= TOLD
 
 
 def scratch_bytes(panel: int, vectors: int) -> int:
-    """What one thread needs: three kernels' arguments, and both products."""
-    return 3 * TOLD + 2 * 4 * ROWS * panel * vectors
+    """What one thread needs: three kernels' arguments, both products, and what one of them has come
+    to in between."""
+    return 3 * TOLD + 3 * 4 * ROWS * panel * vectors
 
 
 @njit
 def products(  # type: ignore[no-untyped-def]
-    told, model, single, whole, sums, stride, first, last, tile, bytes_, tiles, start, stop
+    told, model, single, whole, sums, stride, first, last, tile, bytes_, tiles, start, stop, units,
+    stretch, partial
 ):  # fmt: skip
     """A matrix's blocks first..last times vectors start..stop, into `sums`."""
     for i in range(WORDS):
         put_word(told + 8 * i, word(model + 8 * i))
     put_word(told + OUT, sums - start * stride - 4 * ROWS * first)
     put_word(told + STRIDE, stride)
-    matmul.some_vectors(told, single, whole, first, last, tile, bytes_, tiles, start, stop)
+    matmul.some_vectors(
+        told, single, whole, first, last, tile, bytes_, tiles, start, stop, units, stretch, partial
+    )
 
 
 @cache
@@ -61,15 +65,16 @@ def gated(plain: bool) -> Any:
     unit_bytes = PLAIN_UNIT_BYTES if plain else UNIT_BYTES
 
     def gate_and_up(arguments, job, thread):  # type: ignore[no-untyped-def]
-        (count_at, blocks, panel, units, tile, tile_unit_bytes, tiles_at_once, tiles, gate_single,
-         gate_whole, gate, up_single, up_whole, up, activation, scratch, scratch_size, out,
-         out_units) = words(arguments, 19)  # fmt: skip
+        (count_at, blocks, panel, units, tile, tile_unit_bytes, tiles_at_once, stretch, tiles,
+         gate_single, gate_whole, gate, up_single, up_whole, up, activation, scratch, scratch_size,
+         out, out_units) = words(arguments, 20)  # fmt: skip
         count = word(count_at)
         first, last = job * panel, min(blocks, (job + 1) * panel)
         whole_tiles, bytes_ = count // tile * tile, tile * units * tile_unit_bytes
         told = scratch + thread * scratch_size
         sums, stride = told + 3 * TOLD, 4 * ROWS * panel
         others = sums + stride * tiles_at_once * tile
+        partial = others + stride * tiles_at_once * tile
         first_unit, last_unit = first * ROWS // UNIT, last * ROWS // UNIT
         activate = told + 2 * TOLD
         put_word(activate, sums)
@@ -82,11 +87,11 @@ def gated(plain: bool) -> Any:
             stop = min(count, start + tiles_at_once * tile)
             products(
                 told, gate, gate_single, gate_whole, sums, stride, first, last, tile, bytes_,
-                tiles, start, stop,
+                tiles, start, stop, units, stretch, partial,
             )  # fmt: skip
             products(
                 told + TOLD, up, up_single, up_whole, others, stride, first, last, tile, bytes_,
-                tiles, start, stop,
+                tiles, start, stop, units, stretch, partial,
             )  # fmt: skip
             call_kernel(activation, activate, 0, stop - start)
             for row in range(start, stop):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tramontane_backend_cpu.numba_setup import native, njit
+from tramontane_backend_cpu.vector.chosen import SET
 from tramontane_backend_cpu.vector.memory import SIZES, prefetch, word, words
 from tramontane_backend_cpu.vector.parallel import call_tile
 from tramontane_backend_cpu.vector.tables import BYTE_ZERO, bytes_of
@@ -28,22 +29,25 @@ from tramontane_backend_cpu.vector.tiles import (
     block_times,
     code_dot,
     load_block,
+    load_tile,
     plain_dot,
     planes_bytes,
+    save_tile,
     store_tile,
     zero_tile,
 )
 
 DRIVER_FIELDS = (
-    "count", "blocks", "panel", "units", "tile", "tile_unit_bytes", "tiles_at_once", "input",
-    "single", "whole",
+    "count", "blocks", "panel", "units", "tile", "tile_unit_bytes", "tiles_at_once", "stretch",
+    "partials", "partial_bytes", "input", "single", "whole",
 )  # fmt: skip
 FIELDS = (
     *DRIVER_FIELDS, "columns_rows", "supers", "steps", "low", "high", "scale", "minimum",
     "super_scale", "super_minimum", "out", "stride", "bias", "add",
 )  # fmt: skip
 """count: address of the number of vectors. blocks: of 16 rows; panel: blocks per job. units: of 32
-columns. tile: vectors in a whole tile. tiles_at_once: whole tiles that stay in the cache together.
+columns. tile: vectors in a whole tile. tiles_at_once: whole tiles that stay in the cache together,
+of which `stretch` units at a time. partials: what sums have come to in between, per thread.
 single, whole: addresses of the kernels for tiles of one and of all. columns_rows: rows of the
 matrix. supers: groups of groups in a row, steps: of 32 or a group's columns in each. out: float32,
 rows `stride` bytes apart; add: whether results are added to it. bias: address of a float32 per row,
@@ -76,36 +80,50 @@ class Packing:
 
 
 @njit
-def some_vectors(arguments, single, whole, first, last, tile, bytes_, tiles, start, stop):  # type: ignore[no-untyped-def]
+def some_vectors(  # type: ignore[no-untyped-def]
+    arguments, single, whole, first, last, tile, bytes_, tiles, start, stop, units, stretch, partial
+):  # fmt: skip
     """Blocks first..last times vectors start..stop: start begins a tile, stop ends one or all."""
     full = (stop - start) // tile
     at = tiles + start // tile * bytes_
+    if full == 1:
+        stretch = units  # nothing is read twice
     if full > 0:
-        call_tile(whole, arguments, first, last, full, tile, at, start)
+        for left in range(0, units, stretch):
+            right = min(units, left + stretch)
+            call_tile(whole, arguments, first, last, full, tile, at, start, left, right, partial)
     rest = stop - start - full * tile
     if rest > 0:
-        kernel = single if rest == 1 else whole
-        call_tile(kernel, arguments, first, last, 1, rest, at + full * bytes_, start + full * tile)
+        kernel, row = single if rest == 1 else whole, start + full * tile
+        call_tile(
+            kernel, arguments, first, last, 1, rest, at + full * bytes_, row, 0, units, partial
+        )
 
 
 @native(3)
 def matmul(arguments, job, thread):  # type: ignore[no-untyped-def]
     """One panel of rows for all vectors, in whole tiles; one vector alone has a tile of its own."""
-    (count_at, blocks, panel, units, tile, tile_unit_bytes, tiles_at_once, tiles, single, whole) = (
-        words(arguments, 10)
-    )
-    count = word(count_at)
+    (count_at, blocks, panel, units, tile, tile_unit_bytes, tiles_at_once, stretch, partials,
+     partial_bytes, tiles, single, whole) = words(arguments, 13)  # fmt: skip
+    count, mine = word(count_at), partials + thread * partial_bytes
     first, last = job * panel, min(blocks, (job + 1) * panel)
     bytes_ = tile * units * tile_unit_bytes
     at_once = tiles_at_once * tile
     for start in range(0, count, at_once):
         stop = min(count, start + at_once)
-        some_vectors(arguments, single, whole, first, last, tile, bytes_, tiles, start, stop)
+        some_vectors(
+            arguments, single, whole, first, last, tile, bytes_, tiles, start, stop, units, stretch,
+            mine,
+        )  # fmt: skip
 
 
 @cache
 def affine_kernel(packing: Packing, count: int, plain: bool) -> Any:
-    """The compiled kernel for tiles of `count` vectors, quantized or plain."""
+    """The compiled kernel for tiles of `count` vectors, quantized or plain.
+
+    It multiplies units left..right. What sums have come to before lies at `partial`, and goes there
+    if the row does not end: they go on as if nothing had been between.
+    """
     bits, group, zero, values = packing.bits, packing.group, packing.zero, packing.values
     if (table := bytes_of(values)) is not None:
         zero = BYTE_ZERO
@@ -123,35 +141,45 @@ def affine_kernel(packing: Packing, count: int, plain: bool) -> Any:
     fields, ahead = len(FIELDS), AHEAD if bits < 8 else 0
     several, two_planes, least = count > 1, high_unit > 0, int(has_minimum)
     low_step, high_step = low_unit * units_per_step, high_unit * units_per_step
+    per_step, registers = 2 if halves else 1, count * SET.registers
 
-    def kernel(arguments, first, last, tiles, valid, tiles_at, row):  # type: ignore[no-untyped-def]
-        (_, _, _, units, _, _, _, _, _, _, rows, supers, steps, low, high, scale, minimum,
+    def kernel(  # type: ignore[no-untyped-def]
+        arguments, first, last, tiles, valid, tiles_at, row, left, right, partial
+    ):  # fmt: skip
+        (_, _, _, units, _, _, _, _, _, _, _, _, _, rows, supers, steps, low, high, scale, minimum,
          super_scale, super_minimum, out, stride, bias, add) = words(arguments, fields)  # fmt: skip
-        per_row = supers * steps * (2 if halves else 1)
+        per_row, groups = supers * steps * per_step, left // units_per_step * per_step
+        above_before, outers, inner = 0, 1, (right - left) // units_per_step
+        if two_level:
+            per_super = steps * units_per_step
+            above_before, outers, inner = left // per_super, (right - left) // per_super, steps
         for block in range(first, last):
             here = min(ROWS, rows - ROWS * block)
             for tile in range(tiles):
-                x = tiles_at + tile * units * unit_bytes
-                lo, hi = low + block * units * low_unit, high + block * units * high_unit
-                s_at, m_at = (
-                    scale + block * per_row * scale_bytes,
-                    minimum + block * per_row * least_bytes,
-                )
-                ss_at = super_scale + block * supers * above_bytes
-                sm_at = super_minimum + block * supers * above_bytes
+                x = tiles_at + (tile * units + left) * unit_bytes
+                lo = low + (block * units + left) * low_unit
+                hi = high + (block * units + left) * high_unit
+                s_at = scale + (block * per_row + groups) * scale_bytes
+                m_at = minimum + (block * per_row + groups) * least_bytes
+                ss_at = super_scale + (block * supers + above_before) * above_bytes
+                sm_at = super_minimum + (block * supers + above_before) * above_bytes
                 # while it computes, memory can bring the next block: a part with each tile
                 wait = tile
-                total = zero_tile(count)
-                if bias != 0:
-                    total = bias_tile(count, bias + 4 * ROWS * block, here)
-                for _outer in range(supers):
+                kept = partial + 64 * registers * ((block - first) * tiles + tile)
+                if left > 0:
+                    total = load_tile(registers, kept, 64)
+                else:
+                    total = zero_tile(count)
+                    if bias != 0:
+                        total = bias_tile(count, bias + 4 * ROWS * block, here)
+                for _outer in range(outers):
                     if two_level:
                         ds = load_block(above_kind, ss_at)
                         ss_at += above_bytes
                         if has_minimum:
                             dm = load_block(above_kind, sm_at)
                             sm_at += above_bytes
-                    for _step in range(steps):
+                    for _step in range(inner):
                         if several:
                             if wait == 0:
                                 prefetch(lo + units * low_unit, low_step)
@@ -233,7 +261,10 @@ def affine_kernel(packing: Packing, count: int, plain: bool) -> Any:
                                 lo += low_unit
                                 hi += high_unit
                                 x += unit_bytes
-                to = out + (row + tile * count) * stride + 4 * ROWS * block
-                store_tile(count, total, here, valid, to, stride, add)
+                if right == units:
+                    to = out + (row + tile * count) * stride + 4 * ROWS * block
+                    store_tile(count, total, here, valid, to, stride, add)
+                else:
+                    save_tile(registers, total, kept, 64)
 
-    return native(7)(kernel)
+    return native(10)(kernel)

@@ -18,7 +18,7 @@ from tramontane_backend_cpu.kernels.attention import (
 )
 
 from . import interpreter
-from .memory import address, aligned
+from .memory import Rooms, address, aligned
 
 PAGE = 1024
 """Positions whose angles are computed at a time."""
@@ -55,7 +55,8 @@ class Inputs:
         self._kept: list[Any] = []
         self._group, self._kv_heads = 1, 1 << 30
         self._scratch: dict[tuple[int, int, int, int], dict[str, int]] = {}
-        self._rooms: dict[int, int] = {}
+        self.room = Rooms(threads).room
+        """(bytes) -> address of so many for each thread to work in."""
         self._owned: dict[object, int] = {}
         most_splits = -(-cache.blocks * cache.block_size // SPLIT)
         # split contexts are for steps with few tiles
@@ -119,12 +120,6 @@ class Inputs:
         if owner not in self._owned:
             self._owned[owner] = self.keep(np.zeros(size, np.int64))
         return self._owned[owner]
-
-    def room(self, each: int) -> int:
-        """So many bytes for each thread to work in, the same for all that ask for as many."""
-        if each not in self._rooms:
-            self._rooms[each] = self.keep(aligned(each * self.threads, np.uint8))
-        return self._rooms[each]
 
     def write(self, tokens: torch.Tensor, batch: Batch) -> None:
         """Take over a step's batch."""

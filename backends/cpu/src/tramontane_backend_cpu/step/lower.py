@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from tramontane.layouts import Dense, Layout
 
 from tramontane_backend_cpu.kernels import attention as attention_kernels
 from tramontane_backend_cpu.kernels import dense, gated, lookup, matmul, quantize, rows
-from tramontane_backend_cpu.packing import KINDS, Interleaved
+from tramontane_backend_cpu.packing import KINDS, Interleaved, Packed
 from tramontane_backend_cpu.vector.chosen import SET
 from tramontane_backend_cpu.vector.tiles import PLAIN_UNIT_BYTES, ROWS, UNIT, UNIT_BYTES
 
@@ -22,6 +23,9 @@ from .memory import Buffers, address
 FLOATS = ("f32", "f16", "bf16")
 CACHE_SHARE = 384 << 10
 """Bytes of vectors that matrices work on at a time: they stay in a core's second-level cache."""
+STRETCH = 64
+"""Units of a row that vectors are multiplied with at a time, about: a block's codes stay in the
+first-level cache."""
 GATED_VECTORS = 128
 """Vectors at a time whose two products are joined, at most."""
 PANEL = 256 << 10
@@ -197,7 +201,7 @@ def _linear(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     }  # fmt: skip
     weight = module.weight
     if isinstance(weight, Interleaved):
-        return affine_operation(weight, value.form == "plain", shared)
+        return affine_operation(weight, value.form == "plain", shared, inputs.room)
     return dense_operation(weight, x_stride, value.form == "bf16", shared)
 
 
@@ -220,21 +224,41 @@ def dense_operation(
     return Operation(kernel.address, told, -1, -(-n_rows // panel))
 
 
-def affine_operation(weight: Interleaved, exact: bool, shared: dict[str, int]) -> Operation:
-    """A packed matrix times vectors. shared: what does not come from the matrix."""
+def affine_operation(
+    weight: Interleaved,
+    exact: bool,
+    shared: dict[str, int],
+    room: Callable[[int], int],
+    panel: int | None = None,
+) -> Operation:
+    """A packed matrix times vectors. shared: what does not come from the matrix. room: (bytes) ->
+    address of so many for each thread. panel: blocks of rows per job."""
     packed = weight.packed
     unit = PLAIN_UNIT_BYTES if exact else UNIT_BYTES
-    panel = panel_of(packed.blocks, packed.nbytes // packed.blocks, 1)
+    if panel is None:
+        panel = panel_of(packed.blocks, packed.nbytes // packed.blocks, 1)
+    stretch = stretch_of(packed)
+    at_once = max(1, CACHE_SHARE // (SET.tile * stretch * unit))
+    partial = 4 * ROWS * panel * at_once * SET.tile if stretch < packed.units else 0
     told = arguments(
         matmul.FIELDS, blocks=packed.blocks, panel=panel, units=packed.units, tile=SET.tile,
-        tile_unit_bytes=unit,
-        tiles_at_once=max(1, CACHE_SHARE // (SET.tile * packed.units * unit)),
+        tile_unit_bytes=unit, tiles_at_once=at_once, stretch=stretch,
+        partials=room(partial) if partial else 0, partial_bytes=partial,
         single=matmul.affine_kernel(packed.packing, 1, exact).address,
         whole=matmul.affine_kernel(packed.packing, SET.tile, exact).address,
         columns_rows=packed.rows, supers=packed.supers, steps=packed.steps, **packed_arrays(packed),
         **shared,
     )  # fmt: skip
     return Operation(matmul.matmul.address, told, -1, -(-packed.blocks // panel))
+
+
+def stretch_of(packed: Packed) -> int:
+    """Units of a row that many vectors are multiplied with at a time: whole groups, or whole groups
+    of groups where scales have scales."""
+    whole = max(1, packed.packing.group // UNIT)
+    if packed.packing.above:
+        whole = packed.units // packed.supers
+    return min(packed.units, max(whole, STRETCH // whole * whole))
 
 
 def _gated(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
@@ -250,18 +274,20 @@ def _gated(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
             "count": count, "out": 0, "stride": 0, "input": x, "add": 0,
             "bias": 0 if module.bias is None else _vector(inputs, module.bias),
         }  # fmt: skip
-        told = affine_operation(module.weight, exact, shared).arguments
+        told = affine_operation(module.weight, exact, shared, lambda size: 0).arguments
         single, whole = (told[matmul.FIELDS.index(kernel)] for kernel in ("single", "whole"))
         matrices |= {name: inputs.keep(told), f"{name}_single": single, f"{name}_whole": whole}
     packed = [node.of[name].weight.packed for name in ("gate", "up")]
     blocks, units = packed[0].blocks, packed[0].units
     unit = PLAIN_UNIT_BYTES if exact else UNIT_BYTES
     panel = panel_of(blocks, sum(each.nbytes for each in packed) // blocks, max(1, UNIT // ROWS))
-    at_once = max(1, min(CACHE_SHARE // (units * unit), GATED_VECTORS) // SET.tile)
+    stretch = math.lcm(*(stretch_of(each) for each in packed))
+    stretch = units if stretch >= units else stretch
+    at_once = max(1, min(CACHE_SHARE // (stretch * unit), GATED_VECTORS) // SET.tile)
     scratch = gated.scratch_bytes(panel, at_once * SET.tile)
     told = arguments(
         gated.FIELDS, count=count, blocks=blocks, panel=panel, units=units, tile=SET.tile,
-        tile_unit_bytes=unit, tiles_at_once=at_once, input=x, out=out,
+        tile_unit_bytes=unit, tiles_at_once=at_once, stretch=stretch, input=x, out=out,
         activation=rows.unary(node.of["activation"]).address, scratch=inputs.room(scratch),
         scratch_bytes=scratch, out_units=result.width // UNIT, **matrices,
     )  # fmt: skip

@@ -186,13 +186,13 @@ def _matrices(stack: StackedLinear, panel: int, value: Value, stride: int, input
     rows = weight.shape[0] // count
     if isinstance(weight, Interleaved):
         fields: tuple[str, ...] = matmul.FIELDS
-        first = affine_operation(weight.rows(slice(0, rows)), value.form == "plain", shared)
+        one, exact = weight.rows(slice(0, rows)), value.form == "plain"
+        first = affine_operation(one, exact, shared, inputs.room, panel // ROWS)
         told = np.tile(first.arguments, (count, 1))
         for name, at in packed_arrays(weight.packed).items():
             if at:
                 step = rows // ROWS * weight.packed.arrays[name].strides[0]
                 told[:, fields.index(name)] += np.arange(count) * step
-        told[:, fields.index("panel")] = panel // ROWS
     else:
         assert isinstance(weight, Dense)
         fields = dense.FIELDS

@@ -62,6 +62,20 @@ class Buffers:
         return self.array(value).view(np.float32).reshape(rows, stride)[:, : value.width]
 
 
+class Rooms:
+    """Memory for each of some threads to work in."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._rooms: dict[int, Any] = {}
+
+    def room(self, each: int) -> int:
+        """So many bytes for each thread, the same for all that ask for as many."""
+        if each not in self._rooms:
+            self._rooms[each] = aligned(each * self._threads, np.uint8)
+        return address(self._rooms[each])
+
+
 def row_bytes(value: Value) -> int:
     """Bytes that one vector takes."""
     units = -(-value.width // UNIT)

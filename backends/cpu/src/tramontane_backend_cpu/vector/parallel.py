@@ -66,13 +66,17 @@ def call_kernel(emit: Emit, function: Any, arguments: Any, first: Any, last: Any
     _call(emit, function, [arguments, first, last])
 
 
-@operation(lambda function, arguments, blocks, end, tiles, last, input, row: types.void)
+@operation(
+    lambda function, arguments, blocks, end, tiles, last, input, row, left, right,
+    partial: types.void
+)  # fmt: skip
 def call_tile(
     emit: Emit, function: Any, arguments: Any, blocks: Any, end: Any, tiles: Any, last: Any,
-    input: Any, row: Any,
+    input: Any, row: Any, left: Any, right: Any, partial: Any,
 ) -> None:  # fmt: skip
     """A matrix kernel; see `kernels/matmul.py`."""
-    _call(emit, function, [arguments, blocks, end, tiles, last, input, row])
+    told = [arguments, blocks, end, tiles, last, input, row, left, right, partial]
+    _call(emit, function, told)
 
 
 @operation(lambda function, arguments, scratch, tile, head, begin, end: types.void)
