@@ -1,6 +1,7 @@
 """llama.cpp's speed, by its low-level Python API; run by `table.py` in an environment that has it.
 
-Prints a JSON object: prefill and decode in tokens a second (medians), load in seconds, peak memory.
+Prints a JSON object: prefill and decode in tokens a second (medians), seconds from the file to the
+end of a first step, as Tramontane counts them, and peak memory.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ def main(
     model = llama_cpp.llama_model_load_from_file(
         path.encode(), llama_cpp.llama_model_default_params()
     )
-    load = time.perf_counter() - started
     settings = llama_cpp.llama_context_default_params()
     settings.n_ctx = (depth + max(prompt, gen) + 64) * parallel
     settings.n_batch = settings.n_ubatch = STEP
@@ -37,6 +37,9 @@ def main(
     context = llama_cpp.llama_init_from_model(model, settings)
     vocabulary = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(model))
     run = _Run(context, vocabulary)
+    run.read(0, 1)  # only now the file's pages are there, which are mapped
+    llama_cpp.llama_synchronize(context)
+    load = time.perf_counter() - started
     prefill, decode = [], []
     for _ in range(reps + 1):  # the first touches memory
         if prompt:

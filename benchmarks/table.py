@@ -69,7 +69,7 @@ def rows(
         ("decode", f"decode {gen}{where}, t/s", 1.0),
     ]
     if not depth and parallel == 1:
-        things += [("load", "load, s", 1.0), ("peak", "peak memory, GB", 1e-9)]
+        things += [("load", "load and first step, s", 1.0), ("peak", "peak memory, GB", 1e-9)]
     for key, what, scale in things:
         values = [run[key] * scale for run in mine if run.get(key)]
         others = [run[key] * scale for run in theirs if run.get(key)]
