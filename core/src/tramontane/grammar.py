@@ -11,6 +11,9 @@ from tramontane.errors import RequestError
 
 LONGEST = 1 << 20
 """Characters of a regular expression or a grammar."""
+BLANKS = r" |\n[ \t]{0,32}"
+"""Between parts of JSON: models write it with blanks and indented; a bound keeps one that is lost
+from nothing but that."""
 
 
 class Grammar(BaseModel):

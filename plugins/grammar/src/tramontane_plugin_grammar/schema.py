@@ -10,6 +10,7 @@ from typing import Any
 
 from llguidance import LLMatcher
 from tramontane.errors import RequestError
+from tramontane.grammar import BLANKS
 
 ENFORCED = frozenset({
     "$anchor", "$defs", "$id", "$ref", "additionalItems", "additionalProperties", "allOf", "anyOf",
@@ -36,8 +37,7 @@ INSIDE = re.compile(r"%json\s*(?=\{)")
 OLD_DRAFTS = ("draft-04", "draft-06", "draft-07")
 DEEPEST = 64
 
-# Models write JSON with blanks and indented; a bound keeps one that is lost from nothing but that.
-OPTIONS: Any = {"whitespace_pattern": r" |\n[ \t]{0,32}"}
+OPTIONS: Any = {"whitespace_pattern": BLANKS}
 
 
 def schema_source(schema: Any) -> str:
@@ -45,7 +45,9 @@ def schema_source(schema: Any) -> str:
     _check(schema)
     if isinstance(schema, bool):  # the library takes objects
         schema = {"allOf": [schema]}
-    text = LLMatcher.grammar_from_json_schema(json.dumps(schema), overrides=OPTIONS)
+    # what the library takes for its options could make it lenient
+    plain = {key: part for key, part in schema.items() if key != "x-guidance"}
+    text = LLMatcher.grammar_from_json_schema(json.dumps(plain), overrides=OPTIONS)
     if said := LLMatcher.validate_grammar(text):
         raise RequestError(f"the JSON schema at {_place(schema, said)}: {_reason(said)}")
     return text
