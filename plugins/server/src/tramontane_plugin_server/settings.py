@@ -87,7 +87,7 @@ class Settings(BaseModel):
         None, description="MCP servers whose tools models may call in chats"
     )
     tool_dispatch_url: str | None = Field(
-        None, description="POST calls of tools there; of which: the next two say"
+        None, description="POST calls of tools there; the next two say which"
     )
     tool_dispatch_tools: Path | None = Field(
         None, description="JSON list of tools that every chat has, and that run there"
