@@ -17,7 +17,7 @@ from tramontane.registry import Registry
 from tramontane.toolbox import Function
 from tramontane.tools import Prompt, Tool
 
-from .config import McpConfig
+from .config import McpConfig, no_server
 from .connection import Connection
 from .kept import Ask, kept_tools
 
@@ -102,8 +102,7 @@ class McpServers:
         for connection in self.connections:
             if connection.config.server.name == server:
                 return connection
-        names = ", ".join(c.config.server.name for c in self.connections)
-        raise RequestError(f"there is no MCP server {server!r}; there are: {names or 'none'}")
+        raise no_server(server, [c.config.server.name for c in self.connections])
 
     def close(self) -> None:
         """Close all connections; programs that were started end. Safe to call twice."""
