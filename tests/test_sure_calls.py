@@ -145,6 +145,17 @@ def test_required_calls_cannot_fail(name: str, special: bool) -> None:
             check(drawn(grammar, special, seed), name, TOOLS, 99 if several else 1)
 
 
+@pytest.mark.parametrize(
+    "called", ["resolve-library-id", "files.read", "a/b:c", "wetter_für", "3d"]
+)
+@pytest.mark.parametrize("name", list(OFFERS))
+def test_names_that_are_no_identifiers(name: str, called: str) -> None:
+    tool = replace(TOOLS[0], name=called)
+    grammar = dialect(name).grammar([tool], required=True, several=False)
+    answer = dialect(name).parser([tool]).whole(drawn(grammar, False, 1))
+    assert [call.name for call in answer.calls] == [called]
+
+
 @pytest.mark.parametrize("name", list(OFFERS))
 def test_a_named_tool_is_the_one(name: str) -> None:
     grammar = dialect(name).grammar(TOOLS[:1], required=True, several=False)
@@ -292,7 +303,10 @@ def test_a_strict_schema_that_a_syntax_cannot_enforce_is_refused(schema, place) 
 def test_a_strict_schema_that_nothing_can_enforce_is_refused_with_its_place() -> None:
     tool = Tool(name="f", strict=True, parameters={"properties": {"a": {"uniqueItems": True}}})
     grammar = dialect("hermes").grammar([tool], required=True)
-    with pytest.raises(RequestError, match="#/properties/a/uniqueItems"):
+    with pytest.raises(RequestError, match="tool f: the JSON schema at #/properties/a/uniqueItems"):
+        step_of(grammar, special=False)
+    grammar = dialect("glm").grammar([tool], required=True)
+    with pytest.raises(RequestError, match="tool f, a: the JSON schema at #/uniqueItems"):
         step_of(grammar, special=False)
 
 

@@ -132,6 +132,15 @@ def test_names_that_clash_have_their_servers_before_them() -> None:
         assert names(servers, {"whoami"}) == ["one_add", "two_add", "two_whoami"]
 
 
+def test_names_that_clash_all_the_same_are_numbered() -> None:
+    same = {"one": adder(prefix="a" * 70, allow=["add", "whoami"])}
+    with opened(**same, two=adder(allow=["add"], prefix="x")) as servers:
+        found = names(servers, {"x_add"})
+        assert found == ["a" * 64, f"{'a' * 62}_2", "x_add_2"]
+        (last,) = [one for one in servers.functions({"x_add"}) if one.tool.name == "x_add_2"]
+        assert last.run(a=1, b=2) == "3"
+
+
 def test_a_prefix_and_resources() -> None:
     with opened(one=adder(prefix="my box", allow=["add"], resources=True)) as servers:
         functions = {function.tool.name: function for function in servers.functions()}

@@ -151,6 +151,22 @@ def test_results_go_back_to_the_model(client: openai.OpenAI) -> None:
     assert ask(client, messages=history, tools=[WEATHER], max_tokens=5).choices
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_call_that_a_stop_text_ends_is_not_one_to_run(
+    client: openai.OpenAI, stream: bool
+) -> None:
+    asked = {"tools": [WEATHER], "tool_choice": "required", "stop": "city"}
+    if stream:
+        chunks = list(ask(client, **asked, stream=True))
+        assert any(chunk.choices[0].delta.tool_calls for chunk in chunks)
+        reason = chunks[-1].choices[0].finish_reason
+    else:
+        choice = ask(client, **asked).choices[0]
+        assert choice.message.tool_calls
+        reason = choice.finish_reason
+    assert reason == "stop"
+
+
 def test_without_tools_nothing_changes(client: openai.OpenAI) -> None:
     plain = ask(client, max_tokens=20).choices[0]
     none = ask(client, max_tokens=20, tools=[WEATHER], tool_choice="none").choices[0]

@@ -187,9 +187,13 @@ def spelled(text: str, special: Callable[[str], int | None]) -> str:
 
 def arguments_rule(tool: Tool) -> str:
     """A tool's arguments, in Lark: what its parameters allow, or any object if it is not strict."""
-    schema = dict(tool.parameters) if tool.strict and tool.parameters else {"type": "object"}
-    schema.setdefault("type", "object")
-    return f"%json {json.dumps({**schema, **ONE_BLANK})}"
+    schema = dict(tool.parameters) if tool.strict else {}
+    return f"%json {json.dumps({**schema, 'type': 'object', **about_tool(tool), **ONE_BLANK})}"
+
+
+def about_tool(tool: Tool, key: str = "") -> dict[str, str]:
+    """What a schema says of whose it is, for errors. key: the argument's name."""
+    return {"x-whose": f"tool {tool.name}{key and ', '}{key}: "}
 
 
 def _best(offers: Sequence[ToolCaller], template: str | None, *, resort: bool) -> ToolCaller | None:

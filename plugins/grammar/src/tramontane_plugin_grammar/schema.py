@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from llguidance import LLMatcher
+from tramontane.errors import RequestError
 from tramontane.grammar import BLANKS
 
 from .places import Path, check, inner_schemas, pointer, refused
@@ -42,7 +43,10 @@ def plain_inside(lark: str) -> str:
         if found.start() < end or not isinstance(schema, dict):
             continue
         alone = {key: part for key, part in schema.items() if key != "x-guidance"}
-        schema_source(alone)
+        try:
+            schema_source(alone)
+        except RequestError as error:
+            raise RequestError(f"{alone.get('x-whose', '')}{error}") from error
         if (plain := rewritten(alone)) != alone:
             plain = {**({"allOf": [plain]} if isinstance(plain, bool) else plain)}
             options = {"x-guidance": schema["x-guidance"]} if "x-guidance" in schema else {}

@@ -10,6 +10,7 @@ from tramontane.answers import (
     Answer,
     AnswerParser,
     CallArguments,
+    CallEnd,
     CallStart,
     Content,
     Delta,
@@ -54,7 +55,7 @@ def choice(
         "index": index,
         "message": message,
         "logprobs": None if results[-1].logprobs is None else {"content": logprobs},
-        "finish_reason": _reason(results[-1], called=bool(calls)),
+        "finish_reason": _reason(results[-1], called=any(call.whole for call in calls)),
     }
 
 
@@ -70,6 +71,8 @@ class Pieces:
         self._calls: dict[int, int] = {}
         """Places of the client's calls among all of this answer's, and among the client's."""
         self._seen = 0
+        self._whole = False
+        """Whether a call of the client's is."""
 
     def again(self, parser: AnswerParser) -> None:
         """Another round of the same answer."""
@@ -97,7 +100,7 @@ class Pieces:
     def end(self, result: RequestResult, ran: Sequence[Mapping[str, str]] = ()) -> dict[str, Any]:
         """The choice of the last chunk. ran: what became of calls that are not the client's."""
         told = {"server_tool_calls": ran} if ran else {}
-        return self._choice(told, finish_reason=_reason(result, called=self._seen > 0))
+        return self._choice(told, finish_reason=_reason(result, called=self._whole))
 
     def _delta(self, delta: Delta) -> dict[str, Any] | None:
         match delta:
@@ -111,6 +114,8 @@ class Pieces:
                 function = {"name": name, "arguments": ""}
                 call = {"index": place, "id": identity or _identity(), "type": "function"}
                 return {"tool_calls": [{**call, "function": function}]}
+            case CallEnd(index, whole) if index in self._calls:
+                self._whole |= whole
             case CallArguments(index, text) if index in self._calls:
                 part = {"index": self._calls[index], "function": {"arguments": text}}
                 return {"tool_calls": [part]}
