@@ -1,10 +1,12 @@
 """What a grammar costs a token: its mask, the step of the sampler chain, forced tokens; and what
 the first request with one waits for.
 
-    python benchmarks/masks.py TOKENIZER.JSON [--rounds 5]
+    python benchmarks/masks.py TOKENIZER.JSON [--rounds 5] [--sequences 16]
 
 An object of 40 properties is written, token by token. Times in microseconds: median and 99th
-percentile, per token of all rounds.
+percentile, per token of all rounds; then per step of several sequences, each at another place of
+the text: in the thread's processor time, masks one after the other, as the engine has them made;
+and by llguidance's own threads, in the time that passes.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -20,6 +23,8 @@ from typing import Any
 
 import numpy as np
 import tokenizers
+from llguidance import LLExecutor
+from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask_par
 from tramontane.grammar import Grammar
 from tramontane.sampling import Candidates, History, SamplerContext
 from tramontane.tokenizer.tokenizer import Tokenizer
@@ -65,6 +70,7 @@ def main() -> None:
     )
     parser.add_argument("tokenizer", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sequences", type=int, default=16)
     options = parser.parse_args()
     tokenizer = Tokenizer(tokenizers.Tokenizer.from_file(str(options.tokenizer)))
     context = SamplerContext(
@@ -104,6 +110,34 @@ def main() -> None:
     said("mask and its ids, made ahead", masks)
     said("picking candidates out, when logits are there", rests)
     said("both, on one thread", [one + other for one, other in zip(masks, rests, strict=True)])
+    steps(compiled, grammar, tokens, options.sequences)
+
+
+def steps(compiled: Compiled, grammar: Grammar, tokens: list[int], count: int) -> None:
+    """Masks of steps in which `count` sequences are at as many places of the text."""
+    own, passed, beside = [], [], []
+    shape = allocate_token_bitmask(count, compiled.tokenizer.vocab_size)
+    executor = LLExecutor(os.cpu_count())
+    apart = len(tokens) // count
+    made = [Constrained(compiled.matcher(grammar), compiled.tokenizer) for _ in range(count)]
+    plain = [(compiled.matcher(grammar), index) for index in range(count)]
+    histories = [History([], tokens[: apart * index]) for index in range(count)]
+    for (matcher, _), history in zip(plain, histories, strict=True):
+        matcher.consume_tokens(history.output)
+    for place in range(apart):
+        before, started = time.thread_time(), time.perf_counter()
+        for step, history in zip(made, histories, strict=True):
+            step.prepare(history)
+        own.append(time.thread_time() - before)
+        passed.append(time.perf_counter() - started)
+        beside.append(timed(fill_next_token_bitmask_par, executor, plain, shape)[0])
+        for index, history in enumerate(histories):
+            token = tokens[apart * index + place]
+            history.output.append(token)
+            plain[index][0].consume_token(token)
+    said(f"masks of {count} sequences, processor time", own)
+    said(f"masks of {count} sequences, one thread", passed)
+    said(f"bits alone, {os.cpu_count()} threads of llguidance", beside)
 
 
 if __name__ == "__main__":

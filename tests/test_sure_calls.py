@@ -12,6 +12,7 @@ import pytest
 from tramontane.answers import Dialect
 from tramontane.answers.dialect import MARK
 from tramontane.errors import RequestError
+from tramontane.grammar import Grammar
 from tramontane.plugin import Sampler, ToolCaller, load
 from tramontane.registry import Registry
 from tramontane.sampling import Candidates, History, SamplerContext, Step
@@ -24,7 +25,8 @@ SPECIAL = (
     "<｜tool▁calls▁end｜>", "<｜tool▁call▁begin｜>", "<｜tool▁call▁end｜>", "<｜tool▁sep｜>",
     "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>", "｜DSML｜", "<|tool_call_end|>",
     "<|tool_call>", "<tool_call|>", '<|"|>',
-    "<|channel|>", "<|message|>", "<|constrain|>", "<|start|>", "<|end|>", "<|call|>",
+    "<|channel|>", "<|message|>", "<|constrain|>", "<|start|>", "<|end|>", "<|call|>", "<think>",
+    "</think>", "[THINK]", "[/THINK]", "<channel|>",
 )  # fmt: skip
 WORDS = [*(bytes([value]) for value in range(256)), b"<end>", *(text.encode() for text in SPECIAL)]
 TOOLS = (
@@ -76,8 +78,13 @@ def dialect(name: str) -> Dialect:
 
 def drawn(grammar: object, special: bool, seed: int, begin: bytes = b"") -> str:
     """What a model without any sense writes under a grammar, after what it began with."""
+    return written(grammar, special, seed, list(begin))
+
+
+def written(grammar: object, special: bool, seed: int, begin: list[int]) -> str:
+    """The same in tokens."""
     step = step_of(grammar, special)
-    rng, output = random.Random(seed), list(begin)
+    rng, output = random.Random(seed), [*begin]
     while len(output) < 2000:
         left = step(Candidates.of(np.zeros(len(WORDS) if special else END + 1, np.float32)),
                     History([], list(output)))  # fmt: skip
@@ -138,6 +145,17 @@ def test_required_calls_cannot_fail(name: str, special: bool) -> None:
             check(drawn(grammar, special, seed), name, TOOLS, 99 if several else 1)
 
 
+@pytest.mark.parametrize(
+    "called", ["resolve-library-id", "files.read", "a/b:c", "wetter_für", "3d"]
+)
+@pytest.mark.parametrize("name", list(OFFERS))
+def test_names_that_are_no_identifiers(name: str, called: str) -> None:
+    tool = replace(TOOLS[0], name=called)
+    grammar = dialect(name).grammar([tool], required=True, several=False)
+    answer = dialect(name).parser([tool]).whole(drawn(grammar, False, 1))
+    assert [call.name for call in answer.calls] == [called]
+
+
 @pytest.mark.parametrize("name", list(OFFERS))
 def test_a_named_tool_is_the_one(name: str) -> None:
     grammar = dialect(name).grammar(TOOLS[:1], required=True, several=False)
@@ -174,6 +192,82 @@ def test_what_models_write_is_a_sentence(name: str, special: bool) -> None:
         assert token in left.ids, f"after {before!r} no {WORDS[token]!r}"
 
 
+FORM = Grammar(type="json_schema", value={
+    "type": "object", "properties": {"n": {"enum": [1, 2]}}, "required": ["n"],
+    "additionalProperties": False,
+})  # fmt: skip
+THINKERS = {o.name: o for o in Registry().all(ToolCaller) if o.reads == ("reasoning",)}
+
+
+@pytest.mark.parametrize("special", [False, True], ids=["as text", "as tokens"])
+@pytest.mark.parametrize("name", list(OFFERS))
+def test_beside_a_form_an_answer_is_a_call_or_has_it(name: str, special: bool) -> None:
+    grammar = dialect(name).grammar(
+        TOOLS, form=FORM, several=False, special=lambda text: token_of(text) if special else None
+    )
+    left, seed = {True: 3, False: 3}, 0
+    while max(left.values()) > 0:
+        assert seed < 100, left
+        text = drawn(grammar, special, seed := seed + 1)
+        answer = dialect(name).parser(TOOLS).whole(text)
+        left[bool(answer.calls)] -= 1
+        if answer.calls:
+            check(text, name, TOOLS, 1)
+        else:
+            assert json.loads(answer.content)["n"] in (1, 2)
+
+
+@pytest.mark.parametrize("special", [False, True], ids=["as text", "as tokens"])
+@pytest.mark.parametrize("thinker", list(THINKERS))
+def test_a_model_may_think_before_a_call_and_a_form(thinker: str, special: bool) -> None:
+    found = Dialect(OFFERS["hermes"], THINKERS[thinker])
+    opening, closing = found.reasoner.opening, found.reasoner.closing
+
+    def token(text: str) -> int | None:
+        return token_of(text) if special else None
+
+    thought = f"{opening}Let me see: {{1}} <tool_call>?{closing}\n\n"
+    begun = [
+        t
+        for mark in MARK.split(thought)
+        for t in tokens_of(mark, special and mark != "<tool_call>")
+    ]
+    for tools, required in (((), False), (TOOLS, False), (TOOLS, True)):
+        form = None if required else FORM
+        grammar = found.grammar(tools, required=required, special=token, form=form)
+        first = tokens_of("<tool_call>", special) if required else [*b"{"]
+        for begin in (first, begun + first):
+            text = written(grammar, special, 3, begin)
+            answer = found.parser(tools).whole(text)
+            assert bool(answer.reasoning) == (begin != first), text
+            assert answer.calls or json.loads(answer.content)["n"] in (1, 2), text
+            assert bool(answer.calls) or not required
+
+
+@pytest.mark.parametrize(
+    ("prompt", "after", "begins"),
+    [
+        ("Hi<think>\n", "</think>", False),
+        ("Hi<think>\n\n</think>\n\n", "", False),
+        ("Hi", "", True),
+    ],
+)
+def test_reasoning_that_the_prompt_has_begun_or_ended(
+    prompt: str, after: str, begins: bool
+) -> None:
+    found = Dialect(OFFERS["hermes"], THINKERS["think"])
+    for tools, required in (((), False), (TOOLS, False), (TOOLS, True)):
+        grammar = found.grammar(tools, required=required, prompt=prompt, form=FORM)
+        assert grammar is not None
+        assert grammar.after == after
+        assert ("before" in str(grammar.value)) == begins
+
+
+def test_where_the_answer_is_a_message_of_its_own_it_alone_has_the_form() -> None:
+    grammar = dialect("harmony").grammar((), form=FORM)
+    assert grammar == FORM.model_copy(update={"after": "<|channel|>final<|message|>"})
+
+
 def test_without_strict_tools_nothing_is_to_be_made_sure() -> None:
     assert dialect("hermes").grammar([Tool(name="f")], required=False) is None
 
@@ -183,6 +277,8 @@ def test_what_cannot_be_made_sure_is_refused() -> None:
     without = replace(registry.get(ToolCaller, "gemma4"), grammar=None)
     with pytest.raises(RequestError, match="gemma4: there is no grammar"):
         Dialect(without).grammar(TOOLS, required=True)
+    with pytest.raises(RequestError, match=r"gemma4: .*, nor beside a form of answers"):
+        Dialect(without).grammar([Tool(name="f")], form=FORM)
     with pytest.raises(RequestError, match="no tools"):
         dialect("hermes").grammar([], required=True)
     with pytest.raises(RequestError, match="tool_choice required"):
@@ -207,7 +303,10 @@ def test_a_strict_schema_that_a_syntax_cannot_enforce_is_refused(schema, place) 
 def test_a_strict_schema_that_nothing_can_enforce_is_refused_with_its_place() -> None:
     tool = Tool(name="f", strict=True, parameters={"properties": {"a": {"uniqueItems": True}}})
     grammar = dialect("hermes").grammar([tool], required=True)
-    with pytest.raises(RequestError, match="#/properties/a/uniqueItems"):
+    with pytest.raises(RequestError, match="tool f: the JSON schema at #/properties/a/uniqueItems"):
+        step_of(grammar, special=False)
+    grammar = dialect("glm").grammar([tool], required=True)
+    with pytest.raises(RequestError, match="tool f, a: the JSON schema at #/uniqueItems"):
         step_of(grammar, special=False)
 
 

@@ -157,7 +157,6 @@ def test_async_runs_coroutines_in_the_loop(model):
         ({"tools": [5]}, "is no tool"),
         ({"tools": [{"type": "function"}]}, "has a name"),
         ({"tools": [lambda *args: 0]}, "by its name"),
-        ({"tools": [strict(get_weather)], "schema": bool, "tool_choice": "required"}, "exclude"),
         ({"tool_choice": "required"}, "there are no tools"),
     ],
 )

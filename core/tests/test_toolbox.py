@@ -173,3 +173,15 @@ def test_a_type_without_a_schema_is_refused():
 
     with pytest.raises(RequestError, match="tool bad: its parameters have no schema"):
         function_tool(bad)
+
+
+@pytest.mark.parametrize("name", ["", "two words", "a(b", 'say "x"', "<tool_call>"])
+def test_a_name_that_no_syntax_can_write_is_refused(name: str) -> None:
+    with pytest.raises(RequestError, match="a name has letters, digits and any of"):
+        Toolbox([Tool(name=name)])
+
+
+def test_arguments_are_an_object() -> None:
+    with pytest.raises(RequestError, match="tool f: its parameters should be an object, not 'arr"):
+        Toolbox([{"name": "f", "parameters": {"type": "array"}}])
+    assert Toolbox([{"name": "f", "parameters": {"type": ["object", "null"]}}]).offered

@@ -11,6 +11,9 @@ from tramontane.errors import RequestError
 
 LONGEST = 1 << 20
 """Characters of a regular expression or a grammar."""
+BLANKS = r" |\n[ \t]{0,32}"
+"""Between parts of JSON: models write it with blanks and indented; a bound keeps one that is lost
+from nothing but that."""
 
 
 class Grammar(BaseModel):
@@ -62,7 +65,8 @@ def schema_grammar(schema: Mapping[str, Any] | type[Any], after: str = "") -> Gr
     try:
         found = TypeAdapter(schema).json_schema()
     except Exception as error:  # pydantic has several, and user types raise their own
-        raise RequestError(f"schema={schema!r} is neither a dict nor a model: {error}") from error
+        said = str(error).partition("\n")[0]
+        raise RequestError(f"schema={schema!r} is neither a dict nor a model: {said}") from error
     return Grammar(type="json_schema", value=_closed(found), after=after)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,7 +17,7 @@ from .checkpoint.open import open_checkpoint
 from .engine.engine import Engine
 from .engine.options import EngineOptions
 from .engine.request import Request
-from .errors import RequestError
+from .errors import RequestError, TramontaneError
 from .plugin import Architecture
 from .registry import Registry
 from .sampling_params import SamplingParams
@@ -25,6 +26,7 @@ from .uncollected import uncollected
 
 Message: TypeAlias = Mapping[str, Any]
 Prompt: TypeAlias = str | Sequence[int]
+PROBE = ({"role": "user", "content": "?"},)
 
 
 class LoadedModel:
@@ -89,6 +91,18 @@ class LoadedModel:
         if not template:
             no_template(str(self.header.path))
         return template.render(messages, **variables)
+
+    @cached_property
+    def begins_reasoning(self) -> bool:
+        """Whether the model itself does, where it reasons: its template does not do it, even when
+        it is asked to."""
+        if self.dialect.reasoner is None:
+            return False
+        try:
+            said = self.render(PROBE, enable_thinking=True, thinking=True)
+        except TramontaneError:
+            return False
+        return not said.rstrip().endswith(self.dialect.reasoner.opening.rstrip())
 
     def special_token(self, text: str) -> int | None:
         """The id of a text that is a special token, for grammars."""

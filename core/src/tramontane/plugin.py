@@ -127,6 +127,8 @@ class ToolCaller(Offer):
     """(tramontane.answers.Scan) -> generator, in place of `parse`: it reads calls as they come."""
     grammar: Target | None = None
     """A `tramontane.tools.WriteCalls`, with which a call can be made sure; None: it cannot."""
+    answer: str = ""
+    """What an answer that is no call begins with, where it is told from reasoning by that."""
     example: str = ""
     """A text in which a model calls `get_weather` with `{"city": "Oslo"}`; the conformance kit
     parses and damages it."""

@@ -59,8 +59,14 @@ class Completion:
                 f"(finish_reason={choice.finish_reason!r}), so it is no whole value; its text is "
                 "there, and a larger max_tokens gives it room"
             )
-        text = self.answers[index].content if self.answers else choice.text
-        return read_value(text, self.schema)
+        if not self.answers:
+            return read_value(choice.text, self.schema)
+        answer = self.answers[index]
+        if answer.calls and not answer.content:
+            raise RequestError(
+                f"the answer is a call of {answer.calls[0].name}, and no value yet: see tool_calls"
+            )
+        return read_value(answer.content, self.schema)
 
     @property
     def text(self) -> str:

@@ -19,6 +19,7 @@ from tramontane.tools import Tool, ToolCall
 
 LONGEST_RESULT = 64_000
 """Characters of a result that a model is shown."""
+NAME = re.compile(r"[\w.:/-]+")
 ARGUMENT = re.compile(r"^\s*:?(?:param\s+)?(\w+)\s*(?:\([^)]*\))?:\s*(.+)$")
 Approve: TypeAlias = Callable[[ToolCall], bool | str]
 """Whether a call may run; a text says why not, to the model."""
@@ -56,6 +57,7 @@ class Toolbox:
         for given in self.tools:
             made = tool_of(given)
             name = _spec(made).name
+            _check(_spec(made))
             if name in self._found:
                 raise RequestError(f"two tools are named {name!r}; give one of them another name")
             self._found[name] = made
@@ -175,6 +177,17 @@ class Toolbox:
 
 async def _awaited(result: Any) -> Any:
     return await result
+
+
+def _check(tool: Tool) -> None:
+    """A name that every syntax of calls can write, and arguments that are an object."""
+    if not NAME.fullmatch(tool.name):
+        raise RequestError(
+            f"tool {tool.name!r:.80}: a name has letters, digits and any of _ . : / - in it"
+        )
+    kind = tool.parameters.get("type", "object")
+    if kind != "object" and not (isinstance(kind, list) and "object" in kind):
+        raise RequestError(f"tool {tool.name}: its parameters should be an object, not {kind!r}")
 
 
 def _spec(tool: Tool | Function) -> Tool:

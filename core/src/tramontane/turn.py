@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from .loaded_model import LoadedModel
 
 
+FORMS = ("json_object", "json_schema")
+"""Grammars of an answer that need not be all of its text: calls and reasoning may come instead."""
+
+
 class Turn:
     """From messages to a `Completion`, and on from there while the model calls tools.
 
@@ -114,25 +118,34 @@ class Turn:
 
     def _grammar(self) -> Grammar | None:
         given, dialect = self._params.grammar, self._inner.dialect
-        reasoner = dialect.reasoner
-        opened = reasoner is not None and self._prompt.rstrip().endswith(reasoner.opening)
-        after = reasoner.closing if opened and reasoner else ""
-        sure = None
-        if self._tools:
-            sure = dialect.grammar(
-                self._toolbox.allowed,
-                required=self._toolbox.required,
-                several=self._toolbox.parallel,
-                special=self._inner.special_token,
-                after=after,
-            )
-        if sure is not None and given is not None:
+        box, form = self._toolbox, None
+        if given is not None and given.type in FORMS and not given.after:
+            form = given
+        made = dialect.grammar(
+            box.allowed if self._tools else (),
+            required=bool(self._tools) and box.required,
+            several=box.parallel,
+            special=self._inner.special_token,
+            prompt=self._prompt,
+            thinks=self._thinks(),
+            form=form,
+        )
+        if form is not None or given is None:
+            return made
+        if made is not None:
             raise RequestError(
-                "a schema or grammar and tool calls that are made sure exclude each other; keep one"
+                f"a {given.type} grammar and tool calls that are made sure exclude each other; "
+                "keep one"
             )
-        if given is not None and after and not given.after:
-            return given.model_copy(update={"after": after})  # the reasoning is free
-        return sure
+        reasoner = dialect.reasoner
+        if reasoner is None or given.after:
+            return given
+        opened = self._prompt.rstrip().endswith(reasoner.opening)
+        return given.model_copy(update={"after": reasoner.closing}) if opened else given
+
+    def _thinks(self) -> bool:
+        off = self._variables.get("enable_thinking") is False
+        return not off and self._inner.begins_reasoning
 
     def _ignores_tools(self) -> bool:
         without = {name: value for name, value in self._variables.items() if name != "tools"}

@@ -117,10 +117,16 @@ def test_what_follows_the_marker_in_its_token_counts():
     [
         ({"type": "regex", "value": "a("}, "regex grammar: .*unclosed group"),
         ({"type": "lark", "value": "start: nothing"}, "lark grammar: .*nothing"),
-        ({"type": "lark", "value": 'start: %json {"not": {}}'}, "JSON schema at #/not: "),
+        (
+            {"type": "lark", "value": 'start: %json {"not": {"minLength": 1}}'},
+            "JSON schema at #/not: ",
+        ),
         ({"type": "llguidance", "value": "{}"}, "llguidance grammar"),
         ({"type": "json_schema", "value": {"uniqueItems": True}}, "#/uniqueItems"),
-        ({"type": "json_schema", "value": {"properties": {"a/b": {"not": {}}}}}, "/a~1b/not"),
+        (
+            {"type": "json_schema", "value": {"properties": {"a/b": {"not": {"minLength": 1}}}}},
+            "/a~1b/not",
+        ),
         (
             {"type": "json_schema", "value": {"anyOf": [{"type": "null"}, {"pattern": "(?=a)"}]}},
             "#/anyOf/1: ",

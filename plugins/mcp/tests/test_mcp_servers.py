@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -23,6 +24,8 @@ from tramontane.toolbox import Toolbox
 from tramontane.tools import McpServer, Tool, ToolCall
 
 from .conftest import ADDER
+
+STUBBORN = Path(__file__).with_name("stubborn.py")
 
 
 def adder(**more: Any) -> dict[str, Any]:
@@ -55,13 +58,12 @@ def test_a_server_that_is_down_is_a_warning(caplog: pytest.LogCaptureFixture) ->
         with pytest.raises(RequestError, match="no MCP server 'other'; there are: adder, gone"):
             servers.call("other", "add", {})
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
-        "MCP server gone is down: [Errno 2] No such file or directory: '/no/such/program' "
-        "(/no/such/program)"
+        "MCP server gone is down: there is no program '/no/such/program'"
     ]
 
 
 def test_one_that_is_required_is_an_error() -> None:
-    with pytest.raises(RequestError, match=r"gone is required, and is down: .*No such file"):
+    with pytest.raises(RequestError, match="gone is required, and is down: there is no pro"):
         opened(gone={"command": "/no/such/program", "required": True})
 
 
@@ -128,6 +130,15 @@ def test_names_that_clash_have_their_servers_before_them() -> None:
     with opened(one=adder(allow=["add"]), two=adder(deny=["hang", "leave", "fail"])) as servers:
         assert names(servers) == ["one_add", "two_add", "whoami"]
         assert names(servers, {"whoami"}) == ["one_add", "two_add", "two_whoami"]
+
+
+def test_names_that_clash_all_the_same_are_numbered() -> None:
+    same = {"one": adder(prefix="a" * 70, allow=["add", "whoami"])}
+    with opened(**same, two=adder(allow=["add"], prefix="x")) as servers:
+        found = names(servers, {"x_add"})
+        assert found == ["a" * 64, f"{'a' * 62}_2", "x_add_2"]
+        (last,) = [one for one in servers.functions({"x_add"}) if one.tool.name == "x_add_2"]
+        assert last.run(a=1, b=2) == "3"
 
 
 def test_a_prefix_and_resources() -> None:
@@ -236,3 +247,78 @@ def test_the_command_says_what_is_wrong(
     config.write_text('{"mcpServers": {"gone": {"command": "/no/such"}}}')
     assert main(["mcp", "check", *said]) == 1
     assert capsys.readouterr().out.startswith("gone: down: ")
+
+
+HOLDS = """
+import sys, time
+from tramontane.mcp import McpServers, read_config
+from tramontane.registry import Registry
+with McpServers(read_config(sys.argv[1]), Registry()) as servers:
+    print("up" if servers.connections[0].session else servers.connections[0].trouble, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system kills children so")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_programs_die_with_us_however_we_do(tmp_path: Path, how: signal.Signals) -> None:
+    config, pid = tmp_path / "mcp.json", tmp_path / "pid"
+    stubborn = {"command": sys.executable, "args": [str(STUBBORN), str(pid)]}
+    config.write_text(json.dumps({"mcpServers": {"stubborn": stubborn}}))
+    command = [sys.executable, "-c", HOLDS, str(config)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        child = int(pid.read_text())
+        process.send_signal(how)
+        process.wait(60)
+    wait_until(lambda: not alive(child))
+
+
+def alive(pid: int) -> bool:
+    """Whether there is such a process; one that nobody has asked after counts as gone."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"command": "/no/such/program"}, "there is no program '/no/such/program'"),
+        ({"command": "no-such-program"}, "there is no program 'no-such-program'"),
+        ({"command": sys.executable, "cwd": "/no/such"}, "there is no folder '/no/such'"),
+        (
+            {"command": sys.executable, "args": ["-c", "import sys; sys.exit('no key\\n')"]},
+            "it said: no key",
+        ),
+    ],
+)
+def test_why_a_program_cannot_be_a_server(given: dict[str, Any], told: str) -> None:
+    with opened(wrong=given) as servers:
+        assert told in servers.connections[0].trouble
+        assert "\n" not in servers.connections[0].trouble
+
+
+def test_a_program_finds_itself_in_its_folder(tmp_path: Path) -> None:
+    script = tmp_path / "adder"
+    script.write_text(f"#!/bin/sh\nexec {sys.executable} {ADDER} stdio\n")
+    script.chmod(0o755)
+    with opened(here={"command": "./adder", "cwd": str(tmp_path)}) as servers:
+        assert servers.call("here", "add", {"a": 1, "b": 2}) == "3"
+
+
+def test_the_command_asks_the_server_that_is_called_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "mcp.json"
+    gone = {"command": "/no/such/program", "required": True}
+    config.write_text(json.dumps({"mcpServers": {"adder": adder(), "gone": gone}}))
+    where = ("--mcp-config", str(config))
+    assert main(["mcp", "call", *where, "adder", "add", '{"a": 1, "b": 2}']) == 0
+    assert capfd.readouterr().out == "3\n"
+    assert main(["mcp", "call", *where, "other", "add"]) == 1
+    assert "there is no MCP server 'other'; there are: adder, gone" in capfd.readouterr().err
+    assert main(["mcp", "check", *where]) == 1
+    assert capfd.readouterr().err.count("/no/such/program") == 1

@@ -151,6 +151,22 @@ def test_results_go_back_to_the_model(client: openai.OpenAI) -> None:
     assert ask(client, messages=history, tools=[WEATHER], max_tokens=5).choices
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_call_that_a_stop_text_ends_is_not_one_to_run(
+    client: openai.OpenAI, stream: bool
+) -> None:
+    asked = {"tools": [WEATHER], "tool_choice": "required", "stop": "city"}
+    if stream:
+        chunks = list(ask(client, **asked, stream=True))
+        assert any(chunk.choices[0].delta.tool_calls for chunk in chunks)
+        reason = chunks[-1].choices[0].finish_reason
+    else:
+        choice = ask(client, **asked).choices[0]
+        assert choice.message.tool_calls
+        reason = choice.finish_reason
+    assert reason == "stop"
+
+
 def test_without_tools_nothing_changes(client: openai.OpenAI) -> None:
     plain = ask(client, max_tokens=20).choices[0]
     none = ask(client, max_tokens=20, tools=[WEATHER], tool_choice="none").choices[0]
@@ -169,6 +185,28 @@ def test_answers_keep_to_a_schema(client: openai.OpenAI, stream: bool) -> None:
         else:
             text = ask(client, **drawn).choices[0].message.content
         assert Animal(**json.loads(text)).name in ("fox", "bear")
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_tools_and_a_form_go_together(client: openai.OpenAI, strict: bool) -> None:
+    tool = {**WEATHER, "function": {**WEATHER["function"], "strict": strict}}
+    form = {"type": "json_schema", "json_schema": {"name": "animal", "schema": SCHEMA}}
+    first = {}
+    for text in ("{", "<tool_call>"):
+        body = {"prompt": text, "add_special_tokens": False}
+        first[text] = client.post("../tokenize", body=body, cast_to=object)["tokens"][0]
+    for seed in range(6):
+        asked = {"tools": [tool], "response_format": form, "temperature": 1.5, "seed": seed}
+        bias = {"logit_bias": {str(first["{" if seed % 2 else "<tool_call>"]): 100}}
+        message = ask(client, **asked, **bias, parallel_tool_calls=False).choices[0].message
+        if seed % 2:
+            assert message.tool_calls is None
+            assert Animal(**json.loads(message.content)).name in ("fox", "bear")
+        else:
+            assert {call.function.name for call in message.tool_calls} == {"get_weather"}
+            assert not message.content
+    call = ask(client, **asked, tool_choice="required").choices[0].message
+    assert call.tool_calls
 
 
 def test_the_clients_own_parsing(client: openai.OpenAI) -> None:
@@ -214,8 +252,8 @@ def test_any_object_and_other_grammars(client: openai.OpenAI) -> None:
         ({"extra_body": {"grammar": {"type": "regex", "value": "("}}}, "regex"),
         (
             {"tools": [WEATHER], "tool_choice": "required",
-             "response_format": {"type": "json_object"}},
-            "exclude each other",
+             "extra_body": {"grammar": {"type": "regex", "value": "a"}}},
+            "a regex grammar and tool calls that are made sure exclude each other",
         ),
     ],
 )  # fmt: skip

@@ -18,7 +18,8 @@ KEY = "open-sesame"
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with serving(tmp_path_factory.mktemp("mcp"), "--mcp", "--api-key", KEY) as live:
+    limits = ["--max-new-tokens", "12"]
+    with serving(tmp_path_factory.mktemp("mcp"), "--mcp", "--api-key", KEY, *limits) as live:
         yield live
 
 
@@ -31,8 +32,8 @@ def test_its_tools_answer(served: Live) -> None:
     with servers(served, KEY) as mine:
         (connection,) = mine.connections
         assert {tool.name for tool in connection.tools} == {"chat", "complete", "list_models"}
-        asked = {"message": "Tell me a story", "max_tokens": 12}
-        story = mine.call("me", "chat", asked)
+        story = mine.call("me", "chat", {"message": "Tell me a story"})
+        assert story == mine.call("me", "chat", {"message": "Tell me a story", "max_tokens": 12})
         assert story.startswith("Once upon a time")
         assert mine.call("me", "complete", {"prompt": "Once upon", "max_tokens": 2}) == " a time"
         assert "default" in mine.call("me", "list_models", {})
@@ -45,6 +46,8 @@ def test_its_tools_answer(served: Live) -> None:
 def test_what_cannot_be_is_told(served: Live) -> None:
     with servers(served, KEY) as mine, pytest.raises(TramontaneError, match="there are: default"):
         mine.call("me", "chat", {"message": "Hi", "model": "no such model"})
+    with servers(served, KEY) as mine, pytest.raises(TramontaneError, match="gives at most 12"):
+        mine.call("me", "complete", {"prompt": "Hi", "max_tokens": 13})
 
 
 def test_it_asks_for_the_key(served: Live) -> None:

@@ -161,7 +161,7 @@ def test_the_clients_own_parsing(client: anthropic.Anthropic, thinking: Live) ->
         ({"output_format": FORM, "output_config": {"format": FORM}}, "are one thing"),
         ({"output_format": FORM, "grammar": {"type": "json_object"}}, "exclude each other"),
         (
-            {"tools": [WEATHER], "tool_choice": NAMED, "output_format": FORM},
+            {"tools": [WEATHER], "tool_choice": NAMED, "grammar": {"type": "regex", "value": "a"}},
             "exclude each other",
         ),
         (

@@ -172,7 +172,7 @@ def test_the_clients_own_parsing(client: openai.OpenAI, thinking: Live) -> None:
         ({"tool_choice": NAMED}, "tools: none"),
         (
             {"tools": [WEATHER], "tool_choice": "required",
-             "text": {"format": {"type": "json_object"}}},
+             "grammar": {"type": "regex", "value": "a"}},
             "exclude each other",
         ),
         (

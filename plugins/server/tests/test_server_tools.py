@@ -57,10 +57,8 @@ def test_a_call_runs_here_and_its_result_goes_to_the_model(client: openai.OpenAI
         answer = client.chat.completions.create(**asked(seed))
         message = answer.choices[0].message
         assert message.tool_calls is None
-        for call in getattr(message, "server_tool_calls", ()):
-            ran += 1
-            which = json.loads(call["arguments"])["which"]
-            assert (call["name"], call["result"]) == ("pick", f"picked the {which}")
+        if calls := getattr(message, "server_tool_calls", ()):
+            ran += ran_here(calls)
             assert answer.usage.prompt_tokens_details.cached_tokens > 0  # of the second round
     assert ran
 
@@ -74,6 +72,8 @@ def test_streamed_it_is_the_same(client: openai.OpenAI, seed: int) -> None:
     assert not any(chunk.choices[0].delta.tool_calls for chunk in chunks)
     reasons = [c.choices[0].finish_reason for c in chunks if c.choices[0].finish_reason]
     assert reasons == [whole.choices[0].finish_reason]
+    told = getattr(whole.choices[0].message, "server_tool_calls", None)
+    assert getattr(chunks[-1].choices[0].delta, "server_tool_calls", None) == told
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -93,10 +93,15 @@ def test_the_clients_own_tools_are_the_clients_to_run(client: openai.OpenAI, str
 
 
 def ran_here(calls: Sequence[Mapping[str, str]]) -> int:
+    """How many calls ran. After the one round there is, a model may still want more."""
+    ran = 0
     for call in calls:
-        which = json.loads(call["arguments"])["which"]
-        assert (call["name"], call["result"]) == ("pick", f"picked the {which}")
-    return len(calls)
+        assert call["name"] == "pick"
+        if ran and call["result"] == "not run: the answer has had all its rounds of tools":
+            continue
+        assert call["result"] == f"picked the {json.loads(call['arguments'])['which']}"
+        ran += 1
+    return ran
 
 
 def response(seed: int) -> dict[str, Any]:

@@ -71,43 +71,103 @@ class Dialect:
         self,
         tools: Sequence[Tool],
         *,
-        required: bool,
+        required: bool = False,
         several: bool = True,
         special: Callable[[str], int | None] = lambda text: None,
-        after: str = "",
+        prompt: str = "",
+        thinks: bool = True,
+        form: Grammar | None = None,
     ) -> Grammar | None:
-        """What makes calls sure. required: there is one; else only that its arguments are right.
+        """What makes calls and the answer's form sure; reasoning before them stays free.
 
-        tools: those that may be called; of one, that is the one. several: whether there may be more
-        calls than one. special: the id of a text that is a special token of the model.
-        after: the closing of the reasoning, if the prompt has begun one.
-        None: nothing is to be made sure, as no tool is strict. Raises RequestError where the
-        dialect has no grammar, or one cannot be enforced (the parameters of a strict tool).
+        tools: those that may be called; of one, that is the one. required: there is a call; else
+        only that its arguments are right. several: whether there may be more calls than one.
+        special: the id of a text that is a special token of the model. prompt: as for `parser`.
+        thinks: whether the model may begin to reason where the prompt has not. form: the JSON
+        that an answer is which is no call. None: nothing is to be made sure.
+        Raises RequestError where the dialect has no grammar, or one cannot be enforced (the
+        parameters of a strict tool).
         """
-        if not required and not any(tool.strict for tool in tools):
-            return None
-        if not tools:
+        if required and not tools:
             raise RequestError("a tool call is required, but there are no tools")
+        after = self._thought(prompt, thinks)
+        if not required and not tools:
+            return form and self._form(form, special, after)
+        if not required and form is None and not any(tool.strict for tool in tools):
+            return None
         if self.caller is None or self.caller.grammar is None:
             name = "a model without a tool caller" if self.caller is None else self.caller.name
-            raise RequestError(f"{name}: there is no grammar that makes its tool calls sure")
+            beside = "" if form is None or required else ", nor beside a form of answers"
+            raise RequestError(
+                f"{name}: there is no grammar that makes its tool calls sure{beside}"
+            )
         from tramontane.grammar import Grammar
 
         def spell(text: str) -> str:
             return spelled(text, special)
 
-        rules = load(self.caller.grammar)(tools, spell, arguments_rule, several)
         opening = self.caller.opening
-        if required:
+        rules = load(self.caller.grammar)(tools, spell, arguments_rule, several)
+        calls = f"{spell(opening)} calls" if opening else "calls"
+        if required or form is not None:
+            if not BEFORE.search(rules) and after == "":
+                rules += self._free(spell)
+            if form is not None and not required:
+                answer = f"{spell(self.caller.answer)} answer" if self.caller.answer else "answer"
+                calls = f"({calls} | {answer})"
+                rules += f"\n{_answer_rule(form)}"
             before = "before? " if BEFORE.search(rules) else ""
-            start = f"start: {before}{spell(opening)} calls" if opening else "start: calls"
-            return Grammar(type="lark", value=f"{start}\n{rules}", after=after)
+            return Grammar(type="lark", value=f"start: {before}{calls}\n{rules}", after=after or "")
         if not opening:
             raise RequestError(
                 f"{self.caller.name}: calls begin with nothing that tells them from a text, so "
                 "strict tools need tool_choice required"
             )
         return Grammar(type="lark", value=f"start: calls\n{rules}", after=opening, optional=True)
+
+    def _thought(self, prompt: str, thinks: bool) -> str | None:
+        """What closes the reasoning that the prompt has begun; "": it has begun none, and the
+        answer may; None: it may not."""
+        reasoner, said = self.reasoner, prompt.rstrip()
+        if reasoner is None or reasoner == self.caller:
+            return ""
+        if said.endswith(reasoner.opening.rstrip()):
+            return reasoner.closing
+        return "" if thinks and not said.endswith(reasoner.closing.rstrip()) else None
+
+    def _form(
+        self, form: Grammar, special: Callable[[str], int | None], after: str | None
+    ) -> Grammar:
+        """A form where there are no tools."""
+        if self.caller is not None and self.caller.answer:
+            return form.model_copy(update={"after": self.caller.answer})
+        if after:
+            return form.model_copy(update={"after": after})
+        free = self._free(lambda text: spelled(text, special)) if after == "" else ""
+        if not free:
+            return form
+        value = f"start: before? answer{free}\n{_answer_rule(form)}"
+        return form.model_copy(update={"type": "lark", "value": value})
+
+    def _free(self, spell: Callable[[str], str]) -> str:
+        """Rules: `before` is reasoning that an answer may begin with; "" where there is none."""
+        if self.reasoner is None or self.reasoner == self.caller:
+            return ""
+        opening, closing = spell(self.reasoner.opening), spell(self.reasoner.closing)
+        blanks = "THOUGHT_END: /[ \\n]{1,8}/"
+        if closing.startswith("<["):  # a special token, which no text has in it
+            thought = f"THOUGHT {closing}"
+            return f"\nbefore: {opening} {thought} THOUGHT_END?\nTHOUGHT: /(?s:.*)/\n{blanks}"
+        rule = f"thought[suffix={closing}]: /(?s:.*)/"
+        return f"\nbefore: {opening} thought THOUGHT_END?\n{rule}\n{blanks}"
+
+
+def _answer_rule(form: Grammar) -> str:
+    from tramontane.grammar import BLANKS
+
+    schema = {"type": "object"} if form.type == "json_object" else form.value
+    whole = schema if isinstance(schema, dict) else {"allOf": [schema]}
+    return f"answer: %json {json.dumps({**whole, 'x-guidance': {'whitespace_pattern': BLANKS}})}"
 
 
 def spelled(text: str, special: Callable[[str], int | None]) -> str:
@@ -127,9 +187,13 @@ def spelled(text: str, special: Callable[[str], int | None]) -> str:
 
 def arguments_rule(tool: Tool) -> str:
     """A tool's arguments, in Lark: what its parameters allow, or any object if it is not strict."""
-    schema = dict(tool.parameters) if tool.strict and tool.parameters else {"type": "object"}
-    schema.setdefault("type", "object")
-    return f"%json {json.dumps({**schema, **ONE_BLANK})}"
+    schema = dict(tool.parameters) if tool.strict else {}
+    return f"%json {json.dumps({**schema, 'type': 'object', **about_tool(tool), **ONE_BLANK})}"
+
+
+def about_tool(tool: Tool, key: str = "") -> dict[str, str]:
+    """What a schema says of whose it is, for errors. key: the argument's name."""
+    return {"x-whose": f"tool {tool.name}{key and ', '}{key}: "}
 
 
 def _best(offers: Sequence[ToolCaller], template: str | None, *, resort: bool) -> ToolCaller | None:

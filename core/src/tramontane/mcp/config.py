@@ -54,6 +54,18 @@ class McpConfig:
 
     servers: tuple[ServerConfig, ...] = ()
 
+    def only(self, name: str) -> McpConfig:
+        """One of them. Raises RequestError where there is none of that name."""
+        found = tuple(one for one in self.servers if one.server.name == name)
+        if not found:
+            raise no_server(name, [one.server.name for one in self.servers])
+        return McpConfig(found)
+
+
+def no_server(name: str, names: Sequence[str]) -> RequestError:
+    """The error for a name that no server has."""
+    return RequestError(f"there is no MCP server {name!r}; there are: {', '.join(names) or 'none'}")
+
 
 def read_config(given: Path | str | Mapping[str, Any]) -> McpConfig:
     """A configuration, from a file or as it is. Raises RequestError that names what is wrong."""

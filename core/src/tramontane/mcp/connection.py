@@ -75,7 +75,8 @@ class Connection:
             said = f"no answer within {self.config.server.timeout:g} s"
         else:
             said = str(error).removeprefix(f"MCP server {name}: ") or type(error).__name__
-        if said != self.trouble:
+        told = self.config.required and not self.tried.is_set()  # as an error of whoever wants it
+        if said != self.trouble and not told:
             log.warning("MCP server %s is down: %s", name, said)
         self.trouble = said
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import itertools
 import re
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Set
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
@@ -17,7 +18,7 @@ from tramontane.registry import Registry
 from tramontane.toolbox import Function
 from tramontane.tools import Prompt, Tool
 
-from .config import McpConfig
+from .config import McpConfig, no_server
 from .connection import Connection
 from .kept import Ask, kept_tools
 
@@ -71,9 +72,9 @@ class McpServers:
             prefix = connection.config.prefix
             if prefix is None and tool.name in clashing:
                 prefix = connection.config.server.name
-            name = UNFIT.sub("_", f"{prefix}_{tool.name}" if prefix else tool.name)[:LONGEST_NAME]
-            if name not in found and name not in (taken or set()):
-                found[name] = self._function(connection, tool, name, ask)
+            name = UNFIT.sub("_", f"{prefix}_{tool.name}" if prefix else tool.name)
+            name = _free(name, found.keys() | (taken or set()))
+            found[name] = self._function(connection, tool, name, ask)
         return list(found.values())
 
     def call(self, server: str, tool: str, arguments: dict[str, Any]) -> str:
@@ -102,8 +103,7 @@ class McpServers:
         for connection in self.connections:
             if connection.config.server.name == server:
                 return connection
-        names = ", ".join(c.config.server.name for c in self.connections)
-        raise RequestError(f"there is no MCP server {server!r}; there are: {names or 'none'}")
+        raise no_server(server, [c.config.server.name for c in self.connections])
 
     def close(self) -> None:
         """Close all connections; programs that were started end. Safe to call twice."""
@@ -140,6 +140,16 @@ class McpServers:
         seconds = (config.timeouts or {}).get(tool.name, config.server.timeout)
         described = replace(tool, name=name, strict=config.strict)
         return Function(described, run, timeout=seconds + 1)  # its own limit says more
+
+
+def _free(name: str, taken: Set[str]) -> str:
+    """The name, or as much of it as leaves room for what tells it from those that are taken."""
+    for number in itertools.count(2):
+        end = "" if number == 2 else f"_{number - 1}"
+        found = name[: LONGEST_NAME - len(end)] + end
+        if found not in taken:
+            return found
+    raise AssertionError
 
 
 def _tools(connection: Connection) -> list[tuple[Tool, Ask | None]]:

@@ -11,7 +11,7 @@ from tramontane.errors import RequestError
 from tramontane.grammar import LONGEST, Grammar
 from tramontane.sampling import SamplerContext
 
-from .schema import check_inside, schema_source
+from .schema import plain_inside, schema_source
 
 KEPT = 64
 """Grammars that are kept."""
@@ -87,8 +87,7 @@ def source(grammar: Grammar) -> str:
     if grammar.type == "regex":
         text = LLMatcher.grammar_from_regex(text)
     elif grammar.type == "lark":
-        check_inside(text)
-        text = LLMatcher.grammar_from_lark(text)
+        text = LLMatcher.grammar_from_lark(plain_inside(text))
     if said := LLMatcher.validate_grammar(text, limits=LIMITS):
         raise RequestError(f"the {grammar.type} grammar: {first_line(said)}")
     return text

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +32,10 @@ def run(argv: list[str]) -> int:
         return serve(argv[1:])
     options = _parse(argv)
     registry = Registry.from_environment()
-    with McpServers(read_config(options.mcp_config), registry) as servers:
+    config = read_config(options.mcp_config)
+    if options.what in ("call", "prompt"):
+        config = config.only(options.server)
+    with _logged(), McpServers(config, registry) as servers:
         if options.what == "call":
             print(servers.call(options.server, options.tool, _arguments(options.arguments)))
             return 0
@@ -47,6 +53,23 @@ def run(argv: list[str]) -> int:
             if options.what == "list":
                 _list(servers, connection)
         return int(any(connection.session is None for connection in servers.connections))
+
+
+@contextlib.contextmanager
+def _logged() -> Iterator[None]:
+    """What programs write is shown; that a server is down is this command's own to say."""
+    handler = logging.StreamHandler()
+    said, told = logging.getLogger("tramontane_plugin_mcp"), logging.getLogger("tramontane.mcp")
+    levels = said.level, told.level
+    said.setLevel(logging.INFO)
+    told.setLevel(logging.ERROR)
+    said.addHandler(handler)
+    try:
+        yield
+    finally:
+        said.removeHandler(handler)
+        said.setLevel(levels[0])
+        told.setLevel(levels[1])
 
 
 def _list(servers: McpServers, connection: Any) -> None:

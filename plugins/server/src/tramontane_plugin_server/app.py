@@ -72,3 +72,5 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             task.cancel()
         await serving.responses.close()
         await serving.catalog.close()
+        if serving.dispatch is not None:
+            await serving.dispatch.close()

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 ABOUT = "Ask language models."
-MOST = 4096
-"""Tokens of an answer, unless the caller wants fewer."""
+MOST, MOST_TEXT = 4096, 256
+"""Tokens of an answer, and of a text that goes on, unless the caller says how many."""
 
 
 def add(app: FastAPI, serving: Serving) -> AbstractAsyncContextManager[Any]:
@@ -43,19 +43,25 @@ def add(app: FastAPI, serving: Serving) -> AbstractAsyncContextManager[Any]:
         except TramontaneError as error:
             raise ToolError(str(error)) from error
 
+    def params_of(tokens: int | None, most: int, temperature: float | None) -> SamplingParams:
+        """tokens: what was asked for; else as many as are sensible and the server gives."""
+        if tokens is None:
+            tokens = min(most, serving.settings.max_new_tokens or most)
+        return SamplingParams(max_tokens=tokens, temperature=temperature)
+
     @server.tool()
     async def chat(
         message: str,
         model: str | None = None,
         system: str = "",
-        max_tokens: int = MOST,
+        max_tokens: int | None = None,
         temperature: float | None = None,
     ) -> str:
         """Answer a message. system: instructions that come before it."""
         messages = [{"role": "system", "content": system}] if system else []
         asked = [*messages, {"role": "user", "content": message}]
         async with told(), serving.catalog.lease(model) as (served, loaded):
-            params = SamplingParams(max_tokens=max_tokens, temperature=temperature)
+            params = params_of(max_tokens, MOST, temperature)
             turn, requests = await begin(serving, loaded, asked, params, Toolbox(), {}, {})
             with serving.generate(loaded, served.name, requests) as generation:
                 (result,) = await generation.results()
@@ -65,12 +71,12 @@ def add(app: FastAPI, serving: Serving) -> AbstractAsyncContextManager[Any]:
     async def complete(
         prompt: str,
         model: str | None = None,
-        max_tokens: int = 256,
+        max_tokens: int | None = None,
         temperature: float | None = None,
     ) -> str:
         """Continue a text."""
         async with told(), serving.catalog.lease(model) as (served, loaded):
-            params = serving.limited(SamplingParams(max_tokens=max_tokens, temperature=temperature))
+            params = serving.limited(params_of(max_tokens, MOST_TEXT, temperature))
             requests = loaded.requests(await serving.encode(loaded, prompt), params)
             with serving.generate(loaded, served.name, requests) as generation:
                 (result,) = await generation.results()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import Request
 
 from .catalog import Catalog
+from .dispatch import Dispatch
 from .generation import Generation, Mailbox
 from .http.errors import ApiError
 from .http.stream import EventStream
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
     from tramontane.mcp import McpServers
     from tramontane.sampling_params import SamplingParams
     from tramontane.toolbox import Function
+    from tramontane.tools import Tool
 
 
 class Serving:
-    """One server's belongings; routes find it with `serving_of`."""
+    """One server's belongings; routes find it with `serving_of`. Raises ConfigError."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -35,6 +37,7 @@ class Serving:
         self.responses = ResponseStore(settings.stored_responses)
         self._mailbox: Mailbox | None = None
         self.mcp: McpServers | None = None
+        self.dispatch = Dispatch(settings) if settings.tool_dispatch_url else None
 
     async def encode_chat(
         self, model: LoadedModel, messages: Sequence[Mapping[str, Any]], **variables: Any
@@ -46,9 +49,14 @@ class Serving:
         """Prompt of a text, or of token ids."""
         return await asyncio.to_thread(model.encode, text)
 
-    def own_tools(self, taken: set[str]) -> list[Function]:
-        """Tools that the server's owner registered. taken: names of the request's own."""
-        return [] if self.mcp is None else self.mcp.functions(taken)
+    def own_tools(self, theirs: Sequence[Tool]) -> list[Function]:
+        """Tools that the server's owner registered. theirs: the request's own; those of them that
+        the owner wants to run are among what is returned."""
+        found = [] if self.dispatch is None else self.dispatch.functions(theirs)
+        if self.mcp is not None:
+            taken = {tool.name for tool in theirs} | {one.tool.name for one in found}
+            found += self.mcp.functions(taken)
+        return found
 
     def limited(self, params: SamplingParams) -> SamplingParams:
         """Within what the server's owner allows. Raises ApiError for more than that."""

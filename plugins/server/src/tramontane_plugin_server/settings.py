@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from tramontane.errors import ConfigError
@@ -85,7 +86,26 @@ class Settings(BaseModel):
     mcp_config: Path | None = Field(
         None, description="MCP servers whose tools models may call in chats"
     )
-    max_tool_rounds: Count = Field(8, description="how often an answer may call such tools")
+    tool_dispatch_url: str | None = Field(
+        None, description="POST calls of tools there; the next two say which"
+    )
+    tool_dispatch_tools: Path | None = Field(
+        None, description="JSON list of tools that every chat has, and that run there"
+    )
+    tool_dispatch_names: tuple[str, ...] = Field(
+        (), description="requests' own tools that run there too; repeatable, *: all"
+    )
+    tool_dispatch_header: tuple[str, ...] = Field(
+        (), description="sent along, 'NAME: VALUE' with ${VARIABLE}s; repeatable"
+    )
+    tool_dispatch_ca: Path | None = Field(
+        None, description="certificates to trust there, PEM; else the system's"
+    )
+    tool_dispatch_timeout: Seconds = Field(30.0, description="seconds for a call there")
+    tool_dispatch_concurrency: Count = Field(10, description="calls there at once; more wait")
+    max_tool_rounds: Count = Field(
+        8, description="how often an answer may call tools that run here"
+    )
     access_log: Literal["text", "json", "off"] = Field("text", description="a line per request")
     log_file: Path | None = Field(None, description="where to; else stderr")
     models: tuple[ModelSettings, ...] = Field(
@@ -96,11 +116,34 @@ class Settings(BaseModel):
     def _whole(self) -> Settings:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key go together")
+        self._dispatch_whole()
         names = [name_of(model) for model in self.models]
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"two models are called {name!r}: give one another name")
         return self
+
+    def _dispatch_whole(self) -> None:
+        which = bool(self.tool_dispatch_tools or self.tool_dispatch_names)
+        if self.tool_dispatch_url is None:
+            if which or self.tool_dispatch_header or self.tool_dispatch_ca:
+                raise ValueError("tool_dispatch_url is not set: nothing can be sent anywhere")
+            return
+        if not which:
+            raise ValueError(
+                "tool_dispatch_url says where calls go, not which: give a file of tools as "
+                "tool_dispatch_tools, or names of requests' own tools as tool_dispatch_names "
+                "('*': all of them)"
+            )
+        try:
+            url = urlsplit(self.tool_dispatch_url)
+            usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise ValueError("tool_dispatch_url should be http://HOST/PATH or https://HOST/PATH")
+        if url.username is not None:
+            raise ValueError("tool_dispatch_url has a user's name: use tool_dispatch_header")
 
     def keys(self) -> frozenset[str]:
         """All API keys. Raises ConfigError."""
@@ -152,10 +195,10 @@ def read(path: Path | None, given: Mapping[str, Any]) -> Settings:
 
 
 def written(settings: Settings) -> str:
-    """Settings as TOML; keys are not shown."""
+    """Settings as TOML; keys and headers are not shown."""
     data = settings.model_dump(mode="json", exclude_none=True)
-    if data["api_key"]:
-        data["api_key"] = ["(not shown)"] * len(data["api_key"])
+    for secret in ("api_key", "tool_dispatch_header"):
+        data[secret] = ["(not shown)"] * len(data[secret])
     models = data.pop("models")
     lines = [f"{key} = {_value(value)}" for key, value in data.items()]
     for model in models:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tramontane.toolbox import Function, Toolbox
+from tramontane.tools import ToolCall
 from tramontane.turn import Turn
 
 from .serving import Serving
@@ -50,7 +51,7 @@ class Talk:
     """A turn, and the rounds of it in which tools run that the server's owner registered.
 
     requests: those of the round to come. ours: names of such tools. ran: what they were asked, and
-    what they said.
+    what they said, or why they were not asked.
     """
 
     turn: Turn
@@ -63,12 +64,16 @@ class Talk:
 
     async def goes_on(self, results: Sequence[RequestResult]) -> bool:
         """Run the calls of an answer, if all are of our tools; whether there is another round."""
-        if not self.rounds or len(results) > 1:
+        if not self.ours:
             return False
         completion = self.turn.completed(results)
-        if not self.turn.calls(completion):
-            return False
         calls = completion.tool_calls
+        if not self.turn.calls(completion):
+            self._leave(calls, "the answer also calls tools of the client's")
+            return False
+        if not self.rounds:
+            self._leave(calls, "the answer has had all its rounds of tools")
+            return False
         said = await self._toolbox.run_async(calls)
         self.turn.add(completion, said)
         self.ran += [
@@ -79,6 +84,14 @@ class Talk:
         self.requests = [replace(request, **self._place) for request in requests]
         self.rounds -= 1
         return True
+
+    def _leave(self, calls: Sequence[ToolCall], why: str) -> None:
+        """Tell of calls that nobody runs: the client does not see them otherwise."""
+        self.ran += [
+            {"name": call.name, "arguments": call.arguments, "result": f"not run: {why}"}
+            for call in calls
+            if call.name in self.ours
+        ]
 
 
 def in_rounds(

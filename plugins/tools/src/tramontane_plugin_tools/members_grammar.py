@@ -12,8 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tramontane.answers.dialect import about_tool
 from tramontane.errors import RequestError
 from tramontane.tools import Tool
+
+from .pythonic import KEY
 
 Spell = Callable[[str], str]
 KNOWN = {"$defs", "$schema", "additionalProperties", "definitions", "description", "properties",
@@ -77,7 +80,7 @@ def _member(
     if not text:
         value = {**schema, **defs} if isinstance(schema, dict) else schema
         value = {"allOf": [value]} if isinstance(value, bool) else value
-        found = f"%json {json.dumps({**value, **ONE_BLANK})}"
+        found = f"%json {json.dumps({**value, **about_tool(tool, key), **ONE_BLANK})}"
         end = f" {spell(after)}" if after else ""
         return [f"{name}: {before} {name}_value{end}", f"{name}_value: {found}"]
     if "enum" in schema or "const" in schema:
@@ -204,7 +207,7 @@ def _pythonic(before: str, closing: str) -> Callable[..., str]:
         rules = [f'calls: {opening}call{more} "]"{end}', one_of(len(tools), "call")]
         for index, tool in enumerate(tools):
             if unfit := [
-                key for key in tool.parameters.get("properties", ()) if not key.isidentifier()
+                key for key in tool.parameters.get("properties", ()) if not KEY.fullmatch(key)
             ]:
                 raise _refused(tool, f"#/properties/{unfit[0]}")
             head = spell(f"{tool.name}(")

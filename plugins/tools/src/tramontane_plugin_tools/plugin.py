@@ -139,6 +139,7 @@ def tool_callers() -> Iterable[ToolCaller]:
         reads=("calls", "reasoning"),
         scan=f"{HERE}.harmony:scan",
         grammar=f"{HERE}.harmony:grammar",
+        answer="<|channel|>final<|message|>",
         example=(
             "<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>"
             '{"city": "Oslo"}<|call|>'

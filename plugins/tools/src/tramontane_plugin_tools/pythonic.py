@@ -13,7 +13,8 @@ from tramontane.answers.json_text import value
 
 from .json_wrapped import close
 
-IDENTIFIER = re.compile(r"[A-Za-z_][\w.]*")
+NAME, KEY = re.compile(r"\w[\w.:/-]*"), re.compile(r"\w[\w.-]*")
+"""More than Python's: tools have such names whatever the syntax, `resolve-library-id` say."""
 LIQUID, LIQUID_END = "<|tool_call_start|>", "<|tool_call_end|>"
 
 
@@ -55,13 +56,13 @@ def _list(scan: Scan) -> More[bool]:
 def _call(scan: Scan) -> More[bool | None]:
     """One call: whether it is whole, None if it is none."""
     yield from scan.blanks()
-    name = yield from _identifier(scan)
+    name = yield from _word(scan, NAME)
     if not name or not (yield from scan.literal("(")):
         return None
     first = yield from scan.blanks()
     key = ""
     if first != ")":
-        key = yield from _identifier(scan)
+        key = yield from _word(scan, KEY)
         if not key or (yield from scan.blanks()) != "=":
             return None
     scan.start(name)
@@ -76,7 +77,7 @@ def _call(scan: Scan) -> More[bool | None]:
             scan.at += 1
             first = yield from scan.blanks()
             if first != ")":
-                key = yield from _identifier(scan)
+                key = yield from _word(scan, KEY)
                 if not key or (yield from scan.blanks()) != "=":
                     break
                 scan.arguments(", ")
@@ -91,9 +92,9 @@ def _call(scan: Scan) -> More[bool | None]:
     return True
 
 
-def _identifier(scan: Scan) -> More[str]:
+def _word(scan: Scan, kind: re.Pattern[str]) -> More[str]:
     while True:
-        found = IDENTIFIER.match(scan.text, scan.at)
+        found = kind.match(scan.text, scan.at)
         end = found.end() if found else scan.at
         if end < len(scan.text) or not (yield from scan.more()):
             scan.at = end

@@ -48,7 +48,7 @@ def ask(serving: Serving, model: LoadedModel, asked: CountRequest) -> Going:
     refuse_lost_calls(model, messages)
     if messages[-1]["role"] == "assistant":
         return Going(Dialect().parser(), _going_on(serving, model, asked, messages))
-    ours = serving.own_tools({tool.name for tool in asked.tools or ()})
+    ours = serving.own_tools(asked.theirs())
     toolbox, place = asked.toolbox(ours), asked.place()
     begun = prepare(serving, model, messages, asked.sampling(), toolbox, asked.variables(), place)
     talk = in_rounds(serving, begun, toolbox, ours, place)

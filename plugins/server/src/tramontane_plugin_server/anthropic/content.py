@@ -18,7 +18,8 @@ PIECES = {"text": "text", "thinking": "thinking", "tool_use": "input"}
 class Blocks:
     """Blocks one after the other, of which the last may be open.
 
-    done: those that are through. called: whether a tool is. omit: whether thinking stays untold.
+    done: those that are through. called: whether a tool is, by a call that is whole.
+    omit: whether thinking stays untold.
     hidden: names of tools whose calls are not the client's to run, and so are no blocks.
     """
 
@@ -56,10 +57,10 @@ class Blocks:
                     return
                 identity = identity or f"toolu_{uuid.uuid4().hex[:24]}"
                 self._begin({"type": "tool_use", "id": identity, "name": name, "input": {}})
-                self.called = True
             case CallArguments(_, text) if self._open is not None:
                 self._say(text, {"type": "input_json_delta", "partial_json": text})
-            case CallEnd():
+            case CallEnd(_, whole):
+                self.called |= whole and self._open is not None
                 self._close()
 
     def _begin(self, block: dict[str, Any]) -> None:

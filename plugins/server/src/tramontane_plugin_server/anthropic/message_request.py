@@ -8,9 +8,10 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tramontane.sampling_params import SamplingParams
 from tramontane.toolbox import Function, Toolbox
+from tramontane.tools import Tool
 
 from tramontane_plugin_server.openai.fields import NO_EFFECT, Asked, Sampling
-from tramontane_plugin_server.openai.tool_fields import MOST_TOOLS
+from tramontane_plugin_server.openai.tool_fields import MOST_TOOLS, together
 
 from .blocks import AssistantBlocks, CacheControl, Texts, UserBlocks
 from .tools import (
@@ -120,9 +121,13 @@ class CountRequest(Asked):
         """Whether it is not to be told."""
         return isinstance(self.thinking, ThinkingOn) and self.thinking.display == "omitted"
 
+    def theirs(self) -> list[Tool]:
+        """The request's own tools."""
+        return [tool.tool() for tool in self.tools or ()]
+
     def toolbox(self, ours: Sequence[Function] = ()) -> Toolbox:
         """The tools that may be called. ours: the server's own. Raises RequestError."""
-        return toolbox_of([*(tool.tool() for tool in self.tools or ()), *ours], self.tool_choice)
+        return toolbox_of(together(self.theirs(), ours), self.tool_choice)
 
     def sampling(self) -> SamplingParams:
         """How to generate, as far as it matters to the prompt. Raises RequestError."""

@@ -15,7 +15,7 @@ from tramontane_plugin_server.http.errors import api_error, body
 from tramontane_plugin_server.http.stream import event, while_here
 from tramontane_plugin_server.serving import Serving, serving_of
 
-from .asking import ask
+from .asking import Going, ask
 from .content import Blocks
 from .message_request import CountRequest, MessageRequest
 from .shapes import ERRORS, Answer, Count
@@ -62,8 +62,7 @@ async def _whole(serving: Serving, asked: MessageRequest) -> dict[str, Any]:
             blocks.take([*going.parser.push(rounds[-1].text), *going.parser.finish()])
     blocks.end()
     end = _end(rounds[-1], called=blocks.called)
-    ran = {"server_tool_calls": going.ran} if going.ran else {}
-    return {**_head(served.name), "content": blocks.done, **end, "usage": _usage(rounds), **ran}
+    return {**_head(served.name), "content": blocks.done, **end, **_took(rounds, going)}
 
 
 async def _events(serving: Serving, asked: MessageRequest) -> AsyncIterator[bytes]:
@@ -86,7 +85,7 @@ async def _events(serving: Serving, asked: MessageRequest) -> AsyncIterator[byte
                     if found := b"".join(pieces):
                         yield found
         end = _end(rounds[-1], called=blocks.called)
-        yield wire.pieces(blocks.end()) + wire.stop(end, _usage(rounds))
+        yield wire.pieces(blocks.end()) + wire.stop(end, **_took(rounds, going))
 
 
 def _head(name: str) -> dict[str, Any]:
@@ -109,6 +108,11 @@ def _end(result: RequestResult, *, called: bool) -> dict[str, Any]:
     if called and reason == "end_turn":
         reason = "tool_use"
     return {"stop_reason": reason, "stop_sequence": result.stop}
+
+
+def _took(rounds: Sequence[RequestResult], going: Going) -> dict[str, Any]:
+    ran = {"server_tool_calls": going.ran} if going.ran else {}
+    return {"usage": _usage(rounds), **ran}
 
 
 def _usage(rounds: Sequence[RequestResult]) -> dict[str, int]:

@@ -35,9 +35,9 @@ class Wire:
                 found.append(_event("ping"))
         return b"".join(found)
 
-    def stop(self, end: dict[str, Any], usage: dict[str, int]) -> bytes:
-        """Why the message ends, and what it took."""
-        return _event("message_delta", delta=end, usage=usage) + _event("message_stop")
+    def stop(self, end: dict[str, Any], **more: Any) -> bytes:
+        """Why the message ends. more: what it took, and what tools said that ran here."""
+        return _event("message_delta", delta=end, **more) + _event("message_stop")
 
 
 def _event(kind: str, **fields: Any) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fastapi import Request
@@ -107,8 +108,8 @@ def _said(error: HTTPException) -> str:
 def _invalid(error: RequestValidationError) -> ApiError:
     """The first problem of a body, with the field's name and value."""
     first = error.errors()[0]
-    where = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
-    name = ".".join(where)
+    kind, *where = first["loc"]
+    name = ".".join(_fields(where, error.body) if kind == "body" else map(str, where))
     if first["type"] == "json_invalid":
         return ApiError(400, f"the body is not JSON: {first.get('ctx', {}).get('error', '')}")
     said = str(first["msg"]).removeprefix("Value error, ")
@@ -123,3 +124,14 @@ def _invalid(error: RequestValidationError) -> ApiError:
     if first["type"] == "missing":
         message = f"{name or 'the body'} is required"
     return ApiError(400, message, param=name or None)
+
+
+def _fields(where: Sequence[str | int], value: Any) -> Iterator[str]:
+    """The way to a value of the body, without the names that alternatives have among themselves."""
+    for place, part in enumerate(where):
+        if isinstance(value, dict) and (part in value or place == len(where) - 1):
+            yield str(part)
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int):
+            yield str(part)
+            value = value[part] if part < len(value) else None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
+from tramontane.answers import Answer
 from tramontane.engine.request import Finished, RequestResult
 
 from tramontane_plugin_server.http.errors import ApiError
@@ -44,15 +45,17 @@ async def _whole(serving: Serving, asked: ChatRequest) -> dict[str, Any]:
     async with serving.catalog.lease(asked.model) as (served, model):
         going = await _begin(serving, model, asked)
         rounds: list[list[RequestResult]] = []
+        said: list[list[Answer]] = []
         while not rounds or await going.goes_on(rounds[-1]):
             with serving.generate(model, served.name, going.requests) as generation:
                 rounds.append(await generation.results())
+            said.append([going.turn.parser().whole(result.text) for result in rounds[-1]])
     choices = [
-        choice(index, result, going.turn.parser().whole(result.text), going.ours)
-        for index, result in enumerate(rounds[-1])
+        choice(index, results, answers, going.ours, going.ran)
+        for index, (results, answers) in enumerate(
+            zip(zip(*rounds, strict=True), zip(*said, strict=True), strict=True)
+        )
     ]
-    if going.ran:
-        choices[0]["message"]["server_tool_calls"] = going.ran
     return {
         "id": answer.identity("chatcmpl"),
         "object": "chat.completion",
@@ -93,21 +96,21 @@ async def _events(serving: Serving, asked: ChatRequest) -> AsyncIterator[bytes]:
                         found += map(chunk, pieces[index].of(one))
                         if isinstance(one, Finished):
                             results[index] = one.result
-                            if not going.rounds:  # else it may go on
+                            if not going.ours:  # else it may go on
                                 found.append(chunk(pieces[index].end(one.result)))
                     if found:
                         yield b"".join(found)
-            ended = not going.rounds
             rounds.append([results[index] for index in range(count)])
-        if not ended:
-            yield b"".join(chunk(p.end(r)) for p, r in zip(pieces, rounds[-1], strict=True))
+        if going.ours:
+            yield chunk(pieces[0].end(rounds[-1][0], going.ran))
         if told:
             yield event({**head, "choices": [], "usage": answer.usage_of_all(rounds)})
         yield answer.DONE
 
 
 async def _begin(serving: Serving, model: LoadedModel, asked: ChatRequest) -> Talk:
-    ours = serving.own_tools({tool.function.name for tool in asked.tools or ()})
+    several = (asked.n or 1) > 1  # of which each would go on in rounds of its own
+    ours = [] if several else serving.own_tools(asked.theirs())
     return await talk(
         serving, model, asked.conversation(), asked.sampling(), asked.toolbox(ours), ours,
         _variables(asked), asked.place(),

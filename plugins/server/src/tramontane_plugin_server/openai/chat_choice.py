@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tramontane.answers import (
     Answer,
     AnswerParser,
     CallArguments,
+    CallEnd,
     CallStart,
     Content,
     Delta,
@@ -19,17 +20,26 @@ from tramontane.engine.request import Event, Finished, RequestResult
 
 from . import answer
 
+BETWEEN = "\n\n"
+"""Between what an answer's rounds say."""
+
 
 def choice(
-    index: int, result: RequestResult, said: Answer, ours: frozenset[str] = frozenset()
+    index: int,
+    results: Sequence[RequestResult],
+    said: Sequence[Answer],
+    ours: frozenset[str] = frozenset(),
+    ran: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
-    """A whole answer. ours: tools whose calls are not the client's to run."""
-    calls = [call for call in said.found if call.name not in ours]
-    message: dict[str, Any] = {"role": "assistant", "content": said.content}
-    if said.reasoning:
-        message["reasoning_content"] = said.reasoning
+    """A whole answer, of one round or several. ours: tools whose calls are not the client's to run.
+    ran: what became of those."""
+    calls = [call for one in said for call in one.found if call.name not in ours]
+    content = BETWEEN.join(one.content for one in said if one.content)
+    message: dict[str, Any] = {"role": "assistant", "content": content}
+    if reasoning := BETWEEN.join(one.reasoning for one in said if one.reasoning):
+        message["reasoning_content"] = reasoning
     if calls:
-        message["content"] = said.content or None
+        message["content"] = content or None
         message["tool_calls"] = [
             {
                 "id": call.id or _identity(),
@@ -38,12 +48,14 @@ def choice(
             }
             for call in calls
         ]
+    if ran:
+        message["server_tool_calls"] = ran
+    logprobs = [answer.logprob(entry) for result in results for entry in result.logprobs or ()]
     return {
         "index": index,
         "message": message,
-        "logprobs": result.logprobs
-        and {"content": [answer.logprob(entry) for entry in result.logprobs]},
-        "finish_reason": _reason(result, called=bool(calls)),
+        "logprobs": None if results[-1].logprobs is None else {"content": logprobs},
+        "finish_reason": _reason(results[-1], called=any(call.whole for call in calls)),
     }
 
 
@@ -53,14 +65,20 @@ class Pieces:
     def __init__(self, index: int, parser: AnswerParser, ours: frozenset[str]) -> None:
         self._index, self._parser, self._ours = index, parser, ours
         self._begun = False
+        self._told: dict[str, int] = {}
+        """The last round in which there was content, and reasoning."""
+        self._round = 0
         self._calls: dict[int, int] = {}
         """Places of the client's calls among all of this answer's, and among the client's."""
         self._seen = 0
+        self._whole = False
+        """Whether a call of the client's is."""
 
     def again(self, parser: AnswerParser) -> None:
         """Another round of the same answer."""
         self._parser = parser
         self._calls = {}
+        self._round += 1
 
     def of(self, one: Event) -> Iterator[dict[str, Any]]:
         """The choices of the chunks to send."""
@@ -79,26 +97,34 @@ class Pieces:
             yield self._choice(first, logprobs=logprobs)
         yield from map(self._choice, parts)
 
-    def end(self, result: RequestResult) -> dict[str, Any]:
-        """The choice of the last chunk."""
-        return self._choice({}, finish_reason=_reason(result, called=self._seen > 0))
+    def end(self, result: RequestResult, ran: Sequence[Mapping[str, str]] = ()) -> dict[str, Any]:
+        """The choice of the last chunk. ran: what became of calls that are not the client's."""
+        told = {"server_tool_calls": ran} if ran else {}
+        return self._choice(told, finish_reason=_reason(result, called=self._whole))
 
     def _delta(self, delta: Delta) -> dict[str, Any] | None:
         match delta:
             case Content(text):
-                return {"content": text}
+                return {"content": self._after_rounds("content", text)}
             case Reasoning(text):
-                return {"reasoning_content": text}
+                return {"reasoning_content": self._after_rounds("reasoning", text)}
             case CallStart(index, name, identity) if name not in self._ours:
                 self._calls[index] = place = self._seen
                 self._seen += 1
                 function = {"name": name, "arguments": ""}
                 call = {"index": place, "id": identity or _identity(), "type": "function"}
                 return {"tool_calls": [{**call, "function": function}]}
+            case CallEnd(index, whole) if index in self._calls:
+                self._whole |= whole
             case CallArguments(index, text) if index in self._calls:
                 part = {"index": self._calls[index], "function": {"arguments": text}}
                 return {"tool_calls": [part]}
         return None
+
+    def _after_rounds(self, kind: str, text: str) -> str:
+        """A piece; the first of a round stands apart from what an earlier round said."""
+        before, self._told[kind] = self._told.get(kind, self._round), self._round
+        return text if before == self._round else BETWEEN + text
 
     def _choice(self, delta: dict[str, Any], **more: Any) -> dict[str, Any]:
         return {

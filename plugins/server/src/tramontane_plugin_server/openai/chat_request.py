@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tramontane.chat.thinking import thinking_variables
 from tramontane.sampling_params import SamplingParams
 from tramontane.toolbox import Function, Toolbox
+from tramontane.tools import Tool
 
 from .fields import NO_EFFECT, Sampling, Stop
 from .tool_fields import (
@@ -19,6 +20,7 @@ from .tool_fields import (
     ResponseFormat,
     ToolChoice,
     grammar_of,
+    together,
     toolbox_of,
 )
 
@@ -142,6 +144,10 @@ class ChatRequest(Sampling):
                 raise ValueError(f"chat_template_kwargs cannot set {name}")
         return found
 
+    def theirs(self) -> list[Tool]:
+        """The request's own tools."""
+        return [tool.function.tool() for tool in self.tools or ()]
+
     def toolbox(self, ours: Sequence[Function] = ()) -> Toolbox:
         """The tools that may be called. ours: the server's own. Raises RequestError."""
         choice: str | NamedTool | AllowedTools = self.tool_choice or "auto"
@@ -151,9 +157,8 @@ class ChatRequest(Sampling):
         elif isinstance(choice, AllowedTools):
             allowed = [tool.function.name for tool in choice.allowed_tools.tools]
             choice = choice.allowed_tools.mode
-        tools = [tool.function.tool() for tool in self.tools or ()]
         parallel = self.parallel_tool_calls is not False
-        return toolbox_of([*tools, *ours], choice, parallel, allowed)
+        return toolbox_of(together(self.theirs(), ours), choice, parallel, allowed)
 
     def sampling(self) -> SamplingParams:
         """How to generate. Raises RequestError."""

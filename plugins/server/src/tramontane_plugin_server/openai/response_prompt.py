@@ -35,7 +35,7 @@ def begin(
     """
     instructions, messages = conversation(asked.instructions, items)
     refuse_lost_calls(model, messages)
-    ours = serving.own_tools({tool.name for tool in asked.tools or ()})
+    ours = serving.own_tools(asked.theirs())
     toolbox, params = asked.toolbox(ours), asked.sampling()
     begun = _fitting(serving, model, asked, (instructions, messages), toolbox, params)
     return in_rounds(serving, begun, toolbox, ours, asked.place())

@@ -10,6 +10,7 @@ from tramontane.chat.thinking import thinking_variables
 from tramontane.grammar import Grammar
 from tramontane.sampling_params import SamplingParams
 from tramontane.toolbox import Function, Toolbox
+from tramontane.tools import Tool
 
 from .fields import NO_EFFECT, Asked, Sampling, Stop
 from .response_items import Input
@@ -20,6 +21,7 @@ from .tool_fields import (
     ObjectFormat,
     TextFormat,
     grammar_of,
+    together,
     toolbox_of,
 )
 
@@ -176,6 +178,10 @@ class ResponseRequest(Sampling):
         """What else the chat template is told."""
         return thinking_variables(None if self.reasoning is None else self.reasoning.effort)
 
+    def theirs(self) -> list[Tool]:
+        """The request's own tools."""
+        return [tool.tool() for tool in self.tools or ()]
+
     def toolbox(self, ours: Sequence[Function] = ()) -> Toolbox:
         """The tools that may be called. ours: the server's own. Raises RequestError."""
         choice: str | NamedTool | AllowedTools = self.tool_choice or "auto"
@@ -185,9 +191,8 @@ class ResponseRequest(Sampling):
         elif isinstance(choice, AllowedTools):
             allowed = [tool.name for tool in choice.tools]
             choice = choice.mode
-        tools = [tool.tool() for tool in self.tools or ()]
         parallel = self.parallel_tool_calls is not False
-        return toolbox_of([*tools, *ours], choice, parallel, allowed)
+        return toolbox_of(together(self.theirs(), ours), choice, parallel, allowed)
 
     def sampling(self) -> SamplingParams:
         """How to generate. Raises RequestError."""

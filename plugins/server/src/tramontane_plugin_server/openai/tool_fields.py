@@ -111,6 +111,13 @@ def grammar_of(
     return None
 
 
+def together(theirs: Sequence[Tool], ours: Sequence[Runs]) -> list[Tool | Runs]:
+    """A request's tools and the server's. Of one name ours runs the call of theirs."""
+    run = {function.tool.name: function for function in ours}
+    # taken out: two of theirs that have one name are an error
+    return [*(run.pop(tool.name, tool) for tool in theirs), *run.values()]
+
+
 def toolbox_of(
     tools: Sequence[Tool | Runs],
     choice: str,
