@@ -13,6 +13,7 @@ from numba.core.typing.typeof import typeof_impl
 
 from .machine_code import NAME
 from .numba_setup import Part
+from .processor import for_numba
 from .vector.operation import Operation
 from .vector.registers import intrinsic
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 OPTIONS = {"nogil": True, "error_model": "numpy"}
 """No fastmath: the order of sums is the kernels' own, and the same in all their variants."""
 PART_OPTIONS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+if (_features := for_numba()) is not None:  # read once, when numba makes its target
+    numba.config.CPU_FEATURES = _features
 
 
 def compiled(kernel: Kernel) -> tuple[bytes, str]:

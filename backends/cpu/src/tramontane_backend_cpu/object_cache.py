@@ -22,7 +22,8 @@ from typing import Any
 import llvmlite.binding as llvm
 from tramontane import folders
 
-from .vector.chosen import SET, features
+from .processor import features
+from .vector.chosen import SET
 
 log = logging.getLogger(__name__)
 PACKAGE = __name__.partition(".")[0]

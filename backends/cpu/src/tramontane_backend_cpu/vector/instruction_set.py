@@ -24,7 +24,7 @@ class Portable:
     needs: frozenset[str] = frozenset()
     """Features of the processor, as LLVM names them."""
     architecture: str | None = None
-    """How LLVM's name of the machine begins; None: any."""
+    """LLVM's name of the machine; None: any."""
     registers = 1
     """Of 16 rows each that a block of a packed matrix has; they share the loads of vectors."""
     tile = 4
@@ -184,11 +184,11 @@ class Avx512Bf16(Avx512Vnni):
         return call(builder, "llvm.x86.avx512bf16.dpbf16ps.512", FLOATS, [total, a, b])
 
 
-class NeonDot(_Fused):
-    """64-bit Arm with products of bytes: Apple's M1 and later, servers since 2019."""
+class Neon(_Fused):
+    """64-bit Arm without products of bytes: the Raspberry Pi 3 and 4."""
 
-    name = "neon-dot"
-    needs = frozenset({"neon", "dotprod"})
+    name = "neon"
+    needs = frozenset({"neon"})
     architecture = "aarch64"
     tile = 2
 
@@ -197,9 +197,11 @@ class NeonDot(_Fused):
             low = builder.and_(codes, ir.Constant(INTS, [0x7F7F7F7F] * LANES))
             seven = ir.Constant(INTS, [7] * LANES)
             high = builder.and_(builder.lshr(codes, seven), ir.Constant(INTS, [0x01010101] * LANES))
-            tops = self._signed(builder, ir.Constant(INTS, [0] * LANES), high, numbers)
-            return builder.add(self._signed(builder, total, low, numbers), builder.shl(tops, seven))
-        return self._signed(builder, total, codes, numbers)
+            tops = self._quarters(builder, ir.Constant(INTS, [0] * LANES), high, numbers)
+            return builder.add(
+                self._quarters(builder, total, low, numbers), builder.shl(tops, seven)
+            )
+        return self._quarters(builder, total, codes, numbers)
 
     def pick_bytes(self, builder: Any, table: list[int], codes: Any) -> Any:
         kind = ir.VectorType(BYTE, 16)
@@ -209,23 +211,81 @@ class NeonDot(_Fused):
             told = [ir.Constant(kind, table), places]
             picked = call(builder, "llvm.aarch64.neon.tbl1.v16i8", kind, told)
             quarters.append(builder.bitcast(picked, ir.VectorType(INT, 4)))
-        return join(builder, join(builder, *quarters[:2]), join(builder, *quarters[2:]))
+        return _whole(builder, quarters)
 
-    def _signed(self, builder: Any, total: Any, codes: Any, numbers: Any) -> Any:
-        bytes_, ints = ir.VectorType(BYTE, 16), ir.VectorType(INT, 4)
+    def _quarters(self, builder: Any, total: Any, codes: Any, numbers: Any) -> Any:
+        """`dot` for each register of 4 rows."""
         quarters = []
         for quarter in range(4):
             a, b = (
-                builder.bitcast(part(builder, value, 4 * quarter, 4), bytes_)
+                builder.bitcast(part(builder, value, 4 * quarter, 4), ir.VectorType(BYTE, 16))
                 for value in (codes, numbers)
             )
             sums = part(builder, total, 4 * quarter, 4)
-            name = "llvm.aarch64.neon.sdot.v4i32.v16i8"
-            quarters.append(call(builder, name, ints, [sums, a, b]))
-        return join(builder, join(builder, *quarters[:2]), join(builder, *quarters[2:]))
+            quarters.append(self._products(builder, sums, a, b))
+        return _whole(builder, quarters)
+
+    def _products(self, builder: Any, sums: Any, codes: Any, numbers: Any) -> Any:
+        """sums + codes . numbers, 4 rows of 4 signed bytes."""
+        shorts, ints = ir.VectorType(HALF, 8), ir.VectorType(INT, 4)
+        pairs = []
+        for half in (0, 1):
+            a, b = (part(builder, value, 8 * half, 8) for value in (codes, numbers))
+            products = call(builder, "llvm.aarch64.neon.smull.v8i16", shorts, [a, b])
+            pairs.append(call(builder, "llvm.aarch64.neon.saddlp.v4i32.v8i16", ints, [products]))
+        both = call(builder, "llvm.aarch64.neon.addp.v4i32", ints, pairs)
+        return builder.add(sums, both)
 
 
-SETS: tuple[type[Portable], ...] = (Avx512Bf16, Avx512Vnni, Avx2Vnni, Avx2, NeonDot, Portable)
+class NeonDot(Neon):
+    """With products of bytes: Apple's M1, the Raspberry Pi 5, servers since 2019."""
+
+    name = "neon-dot"
+    needs = Neon.needs | {"dotprod"}
+
+    def _products(self, builder: Any, sums: Any, codes: Any, numbers: Any) -> Any:
+        name = "llvm.aarch64.neon.sdot.v4i32.v16i8"
+        return call(builder, name, ir.VectorType(INT, 4), [sums, codes, numbers])
+
+
+class NeonMixed(NeonDot):
+    """With products of unsigned and signed bytes, and of bfloat16: Apple's M2 and later, servers
+    since 2022."""
+
+    name = "neon-mixed"
+    needs = NeonDot.needs | {"i8mm", "bf16"}
+    bf16 = True
+
+    def dot(self, builder: Any, total: Any, codes: Any, numbers: Any, bits: int) -> Any:
+        return self._quarters(builder, total, codes, numbers)
+
+    def dot_bf16(self, builder: Any, total: Any, a: Any, b: Any) -> Any:
+        quarters = []
+        for quarter in range(4):
+            sums = part(builder, total, 4 * quarter, 4)
+            pairs = [
+                builder.bitcast(part(builder, value, 4 * quarter, 4), _Bfloats(8))
+                for value in (a, b)
+            ]
+            name = "llvm.aarch64.neon.bfdot.v4f32.v8bf16"
+            quarters.append(call(builder, name, sums.type, [sums, *pairs]))
+        return _whole(builder, quarters)
+
+    def _products(self, builder: Any, sums: Any, codes: Any, numbers: Any) -> Any:
+        name = "llvm.aarch64.neon.usdot.v4i32.v16i8"
+        return call(builder, name, ir.VectorType(INT, 4), [sums, codes, numbers])
+
+
+SETS: tuple[type[Portable], ...] = (
+    Avx512Bf16,
+    Avx512Vnni,
+    Avx2Vnni,
+    Avx2,
+    NeonMixed,
+    NeonDot,
+    Neon,
+    Portable,
+)
 """Best first."""
 
 
@@ -258,6 +318,10 @@ def part(builder: Any, vector: Any, first: int, count: int) -> Any:
     """Lanes first..first+count of a vector."""
     lanes = ir.Constant(ir.VectorType(INT, count), list(range(first, first + count)))
     return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), lanes)
+
+
+def _whole(builder: Any, quarters: list[Any]) -> Any:
+    return join(builder, join(builder, *quarters[:2]), join(builder, *quarters[2:]))
 
 
 def join(builder: Any, low: Any, high: Any) -> Any:
