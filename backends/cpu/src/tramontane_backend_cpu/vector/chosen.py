@@ -8,8 +8,14 @@ from tramontane.errors import ConfigError
 
 from tramontane_backend_cpu.processor import architecture, features
 
-from .instruction_set import SETS, Portable
+from .arm import Neon, NeonDot, NeonMixed
+from .instruction_set import Portable
+from .x86 import Avx2, Avx2Vnni, Avx512Bf16, Avx512Vnni
 
+SETS: tuple[type[Portable], ...] = (
+    Avx512Bf16, Avx512Vnni, Avx2Vnni, Avx2, NeonMixed, NeonDot, Neon, Portable,
+)  # fmt: skip
+"""Best first."""
 VARIABLE = "TRAMONTANE_INSTRUCTIONS"
 
 
