@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-import sys
 
 import llvmlite.binding as llvm
 
@@ -54,7 +53,7 @@ def for_numba() -> str | None:
 
 def sysctl(name: str) -> int:
     """A number that macOS tells about the machine; 0 where there is no such number or no macOS."""
-    if sys.platform != "darwin":
+    if platform.system() != "Darwin":
         return 0
     value = ctypes.c_int64(0)  # told in 32 or in 64 bits, the lower first
     size = ctypes.c_size_t(ctypes.sizeof(value))
