@@ -38,7 +38,8 @@ def pause(emit: Emit) -> None:
     if machine == "x86_64":
         emit.call("llvm.x86.sse2.pause", ir.VoidType(), [])
     elif machine == "aarch64":
-        emit.call("llvm.aarch64.hint", ir.VoidType(), [llvm.INT(1)])
+        # it takes about as long as the other; Arm's own word for this, yield, takes no time at all
+        emit.call("llvm.aarch64.isb", ir.VoidType(), [llvm.INT(15)])
 
 
 @operation(lambda function: types.void)
