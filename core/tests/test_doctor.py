@@ -96,6 +96,39 @@ def test_a_container_limits_the_cores(tmp_path, files, expected):
     assert processor.quota(tmp_path) == expected
 
 
+X86 = ["processor\t: 0", "model\t\t: 2", "model name\t: AMD EPYC", "flags\t\t: sse2 avx2 fma"]
+PI = ["processor\t: 0", "Features\t: fp asimd asimddp", "", "Model\t\t: Raspberry Pi 5 Model B"]
+SERVER = ["processor\t: 0", "Features\t: fp asimd asimddp sve i8mm bf16", "CPU part\t: 0xd40"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "model", "features"),
+    [
+        (X86, "AMD EPYC", ["avx2", "fma"]),
+        (PI, "Raspberry Pi 5 Model B", ["asimd", "asimddp"]),
+        (SERVER, "aarch64", ["asimd", "asimddp", "i8mm", "bf16", "sve"]),
+    ],
+)
+def test_processors_as_linux_tells_them(lines, model, features, monkeypatch):
+    monkeypatch.setattr(processor, "_cpuinfo", lambda: lines)
+    monkeypatch.setattr("platform.processor", lambda: "")
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    assert processor.model() == model
+    assert processor.features() == features
+
+
+def test_apples_differ(monkeypatch):
+    monkeypatch.setattr(processor, "_cpuinfo", lambda: [])
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    told = {"hw.optional.arm.FEAT_DotProd": "1", "machdep.cpu.brand_string": "Apple M1"}
+    monkeypatch.setattr(processor, "_sysctl", lambda name: told.get(name, ""))
+    assert processor.model() == "Apple M1"
+    assert processor.features() == ["asimd", "asimddp"]
+    told["hw.optional.arm.FEAT_BF16"] = told["hw.optional.arm.FEAT_I8MM"] = "1"
+    assert processor.features() == ["asimd", "asimddp", "i8mm", "bf16"]
+
+
 def test_the_hub_is_asked_with_patience_that_ends(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr(network, "PATIENCE", 0.05)

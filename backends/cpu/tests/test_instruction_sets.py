@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from tramontane.errors import ConfigError
 from tramontane_backend_cpu.vector import chosen
-from tramontane_backend_cpu.vector.chosen import choose, fitting
-from tramontane_backend_cpu.vector.instruction_set import SETS, Portable
+from tramontane_backend_cpu.vector.chosen import SETS, choose, fitting
+from tramontane_backend_cpu.vector.instruction_set import Portable
 
 FILES = (
     "test_matmul.py",

@@ -65,6 +65,25 @@ def test_a_folder_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
     assert said.count("cannot keep compiled kernels") == 1
 
 
+def test_a_kernel_that_another_process_reads_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(source: object, target: object) -> None:
+        raise PermissionError("in use")
+
+    object_cache._warn.cache_clear()
+    monkeypatch.setattr(object_cache, "folder", lambda: tmp_path)
+    object_cache.keep("kernel.o", b"code")
+    monkeypatch.setattr(os, "replace", refuse)  # as Windows does while a file is open
+    object_cache.keep("kernel.o", b"code")
+    assert object_cache.kept("kernel.o") == b"code"
+    assert caplog.text == ""
+    object_cache.keep("other.o", b"code")
+    assert "cannot keep compiled kernels: in use" in caplog.text
+    assert [path.name for path in tmp_path.iterdir()] == ["kernel.o"]
+    object_cache._warn.cache_clear()
+
+
 def test_kernels_are_told_apart() -> None:
     packing = Packing(4, 32, 8, "f16", "", "")
     kernels = [

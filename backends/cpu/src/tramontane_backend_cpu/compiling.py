@@ -13,6 +13,7 @@ from numba.core.typing.typeof import typeof_impl
 
 from .machine_code import NAME
 from .numba_setup import Part
+from .processor import for_numba
 from .vector.operation import Operation
 from .vector.registers import intrinsic
 
@@ -23,22 +24,37 @@ OPTIONS = {"nogil": True, "error_model": "numpy"}
 """No fastmath: the order of sums is the kernels' own, and the same in all their variants."""
 PART_OPTIONS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
+if (_features := for_numba()) is not None:  # read once, when numba makes its target
+    numba.config.CPU_FEATURES = _features
 
-def compiled(kernel: Kernel) -> tuple[bytes, str]:
-    """A kernel's object file, in which it is called `machine_code.NAME`; and its assembly."""
+
+def compiled(kernel: Kernel) -> bytes:
+    """A kernel's object file, in which it is called `machine_code.NAME`."""
+    with global_compiler_lock:
+        _, _, (found, _) = _library(kernel).serialize_using_object_code()
+        return bytes(found)
+
+
+def assembly(kernel: Kernel) -> str:
+    """The same in the processor's own words."""
+    with global_compiler_lock:
+        return str(_library(kernel).get_asm_str())
+
+
+def _library(kernel: Kernel) -> Any:
+    """A kernel and what it is made of, as numba keeps it."""
     target = registry.cpu_target
     flags = compiler.Flags()
     target.options.parse_as_flags(flags, {"nopython": True, **OPTIONS})
     flags.no_cpython_wrapper = flags.no_cfunc_wrapper = flags.no_compile = True
     returned = numba.types.int64 if kernel.result else numba.types.void
-    with global_compiler_lock:
-        done = compiler.compile_extra(
-            target.typing_context, target.target_context, kernel.function,
-            (numba.types.int64,) * kernel.arguments, returned, flags, {},
-        )  # fmt: skip
-        done.library.add_ir_module(_entry(target.target_context, done.fndesc))
-        _, _, (found, _) = done.library.serialize_using_object_code()
-        return found, done.library.get_asm_str()
+    done = compiler.compile_extra(
+        target.typing_context, target.target_context, kernel.function,
+        (numba.types.int64,) * kernel.arguments, returned, flags, {},
+    )  # fmt: skip
+    done.library.add_ir_module(_entry(target.target_context, done.fndesc))
+    done.library.finalize()
+    return done.library
 
 
 def _entry(context: Any, described: Any) -> Any:

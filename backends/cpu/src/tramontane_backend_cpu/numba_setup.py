@@ -56,9 +56,9 @@ class Kernel:
 
     def assembly(self) -> str:
         """What the processor is told, in its own words; compiles the kernel once more."""
-        from .compiling import compiled
+        from .compiling import assembly
 
-        return compiled(self)[1]
+        return assembly(self)
 
     @cached_property
     def _code(self) -> Code:
@@ -73,7 +73,7 @@ class Kernel:
 
                 _compiled.append(self.function.__qualname__)
                 progress.info("compiling kernels for this machine, once (%d)", len(_compiled))
-                found, _ = compiled(self)
+                found = compiled(self)
                 keep(key, found)
             return Code(found)
 

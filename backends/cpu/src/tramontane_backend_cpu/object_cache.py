@@ -22,7 +22,8 @@ from typing import Any
 import llvmlite.binding as llvm
 from tramontane import folders
 
-from .vector.chosen import SET, features
+from .processor import features
+from .vector.chosen import SET
 
 log = logging.getLogger(__name__)
 PACKAGE = __name__.partition(".")[0]
@@ -89,7 +90,12 @@ def keep(key: str | None, found: bytes) -> None:
         handle, path = tempfile.mkstemp(dir=folder())
         with os.fdopen(handle, "wb") as file:
             file.write(hashlib.sha256(found).digest() + found)
-        os.replace(path, folder() / key)
+        try:
+            os.replace(path, folder() / key)
+        except OSError:
+            os.unlink(path)
+            if kept(key) is None:  # Windows leaves alone what another process is reading
+                raise
     except OSError as error:
         _warn(str(error))
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import psutil
+
+from .processor import sysctl
 
 CGROUP = Path("/sys/fs/cgroup")
 
 
 def usable() -> int:
     """Physical cores that this process may run on: decoding is bound by memory, and a core's
-    second thread only gets in the way. A container's CPU quota counts, rounded up."""
+    second thread only gets in the way. So do the slow cores of Apple's processors: a step has
+    many parts, and waits for the last thread in each. A container's CPU quota counts, rounded up.
+    """
     logical = psutil.cpu_count() or 1
-    physical = psutil.cpu_count(logical=False) or logical
+    fast = sysctl("hw.perflevel0.physicalcpu")
+    physical = fast or psutil.cpu_count(logical=False) or logical
     try:
-        allowed = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this system
+        allowed = len(psutil.Process().cpu_affinity())
+    except AttributeError:  # macOS has none
         allowed = logical
     most = min(allowed, physical)
     quota = _quota()

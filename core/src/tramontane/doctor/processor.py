@@ -68,9 +68,11 @@ def quota(root: Path = CGROUP) -> float | None:
 
 def model() -> str:
     """What the maker calls it."""
-    for line in _cpuinfo():
-        if line.lower().startswith(("model name", "hardware")):
-            return line.partition(":")[2].strip()
+    lines = (line.partition(":") for line in _cpuinfo())
+    told = {name.strip(): value.strip() for name, _, value in lines}
+    for name in ("model name", "Hardware", "Model"):  # the last two on Arm; x86 has a "model" too
+        if told.get(name):
+            return told[name]
     return _sysctl("machdep.cpu.brand_string") or platform.processor() or platform.machine()
 
 
@@ -81,7 +83,9 @@ def features() -> list[str]:
             flags = set(line.partition(":")[2].split())
             return [name for name in TELLING if name in flags]
     if platform.system() == "Darwin" and platform.machine() == "arm64":
-        return ["asimd", "asimddp"]  # every Apple silicon has them
+        more = {"asimddp": "DotProd", "i8mm": "I8MM", "bf16": "BF16"}
+        told = [n for n, name in more.items() if _sysctl(f"hw.optional.arm.FEAT_{name}") == "1"]
+        return ["asimd", *told]
     words = _sysctl("machdep.cpu.leaf7_features").lower().split()
     return [name for name in TELLING if name in words]
 

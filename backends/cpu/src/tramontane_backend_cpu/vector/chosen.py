@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import os
 
-import llvmlite.binding as llvm
 from tramontane.errors import ConfigError
 
-from .instruction_set import SETS, Portable
+from tramontane_backend_cpu.processor import architecture, features
 
+from .arm import Neon, NeonDot, NeonMixed
+from .instruction_set import Portable
+from .x86 import Avx2, Avx2Vnni, Avx512Bf16, Avx512Vnni
+
+SETS: tuple[type[Portable], ...] = (
+    Avx512Bf16, Avx512Vnni, Avx2Vnni, Avx2, NeonMixed, NeonDot, Neon, Portable,
+)  # fmt: skip
+"""Best first."""
 VARIABLE = "TRAMONTANE_INSTRUCTIONS"
-
-
-def features() -> frozenset[str]:
-    """What numba compiles for: the machine's features, or NUMBA_CPU_FEATURES."""
-    told = os.environ.get("NUMBA_CPU_FEATURES")
-    if told is not None:
-        return frozenset(name[1:] for name in told.split(",") if name.startswith("+"))
-    return frozenset(name for name, has in llvm.get_host_cpu_features().items() if has)
 
 
 def fitting() -> list[type[Portable]]:
     """The sets that this machine can run, best first."""
-    machine, has = llvm.get_process_triple(), features()
-    return [
-        kind for kind in SETS if machine.startswith(kind.architecture or "") and kind.needs <= has
-    ]
+    machine, has = architecture(), features()
+    return [kind for kind in SETS if kind.architecture in (None, machine) and kind.needs <= has]
 
 
 def choose() -> Portable:

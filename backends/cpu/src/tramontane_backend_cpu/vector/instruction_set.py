@@ -1,11 +1,12 @@
-"""Instruction sets: how each processor does the few operations that decide speed.
+"""What an instruction set is: how a processor does the few operations that decide speed.
 
 Everything else is plain LLVM, which splits a vector of 16 into the registers that there are. To add
-a set: subclass `Portable`, say what it needs, emit what it does better, and list it in SETS.
+a set: subclass `Portable`, say what it needs, emit what it does better, and list it in `chosen.py`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from llvmlite import ir
@@ -24,7 +25,7 @@ class Portable:
     needs: frozenset[str] = frozenset()
     """Features of the processor, as LLVM names them."""
     architecture: str | None = None
-    """How LLVM's name of the machine begins; None: any."""
+    """LLVM's name of the machine; None: any."""
     registers = 1
     """Of 16 rows each that a block of a packed matrix has; they share the loads of vectors."""
     tile = 4
@@ -35,6 +36,8 @@ class Portable:
     """Queries that share loads of keys and values, when there are few and when many."""
     halves = False
     """Whether an instruction converts numbers of half precision."""
+    signed = False
+    """Whether `dot` takes codes of 8 bits as signed bytes, less 128."""
     bf16 = False
     """Whether products of bfloat16 are summed by an instruction."""
 
@@ -42,10 +45,15 @@ class Portable:
         """a * b + c."""
         return builder.fadd(builder.fmul(a, b), c)
 
-    def dot(self, builder: Any, total: Any, codes: Any, numbers: Any, bits: int) -> Any:
-        """total + codes . numbers, lane by lane.
+    def begin(self, builder: Any, total: Any) -> Any:
+        """A running sum for `dot`, which begins with INTS."""
+        return total
 
-        codes: 16 x 4 unsigned bytes of so many bits; numbers: 16 x 4 signed bytes; total: INTS.
+    def dot(self, builder: Any, total: Any, codes: Any, numbers: Any, bits: int) -> Any:
+        """total + codes . numbers, lane by lane; total: a running sum.
+
+        codes: 16 x 4 unsigned bytes of so many bits, see also `signed`; numbers: 16 x 4 signed
+        bytes, none of them -128.
         """
         for byte in range(4):
             up = ir.Constant(INTS, [24 - 8 * byte] * LANES)
@@ -53,6 +61,10 @@ class Portable:
             code = builder.lshr(builder.shl(codes, up), down)
             number = builder.ashr(builder.shl(numbers, up), down)
             total = builder.add(total, builder.mul(code, number))
+        return total
+
+    def end(self, builder: Any, total: Any) -> Any:
+        """What a running sum comes to, as INTS."""
         return total
 
     def dot_bf16(self, builder: Any, total: Any, a: Any, b: Any) -> Any:
@@ -70,7 +82,7 @@ class Portable:
         return builder.bitcast(found, INTS)
 
 
-class _Fused(Portable):
+class Fused(Portable):
     """With an instruction that multiplies, adds and rounds once, and one that converts halves."""
 
     halves = True
@@ -80,157 +92,69 @@ class _Fused(Portable):
         return call(builder, name, a.type, [a, b, c])
 
 
-class Avx2(_Fused):
-    """x86-64 since 2013 or so. Products of a pair of bytes are added in 16 bits, and saturate."""
+@dataclass(frozen=True)
+class Running:
+    """A running sum, register by register, whose last products are still of 16 bits.
 
-    name = "avx2"
-    needs = frozenset({"avx2", "fma", "f16c"})
-    architecture = "x86_64"
-    tile = 2
+    room: by how much these may grow.
+    """
 
-    def dot(self, builder: Any, total: Any, codes: Any, numbers: Any, bits: int) -> Any:
-        if bits < 8:  # 2 * 127 * 127 fits, 2 * 255 * 127 does not
-            return builder.add(total, self._pairs(builder, codes, numbers))
-        low = builder.and_(codes, ir.Constant(INTS, [0x0F0F0F0F] * LANES))
-        four = ir.Constant(INTS, [4] * LANES)
-        high = builder.and_(builder.lshr(codes, four), ir.Constant(INTS, [0x0F0F0F0F] * LANES))
-        upper = builder.shl(self._pairs(builder, high, numbers), four)
-        return builder.add(total, builder.add(upper, self._pairs(builder, low, numbers)))
-
-    def pick_bytes(self, builder: Any, table: list[int], codes: Any) -> Any:
-        kind = ir.VectorType(BYTE, 32)
-        constant = ir.Constant(kind, table * 2)
-        halves = []
-        for half in (0, 1):
-            places = builder.bitcast(part(builder, codes, 8 * half, 8), kind)
-            picked = call(builder, "llvm.x86.avx2.pshuf.b", kind, [constant, places])
-            halves.append(builder.bitcast(picked, ir.VectorType(INT, 8)))
-        return join(builder, *halves)
-
-    def _pairs(self, builder: Any, codes: Any, numbers: Any) -> Any:
-        bytes_, shorts, ints = (ir.VectorType(*kind) for kind in ((BYTE, 32), (HALF, 16), (INT, 8)))
-        halves = []
-        for half in (0, 1):
-            a = builder.bitcast(part(builder, codes, 8 * half, 8), bytes_)
-            b = builder.bitcast(part(builder, numbers, 8 * half, 8), bytes_)
-            pairs = call(builder, "llvm.x86.avx2.pmadd.ub.sw", shorts, [a, b])
-            ones = ir.Constant(shorts, [1] * 16)
-            halves.append(call(builder, "llvm.x86.avx2.pmadd.wd", ints, [pairs, ones]))
-        return join(builder, *halves)
+    ints: list[Any]
+    shorts: list[Any]
+    room: int = 0x7FFF
 
 
-class Avx2Vnni(Avx2):
-    """x86-64 with VNNI in 256-bit registers."""
+class Shorts(Fused):
+    """With products of bytes in 16 bits, which are added there for as long as they fit."""
 
-    name = "avx2-vnni"
-    needs = Avx2.needs | {"avxvnni"}
+    signed = True
+    lanes: int
+    """Numbers of 32 bits in a register."""
+    together: int
+    """Products that an instruction adds to one number of 16 bits."""
+    vector: str
+    """What LLVM's inline assembly calls a register."""
+
+    def begin(self, builder: Any, total: Any) -> Any:
+        places = range(0, LANES, self.lanes)
+        return Running([part(builder, total, place, self.lanes) for place in places], [])
 
     def dot(self, builder: Any, total: Any, codes: Any, numbers: Any, bits: int) -> Any:
-        ints = ir.VectorType(INT, 8)
-        return join(
-            builder,
-            *(
-                call(
-                    builder,
-                    "llvm.x86.avx512.vpdpbusd.256",
-                    ints,
-                    [
-                        part(builder, total, 8 * half, 8),
-                        *(
-                            builder.bitcast(
-                                part(builder, value, 8 * half, 8), ir.VectorType(BYTE, 32)
-                            )
-                            for value in (codes, numbers)
-                        ),
-                    ],
-                )
-                for half in (0, 1)
-            ),
-        )
+        shorts = self.products(builder, codes, numbers, bits)
+        if total.shorts:
+            shorts = [builder.add(a, b) for a, b in zip(total.shorts, shorts, strict=True)]
+        most = self.together * 127 * (128 if bits == 8 else (1 << bits) - 1)
+        room = total.room - most
+        if room >= most:
+            return Running(total.ints, self._pinned(builder, shorts), room)
+        return Running(self._pinned(builder, self.widened(builder, total.ints, shorts)), [])
+
+    def end(self, builder: Any, total: Any) -> Any:
+        if total.shorts:
+            total = Running(self.widened(builder, total.ints, total.shorts), [])
+        parts = total.ints
+        while len(parts) > 1:
+            parts = [join(builder, *pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
+        return parts[0]
+
+    def products(self, builder: Any, codes: Any, numbers: Any, bits: int) -> list[Any]:
+        """Registers of 16-bit numbers."""
+        raise NotImplementedError
+
+    def widened(self, builder: Any, ints: list[Any], shorts: list[Any]) -> list[Any]:
+        """ints + shorts."""
+        raise NotImplementedError
+
+    def _pinned(self, builder: Any, registers: list[Any]) -> list[Any]:
+        """The same, which must be there before whatever is pinned later: LLVM would take sum by
+        sum, and keep on the stack what the next one needs as well."""
+        kind = ir.FunctionType(registers[0].type, [registers[0].type])
+        told = f"={self.vector},0"
+        return [builder.asm(kind, "", told, [each], side_effect=True) for each in registers]
 
 
-class Avx512Vnni(_Fused):
-    """x86-64 with 512-bit registers and products of bytes."""
-
-    name = "avx512-vnni"
-    needs = frozenset({"avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512vnni"})
-    architecture = "x86_64"
-    registers = 2
-    tile = 4
-    dense_tile = (6, 4)
-    attention_tiles = (4, 8)
-
-    def dot(self, builder: Any, total: Any, codes: Any, numbers: Any, bits: int) -> Any:
-        bytes_ = ir.VectorType(BYTE, 64)
-        a, b = builder.bitcast(codes, bytes_), builder.bitcast(numbers, bytes_)
-        return call(builder, "llvm.x86.avx512.vpdpbusd.512", INTS, [total, a, b])
-
-    def pick_bytes(self, builder: Any, table: list[int], codes: Any) -> Any:
-        kind = ir.VectorType(BYTE, 64)
-        told = [ir.Constant(kind, table * 4), builder.bitcast(codes, kind)]
-        return builder.bitcast(call(builder, "llvm.x86.avx512.pshuf.b.512", kind, told), INTS)
-
-
-class Avx512Bf16(Avx512Vnni):
-    """The same with products of bfloat16."""
-
-    name = "avx512-bf16"
-    needs = Avx512Vnni.needs | {"avx512bf16"}
-    bf16 = True
-
-    def dot_bf16(self, builder: Any, total: Any, a: Any, b: Any) -> Any:
-        pairs = _Bfloats(32)
-        a, b = builder.bitcast(a, pairs), builder.bitcast(b, pairs)
-        return call(builder, "llvm.x86.avx512bf16.dpbf16ps.512", FLOATS, [total, a, b])
-
-
-class NeonDot(_Fused):
-    """64-bit Arm with products of bytes: Apple's M1 and later, servers since 2019."""
-
-    name = "neon-dot"
-    needs = frozenset({"neon", "dotprod"})
-    architecture = "aarch64"
-    tile = 2
-
-    def dot(self, builder: Any, total: Any, codes: Any, numbers: Any, bits: int) -> Any:
-        if bits == 8:  # signed by signed only: the codes' highest bits count apart
-            low = builder.and_(codes, ir.Constant(INTS, [0x7F7F7F7F] * LANES))
-            seven = ir.Constant(INTS, [7] * LANES)
-            high = builder.and_(builder.lshr(codes, seven), ir.Constant(INTS, [0x01010101] * LANES))
-            tops = self._signed(builder, ir.Constant(INTS, [0] * LANES), high, numbers)
-            return builder.add(self._signed(builder, total, low, numbers), builder.shl(tops, seven))
-        return self._signed(builder, total, codes, numbers)
-
-    def pick_bytes(self, builder: Any, table: list[int], codes: Any) -> Any:
-        kind = ir.VectorType(BYTE, 16)
-        quarters = []
-        for quarter in range(4):
-            places = builder.bitcast(part(builder, codes, 4 * quarter, 4), kind)
-            told = [ir.Constant(kind, table), places]
-            picked = call(builder, "llvm.aarch64.neon.tbl1.v16i8", kind, told)
-            quarters.append(builder.bitcast(picked, ir.VectorType(INT, 4)))
-        return join(builder, join(builder, *quarters[:2]), join(builder, *quarters[2:]))
-
-    def _signed(self, builder: Any, total: Any, codes: Any, numbers: Any) -> Any:
-        bytes_, ints = ir.VectorType(BYTE, 16), ir.VectorType(INT, 4)
-        quarters = []
-        for quarter in range(4):
-            a, b = (
-                builder.bitcast(part(builder, value, 4 * quarter, 4), bytes_)
-                for value in (codes, numbers)
-            )
-            sums = part(builder, total, 4 * quarter, 4)
-            name = "llvm.aarch64.neon.sdot.v4i32.v16i8"
-            quarters.append(call(builder, name, ints, [sums, a, b]))
-        return join(builder, join(builder, *quarters[:2]), join(builder, *quarters[2:]))
-
-
-SETS: tuple[type[Portable], ...] = (Avx512Bf16, Avx512Vnni, Avx2Vnni, Avx2, NeonDot, Portable)
-"""Best first."""
-
-
-class _Bfloats(ir.VectorType):  # type: ignore[misc]
-    """llvmlite has no bfloat."""
+class Bfloats(ir.VectorType):  # type: ignore[misc]
+    """A vector of bfloat16, which llvmlite does not have."""
 
     def __init__(self, count: int) -> None:
         super().__init__(HALF, count)
@@ -239,7 +163,7 @@ class _Bfloats(ir.VectorType):  # type: ignore[misc]
         return f"<{self.count} x bfloat>"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Bfloats) and self.count == other.count
+        return isinstance(other, Bfloats) and self.count == other.count
 
     def __hash__(self) -> int:
         return hash(("bfloat", self.count))

@@ -6,6 +6,8 @@ from typing import Any
 
 from llvmlite import ir
 
+from tramontane_backend_cpu.processor import architecture
+
 from . import instruction_set as llvm
 from .operation import Emit, operation, types
 
@@ -32,11 +34,12 @@ def announce(emit: Emit, address: Any, value: Any) -> None:
 @operation(lambda: types.void)
 def pause(emit: Emit) -> None:
     """Tell the processor that this loop waits."""
-    machine = emit.isa.architecture or ""
+    machine = architecture()
     if machine == "x86_64":
         emit.call("llvm.x86.sse2.pause", ir.VoidType(), [])
     elif machine == "aarch64":
-        emit.call("llvm.aarch64.hint", ir.VoidType(), [llvm.INT(1)])
+        # it takes about as long as the other; Arm's own word for this, yield, takes no time at all
+        emit.call("llvm.aarch64.isb", ir.VoidType(), [llvm.INT(15)])
 
 
 @operation(lambda function: types.void)

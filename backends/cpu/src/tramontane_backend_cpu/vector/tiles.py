@@ -30,7 +30,7 @@ from . import instruction_set as llvm
 from .chosen import SET
 from .memory import SIZES, STORED, load_masked, widened
 from .operation import Emit, Register, operation, types
-from .tables import byte_codes, bytes_of, code_floats
+from .tables import BYTE_ZERO, byte_codes, bytes_of, code_floats
 
 UNIT = 32
 ROWS = llvm.LANES * SET.registers
@@ -102,6 +102,9 @@ def code_dot(
     """
     table = bytes_of(values)
     width = bits if table is None else 8
+    signed = emit.isa.signed and width == 8
+    if signed:
+        zero -= BYTE_ZERO
     part = 0 if last - first == UNIT // 4 else 1 + (first > 0)
     begin = []
     for t in range(count):
@@ -110,18 +113,21 @@ def code_dot(
             offset = (36, 40, 44)[part] * count + 4 * t
             sums = emit.same(emit.load(tile, offset, llvm.INT, 4))
             value = emit.builder.mul(sums, emit.ints(zero))
-        begin.append(value)
+        begin.append(emit.isa.begin(emit.builder, value))
     totals = begin * SET.registers
     for k in range(first, last):
         blocks = [_codes(emit, bits, low, high, k, register) for register in range(SET.registers)]
         if table is not None:
             blocks = [byte_codes(emit, table[0], codes) for codes in blocks]
+        if signed:
+            less = emit.ints(0x80808080 - (1 << 32))
+            blocks = [emit.builder.xor(codes, less) for codes in blocks]
         for t in range(count):
             numbers = emit.same(emit.load(tile, 4 * (k * count + t), llvm.INT, 4))
             for register, codes in enumerate(blocks):
                 at = register * count + t
                 totals[at] = emit.isa.dot(emit.builder, totals[at], codes, numbers, width)
-    return emit.join(totals)
+    return emit.join([emit.isa.end(emit.builder, total) for total in totals])
 
 
 @operation(lambda count, total, ints, scale, tile: total)

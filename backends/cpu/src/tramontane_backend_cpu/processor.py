@@ -1,0 +1,75 @@
+"""What the processor can do, in LLVM's words.
+
+LLVM asks nobody but Linux and Windows about 64-bit Arm, and does not ask them about products of
+bytes or of bfloat16, which decide how fast matrices multiply. That is asked for here.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+
+import llvmlite.binding as llvm
+
+ARM = {
+    "dotprod": (16, 20, "FEAT_DotProd", 43),
+    "i8mm": (26, 13, "FEAT_I8MM", 66),
+    "bf16": (26, 14, "FEAT_BF16", 68),
+}
+"""Linux's word of capabilities and the bit in it (getauxval: AT_HWCAP, AT_HWCAP2), macOS's name
+(sysctl), Windows's number (IsProcessorFeaturePresent)."""
+
+
+def architecture() -> str:
+    """The machine as LLVM calls it on Linux: x86_64, aarch64, and so on."""
+    name = str(llvm.get_process_triple()).partition("-")[0]
+    return {"arm64": "aarch64", "arm64e": "aarch64", "x86_64h": "x86_64"}.get(name, name)
+
+
+def features() -> frozenset[str]:
+    """What kernels are compiled for: the machine's features, or NUMBA_CPU_FEATURES."""
+    told = os.environ.get("NUMBA_CPU_FEATURES")
+    if told is not None:
+        return frozenset(name[1:] for name in told.split(",") if name.startswith("+"))
+    return frozenset(name for name, has in llvm.get_host_cpu_features().items() if has) | unseen()
+
+
+def unseen() -> frozenset[str]:
+    """Features that the machine has and LLVM does not see."""
+    if architecture() != "aarch64":
+        return frozenset()
+    found = {name for name, where in ARM.items() if _has(*where)}
+    return frozenset(found | {"neon"})  # no system runs on one without
+
+
+def for_numba() -> str | None:
+    """The features as numba takes them; None where it finds them by itself."""
+    if "NUMBA_CPU_FEATURES" in os.environ or not (more := unseen()):
+        return None
+    seen = llvm.get_host_cpu_features().flatten()
+    return ",".join([*([seen] if seen else []), *(f"+{name}" for name in sorted(more))])
+
+
+def sysctl(name: str) -> int:
+    """A number that macOS tells about the machine; 0 where there is no such number or no macOS."""
+    if platform.system() != "Darwin":
+        return 0
+    value = ctypes.c_int64(0)  # told in 32 or in 64 bits, the lower first
+    size = ctypes.c_size_t(ctypes.sizeof(value))
+    ask = ctypes.CDLL(None).sysctlbyname
+    failed = ask(name.encode(), ctypes.byref(value), ctypes.byref(size), None, ctypes.c_size_t(0))
+    return 0 if failed else value.value
+
+
+def _has(word: int, bit: int, name: str, number: int) -> bool:
+    match platform.system():
+        case "Linux":
+            ask = ctypes.CDLL(None).getauxval
+            ask.argtypes, ask.restype = [ctypes.c_ulong], ctypes.c_ulong
+            return bool(ask(word) >> bit & 1)
+        case "Darwin":
+            return bool(sysctl(f"hw.optional.arm.{name}"))
+        case "Windows":
+            return bool(ctypes.CDLL("kernel32").IsProcessorFeaturePresent(number))
+    return False

@@ -1,0 +1,131 @@
+"""Instruction sets of x86-64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from .instruction_set import (
+    BYTE,
+    FLOATS,
+    HALF,
+    INT,
+    INTS,
+    Bfloats,
+    Fused,
+    Shorts,
+    call,
+    join,
+    part,
+)  # fmt: skip
+
+
+class Avx2(Shorts):
+    """x86-64 since 2013 or so."""
+
+    name = "avx2"
+    needs = frozenset({"avx2", "fma", "f16c"})
+    architecture = "x86_64"
+    tile = 2
+
+    lanes, together, vector = 8, 2, "x"
+
+    def pick_bytes(self, builder: Any, table: list[int], codes: Any) -> Any:
+        kind = ir.VectorType(BYTE, 32)
+        constant = ir.Constant(kind, table * 2)
+        halves = []
+        for half in (0, 1):
+            places = builder.bitcast(part(builder, codes, 8 * half, 8), kind)
+            picked = call(builder, "llvm.x86.avx2.pshuf.b", kind, [constant, places])
+            halves.append(builder.bitcast(picked, ir.VectorType(INT, 8)))
+        return join(builder, *halves)
+
+    def products(self, builder: Any, codes: Any, numbers: Any, bits: int) -> list[Any]:
+        bytes_, shorts = ir.VectorType(BYTE, 32), ir.VectorType(HALF, 16)
+        found = []
+        for half in (0, 1):
+            a = builder.bitcast(part(builder, codes, 8 * half, 8), bytes_)
+            b = builder.bitcast(part(builder, numbers, 8 * half, 8), bytes_)
+            if bits == 8:  # the first is unsigned to the instruction: its sign moves over
+                b = call(builder, "llvm.x86.avx2.psign.b", bytes_, [b, a])
+                a = call(builder, "llvm.abs.v32i8", bytes_, [a, ir.Constant(ir.IntType(1), 0)])
+            found.append(call(builder, "llvm.x86.avx2.pmadd.ub.sw", shorts, [a, b]))
+        return found
+
+    def widened(self, builder: Any, ints: list[Any], shorts: list[Any]) -> list[Any]:
+        ones, kind = ir.Constant(ir.VectorType(HALF, 16), [1] * 16), ir.VectorType(INT, 8)
+        wide = [call(builder, "llvm.x86.avx2.pmadd.wd", kind, [each, ones]) for each in shorts]
+        return [builder.add(a, b) for a, b in zip(ints, wide, strict=True)]
+
+
+class Avx2Vnni(Avx2):
+    """x86-64 with VNNI in 256-bit registers."""
+
+    name = "avx2-vnni"
+    needs = Avx2.needs | {"avxvnni"}
+    signed = False
+
+    def begin(self, builder: Any, total: Any) -> Any:
+        return total
+
+    def end(self, builder: Any, total: Any) -> Any:
+        return total
+
+    def dot(self, builder: Any, total: Any, codes: Any, numbers: Any, bits: int) -> Any:
+        ints = ir.VectorType(INT, 8)
+        return join(
+            builder,
+            *(
+                call(
+                    builder,
+                    "llvm.x86.avx512.vpdpbusd.256",
+                    ints,
+                    [
+                        part(builder, total, 8 * half, 8),
+                        *(
+                            builder.bitcast(
+                                part(builder, value, 8 * half, 8), ir.VectorType(BYTE, 32)
+                            )
+                            for value in (codes, numbers)
+                        ),
+                    ],
+                )
+                for half in (0, 1)
+            ),
+        )
+
+
+class Avx512Vnni(Fused):
+    """x86-64 with 512-bit registers and products of bytes."""
+
+    name = "avx512-vnni"
+    needs = frozenset({"avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512vnni"})
+    architecture = "x86_64"
+    registers = 2
+    tile = 4
+    dense_tile = (6, 4)
+    attention_tiles = (4, 8)
+
+    def dot(self, builder: Any, total: Any, codes: Any, numbers: Any, bits: int) -> Any:
+        bytes_ = ir.VectorType(BYTE, 64)
+        a, b = builder.bitcast(codes, bytes_), builder.bitcast(numbers, bytes_)
+        return call(builder, "llvm.x86.avx512.vpdpbusd.512", INTS, [total, a, b])
+
+    def pick_bytes(self, builder: Any, table: list[int], codes: Any) -> Any:
+        kind = ir.VectorType(BYTE, 64)
+        told = [ir.Constant(kind, table * 4), builder.bitcast(codes, kind)]
+        return builder.bitcast(call(builder, "llvm.x86.avx512.pshuf.b.512", kind, told), INTS)
+
+
+class Avx512Bf16(Avx512Vnni):
+    """The same with products of bfloat16."""
+
+    name = "avx512-bf16"
+    needs = Avx512Vnni.needs | {"avx512bf16"}
+    bf16 = True
+
+    def dot_bf16(self, builder: Any, total: Any, a: Any, b: Any) -> Any:
+        pairs = Bfloats(32)
+        a, b = builder.bitcast(a, pairs), builder.bitcast(b, pairs)
+        return call(builder, "llvm.x86.avx512bf16.dpbf16ps.512", FLOATS, [total, a, b])
