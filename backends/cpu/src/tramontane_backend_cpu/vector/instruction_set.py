@@ -55,6 +55,17 @@ class Portable:
             total = builder.add(total, builder.mul(code, number))
         return total
 
+    def dot_signed(self, builder: Any, total: Any, a: Any, b: Any) -> Any:
+        """total + a . b, lane by lane, of 16 x 4 signed bytes, those of a not below -127."""
+        kind = ir.VectorType(BYTE, 4 * LANES)
+        zero = ir.Constant(kind, [0] * kind.count)
+        first, second = builder.bitcast(a, kind), builder.bitcast(b, kind)
+        below = builder.icmp_signed("<", first, zero)
+        size = builder.select(below, builder.sub(zero, first), first)
+        signed = builder.select(below, builder.sub(zero, second), second)
+        codes, numbers = builder.bitcast(size, INTS), builder.bitcast(signed, INTS)
+        return self.dot(builder, total, codes, numbers, 7)
+
     def dot_bf16(self, builder: Any, total: Any, a: Any, b: Any) -> Any:
         """total + a . b, lane by lane; a, b: 16 x 2 bfloat16 as INTS, total: FLOATS."""
         raise NotImplementedError
@@ -200,6 +211,9 @@ class NeonDot(_Fused):
             tops = self._signed(builder, ir.Constant(INTS, [0] * LANES), high, numbers)
             return builder.add(self._signed(builder, total, low, numbers), builder.shl(tops, seven))
         return self._signed(builder, total, codes, numbers)
+
+    def dot_signed(self, builder: Any, total: Any, a: Any, b: Any) -> Any:
+        return self._signed(builder, total, a, b)
 
     def pick_bytes(self, builder: Any, table: list[int], codes: Any) -> Any:
         kind = ir.VectorType(BYTE, 16)
