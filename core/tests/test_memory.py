@@ -56,6 +56,18 @@ def test_a_context_that_is_too_long(unread: Checkpoint, monkeypatch: pytest.Monk
     assert "1.1 GB are free" in said
 
 
+def test_keys_and_values_in_codes_are_counted_with_scales(
+    unread: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "free", lambda: 1 << 30)
+    assert "--kv-type int8" in refused(unread, num_ctx=10**8)
+    said = refused(unread, num_ctx=10**8, kv_type="int8")
+    numbers = PER_TOKEN // 4
+    scales = 2 * numbers // 8  # one for a head
+    assert f"{memory.readable(10**8 * (numbers + scales))} for a context of 100000000" in said
+    assert "--kv-type" not in said
+
+
 def test_a_wider_type_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 

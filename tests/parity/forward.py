@@ -18,15 +18,18 @@ def logits(
     *,
     chunk: int | None = None,
     prompts: Sequence[int] | None = None,
+    kept: torch.dtype | None = None,
 ) -> list[Tensor]:
     """Logits of every token of every sequence, (length, vocabulary), all sequences in one batch.
 
     chunk: tokens of each sequence per step; None: all at once. prompts: how many tokens of each
-    are prompt, the rest following one by one; None: all.
+    are prompt, the rest following one by one; None: all. kept: what keys and values are kept in;
+    None: what the model computes in.
     """
     model = loaded.model
     blocks = [-(-len(sequence) // BLOCK_SIZE) for sequence in sequences]
-    cache = KVCache(model, sum(blocks), loaded.dtype, torch.device(loaded.device.torch_device))
+    device = torch.device(loaded.device.torch_device)
+    cache = KVCache(model, sum(blocks), kept or loaded.dtype, device)
     # blocks in a scattered order: a page table that is ignored must show
     held = [cache.take(count)[::-1] for count in reversed(blocks)][::-1]
     lengths = [len(sequence) for sequence in sequences]

@@ -22,10 +22,12 @@ LENGTHS = [1, 7, 33, 90, 601]
 
 
 @torch.inference_mode()
-def scheduled(loaded: Loaded, sequences: list[list[int]], chance: random.Random) -> list[Tensor]:
+def scheduled(
+    loaded: Loaded, sequences: list[list[int]], chance: random.Random, kept: torch.dtype
+) -> list[Tensor]:
     """Logits of every token, the sequences mixed at random, in chunks of random sizes."""
     blocks = [-(-len(sequence) // BLOCK_SIZE) for sequence in sequences]
-    cache = KVCache(loaded.model, sum(blocks), loaded.dtype, torch.device("cpu"))
+    cache = KVCache(loaded.model, sum(blocks), kept, torch.device("cpu"))
     held = [cache.take(count) for count in blocks]
     done = [0] * len(sequences)
     rows: list[list[Tensor]] = [[] for _ in sequences]
@@ -59,13 +61,15 @@ def open_threads(path: Path, activations: str) -> dict[int, Loaded]:
 
 
 def hold_to_it(
-    loaded: dict[int, Loaded], sequences: list[list[int]], chance: random.Random
+    loaded: dict[int, Loaded],
+    sequences: list[list[int]],
+    chance: random.Random,
+    kept: torch.dtype = torch.float32,
 ) -> None:
-    alone = [logits(loaded[2], [sequence])[0] for sequence in sequences]
+    alone = [logits(loaded[2], [sequence], kept=kept)[0] for sequence in sequences]
     for threads in (1, 2, 3, 2):
-        for mine, expected in zip(
-            scheduled(loaded[threads], sequences, chance), alone, strict=True
-        ):
+        mixed = scheduled(loaded[threads], sequences, chance, kept)
+        for mine, expected in zip(mixed, alone, strict=True):
             assert torch.equal(mine, expected)
 
 
@@ -98,3 +102,20 @@ def test_same_bits_of_other_families(family: str, kind: str, tmp_path: Path) -> 
     chance = random.Random(family)
     sequences = [[chance.randrange(96) for _ in range(length)] for length in (1, 7, 33, 60)]
     hold_to_it(loaded, sequences, chance)
+
+
+@pytest.mark.parametrize("kind", ["F32", "Q4_K"])
+@pytest.mark.parametrize("family", ["llama", "gemma3", "bloom", "phi2", "qwen3-moe", "deepseek-v2"])
+def test_same_bits_from_a_cache_of_codes(family: str, kind: str, tmp_path: Path) -> None:
+    """A step's own tokens are read as they are kept, as those of the steps before it are."""
+    path = tmp_path / "model.gguf"
+    longer = {"max_position_embeddings": 1024} if family == "llama" else {}
+    gguf_file.pair(family, Type[kind], path, **longer)
+    loaded = open_threads(path, "auto")
+    chance = random.Random(family)
+    lengths = LENGTHS if family == "llama" else (1, 7, 33, 60)
+    sequences = [[chance.randrange(96) for _ in range(length)] for length in lengths]
+    hold_to_it(loaded, sequences, chance, torch.int8)
+    floats = logits(loaded[1], sequences[-1:])[0]
+    codes = logits(loaded[1], sequences[-1:], kept=torch.int8)[0]
+    assert not torch.equal(floats, codes), "the cache kept floats"

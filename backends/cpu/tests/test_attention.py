@@ -57,7 +57,7 @@ def run(
     return attend(shared_pool(threads))(q, cache.layers[0], batch, scale, window)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.int8])
 @pytest.mark.parametrize("window", [None, 1, 9, 700])
 @pytest.mark.parametrize(("heads", "kv_heads", "d_head"), [(4, 4, 8), (6, 2, 20), (8, 1, 64)])
 def test_against_the_reference(

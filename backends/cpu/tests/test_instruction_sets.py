@@ -19,6 +19,7 @@ FILES = (
     "test_codebook_products.py",
     "test_attention.py",
     "test_attention_options.py",
+    "test_coded_attention.py",
     "test_record.py",
 )
 HASWELL = "+sse4.2,+popcnt,+avx,+avx2,+fma,+f16c,+bmi,+bmi2"

@@ -36,13 +36,13 @@ def filled(
     blocks = sum(-(-length // BLOCK_SIZE) for length in LENGTHS)
     cache = KVCache(Latents(turned, rank), blocks, dtype, torch.device("cpu"))
     layer = cache.layers[0]
-    for tensor in (layer.keys, layer.values):
-        tensor.fill_(float("nan"))  # what nobody wrote may be anything
+    for tensor in layer.whole:  # what nobody wrote may be anything
+        tensor.fill_(float("nan") if dtype.is_floating_point else -1)
     held = []
     for length in LENGTHS:
         own = cache.take(-(-length // BLOCK_SIZE))[::-1]
         whole = Batch.of([(0, length, length, own, [])], cache)
-        for tensor in (layer.keys, layer.values):
+        for tensor in layer.whole:
             tensor[own] = 0
         layer.store(whole.slots, torch.randn(length, 1, turned), torch.randn(length, 1, rank))
         held.append(own)
@@ -56,7 +56,7 @@ def run(
     return attend_latents(shared_pool(threads))(asked, turned, cache.layers[0], batch, SCALE)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.int8])
 @pytest.mark.parametrize(
     ("heads", "turned", "rank"), [(1, 8, 16), (6, 12, 40), (70, 64, 128)]
 )  # fmt: skip

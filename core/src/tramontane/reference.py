@@ -74,6 +74,7 @@ def attention(
     `scale`. alibi: what the scores of each head lose per token of distance.
     """
     parts = []
+    q = cache.queries(q)
     for span in batch.spans:
         keys, values = cache.gather(span.blocks, span.length)  # (length, kv_heads, d)
         rows = slice(span.start, span.start + span.count)
@@ -107,6 +108,7 @@ def latent_attention(
     (tokens, heads, rank).
     """
     parts = []
+    turned = cache.queries(turned)
     for span in batch.spans:
         keys, latents = cache.gather(span.blocks, span.length)  # (length, 1, d), (length, 1, rank)
         rows = slice(span.start, span.start + span.count)

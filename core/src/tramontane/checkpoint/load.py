@@ -33,6 +33,8 @@ from .straight import Place, place_of
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SHORT_DTYPES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
+KV_DTYPES = {**DTYPES, "int8": torch.int8}
+KV_TYPES = {**SHORT_DTYPES, "int8": "int8"}
 DENSE = {
     "f64", "f32", "f16", "bf16", "f8_e4m3", "f8_e5m2",
     "float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2",
@@ -56,8 +58,8 @@ class LoadOptions:
     activations: str = "auto"
     """What packed weights are multiplied with: auto lets the backend round it, f32 does not."""
     kv_type: str = "auto"
-    """Keys and values: f32, bf16 or f16; auto lets the backend choose, unless dtype or activations
-    say that exactness is wanted."""
+    """Keys and values: f32, bf16, f16 or int8, which is codes with a scale for each 32; auto lets
+    the backend choose, unless dtype or activations say that exactness is wanted."""
     num_ctx: int | None = None
     """Context in tokens; None: the model's own, as far as memory goes."""
     mmap: bool = True
@@ -76,6 +78,8 @@ class LoadReport:
     device: str
     dtype: str
     kv_dtype: str
+    kv_bytes_per_token: int
+    """What a token of context takes, all layers together, scales included."""
     layouts: Mapping[str, int]
     """How many matrices lie in each layout."""
     kernels: Mapping[str, str]
@@ -121,7 +125,7 @@ def load_model(
         raise ConfigError(f"activations {options.activations!r} is not one of auto, f32")
     dtype = DTYPES[dtype_name]
     kv_dtype_name = kv_dtype_of(options, device, dtype_name)
-    kv_dtype = DTYPES[kv_dtype_name]
+    kv_dtype = KV_DTYPES[kv_dtype_name]
     refuse_absurd_depth(header, config)
     model = build(architecture, config)
     assign(checkpoint, model, config, architecture)  # a wrong size is told before a large one
@@ -142,6 +146,7 @@ def load_model(
         device=device.name,
         dtype=dtype_name,
         kv_dtype=kv_dtype_name,
+        kv_bytes_per_token=bytes_per_token(model, kv_dtype),
         layouts=dict(Counter(weight.kind for weight in unique.values())),
         kernels=kernels,
         bytes_in_file=sum(info.nbytes for info in header.tensors.values()),
@@ -156,9 +161,10 @@ def load_model(
 def kv_dtype_of(options: LoadOptions, device: Device, dtype: str) -> str:
     """What keys and values are kept in. Raises ConfigError."""
     if options.kv_type != "auto":
-        if options.kv_type not in SHORT_DTYPES:
-            raise ConfigError(f"kv_type {options.kv_type!r} is not one of auto, f32, bf16, f16")
-        return SHORT_DTYPES[options.kv_type]
+        if options.kv_type not in KV_TYPES:
+            names = ", ".join(KV_TYPES)
+            raise ConfigError(f"kv_type {options.kv_type!r} is not one of auto, {names}")
+        return KV_TYPES[options.kv_type]
     exact = options.dtype != "auto" or options.activations == "f32"
     return dtype if exact or device.kv_dtype is None else device.kv_dtype
 
@@ -215,11 +221,12 @@ def plan(
     if options.num_ctx is None and room >= min(512, asked) * per_token:
         return max(16, room // per_token // 16 * 16)
     need = weights + overhead + asked * per_token
+    smaller = "" if kv_dtype == torch.int8 else ", --kv-type int8"
     raise NotEnoughMemory(
         f"{header.path} needs {memory.readable(need)} ({memory.readable(weights)} of weights, "
         f"{memory.readable(asked * per_token)} for a context of {asked}), and "
         f"{memory.readable(free)} are free on {device.name}; use a smaller quantization, a shorter "
-        "context (--num-ctx), or --force to try all the same"
+        f"context (--num-ctx){smaller}, or --force to try all the same"
     )
 
 

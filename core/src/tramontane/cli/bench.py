@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from tramontane.errors import RequestError
+from tramontane.memory import readable
 
 from .bench_compare import read_earlier
 from .memory_speed import bandwidth
@@ -83,7 +84,13 @@ def run(argv: list[str]) -> int:
         with _load(options, threads) as llm:
             loads.append(time.perf_counter() - started)
             report = llm.report
-            told = {"model": report.path, "layouts": dict(report.layouts), "device": report.device}
+            told = {
+                "model": report.path,
+                "layouts": dict(report.layouts),
+                "device": report.device,
+                "kv_type": report.kv_dtype,
+                "kv_bytes_per_token": report.kv_bytes_per_token,
+            }
             measured = bandwidth(threads or 0) if any(options.gen) else None
             told["memory_bandwidth"] = measured
             for result in _measure(llm, options, threads, measured):
@@ -102,7 +109,11 @@ def run(argv: list[str]) -> int:
     else:
         rate = told["memory_bandwidth"]
         reads = f", memory reads {rate / 1e9:.1f} GB/s" if rate else ""
-        print(f"load {statistics.median(loads):.2f} s, peak memory {peak / 1e9:.2f} GB{reads}")
+        context = f"{readable(told['kv_bytes_per_token'])} a token in {told['kv_type']}"
+        print(
+            f"load {statistics.median(loads):.2f} s, peak memory {peak / 1e9:.2f} GB, context "
+            f"{context}{reads}"
+        )
     return 0
 
 

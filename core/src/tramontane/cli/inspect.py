@@ -6,11 +6,16 @@ import argparse
 import json
 import sys
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tramontane.errors import CheckpointError, PluginError, RequestError
 
 from .options import add_model
+
+if TYPE_CHECKING:
+    from tramontane.checkpoint.checkpoint import Header
+    from tramontane.config import DecoderConfig
+    from tramontane.plugin import Architecture
 
 SUMMARY = "Show what a model is: header, tensors, bytes, tokenizer and template. Loads no weights."
 SHOWN = (
@@ -55,8 +60,9 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
     try:
         offer = registry.get(Architecture, header.architecture)
         served = offer.model.partition(":")[0].partition(".")[0].replace("_", "-")
+        context = _context(offer, header)
     except PluginError as error:
-        served = str(error)
+        served, context = str(error), {}
     try:
         tokenizer: dict[str, Any] = _tokenizer(checkpoint.tokenizer())
     except CheckpointError as error:
@@ -82,12 +88,29 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
         },
         "stored": dict(Counter(info.stored for info in header.tensors.values())),
         "bytes": total,
+        "kv_bytes_per_token": context,
         "memory_free": memory.free(),
         "tokenizer": tokenizer,
         "chat_template": template,
         "tool_caller": dialect.caller.name if dialect.caller else None,
         "reasoning": dialect.reasoner.name if dialect.reasoner else None,
     }
+
+
+def _context(offer: Architecture, header: Header) -> dict[str, int]:
+    """Bytes that a token of context takes, by what keys and values may be kept in."""
+    from tramontane.checkpoint.load import KV_DTYPES, KV_TYPES, build, refuse_absurd_depth
+    from tramontane.config import read_config
+    from tramontane.engine.kv_cache import bytes_per_token
+    from tramontane.plugin import load
+
+    try:
+        config = cast("DecoderConfig", read_config(load(offer.config), header.config))
+        refuse_absurd_depth(header, config)
+        model = build(offer, config)
+    except CheckpointError:  # what `run` would say; there is more to be seen
+        return {}
+    return {name: bytes_per_token(model, KV_DTYPES[kind]) for name, kind in KV_TYPES.items()}
 
 
 def _tokenizer(tokenizer: Any) -> dict[str, Any]:
@@ -110,6 +133,10 @@ def _print(found: dict[str, Any], tensors: bool) -> None:
         **{key: value for key, value in found["config"].items()},
         "tensors": f"{len(found['tensors'])} ({stored})",
         "bytes": f"{readable(found['bytes'])}, {readable(found['memory_free'])} free here",
+        "a token of context": ", ".join(
+            f"{readable(size)} in {kind}" for kind, size in found["kv_bytes_per_token"].items()
+        )
+        or "not known",
         "tokenizer": ", ".join(f"{key} {value}" for key, value in found["tokenizer"].items()),
         "chat template": _first_line(found["chat_template"]),
         "tool calls": found["tool_caller"] or "none",

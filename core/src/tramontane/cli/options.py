@@ -77,8 +77,8 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--kv-type",
         default="auto",
-        choices=["auto", "f32", "bf16", "f16"],
-        help="what keys and values are kept in",
+        choices=["auto", "f32", "bf16", "f16", "int8"],
+        help="what keys and values are kept in; int8 takes about half of f16's memory",
     )
     group.add_argument("--num-ctx", type=int, metavar="N", help="context in tokens")
     group.add_argument("--batch-size", type=_positive, default=512, help="prompt tokens per step")
@@ -177,7 +177,8 @@ def print_report(llm: LLM) -> None:
     print(
         f"{report.architecture} from {report.container}, {report.device} in {report.dtype}, "
         f"{readable(report.bytes_in_memory)} of matrices ({layouts}), context "
-        f"{report.context_length}, loaded in {report.seconds:.1f} s",
+        f"{report.context_length} at {readable(report.kv_bytes_per_token)} a token "
+        f"({report.kv_dtype}), loaded in {report.seconds:.1f} s",
         file=sys.stderr,
     )
     for operation, kernel in report.kernels.items():

@@ -6,9 +6,11 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .block_pool import BlockPool
+from .kv_codes import dequantize, joined, kept_width, parted, quantize
 from .pages import Pages
 
 BLOCK_SIZE = 16
@@ -34,12 +36,19 @@ class LayerCache:
     ) -> None:
         """pages: where blocks lie, for layers that keep a window only; None: where their ids say"""
         self.kv_heads, self.d_key, self.d_value, self.pages = kv_heads, d_key, d_value, pages
-        blocks += pages is not None
-        # empty, not zeros: the system hands out pages when they are first written
-        self.keys: Tensor = _roomy((blocks, kv_heads, d_key, BLOCK_SIZE), options)
-        self.values: Tensor = _roomy((blocks, kv_heads, BLOCK_SIZE, d_value), options)
+        self.keys: Tensor
+        self.values: Tensor
+        self.whole = self._take(blocks + (pages is not None), options)
+        """What there is of each block, without a gap."""
         if pages is not None:
-            self.keys[pages.nowhere] = self.values[pages.nowhere] = 0
+            for tensor in self.whole:
+                tensor[pages.nowhere] = 0
+
+    def _take(self, blocks: int, options: dict[str, object]) -> tuple[Tensor, Tensor]:
+        # empty, not zeros: the system hands out pages when they are first written
+        self.keys = _roomy((blocks, self.kv_heads, self.d_key, BLOCK_SIZE), options)
+        self.values = _roomy((blocks, self.kv_heads, BLOCK_SIZE, self.d_value), options)
+        return self.keys, self.values
 
     def page(self, blocks: Tensor) -> Tensor:
         """Where blocks lie."""
@@ -47,17 +56,98 @@ class LayerCache:
 
     def store(self, slots: Tensor, keys: Tensor, values: Tensor) -> None:
         """Put the keys and values (tokens, kv_heads, d) of new tokens where they belong."""
-        block, place = self.page(slots // BLOCK_SIZE), slots % BLOCK_SIZE
-        self.keys[block, :, :, place] = keys.to(self.keys.dtype)
-        self.values[block, :, place] = values.to(self.values.dtype)
+        self.put_back(slots, keys.to(self.keys.dtype), values.to(self.values.dtype))
+
+    def queries(self, q: Tensor) -> Tensor:
+        """Queries as they are multiplied with keys."""
+        return q
 
     def gather(self, blocks: Sequence[int], length: int) -> tuple[Tensor, Tensor]:
-        """The first `length` tokens of a sequence in order, (length, kv_heads, d) each."""
-        index = torch.tensor(list(blocks), dtype=torch.int64, device=self.keys.device)
-        index = self.page(index[: -(-length // BLOCK_SIZE)])
+        """The first `length` tokens of a sequence in order, (length, kv_heads, d) floats each."""
+        return self.take_out(blocks, length)
+
+    def put_back(self, slots: Tensor, keys: Tensor, values: Tensor) -> None:
+        """Store what `take_out` returned."""
+        block, place = self.page(slots // BLOCK_SIZE), slots % BLOCK_SIZE
+        self.keys[block, :, :, place] = keys
+        self.values[block, :, place] = values
+
+    def take_out(self, blocks: Sequence[int], length: int) -> tuple[Tensor, Tensor]:
+        """The first `length` tokens of a sequence as they are kept, (length, kv_heads,
+        kept_width(d, dtype)) each."""
+        index = self._pages_of(blocks, length)
         keys = self.keys[index].permute(0, 3, 1, 2).flatten(0, 1)
         values = self.values[index].permute(0, 2, 1, 3).flatten(0, 1)
         return keys[:length], values[:length]
+
+    def copy(self, source: int, target: int) -> None:
+        """Make a block's content another's."""
+        one, other = self.page(torch.tensor([source, target], device=self.keys.device)).tolist()
+        for tensor in self.whole:
+            tensor[other] = tensor[one]
+
+    def _pages_of(self, blocks: Sequence[int], length: int) -> Tensor:
+        index = torch.tensor(list(blocks), dtype=torch.int64, device=self.keys.device)
+        return self.page(index[: -(-length // BLOCK_SIZE)])
+
+
+class CodedCache(LayerCache):
+    """A layer's cache in 8 bits: keys (blocks, kv_heads, d_key / 4, block_size, 4) and values
+    (blocks, kv_heads, block_size, d_value) are codes, int8.
+
+    Keys lie across by fours, as products of bytes are summed. Behind the codes of each block and
+    head, in the same memory, lie the scales of its tokens, bfloat16 (blocks, kv_heads, groups,
+    block_size). See `kv_codes.py`.
+    """
+
+    key_scales: Tensor
+    value_scales: Tensor
+
+    def _take(self, blocks: int, options: dict[str, object]) -> tuple[Tensor, Tensor]:
+        shape, fours = (blocks, self.kv_heads), -(-self.d_key // 4)
+        key_pages, keys, self.key_scales = _coded(shape, 4 * fours, options)
+        value_pages, values, self.value_scales = _coded(shape, self.d_value, options)
+        self.keys = keys.unflatten(-1, (fours, BLOCK_SIZE, 4))
+        self.values = values.unflatten(-1, (BLOCK_SIZE, self.d_value))
+        return key_pages, value_pages
+
+    def queries(self, q: Tensor) -> Tensor:
+        return dequantize(*quantize(q)).to(q.dtype)
+
+    def store(self, slots: Tensor, keys: Tensor, values: Tensor) -> None:
+        self.put_back(slots, joined(*quantize(keys)), joined(*quantize(values)))
+
+    def gather(self, blocks: Sequence[int], length: int) -> tuple[Tensor, Tensor]:
+        keys, values = self.take_out(blocks, length)
+        return dequantize(*parted(keys, self.d_key)), dequantize(*parted(values, self.d_value))
+
+    def put_back(self, slots: Tensor, keys: Tensor, values: Tensor) -> None:
+        block, place = self.page(slots // BLOCK_SIZE), slots % BLOCK_SIZE
+        codes, scales = parted(keys, self.d_key)
+        self.keys[block, :, :, place] = F.pad(codes, (0, -self.d_key % 4)).unflatten(-1, (-1, 4))
+        self.key_scales[block, :, :, place] = scales
+        codes, scales = parted(values, self.d_value)
+        self.values[block, :, place] = codes
+        self.value_scales[block, :, :, place] = scales
+
+    def take_out(self, blocks: Sequence[int], length: int) -> tuple[Tensor, Tensor]:
+        index = self._pages_of(blocks, length)
+        keys = self.keys[index].permute(0, 3, 1, 2, 4).flatten(-2)[..., : self.d_key]
+        values = self.values[index].permute(0, 2, 1, 3)
+        scales = (each[index].permute(0, 3, 1, 2) for each in (self.key_scales, self.value_scales))
+        kept = (joined(*each).flatten(0, 1) for each in zip((keys, values), scales, strict=True))
+        key, value = kept
+        return key[:length], value[:length]
+
+
+def _coded(
+    shape: tuple[int, int], width: int, options: dict[str, object]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Pages for `width` codes of each token of each block and head; their codes, their scales."""
+    codes = BLOCK_SIZE * width
+    pages = _roomy((*shape, BLOCK_SIZE * kept_width(width, torch.int8)), options)
+    scales = pages[..., codes:].view(torch.bfloat16).unflatten(-1, (-1, BLOCK_SIZE))
+    return pages, pages[..., :codes], scales
 
 
 def _roomy(shape: tuple[int, ...], options: dict[str, object]) -> Tensor:
@@ -74,7 +164,10 @@ def slots_of(blocks: Sequence[int], length: int, device: torch.device) -> Tensor
 
 
 class KVCache:
-    """Every layer's cache, and which blocks are free. remember: see `BlockPool`."""
+    """Every layer's cache, and which blocks are free.
+
+    dtype: what keys and values are kept in; int8 is codes with scales. remember: see `BlockPool`.
+    """
 
     def __init__(
         self,
@@ -94,8 +187,9 @@ class KVCache:
         self.windows = list(by_window.values())
         """Pages of layers that see no farther than a window."""
         self.pool.forgotten = self._forgotten
-        self.layers = [
-            LayerCache(blocks, *shape, options, by_window.get(window or 0))
+        kind = CodedCache if dtype == torch.int8 else LayerCache
+        self.layers: list[LayerCache] = [
+            kind(blocks, *shape, options, by_window.get(window or 0))
             for shape, window in zip(kv_shapes(model), windows, strict=True)
         ]
 
@@ -140,9 +234,7 @@ class KVCache:
     def copy(self, source: int, target: int) -> None:
         """Make a block's content another's, in every layer."""
         for layer in self.layers:
-            one, other = layer.page(torch.tensor([source, target], device=self.device)).tolist()
-            layer.keys[other] = layer.keys[one]
-            layer.values[other] = layer.values[one]
+            layer.copy(source, target)
 
 
 def kv_shapes(model: nn.Module) -> list[tuple[int, int, int]]:
@@ -172,4 +264,10 @@ def kv_windows(model: nn.Module, most: int) -> list[int | None]:
 
 def bytes_per_token(model: nn.Module, dtype: torch.dtype) -> int:
     """What one token of context costs, in bytes, all layers together."""
-    return sum(heads * (key + value) * dtype.itemsize for heads, key, value in kv_shapes(model))
+    shapes = kv_shapes(model)
+    if dtype == torch.int8:  # keys lie by fours
+        shapes = [(heads, -(-key // 4) * 4, value) for heads, key, value in shapes]
+    return sum(
+        heads * (kept_width(key, dtype) + kept_width(value, dtype)) * dtype.itemsize
+        for heads, key, value in shapes
+    )

@@ -22,6 +22,7 @@ from safetensors.torch import save_file
 from tramontane.errors import SessionError
 
 from .kv_cache import kv_shapes
+from .kv_codes import kept_width
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ def read(path: Path, model: LoadedModel) -> Session:
         raise SessionError(f"{path} is not a whole session file: {error}") from error
     for pair, (heads, *widths) in zip(pairs, kv_shapes(model.loaded.model), strict=False):
         for tensor, width in zip(pair, widths, strict=True):
-            if tuple(tensor.shape) != (len(tokens), heads, width):
+            kept = kept_width(width, model.loaded.kv_dtype)
+            if tuple(tensor.shape) != (len(tokens), heads, kept):
                 raise SessionError(f"{path} is damaged: its tensors do not fit its tokens")
     snapshot = Snapshot(tokens, pairs) if tokens else None
     return Session(tuple(told["messages"]), snapshot)

@@ -12,7 +12,8 @@ from .kv_cache import KVCache, slots_of
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Tokens, and each layer's (keys, values), (tokens, kv_heads, d_head), on the CPU."""
+    """Tokens, and each layer's keys and values as its cache keeps them, (tokens, kv_heads,
+    kept_width(d, dtype)), on the CPU."""
 
     tokens: tuple[int, ...]
     layers: tuple[tuple[Tensor, Tensor], ...]
@@ -20,7 +21,7 @@ class Snapshot:
     @classmethod
     def take(cls, cache: KVCache, blocks: Sequence[int], tokens: Sequence[int]) -> Snapshot:
         """Copy the first len(tokens) tokens of a sequence."""
-        pairs = (layer.gather(blocks, len(tokens)) for layer in cache.layers)
+        pairs = (layer.take_out(blocks, len(tokens)) for layer in cache.layers)
         layers = tuple((keys.cpu(), values.cpu()) for keys, values in pairs)
         return cls(tuple(tokens), layers)
 
@@ -28,7 +29,7 @@ class Snapshot:
         """Write the first `count` tokens into a sequence's blocks."""
         slots = slots_of(blocks, count, cache.device)
         for layer, (keys, values) in zip(cache.layers, self.layers, strict=True):
-            layer.store(slots, keys[:count].to(cache.device), values[:count].to(cache.device))
+            layer.put_back(slots, keys[:count].to(cache.device), values[:count].to(cache.device))
 
     def shared(self, prompt: Sequence[int]) -> int:
         """How many tokens of a prompt are here already; its last must be computed all the same."""

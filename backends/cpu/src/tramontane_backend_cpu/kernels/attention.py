@@ -15,6 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from tramontane_backend_cpu.kernels.coded import (
+    coded_scores,
+    fours_of,
+    put_floats,
+    put_query,
+    scaled_weights,
+    scales_bytes,
+)
 from tramontane_backend_cpu.kernels.latent import latent_scores
 from tramontane_backend_cpu.numba_setup import native, njit
 from tramontane_backend_cpu.vector.arithmetic import (
@@ -49,6 +57,8 @@ STEP = 64
 LOWEST = np.float32(-1e30)
 ROWS_AT_ONCE = 64
 """Queries times heads of a job, at most, unless one query has more."""
+WEIGHTS = 4 * STEP * max(FEW, MANY)
+"""Bytes of a tile's weights for one step."""
 FIELDS = (
     "tiles", "tables", "splits", "heads", "kv_heads", "d_key", "d_value", "q", "q_stride", "out",
     "out_stride", "keys", "values", "scale", "window", "cap", "sinks", "slopes", "scratch",
@@ -69,8 +79,10 @@ def padded_rows(rows: int) -> int:
 
 
 def scratch_bytes(rows: int, d_key: int, d_value: int) -> int:
-    """What one thread needs: queries, scores, and the sums of one split and of all."""
-    return 4 * padded_rows(rows) * (d_key + STEP) + 2 * sums_bytes(rows, d_value)
+    """What one thread needs: queries, scores, the sums of one split and of all; for codes, a
+    block's values as floats, and a tile's weights."""
+    own = 4 * padded_rows(rows) * (d_key + STEP) + 2 * sums_bytes(rows, d_value)
+    return own + 64 * d_value + WEIGHTS
 
 
 def sums_bytes(rows: int, d_value: int) -> int:
@@ -83,13 +95,19 @@ def split_kernel(kind: str, count: int, latent: bool = False) -> Any:
     """The kernel for tiles of `count` rows, a row being a query with a head: (arguments, scratch,
     tile, kv head, begin, end): softmax sums over tokens begin..end. latent: whether values are keys
     too."""
-    size = SIZES[kind]
+    size, coded = SIZES[kind], kind == "i8"
     key_bytes, two_rows, row_bytes = 16 * size, 32 * size, 4 * STEP
-    add_latents = latent_scores(kind)
+    add_latents = latent_scores("f32" if coded else kind)
+    put_scores, weigh = coded_scores(count), scaled_weights(count)
 
     def attend(arguments, scratch, tile, kv_head, begin, end):  # type: ignore[no-untyped-def]
         (_, tables, _, heads, kv_heads, d_key, d_value, _, _, _, _, keys, values, _, window,
-         cap_at, _, slopes, _, _, _, _, _, _) = words(arguments, 24)  # fmt: skip
+         cap_at, _, slopes, _, scratch_size, _, _, _, _) = words(arguments, 24)  # fmt: skip
+        key_page, value_page = d_key * key_bytes, d_value * key_bytes
+        if coded:
+            key_page = 64 * fours_of(d_key) + scales_bytes(d_key)
+            value_page += scales_bytes(d_value)
+        weights = scratch + scratch_size - WEIGHTS
         queries, position, table = word(tile + 8), word(tile + 16), word(tile + 24)
         group = heads // kv_heads
         rows = queries * group
@@ -116,31 +134,37 @@ def split_kernel(kind: str, count: int, latent: bool = False) -> Any:
                     other = page
                     if block + 16 < stop:
                         other = word(tables + 8 * (table + block // 16 + 1))
-                    at = keys + (page * kv_heads + kv_head) * d_key * key_bytes
-                    beside = keys + (other * kv_heads + kv_head) * d_key * key_bytes
+                    at = keys + (page * kv_heads + kv_head) * key_page
+                    beside = keys + (other * kv_heads + kv_head) * key_page
                     q = scratch + 4 * first * d_key
-                    score, second = float_tile(count), float_tile(count)
-                    soon = values + (page * kv_heads + kv_head) * d_value * key_bytes
-                    later = values + (other * kv_heads + kv_head) * d_value * key_bytes
-                    for _ in range(d_key):
-                        score = tile_fma(count, score, load(kind, at), q, 4)
-                        second = tile_fma(count, second, load(kind, beside), q, 4)
-                        if first == 0:
-                            prefetch(soon, key_bytes)
-                            prefetch(later, key_bytes)
-                        at += key_bytes
-                        beside += key_bytes
-                        soon += key_bytes
-                        later += key_bytes
-                        q += 4 * count
+                    soon = values + (page * kv_heads + kv_head) * value_page
+                    later = values + (other * kv_heads + kv_head) * value_page
                     to = scores + first * row_bytes + 4 * (block - step)
-                    save_tile(count, score, to, row_bytes)
-                    save_tile(count, second, to + 64, row_bytes)
+                    if coded:
+                        put_scores(at, beside, d_key, q, to, row_bytes, first == 0, soon, later)
+                    else:
+                        score, second = float_tile(count), float_tile(count)
+                        for _ in range(d_key):
+                            score = tile_fma(count, score, load(kind, at), q, 4)
+                            second = tile_fma(count, second, load(kind, beside), q, 4)
+                            if first == 0:
+                                prefetch(soon, key_bytes)
+                                prefetch(later, key_bytes)
+                            at += key_bytes
+                            beside += key_bytes
+                            soon += key_bytes
+                            later += key_bytes
+                            q += 4 * count
+                        save_tile(count, score, to, row_bytes)
+                        save_tile(count, second, to + 64, row_bytes)
             if latent:
                 asked = word(arguments + 8 * 24) + 4 * word(tile) * heads * d_value
                 for block in range(step, stop, 16):
                     page = word(tables + 8 * (table + block // 16))
-                    at = values + page * 16 * d_value * size
+                    at = values + page * value_page
+                    if coded:
+                        put_floats(at, d_value, weights - 64 * d_value)
+                        at = weights - 64 * d_value
                     to = scores + 4 * (block - step)
                     add_latents(at, d_value, asked, rows, to, row_bytes)
             for row in range(rows):
@@ -186,14 +210,25 @@ def split_kernel(kind: str, count: int, latent: bool = False) -> Any:
                     mixed, mixed_too = load_tile(count, to, 64), load_tile(count, aside, 64)
                     next_one = 0 if chunk + 1 == chunks else 16 * size
                     p = scores + first * row_bytes
+                    if coded:
+                        for block in range(step, stop, 16):
+                            page = word(tables + 8 * (table + block // 16))
+                            scales = values + (page * kv_heads + kv_head) * value_page
+                            scales += 16 * d_value + 16 * chunk
+                            if first == 0 and chunk == 0 and block + STEP < limit:
+                                page = word(tables + 8 * (table + (block + STEP) // 16))
+                                soon = keys + (page * kv_heads + kv_head + 1) * key_page
+                                for line in range(scales_bytes(d_key), 0, -64):
+                                    prefetch(soon - line, 64)
+                            at = 4 * (block - step)
+                            weigh(p + at, row_bytes, scales, weights + at)
+                        p = weights
                     for block in range(step, stop, 16):
                         page = word(tables + 8 * (table + block // 16))
-                        at = values + size * (
-                            (page * kv_heads + kv_head) * 16 * d_value + 16 * chunk
-                        )
+                        at = values + (page * kv_heads + kv_head) * value_page + 16 * size * chunk
                         if block + STEP < limit:
                             page = word(tables + 8 * (table + (block + STEP) // 16))
-                        soon = keys + (page * kv_heads + kv_head) * d_key * key_bytes
+                        soon = keys + (page * kv_heads + kv_head) * key_page
                         soon += chunk * 16 * key_bytes
                         for _ in range(min(16, stop - block)):
                             mixed = tile_fma(count, mixed, load(kind, at), p, row_bytes)
@@ -270,54 +305,68 @@ def copy(source, to, size):  # type: ignore[no-untyped-def]
         store("f32", to + at, load("f32", source + at))
 
 
-@native(3)
-def attention(arguments, job, thread):  # type: ignore[no-untyped-def]
-    """One query tile's queries with the heads of one cached head, or one split of them."""
-    (tiles, _, splits_at, heads, kv_heads, d_key, d_value, q, q_stride, _, _, _, _, scale,
-     window, _, _, _, scratch, scratch_size, partials, partial_size, few, many) = words(
-        arguments, 24
-    )  # fmt: skip
-    splits = word(splits_at)
-    split = job % splits
-    kv_head = job // splits % kv_heads
-    tile = tiles + 32 * (job // splits // kv_heads)
-    start, queries, position = word(tile), word(tile + 8), word(tile + 16)
-    group = heads // kv_heads
-    rows = queries * group
-    count = tile_rows(rows)
-    kernel = few if count == FEW else many
-    room = (rows + 15) // 16 * 16
-    chunks = (d_value + 15) // 16
-    mine = scratch + thread * scratch_size
-    length = position + queries
-    lowest = max(0, position - window + 1) // SPLIT if window > 0 else 0
-    last = (length + SPLIT - 1) // SPLIT
-    factor = number("f32", scale)
-    for row in range((rows + count - 1) // count * count):
-        to = mine + 4 * ((row - row % count) * d_key + row % count)
-        at = q + (start + row // group) * q_stride + 4 * (kv_head * group + row % group) * d_key
-        for i in range(d_key):
-            value = np.float32(0)
-            if row < rows:
-                value = number("f32", at + 4 * i) * factor
-            put("f32", to + 4 * i * count, value)
-    most = mine + 4 * room * (d_key + STEP)
-    size = 8 * room + 64 * ((rows + count - 1) // count * count) * chunks
-    if splits == 1:
-        call_attention(
-            kernel, arguments, mine, tile, kv_head, lowest * SPLIT, lowest * SPLIT + SPLIT
-        )
-        if last - lowest > 1:
-            whole = most + size
-            copy(most, whole, size)
-            for s in range(lowest + 1, last):
-                call_attention(kernel, arguments, mine, tile, kv_head, s * SPLIT, s * SPLIT + SPLIT)
-                merge(whole, most, count, rows, chunks)
-            most = whole
-        finish(most, tile, kv_head, arguments, count)
-    elif lowest <= split < last:
-        call_attention(kernel, arguments, mine, tile, kv_head, split * SPLIT, split * SPLIT + SPLIT)
-        copy(most, partials + job * partial_size, size)
+@cache
+def attention(coded: bool) -> Any:
+    """The kernel for one query tile's queries with the heads of one cached head, or one split of
+    them. coded: whether keys are codes."""
+
+    def attend(arguments, job, thread):  # type: ignore[no-untyped-def]
+        (tiles, _, splits_at, heads, kv_heads, d_key, d_value, q, q_stride, _, _, _, _, scale,
+         window, _, _, _, scratch, scratch_size, partials, partial_size, few, many) = words(
+            arguments, 24
+        )  # fmt: skip
+        splits = word(splits_at)
+        split = job % splits
+        kv_head = job // splits % kv_heads
+        tile = tiles + 32 * (job // splits // kv_heads)
+        start, queries, position = word(tile), word(tile + 8), word(tile + 16)
+        group = heads // kv_heads
+        rows = queries * group
+        count = tile_rows(rows)
+        kernel = few if count == FEW else many
+        room = (rows + 15) // 16 * 16
+        chunks = (d_value + 15) // 16
+        mine = scratch + thread * scratch_size
+        length = position + queries
+        lowest = max(0, position - window + 1) // SPLIT if window > 0 else 0
+        last = (length + SPLIT - 1) // SPLIT
+        factor = number("f32", scale)
+        for row in range((rows + count - 1) // count * count):
+            to = mine + 4 * ((row - row % count) * d_key + row % count)
+            which = min(row, rows - 1)  # what fills up a tile may be anything that is finite
+            at = q + (start + which // group) * q_stride
+            at += 4 * (kv_head * group + which % group) * d_key
+            if coded:
+                put_query(at, d_key, factor, to, count)
+            else:
+                for i in range(d_key):
+                    value = np.float32(0)
+                    if row < rows:
+                        value = number("f32", at + 4 * i) * factor
+                    put("f32", to + 4 * i * count, value)
+        most = mine + 4 * room * (d_key + STEP)
+        size = 8 * room + 64 * ((rows + count - 1) // count * count) * chunks
+        if splits == 1:
+            call_attention(
+                kernel, arguments, mine, tile, kv_head, lowest * SPLIT, lowest * SPLIT + SPLIT
+            )
+            if last - lowest > 1:
+                whole = most + size
+                copy(most, whole, size)
+                for s in range(lowest + 1, last):
+                    call_attention(
+                        kernel, arguments, mine, tile, kv_head, s * SPLIT, s * SPLIT + SPLIT
+                    )
+                    merge(whole, most, count, rows, chunks)
+                most = whole
+            finish(most, tile, kv_head, arguments, count)
+        elif lowest <= split < last:
+            call_attention(
+                kernel, arguments, mine, tile, kv_head, split * SPLIT, split * SPLIT + SPLIT
+            )
+            copy(most, partials + job * partial_size, size)
+
+    return native(3)(attend)
 
 
 @native(3)

@@ -11,7 +11,7 @@ import numpy as np
 from tramontane.layouts import Dense, Layout
 
 from tramontane_backend_cpu.kernels import attention as attention_kernels
-from tramontane_backend_cpu.kernels import dense, gated, lookup, matmul, quantize, rows
+from tramontane_backend_cpu.kernels import coded, dense, gated, lookup, matmul, quantize, rows
 from tramontane_backend_cpu.packing import KINDS, Interleaved, Packed
 from tramontane_backend_cpu.vector.chosen import SET
 from tramontane_backend_cpu.vector.tiles import PLAIN_UNIT_BYTES, ROWS, UNIT, UNIT_BYTES
@@ -162,7 +162,9 @@ def _store(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         heads=node.of["heads"], d_key=node.of["d_key"], d_value=node.of["d_value"],
         keys=layer.keys.data_ptr(), values=layer.values.data_ptr(),
     )  # fmt: skip
-    return Operation(rows.store_kernel(KINDS[layer.keys.dtype]).address, told)
+    kind = KINDS[layer.keys.dtype]
+    kernel = coded.store_codes if kind == "i8" else rows.store_kernel(kind)
+    return Operation(kernel.address, told)
 
 
 def _pick(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
@@ -327,7 +329,9 @@ def _attention(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     )  # fmt: skip
     if node.name == "merge_splits":
         return Operation(attention_kernels.merge_splits.address, told, inputs.MERGES, kv_heads)
-    return Operation(attention_kernels.attention.address, told, inputs.ATTENTIONS, kv_heads)
+    return Operation(
+        attention_kernels.attention(kind == "i8").address, told, inputs.ATTENTIONS, kv_heads
+    )
 
 
 def _slopes(inputs: Inputs, alibi: Any) -> int:

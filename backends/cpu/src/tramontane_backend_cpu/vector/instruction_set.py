@@ -67,6 +67,20 @@ class Portable:
         """What a running sum comes to, as INTS."""
         return total
 
+    def dot_signed(self, builder: Any, total: Any, a: Any, b: Any) -> Any:
+        """total + a . b, lane by lane, of 16 x 4 signed bytes, none of them -128; total: INTS."""
+        running = self.begin(builder, total)
+        if self.signed:
+            return self.end(builder, self.dot(builder, running, a, b, 8))
+        kind = ir.VectorType(BYTE, 4 * LANES)
+        zero = ir.Constant(kind, [0] * kind.count)
+        first, second = builder.bitcast(a, kind), builder.bitcast(b, kind)
+        below = builder.icmp_signed("<", first, zero)
+        size = builder.select(below, builder.sub(zero, first), first)
+        signed = builder.select(below, builder.sub(zero, second), second)
+        codes, numbers = builder.bitcast(size, INTS), builder.bitcast(signed, INTS)
+        return self.end(builder, self.dot(builder, running, codes, numbers, 7))
+
     def dot_bf16(self, builder: Any, total: Any, a: Any, b: Any) -> Any:
         """total + a . b, lane by lane; a, b: 16 x 2 bfloat16 as INTS, total: FLOATS."""
         raise NotImplementedError
