@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
-import llvmlite.binding as llvm
 from tramontane.errors import ConfigError
+
+from tramontane_backend_cpu.processor import processor
 
 from .instruction_set import SETS, Portable
 
@@ -17,12 +18,12 @@ def features() -> frozenset[str]:
     told = os.environ.get("NUMBA_CPU_FEATURES")
     if told is not None:
         return frozenset(name[1:] for name in told.split(",") if name.startswith("+"))
-    return frozenset(name for name, has in llvm.get_host_cpu_features().items() if has)
+    return frozenset(processor().features)
 
 
 def fitting() -> list[type[Portable]]:
     """The sets that this machine can run, best first."""
-    machine, has = llvm.get_process_triple(), features()
+    machine, has = processor().triple, features()
     return [
         kind for kind in SETS if machine.startswith(kind.architecture or "") and kind.needs <= has
     ]
