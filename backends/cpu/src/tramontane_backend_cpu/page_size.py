@@ -27,7 +27,7 @@ STEP = 4 << 20
 """Bytes that are got and timed at once."""
 SLOW = 1e9
 """Bytes a second; small pages come at three times that, large ones mostly at ten or more."""
-REST = 3
+REST = 1
 """How many times as long as it works the thread rests that makes pages large."""
 SETTING = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
@@ -78,8 +78,8 @@ def _enlarge(told: list[tuple[weakref.ref[Any], int, int]]) -> None:
                 break
             before = time.perf_counter()
             advise(start, LARGE, mmap.MADV_HUGEPAGE)
-            if not advise(start, LARGE, COLLAPSE):
-                return
+            if not advise(start, LARGE, COLLAPSE):  # nothing was written to what follows
+                break
             del array
             start += LARGE
             time.sleep(REST * (time.perf_counter() - before))
