@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 
 import pytest
 from tramontane.uncollected import uncollected
@@ -30,3 +32,20 @@ def test_one_that_is_off_stays_off() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+COMMAND = """\
+import gc, sys
+from tramontane.cli.main import main
+status = main(sys.argv[1:])
+looked_at = {id(each) for each in gc.get_objects()}
+print(status, id(sys.modules["torch"]) in looked_at, gc.isenabled())
+"""
+
+
+def test_a_command_never_looks_at_its_imports() -> None:
+    command = ["run", "--no-template", "-q", "-i", "a", "-n", "1"]
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, *command], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "0 False True"

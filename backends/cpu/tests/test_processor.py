@@ -11,6 +11,7 @@ import llvmlite.binding as llvm
 import psutil
 import pytest
 from tramontane_backend_cpu import processor, threads
+from tramontane_backend_cpu.host import Host
 from tramontane_backend_cpu.vector.chosen import fitting
 
 Play = Callable[..., None]
@@ -25,7 +26,8 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Play:
 
     def play(triple: str, system: str, seen: dict[str, bool], library: object) -> None:
         monkeypatch.delenv("NUMBA_CPU_FEATURES", raising=False)
-        monkeypatch.setattr(llvm, "get_process_triple", lambda: triple)
+        features = tuple(name for name, has in seen.items() if has)
+        monkeypatch.setattr(processor, "host", lambda: Host("a processor", triple, features))
         monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: llvm.FeatureMap(seen))
         monkeypatch.setattr(platform, "system", lambda: system)
         monkeypatch.setattr(ctypes, "CDLL", lambda name: library)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 
 @contextmanager
@@ -20,3 +21,14 @@ def uncollected() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+@cache
+def keep_imports() -> None:
+    """Never look for garbage among what is there now: for a command that has imported, and not
+    loaded yet. Once: what is there later may go again.
+
+    Torch has most of a million objects. A look at them takes a tenth of a second, before the first
+    token, between others, and several times when the process ends.
+    """
+    gc.freeze()

@@ -6,7 +6,6 @@ may take as long as all imports, which have one core to themselves and leave ano
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import sys
 import threading
@@ -15,13 +14,12 @@ from typing import Any
 
 from tramontane import memory
 
+from . import page_size
+
 LEAST = 256 << 20
 """Bytes of weights from which it is worth a thread."""
 SHARE = 2
 """Of the memory that is free, one in so many may be taken before weights are looked at."""
-STEP = 16 << 20
-POPULATE_WRITE = 23
-"""Linux 5.14's advice to get pages now; older ones refuse it, and nothing happens."""
 
 
 @dataclass
@@ -34,10 +32,11 @@ class _Ahead:
     thread: threading.Thread | None = None
 
     def get(self) -> None:
-        first, end = _pages(self.rest)
-        for start in range(first, end, STEP):
-            size = min(STEP, end - start)
-            if self.enough.is_set() or not _advise(start, size, POPULATE_WRITE):
+        whole = self.rest
+        first, end = _pages(whole)
+        for start in range(first, end, page_size.STEP):
+            size = min(page_size.STEP, end - start)
+            if self.enough.is_set() or not page_size.get(whole, start, size):
                 return
             self.got += size
 
@@ -48,7 +47,7 @@ class _Ahead:
             self.thread.join()
         first, end = _pages(self.rest)
         if end > first:
-            _advise(first, end - first, mmap.MADV_DONTNEED)
+            page_size.advise(first, end - first, mmap.MADV_DONTNEED)
 
 
 _now: list[_Ahead] = []
@@ -86,13 +85,6 @@ def forget() -> None:
     """No more weights will come."""
     while _now:
         _now.pop().end()
-
-
-def _advise(start: int, size: int, advice: int) -> bool:
-    """madvise without Python's lock; whether it was taken."""
-    advise = ctypes.CDLL(None).madvise
-    advise.argtypes = [ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int]
-    return bool(advise(start, size, advice) == 0)
 
 
 def _pages(array: Any) -> tuple[int, int]:

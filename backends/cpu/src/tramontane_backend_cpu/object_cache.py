@@ -19,9 +19,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-import llvmlite.binding as llvm
-from tramontane import folders
-
+from .host import base, host
 from .processor import features
 from .vector.chosen import SET
 
@@ -37,11 +35,10 @@ def folder() -> Path:
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
-    cpu = os.environ.get("NUMBA_CPU_NAME") or llvm.get_host_cpu_name()
+    cpu = os.environ.get("NUMBA_CPU_NAME") or host().name
     told = [version("numba"), version("llvmlite"), platform.python_version(), cpu]
     digest.update(repr([*told, *sorted(features())]).encode())
-    base = os.environ.get("NUMBA_CACHE_DIR") or folders.cache() / "numba"
-    return Path(base) / f"{digest.hexdigest()[:16]}-{SET.name}"
+    return base() / f"{digest.hexdigest()[:16]}-{SET.name}"
 
 
 def key_of(function: Callable[..., Any]) -> str | None:

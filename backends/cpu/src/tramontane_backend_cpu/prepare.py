@@ -20,7 +20,7 @@ from tramontane.blocks import (
 from tramontane.layouts import Affine, Codebook, Dense, Layout
 from tramontane.stored import Stored
 
-from . import memory_ahead
+from . import memory_ahead, page_size
 from .alone import (
     attend,
     attend_latents,
@@ -90,6 +90,7 @@ def prepare(
             module.through = fused  # type: ignore[method-assign]
     forward = Forward(model, pool, exact=exact)
     model.forward = forward  # type: ignore[method-assign]
+    page_size.enlarge()
     chosen["step"] = "recorded" if forward.why is None else f"as written: {forward.why}"
     return chosen
 

@@ -10,7 +10,7 @@ import ctypes
 import os
 import platform
 
-import llvmlite.binding as llvm
+from .host import host
 
 ARM = {
     "dotprod": (16, 20, "FEAT_DotProd", 43),
@@ -23,7 +23,7 @@ ARM = {
 
 def architecture() -> str:
     """The machine as LLVM calls it on Linux: x86_64, aarch64, and so on."""
-    name = str(llvm.get_process_triple()).partition("-")[0]
+    name = host().triple.partition("-")[0]
     return {"arm64": "aarch64", "arm64e": "aarch64", "x86_64h": "x86_64"}.get(name, name)
 
 
@@ -32,7 +32,7 @@ def features() -> frozenset[str]:
     told = os.environ.get("NUMBA_CPU_FEATURES")
     if told is not None:
         return frozenset(name[1:] for name in told.split(",") if name.startswith("+"))
-    return frozenset(name for name, has in llvm.get_host_cpu_features().items() if has) | unseen()
+    return frozenset(host().features) | unseen()
 
 
 def unseen() -> frozenset[str]:
@@ -47,6 +47,8 @@ def for_numba() -> str | None:
     """The features as numba takes them; None where it finds them by itself."""
     if "NUMBA_CPU_FEATURES" in os.environ or not (more := unseen()):
         return None
+    import llvmlite.binding as llvm
+
     seen = llvm.get_host_cpu_features().flatten()
     return ",".join([*([seen] if seen else []), *(f"+{name}" for name in sorted(more))])
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import memory_ahead
+from . import memory_ahead, page_size
 
 LINE = 64
 LEAST = 64 << 20
@@ -21,7 +21,7 @@ class Slabs:
     """Arrays of an uncertain number of bytes, about `expected` in all."""
 
     def __init__(self, expected: int) -> None:
-        self._size = max(LEAST, expected)
+        self._size, self._expected = max(LEAST, expected * 5 // 4), expected
         ahead = memory_ahead.take()
         self._ahead = ahead is not None
         self._slab: Any = np.empty(0, np.uint8) if ahead is None else ahead
@@ -34,7 +34,9 @@ class Slabs:
             self.close()
             # numpy asks the system for large pages
             self._slab = np.empty(max(self._size, size) + LINE, np.uint8)
+            page_size.settle(self._slab, self._expected)
             self._used = -self._slab.ctypes.data % LINE
+        self._expected = max(0, self._expected - size)
         start = self._used
         self._used = start + -(-size // LINE) * LINE  # the first begins a line, and so do all
         return self._slab[start : start + size].view(kind).reshape(shape)

@@ -45,7 +45,7 @@ class Work:
 def translated(matrices: Sequence[Stored], pool: Pool) -> list[Layout | None]:
     """Each as the kernels want it; None for one without a kernel, or with damage that its format
     can tell."""
-    slabs = Slabs(sum(stored.shape[0] * stored.row_bytes for stored in matrices) * 5 // 4)
+    slabs = Slabs(sum(stored.shape[0] * stored.row_bytes for stored in matrices))
     work = [_work(stored, slabs, pool.threads) for stored in matrices]
     slabs.close()
     todo = [each for each in work if each is not None]

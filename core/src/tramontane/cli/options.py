@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tramontane.errors import RequestError
 from tramontane.registry import Registry
-from tramontane.uncollected import uncollected
+from tramontane.uncollected import keep_imports, uncollected
 
 from .grammar import grammar_of
 from .progress import Loading
@@ -133,6 +133,7 @@ def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
     begin(options.model, options.device, registry)
     from tramontane.llm import LLM
 
+    keep_imports()
     overrides: dict[str, Any] = {}
     if options.rope_freq_base is not None:
         overrides["rope_theta"] = options.rope_freq_base

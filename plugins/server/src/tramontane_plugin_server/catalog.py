@@ -31,6 +31,9 @@ def load(settings: ModelSettings) -> LoadedModel:
     from tramontane.loaded_model import LoadedModel
     from tramontane.memory import free
     from tramontane.source import HubOptions
+    from tramontane.uncollected import keep_imports
+
+    keep_imports()
 
     def engine(loaded: Loaded) -> EngineOptions:
         tokens = settings.kv_tokens
