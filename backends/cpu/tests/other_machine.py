@@ -16,11 +16,12 @@ import llvmlite.binding as llvm
 LABEL = re.compile(r"(\S+):")
 JUMP = re.compile(r"\s+(?:j\w+|b(?:\.\w+)?|cbn?z|tbn?z)\s+(?:\S+, )*(\S+)")
 SPILL = re.compile(r"[xyz]mm\d.*\(%rsp|\(%rsp.*[xyz]mm\d|\bq\d.*\[sp|\bv\d.*\[sp")
+PRODUCT = re.compile(r"\s+v?(?:p?dp|pmadd|pmul|mul|mla|su?dot|udot|usdot|smull)")
 COMMENT = re.compile(r"\s*(#|//|;)")
 
 
 def inner_loop(assembly: str) -> list[str]:
-    """The longest of the loops that have no loop inside: the products."""
+    """Of the loops that have no loop inside the one with the most products."""
     lines = [line for line in assembly.splitlines() if line and not COMMENT.match(line)]
     labels = {found[1]: i for i, line in enumerate(lines) if (found := LABEL.match(line))}
     jumps = [
@@ -28,7 +29,7 @@ def inner_loop(assembly: str) -> list[str]:
     ]
     loops = [(a, b) for a, b in jumps if a < b]
     inner = [lines[a:b] for a, b in loops if not any(a <= c and d < b for c, d in loops)]
-    return max(inner, key=len)
+    return max(inner, key=lambda loop: sum(bool(PRODUCT.match(line)) for line in loop))
 
 
 def spills(loop: list[str]) -> int:
