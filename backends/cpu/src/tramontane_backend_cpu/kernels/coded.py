@@ -26,17 +26,15 @@ from tramontane_backend_cpu.vector.memory import (
     word,
     words,
 )
-from tramontane_backend_cpu.vector.tiles import (
+from tramontane_backend_cpu.vector.signed import (
     add_worth,
-    float_tile,
     int_tile,
     largest,
-    load_tile,
     put_fours,
-    save_tile,
     tile_dot,
     tile_times,
 )
+from tramontane_backend_cpu.vector.tiles import float_tile, load_tile, save_tile
 
 GROUP = 32
 SCALES = 32
