@@ -185,3 +185,9 @@ def test_arguments_are_an_object() -> None:
     with pytest.raises(RequestError, match="tool f: its parameters should be an object, not 'arr"):
         Toolbox([{"name": "f", "parameters": {"type": "array"}}])
     assert Toolbox([{"name": "f", "parameters": {"type": ["object", "null"]}}]).offered
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
+def test_no_time_at_all_is_refused(timeout: float) -> None:
+    with pytest.raises(RequestError, match="tool_timeout="):
+        Toolbox([Tool(name="f")], timeout=timeout)

@@ -69,6 +69,8 @@ class Toolbox:
                     f"{', '.join(self._found) or 'none'}"
                 )
 
+        if not self.timeout > 0:
+            raise RequestError(f"tool_timeout={self.timeout!r} should be seconds, more than none")
         if self.required and not self._found:
             raise RequestError(
                 f"tool_choice {self.choice!r} asks for a call, and there are no tools"

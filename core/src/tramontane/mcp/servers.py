@@ -144,8 +144,7 @@ class McpServers:
 
 def _free(name: str, taken: Set[str]) -> str:
     """The name, or as much of it as leaves room for what tells it from those that are taken."""
-    for number in itertools.count(2):
-        end = "" if number == 2 else f"_{number - 1}"
+    for end in itertools.chain([""], (f"_{number}" for number in itertools.count(2))):
         found = name[: LONGEST_NAME - len(end)] + end
         if found not in taken:
             return found

@@ -109,7 +109,10 @@ def inner_schemas(schema: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 def cannot(path: Path) -> RequestError:
     """The error for a keyword, the last of its path, that is known."""
-    return refused(path, f"{path[-1]!r} cannot be enforced while generating")
+    return refused(
+        path,
+        f"{path[-1]!r} cannot be enforced while generating; leave it out, and check the answer",
+    )
 
 
 def refused(path: Path, why: str) -> RequestError:

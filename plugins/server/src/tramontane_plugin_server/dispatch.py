@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
-from tramontane.errors import ConfigError, TramontaneError
+from tramontane.errors import ConfigError, RequestError, TramontaneError
 from tramontane.mcp.config import expanded
 from tramontane.one_line import one_line
-from tramontane.toolbox import Function
+from tramontane.toolbox import Function, Toolbox
 from tramontane.tools import Tool
 
 from .openai.response_tools import AnyTool
@@ -73,10 +73,10 @@ class Dispatch:
                 async with self._slots:
                     return _said(await self._post(tool.name, arguments))
             except TramontaneError as error:
-                log.warning("tool %s: %s", tool.name, error)
+                log.warning("tools at %s: %s", self._url, error)
                 raise
             except asyncio.CancelledError:  # its time is up, or nobody waits for the answer
-                log.warning("tool %s: no answer from %s so far", tool.name, self._url)
+                log.warning("tools at %s: %s: no answer so far", self._url, tool.name)
                 raise
 
         return Function(tool, run, timeout=self._timeout)
@@ -166,9 +166,10 @@ def read_tools(path: Path) -> list[Tool]:
         where = ".".join(str(part) for part in first["loc"])
         said = first["msg"].removeprefix("Value error, ")
         raise ConfigError(f"{path}: tool {where}: {said}") from error
-    names = [tool.name for tool in tools]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ConfigError(f"{path}: two tools are named {twice[0]!r}")
+    try:
+        Toolbox(tools)
+    except RequestError as error:
+        raise ConfigError(f"{path}: {error}") from error
     return tools
 
 
