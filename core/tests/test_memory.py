@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +166,15 @@ def test_no_limit(groups: Path, most: object) -> None:
 
 def test_a_system_without_groups(groups: Path) -> None:
     assert memory.total() == psutil.virtual_memory().total
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc gives memory back")
+def test_what_was_freed_goes_back_to_the_system() -> None:
+    process = psutil.Process()
+    held = [bytes(2000) for _ in range(50_000)]  # each its own piece of the C library's memory
+    last = bytes(2000)  # above them all, so that they cannot go by themselves
+    del held
+    before = process.memory_info().rss
+    memory.give_back()
+    assert before - process.memory_info().rss > 50_000_000
+    assert len(last) == 2000

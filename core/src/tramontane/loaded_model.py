@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from . import memory
 from .answers import Dialect
 from .beside import Beside
 from .chat.choose import choose_template
@@ -70,6 +71,7 @@ class LoadedModel:
 
             self.loaded = load_model(checkpoint, self.registry, options or LoadOptions(), told)
             self.tokenizer = vocabulary.result()
+            memory.give_back()
         finally:
             checkpoint.close()
         self._template = source and ChatTemplate(source, named=self.tokenizer.named)

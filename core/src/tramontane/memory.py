@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +25,14 @@ def free() -> int:
     """Bytes that can be taken now without swapping; page cache counts as free."""
     rooms = [most - taken for most, taken in _limits()]
     return max(0, min([int(psutil.virtual_memory().available), *rooms]))
+
+
+def give_back() -> None:
+    """Let the system have what was freed and the C library keeps, where it can be told to: after
+    what takes much memory for a while, as reading a vocabulary does."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:  # glibc's
+        trim(0)
 
 
 def _limits() -> Iterator[tuple[int, int]]:
