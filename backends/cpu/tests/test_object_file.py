@@ -35,7 +35,7 @@ def silu(address: int) -> np.ndarray:
 
 
 def test_a_kernel_does_the_same_as_when_llvm_links_it() -> None:
-    found, _ = compiled(rows.unary("silu"))
+    found = compiled(rows.unary("silu"))
     linked = Linked(found)
     address, engine = _by_llvm(found)
     ours, theirs = silu(linked.address_of(NAME)), silu(address)
@@ -47,13 +47,13 @@ def test_a_kernel_does_the_same_as_when_llvm_links_it() -> None:
 @pytest.mark.parametrize(
     "kernel",
     [
-        matmul.affine_kernel(PACKING, 1, False), attention.attention, attention.merge_splits,
+        matmul.affine_kernel(PACKING, 1, False), attention.attention(False), attention.merge_splits,
         attention.split_kernel("f16", 4), rows.rms_norm,
     ],
-    ids=["matmul", "attention", "merge", "attend", "norm"],
+    ids=["affine", "attention", "merge", "attend", "norm"],
 )  # fmt: skip
 def test_kernels_need_no_llvm(kernel: Kernel) -> None:
-    found, _ = compiled(kernel)
+    found = compiled(kernel)
     assert Linked(found).address_of(NAME) > 0
 
 
@@ -62,7 +62,7 @@ def test_functions_of_the_c_library_are_found() -> None:
     def cleared(address, count):  # type: ignore[no-untyped-def]
         return count
 
-    found, _ = compiled(cleared)
+    found = compiled(cleared)
     linked = Linked(found)
     symbols = next(s for s in linked._sections if s.kind == 2)
     # the symbol of the function, said to be outside, under a name that the C library has
@@ -81,7 +81,7 @@ def test_functions_of_the_c_library_are_found() -> None:
 
 
 def test_what_is_not_known_is_left_to_llvm() -> None:
-    found, _ = compiled(rows.unary("silu"))
+    found = compiled(rows.unary("silu"))
     sections = _sections(found)
     addresses = next(s for s in sections if s.kind == ADDRESSES and _is_code(found, s))
     data = bytearray(found)
@@ -94,7 +94,7 @@ def test_what_is_not_known_is_left_to_llvm() -> None:
 
 
 def test_what_llvm_links_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    found, _ = compiled(rows.unary("silu"))
+    found = compiled(rows.unary("silu"))
     linked = Code(found)
     expected = silu(linked.address)
     monkeypatch.setattr("platform.machine", lambda: "riscv64")
@@ -105,7 +105,7 @@ def test_what_llvm_links_works(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_memory_that_is_executed_cannot_be_written() -> None:
-    found, _ = compiled(rows.unary("silu"))
+    found = compiled(rows.unary("silu"))
     linked = Linked(found)
     address = linked.address_of(NAME)
     for line in Path("/proc/self/maps").read_text().splitlines():

@@ -66,7 +66,7 @@ def _path() -> Path | None:
     if not first.get("flags"):
         return None
     told = repr([version("llvmlite"), *(first.get(name) for name in TELLING)])
-    return base() / f"processor-{hashlib.sha256(told.encode()).hexdigest()[:16]}.json"
+    return base() / f"host-{hashlib.sha256(told.encode()).hexdigest()[:16]}.json"
 
 
 def _kept(path: Path) -> Host | None:
