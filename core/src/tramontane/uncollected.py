@@ -28,7 +28,7 @@ def keep_imports() -> None:
     """Never look for garbage among what is there now: for a command that has imported, and not
     loaded yet. Once: what is there later may go again.
 
-    There are 300,000 objects, most of them torch's. A look at them takes a tenth of a second, before
-    the first token, between others, and several times when the process ends.
+    There are 300,000 objects, most of them torch's. A look at them takes a tenth of a second:
+    before the first token, between others, and several times when the process ends.
     """
     gc.freeze()
