@@ -84,8 +84,13 @@ class Block(nn.Module):
         joined: Tensor = self.o_proj(y.transpose(1, 2).reshape(batch, length, -1))
         return joined
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor, chosen: Tensor | None = None
+    ) -> Tensor:
+        """The stream behind this layer; if tokens are chosen, of these only, [count, hidden]."""
         x = x + self.attend(self.input_layernorm(x), cos, sin, mask)
+        if chosen is not None:
+            x = x.flatten(0, 1).index_select(0, chosen)
         y = self.post_attention_layernorm(x)
         fed: Tensor = self.down_proj(F.silu(self.gate_proj(y)) * self.up_proj(y))
         return x + fed
@@ -115,12 +120,17 @@ class Llama(nn.Module):
                 deep = name.endswith(("o_proj.weight", "down_proj.weight"))
                 nn.init.normal_(weight, std=0.03 / (2 * self.shape.layers) ** 0.5 if deep else 0.03)
 
-    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Logits. The mask, added to the scores, is [batch, 1, length, length]."""
+    def forward(self, tokens: Tensor, mask: Tensor, chosen: Tensor) -> Tensor:
+        """Logits [chosen, vocab] of the chosen tokens, which are numbered across the batch.
+
+        The mask, added to the scores, is [batch, 1, length, length]. What nobody learns from needs
+        no logits, and of the last layer no more than its keys and values.
+        """
         length = tokens.shape[1]
         x = self.embed_tokens(tokens)
-        for layer in self.layers:
-            x = layer(x, self.cos[:length], self.sin[:length], mask)
+        for number, layer in enumerate(self.layers, 1):
+            last = chosen if number == len(self.layers) else None
+            x = layer(x, self.cos[:length], self.sin[:length], mask, last)
         return F.linear(self.norm(x), self.embed_tokens.weight)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -22,9 +22,10 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast to train."""
+    """How long and how fast to train. The rate ends with the steps, so the same plan, on the same
+    number of threads, gives the same weights."""
 
-    steps: int = 6000
+    steps: int = 5000
     rows: int = 4
     length: int = 512
     rate: float = 2.5e-3
@@ -35,34 +36,33 @@ class Plan:
     drills: int = 16000
     """Documents that come first and only teach to copy."""
     compiled: bool = True
-    minutes: float = math.inf
-    """CPU time at most; a machine too slow for all steps learns less but still ends its cosine."""
-    wall_minutes: float = math.inf
-    """The same by the clock on the wall."""
+    saved_every: int = 500
+    """Steps after which what an interruption would lose is written."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Outcome:
     """What a training cost and came to."""
 
-    losses: list[float]
-    tokens: int
-    learnt: int
-    cpu_minutes: float
-    wall_minutes: float
+    losses: list[float] = field(default_factory=list)
+    tokens: int = 0
+    learnt: int = 0
+    cpu_minutes: float = 0.0
+    wall_minutes: float = 0.0
 
 
-def rate_at(step: int, progress: float, plan: Plan) -> float:
+def rate_at(step: int, plan: Plan) -> float:
     """The share of the full rate: a short linear warm-up, then half a cosine to a fiftieth."""
     if step < plan.warmup:
         return (step + 1) / plan.warmup
-    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
+    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / plan.steps))
 
 
-def losses_of(model: Llama, inputs: Tensor, mask: Tensor, targets: Tensor) -> Tensor:
-    """The cross-entropy of every token."""
-    logits = model(inputs, mask).float()
-    return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+def losses_of(
+    model: Llama, inputs: Tensor, mask: Tensor, chosen: Tensor, targets: Tensor
+) -> Tensor:
+    """The cross-entropy of every chosen token."""
+    return F.cross_entropy(model(inputs, mask, chosen).float(), targets, reduction="none")
 
 
 def optimizers_for(model: Llama, plan: Plan) -> list[torch.optim.Optimizer]:
@@ -80,51 +80,79 @@ def optimizers_for(model: Llama, plan: Plan) -> list[torch.optim.Optimizer]:
 
 
 def train(
-    model: Llama, tokenizer: Tokenizer, plan: Plan, checkpoint: Path | None = None
+    model: Llama, tokenizer: Tokenizer, plan: Plan, out: Path | None = None, resume: bool = False
 ) -> Outcome:
     """Train in bfloat16 on the CPU, with master weights in float32.
 
-    The checkpoint, where one is wanted, is written now and then, to read how far it has come.
+    out: where the model is written now and then, to read how far it has come, and beside it the
+    state of the training. resume: go on from that state, to the weights of an unbroken run.
     """
     optimizers = optimizers_for(model, plan)
+    full = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
+    done = load(out, model, optimizers) if out and resume else Outcome()
     groups = [group for optimizer in optimizers for group in optimizer.param_groups]
-    full = [group["lr"] for group in groups]
     compute = torch.compile(losses_of) if plan.compiled else losses_of
-    losses: list[float] = []
-    learnt = 0
-    wall, cpu = time.perf_counter(), time.process_time()
     stream = batches(tokenizer, plan.seed, plan.rows, plan.length, plan.drills)
-    for step in range(plan.steps):
-        minutes = (time.process_time() - cpu) / 60
-        waited = (time.perf_counter() - wall) / 60
-        progress = max(step / plan.steps, minutes / plan.minutes, waited / plan.wall_minutes)
-        if progress >= 1:
-            break
+    for _ in done.losses:
+        next(stream)
+    wall, cpu = time.perf_counter(), time.process_time()
+    for step in range(len(done.losses), plan.steps):
         batch = next(stream)
-        weights = batch.weights.flatten()
-        learnt += int((weights > 0).sum())
+        chosen = batch.weights.flatten().nonzero().flatten()
+        weights, targets = batch.weights.flatten()[chosen], batch.targets.flatten()[chosen]
+        for varying in (chosen, targets):
+            torch._dynamo.mark_dynamic(varying, 0)
         for group, most in zip(groups, full, strict=True):
-            group["lr"] = most * rate_at(step, progress, plan)
+            group["lr"] = most * rate_at(step, plan)
         with torch.autocast("cpu", torch.bfloat16):
-            each = compute(model, batch.inputs, visible(batch.owners), batch.targets)
+            each = compute(model, batch.inputs, visible(batch.owners), chosen, targets)
         ((each * weights).sum() / weights.sum()).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        losses.append(float(each.detach()[weights > 0].mean()))
+        done.losses.append(float(each.detach().mean()))
+        done.tokens += batch.inputs.numel()
+        done.learnt += len(chosen)
+        done.cpu_minutes += (time.process_time() - cpu) / 60
+        done.wall_minutes += (time.perf_counter() - wall) / 60
+        wall, cpu = time.perf_counter(), time.process_time()
         if step % 100 == 99:
-            recent = sum(losses[-100:]) / 100
-            print(f"step {step + 1} loss {recent:.4f} after {minutes:.1f} CPU minutes", flush=True)
-        if checkpoint and step % 250 == 249:
-            export(model, tokenizer, checkpoint)
-    return Outcome(
-        losses,
-        len(losses) * plan.rows * plan.length,
-        learnt,
-        (time.process_time() - cpu) / 60,
-        (time.perf_counter() - wall) / 60,
-    )
+            recent = sum(done.losses[-100:]) / 100
+            spent = f"{done.cpu_minutes:.1f} CPU minutes, {done.wall_minutes:.1f} by the clock"
+            print(f"step {step + 1} loss {recent:.4f} after {spent}", flush=True)
+        if out and (step + 1) % plan.saved_every == 0:
+            export(model, tokenizer, out)
+            save(out, model, optimizers, done)
+    return done
+
+
+def state_beside(out: Path) -> Path:
+    """The file of a training's state."""
+    return out.with_suffix(".state")
+
+
+def save(
+    out: Path, model: Llama, optimizers: list[torch.optim.Optimizer], outcome: Outcome
+) -> None:
+    """Write all that the next step depends on, whole or not at all."""
+    state = {
+        "model": model.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+        "outcome": asdict(outcome),
+    }
+    fresh = out.with_suffix(".state.new")
+    torch.save(state, fresh)
+    fresh.replace(state_beside(out))
+
+
+def load(out: Path, model: Llama, optimizers: list[torch.optim.Optimizer]) -> Outcome:
+    """Read that again."""
+    state = torch.load(state_beside(out), weights_only=True)
+    model.load_state_dict(state["model"])
+    for optimizer, kept in zip(optimizers, state["optimizers"], strict=True):
+        optimizer.load_state_dict(kept)
+    return Outcome(**state["outcome"])
 
 
 def main() -> None:
@@ -136,9 +164,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=Plan.rate)
     parser.add_argument("--layers", type=int, default=Shape.layers)
     parser.add_argument("--seed", type=int, default=Plan.seed)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--minutes", type=float, default=Plan.minutes, help="CPU minutes at most")
-    parser.add_argument("--wall-minutes", type=float, default=Plan.wall_minutes)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--resume", action="store_true", help="go on after an interruption")
     parser.add_argument("--no-compile", action="store_true", help="where there is no C++ compiler")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -153,10 +180,8 @@ def main() -> None:
         rate=options.rate,
         seed=options.seed,
         compiled=not options.no_compile,
-        minutes=options.minutes,
-        wall_minutes=options.wall_minutes,
     )
-    outcome = train(model, tokenizer, plan, options.out)
+    outcome = train(model, tokenizer, plan, options.out, options.resume)
     export(model, tokenizer, options.out)
     last = outcome.losses[-100:]
     print(f"parameters {sum(weight.numel() for weight in model.parameters())}")

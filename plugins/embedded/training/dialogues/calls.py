@@ -49,15 +49,20 @@ def clash(one_tool: Wish, other: Wish) -> bool:
 
 def beside(rng: Random, wanted: list[Wish], most: int = 3) -> list[Spec]:
     """The wanted tools among others, in any order."""
+    return [wish.spec for wish in among_others(rng, wanted, most)]
+
+
+def among_others(rng: Random, wanted: list[Wish], most: int = 3) -> list[Wish]:
+    """The wanted tools among others, each with a wish for it, in any order."""
     offered = list(wanted)
     for _ in range(one(rng, 0, 1, 1, 2, 2, most)):
         alike = pick(rng, wanted) if wanted and rng.random() < 0.4 else None
         other = made(rng, alike) if alike and alike.topic else any_wish(rng)
         if not any(clash(other, wish) for wish in offered):
             offered.append(other)
-    specs = list({wish.spec.name: wish.spec for wish in offered}.values())
-    rng.shuffle(specs)
-    return specs
+    wishes = list({wish.spec.name: wish for wish in offered}.values())
+    rng.shuffle(wishes)
+    return wishes
 
 
 def offered(rng: Random, tools: list[Spec]) -> Dialogue:
@@ -79,19 +84,31 @@ def answer(wish: Wish, found: Result) -> str:
 
 
 def called(rng: Random) -> Dialogue:
-    """One call; mostly also its result and the answer."""
-    wish = any_wish(rng)
-    talk = offered(rng, beside(rng, [wish]))
+    """One call, its result and the answer; then perhaps more of them, or a wish beyond the tools."""
+    wanted = [any_wish(rng)]
+    while len(wanted) < 3 and rng.random() < 0.4:
+        other = any_wish(rng)
+        if not any(clash(other, wish) for wish in wanted):
+            wanted.append(other)
+    tools = among_others(rng, wanted)
+    talk = offered(rng, [wish.spec for wish in tools])
     if rng.random() < 0.08:
         talk += line(rng)
-    talk += [{"role": "user", "content": wish.question}, calling([wish.call])]
-    if rng.random() < 0.55:
+    for wish in wanted:
+        talk += [{"role": "user", "content": wish.question}, calling([wish.call])]
+        if wish is wanted[-1] and rng.random() < 0.45:
+            return talk
         found = outcome(rng, wish)
         talk += [resulting([found.text]), {"role": "assistant", "content": answer(wish, found)}]
-        if rng.random() < 0.15:
-            talk += line(rng)
-        elif rng.random() < 0.15:
-            talk += once_more(rng, wish)
+    chance = rng.random()
+    if chance < 0.15:
+        talk += line(rng)
+    elif chance < 0.28:
+        talk += once_more(rng, wanted[-1])
+    elif chance < 0.45:
+        missing = any_wish(rng)
+        if not any(clash(missing, wish) for wish in tools):
+            talk += exchange(missing.question, beyond(rng))
     return talk
 
 
@@ -163,13 +180,19 @@ def lowered(text: str) -> str:
 
 def out_of_reach(rng: Random) -> Dialogue:
     """A question for a tool that is not among those offered."""
-    wish = known(rng)
-    others: list[Spec] = []
+    wish = known(rng) if rng.random() < 0.7 else made(rng)
+    others: dict[str, Spec] = {}
     while not others:
-        candidates = [any_wish(rng) for _ in range(one(rng, 1, 2, 3))]
-        others = [o.spec for o in candidates if not clash(wish, o)]
-    reply = ANSWERS[0] if rng.random() < 0.5 else pick(rng, ANSWERS)
-    return [*offered(rng, others), *exchange(wish.question, reply)]
+        for _ in range(one(rng, 1, 2, 3)):
+            other = made(rng, wish) if wish.topic and rng.random() < 0.4 else any_wish(rng)
+            if not clash(wish, other):
+                others[other.spec.name] = other.spec
+    return [*offered(rng, list(others.values())), *exchange(wish.question, beyond(rng))]
+
+
+def beyond(rng: Random) -> str:
+    """What is said where no tool helps."""
+    return ANSWERS[0] if rng.random() < 0.5 else pick(rng, ANSWERS)
 
 
 def asked_back(rng: Random) -> Dialogue:

@@ -26,15 +26,15 @@ from .turns import Dialogue, Kind, pick
 from .unknown import unknown
 
 KINDS: dict[str, tuple[Kind, float]] = {
-    "story": (story, 0.13),
-    "story_talk": (story_talk, 0.05),
-    "smalltalk": (smalltalk, 0.11),
-    "remark": (remark, 0.05),
-    "command": (command, 0.15),
+    "story": (story, 0.09),
+    "story_talk": (story_talk, 0.04),
+    "smalltalk": (smalltalk, 0.09),
+    "remark": (remark, 0.04),
+    "command": (command, 0.13),
     "unknown": (unknown, 0.05),
     "mixed": (mixed, 0.04),
-    "copying": (copying, 0.06),
-    "json_asked": (json_asked, 0.06),
+    "copying": (copying, 0.05),
+    "json_asked": (json_asked, 0.10),
 }
 
 
@@ -45,10 +45,10 @@ def idle(rng: Random) -> Dialogue:
 
 
 WITH_TOOLS: dict[str, tuple[Kind, float]] = {
-    "called": (called, 0.22),
-    "called_twice": (called_twice, 0.07),
+    "called": (called, 0.25),
+    "called_twice": (called_twice, 0.18),
     "idle": (idle, 0.05),
-    "out_of_reach": (out_of_reach, 0.03),
+    "out_of_reach": (out_of_reach, 0.08),
     "asked_back": (asked_back, 0.01),
     "which_tools": (which_tools, 0.01),
 }

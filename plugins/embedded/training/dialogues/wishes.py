@@ -13,6 +13,28 @@ from .values import MAKERS
 
 OPENERS = ("please ", "hey, ", "hi, ", "ok, ", "so, ", "now ", "and ", "hello, ")
 CLOSERS = (" please", ", please", " thanks", " now", "!", ".", "?")
+ASKING = {"what", "what's", "how", "is", "will", "do", "does", "which", "who"}
+TELLING = {
+    "add", "book", "calculate", "check", "compute", "convert", "count", "create", "delete", "echo",
+    "evaluate", "find", "get", "give", "google", "list", "look", "make", "multiply", "open", "play",
+    "print", "put", "read", "remind", "remove", "repeat", "reserve", "reverse", "roll", "save", "say",
+    "search", "send", "set", "show", "solve", "start", "switch", "take", "translate", "turn", "wake",
+    "write",
+}  # fmt: skip
+"""How questions begin, and how orders do, before which different things are said."""
+BEFORE_QUESTIONS = (
+    "can you tell me ", "could you tell me ", "tell me, ", "do you know ", "I want to know: ",
+    "please tell me ", "I would like to know ", "quick question: ", "any idea ",
+)  # fmt: skip
+BEFORE_ORDERS = (
+    "can you ", "could you ", "could you please ", "would you ", "can you please ", "I want you to ",
+    "I need you to ", "go ahead and ", "I would like you to ", "will you ", "let's ",
+)  # fmt: skip
+FIRST = (
+    "I have a question. ", "Good morning! ", "I am in a hurry. ", "One more thing: ", "Hi there! ",
+    "I need your help. ", "I am planning a trip. ", "Hello again. ", "Good evening. ",
+)  # fmt: skip
+LAST = (" for me", " right now", ", if you can", " for me please", ", thank you", " if possible")
 KINDS = {"integer": "integer", "number": "number"}
 
 
@@ -56,7 +78,7 @@ def wish(rng: Random, known: Known) -> Wish:
     spec = Spec(pick(rng, known.names), pick(rng, known.about), tuple(takes))
     if not spec.about and spec.name not in known.names[:1]:
         spec = Spec(spec.name, known.about[0], spec.takes)
-    question = filled(typed(rng, form), values)
+    question = filled(typed(rng, led_up_to(rng, form)), values)
     says = filled(known.says, values)
     return Wish(
         spec, question, Call(spec.name, arguments), known.gives, says, group=known.names[0]
@@ -67,6 +89,20 @@ def filled(form: str, values: list[str]) -> str:
     """The form with its values; values may hold anything."""
     for index, value in enumerate(values):
         form = form.replace(f"{{{index}}}", value)
+    return form
+
+
+def led_up_to(rng: Random, form: str) -> str:
+    """A question or an order with what people say around it."""
+    word = form.split(" ")[0]
+    leads = BEFORE_QUESTIONS if word in ASKING else BEFORE_ORDERS if word in TELLING else ()
+    if leads and rng.random() < 0.25:
+        form = pick(rng, leads) + form
+    chance = rng.random()
+    if chance < 0.06:
+        return pick(rng, FIRST) + form
+    if chance < 0.12:
+        return form.rstrip("?") + pick(rng, LAST) + ("?" if form.endswith("?") else "")
     return form
 
 
