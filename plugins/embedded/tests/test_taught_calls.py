@@ -17,6 +17,8 @@ from dialogues.values import HELD_OUT
 from dialogues.wishes import known
 from export import CHAT_TEMPLATE
 from generator import documents, render
+from strangers import KINDS as STRANGERS
+from strangers import TOOLS
 from tokenizer import train_tokenizer
 from tramontane.answers import Dialect
 from tramontane.chat.template import ChatTemplate
@@ -139,6 +141,19 @@ def test_json_is_json() -> None:
 def test_some_cities_are_left_to_those_who_test() -> None:
     texts = ("".join(text for text, _ in pieces) for pieces in islice(documents(3), 3000))
     assert not any(city in text for text in texts for city in HELD_OUT)
+
+
+def test_strangers_ask_what_can_be_answered() -> None:
+    taught = "\n".join("".join(t for t, _ in p) for p in islice(documents(3), 3000)).lower()
+    for said in (said for several in STRANGERS.values() for said in several):
+        assert f"{said.question.lower()}<|im_end|>" not in taught
+        offered = {name: TOOLS[name] for name in said.tools}
+        for name, arguments in said.calls:
+            assert list(arguments) == [taken.name for taken in offered[name].takes]
+            assert all(str(value) in said.question for value in arguments.values())
+        for text in said.says:
+            values = json.loads(text).values()
+            assert all(str(value).lower() in said.question.lower() for value in values)
 
 
 def test_a_word_has_the_same_tokens_wherever_it_stands() -> None:

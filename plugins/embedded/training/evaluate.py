@@ -1,13 +1,14 @@
 """Measures what an exported file can do, on documents unseen in training, through Tramontane.
 
-Every prompt is answered greedily. A call counts when its name and all its arguments are right.
+They come from the generators with another seed, and from `strangers.py`, in words that no generator
+has. Every prompt is answered greedily. A call counts when its name and all its arguments are right.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -20,6 +21,8 @@ from dialogues.table import idle
 from dialogues.turns import pick
 from dialogues.values import HELD_OUT
 from dialogues.wishes import Wish, known
+from strangers import KINDS as STRANGERS
+from strangers import TOOLS, Stranger
 from tramontane import LLM, SamplingParams
 
 GREEDY = SamplingParams(temperature=0, max_tokens=120)
@@ -122,7 +125,7 @@ def in_json(rng: Random) -> Trial:
     return Trial([question], [], [], (reply["content"],))
 
 
-KINDS = {
+KINDS: dict[str, Callable[[Random], Trial]] = {
     "a tool that people try first": lambda rng: one_call(rng, known(rng)),
     "a made-up tool": lambda rng: one_call(rng, made(rng)),
     "two calls": two_calls,
@@ -132,6 +135,20 @@ KINDS = {
     "the answer says both results": two_results,
     "JSON": in_json,
 }
+
+
+def of_stranger(said: Stranger) -> Trial:
+    tools = [schema(TOOLS[name]) for name in said.tools]
+    return Trial(asked(said.question), tools, list(said.calls), said.says)
+
+
+def trials(count: int, seed: int) -> Iterator[tuple[str, list[Trial]]]:
+    """Each kind and its prompts: so many that are made, and all of those written by hand."""
+    for name, make in KINDS.items():
+        rng = Random(f"{name} {seed}")
+        yield name, [make(rng) for _ in range(count)]
+    for name, several in STRANGERS.items():
+        yield name, [of_stranger(said) for said in several]
 
 
 def right(llm: LLM, trial: Trial) -> tuple[bool, str]:
@@ -145,22 +162,20 @@ def right(llm: LLM, trial: Trial) -> tuple[bool, str]:
 def measured(model: str, count: int, seed: int) -> Iterator[tuple[str, float, list[str]]]:
     """Each kind with its share of right answers, and what was wrong."""
     with LLM(model) as llm:
-        for name, make in KINDS.items():
-            rng = Random(f"{name} {seed}")
+        for name, several in trials(count, seed):
             wrong = []
-            for _ in range(count):
-                trial = make(rng)
+            for trial in several:
                 ok, what = right(llm, trial)
                 if not ok:
                     wrong.append(f"{trial.messages[0]['content']!r}: {what}")
-            yield name, 1 - len(wrong) / count, wrong
+            yield name, 1 - len(wrong) / len(several), wrong
 
 
 def main() -> None:
     """Print the share of right answers of each kind."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("file", type=Path)
-    parser.add_argument("-n", type=int, default=200, help="prompts of each kind")
+    parser.add_argument("-n", type=int, default=200, help="prompts of each kind that is made")
     parser.add_argument("--seed", type=int, default=987654321)
     parser.add_argument("--wrong", type=int, default=0, help="show so many wrong answers of each")
     options = parser.parse_args()
