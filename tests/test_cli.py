@@ -47,7 +47,7 @@ def test_the_embedded_model_tells_a_story(run: Run) -> None:
 @pytest.mark.parametrize(
     ("question", "said"),
     [
-        ("hello", "Hello"),
+        ("hello", "story"),
         ("how do I install a plugin?", "pip install tramontane-"),
         ("how do I serve a model?", "tramontane serve"),
     ],

@@ -12,7 +12,7 @@ import pytest
 from dialogues import calls, json_asked
 from dialogues.hermes import Call, Spec, Taken, calling, resulting, schema, with_tools
 from dialogues.made_up_tools import made
-from dialogues.table import WITH_TOOLS
+from dialogues.table import WITH_TOOLS, dialogue
 from dialogues.values import HELD_OUT
 from dialogues.wishes import known
 from export import CHAT_TEMPLATE
@@ -141,6 +141,16 @@ def test_json_is_json() -> None:
 def test_some_cities_are_left_to_those_who_test() -> None:
     texts = ("".join(text for text, _ in pieces) for pieces in islice(documents(3), 3000))
     assert not any(city in text for text in texts for city in HELD_OUT)
+
+
+def test_a_training_ends_with_more_calls_than_refusals_of_a_single_tool() -> None:
+    rng = Random(5)
+    talks = [dialogue(rng, settling=True) for _ in range(4000)]
+    offered = [talk for talk in talks if talk[0]["content"].endswith("</tools>")]
+    single = [talk for talk in offered if talk[0]["content"].count('{"name": ') == 1]
+    called = sum(talk[2]["content"].startswith("<tool_call>") for talk in single)
+    refused = sum("-m ORG/NAME" in talk[2]["content"] for talk in single)
+    assert called > 3 * refused > 0
 
 
 def test_strangers_ask_what_can_be_answered() -> None:

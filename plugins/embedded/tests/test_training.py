@@ -22,7 +22,7 @@ def test_a_miniature_learns_and_is_exported(tmp_path: Path) -> None:
     torch.manual_seed(0)
     tokenizer = train_tokenizer(vocab=512, sample=100)
     model = Llama(Shape(vocab=tokenizer.get_vocab_size(), context=512, **MINI))
-    plan = Plan(steps=2, rows=1, length=512, warmup=1, compiled=False)
+    plan = Plan(steps=1, settling=1, rows=1, length=512, warmup=1, compiled=False)
     outcome = train(model, tokenizer, plan)
     assert outcome.tokens == 1024
     assert all(math.isfinite(loss) for loss in outcome.losses)
@@ -37,7 +37,7 @@ def test_an_interrupted_training_comes_to_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokenizer = train_tokenizer(vocab=512, sample=100)
-    plan = Plan(steps=3, rows=1, warmup=1, compiled=False, saved_every=2)
+    plan = Plan(steps=1, settling=2, rows=1, warmup=1, compiled=False, saved_every=2)
 
     def fresh() -> Llama:
         torch.manual_seed(2)

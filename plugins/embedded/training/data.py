@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from generator import DOCUMENT, documents
+from generator import DOCUMENT, Piece
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -31,9 +31,8 @@ class Batch(NamedTuple):
     owners: Tensor
 
 
-def encoded(tokenizer: Tokenizer, seed: int, longest: int, drills: int = 0) -> Iterator[Row]:
+def encoded(tokenizer: Tokenizer, stream: Iterator[list[Piece]], longest: int) -> Iterator[Row]:
     """Documents as token ids and the weight of each in the loss; too long ones are left out."""
-    stream = documents(seed, drills)
     (end,) = tokenizer.encode(DOCUMENT).ids
     while True:
         chunk = list(islice(stream, CHUNK))
@@ -77,10 +76,10 @@ def rows(stream: Iterator[Row], length: int, pool_size: int = 96) -> Iterator[li
 
 
 def batches(
-    tokenizer: Tokenizer, seed: int, size: int, length: int, drills: int = 0
+    tokenizer: Tokenizer, stream: Iterator[list[Piece]], size: int, length: int
 ) -> Iterator[Batch]:
     """Batches without end; what is padded has no weight."""
-    packed = rows(encoded(tokenizer, seed, length + 1, drills), length + 1)
+    packed = rows(encoded(tokenizer, stream, length + 1), length + 1)
     while True:
         ids = np.zeros((size, length + 1), np.int64)
         weights = np.zeros((size, length + 1), np.float32)

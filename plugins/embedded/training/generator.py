@@ -29,8 +29,11 @@ def render(talk: Dialogue) -> list[Piece]:
     return pieces
 
 
-def documents(seed: int, drills: int = 0) -> Iterator[list[Piece]]:
-    """Documents without end, the same ones for the same seed. drills: how many come first."""
+def documents(seed: int, drills: int = 0, settling: bool = False) -> Iterator[list[Piece]]:
+    """Documents without end, the same ones for the same seed.
+
+    drills: how many of these come first. settling: whether they are those of a training's end.
+    """
     rng = Random(seed)
     for _ in range(drills):
         yield render(drill(rng))
@@ -39,7 +42,7 @@ def documents(seed: int, drills: int = 0) -> Iterator[list[Piece]]:
             # Plain text too ends like an answer, so that a generation knows where to stop.
             yield [(plain(rng) + END, True)]
         else:
-            yield render(dialogue(rng))
+            yield render(dialogue(rng, settling))
 
 
 def main() -> None:

@@ -6,11 +6,13 @@ import argparse
 import math
 import time
 from dataclasses import asdict, dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 
 import torch
 from data import batches
 from export import export
+from generator import documents
 from model import Llama, Shape, visible
 from muon import Muon
 from restore import restore, stored_tokenizer
@@ -19,6 +21,9 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional as F
 
+SETTLING_RATE = 0.1
+"""The share of the full rate to which it rises once more for a training's end."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -26,6 +31,8 @@ class Plan:
     number of threads, gives the same weights."""
 
     steps: int = 5000
+    settling: int = 600
+    """Steps that follow, on documents of the last kind."""
     rows: int = 4
     length: int = 512
     rate: float = 2.5e-3
@@ -52,10 +59,17 @@ class Outcome:
 
 
 def rate_at(step: int, plan: Plan) -> float:
-    """The share of the full rate: a short linear warm-up, then half a cosine to a fiftieth."""
+    """The share of the full rate: a short linear warm-up, then half a cosine to a fiftieth.
+
+    For the settling it rises once more, not as high, and falls again.
+    """
     if step < plan.warmup:
         return (step + 1) / plan.warmup
-    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / plan.steps))
+    if step < plan.steps:
+        return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / plan.steps))
+    late = step - plan.steps
+    again = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * late / plan.settling))
+    return SETTLING_RATE * min(1.0, (late + 1) / 50) * again
 
 
 def losses_of(
@@ -92,18 +106,20 @@ def train(
     done = load(out, model, optimizers) if out and resume else Outcome()
     groups = [group for optimizer in optimizers for group in optimizer.param_groups]
     compute = torch.compile(losses_of) if plan.compiled else losses_of
-    stream = batches(tokenizer, plan.seed, plan.rows, plan.length, plan.drills)
+    most = batches(tokenizer, documents(plan.seed, plan.drills), plan.rows, plan.length)
+    last = batches(tokenizer, documents(plan.seed + 1, settling=True), plan.rows, plan.length)
+    stream = chain(islice(most, plan.steps), last)
     for _ in done.losses:
         next(stream)
     wall, cpu = time.perf_counter(), time.process_time()
-    for step in range(len(done.losses), plan.steps):
+    for step in range(len(done.losses), plan.steps + plan.settling):
         batch = next(stream)
         chosen = batch.weights.flatten().nonzero().flatten()
         weights, targets = batch.weights.flatten()[chosen], batch.targets.flatten()[chosen]
         for varying in (chosen, targets):
             torch._dynamo.mark_dynamic(varying, 0)
-        for group, most in zip(groups, full, strict=True):
-            group["lr"] = most * rate_at(step, plan)
+        for group, rate in zip(groups, full, strict=True):
+            group["lr"] = rate * rate_at(step, plan)
         with torch.autocast("cpu", torch.bfloat16):
             each = compute(model, batch.inputs, visible(batch.owners), chosen, targets)
         ((each * weights).sum() / weights.sum()).backward()

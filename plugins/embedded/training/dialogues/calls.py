@@ -190,6 +190,15 @@ def out_of_reach(rng: Random) -> Dialogue:
     return [*offered(rng, list(others.values())), *exchange(wish.question, beyond(rng))]
 
 
+def missing(rng: Random) -> Dialogue:
+    """The same among as many tools as those have who do get an answer."""
+    wish = known(rng) if rng.random() < 0.7 else made(rng)
+    tools: list[Wish] = []
+    while not tools:
+        tools = [t for t in among_others(rng, [any_wish(rng)]) if not clash(wish, t)]
+    return [*offered(rng, [t.spec for t in tools]), *exchange(wish.question, beyond(rng))]
+
+
 def beyond(rng: Random) -> str:
     """What is said where no tool helps."""
     return ANSWERS[0] if rng.random() < 0.5 else pick(rng, ANSWERS)

@@ -9,6 +9,7 @@ from .calls import (
     asked_back,
     called,
     called_twice,
+    missing,
     not_called,
     out_of_reach,
     simply_called,
@@ -67,6 +68,14 @@ PLAIN_SHARE = 0.02
 SYSTEM_SHARE = 0.15
 
 _ALL = {**KINDS, **WITH_TOOLS}
+_SETTLING = {
+    **_ALL,
+    "called": (called, 0.25),
+    "simply_called": (simply_called, 0.08),
+    "out_of_reach": (missing, 0.06),
+}
+"""What comes last. Before, many wishes are out of reach, and most of those where one tool is
+offered, so that tools are told apart; now calls and refusals come as often as they should."""
 
 
 def one_of(rng: Random, kinds: dict[str, tuple[Kind, float]]) -> str:
@@ -80,10 +89,11 @@ def drill(rng: Random) -> Dialogue:
     return DRILLS[one_of(rng, DRILLS)][0](rng)
 
 
-def dialogue(rng: Random) -> Dialogue:
+def dialogue(rng: Random, settling: bool = False) -> Dialogue:
     """One dialogue of a kind chosen by weight, now and then behind a system message."""
-    name = one_of(rng, _ALL)
-    talk = _ALL[name][0](rng)
+    kinds = _SETTLING if settling else _ALL
+    name = one_of(rng, kinds)
+    talk = kinds[name][0](rng)
     if name in KINDS and rng.random() < SYSTEM_SHARE:
         return with_system(rng, talk)
     return talk
