@@ -30,7 +30,7 @@ class Plan:
     """How long and how fast to train. The rate ends with the steps, so the same plan, on the same
     number of threads, gives the same weights."""
 
-    steps: int = 5000
+    steps: int = 6500
     settling: int = 600
     """Steps that follow, on documents of the last kind."""
     rows: int = 4

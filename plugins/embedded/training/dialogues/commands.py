@@ -52,6 +52,9 @@ def model_name(rng: Random) -> str:
     chance = rng.random()
     if chance < 0.45:
         org = made_up(rng, 2) if rng.random() < 0.3 else pick(rng, ORGS)
+        if rng.random() < 0.3:  # often a word returns, and whoever copies must know which it was
+            word = org.rpartition("-")[2]
+            return f"{org}/{word}{one(rng, '-', '2-', '3-', '-2.5-')}{rng.randrange(1, 80)}B"
         name = f"{made_up(rng, 2)}-{rng.randrange(1, 80)}b" if rng.random() < 0.3 else pick(rng,
         MODELS)
         return f"{org}/{name}"

@@ -92,7 +92,7 @@ class Dispatch:
                         "POST", self._url, json={"name": name, "arguments": arguments}
                     )
                 )
-                body = await _bounded(response)
+                body = await _bounded(name, response)
             except (httpx2.HTTPError, httpx2.InvalidURL, ssl.SSLError, OSError) as error:
                 said = one_line(error) or type(error).__name__
                 raise TramontaneError(f"{name}: the tool server failed: {said}") from error
@@ -123,15 +123,17 @@ class Dispatch:
         return self._open
 
 
-async def _bounded(response: httpx2.Response) -> bytes:
+async def _bounded(name: str, response: httpx2.Response) -> bytes:
     coding = response.headers.get("content-encoding", "identity")
     if coding.lower() != "identity":
-        raise TramontaneError(f"the tool server's answer is compressed ({coding:.20})")
+        raise TramontaneError(f"{name}: the tool server's answer is compressed ({coding:.20})")
     body = bytearray()
     async for piece in response.aiter_raw():
         body += piece
         if len(body) > LONGEST_BODY:
-            raise TramontaneError(f"the tool server's answer is longer than {LONGEST_BODY:,} bytes")
+            raise TramontaneError(
+                f"{name}: the tool server's answer is longer than {LONGEST_BODY:,} bytes"
+            )
     return bytes(body)
 
 
