@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tramontane.backend import BACKGROUND
 from tramontane_backend_cpu import page_size
 from tramontane_backend_cpu.page_size import COLLAPSE, LARGE, POPULATE_WRITE, STEP
 from tramontane_backend_cpu.slabs import Slabs
@@ -49,10 +50,10 @@ def system(monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
     return system
 
 
-def enlarged() -> None:
-    page_size.enlarge()
+def enlarged(busy: bool = False) -> None:
+    page_size.enlarge(lambda: busy)
     for thread in threading.enumerate():
-        if thread.name == "tramontane-pages":
+        if thread.name == BACKGROUND:
             thread.join()
 
 
@@ -81,6 +82,15 @@ def test_from_slow_ones_on_they_are_small_and_become_large(system: System) -> No
     before = len(system.advised)
     enlarged()
     assert len(system.advised) == before, "once is enough"
+
+
+def test_steps_go_first_but_not_for_ever(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_size, "PATIENCE", 1e-3)
+    system.slow = 0
+    array = np.empty(SIZE, np.uint8)
+    page_size.settle(array, SIZE)
+    enlarged(busy=True)
+    assert system.told(COLLAPSE)
 
 
 def test_the_next_slab_does_not_try_again(system: System) -> None:

@@ -66,6 +66,11 @@ class Expect(Protocol):
         ...
 
 
+BACKGROUND = "tramontane-background"
+"""The name of threads with which a backend goes on with a model that answers already. They end by
+themselves; `bench` waits for them."""
+
+
 class Prepare(Protocol):
     """A backend's second target: called once, when a model's weights are in place."""
 

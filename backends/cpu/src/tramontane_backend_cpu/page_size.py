@@ -15,9 +15,12 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from tramontane.backend import BACKGROUND
 
 POPULATE_WRITE, COLLAPSE = 23, 25
 """Advice of Linux 5.14 and 6.1: get pages now; make a large one of small ones. Older ones refuse
@@ -29,6 +32,8 @@ SLOW = 1e9
 """Bytes a second; small pages come at three times that, large ones mostly at ten or more."""
 REST = 1
 """How many times as long as it works the thread rests that makes pages large."""
+PATIENCE = 0.25
+"""Seconds that it waits for a step to end, before each page: on its core the step would wait."""
 SETTING = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 _small: list[tuple[weakref.ref[Any], int, int]] = []
@@ -58,21 +63,25 @@ def settle(array: Any, size: int) -> None:
         start += STEP
 
 
-def enlarge() -> None:
-    """Begin to make large pages of what is in small ones, in a thread; nothing waits for it."""
+def enlarge(busy: Callable[[], bool]) -> None:
+    """Begin to make large pages of what is in small ones, in a thread; nothing waits for it.
+
+    busy: whether a step is on its way.
+    """
     if _small:
         told = list(_small)
         _small.clear()
         if "[never]" not in _setting():
             threading.Thread(
-                target=_enlarge, args=(told,), name="tramontane-pages", daemon=True
+                target=_enlarge, args=(told, busy), name=BACKGROUND, daemon=True
             ).start()
 
 
-def _enlarge(told: list[tuple[weakref.ref[Any], int, int]]) -> None:
+def _enlarge(told: list[tuple[weakref.ref[Any], int, int]], busy: Callable[[], bool]) -> None:
     for held, first, end in told:
         start = -(-first // LARGE) * LARGE
         while start + LARGE <= end:
+            _wait(busy)
             array = held()  # or its memory might be another's by now
             if array is None:
                 break
@@ -83,6 +92,12 @@ def _enlarge(told: list[tuple[weakref.ref[Any], int, int]]) -> None:
             del array
             start += LARGE
             time.sleep(REST * (time.perf_counter() - before))
+
+
+def _wait(busy: Callable[[], bool]) -> None:
+    until = time.monotonic() + PATIENCE
+    while busy() and time.monotonic() < until:
+        time.sleep(PATIENCE / 50)
 
 
 def advise(start: int, size: int, advice: int) -> bool:

@@ -10,6 +10,7 @@ import queue
 import random
 import statistics
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -144,6 +145,15 @@ def _load(options: argparse.Namespace, threads: int | None) -> LLM:
         max_seqs=together,
         prefix_cache=False,  # every repetition is to compute its prompt
     )
+
+
+def _settle() -> None:
+    """Wait for what the backend still does, so that what is measured is what will be."""
+    from tramontane.backend import BACKGROUND
+
+    for thread in threading.enumerate():
+        if thread.name == BACKGROUND:
+            thread.join()
 
 
 def _measure(

@@ -64,6 +64,10 @@ class Pool:
         operations = np.array([(k, a.ctypes.data, -1, jobs) for k, a, jobs in work], np.int64)
         self.run(phases, operations, np.zeros(8, np.int64), interpreter.counters(1, self.threads))
 
+    def busy(self) -> bool:
+        """Whether a step is on its way."""
+        return self._one.locked()
+
     def close(self) -> None:
         """End the threads."""
         self._end()
