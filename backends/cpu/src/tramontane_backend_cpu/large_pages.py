@@ -6,15 +6,14 @@ a quarter of the time that reading takes. numpy asks for large pages for what is
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import sys
-from functools import cache
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from . import page_size
 
 LEAST = 4 << 20
 """Bytes from which numpy asks for large pages."""
@@ -30,7 +29,7 @@ def moved(tensor: Tensor) -> Tensor:
     page = mmap.PAGESIZE
     start, stop = -(-first // page) * page, end // page * page
     if _is_file(start):
-        _madvise()(start, stop - start, mmap.MADV_DONTNEED)
+        page_size.advise(start, stop - start, mmap.MADV_DONTNEED)
     return copy
 
 
@@ -43,10 +42,3 @@ def _is_file(address: int) -> bool:
             if first <= address < end:
                 return inode != "0"
     return False
-
-
-@cache
-def _madvise() -> Any:
-    function = ctypes.CDLL(None, use_errno=True).madvise
-    function.argtypes = [ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int]
-    return function
