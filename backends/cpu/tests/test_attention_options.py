@@ -41,11 +41,11 @@ def run(
         lower(Node(name, whole, mixed, about), buffers, inputs)
         for name in ("attention", "merge_splits")
     ]
-    inputs.write(batch.positions, batch)
+    inputs.write(batch.numbers.positions, batch)
     buffers.floats(queries)[:] = q.flatten(1).numpy()
     phases = np.array([(interpreter.JOBS, i, 1, 0) for i in range(2)], np.int64)
-    counters = interpreter.counters(2, threads)
-    shared_pool(threads).run(phases, table(done), inputs.counts, counters)
+    pool = shared_pool(threads)
+    pool.run(pool.step(phases, table(done), inputs.counts))
     return torch.from_numpy(buffers.floats(mixed).copy()).view(tokens, heads, d_value)
 
 

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 from tramontane.blocks import CausalLM
+from tramontane.engine.batch import Batch
+from tramontane.engine.kv_cache import KVCache
 from tramontane.testing.passes import together, whole
 from tramontane.testing.tiny import LAYOUTS, tiny_model
 from tramontane_backend_cpu.device import probe
@@ -87,6 +90,45 @@ def test_steps_of_any_size_share_one_program() -> None:
     long = [(5 * i) % 320 for i in range(200)]
     whole(model, long)
     assert torch.equal(whole(model, PROMPTS[1]), first)
+
+
+class Operations(TorchDispatchMode):
+    """Notes all that torch is asked to do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.seen.append(str(func))
+        return func(*args, **kwargs or {})
+
+
+def test_a_steady_step_has_no_torch_operation_and_the_same_logits() -> None:
+    model, _ = prepared(softcap, "affine4", "auto")
+    cache = KVCache(model, 8, torch.float32, torch.device("cpu"))
+    prompt, blocks = PROMPTS[1], cache.take(3)
+
+    def step(first: int, tokens: list[int]) -> Any:
+        piece = (first, len(tokens), len(prompt), blocks, [len(tokens) - 1])
+        return model.step(tokens, Batch.of([piece], cache))
+
+    last = step(0, prompt)
+    assert torch.equal(torch.from_numpy(last.copy()), whole(model, prompt)[-1:])
+    with Operations() as operations:
+        step(len(prompt), [5])
+    assert operations.seen == []
+    with operations:
+        model(torch.tensor([5]), Batch.of([(len(prompt), 1, len(prompt), blocks, [0])], cache))
+    assert operations.seen  # so it would see them
+
+
+def test_what_is_asked_for_in_tensors_is_the_callers_own() -> None:
+    model, _ = prepared(softcap, "affine4", "auto")
+    first = whole(model, PROMPTS[1])
+    kept = first.clone()
+    whole(model, PROMPTS[2])
+    assert torch.equal(first, kept)
 
 
 def test_a_model_is_as_it_was_after_recording() -> None:

@@ -56,7 +56,7 @@ def multiply_packed(to_be_exact: bool, pool: Pool) -> Callable[[Tensor, Layout],
         }, room.room)  # fmt: skip
         phases = np.array([(interpreter.ROWS, 0, 1, TOKENS), (interpreter.JOBS, 1, 1, 0)], np.int64)
         done = [Operation(quantize.quantizer(exact).address, convert), operation]
-        pool.run(phases, table(done), counts, interpreter.counters(2, pool.threads))
+        pool.run(pool.step(phases, table(done), counts))
         del buffers, room
         return torch.from_numpy(out).to(x.dtype)
 
@@ -82,7 +82,7 @@ def multiply_dense(pool: Pool) -> Callable[[Tensor, Layout], Tensor]:
             "bias": 0, "add": 0,
         })  # fmt: skip
         phases = np.array([(interpreter.JOBS, 0, 1, 0)], np.int64)
-        pool.run(phases, table([operation]), counts, interpreter.counters(1, pool.threads))
+        pool.run(pool.step(phases, table([operation]), counts))
         return torch.from_numpy(out).to(x.dtype)
 
     return multiply
@@ -166,9 +166,9 @@ def _attend(
         lower(Node(name, whole, mixed, {"layer": layer, **about}), buffers, inputs)
         for name in ("attention", "merge_splits")
     ]
-    inputs.write(batch.positions, batch)
+    inputs.write(batch.numbers.positions, batch)
     buffers.floats(queries)[:] = q.detach().float().flatten(1).numpy()
     phases = np.array([(interpreter.JOBS, i, 1, 0) for i in range(2)], np.int64)
-    pool.run(phases, table(done), inputs.counts, interpreter.counters(2, pool.threads))
+    pool.run(pool.step(phases, table(done), inputs.counts))
     out = torch.from_numpy(buffers.floats(mixed).copy())
     return out.view(tokens, heads, cache.d_value).to(q.dtype)

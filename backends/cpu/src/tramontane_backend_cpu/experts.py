@@ -102,9 +102,9 @@ class Mixture:
             [(mode, begins[i], len(groups[i]), 0) for i, mode in enumerate(modes)], np.int64
         )
         operations = np.array([each for group in groups for each in group], np.int64)
-        step = np.zeros(8, np.int64)
-        step[0], step[interpreter.AT_A_TIME] = n, 1 if n <= 16 else 8
-        self._pool.run(phases, operations, step, interpreter.counters(5, self._pool.threads))
+        counts = np.zeros(8, np.int64)
+        counts[0], counts[interpreter.AT_A_TIME] = n, 1 if n <= 16 else 8
+        self._pool.run(self._pool.step(phases, operations, counts))
         return torch.from_numpy(out[:, : self._down.n_out].copy()).to(x.dtype)
 
     def _converted(

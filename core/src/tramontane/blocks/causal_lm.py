@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from tramontane.config import DecoderConfig
@@ -54,6 +56,16 @@ class CausalLM(nn.Module):
         for layer in self.model.layers:
             x = layer(x, batch)
         return self.logits(self.model.norm(x[batch.wanted]))
+
+    @torch.inference_mode()
+    def step(self, tokens: Sequence[int], batch: Batch) -> Any:
+        """The same in numbers that Python has: what the engine calls.
+
+        Returns a numpy array (len(batch.wanted), vocabulary) of float32. It may be the model's own,
+        which the next step writes over. A backend may put another in its place.
+        """
+        ids = torch.tensor(tokens, dtype=torch.int64, device=batch.cache.device)
+        return self(ids, batch).float().cpu().numpy()
 
     def embed(self, tokens: Tensor, batch: Batch) -> Tensor:
         out: Tensor = self.model.embed_tokens(tokens)

@@ -22,6 +22,8 @@ class Rope:
 
     def __init__(self, dim: int, theta: float, scaling: Scaling | None = None) -> None:
         self.dim, self.theta, self.scaling = dim, theta, scaling
+        self.settings = (dim, theta, scaling)
+        """Rotations with equal ones turn by the same angles."""
 
     def __call__(self, x: Tensor, batch: Batch) -> Tensor:
         """x: (tokens, heads, d_head), rotated."""

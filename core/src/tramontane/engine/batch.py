@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from .kv_cache import KVCache
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Span:
     """One sequence's tokens in a batch: rows start..start+count, the last of `length` tokens."""
 
@@ -26,21 +27,24 @@ class Span:
     """The cache blocks that hold the sequence's first `length` tokens, in order."""
 
 
-@dataclass
-class Batch:
-    """What a model is told beside the tokens themselves. Every tensor is on the cache's device."""
+class Numbers(NamedTuple):
+    """A batch's tensors as Python has them: for backends whose steps do without torch."""
 
-    spans: Sequence[Span]
-    positions: Tensor
-    """(tokens) int64."""
-    extents: Tensor
-    """(tokens) int64: context length when the token was first seen (prompt length, or itself)."""
-    slots: Tensor
-    """(tokens) int64: where each token's key and value go, block * block_size + offset."""
-    wanted: Tensor
-    """(rows) int64: the tokens whose logits are asked for."""
-    cache: KVCache
-    _angles: dict[tuple[object, ...], tuple[Tensor, Tensor]] = field(default_factory=dict)
+    positions: list[int]
+    extents: list[int]
+    slots: list[int]
+    wanted: list[int]
+
+
+class Batch:
+    """What a model is told beside the tokens themselves.
+
+    Every tensor is on the cache's device, and made when it is first asked for.
+    """
+
+    def __init__(self, spans: Sequence[Span], numbers: Numbers, cache: KVCache) -> None:
+        self.spans, self.numbers, self.cache = spans, numbers, cache
+        self._angles: dict[tuple[object, ...], tuple[Tensor, Tensor]] = {}
 
     @classmethod
     def of(
@@ -54,27 +58,48 @@ class Batch:
         extents: list[int] = []
         slots: list[int] = []
         wanted: list[int] = []
-        start = 0
+        start, size = 0, cache.block_size
         for first, count, extent, blocks, offsets in pieces:
             spans.append(Span(start, count, first + count, blocks))
             for position in range(first, first + count):
                 positions.append(position)
                 extents.append(max(extent, position + 1))
-                slots.append(
-                    blocks[position // cache.block_size] * cache.block_size
-                    + position % cache.block_size
-                )
-            wanted.extend(start + offset for offset in offsets)
+                slots.append(blocks[position // size] * size + position % size)
+            for offset in offsets:
+                wanted.append(start + offset)
             start += count
+        return cls(spans, Numbers(positions, extents, slots, wanted), cache)
 
+    @property
+    def positions(self) -> Tensor:
+        """(tokens) int64."""
+        return self._tensors[0]
+
+    @property
+    def extents(self) -> Tensor:
+        """(tokens) int64: context length when the token was first seen (prompt length, or
+        itself)."""
+        return self._tensors[1]
+
+    @property
+    def slots(self) -> Tensor:
+        """(tokens) int64: where each token's key and value go, block * block_size + offset."""
+        return self._tensors[2]
+
+    @property
+    def wanted(self) -> Tensor:
+        """(rows) int64: the tokens whose logits are asked for."""
+        return self._tensors[3]
+
+    @cached_property
+    def _tensors(self) -> Sequence[Tensor]:
         # one tensor: four small ones cost a small model's step a percent
-        numbers = torch.tensor([*positions, *extents, *slots, *wanted], dtype=torch.int64)
-        each, places, slots_, rows = numbers.to(cache.device).split([start] * 3 + [len(wanted)])
-        return cls(spans, each, places, slots_, rows, cache)
+        whole = torch.tensor([n for each in self.numbers for n in each], dtype=torch.int64)
+        sizes = [len(each) for each in self.numbers]
+        return tuple(whole.to(self.cache.device).split(sizes))
 
     def angles(self, rope: Rope) -> tuple[Tensor, Tensor]:
         """A rotation's cos and sin for these positions, computed once however many layers ask."""
-        key = (rope.dim, rope.theta, rope.scaling)
-        if key not in self._angles:
-            self._angles[key] = rope.angles(self.positions, self.extents)
-        return self._angles[key]
+        if rope.settings not in self._angles:
+            self._angles[rope.settings] = rope.angles(self.positions, self.extents)
+        return self._angles[rope.settings]

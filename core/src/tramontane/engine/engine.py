@@ -93,6 +93,8 @@ class Engine:
         self._steps = self._failed_steps = 0
         self._wake = threading.Condition()
         self._closed = self._draining = self._busy = False
+        self._cancelled = False
+        """Whether a request has been since this was looked at."""
         self._thread = threading.Thread(target=self._loop, name="tramontane-engine", daemon=True)
         self._thread.start()
         close_at_exit(self)
@@ -112,7 +114,7 @@ class Engine:
 
         def cancel() -> None:
             with self._wake:
-                sequence.cancelled = True
+                sequence.cancelled = self._cancelled = True
                 self._wake.notify_all()
 
         with self._wake:
@@ -188,12 +190,17 @@ class Engine:
                     break
                 self._busy = True
                 arrived, self._arrived = self._arrived, []
+                cancelled, self._cancelled = self._cancelled, False
+            # a step comes after another's kernels, when all code is cold: so not a call too many
             try:
-                self._take(arrived)
-                self._drop_cancelled()
-                for sequence in scheduler.admit():
-                    self._begin(sequence)
-                self._drop_late()
+                if arrived:
+                    self._take(arrived)
+                if cancelled:
+                    self._drop_cancelled()
+                if scheduler.waiting:
+                    for sequence in scheduler.admit():
+                        self._begin(sequence)
+                    self._drop_late()
                 if work := scheduler.plan():
                     self._step(work)
             except Exception as error:  # whatever it is, nobody may wait for ever
@@ -263,8 +270,9 @@ class Engine:
                 for prepare in sequence.chain.prepares
             ]
         )
+        wanted = [self._wanted(sequence, count) for sequence, count in work]
         try:
-            logits = self._forward(work)
+            logits = self._forward(work, wanted)
         except Exception as error:
             self._ahead.wait()
             self._failed_steps += 1
@@ -276,12 +284,11 @@ class Engine:
                     self._step([piece])
             return
         self._ahead.wait()
-        decoding = sum(1 for sequence, _ in work if sequence.decoding)
-        tokens = sum(count for _, count in work)
+        decoding = sum([sequence.decoding for sequence, _ in work])
+        tokens = sum([count for _, count in work])
         self._scheduler.pace.measured(decoding, tokens - decoding, time.perf_counter() - started)
         row = 0
-        for sequence, count in work:
-            rows = self._wanted(sequence, count)
+        for (sequence, count), rows in zip(work, wanted, strict=True):
             self._advance(sequence, count, logits[row : row + len(rows)])
             row += len(rows)
 
@@ -292,56 +299,57 @@ class Engine:
             return range(count)
         return sequence.awaited(count)
 
-    @torch.inference_mode()
     def warm(self) -> None:
         """Put a token through the model before the first request does, so that what is done once
         is done: kernels compiled, buffers taken."""
         blocks = self.cache.take(1)
-        token = torch.zeros(1, dtype=torch.int64, device=self.cache.device)
         try:
-            self.loaded.model(token, Batch.of([(0, 1, 1, blocks, [0])], self.cache))
+            self.loaded.model.step([0], Batch.of([(0, 1, 1, blocks, [0])], self.cache))
         except Exception as error:  # noqa: BLE001 - the request that meets it is told
             log.debug("the first step failed: %s", error)
         finally:
             self.cache.give_back(blocks)
 
-    @torch.inference_mode()
-    def _forward(self, work: list[tuple[Sequence, int]]) -> Rows:
+    def _forward(self, work: list[tuple[Sequence, int]], wanted: list[range]) -> Rows:
         tokens: list[int] = []
         pieces = []
-        for sequence, count in work:
+        for (sequence, count), offsets in zip(work, wanted, strict=True):
             first = sequence.computed
-            tokens.extend(sequence.tokens[first : first + count])
-            last = (first + count - 1) // BLOCK_SIZE
-            self.cache.ready(sequence.blocks[first // BLOCK_SIZE : last + 1])
-            wanted = self._wanted(sequence, count)
-            pieces.append((first, count, len(sequence.request.prompt), sequence.blocks, wanted))
-        batch = Batch.of(pieces, self.cache)
-        ids = torch.tensor(tokens, dtype=torch.int64, device=self.cache.device)
-        logits = self.loaded.model(ids, batch)
-        return logits.float().cpu().numpy()  # type: ignore[no-any-return]
+            tokens += sequence.tokens[first : first + count]
+            if self.cache.windows:
+                last = (first + count - 1) // BLOCK_SIZE
+                self.cache.ready(sequence.blocks[first // BLOCK_SIZE : last + 1])
+            pieces.append((first, count, len(sequence.request.prompt), sequence.blocks, offsets))
+        return self.loaded.model.step(tokens, Batch.of(pieces, self.cache))  # type: ignore[no-any-return]
 
     def _advance(self, sequence: Sequence, count: int, logits: Rows) -> None:
-        first = sequence.computed
-        rows = logits[len(logits) - len(sequence.awaited(count)) :]
+        first, rows = sequence.computed, logits
+        scored = sequence.request.score_prompt and first < len(sequence.request.prompt)
+        if scored:  # every row was asked for
+            rows = logits[len(logits) - len(sequence.awaited(count)) :]
         self._scheduler.computed(sequence, count)
         try:
-            if sequence.request.score_prompt and first < len(sequence.request.prompt):
+            if scored:
                 sequence.score(first, logits)
             if sequence.pending:
                 sequence.tell(rows)
                 return
-            followers, sequence.followers = sequence.followers, []
-            for follower in followers:
-                if self._scheduler.fork(sequence, follower):
-                    follower.start()
-                    self._draw(follower, rows)
-                else:
-                    self._scheduler.add(follower)
+            if sequence.followers:
+                self._fork(sequence, rows)
             self._draw(sequence, rows)
         except Exception as error:
             log.debug("a request failed", exc_info=True)
             self._fail(sequence, error)
+
+    def _fork(self, leader: Sequence, rows: Rows) -> None:
+        """Let those that waited for a sequence's prompt go on from it."""
+        followers, leader.followers = leader.followers, []
+        for follower in followers:
+            if self._scheduler.fork(leader, follower):
+                follower.start()
+                self._draw(follower, rows)
+            else:
+                self._scheduler.add(follower)
 
     def _draw(self, sequence: Sequence, logits: Rows) -> None:
         if sequence.budget <= 0:

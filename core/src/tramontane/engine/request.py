@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from tramontane.sampling_params import SamplingParams
 
@@ -91,8 +91,7 @@ class RequestResult:
     """Whether the error is that there was no room for too long; the same may work later."""
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """New text of a running request; empty while a character or stop string is undecided."""
 
     id: str

@@ -90,15 +90,21 @@ class Scheduler:
 
     def plan(self) -> list[tuple[Sequence, int]]:
         """The sequences of the next step, with how many tokens of each."""
-        work = []
+        work: list[tuple[Sequence, int]] = []
+        decoding: list[Sequence] = []
+        prompts: list[Sequence] = []
+        for sequence in sorted(self.running, key=_order):
+            (decoding if sequence.decoding else prompts).append(sequence)
         # one token of each that decodes, and those forced after it as far as there is room
         spare = min(self.batch_size, self.max_batched_tokens - len(self.running))
-        for sequence in sorted((s for s in self.running if s.decoding), key=_order):
+        for sequence in decoding:
             count = _most(sequence, 1 + max(0, spare))
             if sequence in self.running and self._grow(sequence, count):
                 work.append((sequence, count))
                 spare -= count - 1
-        prompts = sorted((s for s in self.running if not s.decoding), key=_order)
+        if not prompts:
+            return work
+        prompts = [sequence for sequence in prompts if sequence in self.running]
         taken = sum(count for _, count in work)
         room = min(self.batch_size, self.max_batched_tokens - taken)
         beside = self.pace.room(len(work), [sequence.pending for sequence in prompts])
@@ -114,7 +120,8 @@ class Scheduler:
 
     def computed(self, sequence: Sequence, count: int) -> None:
         """The next `count` tokens of a sequence are in the cache."""
-        self.cache.passed(sequence.blocks, sequence.computed, sequence.computed + count)
+        if self.cache.windows:
+            self.cache.passed(sequence.blocks, sequence.computed, sequence.computed + count)
         before = sequence.computed // BLOCK_SIZE
         sequence.computed += count
         after = sequence.computed // BLOCK_SIZE

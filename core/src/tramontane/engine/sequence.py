@@ -148,15 +148,17 @@ class Sequence:
 
         logits: as `awaited`, the last row for the token to draw. Returns why the request ends.
         """
-        self.tell(logits[:-1])
+        if self._owed:
+            self.tell(logits[:-1])
         if self._reason is not None:
             return self._reason
-        row = logits[-1]
+        row, forces = logits[-1], self.chain.forces
         # before anything is drawn: the text may begin with them
-        if not self.history.output and self._take_forced(row):
+        if forces and not self.history.output and self._take_forced(row):
             return None if self._owed else self._reason
         self._take(self.chain.draw(row, self.history), row)
-        self._take_forced(None)
+        if forces:
+            self._take_forced(None)
         return None if self._owed else self._reason
 
     def tell(self, rows: Floats) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -43,6 +44,8 @@ class Chain:
         """What may be called with the history while the model computes."""
         places = [place for place, step in enumerate(self.steps) if isinstance(step, Forces)]
         self._forcing = places[0] if places and forces else None
+        self.forces = self._forcing is not None
+        """Whether a step may force tokens."""
 
     def forced(self, history: History) -> Sequence[int]:
         """Tokens that must follow, one after the other, as a step says."""
@@ -78,13 +81,13 @@ class Chain:
         token is looked up in the cumulative softmax of what the steps left, by ascending id.
         """
         best = int(logits.argmax())  # of equal ones the first, and a NaN before all others
-        most = logits[best]
-        if np.isnan(most) or most == np.inf:
+        most = float(logits[best])
+        if not most < math.inf:
             raise RequestError(
                 f"the model computed {most} among the logits of token {len(history.output)}: "
                 "its weights are damaged, or this dtype cannot hold its activations"
             )
-        if self.greedy and not self.steps and most > -np.inf:
+        if self.greedy and not self.steps and most > -math.inf:
             return best
         if len(self._ids) != len(logits):
             self._ids = np.arange(len(logits))

@@ -19,7 +19,8 @@ Ids = npt.NDArray[np.int64]
 class Candidates:
     """Tokens that may come next. ids (n,) distinct, logits (n,); `whole`: ids is 0..vocabulary-1.
 
-    A step returns new candidates and never writes into those that it was given.
+    A step returns new candidates, never writes into those that it was given, and copies what it
+    keeps of them: `logits` may be memory that the next forward pass writes over.
     """
 
     ids: Ids

@@ -31,6 +31,8 @@ class StopMatcher:
 
         After that, pushed text is ignored.
         """
+        if not self._next[0]:
+            return text, None
         if self._stopped is not None:
             return "", self._stopped
         text = self._held + text

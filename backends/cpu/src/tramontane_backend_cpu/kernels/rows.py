@@ -36,7 +36,7 @@ NORM_FIELDS = ("x", "x_stride", "out", "out_stride", "parts", "width", "weight",
 LAYER_NORM_FIELDS = (*NORM_FIELDS, "bias")
 COPY_FIELDS = ("x", "x_stride", "index", "out", "out_stride", "width")
 ROPE_FIELDS = (
-    "x", "x_stride", "out", "out_stride", "parts", "width", "turned", "angles", "angles_stride"
+    "x", "x_stride", "out", "out_stride", "parts", "width", "turned", "angles", "index"
 )  # fmt: skip
 STORE_FIELDS = (
     "k", "k_stride", "v", "v_stride", "slots", "heads", "d_key", "d_value", "keys", "values"
@@ -44,9 +44,9 @@ STORE_FIELDS = (
 UNARY_FIELDS = ("x", "x_stride", "out", "out_stride", "width", "value")
 BINARY_FIELDS = ("x", "x_stride", "y", "y_stride", "out", "out_stride", "width")
 """parts: heads of `width` numbers each in a vector, or 1. eps, value: address of a float32. bias:
-that of a vector, or 0. index: address of the vectors to pick, int64. turned: how many of a head's
-numbers rotate. angles: cos, then sin, of turned / 2 angles. y_stride 0: the same y for every
-vector."""
+that of a vector, or 0. index: address of the vectors to pick, or of each vector's row of angles,
+int64. turned: how many of a head's numbers rotate. angles: rows of cos, then sin, of turned / 2
+angles. y_stride 0: the same y for every vector."""
 
 
 @native(3)
@@ -119,10 +119,10 @@ def pick(arguments, first, last):  # type: ignore[no-untyped-def]
 @native(3)
 def rope_halves(arguments, first, last):  # type: ignore[no-untyped-def]
     """Rotate pairs (i, i + turned / 2) of each part; what does not rotate is copied."""
-    x, x_stride, out, out_stride, parts, width, turned, angles, angles_stride = words(arguments, 9)
+    x, x_stride, out, out_stride, parts, width, turned, angles, index = words(arguments, 9)
     half = turned // 2
     for row in range(first, last):
-        cos = angles + row * angles_stride
+        cos = angles + 4 * turned * word(index + 8 * row)
         sin = cos + 4 * half
         for part in range(parts):
             a = x + row * x_stride + 4 * part * width

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
 from tramontane.blocks import CausalLM
@@ -35,4 +38,10 @@ class Forward:
         """What `CausalLM.forward` returns."""
         if self._program is None:
             return self._written(self._model, tokens, batch)
+        return torch.from_numpy(self._program.run(tokens.tolist(), batch).copy())
+
+    def step(self, tokens: Sequence[int], batch: Batch) -> Any:
+        """What `CausalLM.step` returns."""
+        if self._program is None:
+            return CausalLM.step(self._model, tokens, batch)
         return self._program.run(tokens, batch)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from tramontane.blocks import Rope
 from tramontane.engine.batch import Batch
 from tramontane.engine.kv_cache import KVCache, LayerCache
@@ -18,10 +19,8 @@ from tramontane_backend_cpu.kernels.attention import (
 )
 
 from . import interpreter
-from .memory import Rooms, address, aligned
-
-PAGE = 1024
-"""Positions whose angles are computed at a time."""
+from .angles import Angles
+from .memory import Rooms, address, aligned, integers
 
 
 class Inputs:
@@ -43,16 +42,17 @@ class Inputs:
         """places: entries of all block tables together; sequences may share blocks. further: counts
         that the step itself makes."""
         self.cache, self.threads = cache, threads
-        self.counts = np.zeros(self.FURTHER + further, np.int64)
-        self._tokens, self._slots = np.zeros(tokens, np.int64), np.zeros(tokens, np.int64)
-        self._wanted = np.zeros(wanted, np.int64)
-        self._positions = np.zeros(tokens, np.int64)
-        self._tiles = np.zeros((tokens, 4), np.int64)
         self.places = max(cache.blocks + tokens, places)
-        self._tables = np.zeros(self.places, np.int64)
         self.tokens = tokens
-        self._angles: list[tuple[Rope, Any, Any]] = []
         self._kept: list[Any] = []
+        self.counts, self._counts = integers(self.FURTHER + further)
+        self.tokens_at, self._tokens = self._integers(tokens)
+        self.slots_at, self._slots = self._integers(tokens)
+        self.positions_at, self._positions = self._integers(tokens)
+        self.wanted_at, self._wanted = self._integers(wanted)
+        self.tiles_at, self._tiles = self._integers(4 * tokens)
+        self.tables_at, self._tables = self._integers(self.places)
+        self._angles: list[Angles] = []
         self._group, self._kv_heads = 1, 1 << 30
         self._scratch: dict[tuple[int, int, int, int], dict[str, int]] = {}
         self.room = Rooms(threads).room
@@ -61,10 +61,6 @@ class Inputs:
         most_splits = -(-cache.blocks * cache.block_size // SPLIT)
         # split contexts are for steps with few tiles
         self._most_jobs = 4 * threads * max(most_splits, 1)
-        self.tokens_at, self.slots_at = address(self._tokens), address(self._slots)
-        self.positions_at = address(self._positions)
-        self.wanted_at, self.tiles_at = address(self._wanted), address(self._tiles)
-        self.tables_at = address(self._tables)
         self._pages = [
             (pages, np.zeros(tokens, np.int64), np.zeros(self.places, np.int64))
             for pages in cache.windows
@@ -88,15 +84,14 @@ class Inputs:
         """Address of how many rows there are."""
         return address(self.counts) + 8 * domain
 
-    def angles_at(self, rope: Rope) -> int:
-        """Address of the step's cos and sin, (tokens, dim)."""
-        for known, buffer, _ in self._angles:
-            if (known.dim, known.theta, known.scaling) == (rope.dim, rope.theta, rope.scaling):
-                return address(buffer)
-        buffer = np.zeros((self.tokens, rope.dim), np.float32)
-        grows = rope.scaling is not None and rope.scaling.grows
-        self._angles.append((rope, buffer, None if grows else _Table(rope)))
-        return address(buffer)
+    def angles(self, rope: Rope) -> Angles:
+        """Where the step's tokens find what a rotation turns them by."""
+        for known in self._angles:
+            if known.rope.settings == rope.settings:
+                return known
+        places = self.places * self.cache.block_size
+        self._angles.append(Angles(rope, self.tokens, places, self.positions_at))
+        return self._angles[-1]
 
     def scratch(self, group: int, kv_heads: int, d_key: int, d_value: int) -> dict[str, int]:
         """Working memory of attention with `group` heads per cached head."""
@@ -121,68 +116,52 @@ class Inputs:
             self._owned[owner] = self.keep(np.zeros(size, np.int64))
         return self._owned[owner]
 
-    def write(self, tokens: torch.Tensor, batch: Batch) -> None:
-        """Take over a step's batch."""
-        count, wanted = len(tokens), len(batch.wanted)
-        self._tokens[:count] = tokens.numpy()
-        self._slots[:count] = batch.slots.numpy()
-        self._positions[:count] = batch.positions.numpy()
-        self._wanted[:wanted] = batch.wanted.numpy()
-        longest = self._write_tiles(batch)
-        tiles = int(self.counts[self.TILES])
+    def write(self, tokens: Sequence[int], batch: Batch) -> None:
+        """Take over a step's batch. It is done between steps, when all that it touches is cold:
+        so without numpy, but where layers have windows."""
+        numbers = batch.numbers
+        count, wanted = len(tokens), len(numbers.wanted)
+        self._tokens[:count] = array("q", tokens)
+        self._slots[:count] = array("q", numbers.slots)
+        self._positions[:count] = array("q", numbers.positions)
+        self._wanted[:wanted] = array("q", numbers.wanted)
+        tiles, longest = self._write_tiles(batch)
         few = tiles * self._kv_heads < 4 * self.threads
         splits = -(-longest // SPLIT) if few and longest > SPLIT else 1
-        self.counts[:2] = count, wanted
-        self.counts[self.FURTHER :] = 0  # where nothing is routed
-        self.counts[self.ATTENTIONS] = tiles * splits
-        self.counts[self.MERGES] = tiles if splits > 1 else 0
-        self.counts[self.SPLITS] = splits
-        self.counts[interpreter.AT_A_TIME] = 1 if count <= 16 else 8
-        for rope, buffer, table in self._angles:
-            if table is not None:
-                table.take(batch.positions.numpy(), buffer[:count])
-            else:
-                cos, sin = batch.angles(rope)
-                half = rope.dim // 2
-                buffer[:count, :half] = cos[:, 0].numpy()
-                buffer[:count, half:] = sin[:, 0].numpy()
+        counts = self._counts
+        counts[0], counts[1] = count, wanted
+        counts[self.TILES], counts[self.ATTENTIONS] = tiles, tiles * splits
+        counts[self.MERGES], counts[self.SPLITS] = tiles if splits > 1 else 0, splits
+        counts[interpreter.AT_A_TIME] = 1 if count <= 16 else 8
+        for further in range(self.FURTHER, len(counts)):
+            counts[further] = 0  # where nothing is routed
+        for angles in self._angles:
+            angles.write(batch, longest)
 
-    def _write_tiles(self, batch: Batch) -> int:
-        """Query tiles and block tables; returns the longest context."""
+    def _write_tiles(self, batch: Batch) -> tuple[int, int]:
+        """Query tiles and block tables; returns how many tiles, and the longest context."""
         tile = place = longest = 0
         most = max(1, ROWS_AT_ONCE // self._group)
         for span in batch.spans:
-            blocks = len(span.blocks)
-            self._tables[place : place + blocks] = span.blocks
-            first = span.length - span.count
+            first, blocks = span.length - span.count, len(span.blocks)
+            self._tables[place : place + blocks] = array("q", span.blocks)
             for start in range(0, span.count, most):
                 here = min(most, span.count - start)
-                self._tiles[tile] = span.start + start, here, first + start, place
+                told = (span.start + start, here, first + start, place)
+                self._tiles[4 * tile : 4 * tile + 4] = array("q", told)
                 tile += 1
             place += blocks
             longest = max(longest, span.length)
-        self.counts[self.TILES] = tile
-        count, size = len(batch.slots), self.cache.block_size
+        self._write_pages(len(batch.numbers.slots), place)
+        return tile, longest
+
+    def _write_pages(self, count: int, places: int) -> None:
+        """The same for layers with a window: where the blocks' pages are."""
         for pages, slots, tables in self._pages:
-            np.take(pages.of, self._tables[:place], out=tables[:place])
-            block, rest = np.divmod(self._slots[:count], size)
-            slots[:count] = pages.of[block] * size + rest
-        return longest
+            np.take(pages.of, np.asarray(self._tables[:places]), out=tables[:places])
+            block, rest = np.divmod(np.asarray(self._slots[:count]), self.cache.block_size)
+            slots[:count] = pages.of[block] * self.cache.block_size + rest
 
-
-class _Table:
-    """Angles of a rotation that depends on positions alone, computed by the page."""
-
-    def __init__(self, rope: Rope) -> None:
-        self._rope = rope
-        self._rows = np.zeros((0, rope.dim), np.float32)
-
-    def take(self, positions: Any, out: Any) -> None:
-        most = int(positions.max()) if len(positions) else 0
-        if most >= len(self._rows):
-            first = len(self._rows)
-            where = torch.arange(first, (most // PAGE + 1) * PAGE)
-            cos, sin = self._rope.angles(where, where + 1)
-            new = torch.cat((cos[:, 0], sin[:, 0]), -1).numpy()
-            self._rows = np.concatenate((self._rows, new.astype(np.float32)))
-        np.take(self._rows, positions, axis=0, out=out)
+    def _integers(self, count: int) -> tuple[int, memoryview[int]]:
+        whole, view = integers(count)
+        return self.keep(whole), view

@@ -13,12 +13,13 @@ itself. In JOBS, the operations' jobs are simply all there are.
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 import numpy as np
 
 from tramontane_backend_cpu.numba_setup import native, njit
-from tramontane_backend_cpu.vector.memory import word
+from tramontane_backend_cpu.vector.memory import put_word, word
 from tramontane_backend_cpu.vector.parallel import (
     announce,
     call_kernel,
@@ -34,15 +35,22 @@ LINE = 64
 AT_A_TIME = 7
 """Of a step's counts, the one that says how many rows a job has."""
 CONTROL = ("generation", "phases", "count", "operations", "counts", "taken", "threads", "give_way")
-"""What is said to the threads before a step. generation -1: end. taken: see `counters`.
-give_way: address of sched_yield, or 0."""
+"""What is said to the threads before a step. generation -1: end. taken: a line for the barrier, one
+for those that are done, and one for each share of a phase. give_way: address of sched_yield, or
+0."""
 PATIENCE = 2000
 """Looks at the barrier before giving way to other programs."""
 
 
-def counters(phases: int, threads: int) -> Any:
-    """A line for the barrier, one for those that are done, and one for each share of a phase."""
-    return np.zeros((2 + phases * threads) * LINE // 8, np.int64)
+class Step:
+    """What the threads are told to do, for `threads` of them. All are int64 arrays."""
+
+    def __init__(self, phases: Any, operations: Any, counts: Any, threads: int) -> None:
+        taken = np.zeros((2 + len(phases) * threads) * LINE // 8, np.int64)
+        self.kept = phases, operations, counts, taken
+        at, listed, counted, lines = (int(each.ctypes.data) for each in self.kept)
+        self.told = array("q", (at, len(phases), listed, counted, lines))
+        """Of CONTROL, phases to taken."""
 
 
 @njit
@@ -114,7 +122,10 @@ def wait_for(address, value, give_way):  # type: ignore[no-untyped-def]
 
 @native(2)
 def tell(control, generation):  # type: ignore[no-untyped-def]
-    """Let the other threads see that a step is there."""
+    """Nothing of a step is done; let the other threads see that it is there."""
+    count, taken, threads = word(control + 16), word(control + 40), word(control + 48)
+    for line in range(2 + count * threads):
+        put_word(taken + LINE * line, 0)
     announce(control, generation)
 
 

@@ -145,10 +145,11 @@ def _layer_norm(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
 def _rope(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     (x, x_stride), (out, out_stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
     rope, width = node.of["rope"], node.of["width"]
+    angles = inputs.angles(rope)
     told = arguments(
         rows.ROPE_FIELDS, x=x, x_stride=x_stride, out=out, out_stride=out_stride,
         parts=_output(node).width // width, width=width, turned=rope.dim,
-        angles=inputs.angles_at(rope), angles_stride=4 * rope.dim,
+        angles=angles.at, index=angles.index_at,
     )  # fmt: skip
     return Operation(rows.rope_halves.address, told)
 

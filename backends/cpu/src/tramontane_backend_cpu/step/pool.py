@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from . import interpreter
+from .memory import integers
 
 AWAKE = 20_000
 """Looks for work before sleeping: about half a millisecond."""
@@ -27,9 +28,9 @@ class Pool:
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        self._control = np.zeros(len(interpreter.CONTROL), np.int64)
-        self._control[interpreter.CONTROL.index("threads")] = threads
-        self._control[interpreter.CONTROL.index("give_way")] = _give_way()
+        self._control, self._words = integers(len(interpreter.CONTROL))
+        self._words[interpreter.CONTROL.index("threads")] = threads
+        self._words[interpreter.CONTROL.index("give_way")] = _give_way()
         self._address = self._control.ctypes.data
         self._generation = 0
         self._one = threading.Lock()
@@ -41,18 +42,18 @@ class Pool:
             threading.Thread(target=_serve, args=arguments, name=name, daemon=True).start()
         self._end = weakref.finalize(self, _stop, self._control, self._gates)
 
-    def run(self, phases: Any, operations: Any, counts: Any, taken: Any) -> None:
-        """Run a step; one at a time. All are int64 arrays: see `interpreter.py`."""
+    def step(self, phases: Any, operations: Any, counts: Any) -> interpreter.Step:
+        """What `run` takes. All are int64 arrays: see `interpreter.py`."""
+        return interpreter.Step(phases, operations, counts, self.threads)
+
+    def run(self, step: interpreter.Step) -> None:
+        """Run a step; one at a time."""
         with self._one:
-            taken.fill(0)
-            self._control[1:6] = (
-                phases.ctypes.data, len(phases), operations.ctypes.data, counts.ctypes.data,
-                taken.ctypes.data,
-            )  # fmt: skip
+            self._words[1:6] = step.told
             self._generation += 1
             # told first, looked at afterwards; `_serve` says that it sleeps first, and looks
             # for work afterwards: whoever comes second sees what the other has done
-            interpreter.tell.ctypes(self._address, self._generation)
+            interpreter.tell.brief(self._address, self._generation)
             for number, asleep in enumerate(self._asleep):
                 if asleep:
                     self._gates[number].put(None)
@@ -62,7 +63,7 @@ class Pool:
         """Run kernels that do not depend on each other: address, arguments, number of jobs."""
         phases = np.array([(interpreter.JOBS, 0, len(work), 0)], np.int64)
         operations = np.array([(k, a.ctypes.data, -1, jobs) for k, a, jobs in work], np.int64)
-        self.run(phases, operations, np.zeros(8, np.int64), interpreter.counters(1, self.threads))
+        self.run(self.step(phases, operations, np.zeros(8, np.int64)))
 
     def busy(self) -> bool:
         """Whether a step is on its way."""

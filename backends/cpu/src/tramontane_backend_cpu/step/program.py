@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 from tramontane.blocks import CausalLM
 from tramontane.engine.batch import Batch
 from tramontane.engine.kv_cache import KVCache
@@ -46,15 +45,15 @@ class Program:
         self._pool = pool
         self._bound: _Bound | None = None
 
-    def run(self, tokens: Tensor, batch: Batch) -> Tensor:
-        """What `CausalLM.forward` returns."""
-        bound = self._bound
-        sizes = len(tokens), len(batch.wanted), sum(len(span.blocks) for span in batch.spans)
-        if bound is None or not bound.fits(*sizes, batch.cache):
-            bound = self._bound = self._bind(*sizes, batch.cache)
+    def run(self, tokens: Sequence[int], batch: Batch) -> Any:
+        """Logits (wanted, vocabulary), float32, which the next step writes over."""
+        bound, wanted = self._bound, len(batch.numbers.wanted)
+        places = sum([len(span.blocks) for span in batch.spans])
+        if bound is None or not bound.fits(len(tokens), wanted, places, batch.cache):
+            bound = self._bound = self._bind(len(tokens), wanted, places, batch.cache)
         bound.inputs.write(tokens, batch)
-        self._pool.run(bound.phases, bound.operations, bound.inputs.counts, bound.taken)
-        return torch.from_numpy(bound.logits[: len(batch.wanted)].copy())
+        self._pool.run(bound.step)
+        return bound.logits[:wanted]
 
     def _bind(self, tokens: int, wanted: int, places: int, cache: KVCache) -> _Bound:
         before = self._bound
@@ -67,13 +66,15 @@ class Program:
         tokens, wanted = -(-tokens // FIRST) * FIRST, -(-wanted // FIRST) * FIRST
         buffers = Buffers(self._numbers, tokens, wanted)
         inputs = Inputs(cache, tokens, wanted, self._pool.threads, places, self._further)
-        return _Bound(self._phases, buffers, inputs, self._logits)
+        return _Bound(self._phases, buffers, inputs, self._logits, self._pool)
 
 
 class _Bound:
     """A program's operations with the addresses that they work on."""
 
-    def __init__(self, found: list[Phase], buffers: Buffers, inputs: Inputs, kept: Value) -> None:
+    def __init__(
+        self, found: list[Phase], buffers: Buffers, inputs: Inputs, kept: Value, pool: Pool
+    ) -> None:
         self.buffers, self.inputs = buffers, inputs
         self._operations: list[Operation] = []
         rows = []
@@ -84,9 +85,7 @@ class _Bound:
                 self._operations.append(lowered(node, buffers, inputs))
             mode = interpreter.JOBS if phase.domain is None else interpreter.ROWS
             rows.append((mode, first, len(phase.nodes), phase.domain or 0))
-        self.phases = np.array(rows, np.int64)
-        self.operations = table(self._operations)
-        self.taken = interpreter.counters(len(rows), inputs.threads)
+        self.step = pool.step(np.array(rows, np.int64), table(self._operations), inputs.counts)
         self.logits: Any = buffers.floats(kept)
 
     def fits(self, tokens: int, wanted: int, places: int, cache: KVCache) -> bool:
