@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import heapq
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -55,6 +56,10 @@ def add_in_place(nodes: list[Node], kept: Value) -> list[Node]:
     that the step ends with.
     """
     counts = uses(nodes)
+    reading: dict[Value | None, list[Node]] = defaultdict(list)
+    for node in nodes:
+        for value in {ref.value for ref in node.inputs}:
+            reading[value].append(node)
     made = {node.output: node for node in nodes}
     place = {id(node): index for index, node in enumerate(nodes)}
     replaced: dict[Value, Value] = {}
@@ -82,7 +87,7 @@ def add_in_place(nodes: list[Node], kept: Value) -> list[Node]:
             )  # fmt: skip
             if not fits:
                 continue
-            readers = [n for n in nodes if any(r.value is other.value for r in n.inputs)]
+            readers = reading[other.value]
             if any(place[id(reader)] > index for reader in readers):
                 continue
             maker.of["add_to"] = base
@@ -107,37 +112,59 @@ def _stand_in(node: Node, gone: set[int], made: dict[Value | None, Node]) -> Nod
 
 def phases(nodes: list[Node]) -> list[Phase]:
     """All operations, each as soon as what it needs is done."""
-    writers: dict[Value, list[Node]] = {}
-    needs: dict[int, set[int]] = {}
-    for node in nodes:
-        before = {id(each) for each in node.after}
+    missing, needed_by = _needs(nodes)
+    rows = [index for index, node in enumerate(nodes) if not missing[index] and not _jobs(node)]
+    jobs = [index for index, node in enumerate(nodes) if not missing[index] and _jobs(node)]
+    found: list[Phase] = []
+    while rows or jobs:
+        taken: list[int] = []
+        domain = _domain(nodes[min(rows)]) if rows else None
+        todo = [index for index in rows if _domain(nodes[index]) == domain] if rows else sorted(jobs)
+        heapq.heapify(todo)
+        if rows:
+            rows = [index for index in rows if _domain(nodes[index]) != domain]
+        else:
+            jobs = []
+        while todo:
+            index = heapq.heappop(todo)
+            taken.append(index)
+            for other in needed_by[index]:
+                missing[other] -= 1
+                if missing[other]:
+                    continue
+                if _jobs(nodes[other]):
+                    jobs.append(other)
+                elif domain is not None and _domain(nodes[other]) == domain and other > index:
+                    heapq.heappush(todo, other)
+                else:
+                    rows.append(other)
+        found.append(Phase(domain, [nodes[index] for index in taken]))
+    return found
+
+
+def _needs(nodes: list[Node]) -> tuple[list[int], list[list[int]]]:
+    """How many others each operation waits for, and which ones wait for it."""
+    places = {id(node): index for index, node in enumerate(nodes)}
+    writers: dict[Value, list[int]] = defaultdict(list)
+    missing: list[int] = []
+    needed_by: list[list[int]] = [[] for _ in nodes]
+    for index, node in enumerate(nodes):
+        before = {places[id(each)] for each in node.after}
         for ref in node.inputs:
             if ref.value is not None:
                 # a value that is added to has several writers; those recorded so far are meant
-                before |= {id(each) for each in writers.get(ref.value, ())}
-        needs[id(node)] = before - {id(node)}
+                before |= set(writers[ref.value])
+        before.discard(index)
+        missing.append(len(before))
+        for each in before:
+            needed_by[each].append(index)
         if node.output is not None:
-            writers.setdefault(node.output, []).append(node)
-    done: set[int] = set()
-    left = list(nodes)
-    found: list[Phase] = []
-    while left:
-        domain = next(
-            (_domain(n) for n in left if n.name not in JOBS and needs[id(n)] <= done), None
-        )
-        taken: list[Node] = []
-        before = set(done)
-        for node in left:
-            if domain is None:
-                if node.name in JOBS and needs[id(node)] <= before:
-                    taken.append(node)
-                    done.add(id(node))
-            elif node.name not in JOBS and needs[id(node)] <= done and _domain(node) == domain:
-                taken.append(node)
-                done.add(id(node))
-        found.append(Phase(domain, taken))
-        left = [node for node in left if id(node) not in done]
-    return found
+            writers[node.output].append(index)
+    return missing, needed_by
+
+
+def _jobs(node: Node) -> bool:
+    return node.name in JOBS
 
 
 def _domain(node: Node) -> int:
