@@ -119,7 +119,9 @@ def phases(nodes: list[Node]) -> list[Phase]:
     while rows or jobs:
         taken: list[int] = []
         domain = _domain(nodes[min(rows)]) if rows else None
-        todo = [index for index in rows if _domain(nodes[index]) == domain] if rows else sorted(jobs)
+        todo = (
+            [index for index in rows if _domain(nodes[index]) == domain] if rows else sorted(jobs)
+        )
         heapq.heapify(todo)
         if rows:
             rows = [index for index in rows if _domain(nodes[index]) != domain]
