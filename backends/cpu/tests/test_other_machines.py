@@ -18,6 +18,8 @@ SCRIPT = Path(__file__).parent / "other_machine.py"
 LINUX, WINDOWS = "x86_64-unknown-linux-gnu", "x86_64-pc-windows-msvc"
 ARM, APPLE = "aarch64-unknown-linux-gnu", "arm64-apple-darwin23.0.0"
 AVX2 = "+avx2,+fma,+f16c"
+SUMS = 7
+"""`Machine.stack` where a tile's sums of floats stay there, each read and written once a unit."""
 AVX512 = f"{AVX2},+avx512f,+avx512bw,+avx512vl,+avx512dq,+avx512vnni"
 
 
@@ -40,9 +42,9 @@ class Machine:
 MACHINES = [
     Machine(LINUX, "znver4", f"{AVX512},+avx512bf16", "avx512-bf16", r"vpdpbusd .*zmm", "vfmadd"),
     Machine(LINUX, "cascadelake", AVX512, "avx512-vnni", r"vpdpbusd .*zmm", "vfmadd"),
-    Machine(WINDOWS, "alderlake", f"{AVX2},+avxvnni", "avx2-vnni", r"vpdpbusd .*ymm", "vfmadd"),
-    Machine(LINUX, "haswell", AVX2, "avx2", "vpmaddubsw .*ymm", "vfmadd"),
-    Machine(WINDOWS, "znver3", AVX2, "avx2", "vpmaddubsw .*ymm", "vfmadd"),
+    Machine(WINDOWS, "alderlake", f"{AVX2},+avxvnni", "avx2-vnni", r"vpdpbusd .*ymm", "vfmadd", SUMS),
+    Machine(LINUX, "haswell", AVX2, "avx2", "vpmaddubsw .*ymm", "vfmadd", SUMS),
+    Machine(WINDOWS, "znver3", AVX2, "avx2", "vpmaddubsw .*ymm", "vfmadd", SUMS),
     Machine(APPLE, "apple-m2", "+neon,+dotprod,+i8mm,+bf16", "neon-mixed", "usdot", "fmla"),
     Machine(ARM, "neoverse-v1", "+neon,+dotprod,+i8mm,+bf16", "neon-mixed", "usdot", "fmla"),
     Machine(APPLE, "apple-m1", "+neon,+dotprod", "neon-dot", "sdot", "fmla"),

@@ -27,7 +27,7 @@ class Avx2(Shorts):
     name = "avx2"
     needs = frozenset({"avx2", "fma", "f16c"})
     architecture = "x86_64"
-    tile = 2
+    tile = 4  # of two, sums would fit into registers too, and codes be unpacked twice as often
 
     lanes, together, vector = 8, 2, "x"
 
