@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    import torch
+
     from tramontane.blocks import CausalLM
     from tramontane.layouts import Layout
     from tramontane.stored import Stored
@@ -63,6 +65,25 @@ class Expect(Protocol):
     def __call__(self, nbytes: int) -> None:
         """So many bytes of weights will be read, nearly, if nothing goes wrong; the backend may
         begin to get memory. It lets go of what it has left in `Prepare`. Imports no torch."""
+        ...
+
+
+class Foresee(Protocol):
+    """A backend's optional sixth target: told what a model will be like before its weights are
+    read, so that what must be compiled for it can be meanwhile."""
+
+    def __call__(
+        self,
+        model: CausalLM,
+        matrices: Mapping[str, Stored],
+        device: Device,
+        threads: int | None,
+        activations: str,
+        kv_dtype: torch.dtype,
+    ) -> None:
+        """Begin what takes long. model: on the meta device, not to be changed. matrices: those of
+        which the file says how they lie, by the path of the weight; nothing is to be read. The rest
+        as in `Prepare`; kv_dtype: of the cache. Nothing may depend on its being called."""
         ...
 
 

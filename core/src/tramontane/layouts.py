@@ -14,10 +14,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-PLANES: dict[int, tuple[int, ...]] = {
-    2: (2,), 3: (2, 1), 4: (4,), 5: (4, 1), 6: (4, 2), 8: (8,),
-}  # fmt: skip
-"""Widths of the bit planes that hold codes of so many bits, low bits first."""
+from .bit_planes import PLANES as PLANES
 
 
 @dataclass(frozen=True)

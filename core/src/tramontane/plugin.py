@@ -90,6 +90,9 @@ class Backend(Offer):
     each, straight from a file's blocks."""
     expect: Target | None = None
     """A `tramontane.backend.Expect`: (nbytes) -> None, before anything large is imported."""
+    foresee: Target | None = None
+    """A `tramontane.backend.Foresee`: (model, matrices, device, threads, activations, kv_dtype) ->
+    None, before weights are read."""
 
 
 @dataclass(frozen=True, kw_only=True)

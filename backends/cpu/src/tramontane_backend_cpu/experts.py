@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -56,11 +57,16 @@ class Mixture:
         self, weights: list[Interleaved], count: int, act: str, exact: bool, pool: Pool
     ) -> None:
         self._pool, self._act, self._exact, self._kept = pool, act, exact, weights
-        self._rooms = Rooms(pool.threads)
-        self._gate, self._up, self._down = (
-            Stack(weight, count, exact, self._rooms) for weight in weights
-        )
+        self._count, self._rooms = count, Rooms(pool.threads)
         self._unit_bytes = PLAIN_UNIT_BYTES if exact else UNIT_BYTES
+
+    @cached_property
+    def _stacks(self) -> tuple[Stack, Stack, Stack]:
+        """Gate, up and down; not before they are needed, which in a recorded step is never."""
+        gate, up, down = (
+            Stack(weight, self._count, self._exact, self._rooms) for weight in self._kept
+        )
+        return gate, up, down
 
     def __call__(self, x: Tensor, counts: Tensor) -> Tensor:
         """x: (rows, hidden), sorted by expert; counts: (experts) rows of each."""
@@ -71,30 +77,30 @@ class Mixture:
                 stop = start + int(each[some].sum())
                 parts.append(self._some(x[start:stop], some, np.ascontiguousarray(each[some])))
                 start = stop
-        return torch.cat(parts) if parts else x.new_empty(0, self._down.n_out)
+        return torch.cat(parts) if parts else x.new_empty(0, self._stacks[2].n_out)
 
     def _some(self, x: Tensor, chosen: Any, sizes: Any) -> Tensor:
         """Few experts' rows: `sizes` of each of the `chosen`."""
-        n = len(x)
+        n, (gates, ups, downs) = len(x), self._stacks
         starts = np.concatenate(([0], sizes.cumsum()[:-1]))
         given = _floats(n, x.shape[1])
         given[:, : x.shape[1]] = x.detach().float().numpy()
-        gate, up = _floats(n, self._gate.n_out), _floats(n, self._up.n_out)
-        out = _floats(n, self._down.n_out)
-        before, first = self._converted(given, self._gate, sizes, starts)
-        between, second = self._converted(gate, self._down, sizes, starts)
+        gate, up = _floats(n, gates.n_out), _floats(n, ups.n_out)
+        out = _floats(n, downs.n_out)
+        before, first = self._converted(given, gates, sizes, starts)
+        between, second = self._converted(gate, downs, sizes, starts)
         multiply = [
-            *self._multiplied(self._gate, chosen, sizes, first.places, gate, starts),
-            *self._multiplied(self._up, chosen, sizes, first.places, up, starts),
+            *self._multiplied(gates, chosen, sizes, first.places, gate, starts),
+            *self._multiplied(ups, chosen, sizes, first.places, up, starts),
         ]
         wide = 4 * gate.shape[1]
-        told = np.array([gate.ctypes.data, wide, gate.ctypes.data, wide, self._gate.n_out, 0])
+        told = np.array([gate.ctypes.data, wide, gate.ctypes.data, wide, gates.n_out, 0])
         both = np.array(
-            [gate.ctypes.data, wide, up.ctypes.data, wide, gate.ctypes.data, wide, self._gate.n_out]
+            [gate.ctypes.data, wide, up.ctypes.data, wide, gate.ctypes.data, wide, gates.n_out]
         )
         bend = [(rows.unary(self._act).address, address(told), -1, 0),
                 (rows.binary("mul").address, address(both), -1, 0)]  # fmt: skip
-        last = self._multiplied(self._down, chosen, sizes, second.places, out, starts)
+        last = self._multiplied(downs, chosen, sizes, second.places, out, starts)
         groups = [before, multiply, bend, between, last]
         modes = [interpreter.JOBS, interpreter.JOBS, interpreter.ROWS, *[interpreter.JOBS] * 2]
         begins = np.cumsum([0, *map(len, groups)])
@@ -105,7 +111,7 @@ class Mixture:
         counts = np.zeros(8, np.int64)
         counts[0], counts[interpreter.AT_A_TIME] = n, 1 if n <= 16 else 8
         self._pool.run(self._pool.step(phases, operations, counts))
-        return torch.from_numpy(out[:, : self._down.n_out].copy()).to(x.dtype)
+        return torch.from_numpy(out[:, : downs.n_out].copy()).to(x.dtype)
 
     def _converted(
         self, source: Any, stack: Stack, sizes: Any, starts: Any

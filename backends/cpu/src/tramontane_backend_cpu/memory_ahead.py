@@ -54,7 +54,7 @@ _now: list[_Ahead] = []
 
 
 def expect(nbytes: int) -> None:
-    """Begin to get memory for so many bytes of weights. Implements `backend.Expect`."""
+    """Begin to get memory for so many bytes of weights."""
     if _now or sys.platform != "linux" or not LEAST <= nbytes <= memory.free() // SHARE:
         return
     import numpy as np

@@ -1,24 +1,26 @@
-"""Kernels as Python functions. Every kernel file takes `native` and `njit` from here.
+"""Kernels as Python functions. Every kernel file takes `family`, `native` and `njit` from here.
 
 Nothing is compiled, nor numba imported, before an address is asked for: kernels that no model
 needs cost nothing, and those that were compiled before come from `object_cache.py` without numba.
+Others may be on their way already, from the processes of `compile_ahead.py`.
 """
 
 from __future__ import annotations
 
 import ctypes
-import logging
 import threading
-from collections.abc import Callable
-from functools import cached_property, partial
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cached_property, partial, wraps
+from importlib import import_module
 from typing import Any
 
 from .machine_code import Code
 from .object_cache import keep, kept, key_of
 
-progress = logging.getLogger("tramontane.progress")
-_compiled: list[str] = []
-_one = threading.RLock()
+_missing: ContextVar[list[Kernel] | None] = ContextVar("_missing", default=None)
 
 
 class Part:
@@ -34,19 +36,42 @@ class Part:
         raise TypeError(f"{self.py_func.__qualname__} is a part of kernels, for them to call")
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where another process finds a kernel: a name in a module, called with arguments if it is a
+    family's."""
+
+    module: str
+    name: str
+    arguments: tuple[Any, ...] | None = None
+
+    def kernel(self) -> Kernel:
+        found = getattr(import_module(self.module), self.name)
+        made: Kernel = found if self.arguments is None else found(*self.arguments)
+        return made
+
+
 class Kernel:
     """A function of so many 64-bit integers, to be called by its address or from Python.
 
-    result: whether it returns a 64-bit integer.
+    result: whether it returns a 64-bit integer. origin: None for one that only its maker knows.
     """
 
     def __init__(self, function: Callable[..., Any], arguments: int, *, result: bool) -> None:
         self.function, self.arguments, self.result = function, arguments, result
+        name = function.__qualname__
+        self.origin = None if "." in name else Origin(function.__module__, name)
+        self._code: Code | None = None
+        self._one = threading.RLock()
 
     @property
     def address(self) -> int:
         """Where its machine code is; compiles it where it is not kept from before."""
-        return self._code.address
+        missing = _missing.get()
+        if missing is None or self.is_ready():
+            return self._compiled().address
+        missing.append(self)
+        return 0
 
     @cached_property
     def ctypes(self) -> Any:
@@ -61,7 +86,20 @@ class Kernel:
 
     def _function(self, kind: Any) -> Any:
         result = ctypes.c_int64 if self.result else None
-        return kind(result, *[ctypes.c_int64] * self.arguments)(self.address)
+        made = kind(result, *[ctypes.c_int64] * self.arguments)
+        return made(self._compiled().address)
+
+    @cached_property
+    def key(self) -> str | None:
+        """What it is called among those that are kept."""
+        return key_of(self.function)
+
+    def is_ready(self) -> bool:
+        """Whether nothing is left to be compiled."""
+        with self._one:
+            if self._code is None and (found := kept(self.key)) is not None:
+                self._code = Code(found)
+            return self._code is not None
 
     def assembly(self) -> str:
         """What the processor is told, in its own words; compiles the kernel once more."""
@@ -69,22 +107,34 @@ class Kernel:
 
         return assembly(self)
 
-    @cached_property
-    def _code(self) -> Code:
-        with _one:  # several may ask at the same time, and compiling twice takes twice as long
-            if "_code" in self.__dict__:
-                code: Code = self.__dict__["_code"]
-                return code
-            key = key_of(self.function)
-            found = kept(key)
-            if found is None:
-                from .compiling import compiled
+    def _compiled(self) -> Code:
+        if self._code is not None:
+            return self._code
+        with self._one:  # several may ask at the same time, and compiling twice takes twice as long
+            if not self.is_ready():
+                from . import compile_ahead
 
-                _compiled.append(self.function.__qualname__)
-                progress.info("compiling kernels for this machine, once (%d)", len(_compiled))
-                found = compiled(self)
-                keep(key, found)
-            return Code(found)
+                found = compile_ahead.result(self)
+                if found is None:
+                    from .compiling import compiled
+
+                    found = compiled(self)
+                    keep(self.key, found)
+                self._code = Code(found)
+            assert self._code is not None
+            return self._code
+
+
+@contextmanager
+def missing() -> Iterator[list[Kernel]]:
+    """Lists the kernels whose address is asked for within and that are not compiled yet: it is 0.
+    For who wants to know them before they are needed."""
+    found: list[Kernel] = []
+    token = _missing.set(found)
+    try:
+        yield found
+    finally:
+        _missing.reset(token)
 
 
 def njit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
@@ -97,4 +147,23 @@ def native(arguments: int, *, result: bool = False) -> Callable[[Callable[..., A
     return partial(Kernel, arguments=arguments, result=result)
 
 
-__all__ = ["Kernel", "Part", "native", "njit"]
+def family(factory: Callable[..., Kernel]) -> Callable[..., Any]:
+    """Let a function that makes kernels make each once. Its arguments are plain, or a dataclass of
+    what is plain: they are told to other processes."""
+
+    known: dict[tuple[Any, ...], Kernel] = {}
+
+    @wraps(factory)
+    def made(*arguments: Any) -> Kernel:
+        with _making:  # two of the same would be compiled twice
+            if arguments not in known:
+                kernel = known[arguments] = factory(*arguments)
+                kernel.origin = Origin(factory.__module__, factory.__qualname__, arguments)
+            return known[arguments]
+
+    return made
+
+
+_making = threading.RLock()
+
+__all__ = ["Kernel", "Part", "family", "native", "njit"]

@@ -13,5 +13,6 @@ def backends() -> Iterator[Backend]:
         prepare="tramontane_backend_cpu.prepare:prepare",
         pack="tramontane_backend_cpu.prepare:repack",
         translate="tramontane_backend_cpu.prepare:translate",
-        expect="tramontane_backend_cpu.memory_ahead:expect",
+        expect="tramontane_backend_cpu.expected:expect",
+        foresee="tramontane_backend_cpu.foresight:foresee",
     )

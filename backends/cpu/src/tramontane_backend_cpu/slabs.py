@@ -46,3 +46,10 @@ class Slabs:
         if self._ahead:
             memory_ahead.give_back(self._slab[self._used :])
             self._ahead = False
+
+
+class NoMemory:
+    """Arrays that are all one number, for who only wants to know what they are like."""
+
+    def take(self, shape: tuple[int, ...], kind: Any) -> Any:
+        return np.ndarray(shape, kind, np.zeros(1, kind), strides=(0,) * len(shape))

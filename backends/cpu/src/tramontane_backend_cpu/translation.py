@@ -19,9 +19,11 @@ from tramontane.stored import Bytes, Half, Plain, Recipe, Stored
 from .kernels.matmul import Packing
 from .kernels.read import FIELDS, PLAIN_FIELDS, read_and_translate, read_plain
 from .kernels.translate import FIELDS as TRANSLATE_FIELDS
-from .kernels.translate import TARGETS, shares_bytes, translator
+from .kernels.translate import TARGETS
+from .numba_setup import Kernel
 from .packing import SHARED, Interleaved, Packed
-from .slabs import Slabs
+from .recipe_plan import shares_bytes, translator_of
+from .slabs import NoMemory, Slabs
 from .step.pool import Pool
 from .vector.tiles import ROWS, UNIT
 
@@ -54,16 +56,48 @@ def translated(matrices: Sequence[Stored], pool: Pool) -> list[Layout | None]:
     return [None if each is None or each.failed.any() else each.layout for each in work]
 
 
-def _work(stored: Stored, slabs: Slabs, threads: int) -> Work | None:
-    recipe, read = stored.recipe, _read_address()
-    if stored.file is None or read == 0 or 0 in stored.shape:
+def kernels_for(stored: Stored) -> list[Kernel]:
+    """Those that `translated` runs; none where it leaves a matrix alone."""
+    if not _can(stored):
+        return []
+    if isinstance(stored.recipe, Plain):
+        return [read_plain]
+    return [read_and_translate, translator_of(stored.recipe)]
+
+
+def foreseen(stored: Stored) -> Layout | None:
+    """What a matrix will be, with numbers that take no memory; None for what has no kernel."""
+    rows, columns = stored.shape
+    if isinstance(stored.recipe, Plain):
+        return Dense(torch.zeros(1, dtype=stored.recipe.dtype).expand(rows, columns))
+    if 0 in stored.shape or not _is_whole(stored, stored.recipe):
         return None
-    if isinstance(recipe, Plain):
-        return _plain(stored, slabs, read) if stored.order is None else None
+    blocks, in_row = -(-rows // ROWS), columns // stored.recipe.count
+    arrays = _arrays(stored.recipe, NoMemory(), blocks, in_row)
+    layout: Any = _interleaved(stored.recipe, rows, columns, arrays)
+    return layout  # type: ignore[no-any-return]
+
+
+def _can(stored: Stored) -> bool:
+    if stored.file is None or _read_address() == 0 or 0 in stored.shape:
+        return False
+    if isinstance(stored.recipe, Plain):
+        return stored.order is None
+    return _is_whole(stored, stored.recipe)
+
+
+def _is_whole(stored: Stored, recipe: Recipe) -> bool:
+    """Whether units of columns, groups and the format's blocks end together."""
     whole = stored.shape[1] % recipe.count == 0 and recipe.count % UNIT == 0
-    if not whole or (recipe.group != 16 and recipe.group % UNIT):
+    return whole and (recipe.group == 16 or recipe.group % UNIT == 0)
+
+
+def _work(stored: Stored, slabs: Slabs, threads: int) -> Work | None:
+    if not _can(stored):
         return None
-    return _packed(stored, recipe, slabs, read, threads)
+    if isinstance(stored.recipe, Plain):
+        return _plain(stored, slabs, _read_address())
+    return _packed(stored, stored.recipe, slabs, _read_address(), threads)
 
 
 def _plain(stored: Stored, slabs: Slabs, read: int) -> Work:
@@ -104,7 +138,7 @@ def _packed(stored: Stored, recipe: Recipe, slabs: Slabs, read: int, threads: in
     )  # fmt: skip
     each = np.tile(inner, (threads, 1))
     told = _told(
-        FIELDS, translator=translator(recipe).address, arguments=each.ctypes.data, read=read,
+        FIELDS, translator=translator_of(recipe).address, arguments=each.ctypes.data, read=read,
         file=stored.file[0], offset=stored.file[1], buffers=buffers.ctypes.data,
         buffer_bytes=widest, row_bytes=size, rows=rows, blocks=blocks, at_once=at_once,
         order=order.ctypes.data, lowest=lowest.ctypes.data, highest=highest.ctypes.data,
@@ -130,7 +164,7 @@ def _interleaved(recipe: Recipe, rows: int, columns: int, arrays: dict[str, Any]
     return Interleaved(Packed(packing, rows, columns, supers, steps, arrays), kind)
 
 
-def _arrays(recipe: Recipe, slabs: Slabs, blocks: int, in_row: int) -> dict[str, Any]:
+def _arrays(recipe: Recipe, slabs: Slabs | NoMemory, blocks: int, in_row: int) -> dict[str, Any]:
     arrays: dict[str, Any] = {}
     for name, width in zip(("low", "high"), PLANES[recipe.bits], strict=False):
         size = in_row * recipe.count // UNIT * 4 * ROWS * width

@@ -130,7 +130,7 @@ def load_model(
     model = build(architecture, config)
     assign(checkpoint, model, config, architecture)  # a wrong size is told before a large one
     context = plan(header, model, device, dtype, kv_dtype, options)
-    place = place_of(backend, device, options.threads, converts=options.dtype != "auto")
+    place = place_of(backend, device, options, kv_dtype)
     sample = fill(checkpoint, model, config, architecture, dtype, options, progress, place)
     kernels: Mapping[str, str] = {}
     if backend is not None:
@@ -288,15 +288,22 @@ def fill(
     sample = torch.empty(0)
     if progress is not None:
         progress(0, total)
-    unread: dict[str, Stored] = {}
+    for module in model.modules():
+        if isinstance(module, Embedding):
+            module.dtype = dtype
+    lying: dict[str, Stored] = {}
     for path, source in sources.items():
         if wanted[path].packs and not wanted[path].stacked and len(source.pieces) == 1:
             ((tensor, steps),) = source.pieces
             stored = place.stored(checkpoint, tensor, [step.rule for step in steps])
             if stored is not None:
-                unread[path] = cast("Stored", source.make({tensor: cast("Layout", stored)}, model))
-                if path == EMBEDDING:
-                    sample = unread[path].rows(slice(0, 8)).decode(torch.float32)
+                lying[path] = cast("Stored", source.make({tensor: cast("Layout", stored)}, model))
+    if place.foresee is not None:
+        tied_too = {tied: lying[to] for tied, to in ties.items() if to in lying}
+        place.foresee(model, {**lying, **tied_too})
+    unread = lying if place.reads else {}
+    if EMBEDDING in unread:
+        sample = unread[EMBEDDING].rows(slice(0, 8)).decode(torch.float32)
 
     def read(tensors: tuple[str, ...]) -> dict[str, Layout]:
         held = {tensor: checkpoint.read(tensor) for tensor in tensors}
@@ -335,9 +342,6 @@ def fill(
         done += sum(header.tensors[tensor].nbytes for tensor in fresh)
         if progress is not None:
             progress(done, total)
-    for module in model.modules():
-        if isinstance(module, Embedding):
-            module.dtype = dtype
     for tied, to in ties.items():
         module, original = (model.get_submodule(p.rpartition(".")[0]) for p in (tied, to))
         module.weight = original.weight

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 from tramontane.backend import Device
 from tramontane.layouts import Layout
@@ -15,8 +16,16 @@ from tramontane.stored import Plain, Stored
 from .checkpoint import Checkpoint, ReadsStored
 from .rules import Deinterleave, Rename, Rule, Split
 
+if TYPE_CHECKING:
+    import torch
+
+    from tramontane.blocks import CausalLM
+
+    from .load import LoadOptions
+
 MOVE_ROWS = (Rename, Deinterleave, Split)
 """Rules that do with `Stored.rows` alone."""
+Foreseen: TypeAlias = Callable[["CausalLM", Mapping[str, Stored]], None]
 AT_ONCE = 512 << 20
 """Bytes of a file that a backend is given at a time: as far apart as progress is told."""
 
@@ -28,13 +37,17 @@ class Place:
 
     pack: Callable[[Layout], Layout] | None = None
     translate: Callable[[Sequence[Stored]], Sequence[Layout | None]] | None = None
+    foresee: Foreseen | None = None
     converts: bool = False
+
+    @property
+    def reads(self) -> bool:
+        """Whether the backend reads matrices itself."""
+        return self.translate is not None and hasattr(os, "pread")  # or its threads cannot
 
     def stored(self, checkpoint: Checkpoint, tensor: str, rules: Sequence[Rule]) -> Stored | None:
         """A tensor that is not read yet, if that serves backend and rules."""
-        if self.translate is None or not isinstance(checkpoint, ReadsStored):
-            return None
-        if not hasattr(os, "pread"):  # threads cannot read one file by themselves
+        if not (self.reads or self.foresee) or not isinstance(checkpoint, ReadsStored):
             return None
         if not all(isinstance(rule, MOVE_ROWS) for rule in rules):
             return None
@@ -62,13 +75,18 @@ class Place:
 
 
 def place_of(
-    backend: Backend | None, device: Device, threads: int | None, *, converts: bool
+    backend: Backend | None, device: Device, options: LoadOptions, kv_dtype: torch.dtype
 ) -> Place:
-    """A backend's two targets for matrices, those that it has."""
+    """A backend's targets for matrices, those that it has. kv_dtype: of keys and values."""
     if backend is None:
         return Place()
+    given = {"device": device, "threads": options.threads}
     pack, translate = (
-        None if target is None else partial(load(target), device=device, threads=threads)
+        None if target is None else partial(load(target), **given)
         for target in (backend.pack, backend.translate)
     )
-    return Place(pack, translate, converts)
+    foresee: Foreseen | None = None
+    if backend.foresee is not None:
+        of = {"activations": options.activations, "kv_dtype": kv_dtype}
+        foresee = partial(load(backend.foresee), **given, **of)
+    return Place(pack, translate, foresee, converts=options.dtype != "auto")

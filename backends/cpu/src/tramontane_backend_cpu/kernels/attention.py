@@ -10,7 +10,6 @@ there are fewer jobs than keep the threads busy, the splits of a long context ar
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from tramontane_backend_cpu.kernels.coded import (
     scales_bytes,
 )
 from tramontane_backend_cpu.kernels.latent import latent_scores
-from tramontane_backend_cpu.numba_setup import native, njit
+from tramontane_backend_cpu.numba_setup import family, native, njit
 from tramontane_backend_cpu.vector.arithmetic import (
     exp,
     first_lane,
@@ -90,7 +89,7 @@ def sums_bytes(rows: int, d_value: int) -> int:
     return 4 * padded_rows(rows) * (-(-d_value // 16) * 16 + 2)
 
 
-@cache
+@family
 def split_kernel(kind: str, count: int, latent: bool = False) -> Any:
     """The kernel for tiles of `count` rows, a row being a query with a head: (arguments, scratch,
     tile, kv head, begin, end): softmax sums over tokens begin..end. latent: whether values are keys
@@ -305,7 +304,7 @@ def copy(source, to, size):  # type: ignore[no-untyped-def]
         store("f32", to + at, load("f32", source + at))
 
 
-@cache
+@family
 def attention(coded: bool) -> Any:
     """The kernel for one query tile's queries with the heads of one cached head, or one split of
     them. coded: whether keys are codes."""

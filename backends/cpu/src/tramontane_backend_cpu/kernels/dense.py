@@ -6,10 +6,9 @@ the processor does that and quantized activations are allowed; everything else i
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
-from tramontane_backend_cpu.numba_setup import native, njit
+from tramontane_backend_cpu.numba_setup import family, native, njit
 from tramontane_backend_cpu.vector.chosen import SET
 from tramontane_backend_cpu.vector.memory import (
     SIZES,
@@ -57,7 +56,7 @@ def multiply(kind, across, deep, step, arguments, row, rows, first, vectors, lef
     put_sums(across, deep, total, rows, vectors, to, stride, offset, row, more)
 
 
-@cache
+@family
 def dense_kernel(kind: str) -> Any:
     """The kernel for a kind of weights: f32, f16, bf16, or "bf16.bf16": both sides bfloat16."""
     across, deep = SET.dense_tile
@@ -87,7 +86,7 @@ def dense_kernel(kind: str) -> Any:
     return native(3)(matmul)
 
 
-@cache
+@family
 def rounded(kind: str) -> Any:
     """The kernel that writes vectors of float32 as numbers of a kind."""
     size = SIZES[kind]
@@ -103,7 +102,7 @@ def rounded(kind: str) -> Any:
     return native(3)(write)
 
 
-@cache
+@family
 def lookup(kind: str) -> Any:
     """The kernel that reads rows of a plain table."""
     size = SIZES[kind]

@@ -7,11 +7,10 @@ core's cache. Each number goes through the same kernels as it would by itself.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from tramontane_backend_cpu.kernels import matmul
-from tramontane_backend_cpu.numba_setup import native, njit
+from tramontane_backend_cpu.numba_setup import family, native, njit
 from tramontane_backend_cpu.vector.memory import load, put_word, word, words
 from tramontane_backend_cpu.vector.parallel import call_kernel
 from tramontane_backend_cpu.vector.tiles import (
@@ -59,7 +58,7 @@ def products(  # type: ignore[no-untyped-def]
     )
 
 
-@cache
+@family
 def gated(plain: bool) -> Any:
     """The kernel whose results are quantized, or plain."""
     unit_bytes = PLAIN_UNIT_BYTES if plain else UNIT_BYTES

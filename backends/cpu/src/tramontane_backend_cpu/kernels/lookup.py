@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
-from tramontane.layouts import PLANES
+from tramontane.bit_planes import PLANES
 
-from tramontane_backend_cpu.numba_setup import native
+from tramontane_backend_cpu.numba_setup import family, native
 from tramontane_backend_cpu.vector.memory import SIZES, byte, number, put, word, words
 from tramontane_backend_cpu.vector.tables import code_float
 from tramontane_backend_cpu.vector.tiles import ROWS, planes_bytes
@@ -21,7 +20,7 @@ FIELDS = (
 )  # fmt: skip
 
 
-@cache
+@family
 def lookup(packing: Packing) -> Any:
     """The kernel for a packing: (arguments, first, last), vectors first..last."""
     widths = PLANES[packing.bits]

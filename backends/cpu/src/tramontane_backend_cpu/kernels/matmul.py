@@ -7,12 +7,11 @@ taken in the same order whatever tile it is in, so its result depends on nothing
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from tramontane_backend_cpu.numba_setup import native, njit
+from tramontane_backend_cpu.numba_setup import family, native, njit
 from tramontane_backend_cpu.vector.chosen import SET
 from tramontane_backend_cpu.vector.memory import SIZES, prefetch, word, words
 from tramontane_backend_cpu.vector.parallel import call_tile
@@ -117,7 +116,7 @@ def matmul(arguments, job, thread):  # type: ignore[no-untyped-def]
         )  # fmt: skip
 
 
-@cache
+@family
 def affine_kernel(packing: Packing, count: int, plain: bool) -> Any:
     """The compiled kernel for tiles of `count` vectors, quantized or plain.
 

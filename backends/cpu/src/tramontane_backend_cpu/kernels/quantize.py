@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
-from tramontane_backend_cpu.numba_setup import native
+from tramontane_backend_cpu.numba_setup import family, native
 from tramontane_backend_cpu.vector.memory import load, load_some, word, words
 from tramontane_backend_cpu.vector.tiles import (
     PLAIN_UNIT_BYTES,
@@ -20,7 +19,7 @@ written are of `columns` numbers, and the first of them is `begin`. x: float32, 
 bytes apart. out: units in tiles, see `vector/tiles.py`."""
 
 
-@cache
+@family
 def quantizer(plain: bool) -> Any:
     """The kernel that writes quantized or plain units."""
     unit_bytes = PLAIN_UNIT_BYTES if plain else UNIT_BYTES

@@ -15,12 +15,11 @@ What the sorting leaves, in 64-bit integers:
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from tramontane_backend_cpu.numba_setup import native, njit
+from tramontane_backend_cpu.numba_setup import family, native, njit
 from tramontane_backend_cpu.vector.arithmetic import exp, lane_most, lane_sum, larger, only, same
 from tramontane_backend_cpu.vector.memory import (
     load,
@@ -70,7 +69,7 @@ def _padded(experts: int) -> int:
     return -(-experts // 16) * 16
 
 
-@cache
+@family
 def router(sigmoid: bool) -> Any:
     """The kernel for scores by softmax, or by sigmoid."""
 

@@ -6,12 +6,11 @@ fields are bytes from one vector to the next.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from tramontane_backend_cpu.numba_setup import native
+from tramontane_backend_cpu.numba_setup import family, native
 from tramontane_backend_cpu.vector.arithmetic import (
     exp,
     fma,
@@ -139,7 +138,7 @@ def rope_halves(arguments, first, last):  # type: ignore[no-untyped-def]
                 store_some("f32", b + 4 * i, load_some("f32", a + 4 * i, left), left)
 
 
-@cache
+@family
 def store_kernel(kind: str) -> Any:
     """The kernel that writes keys and values into a cache of a kind of numbers: keys (blocks,
     heads, d, 16), values (blocks, heads, 16, d)."""
@@ -170,7 +169,7 @@ UNARY = (
 BINARY = ("add", "sub", "mul", "div")
 
 
-@cache
+@family
 def unary(name: str) -> Any:
     """The kernel of a function of one vector; scale, shift and clamp also take a number."""
     silu, gelu, hyperbolic, relu = (name == n for n in ("silu", "gelu_tanh", "tanh", "relu"))
@@ -221,7 +220,7 @@ def unary(name: str) -> Any:
     return native(3)(apply)
 
 
-@cache
+@family
 def binary(name: str) -> Any:
     """The kernel of a function of two vectors."""
     add, sub, mul, div = (name == n for n in BINARY)

@@ -1,23 +1,18 @@
 """From a format's blocks straight to interleaved ones, for `translation.py`: one pass, no copies.
 
-What a recipe says becomes a list of stores with constant places, written out by `plan` and emitted
-as it stands: a kernel's inner loop is a block of one row, without a branch.
+A list of stores with constant places, `recipe_plan.py`'s, is emitted as it stands: a kernel's inner
+loop is a block of one row, without a branch.
 """
 
 from __future__ import annotations
 
-import threading
 from ast import literal_eval
-from dataclasses import replace
 from typing import Any
 
 from llvmlite import ir
-from tramontane.layouts import PLANES
-from tramontane.stored import Bytes, Half, Quad, Recipe
 
-from tramontane_backend_cpu.numba_setup import native
+from tramontane_backend_cpu.numba_setup import family, native
 from tramontane_backend_cpu.vector import instruction_set as llvm
-from tramontane_backend_cpu.vector.chosen import SET
 from tramontane_backend_cpu.vector.memory import put_word, word, words
 from tramontane_backend_cpu.vector.operation import Emit, operation, types
 from tramontane_backend_cpu.vector.tiles import ROWS
@@ -30,70 +25,10 @@ FIELDS = (
 count: of the format's blocks in a row, size: bytes of one. low .. super_minimum: addresses of the
 arrays. damaged: address of what is not 0 afterwards if some
 scale is not finite."""
-RUN = 256
-"""Columns of a row before it is the next one's turn: its blocks are small, and lie in a line."""
 TARGETS = FIELDS[4:10]
 SPREAD, LOWEST = 0x00204081, 0x01010101
 """Times the first, the lowest four bits of a number are the lowest of four bytes; under the
 second."""
-HALF_BYTES = 0x0F0F0F0F
-UNITS = {Half: 2, Bytes: 1}
-_KERNELS: dict[Recipe, Any] = {}
-_ONE = threading.Lock()
-
-
-def plan(recipe: Recipe) -> str:
-    """Each store as (target, byte within the target, kind, words that are or-ed, change).
-
-    A word: (offset, right shift, mask, spread, left shift). kind: "codes" for four bytes at once,
-    change: what is xor-ed; "bytes" for four apart, change: what is subtracted; "half".
-    """
-    stores: list[tuple[Any, ...]] = []
-    for target, (width, quads) in enumerate(zip(PLANES[recipe.bits], recipe.planes, strict=True)):
-        phases = 8 // width
-        for register in range(len(quads) // phases):
-            terms = [
-                (*told, width * phase)
-                for phase in range(phases)
-                for told in _terms(quads[register * phases + phase])
-            ]
-            flip = recipe.flip * 0x01010101 if target == 0 else 0
-            stores.append((target, 64 * SET.registers * register, "codes", terms, flip))
-    numbers = (recipe.scale, recipe.minimum, recipe.super_scale, recipe.super_minimum)
-    if shares_bytes(recipe):
-        numbers = (_whole_bytes(recipe.scale), None, *numbers[2:])
-    for target, value in enumerate(numbers, 2):
-        if isinstance(value, Half):
-            stores.append((target, 0, "half", [(value.offset, 0, 0xFFFF, False, 0)],
-                           0x8000 * value.negative))  # fmt: skip
-        elif value is not None:
-            for index, quad in enumerate(value.quads):
-                terms = [(*told, 0) for told in _terms(quad)]
-                stores.append((target, 4 * ROWS * index, "bytes", terms, value.less))
-    return repr(stores)
-
-
-def shares_bytes(recipe: Recipe) -> bool:
-    """Whether each scale is the lower half of a byte of which the minimum is the upper."""
-    scale, minimum = recipe.scale, recipe.minimum
-    if not isinstance(scale, Bytes) or not isinstance(minimum, Bytes) or scale.less | minimum.less:
-        return False
-    upper = [tuple(replace(term, shift=term.shift + 4) for term in quad) for quad in scale.quads]
-    halves = all(
-        len(quad) == 1 and (quad[0].shift, quad[0].mask, quad[0].spread) == (0, HALF_BYTES, False)
-        for quad in scale.quads
-    )
-    return halves and tuple(upper) == minimum.quads
-
-
-def _whole_bytes(scale: Half | Bytes) -> Bytes:
-    """Scales with the minima that share their bytes."""
-    assert isinstance(scale, Bytes)
-    return Bytes(tuple((replace(quad[0], mask=0xFFFFFFFF),) for quad in scale.quads))
-
-
-def _terms(quad: Quad) -> list[tuple[int, int, int, bool]]:
-    return [(term.offset, term.shift, term.mask, term.spread) for term in quad]
 
 
 @operation(lambda told, source, low, high, scale, minimum, above, above_minimum: types.int64)
@@ -155,22 +90,17 @@ def _put_bytes(emit: Emit, value: Any, less: int, target: Any, offset: int) -> N
         emit.store(one, target, offset + ROWS * index)
 
 
-def translator(recipe: Recipe) -> Any:
-    """The kernel for a recipe: (arguments, first, last), blocks of rows first..last."""
-    with _ONE:  # readers ask at the same time, and compiling it twice takes twice as long
-        if recipe not in _KERNELS:
-            _KERNELS[recipe] = _compiled(recipe)
-        return _KERNELS[recipe]
+@family
+def translator(
+    told: str, steps: tuple[int, int], sizes: tuple[int, int], groups: int, run: int
+) -> Any:
+    """The kernel for a plan: (arguments, first, last), blocks of rows first..last.
 
-
-def _compiled(recipe: Recipe) -> Any:
-    told = plan(recipe)
-    widths = (*PLANES[recipe.bits], 0)
-    low_step = recipe.count // 32 * 64 * SET.registers * widths[0]
-    high_step = recipe.count // 32 * 64 * SET.registers * widths[1]
-    groups, run = recipe.count // recipe.group, max(1, RUN // recipe.count)
-    scale_size = UNITS[type(recipe.scale)]
-    least_size = UNITS[type(recipe.minimum)] if recipe.minimum is not None else 0
+    Of one of the format's blocks: steps: bytes from one to the next in the planes; sizes: of a
+    scale and of a minimum; groups: how many of these it has. run: blocks of a row at a time.
+    """
+    low_step, high_step = steps
+    scale_size, least_size = sizes
 
     def translate(arguments, first, last):  # type: ignore[no-untyped-def]
         (sources, rows, count, size, low, high, scale, minimum, super_scale, super_minimum,

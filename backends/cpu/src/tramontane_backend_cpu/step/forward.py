@@ -24,24 +24,24 @@ class Forward:
     def __init__(self, model: CausalLM, pool: Pool, *, exact: bool) -> None:
         self._written = type(model).forward
         self._model = model
-        self._program: Program | None = None
+        self.program: Program | None = None
         self.why: str | None = None
         if model.model.embed_tokens.dtype != torch.float32:
             self.why = f"activations are {model.model.embed_tokens.dtype}"
             return
         try:
-            self._program = Program(model, pool, exact=exact)
+            self.program = Program(model, pool, exact=exact)
         except CannotRecord as error:
             self.why = str(error)
 
     def __call__(self, tokens: Tensor, batch: Batch) -> Tensor:
         """What `CausalLM.forward` returns."""
-        if self._program is None:
+        if self.program is None:
             return self._written(self._model, tokens, batch)
-        return torch.from_numpy(self._program.run(tokens.tolist(), batch).copy())
+        return torch.from_numpy(self.program.run(tokens.tolist(), batch).copy())
 
     def step(self, tokens: Sequence[int], batch: Batch) -> Any:
         """What `CausalLM.step` returns."""
-        if self._program is None:
+        if self.program is None:
             return CausalLM.step(self._model, tokens, batch)
-        return self._program.run(tokens, batch)
+        return self.program.run(tokens, batch)

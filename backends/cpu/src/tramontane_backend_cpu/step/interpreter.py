@@ -152,3 +152,7 @@ def serve(control, thread, seen, looks):  # type: ignore[no-untyped-def]
             share(control, thread)
             left = looks
     return seen
+
+
+KERNELS = (run_phases, tell, serve)
+"""What every model needs, before its weights are read."""

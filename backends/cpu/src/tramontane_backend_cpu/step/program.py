@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from tramontane.blocks import CausalLM
 from tramontane.engine.batch import Batch
 from tramontane.engine.kv_cache import KVCache
+
+from tramontane_backend_cpu import compile_ahead
+from tramontane_backend_cpu.numba_setup import Kernel, missing
 
 from . import interpreter, lower_mixture
 from .fuse import fuse_gates
@@ -55,6 +58,17 @@ class Program:
         self._pool.run(bound.step)
         return bound.logits[:wanted]
 
+    def missing_kernels(self, cache: KVCache, skip: Callable[[Node], bool]) -> list[Kernel]:
+        """Kernels that are still to be compiled, besides those of nodes to skip. cache: one like
+        that which it will run with."""
+        buffers, inputs = self._memory(FIRST, FIRST, 0, cache)
+        with missing() as found:
+            for phase in self._phases:
+                for node in phase.nodes:
+                    if not skip(node):
+                        lowered(node, buffers, inputs)
+        return found
+
     def _bind(self, tokens: int, wanted: int, places: int, cache: KVCache) -> _Bound:
         before = self._bound
         if before is not None and before.inputs.cache is cache:
@@ -64,9 +78,24 @@ class Program:
         self._bound = None  # its memory goes first
         # steps of one token more each time must not bind each time
         tokens, wanted = -(-tokens // FIRST) * FIRST, -(-wanted // FIRST) * FIRST
+
+        def bound() -> _Bound:
+            memory = self._memory(tokens, wanted, places, cache)
+            return _Bound(self._phases, *memory, self._logits, self._pool)
+
+        with missing() as kernels:
+            found = bound()
+        if kernels:  # compiled together, they take less time than one after another
+            compile_ahead.wish(kernels, self._pool.threads)
+            found = bound()
+        compile_ahead.rest()
+        return found
+
+    def _memory(
+        self, tokens: int, wanted: int, places: int, cache: KVCache
+    ) -> tuple[Buffers, Inputs]:
         buffers = Buffers(self._numbers, tokens, wanted)
-        inputs = Inputs(cache, tokens, wanted, self._pool.threads, places, self._further)
-        return _Bound(self._phases, buffers, inputs, self._logits, self._pool)
+        return buffers, Inputs(cache, tokens, wanted, self._pool.threads, places, self._further)
 
 
 class _Bound:
@@ -81,7 +110,6 @@ class _Bound:
         for phase in found:
             first = len(self._operations)
             for node in phase.nodes:
-                lowered = lower_mixture.LOWERINGS.get(node.name, lower)
                 self._operations.append(lowered(node, buffers, inputs))
             mode = interpreter.JOBS if phase.domain is None else interpreter.ROWS
             rows.append((mode, first, len(phase.nodes), phase.domain or 0))
@@ -95,6 +123,11 @@ class _Bound:
             and tokens <= self.buffers.tokens
             and wanted <= self.buffers.wanted
         )
+
+
+def lowered(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
+    """A node as the kernel that does it is told."""
+    return lower_mixture.LOWERINGS.get(node.name, lower)(node, buffers, inputs)
 
 
 def _with_merges(nodes: list[Node]) -> list[Node]:

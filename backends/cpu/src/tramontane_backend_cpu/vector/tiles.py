@@ -24,7 +24,7 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from tramontane.layouts import PLANES
+from tramontane.bit_planes import PLANES
 
 from . import instruction_set as llvm
 from .chosen import SET

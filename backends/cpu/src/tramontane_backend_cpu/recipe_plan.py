@@ -1,0 +1,84 @@
+"""What a recipe says, as the stores that `kernels/translate.py` makes a kernel of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from tramontane.bit_planes import PLANES
+from tramontane.stored import Bytes, Half, Quad, Recipe
+
+from .kernels.translate import translator
+from .vector.chosen import SET
+from .vector.tiles import ROWS
+
+RUN = 256
+"""Columns of a row before it is the next one's turn: its blocks are small, and lie in a line."""
+HALF_BYTES = 0x0F0F0F0F
+UNITS = {Half: 2, Bytes: 1}
+
+
+@cache
+def translator_of(recipe: Recipe) -> Any:
+    """The kernel that goes by a recipe."""
+    low, high = (*PLANES[recipe.bits], 0)[:2]
+    plane = recipe.count // 32 * 64 * SET.registers
+    least = 0 if recipe.minimum is None else UNITS[type(recipe.minimum)]
+    groups, run = recipe.count // recipe.group, max(1, RUN // recipe.count)
+    sizes = UNITS[type(recipe.scale)], least
+    return translator(plan(recipe), (plane * low, plane * high), sizes, groups, run)
+
+
+def plan(recipe: Recipe) -> str:
+    """Each store as (target, byte within the target, kind, words that are or-ed, change).
+
+    A word: (offset, right shift, mask, spread, left shift). kind: "codes" for four bytes at once,
+    change: what is xor-ed; "bytes" for four apart, change: what is subtracted; "half".
+    """
+    stores: list[tuple[Any, ...]] = []
+    for target, (width, quads) in enumerate(zip(PLANES[recipe.bits], recipe.planes, strict=True)):
+        phases = 8 // width
+        for register in range(len(quads) // phases):
+            terms = [
+                (*told, width * phase)
+                for phase in range(phases)
+                for told in _terms(quads[register * phases + phase])
+            ]
+            flip = recipe.flip * 0x01010101 if target == 0 else 0
+            stores.append((target, 64 * SET.registers * register, "codes", terms, flip))
+    numbers = (recipe.scale, recipe.minimum, recipe.super_scale, recipe.super_minimum)
+    if shares_bytes(recipe):
+        numbers = (_whole_bytes(recipe.scale), None, *numbers[2:])
+    for target, value in enumerate(numbers, 2):
+        if isinstance(value, Half):
+            stores.append((target, 0, "half", [(value.offset, 0, 0xFFFF, False, 0)],
+                           0x8000 * value.negative))  # fmt: skip
+        elif value is not None:
+            for index, quad in enumerate(value.quads):
+                terms = [(*told, 0) for told in _terms(quad)]
+                stores.append((target, 4 * ROWS * index, "bytes", terms, value.less))
+    return repr(stores)
+
+
+def shares_bytes(recipe: Recipe) -> bool:
+    """Whether each scale is the lower half of a byte of which the minimum is the upper."""
+    scale, minimum = recipe.scale, recipe.minimum
+    if not isinstance(scale, Bytes) or not isinstance(minimum, Bytes) or scale.less | minimum.less:
+        return False
+    upper = [tuple(replace(term, shift=term.shift + 4) for term in quad) for quad in scale.quads]
+    halves = all(
+        len(quad) == 1 and (quad[0].shift, quad[0].mask, quad[0].spread) == (0, HALF_BYTES, False)
+        for quad in scale.quads
+    )
+    return halves and tuple(upper) == minimum.quads
+
+
+def _whole_bytes(scale: Half | Bytes) -> Bytes:
+    """Scales with the minima that share their bytes."""
+    assert isinstance(scale, Bytes)
+    return Bytes(tuple((replace(quad[0], mask=0xFFFFFFFF),) for quad in scale.quads))
+
+
+def _terms(quad: Quad) -> list[tuple[int, int, int, bool]]:
+    return [(term.offset, term.shift, term.mask, term.spread) for term in quad]
