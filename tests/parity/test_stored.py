@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from tramontane.stored import Plain, Raw, Recipe, Stored
 from tramontane.testing.recipes import weights_of
 from tramontane_backend_cpu.packing import Interleaved, pack
 from tramontane_backend_cpu.step.pool import shared_pool
-from tramontane_backend_cpu.translation import CACHEFUL, translated
+from tramontane_backend_cpu.translation import CACHEFUL, foreseen, translated
 from tramontane_backend_cpu.vector.tiles import ROWS
 from tramontane_quant_gguf.formats.recipes import RECIPES
 from tramontane_quant_gguf.formats.table import FORMATS
@@ -63,6 +64,10 @@ def check(matrix: Stored, threads: int = 2) -> None:
     assert list(got.arrays) == list(expected.arrays)
     for name, array in expected.arrays.items():
         assert np.array_equal(got.arrays[name].reshape(-1), array.reshape(-1)), name
+    ahead: Any = foreseen(matrix)
+    assert ahead.kind == layout.kind
+    assert replace(ahead.packed, arrays={}) == replace(got, arrays={})
+    assert ahead.packed.nbytes == got.nbytes
     if matrix.shape[0] % ROWS == 0:
         assert got.nbytes <= 1.05 * matrix.shape[0] * matrix.row_bytes
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -17,14 +19,13 @@ from torch import nn
 from tramontane.backend import Device
 from tramontane.blocks import CausalLM
 from tramontane.engine.kv_cache import KVCache
-from tramontane.layouts import Layout
+from tramontane.layouts import Dense, Layout
 from tramontane.stored import Stored
 
 from .compile_ahead import wish
-from .kernels.matmul import Packing
 from .kernels.repack import repack_numbers, repack_plane
 from .numba_setup import Kernel
-from .packing import Interleaved, Packed
+from .packing import Interleaved
 from .step.forward import Forward
 from .step.graph import Node
 from .step.interpreter import KERNELS
@@ -90,22 +91,28 @@ def missing_kernels(
 
 def _fill(model: nn.Module, layouts: Mapping[str, Layout | None]) -> set[nn.Module]:
     """Give a model without weights some that take no memory; returns the modules for which it is
-    not known what they will have."""
+    not known what they will have. They get what most others have."""
     unknown = set()
+    known = [layout for layout in layouts.values() if layout is not None]
+    kinds = Counter(layout.kind for layout in known)
+    usual = max(known, key=lambda layout: kinds[layout.kind], default=None)
     for path, module in model.named_modules():
-        weight = getattr(module, "weight", None)
-        if weight is not None and not isinstance(weight, torch.Tensor):
-            known = layouts.get(f"{path}.weight")
-            if known is None:
+        weight: Any = getattr(module, "weight", None)
+        if isinstance(weight, Dense):
+            layout: Any = layouts.get(f"{path}.weight")
+            if layout is None:
                 unknown.add(module)
-            module.weight = known or _some_matrix(*weight.shape)
+                layout = weight if usual is None else _with_shape(usual, *weight.shape)
+            module.weight = layout
         for name, parameter in list(module.named_parameters(recurse=False)):
             numbers = torch.zeros(1, dtype=parameter.dtype).expand(parameter.shape)
             setattr(module, name, nn.Parameter(numbers, requires_grad=False))
     return unknown
 
 
-def _some_matrix(rows: int, columns: int) -> Any:
-    """A packed one, as most are."""
-    packing = Packing(4, 32, 8, "f16", "", "")
-    return Interleaved(Packed(packing, rows, columns, 1, -(-columns // 32), {}), "unknown")
+def _with_shape(layout: Any, rows: int, columns: int) -> Any:
+    """A matrix of the same kind, of which nobody asks where its numbers are."""
+    if isinstance(layout, Interleaved):
+        packed = replace(layout.packed, rows=rows, columns=columns, arrays={})
+        return Interleaved(packed, layout.kind)
+    return Dense(torch.zeros(1, dtype=layout.data.dtype).expand(rows, columns))

@@ -1,0 +1,263 @@
+"""Other processes compile what is wished for; whatever becomes of them, kernels are there."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from tramontane.testing.light import heavy_imports
+from tramontane_backend_cpu import compile_ahead, object_cache, other_process
+from tramontane_backend_cpu.compile_ahead import Compilers
+from tramontane_backend_cpu.compiling import compiled
+from tramontane_backend_cpu.kernels import rows
+from tramontane_backend_cpu.kernels.matmul import Packing, affine_kernel
+from tramontane_backend_cpu.numba_setup import Kernel, missing, native
+from tramontane_backend_cpu.object_file import _sections
+from tramontane_backend_cpu.other_process import OtherProcess
+from tramontane_backend_cpu.vector.chosen import SET
+
+EXECUTABLE = 4
+BINARY = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide}
+SENT = "import sys; sys.stdin.buffer.readline(); out = sys.stdout.buffer; "
+
+
+@pytest.fixture
+def compilers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Compilers]:
+    """Nothing is compiled yet, and nothing wished for."""
+    own = Compilers()
+    monkeypatch.setattr(compile_ahead, "_compilers", own)
+    monkeypatch.setattr(object_cache, "folder", lambda: tmp_path / other_process.folder().name)
+    yield own
+    own.close()
+
+
+def fresh(name: str) -> Kernel:
+    """A kernel that adds two vectors, or the like; not the process's own, which may be ready."""
+    known, kernel = rows.binary(name), rows.binary.__wrapped__(name)
+    kernel.origin = known.origin
+    return kernel  # type: ignore[no-any-return]
+
+
+def works(kernel: Kernel, name: str) -> bool:
+    x, y = np.arange(1, 22, dtype=np.float32), np.full(21, 3, np.float32)
+    out = np.empty(21, np.float32)
+    told = np.array([x.ctypes.data, 0, y.ctypes.data, 0, out.ctypes.data, 0, 21], np.int64)
+    kernel.ctypes(told.ctypes.data, 0, 1)
+    return np.array_equal(out, BINARY[name](x, y))
+
+
+def code(found: bytes) -> list[bytes]:
+    """An object's instructions: names in it differ each time."""
+    sections = [s for s in _sections(found) if s.flags & EXECUTABLE]
+    return [found[s.offset : s.offset + s.size] for s in sections]
+
+
+def test_wishes_come_true(compilers: Compilers, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "tramontane.progress")
+    kernels = {name: fresh(name) for name in BINARY}
+    compilers.wish(kernels.values(), 2)
+    compilers.wish(kernels.values(), 2)  # they are on their way
+    assert all(works(kernel, name) for name, kernel in kernels.items())
+    said = "compiling kernels for this machine, once (%d of 4)"
+    assert [record.message for record in caplog.records] == [said % i for i in range(1, 5)]
+    kept = {path.name for path in object_cache.folder().iterdir()}
+    assert kept == {kernel.key for kernel in kernels.values()}
+    assert not compilers._given_up
+    compilers.wish([fresh(name) for name in BINARY], 2)
+    assert not compilers._waiting, "what is kept needs nobody"
+
+
+@pytest.mark.skipif(
+    (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="reads its object files"
+)
+def test_another_process_makes_the_same_code() -> None:
+    packing = Packing(4, 32, 8, "f16", "", "")
+    process = OtherProcess()
+    process.start()
+    try:
+        for kernel in (rows.pick, affine_kernel(packing, 1, False), rows.unary("gelu")):
+            found = process.compiled(kernel)
+            assert found is not None
+            assert code(found) == code(compiled(kernel)) != []
+    finally:
+        process.end()
+
+
+def test_few_are_compiled_here(compilers: Compilers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(other_process.subprocess, "Popen", _refuse)
+    kernels = {name: fresh(name) for name in BINARY}
+    compilers.wish(list(kernels.values())[: compile_ahead.LEAST - 1], 8)
+    compilers.wish(kernels.values(), 1)  # one thread: another process would only take its turn
+    assert all(works(kernel, name) for name, kernel in kernels.items())
+
+
+def _refuse(*arguments: object, **options: object) -> None:
+    raise AssertionError("a process was begun")
+
+
+def _no_executable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "")
+    monkeypatch.setattr(other_process.subprocess, "Popen", _refuse)
+
+
+def _another_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/opt/editor/editor")
+    monkeypatch.setattr(other_process.subprocess, "Popen", _refuse)
+
+
+def _frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(other_process.subprocess, "Popen", _refuse)
+
+
+def _not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(Path(sys.executable).with_name("python-gone")))
+
+
+def _no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise PermissionError("no more processes")
+
+    monkeypatch.setattr(other_process.subprocess, "Popen", refuse)
+
+
+def _begins(program: str) -> Callable[[pytest.MonkeyPatch], None]:
+    return lambda monkeypatch: monkeypatch.setattr(other_process, "BEGIN", program)
+
+
+def _answering(rest: str) -> Callable[[pytest.MonkeyPatch], None]:
+    """One that greets as it should, and then does something else."""
+
+    def arrange(monkeypatch: pytest.MonkeyPatch) -> None:
+        name = other_process.folder().name.encode()
+        greeting = len(name).to_bytes(other_process.SIZE) + name
+        program = f"{SENT}out.write({greeting!r}); out.flush(); sys.stdin.buffer.read(8); {rest}"
+        monkeypatch.setattr(other_process, "BEGIN", program)
+
+    return arrange
+
+
+TROUBLE = {
+    "no executable": _no_executable,
+    "another program": _another_program,
+    "frozen": _frozen,
+    "not there": _not_there,
+    "no more processes": _no_processes,
+    "ends at once": _begins("raise SystemExit(3)"),
+    "nothing can be imported": _begins("import not_there_at_all"),
+    "hangs at once": _begins("import time; time.sleep(600)"),
+    "of another version": _begins(SENT + "out.write(bytes(7) + b'\\3old'); out.flush(); input()"),
+    "dies over a kernel": _answering("raise SystemExit(9)"),
+    "hangs over a kernel": _answering("import time; time.sleep(600)"),
+    "dies in an answer": _answering("out.write(bytes(6) + b'\\xff\\xff12'); out.flush()"),
+    "cannot compile it": _answering("out.write(bytes(8)); out.flush(); sys.stdin.read()"),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLE)
+def test_kernels_come_whatever_becomes_of_it(
+    trouble: str, compilers: Compilers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    TROUBLE[trouble](monkeypatch)
+    monkeypatch.setattr(compile_ahead, "PATIENCE", 2.0)
+    kernels = {name: fresh(name) for name in BINARY}
+    compilers.wish(kernels.values(), 2)
+    assert all(works(kernel, name) for name, kernel in kernels.items())
+    threads = list(compilers._threads)
+    compilers.close()
+    assert not any(thread.is_alive() for thread in threads)
+    assert not [p for p in psutil.Process().children() if "-P" in p.cmdline()]
+
+
+def test_what_cannot_be_compiled_says_so_here(compilers: Compilers) -> None:
+    kernels = [fresh(name) for name in BINARY]
+    for kernel in kernels:
+        kernel.origin = type(kernel.origin)("tramontane_backend_cpu.kernels.rows", "not_there")  # type: ignore[misc]
+    compilers.wish(kernels, 2)
+    assert works(kernels[0], "add"), "another process cannot find it, and this one has it"
+
+
+def test_missing_kernels_are_listed_and_not_compiled() -> None:
+    @native(1)
+    def another(x):  # type: ignore[no-untyped-def]
+        pass
+
+    here = rows.pick.address
+    with missing() as found:
+        assert (another.address, rows.pick.address) == (0, here)
+    assert found == [another]
+    assert another.address != 0
+
+
+def test_a_process_is_told_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    monkeypatch.setenv("TRAMONTANE_API_KEY", "secret")
+    monkeypatch.setenv("PYTHONSTARTUP", "hook.py")
+    monkeypatch.setenv("NUMBA_CPU_NAME", "haswell")
+    told = other_process._environment()
+    assert "secret" not in told.values()
+    assert "PYTHONSTARTUP" not in told
+    assert told["NUMBA_CPU_NAME"] == "haswell"
+    assert told["TRAMONTANE_INSTRUCTIONS"] == SET.name
+
+
+def test_kernels_are_compiled_without_torch() -> None:
+    everything = (
+        "import pkgutil, importlib\n"
+        "import tramontane_backend_cpu.compile_process, tramontane_backend_cpu.compiling\n"
+        "import tramontane_backend_cpu.step.interpreter, tramontane_backend_cpu.kernels as k\n"
+        "for module in pkgutil.iter_modules(k.__path__, f'{k.__name__}.'):\n"
+        "    importlib.import_module(module.name)"
+    )
+    assert set(heavy_imports(everything)) <= {"numba", "numpy", "psutil"}
+
+
+PARENT = """\
+import sys, time
+from tramontane_backend_cpu import compile_ahead
+from tramontane_backend_cpu.kernels import rows
+wished = [rows.unary(name) for name in rows.UNARY] + [rows.binary(name) for name in rows.BINARY]
+compile_ahead.wish(wished, 2)
+print("begun", flush=True)
+time.sleep(60)
+"""
+
+
+def begun(folder: Path) -> tuple[subprocess.Popen[str], list[Any]]:
+    """A process that has begun others, and these."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "TRAMONTANE_CACHE": str(folder)}, start_new_session=True,
+    )  # fmt: skip
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "begun\n"
+    children: list[Any] = []
+    while len(children) < 2 and parent.poll() is None:
+        children = psutil.Process(parent.pid).children()
+        time.sleep(0.02)
+    return parent, children
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM", "SIGINT"])
+def test_processes_end_with_the_one_that_began_them(how: str, tmp_path: Path) -> None:
+    parent, children = begun(tmp_path)
+    assert len(children) == 2
+    os.killpg(parent.pid, signal.SIGINT) if how == "SIGINT" else parent.send_signal(
+        getattr(signal, how)
+    )
+    _, errors = parent.communicate(timeout=60)
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert alive == []
+    assert errors.count("Traceback") == (how == "SIGINT"), "its own, and of nobody else"
