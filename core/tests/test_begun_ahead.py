@@ -15,7 +15,7 @@ import pytest
 from tramontane import ahead
 from tramontane.backend import Device
 from tramontane.devices import reference_device
-from tramontane.plugin import Backend
+from tramontane.plugin import Backend, Model
 from tramontane.registry import Registry
 
 LIBRARY = """
@@ -63,6 +63,20 @@ def test_a_backend_is_told_of_a_folder(told: list[int], tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(bytes(300))
     ahead.begin(str(tmp_path), "ours", Registry())
     assert told == [600]
+
+
+def test_a_backend_is_told_of_an_installed_model(
+    told: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a_model_of_tests").mkdir()
+    (tmp_path / "a_model_of_tests" / "model.gguf").write_bytes(bytes(500))
+    monkeypatch.syspath_prepend(tmp_path)
+    offer = Model(name="small", summary="Is small.", file="a_model_of_tests:model.gguf")
+    registry = Registry()
+    monkeypatch.setattr(registry, "names", lambda kind: ["small"])
+    monkeypatch.setattr(registry, "get", lambda record, name: offer)
+    ahead.begin("small", "ours", registry)
+    assert told == [500]
 
 
 def test_nothing_begins_where_torch_is(

@@ -223,6 +223,40 @@ def test_kernels_are_compiled_without_torch() -> None:
     assert set(heavy_imports(everything)) <= {"numba", "numpy", "psutil"}
 
 
+LEAVES = """\
+import threading, time
+from tramontane_backend_cpu import compile_ahead
+from tramontane_backend_cpu.kernels import rows
+wished = [rows.unary(name) for name in rows.UNARY]
+compile_ahead.wish(wished, 2)
+for kernel in wished:
+    threading.Thread(target=lambda asked: asked.address, args=(kernel,), daemon=True).start()
+time.sleep(0.5)
+"""
+
+
+def test_a_process_may_end_before_its_kernels_are_there(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LEAVES], capture_output=True, text=True, check=False,
+        env={**os.environ, "TRAMONTANE_CACHE": str(tmp_path)}, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_fork_compiles_for_itself(compilers: Compilers) -> None:
+    kernels = {name: fresh(name) for name in BINARY}
+    compilers.wish(kernels.values(), 2)
+    child = os.fork()
+    if child == 0:  # pytest must not see it
+        try:
+            os._exit(0 if compile_ahead._compilers is not compilers else 1)
+        finally:
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    assert all(works(kernel, name) for name, kernel in kernels.items())
+
+
 PARENT = """\
 import sys, time
 from tramontane_backend_cpu import compile_ahead

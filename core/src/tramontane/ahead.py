@@ -15,9 +15,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from .devices import choose_device
-from .plugin import load
+from .plugin import Model, load
 from .registry import Registry
-from .source import local_path
+from .source import bundled, local_path
 
 LIBRARIES = {"linux": "libtorch_cpu.so", "darwin": "libtorch_cpu.dylib"}
 
@@ -28,6 +28,8 @@ def begin(model: str, device: str, registry: Registry) -> None:
         return
     threading.Thread(target=_load_library, name="tramontane-torch", daemon=True).start()
     path = local_path(model)
+    if path is None and model in registry.names("models"):
+        path = bundled(registry.get(Model, model))
     if path is None:
         return
     files = [path] if path.is_file() else sorted(path.glob("*.safetensors"))

@@ -49,7 +49,7 @@ class Compilers:
         self._done: dict[Kernel, bytes | None] = {}
         self._threads: dict[threading.Thread, OtherProcess] = {}
         self._modules: dict[str, threading.Thread] = {}
-        self._given_up = self._resting = False
+        self._given_up = self._resting = self._ending = False
         self._wishes = self._number = self._total = 0
 
     def wish(self, kernels: Iterable[Kernel], processes: int) -> None:
@@ -87,6 +87,8 @@ class Compilers:
             while self._threads and (kernel in self._waiting or kernel in self._begun):
                 if not self._changed.wait(PATIENCE):
                     self._give_up(f"nothing came for {PATIENCE:g} s")
+            while self._ending and threading.current_thread().daemon:
+                self._changed.wait()  # who compiles while Python ends, takes it down
             if kernel in self._begun or kernel in self._done:
                 self._begun.discard(kernel)
                 return self._done.pop(kernel, None)
@@ -103,9 +105,10 @@ class Compilers:
             self._resting = True
             self._changed.notify_all()
 
-    def close(self) -> None:
-        """End the processes."""
+    def close(self, *, ending: bool = False) -> None:
+        """End the processes. ending: and the one that this is."""
         with self._changed:
+            self._ending = ending
             threads = list(self._threads)
             self._give_up("this process ends")
         for thread in threads:
@@ -193,7 +196,7 @@ def rest() -> None:
 
 @atexit.register
 def _close() -> None:
-    _compilers.close()
+    _compilers.close(ending=True)
 
 
 def _forget() -> None:
