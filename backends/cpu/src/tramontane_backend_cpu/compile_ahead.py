@@ -31,7 +31,7 @@ EACH = 2
 MOST = 8
 """Processes at once."""
 ROOM = 512 << 20
-"""Bytes of free memory for each: it takes a third of that, and the weights are still to come."""
+"""Bytes of free memory for each: it takes up to 210 MB, and the weights are still to come."""
 PATIENCE = 60.0
 """Seconds without a sign of life after which the processes are given up."""
 IDLE = 10.0
