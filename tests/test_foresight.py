@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,8 @@ def test_what_is_foreseen_is_bound(
     missing_kernels(empty, ahead, 2, False, kv_dtype)
     wished = set(asked)
     assert all(p.is_meta for p in empty.parameters()), "the model itself was changed"
+    for kernel in wished:
+        assert pickle.loads(pickle.dumps(kernel.origin)).kernel() is kernel, "others find it"
     asked.clear()
 
     model = random_model(offer)

@@ -52,8 +52,9 @@ class Compilers:
         self._given_up = self._resting = self._ending = False
         self._wishes = self._number = self._total = 0
 
-    def wish(self, kernels: Iterable[Kernel], processes: int) -> None:
-        """Have those compiled that are not yet, in so many processes at most, if it is worth it."""
+    def wish(self, kernels: Iterable[Kernel], processes: int, *, more: bool = False) -> None:
+        """Have those compiled that are not yet, in so many processes at most, if it is worth it.
+        more: others are to come, for which processes may already begin."""
         new = [
             kernel
             for kernel in dict.fromkeys(kernels)
@@ -72,7 +73,8 @@ class Compilers:
             self._total += len(new)
             self._resting = False
             self._changed.notify_all()
-            most = min(processes, MOST, room, -(-len(self._waiting) // EACH))
+            busy = processes if more else -(-len(self._waiting) // EACH)
+            most = min(processes, MOST, room, busy)
             for _ in range(len(self._threads), most):
                 process = OtherProcess()
                 thread = threading.Thread(
@@ -179,9 +181,9 @@ class Compilers:
 _compilers = Compilers()
 
 
-def wish(kernels: Iterable[Kernel], processes: int) -> None:
+def wish(kernels: Iterable[Kernel], processes: int, *, more: bool = False) -> None:
     """See `Compilers.wish`."""
-    _compilers.wish(kernels, processes)
+    _compilers.wish(kernels, processes, more=more)
 
 
 def result(kernel: Kernel) -> bytes | None:

@@ -12,4 +12,4 @@ def expect(nbytes: int) -> None:
     """Get memory for so many bytes of weights, and compile what every model needs. Implements
     `backend.Expect`."""
     memory_ahead.expect(nbytes)
-    wish(KERNELS, usable())
+    wish(KERNELS, usable(), more=True)  # where these are missing all others are

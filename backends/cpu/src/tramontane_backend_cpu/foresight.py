@@ -54,7 +54,9 @@ def foresee(
         return  # these matrices were read before, and so, nearly always, was such a model
     try:
         with torch.no_grad():
-            wish(missing_kernels(model, matrices, count, activations == "f32", kv_dtype), count)
+            exact = activations == "f32"
+            then = missing_kernels(model, matrices, count, exact, kv_dtype)
+        wish([*first, *then], count)  # the first as well, where they alone were not worth it
     except Exception as error:  # noqa: BLE001 - it is tried in earnest when the weights are there
         log.debug("kernels are not foreseen: %s: %s", type(error).__name__, error)
 
