@@ -11,10 +11,16 @@ import pytest
 import torch
 from tramontane.beside import Beside
 from tramontane.checkpoint import straight
+from tramontane.checkpoint.load import LoadOptions, build, fill
 from tramontane.checkpoint.rules import Deinterleave, Rename, Skip
+from tramontane.checkpoint.slots import slots
 from tramontane.checkpoint.straight import Place
+from tramontane.config import read_config
 from tramontane.layouts import Dense, Layout
+from tramontane.plugin import Architecture, load
+from tramontane.registry import Registry
 from tramontane.stored import Plain, Raw, Stored
+from tramontane.testing.random_model import RandomCheckpoint
 
 
 def plain(raw: Raw, rows: int, columns: int) -> Layout:
@@ -50,6 +56,37 @@ def test_what_a_backend_is_given() -> None:
     assert taken(Place(), "here") is None, "no backend asks"
     assert taken(Place(translate=refuse, converts=True), "here") is None, "others are wanted"
     assert place.stored(object(), "here", []) is None  # type: ignore[arg-type]
+
+
+def test_what_a_backend_foresees() -> None:
+    place = Place(foresee=lambda model, matrices: None)
+    assert taken(place, "here") is not None
+    assert not place.reads, "it has asked how they lie, and not to read them"
+
+
+def test_weights_are_told_before_they_are_read() -> None:
+    offer = Registry().get(Architecture, "LlamaForCausalLM")
+    told: list[Any] = []
+
+    class Told(RandomCheckpoint):
+        def stored(self, name: str) -> Stored | None:
+            shape = self.header.tensors[name].shape
+            return matrix(*shape) if len(shape) == 2 else None  # type: ignore[misc]
+
+        def read(self, name: str) -> Layout:
+            assert told, "a weight was read first"
+            return super().read(name)
+
+    values = {**offer.example, "tie_word_embeddings": True}
+    config: Any = read_config(load(offer.config), values)
+    model = build(offer, config)
+    checkpoint = Told(offer, model, values)
+    place = Place(foresee=lambda *arguments: told.append(arguments))
+    fill(checkpoint, model, config, offer, torch.float32, LoadOptions(), place=place)
+    ((given, matrices),) = told
+    assert given is model
+    packs = {path for path, slot in slots(model).items() if slot.packs}
+    assert set(matrices) == packs >= {"lm_head.weight"}, "a tied one is told as well"
 
 
 def test_what_a_backend_leaves_is_translated() -> None:

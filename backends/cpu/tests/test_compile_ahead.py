@@ -8,6 +8,7 @@ import platform
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,8 +21,10 @@ from tramontane.testing.light import heavy_imports
 from tramontane_backend_cpu import compile_ahead, object_cache, other_process
 from tramontane_backend_cpu.compile_ahead import Compilers
 from tramontane_backend_cpu.compiling import compiled
-from tramontane_backend_cpu.kernels import rows
+from tramontane_backend_cpu.kernels import attention, rows
+from tramontane_backend_cpu.kernels.gated import gated
 from tramontane_backend_cpu.kernels.matmul import Packing, affine_kernel
+from tramontane_backend_cpu.kernels.repack import repack_plane
 from tramontane_backend_cpu.numba_setup import Kernel, missing, native
 from tramontane_backend_cpu.object_file import _sections
 from tramontane_backend_cpu.other_process import OtherProcess
@@ -100,6 +103,20 @@ def test_few_are_compiled_here(compilers: Compilers, monkeypatch: pytest.MonkeyP
     compilers.wish(list(kernels.values())[: compile_ahead.LEAST - 1], 8)
     compilers.wish(kernels.values(), 1)  # one thread: another process would only take its turn
     assert all(works(kernel, name) for name, kernel in kernels.items())
+
+
+def test_what_a_process_is_told_next(compilers: Compilers) -> None:
+    here, elsewhere = threading.current_thread(), threading.Thread()
+    compilers._modules = {attention.__name__: here, rows.__name__: elsewhere}
+    expected = [
+        repack_plane,  # of an earlier wish
+        attention.split_kernel("f16", attention.FEW), attention.merge_splits,  # the longer first
+        gated(False),  # which shares with what nobody else has
+        rows.rms_norm,
+    ]  # fmt: skip
+    compilers._waiting = dict.fromkeys(reversed(expected), 2) | {repack_plane: 1}
+    assert sorted(compilers._waiting, key=compilers._rank) == expected
+    compilers._waiting.clear()
 
 
 def _refuse(*arguments: object, **options: object) -> None:

@@ -164,7 +164,8 @@ class Compilers:
             self._changed.notify_all()
 
     def _give_up(self, why: str) -> None:
-        log.debug("no more kernels are compiled by other processes: %s", why)
+        if self._threads:
+            log.debug("no more kernels are compiled by other processes: %s", why)
         self._given_up = True
         for process in self._threads.values():
             process.kill()
