@@ -11,8 +11,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
@@ -275,7 +275,8 @@ def test_a_fork_compiles_for_itself(compilers: Compilers) -> None:
 
 
 PARENT = """\
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job of a shell may ignore it
 from tramontane_backend_cpu import compile_ahead
 from tramontane_backend_cpu.kernels import rows
 wished = [rows.unary(name) for name in rows.UNARY] + [rows.binary(name) for name in rows.BINARY]
@@ -285,30 +286,35 @@ time.sleep(60)
 """
 
 
-def begun(folder: Path) -> tuple[subprocess.Popen[str], list[Any]]:
+@contextmanager
+def begun(folder: Path) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
     """A process that has begun others, and these."""
-    parent = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "TRAMONTANE_CACHE": str(folder)}, start_new_session=True,
-    )  # fmt: skip
-    assert parent.stdout is not None
-    assert parent.stdout.readline() == "begun\n"
-    children: list[Any] = []
-    while len(children) < 2 and parent.poll() is None:
-        children = psutil.Process(parent.pid).children()
-        time.sleep(0.02)
-    return parent, children
+    ) as parent:  # fmt: skip
+        try:
+            assert parent.stdout is not None
+            assert parent.stdout.readline() == "begun\n"
+            children: list[psutil.Process] = []
+            while len(children) < 2 and parent.poll() is None:
+                children = psutil.Process(parent.pid).children()
+                time.sleep(0.02)
+            yield parent, children
+        finally:
+            parent.kill()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM", "SIGINT"])
 def test_processes_end_with_the_one_that_began_them(how: str, tmp_path: Path) -> None:
-    parent, children = begun(tmp_path)
-    assert len(children) == 2
-    os.killpg(parent.pid, signal.SIGINT) if how == "SIGINT" else parent.send_signal(
-        getattr(signal, how)
-    )
-    _, errors = parent.communicate(timeout=60)
-    _, alive = psutil.wait_procs(children, timeout=60)
+    with begun(tmp_path) as (parent, children):
+        assert len(children) == 2
+        if how == "SIGINT":  # as a terminal does
+            os.killpg(parent.pid, signal.SIGINT)
+        else:
+            parent.send_signal(getattr(signal, how))
+        _, errors = parent.communicate(timeout=60)
+        _, alive = psutil.wait_procs(children, timeout=60)
     assert alive == []
     assert errors.count("Traceback") == (how == "SIGINT"), "its own, and of nobody else"
