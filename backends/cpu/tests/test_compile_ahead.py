@@ -318,3 +318,21 @@ def test_processes_end_with_the_one_that_began_them(how: str, tmp_path: Path) ->
         _, alive = psutil.wait_procs(children, timeout=60)
     assert alive == []
     assert errors.count("Traceback") == (how == "SIGINT"), "its own, and of nobody else"
+
+
+def test_who_waits_for_a_kernel_keeps_nobody_from_wishing(
+    compilers: Compilers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _answering("import time; time.sleep(600)")(monkeypatch)
+    kernels = [fresh(name) for name in BINARY]
+    compilers.wish(kernels, 2)
+    waiting = threading.Thread(target=lambda: kernels[0].address, daemon=True)
+    waiting.start()
+    while not compilers._begun:
+        time.sleep(0.01)
+    compilers.wish([*kernels, *(fresh(name) for name in BINARY)], 2)
+    assert waiting.is_alive()
+    assert not kernels[0].is_ready()
+    compilers.close()
+    waiting.join(60)
+    assert kernels[0].is_ready()

@@ -84,22 +84,23 @@ class Compilers:
                 thread.start()
 
     def result(self, kernel: Kernel) -> bytes | None:
-        """A kernel's object; None: who asks is to compile it himself, now."""
+        """A kernel's object; None: who asks is to compile it himself."""
         with self._changed:
             while self._threads and (kernel in self._waiting or kernel in self._begun):
                 if not self._changed.wait(PATIENCE):
                     self._give_up(f"nothing came for {PATIENCE:g} s")
             while self._ending and threading.current_thread().daemon:
                 self._changed.wait()  # who compiles while Python ends, takes it down
+            return self._done.get(kernel)
+
+    def tell(self, kernel: Kernel) -> None:
+        """This process compiles a kernel itself, now."""
+        with self._changed:
             if kernel in self._begun or kernel in self._done:
-                self._begun.discard(kernel)
-                return self._done.pop(kernel, None)
-            if kernel in self._waiting:
-                del self._waiting[kernel]
-            else:
+                return  # it was said when another began with it
+            if self._waiting.pop(kernel, None) is None:
                 self._total += 1
             self._say_next()
-            return None
 
     def rest(self) -> None:
         """End the processes that have no work: no more is to come soon."""
@@ -190,6 +191,11 @@ def wish(kernels: Iterable[Kernel], processes: int, *, more: bool = False) -> No
 def result(kernel: Kernel) -> bytes | None:
     """See `Compilers.result`."""
     return _compilers.result(kernel)
+
+
+def tell(kernel: Kernel) -> None:
+    """See `Compilers.tell`."""
+    _compilers.tell(kernel)
 
 
 def rest() -> None:

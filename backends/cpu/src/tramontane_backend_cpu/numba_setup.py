@@ -108,21 +108,22 @@ class Kernel:
         return assembly(self)
 
     def _compiled(self) -> Code:
-        if self._code is not None:
-            return self._code
-        with self._one:  # several may ask at the same time, and compiling twice takes twice as long
-            if not self.is_ready():
-                from . import compile_ahead
+        if self._code is None and not self.is_ready():
+            from . import compile_ahead
 
-                found = compile_ahead.result(self)
-                if found is None:
-                    from .compiling import compiled
+            # waited for without the lock: others want to know whether it is ready
+            found = compile_ahead.result(self)
+            with self._one:  # several may ask, and compiling twice takes twice as long
+                if not self.is_ready():
+                    if found is None:
+                        from .compiling import compiled
 
-                    found = compiled(self)
-                    keep(self.key, found)
-                self._code = Code(found)
-            assert self._code is not None
-            return self._code
+                        compile_ahead.tell(self)
+                        found = compiled(self)
+                        keep(self.key, found)
+                    self._code = Code(found)
+        assert self._code is not None
+        return self._code
 
 
 @contextmanager
