@@ -42,7 +42,9 @@ class Machine:
 MACHINES = [
     Machine(LINUX, "znver4", f"{AVX512},+avx512bf16", "avx512-bf16", r"vpdpbusd .*zmm", "vfmadd"),
     Machine(LINUX, "cascadelake", AVX512, "avx512-vnni", r"vpdpbusd .*zmm", "vfmadd"),
-    Machine(WINDOWS, "alderlake", f"{AVX2},+avxvnni", "avx2-vnni", r"vpdpbusd .*ymm", "vfmadd", SUMS),
+    Machine(
+        WINDOWS, "alderlake", f"{AVX2},+avxvnni", "avx2-vnni", r"vpdpbusd .*ymm", "vfmadd", SUMS
+    ),
     Machine(LINUX, "haswell", AVX2, "avx2", "vpmaddubsw .*ymm", "vfmadd", SUMS),
     Machine(WINDOWS, "znver3", AVX2, "avx2", "vpmaddubsw .*ymm", "vfmadd", SUMS),
     Machine(APPLE, "apple-m2", "+neon,+dotprod,+i8mm,+bf16", "neon-mixed", "usdot", "fmla"),
