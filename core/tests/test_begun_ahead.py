@@ -35,11 +35,11 @@ print(int(torch.arange(5).sum()))
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many bytes a backend is told of."""
-    found: list[int] = []
+def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int | None]]:
+    """How many bytes and threads a backend is told of."""
+    found: list[tuple[int, int | None]] = []
     module = ModuleType("a_backend_of_tests")
-    module.expect = found.append  # type: ignore[attr-defined]
+    module.expect = lambda *given: found.append(given)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
 
     def choose(wanted: str, registry: Registry) -> tuple[Device, Backend | None]:
@@ -52,21 +52,21 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
-def test_a_backend_is_told_of_a_file(told: list[int], tmp_path: Path) -> None:
+def test_a_backend_is_told_of_a_file(told: list[tuple[int, int | None]], tmp_path: Path) -> None:
     (tmp_path / "model.gguf").write_bytes(bytes(1000))
-    ahead.begin(str(tmp_path / "model.gguf"), "ours", Registry())
-    assert told == [1000]
+    ahead.begin(str(tmp_path / "model.gguf"), "ours", Registry(), 3)
+    assert told == [(1000, 3)]
 
 
-def test_a_backend_is_told_of_a_folder(told: list[int], tmp_path: Path) -> None:
+def test_a_backend_is_told_of_a_folder(told: list[tuple[int, int | None]], tmp_path: Path) -> None:
     for name in ("model-1.safetensors", "model-2.safetensors", "tokenizer.json"):
         (tmp_path / name).write_bytes(bytes(300))
     ahead.begin(str(tmp_path), "ours", Registry())
-    assert told == [600]
+    assert told == [(600, None)]
 
 
 def test_a_backend_is_told_of_an_installed_model(
-    told: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    told: list[tuple[int, int | None]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a_model_of_tests").mkdir()
     (tmp_path / "a_model_of_tests" / "model.gguf").write_bytes(bytes(500))
@@ -76,11 +76,11 @@ def test_a_backend_is_told_of_an_installed_model(
     monkeypatch.setattr(registry, "names", lambda kind: ["small"])
     monkeypatch.setattr(registry, "get", lambda record, name: offer)
     ahead.begin("small", "ours", registry)
-    assert told == [500]
+    assert told == [(500, None)]
 
 
 def test_nothing_begins_where_torch_is(
-    told: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    told: list[tuple[int, int | None]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()
     (tmp_path / "model.gguf").write_bytes(bytes(1000))
@@ -91,7 +91,7 @@ def test_nothing_begins_where_torch_is(
 
 
 @pytest.mark.parametrize("device", ["reference", "without"])
-def test_others_are_not(device: str, told: list[int], tmp_path: Path) -> None:
+def test_others_are_not(device: str, told: list[tuple[int, int | None]], tmp_path: Path) -> None:
     ahead.begin(str(tmp_path), device, Registry())
     ahead.begin("org/name", device, Registry())
     assert told == []
@@ -111,7 +111,7 @@ def cached(path: Path) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what it has in its cache")
-def test_files_are_read_ahead(told: list[int], tmp_path: Path) -> None:
+def test_files_are_read_ahead(told: list[tuple[int, int | None]], tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
     path.write_bytes(bytes(range(256)) * (8 << 12))
     with path.open("rb") as file:

@@ -22,8 +22,9 @@ from .source import bundled, local_path
 LIBRARIES = {"linux": "libtorch_cpu.so", "darwin": "libtorch_cpu.dylib"}
 
 
-def begin(model: str, device: str, registry: Registry) -> None:
-    """Begin with what a command named, if it is on this disk. Raises ConfigError, PluginError."""
+def begin(model: str, device: str, registry: Registry, threads: int | None = None) -> None:
+    """Begin with what a command named, if it is on this disk. threads: None leaves their number to
+    the backend. Raises ConfigError, PluginError."""
     if _too_late():
         return
     threading.Thread(target=_load_library, name="tramontane-torch", daemon=True).start()
@@ -36,7 +37,7 @@ def begin(model: str, device: str, registry: Registry) -> None:
     threading.Thread(target=_read, args=(files,), name="tramontane-file", daemon=True).start()
     _, backend = choose_device(device, registry)
     if backend is not None and backend.expect is not None:
-        load(backend.expect)(sum(file.stat().st_size for file in files))
+        load(backend.expect)(sum(file.stat().st_size for file in files), threads)
 
 
 def _too_late() -> bool:

@@ -62,9 +62,10 @@ class Translate(Protocol):
 class Expect(Protocol):
     """A backend's optional fifth target: told what will come while torch is imported."""
 
-    def __call__(self, nbytes: int) -> None:
+    def __call__(self, nbytes: int, threads: int | None) -> None:
         """So many bytes of weights will be read, nearly, if nothing goes wrong; the backend may
-        begin to get memory. It lets go of what it has left in `Prepare`. Imports no torch."""
+        begin to get memory. It lets go of what it has left in `Prepare`. threads: as there. Imports
+        no torch."""
         ...
 
 

@@ -89,7 +89,7 @@ class Backend(Offer):
     """A `tramontane.backend.Translate`: (matrices, device, threads) -> a weight or None for
     each, straight from a file's blocks."""
     expect: Target | None = None
-    """A `tramontane.backend.Expect`: (nbytes) -> None, before anything large is imported."""
+    """A `tramontane.backend.Expect`: (nbytes, threads) -> None, before torch is imported."""
     foresee: Target | None = None
     """A `tramontane.backend.Foresee`: (model, matrices, device, threads, activations, kv_dtype) ->
     None, before weights are read."""

@@ -8,8 +8,8 @@ from .step.interpreter import KERNELS
 from .threads import usable
 
 
-def expect(nbytes: int) -> None:
+def expect(nbytes: int, threads: int | None) -> None:
     """Get memory for so many bytes of weights, and compile what every model needs. Implements
     `backend.Expect`."""
     memory_ahead.expect(nbytes)
-    wish(KERNELS, usable(), more=True)  # where these are missing all others are
+    wish(KERNELS, threads or usable(), more=True)  # where these are missing all others are

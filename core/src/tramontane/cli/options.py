@@ -130,7 +130,8 @@ def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
     from tramontane.ahead import begin
 
     registry = Registry.from_environment()
-    begin(options.model, options.device, registry)
+    more = {"threads": getattr(options, "threads", None), **more}
+    begin(options.model, options.device, registry, more["threads"])
     from tramontane.llm import LLM
 
     keep_imports()
@@ -162,7 +163,7 @@ def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
             tool_caller=options.tool_caller,
             progress=loading,
             registry=registry,
-            **{"threads": getattr(options, "threads", None), **more},
+            **more,
         )
     if options.verbose:
         print_report(llm)
