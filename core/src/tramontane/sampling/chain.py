@@ -92,7 +92,8 @@ class Chain:
         if len(self._ids) != len(logits):
             self._ids = np.arange(len(logits))
         candidates = Candidates(self._ids, logits, whole=True)
-        _check_some(candidates)
+        if most == -math.inf:
+            raise _nothing_left()
         for step in self.steps:
             candidates = step(candidates, history)
             _check_some(candidates)
@@ -151,7 +152,11 @@ def _some(candidates: Candidates) -> bool:
 def _check_some(candidates: Candidates) -> None:
     # before the next step, so that none need ask what the softmax of nothing is
     if not _some(candidates):
-        raise RequestError("the samplers and masks of this request forbid every token")
+        raise _nothing_left()
+
+
+def _nothing_left() -> RequestError:
+    return RequestError("the samplers and masks of this request forbid every token")
 
 
 def _named(text: str | None, offers: Sequence[Sampler]) -> list[tuple[Sampler, dict[str, Any]]]:
