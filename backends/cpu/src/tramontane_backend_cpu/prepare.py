@@ -90,7 +90,8 @@ def prepare(
             module.through = fused  # type: ignore[method-assign]
     forward = Forward(model, pool, exact=exact)
     model.forward = forward  # type: ignore[method-assign]
-    model.step = forward.step  # type: ignore[method-assign]
+    if forward.program is not None:
+        model.step = forward.program.run  # type: ignore[method-assign]
     page_size.enlarge(pool.busy)
     chosen["step"] = "recorded" if forward.why is None else f"as written: {forward.why}"
     return chosen

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import torch
 from torch import Tensor
 from tramontane.blocks import CausalLM
@@ -39,9 +36,3 @@ class Forward:
         if self.program is None:
             return self._written(self._model, tokens, batch)
         return torch.from_numpy(self.program.run(tokens.tolist(), batch).copy())
-
-    def step(self, tokens: Sequence[int], batch: Batch) -> Any:
-        """What `CausalLM.step` returns."""
-        if self.program is None:
-            return CausalLM.step(self._model, tokens, batch)
-        return self.program.run(tokens, batch)

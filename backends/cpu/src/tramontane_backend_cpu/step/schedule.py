@@ -113,34 +113,27 @@ def _stand_in(node: Node, gone: set[int], made: dict[Value | None, Node]) -> Nod
 def phases(nodes: list[Node]) -> list[Phase]:
     """All operations, each as soon as what it needs is done."""
     missing, needed_by = _needs(nodes)
-    rows = [index for index, node in enumerate(nodes) if not missing[index] and not _jobs(node)]
-    jobs = [index for index, node in enumerate(nodes) if not missing[index] and _jobs(node)]
+    places = [None if node.name in JOBS else _domain(node) for node in nodes]
+    ready: dict[int | None, list[int]] = defaultdict(list)  # a heap for jobs, and for each domain
+    for index, place in enumerate(places):
+        if not missing[index]:
+            ready[place].append(index)
     found: list[Phase] = []
-    while rows or jobs:
-        taken: list[int] = []
-        domain = _domain(nodes[min(rows)]) if rows else None
-        todo = (
-            [index for index in rows if _domain(nodes[index]) == domain] if rows else sorted(jobs)
-        )
-        heapq.heapify(todo)
-        if rows:
-            rows = [index for index in rows if _domain(nodes[index]) != domain]
-        else:
-            jobs = []
+    while any(ready.values()):
+        rows = [place for place, held in ready.items() if held and place is not None]
+        domain = min(rows, key=lambda place: ready[place][0], default=None)
+        todo, ready[domain] = ready[domain], []
+        taken: list[Node] = []
         while todo:
             index = heapq.heappop(todo)
-            taken.append(index)
+            taken.append(nodes[index])
             for other in needed_by[index]:
                 missing[other] -= 1
-                if missing[other]:
-                    continue
-                if _jobs(nodes[other]):
-                    jobs.append(other)
-                elif domain is not None and _domain(nodes[other]) == domain and other > index:
-                    heapq.heappush(todo, other)
-                else:
-                    rows.append(other)
-        found.append(Phase(domain, [nodes[index] for index in taken]))
+                if not missing[other]:
+                    # what goes vector by vector goes on within the phase
+                    now = domain is not None and places[other] == domain and other > index
+                    heapq.heappush(todo if now else ready[places[other]], other)
+        found.append(Phase(domain, taken))
     return found
 
 
@@ -163,10 +156,6 @@ def _needs(nodes: list[Node]) -> tuple[list[int], list[list[int]]]:
         if node.output is not None:
             writers[node.output].append(index)
     return missing, needed_by
-
-
-def _jobs(node: Node) -> bool:
-    return node.name in JOBS
 
 
 def _domain(node: Node) -> int:
