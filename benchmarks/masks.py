@@ -96,7 +96,7 @@ def main() -> None:
     rests: list[float] = []
     count = 0
     for _ in range(options.rounds):
-        step = Constrained(compiled.matcher(grammar), compiled.tokenizer)
+        step = Constrained(compiled.entry(grammar), compiled)
         history = History([], [])
         for token in tokens:
             seconds, found = timed(step.forced, history)
@@ -119,8 +119,8 @@ def steps(compiled: Compiled, grammar: Grammar, tokens: list[int], count: int) -
     shape = allocate_token_bitmask(count, compiled.tokenizer.vocab_size)
     executor = LLExecutor(os.cpu_count())
     apart = len(tokens) // count
-    made = [Constrained(compiled.matcher(grammar), compiled.tokenizer) for _ in range(count)]
-    plain = [(compiled.matcher(grammar), index) for index in range(count)]
+    made = [Constrained(compiled.entry(grammar), compiled) for _ in range(count)]
+    plain = [(compiled.entry(grammar).matcher, index) for index in range(count)]
     histories = [History([], tokens[: apart * index]) for index in range(count)]
     for (matcher, _), history in zip(plain, histories, strict=True):
         matcher.consume_tokens(history.output)

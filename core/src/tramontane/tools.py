@@ -25,7 +25,11 @@ class Tool:
     description: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     strict: bool = False
-    """Whether arguments that its schema forbids must be impossible."""
+    """Whether arguments that its schema forbids must be impossible; what cannot be enforced is an
+    error."""
+    bound: bool = False
+    """The same as far as it can be: what cannot be enforced is in the log. A call that is required
+    is bound always."""
 
 
 class ParseToolCalls(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .answers import AnswerParser
@@ -121,8 +122,11 @@ class Turn:
         box, form = self._toolbox, None
         if given is not None and given.type in FORMS and not given.after:
             form = given
+        tools = box.allowed if self._tools else []
+        if given is not None and form is None:  # all of the text is the grammar's
+            tools = [replace(tool, bound=False) for tool in tools]
         made = dialect.grammar(
-            box.allowed if self._tools else (),
+            tools,
             required=bool(self._tools) and box.required,
             several=box.parallel,
             special=self._inner.special_token,

@@ -110,7 +110,7 @@ def test_what_is_enforced_is_what_it_says(compiled: Compiled) -> None:
         judge = jsonschema.Draft202012Validator(whole)
         valid = [judge.is_valid(value) for value in VALUES]
         try:
-            matcher = compiled.matcher(Grammar(type="json_schema", value=whole))
+            matcher = compiled.entry(Grammar(type="json_schema", value=whole)).matcher
         except RequestError as error:
             said = str(error)
         else:

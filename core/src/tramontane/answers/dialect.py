@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from tramontane.errors import RequestError
 from tramontane.plugin import ToolCaller, load
@@ -93,9 +93,14 @@ class Dialect:
         after = self._thought(prompt, thinks)
         if not required and not tools:
             return form and self._form(form, special, after)
-        if not required and form is None and not any(tool.strict for tool in tools):
+        strict = required or any(tool.strict for tool in tools)
+        if not strict and form is None and not any(tool.bound for tool in tools):
             return None
+        if required:
+            tools = [replace(tool, bound=True) for tool in tools]
         if self.caller is None or self.caller.grammar is None:
+            if not strict and form is None:
+                return None
             name = "a model without a tool caller" if self.caller is None else self.caller.name
             beside = "" if form is None or required else ", nor beside a form of answers"
             raise RequestError(
@@ -118,6 +123,8 @@ class Dialect:
                 rules += f"\n{_answer_rule(form)}"
             before = "before? " if BEFORE.search(rules) else ""
             return Grammar(type="lark", value=f"start: {before}{calls}\n{rules}", after=after or "")
+        if not opening and not strict:
+            return None
         if not opening:
             raise RequestError(
                 f"{self.caller.name}: calls begin with nothing that tells them from a text, so "
@@ -186,14 +193,21 @@ def spelled(text: str, special: Callable[[str], int | None]) -> str:
 
 
 def arguments_rule(tool: Tool) -> str:
-    """A tool's arguments, in Lark: what its parameters allow, or any object if it is not strict."""
-    schema = dict(tool.parameters) if tool.strict else {}
-    return f"%json {json.dumps({**schema, 'type': 'object', **about_tool(tool), **ONE_BLANK})}"
+    """A tool's arguments, in Lark: what its parameters allow, or any object if it is not bound."""
+    schema = dict(tool.parameters) if tool.strict or tool.bound else {}
+    about = {"type": "object", **about_tool(tool, otherwise={"type": "object"}), **ONE_BLANK}
+    return f"%json {json.dumps({**schema, **about})}"
 
 
-def about_tool(tool: Tool, key: str = "") -> dict[str, str]:
-    """What a schema says of whose it is, for errors. key: the argument's name."""
-    return {"x-whose": f"tool {tool.name}{key and ', '}{key}: "}
+def about_tool(
+    tool: Tool, key: str = "", otherwise: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """What a schema says of whose it is, for errors. key: the argument's name.
+
+    otherwise: the schema to take where this one cannot be enforced, and the tool is not strict.
+    """
+    about: dict[str, Any] = {"x-whose": f"tool {tool.name}{key and ', '}{key}: "}
+    return about if tool.strict else {**about, "x-otherwise": dict(otherwise or {})}
 
 
 def _best(offers: Sequence[ToolCaller], template: str | None, *, resort: bool) -> ToolCaller | None:

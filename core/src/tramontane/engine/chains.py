@@ -70,5 +70,6 @@ class Chains:
             decode=lambda ids: tokenizer.decode(ids, skip_special=False),
             token_bytes=tokenizer.token_bytes,
             special_ids=tokenizer.special_ids,
+            leading_spaces=tokenizer.spelling.leading,
             kept=self._kept,
         )

@@ -369,8 +369,9 @@ class Engine:
     def _fail(self, sequence: Sequence, error: Exception) -> None:
         # what it computed may be why
         self.cache.pool.unlearn(sequence.blocks)
-        said = str(error) if isinstance(error, RequestError) else ""
-        self._finish(sequence, "error", said or f"{type(error).__name__}: {error}")
+        refused = isinstance(error, RequestError)
+        said = str(error) if refused else f"{type(error).__name__}: {error}"
+        self._finish(sequence, "error", said, refused=refused)
 
     def _finish(
         self,
@@ -379,6 +380,7 @@ class Engine:
         error: str | None = None,
         *,
         busy: bool = False,
+        refused: bool = False,
     ) -> None:
         snapshot = None
         if sequence.request.keep and error is None and sequence.blocks:
@@ -389,7 +391,7 @@ class Engine:
             self._scheduler.add(follower)
         sequence.followers = []
         try:
-            result = sequence.finish(reason, snapshot, error, busy=busy)
+            result = sequence.finish(reason, snapshot, error, busy=busy, refused=refused)
         except Exception:  # its listener is gone, or broken; the others are not
             log.exception("nobody takes the end of request %s", sequence.request.id)
             return

@@ -89,6 +89,8 @@ class RequestResult:
     error: str | None = None
     busy: bool = False
     """Whether the error is that there was no room for too long; the same may work later."""
+    refused: bool = False
+    """Whether the error is of what was asked for, such as a grammar that cannot be followed."""
 
 
 class Token(NamedTuple):

@@ -217,6 +217,7 @@ class Sequence:
         error: str | None = None,
         *,
         busy: bool = False,
+        refused: bool = False,
     ) -> RequestResult:
         """Send the last event."""
         held = ""
@@ -254,6 +255,7 @@ class Sequence:
             snapshot=snapshot,
             error=error,
             busy=busy,
+            refused=refused,
         )
         self.sink(Finished(self.request.id, held, result))
         return result

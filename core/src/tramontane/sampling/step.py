@@ -106,6 +106,8 @@ class SamplerContext:
     """The bytes that a token stands for within a text; none for an id beyond the vocabulary."""
     special_ids: frozenset[int] = frozenset()
     """Tokens that are control, never text."""
+    leading_spaces: int = 0
+    """Spaces that do not count at the start of the output: SentencePiece writes one there."""
     kept: MutableMapping[str, Any] = field(default_factory=dict)
     """What steps keep from request to request of one model, by the sampler's name. Requests are
     built in several threads at once."""

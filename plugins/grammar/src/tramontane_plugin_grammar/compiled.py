@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import Any
 
-from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
+from llguidance import LLMatcher, LLParserLimits
 from tramontane.errors import RequestError
 from tramontane.grammar import LONGEST, Grammar
 from tramontane.sampling import SamplerContext
 
-from .schema import plain_inside, schema_source
+from .schema import Follows, plain_inside, schema_source
+from .sentences import cannot_write, unwritable, walk
+from .trouble import first_line, no_panic
+from .vocabulary import Vocabulary
 
 KEPT = 64
 """Grammars that are kept."""
@@ -24,35 +29,89 @@ LIMITS = LLParserLimits(
 """What compiling and one mask may cost: some tens of milliseconds, and at most 100 MB."""
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A grammar made ready.
+
+    spaced: the same after spaces that are no part of the text, where answers may begin with them.
+    """
+
+    source: str
+    matcher: LLMatcher
+    spaced: LLMatcher | None
+
+    def copy(self) -> Entry:
+        """For one request alone: matchers move on."""
+        spaced = None if self.spaced is None else self.spaced.deep_copy()
+        return replace(self, matcher=self.matcher.deep_copy(), spaced=spaced)
+
+
 class Compiled:
     """Of one model: its vocabulary as llguidance has it, and the grammars of late."""
 
     def __init__(self, context: SamplerContext) -> None:
-        self.tokenizer = _tokenizer(context)
-        self._kept: OrderedDict[str, LLMatcher] = OrderedDict()
+        self.vocabulary = Vocabulary(context)
+        self.tokenizer = self.vocabulary.tokenizer
+        self._kept: OrderedDict[str, Entry] = OrderedDict()
         self._size = 0
         self._lock = threading.Lock()
 
-    def matcher(self, grammar: Grammar) -> LLMatcher:
+    def entry(self, grammar: Grammar) -> Entry:
         """At the start of the grammar, for one request alone. Raises RequestError."""
-        key = json.dumps([grammar.type, grammar.value])
+        begins = not grammar.after
+        key = json.dumps([grammar.type, grammar.value, begins])
         if len(key) > LONGEST:
             raise RequestError(f"a grammar of {len(key)} characters; the most is {LONGEST}")
         with self._lock:
             found = self._kept.get(key)
             if found is not None:
                 self._kept.move_to_end(key)
-                return found.deep_copy()
-        made = LLMatcher(self.tokenizer, source(grammar), log_level=0, limits=LIMITS)
-        if made.is_error():
-            raise RequestError(f"the {grammar.type} grammar: {first_line(made.get_error())}")
+                return found.copy()
+        with no_panic(f"the {grammar.type} grammar"):
+            made = self._made(grammar, begins)
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = made
                 self._size += len(key)
             while len(self._kept) > KEPT or self._size > KEPT_CHARACTERS:
                 self._size -= len(self._kept.popitem(last=False)[0])
-        return made.deep_copy()
+        return made.copy()
+
+    def cannot_write(self, source: str, before: bytes) -> RequestError:
+        """The error for what the vocabulary lacks after a text."""
+        return cannot_write(source, before, self.vocabulary, LIMITS)
+
+    def _made(self, grammar: Grammar, begins: bool) -> Entry:
+        text = source(grammar, self._follows)
+        matcher = LLMatcher(self.tokenizer, text, log_level=0, limits=LIMITS)
+        if matcher.is_error():
+            raise RequestError(f"the {grammar.type} grammar: {first_line(matcher.get_error())}")
+        spaced = None
+        if begins and (spaces := self.vocabulary.leading):
+            spaced = LLMatcher(
+                self.tokenizer, after_spaces(text, spaces), log_level=0, limits=LIMITS
+            )
+            if spaced.is_error():
+                raise RequestError(f"the {grammar.type} grammar: {first_line(spaced.get_error())}")
+        if self.vocabulary.lacks:
+            self._check_writable(text, matcher, spaced)
+        return Entry(text, matcher, spaced)
+
+    def _check_writable(self, text: str, matcher: LLMatcher, spaced: LLMatcher | None) -> None:
+        """Raises RequestError where the vocabulary has no sentence of the grammar."""
+        furthest = unwritable(matcher, self.vocabulary)
+        if furthest is not None and spaced is not None:
+            other = unwritable(spaced, self.vocabulary)
+            other = None if other is None else other[self.vocabulary.leading :]
+            furthest = None if other is None else max(furthest, other, key=len)
+        if furthest is not None:
+            raise self.cannot_write(text, furthest)
+
+    def _follows(self, schema: Any) -> str:
+        """What is wrong with following a schema of a text; nothing where it can be done."""
+        text = LLMatcher.grammar_from_json_schema(json.dumps(schema))
+        matcher = LLMatcher(self.tokenizer, text, log_level=0, limits=LIMITS)
+        return walk(matcher, self.vocabulary)
 
 
 class Vocabularies:
@@ -76,43 +135,32 @@ def compiled_of(context: SamplerContext) -> Compiled:
     return found.of(context)
 
 
-def source(grammar: Grammar) -> str:
-    """A grammar in llguidance's own form. Raises RequestError for what it cannot enforce."""
+def source(grammar: Grammar, follows: Follows | None = None) -> str:
+    """A grammar in llguidance's own form. Raises RequestError for what it cannot enforce.
+
+    follows: says what is wrong with following a part of a schema, if anything is.
+    """
     value = grammar.value
     if grammar.type == "json_object":
         return schema_source({"type": "object"})
     if grammar.type == "json_schema":
-        return schema_source(value)
+        return schema_source(value, follows)
     text = value if isinstance(value, str) else json.dumps(value)
     if grammar.type == "regex":
         text = LLMatcher.grammar_from_regex(text)
     elif grammar.type == "lark":
-        text = LLMatcher.grammar_from_lark(plain_inside(text))
+        text = LLMatcher.grammar_from_lark(plain_inside(text, follows))
     if said := LLMatcher.validate_grammar(text, limits=LIMITS):
         raise RequestError(f"the {grammar.type} grammar: {first_line(said)}")
     return text
 
 
-def first_line(said: str) -> str:
-    """An error of the library's in one line of bounded length."""
-    line = " ".join(said.split())
-    return line if len(line) <= 300 else f"{line[:297]}..."
-
-
-def _tokenizer(context: SamplerContext) -> LLTokenizer:
-    ends = sorted(context.eos_ids)
-    special = sorted(context.special_ids | context.eos_ids)
-    words = [context.token_bytes(index) for index in range(context.vocab_size)]
-
-    class Vocabulary:
-        """The attributes are what llguidance reads."""
-
-        eos_token_id = ends[0]
-        bos_token_id = None
-        tokens = words
-        special_token_ids = special
-
-        def __call__(self, text: str) -> list[int]:
-            return context.encode(text if isinstance(text, str) else bytes(text).decode())
-
-    return LLTokenizer(TokenizerWrapper(Vocabulary()), eos_token=ends)
+def after_spaces(text: str, count: int) -> str:
+    """A grammar of the same sentences, each after so many spaces."""
+    try:
+        parts = json.loads(text)["grammars"]
+    except ValueError:
+        parts = [{"lark_grammar": text}]
+    first = {**parts[0], "name": parts[0].get("name") or "sentence"}
+    spaced = {"lark_grammar": f'start: "{" " * count}" @{first["name"]}'}
+    return json.dumps({"grammars": [spaced, first, *parts[1:]]})

@@ -17,8 +17,8 @@ ENFORCED = frozenset({
     "properties", "required", "type",
 })  # fmt: skip
 REWRITTEN = frozenset({
-    "contains", "dependencies", "dependentRequired", "dependentSchemas", "else", "if",
-    "maxContains", "minContains", "not", "propertyNames", "then", "unevaluatedItems",
+    "contains", "dependencies", "dependentRequired", "dependentSchemas", "else", "id", "if",
+    "maxContains", "minContains", "not", "nullable", "propertyNames", "then", "unevaluatedItems",
     "unevaluatedProperties", "uniqueItems",
 })  # fmt: skip
 """Keywords that are enforced where they can be said with those."""
@@ -43,9 +43,10 @@ NAMED = (
 SHAPES = {
     **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems", "required", "enum"), list),
     **dict.fromkeys((*NAMED, "dependentRequired"), dict),
-    "uniqueItems": bool,
+    **dict.fromkeys(("nullable", "uniqueItems"), bool),
+    "id": str,
 }
-SHAPED = {list: "a list", dict: "an object", bool: "true or false"}
+SHAPED = {list: "a list", dict: "an object", bool: "true or false", str: "a text"}
 OLD_DRAFTS = ("draft-04", "draft-06", "draft-07")
 DEEPEST = 64
 
@@ -75,8 +76,6 @@ def _check_keyword(path: Path, keyword: str, said: Any) -> None:
     if keyword not in ENFORCED | REWRITTEN | SAYS_NOTHING and not keyword.startswith("x-"):
         close = difflib.get_close_matches(keyword, sorted(ENFORCED | REWRITTEN), 1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        if keyword == "nullable":
-            hint = '; let "type" be a list with "null" in it'
         raise refused(path, f"{keyword!r} is no keyword that is known{hint}")
     kind = SHAPES.get(keyword)
     if kind is not None and not isinstance(said, kind):

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from .bounds import next_to_whole, without_flags
 from .opposite import either, opposite, others
 from .places import DEEPEST, SAYS_NOTHING, SEVERAL, Path, cannot, inner_schemas, refused
 from .values import finite, key_of
@@ -49,7 +50,10 @@ class Rewriting:
     def __init__(self, root: Any) -> None:
         self._root = root
         parts = [part for _, part in inner_schemas(root) if isinstance(part, dict)]
-        self._one_resource = not any("$id" in part for part in parts if part is not root)
+        self._parts = parts
+        self._one_resource = not any(
+            part.keys() & {"$id", "id"} for part in parts if part is not root
+        )
         self._done: dict[int, Any] = {}
         """Schemas that are rewritten already, by their identity."""
 
@@ -58,6 +62,8 @@ class Rewriting:
         if not isinstance(schema, dict) or id(schema) in self._done:
             return schema
         found, here = dict(schema), [schema, *around]
+        if "id" in found:  # as draft 4 has it
+            found["$id"] = found.pop("id")
         more = [
             self.whole(added, (*path, keyword), here)
             for rule in RULES
@@ -277,6 +283,22 @@ def _one_of(self: Rewriting, found: Part, here: Sequence[Part], path: Path) -> I
     )
 
 
+def _nullable(self: Rewriting, found: Part, here: Sequence[Part], path: Path) -> Iterator[Any]:
+    """OpenAPI 3.0: it adds null to the types that are named, and says nothing without them."""
+    kinds = found.get("type")
+    if found.pop("nullable", False) and kinds is not None:
+        given = [kinds] if isinstance(kinds, str) else list(kinds)
+        found["type"] = given if "null" in given else [*given, "null"]
+    yield from ()
+
+
+def _bounds(self: Rewriting, found: Part, here: Sequence[Part], path: Path) -> Iterator[Any]:
+    without_flags(found)
+    next_to_whole(found, self._parts)
+    yield from ()
+
+
 RULES: tuple[Rule, ...] = (
-    _unevaluated, _not, _if, _dependent, _contains, _unique, _names, _formats, _one_of,
+    _unevaluated, _not, _if, _dependent, _contains, _unique, _names, _formats, _one_of, _nullable,
+    _bounds,
 )  # fmt: skip

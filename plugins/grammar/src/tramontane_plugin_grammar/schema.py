@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from llguidance import LLMatcher
 from tramontane.errors import RequestError
@@ -13,11 +15,19 @@ from tramontane.grammar import BLANKS
 from .places import Path, check, inner_schemas, pointer, refused
 from .rewrite import rewritten
 
+TEXTS = frozenset({"format", "pattern"})
+LENGTHS = frozenset({"maxLength", "minLength"})
+OURS = frozenset({"x-guidance", "x-otherwise", "x-whose"})
+"""Keywords beside a schema within a Lark grammar: the library's options, what to take where the
+schema cannot be enforced, and how an error begins."""
+log = logging.getLogger("tramontane.grammar")
 INSIDE = re.compile(r"%json\s*(?=\{)")
 OPTIONS: Any = {"whitespace_pattern": BLANKS}
+Follows: TypeAlias = Callable[[Any], str]
+"""Of a schema: why it cannot be followed while generating, or nothing."""
 
 
-def schema_source(schema: Any) -> str:
+def schema_source(schema: Any, follows: Follows | None = None) -> str:
     """A grammar for what the schema allows, properties in its order. Raises RequestError."""
     check(schema)
     plain = rewritten(schema)
@@ -28,10 +38,27 @@ def schema_source(schema: Any) -> str:
     text = LLMatcher.grammar_from_json_schema(json.dumps(plain), overrides=OPTIONS)
     if said := LLMatcher.validate_grammar(text):
         raise refused(_within(schema, _place(plain, said)), _reason(said))
+    if follows is not None:
+        _check_lengths(schema, follows)
     return text
 
 
-def plain_inside(lark: str) -> str:
+def _check_lengths(schema: Any, follows: Follows) -> None:
+    """A pattern and lengths of one text have to be followed together, which may cost too much."""
+    for path, part in inner_schemas(schema):
+        if isinstance(part, dict) and part.keys() & TEXTS and part.keys() & LENGTHS:
+            text = {key: part[key] for key in part.keys() & (TEXTS | LENGTHS)}
+            if said := follows(rewritten({"type": "string", **text})):
+                keyword = min(part.keys() & TEXTS)
+                lengths = " and ".join(sorted(part.keys() & LENGTHS))
+                raise refused(
+                    (*path, keyword),
+                    f"{keyword!r} together with {lengths} costs too much to follow ({said}); "
+                    "leave one of them out, or let the pattern repeat less",
+                )
+
+
+def plain_inside(lark: str, follows: Follows | None = None) -> str:
     """A Lark grammar whose schemas, which it has after `%json`, are plain. Raises RequestError for
     one that cannot be enforced."""
     made, end = [], 0
@@ -42,12 +69,17 @@ def plain_inside(lark: str) -> str:
             continue  # in a text, or an error that the grammar has anyway
         if found.start() < end or not isinstance(schema, dict):
             continue
-        alone = {key: part for key, part in schema.items() if key != "x-guidance"}
+        alone = {key: part for key, part in schema.items() if key not in OURS}
         try:
-            schema_source(alone)
+            schema_source(alone, follows)
+            plain = rewritten(alone)
         except RequestError as error:
-            raise RequestError(f"{alone.get('x-whose', '')}{error}") from error
-        if (plain := rewritten(alone)) != alone:
+            said = " ".join(f"{schema.get('x-whose', '')}{error}".split())
+            if "x-otherwise" not in schema:
+                raise RequestError(said) from error
+            log.warning("%s; so other arguments are possible", said)
+            plain = schema["x-otherwise"]
+        if plain != alone:
             plain = {**({"allOf": [plain]} if isinstance(plain, bool) else plain)}
             options = {"x-guidance": schema["x-guidance"]} if "x-guidance" in schema else {}
             made += [lark[end : found.end()], json.dumps({**plain, **options})]

@@ -7,14 +7,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from llguidance import LLMatcher, LLTokenizer
 from tramontane.errors import RequestError
 from tramontane.grammar import Grammar
 from tramontane.sampling import Candidates, History, SamplerContext, Step
 
-from .compiled import Compiled, compiled_of
+from .compiled import Compiled, Entry, compiled_of
+from .masks import Bools, mask_of
+from .trouble import no_panic, stopped
 
-Bools: TypeAlias = npt.NDArray[np.bool_]
 Ids: TypeAlias = npt.NDArray[np.intp]
 
 
@@ -31,10 +31,10 @@ def build(options: dict[str, Any], context: SamplerContext) -> Step | None:
     if not context.eos_ids:
         raise RequestError("a grammar needs a model with an end token, and this one has none")
     compiled = compiled_of(context)
-    matcher = compiled.matcher(given)
+    entry = compiled.entry(given)
     if given.after:
-        return AfterText(given, matcher, compiled, context)
-    return Constrained(matcher, compiled.tokenizer)
+        return AfterText(given, entry, compiled, context)
+    return Constrained(entry, compiled)
 
 
 def make_ready(context: SamplerContext) -> None:
@@ -48,9 +48,12 @@ def make_ready(context: SamplerContext) -> None:
 class Constrained:
     """Follows the output token by token. One object serves one request."""
 
-    def __init__(self, matcher: LLMatcher, tokenizer: LLTokenizer, start: int = 0) -> None:
-        self._matcher, self._tokenizer = matcher, tokenizer
+    def __init__(self, entry: Entry, compiled: Compiled, start: int = 0) -> None:
+        self._entry, self._compiled = entry, compiled
+        self._matcher, self._spaced = entry.matcher, entry.spaced
         self._seen = start
+        self._text: list[int] = []
+        """Tokens that were followed."""
         self._ready: tuple[int, Bools, Ids] | None = None
 
     def __call__(self, candidates: Candidates, history: History) -> Candidates:
@@ -71,48 +74,74 @@ class Constrained:
         """The tokens of the text that must follow, as the tokenizer cuts it. It ends where the next
         token might also hold what comes after it, and there is a choice of that."""
         self._follow(history.output)
+        if self._spaced is not None:  # with a space in front or without
+            return ()
         if self._matcher.is_stopped():
-            ends = self._tokenizer.eos_tokens
+            ends = self._compiled.tokenizer.eos_tokens
             over = bool(history.output) and history.output[-1] in ends
             return ends if len(ends) == 1 and not over else ()
-        tokens = self._matcher.compute_ff_tokens()
-        # text may be cut otherwise inside a sentence: what the grammar does not take is not forced
-        return tokens[: self._matcher.validate_tokens(tokens)] if tokens else ()
+        with no_panic("the grammar"):
+            tokens = self._matcher.compute_ff_tokens()
+            # text may be cut otherwise inside a sentence: what the grammar does not take is not
+            # forced
+            found = tokens[: self._matcher.validate_tokens(tokens)] if tokens else ()
+        self._check()
+        return found
 
     def _follow(self, output: list[int]) -> None:
-        if self._seen < len(output) and not self._matcher.is_stopped():
-            self._matcher.consume_tokens(output[self._seen :])
-            self._check()
+        new = output[self._seen :]
         self._seen = len(output)
+        if new and self._spaced is not None:
+            if self._compiled.vocabulary.words[new[0]].startswith(b" "):
+                self._matcher = self._spaced
+            self._spaced = None
+        if new and not self._matcher.is_stopped():
+            with no_panic("the grammar"):
+                self._matcher.consume_tokens(new)
+        self._text += new
+        self._check()
 
     def _allowed(self, output: list[int]) -> tuple[Bools, Ids]:
         """(vocabulary,) whether each token may come next, and the ids of those that may; past the
         end only end tokens may."""
         if self._ready is None or self._ready[0] != len(output):
             self._follow(output)
-            bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
-            self._check()
-            allowed = np.unpackbits(bits, bitorder="little").view(np.bool_)
-            self._ready = len(output), allowed, np.flatnonzero(allowed)
+            vocabulary = self._compiled.vocabulary
+            allowed = mask_of(self._matcher, vocabulary)
+            if self._spaced is not None:
+                spaces = vocabulary.spaces
+                allowed = (allowed & ~spaces) | (mask_of(self._spaced, vocabulary) & spaces)
+            ids = np.flatnonzero(allowed)
+            if not len(ids):
+                raise self._compiled.cannot_write(self._entry.source, self._written())
+            self._ready = len(output), allowed, ids
         return self._ready[1:]
 
+    def _written(self) -> bytes:
+        words = self._compiled.vocabulary.words
+        text = b"".join([words[token] for token in self._text])
+        leading = self._compiled.vocabulary.leading if self._entry.spaced is not None else 0
+        for _ in range(leading):
+            text = text.removeprefix(b" ")
+        return text
+
     def _check(self) -> None:
+        # a matcher in trouble says that it is stopped, as one at the end of its sentence does
         if self._matcher.is_error():
-            said = " ".join(self._matcher.get_error().split())
-            raise RequestError(f"the grammar cannot go on: {said:.300}")
+            raise stopped(self._matcher.get_error())
 
 
 class AfterText:
     """Free until a text has come, but for the end unless that is allowed; then constrained."""
 
     def __init__(
-        self, grammar: Grammar, matcher: LLMatcher, compiled: Compiled, context: SamplerContext
+        self, grammar: Grammar, entry: Entry, compiled: Compiled, context: SamplerContext
     ) -> None:
         self._marker = grammar.after.encode()
         self._optional = grammar.optional
         self._bytes_of = context.token_bytes
         self._ends = np.asarray(sorted(context.eos_ids), np.int64)
-        self._compiled, self._matcher = compiled, matcher
+        self._compiled, self._entry = compiled, entry
         self._tail = b""
         self._seen = 0
         self._then: Constrained | None = None
@@ -148,11 +177,10 @@ class AfterText:
 
     def _begin(self, rest: bytes) -> Constrained:
         """`rest`: what the token that ended the free text went on with."""
-        tokenizer = self._compiled.tokenizer
-        tokens = tokenizer.tokenize_bytes(rest.lstrip())
-        if self._matcher.try_consume_tokens(tokens) != len(tokens):
+        tokens = self._compiled.tokenizer.tokenize_bytes(rest.lstrip())
+        if self._entry.matcher.try_consume_tokens(tokens) != len(tokens):
             raise RequestError(
                 f"the token that ended with {self._marker.decode()!r} went on with "
                 f"{rest.decode(errors='replace')!r}, which the grammar does not allow"
             )
-        return Constrained(self._matcher, tokenizer, self._seen)
+        return Constrained(self._entry, self._compiled, self._seen)

@@ -147,6 +147,8 @@ class Generation:
 def _check(result: RequestResult) -> None:
     if result.busy:
         raise EngineBusy(result.error or "", RETRY_AFTER)
+    if result.error is not None and result.refused:
+        raise ApiError(400, result.error)
     if result.error is not None:
         raise ApiError(500, f"the request failed: {result.error}", code="engine_error")
     if result.finish_reason == "cancelled":

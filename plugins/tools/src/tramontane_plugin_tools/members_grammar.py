@@ -7,6 +7,7 @@ looks like a number from being read as one.
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from tramontane.tools import Tool
 
 from .pythonic import KEY
 
+log = logging.getLogger("tramontane.grammar")
 Spell = Callable[[str], str]
 KNOWN = {"$defs", "$schema", "additionalProperties", "definitions", "description", "properties",
          "required", "title", "type"}  # fmt: skip
@@ -47,8 +49,8 @@ def members(tool: Tool, name: str, form: Form, spell: Spell) -> list[str]:
     Raises RequestError where a strict tool's schema asks for what this cannot enforce.
     """
     schema = tool.parameters
-    if tool.strict and (other := sorted(schema.keys() - KNOWN)):
-        raise _refused(tool, f"#/{other[0]}")
+    if other := sorted(schema.keys() - KNOWN):
+        _unenforced(tool, f"#/{other[0]}")
     properties: dict[str, Any] = dict(schema.get("properties") or {})
     required = [key for key in properties if key in (schema.get("required") or ())]
     optional = [key for key in properties if key not in required]
@@ -87,8 +89,8 @@ def _member(
         choices = schema.get("enum", [schema.get("const")])
         said = " | ".join(spell(choice) for choice in choices if isinstance(choice, str))
         return [f"{name}: {before} ({said}) {spell(after)}"]
-    if tool.strict and (other := sorted(schema.keys() - ABOUT)):
-        raise _refused(tool, f"#/properties/{key}/{other[0]}")
+    if other := sorted(schema.keys() - ABOUT):
+        _unenforced(tool, f"#/properties/{key}/{other[0]}")
     closing = spell(after)
     if closing.startswith("<"):  # a special token, which no text has in it
         lexeme = f"{name.upper()}_TEXT"
@@ -96,6 +98,14 @@ def _member(
     first, _, rest = closing.partition(" <[")
     end = f" <[{rest}" if rest else ""
     return [f"{name}: {before} {name}_text{end}", f"{name}_text[suffix={first}]: /(?s:.*)/"]
+
+
+def _unenforced(tool: Tool, place: str) -> None:
+    """Raises RequestError where the tool is strict."""
+    if tool.strict:
+        raise _refused(tool, place)
+    if tool.bound:
+        log.warning("%s; so other arguments are possible", _refused(tool, place))
 
 
 def _refused(tool: Tool, place: str) -> RequestError:

@@ -118,7 +118,9 @@ class ResponseRequest(Sampling):
         None, description="format; json_schema is kept to, with or without strict"
     )
     tools: list[AnyTool] | None = Field(
-        None, max_length=MOST_TOOLS, description="functions; strict only where that is said"
+        None,
+        max_length=MOST_TOOLS,
+        description="functions; strict: true, false, or absent: as far as the schema can be enforced",
     )
     tool_choice: ToolChoice | None = Field(None, description="default auto where there are tools")
     parallel_tool_calls: bool | None = Field(None, description="several at once; default true")

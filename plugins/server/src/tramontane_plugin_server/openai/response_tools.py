@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
+from tramontane.tools import Tool
 
 from .fields import NO_EFFECT
 from .tool_fields import (
@@ -29,8 +31,15 @@ class FlatTool(Function):
     """A function that the model may call."""
 
     type: Literal["function"]
+    strict: bool | None = Field(
+        None, description="absent: other arguments are impossible as far as that can be enforced"
+    )
     allowed_callers: list[Literal["direct"]] | None = Field(None, description=NO_EFFECT)
     defer_loading: Literal[False] | None = Field(None, description=NO_EFFECT)
+
+    def tool(self) -> Tool:
+        """As core has it: bound where nothing is said, as this API has it; false opts out."""
+        return replace(super().tool(), bound=self.strict is None)
 
     def shown(self) -> dict[str, Any]:
         """As a response has it."""
