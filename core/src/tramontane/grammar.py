@@ -24,16 +24,22 @@ class Grammar(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    type: Literal["json_object", "json_schema", "regex", "lark", "llguidance"]
+    type: Literal["json_object", "json_schema", "regex", "lark", "gbnf", "llguidance"]
     """json_object: any JSON object. json_schema: what a JSON Schema allows, in draft 2020-12 or 7.
     regex: the whole text, in Rust's syntax. lark: a grammar in llguidance's dialect of Lark.
-    llguidance: that library's own JSON form."""
+    gbnf: a grammar of llama.cpp's; a plain string is one. llguidance: that library's own JSON
+    form."""
     value: dict[str, Any] | bool | str | None = None
     """The schema, the expression, the grammar; None for json_object."""
     after: str = Field(default="", max_length=1024)
     """Until this has come the text is free: `</think>`, say, the end of the reasoning."""
     optional: bool = False
     """With `after`: whether the text may end before that has come."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_string(cls, data: Any) -> Any:
+        return {"type": "gbnf", "value": data} if isinstance(data, str) else data
 
     @model_validator(mode="after")
     def _value_fits(self) -> Grammar:

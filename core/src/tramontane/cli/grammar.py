@@ -12,7 +12,7 @@ from tramontane.errors import RequestError
 if TYPE_CHECKING:
     from tramontane.grammar import Grammar
 
-KINDS = ("regex", "lark", "llguidance")
+KINDS = ("regex", "lark", "gbnf", "llguidance")
 
 
 def grammar_of(options: argparse.Namespace) -> Grammar | None:
@@ -28,8 +28,8 @@ def grammar_of(options: argparse.Namespace) -> Grammar | None:
         return Grammar(type="json_object")
     if kind not in KINDS or not text:
         raise RequestError(
-            f"--grammar {options.grammar!r:.60} is not json, regex:TEXT, lark:TEXT or "
-            "llguidance:TEXT"
+            f"--grammar {options.grammar!r:.60} is not json, regex:TEXT, lark:TEXT, "
+            "gbnf:TEXT or llguidance:TEXT"
         )
     return Grammar(type=kind, value=_read(Path(text[1:])) if text[0] == "@" else text)
 

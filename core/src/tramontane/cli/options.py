@@ -120,7 +120,8 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     shape.add_argument(
         "--grammar", metavar="KIND:TEXT",
-        help="json (any object), regex:TEXT, lark:TEXT or llguidance:TEXT; @FILE for TEXT reads it",
+        help="json (any object), regex:TEXT, lark:TEXT, gbnf:TEXT or llguidance:TEXT; @FILE for "
+        "TEXT reads it",
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from tramontane.errors import RequestError
 from tramontane.grammar import LONGEST, Grammar
 from tramontane.sampling import SamplerContext
 
+from .gbnf import lark_of
 from .schema import Follows, plain_inside, schema_source
 from .sentences import cannot_write, unwritable, walk
 from .trouble import first_line, no_panic
@@ -148,6 +149,8 @@ def source(grammar: Grammar, follows: Follows | None = None) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
     if grammar.type == "regex":
         text = LLMatcher.grammar_from_regex(text)
+    elif grammar.type == "gbnf":
+        text = LLMatcher.grammar_from_lark(lark_of(text))
     elif grammar.type == "lark":
         text = LLMatcher.grammar_from_lark(plain_inside(text, follows))
     if said := LLMatcher.validate_grammar(text, limits=LIMITS):

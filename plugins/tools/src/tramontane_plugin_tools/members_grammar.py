@@ -52,6 +52,8 @@ def members(tool: Tool, name: str, form: Form, spell: Spell) -> list[str]:
     if other := sorted(schema.keys() - KNOWN):
         _unenforced(tool, f"#/{other[0]}")
     properties: dict[str, Any] = dict(schema.get("properties") or {})
+    if any(name not in properties for name in schema.get("required") or ()):
+        _unenforced(tool, "#/required")
     required = [key for key in properties if key in (schema.get("required") or ())]
     optional = [key for key in properties if key not in required]
     defs = {key: schema[key] for key in ("$defs", "definitions") if key in schema}

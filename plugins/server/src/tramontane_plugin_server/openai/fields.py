@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from tramontane.grammar import Grammar
 from tramontane.sampling_params import SamplingParams
 
@@ -13,6 +13,9 @@ NO_EFFECT = "accepted; there is nothing here that it would change"
 TokenId = Annotated[int, Field(ge=0)]
 KeyId = Annotated[int, Field(ge=0, strict=False)]  # JSON's keys are texts
 Bias = Annotated[float, Field(ge=-100, le=100)]
+AnyGrammar = Annotated[
+    Grammar, BeforeValidator(lambda value: value, json_schema_input_type=Grammar | str)
+]
 Stop = str | Annotated[list[str], Field(max_length=64)]
 
 
@@ -72,8 +75,10 @@ class Sampling(Asked):
     ignore_eos: bool | None = Field(None, description="go on after the end token")
     skip_special_tokens: bool | None = None
     stop_token_ids: list[TokenId] | None = Field(None, max_length=4096)
-    grammar: Grammar | None = Field(
-        None, description="regex, json_schema, json_object, lark or llguidance, and its value"
+    grammar: AnyGrammar | None = Field(
+        None,
+        description="regex, json_schema, json_object, lark, gbnf or llguidance, and its value; a "
+        "string is GBNF",
     )
     priority: int | None = Field(
         None, ge=-(2**31), lt=2**31, description="lower ones are served first"

@@ -120,7 +120,7 @@ class ResponseRequest(Sampling):
     tools: list[AnyTool] | None = Field(
         None,
         max_length=MOST_TOOLS,
-        description="functions; strict: true, false, or absent: as far as the schema can be enforced",
+        description="functions; without strict: as far as the schema can be enforced",
     )
     tool_choice: ToolChoice | None = Field(None, description="default auto where there are tools")
     parallel_tool_calls: bool | None = Field(None, description="several at once; default true")
