@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,17 @@ def write_tokenizer(folder: Path) -> int:
     return len(letters) + len(SPECIALS)
 
 
-def write_model(folder: Path, **overrides: Any) -> Any:
-    """The model in transformers, saved in `folder` with its tokenizer."""
+def write_model(
+    folder: Path, tokenizer: Callable[[Path], int] = write_tokenizer, **overrides: Any
+) -> Any:
+    """The model in transformers, saved in `folder` with its tokenizer.
+
+    tokenizer: writes that, its end token the last but one, and returns the vocabulary's size.
+    """
     from transformers import AutoModelForCausalLM, LlamaConfig
 
     folder.mkdir(parents=True, exist_ok=True)
-    vocabulary = write_tokenizer(folder)
+    vocabulary = tokenizer(folder)
     settings = {
         "vocab_size": vocabulary,
         "hidden_size": 48,

@@ -15,7 +15,7 @@ from tramontane.sampling import SamplerContext
 
 from .gbnf import lark_of
 from .schema import Follows, plain_inside, schema_source
-from .sentences import cannot_write, unwritable, walk
+from .sentences import cannot_write, check_writable, walk
 from .trouble import first_line, no_panic
 from .vocabulary import Vocabulary
 
@@ -95,18 +95,9 @@ class Compiled:
             if spaced.is_error():
                 raise RequestError(f"the {grammar.type} grammar: {first_line(spaced.get_error())}")
         if self.vocabulary.lacks:
-            self._check_writable(text, matcher, spaced)
+            starts = [matcher] if spaced is None else [matcher, spaced]
+            check_writable(text, starts, self.vocabulary, LIMITS)
         return Entry(text, matcher, spaced)
-
-    def _check_writable(self, text: str, matcher: LLMatcher, spaced: LLMatcher | None) -> None:
-        """Raises RequestError where the vocabulary has no sentence of the grammar."""
-        furthest = unwritable(matcher, self.vocabulary)
-        if furthest is not None and spaced is not None:
-            other = unwritable(spaced, self.vocabulary)
-            other = None if other is None else other[self.vocabulary.leading :]
-            furthest = None if other is None else max(furthest, other, key=len)
-        if furthest is not None:
-            raise self.cannot_write(text, furthest)
 
     def _follows(self, schema: Any) -> str:
         """What is wrong with following a schema of a text; nothing where it can be done."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 import numpy as np
 from llguidance import LLMatcher, LLParserLimits
@@ -23,13 +25,45 @@ STEPS = 24
 NAMED = 4
 
 
-def unwritable(matcher: LLMatcher, vocabulary: Vocabulary) -> bytes | None:
-    """What was written where the furthest way ended, if no sentence was found and all ways ended.
+def check_writable(
+    source: str, starts: Sequence[LLMatcher], vocabulary: Vocabulary, limits: LLParserLimits
+) -> None:
+    """Raises RequestError where the vocabulary can write no sentence of the grammar.
 
-    matcher: at the start of its grammar, and left there.
+    starts: matchers at the start of it; they are left there. The first has no spaces in front.
     """
+    found = [_search(matcher, vocabulary) for matcher in starts]
+    if any(one.sentence is not None for one in found):
+        return
+    if any(one.gave_up for one in found):
+        # what all characters can write as easily cannot be written with these
+        every = LLMatcher(of_bytes().tokenizer, source, log_level=0, limits=limits)
+        plain = _search(every, of_bytes(), set(range(256)) - vocabulary.single)
+        text = (plain.sentence or b"").decode(errors="ignore")
+        lacking = [char for char in text if not vocabulary.cut(char.encode())]
+        if lacking:
+            raise _lacks(repr(lacking[0]))
+        return
+    furthest = max((one.furthest for one in found), key=len)
+    spaces = vocabulary.leading if len(starts) > 1 and furthest.startswith(b" ") else 0
+    raise cannot_write(source, furthest[spaces:], vocabulary, limits)
+
+
+@dataclass
+class Search:
+    """sentence: what was found. furthest: else, where the furthest way ended. gave_up: a limit."""
+
+    sentence: bytes | None = None
+    furthest: bytes = b""
+    gave_up: bool = False
+
+
+def _search(
+    matcher: LLMatcher, vocabulary: Vocabulary, last: AbstractSet[int] = frozenset()
+) -> Search:
+    """last: tokens that are tried after the others, but for those that close something."""
     words, ends = vocabulary.words, set(vocabulary.ends)
-    furthest, masks = b"", 0
+    result, masks = Search(), 0
     path = [(matcher, b"", [-1])]
     """Places on the way to a sentence, what was written, and the tokens left to be tried there."""
     while path:
@@ -44,16 +78,23 @@ def unwritable(matcher: LLMatcher, vocabulary: Vocabulary) -> bytes | None:
                 continue
             written += words[token]
         masks += 1
-        if there.is_stopped() or masks > MOST_MASKS:
-            return None
-        ids = np.flatnonzero(mask_of(there.deep_copy(), vocabulary)).tolist()
-        if not ends.isdisjoint(ids):
-            return None
+        if masks > MOST_MASKS:
+            result.gave_up = True
+            break
+        ids = [] if there.is_stopped() else np.flatnonzero(
+            mask_of(there.deep_copy(), vocabulary)).tolist()  # fmt: skip
+        if there.is_stopped() or not ends.isdisjoint(ids):
+            result.sentence = written
+            break
         if not ids:
-            furthest = max(furthest, written, key=len)
-        ids.sort(key=lambda i: (words[i][-1:] not in CLOSING or not words[i], len(words[i])))
+            result.furthest = max(result.furthest, written, key=len)
+        ids.sort(
+            key=lambda i: (
+                words[i][-1:] not in CLOSING or not words[i], i in last, len(words[i])
+            )
+        )  # fmt: skip
         path.append((there, written, ids[:MOST_TRIED]))
-    return furthest
+    return result
 
 
 def walk(matcher: LLMatcher, vocabulary: Vocabulary) -> str:
@@ -76,15 +117,19 @@ def cannot_write(
 ) -> RequestError:
     """The error for a grammar that asks, after this text, for what the vocabulary does not have."""
     after = f" after {before[-20:].decode(errors='replace')!r}" if before else ""
+    return _lacks(_asked(source, before, vocabulary, limits), after)
+
+
+def _lacks(what: str, after: str = "") -> RequestError:
     return RequestError(
-        f"this model's vocabulary cannot write {_asked(source, before, vocabulary, limits)}, "
-        f"which the grammar asks for{after}; use another grammar, or another model"
+        f"this model's vocabulary cannot write {what}, which the grammar asks for{after}; "
+        "use another grammar, or another model"
     )
 
 
 def _asked(source: str, before: bytes, vocabulary: Vocabulary, limits: LLParserLimits) -> str:
     """The characters that the grammar takes next, in words."""
-    matcher = LLMatcher(of_bytes(), source, log_level=0, limits=limits)
+    matcher = LLMatcher(of_bytes().tokenizer, source, log_level=0, limits=limits)
     if matcher.is_error() or (before and not matcher.consume_tokens(list(before))):
         return "the next character"
     forced = matcher.compute_ff_bytes().decode(errors="ignore")

@@ -9,7 +9,7 @@ an encoder gives is taken only where the tokens' bytes are the text.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -44,8 +44,13 @@ class Vocabulary:
         self.tokenizer = wrapped(self.words, self.special, self.ends, self.cut)
 
     @cached_property
+    def single(self) -> frozenset[int]:
+        """Bytes that have a token of their own."""
+        return frozenset(word[0] for word in self._of if len(word) == 1)
+
+    @cached_property
     def lacks(self) -> bool:
-        return not {word[0] for word in self._of if len(word) == 1}.issuperset(IN_UTF8)
+        return not self.single.issuperset(IN_UTF8)
 
     @cached_property
     def spaces(self) -> npt.NDArray[np.bool_]:
@@ -154,7 +159,18 @@ def wrapped(
     return LLTokenizer(TokenizerWrapper(Words()), eos_token=list(ends))
 
 
-def of_bytes() -> LLTokenizer:
+@cache
+def of_bytes() -> Vocabulary:
     """A vocabulary that can write everything, a byte at a time; its end token is 256."""
     words = [*(bytes([value]) for value in range(256)), b"<end>"]
-    return wrapped(words, {256}, [256], list)
+    return Vocabulary(
+        SamplerContext(
+            vocab_size=len(words),
+            seed=0,
+            context_length=0,
+            eos_ids=frozenset({256}),
+            encode=lambda text: list(text.encode()),
+            decode=lambda ids: b"".join(words[i] for i in ids).decode(errors="replace"),
+            token_bytes=lambda index: words[index],
+        )
+    )
