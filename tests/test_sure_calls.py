@@ -145,6 +145,38 @@ def test_required_calls_cannot_fail(name: str, special: bool) -> None:
             check(drawn(grammar, special, seed), name, TOOLS, 99 if several else 1)
 
 
+@pytest.mark.parametrize("name", list(OFFERS))
+def test_required_calls_keep_to_parameters_that_are_not_strict(name: str) -> None:
+    loose = tuple(replace(tool, strict=False) for tool in TOOLS)
+    grammar = dialect(name).grammar(loose, required=True, several=False)
+    for seed in range(3):
+        check(drawn(grammar, False, seed), name, TOOLS, 1)
+
+
+@pytest.mark.parametrize("name", ["hermes", "glm"])
+def test_required_calls_whose_parameters_cannot_be_enforced_say_so(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    unique = {"type": "array", "items": {"type": "integer"}, "uniqueItems": True}
+    schema = {"type": "object", "properties": {"n": unique}, "required": ["n"]}
+    grammar = dialect(name).grammar([Tool(name="f", parameters=schema)], required=True)
+    assert step_of(grammar, special=False)
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith("tool f")
+    assert "uniqueItems" in said
+    assert said.endswith("so other arguments are possible")
+
+
+def test_bound_tools_are_strict_where_that_can_be_done() -> None:
+    bound = [replace(TOOLS[0], strict=False, bound=True)]
+    grammar = dialect("hermes").grammar(bound)
+    text = drawn(grammar, False, 3, b"<tool_call>")
+    check(text, "hermes", TOOLS, 99)
+    assert dialect("llama3-json").grammar(bound) is None  # calls that begin as texts do
+    without = replace(Registry().get(ToolCaller, "gemma4"), grammar=None)
+    assert Dialect(without).grammar(bound) is None
+
+
 @pytest.mark.parametrize(
     "called", ["resolve-library-id", "files.read", "a/b:c", "wetter_für", "3d"]
 )

@@ -16,6 +16,7 @@ from tramontane.grammar import Grammar
 from tramontane.sampling import Candidates, Forces, History, Prepares
 from tramontane_plugin_grammar.compiled import KEPT, compiled_of
 from tramontane_plugin_grammar.step import build, make_ready
+from tramontane_plugin_grammar.trouble import FAILED, first_line, stopped
 
 from .letters import END, WORDS, accepts, allowed, context, encode, step_of
 
@@ -133,6 +134,23 @@ def test_what_follows_the_marker_in_its_token_counts():
         ),
         ({"type": "json_schema", "value": {"minLenght": 1}}, "did you mean 'minLength'"),
         ({"type": "json_schema", "value": {"$ref": "http://elsewhere/"}}, "elsewhere"),
+        (
+            {
+                "type": "json_schema",
+                "value": {
+                    "properties": {
+                        "a": {
+                            "type": "string",
+                            "pattern": r"^(?:\S+\s+){0,99}\S+$",
+                            "maxLength": 5000,
+                        }
+                    }
+                },
+            },
+            "#/properties/a/pattern: 'pattern' together with maxLength costs too much",
+        ),
+        ({"type": "json_schema", "value": {"type": "string", "nullable": 1}}, "true or false"),
+        ({"type": "json_schema", "value": {"id": 4}}, "#/id: should be a text"),
     ],
 )
 def test_what_cannot_be_enforced_is_refused(grammar, told):
@@ -263,3 +281,43 @@ def test_a_model_without_an_end_has_nothing_to_make_ready():
     without = dataclasses.replace(context(), eos_ids=frozenset())
     make_ready(without)
     assert not without.kept
+
+
+def test_an_error_of_the_library_is_one_line_without_a_panic_s_text():
+    panic = (
+        "panic: range start index 18446744073709551615 out of range\n<backtrace>\n   0: <unknown>"
+    )
+    assert first_line(panic) == FAILED
+    assert str(stopped(panic)) == f"the grammar cannot go on: {FAILED}"
+    costly = "lexer error: too many expressions constructed\n<state>\nTokens: x"
+    assert str(stopped(costly)).startswith(
+        "the grammar is too costly to follow here (lexer error: too many expressions constructed)"
+    )
+
+
+def test_a_matcher_in_trouble_is_no_end():
+    step = step_of(type="regex", value="ab")
+    assert isinstance(step, Forces)
+    for _ in range(2):
+        with pytest.raises(RequestError, match="cannot go on"):
+            step.forced(History([], encode("zz")))
+
+
+SPACED = dataclasses.replace(context(), leading_spaces=1)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "right"),
+    [
+        ("ab", "ab", True), ("ab", " ab", True), ("ab", "  ab", False),
+        (" ab", " ab", False), (" ab", "  ab", True), ("( |x)b", " b", False),
+        ("( |x)b", "  b", True), ("( |x)b", " xb", True), ("a b", "a b", True),
+    ],
+)  # fmt: skip
+def test_a_space_that_is_no_part_of_the_text_may_begin_it(pattern, text, right):
+    assert accepts(step_of(SPACED, type="regex", value=pattern), text) == right
+
+
+def test_after_free_text_no_space_is_put_in_front():
+    step = step_of(SPACED, type="regex", value="ok", after="!")
+    assert allowed(step, encode("a!")) == encode_set("o")
