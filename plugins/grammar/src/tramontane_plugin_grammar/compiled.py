@@ -59,7 +59,7 @@ class Compiled:
 
     def entry(self, grammar: Grammar) -> Entry:
         """At the start of the grammar, for one request alone. Raises RequestError."""
-        begins = not grammar.after
+        begins = self.vocabulary.leading > 0 and not grammar.after
         key = json.dumps([grammar.type, grammar.value, begins])
         if len(key) > LONGEST:
             raise RequestError(f"a grammar of {len(key)} characters; the most is {LONGEST}")
@@ -88,10 +88,9 @@ class Compiled:
         if matcher.is_error():
             raise RequestError(f"the {grammar.type} grammar: {first_line(matcher.get_error())}")
         spaced = None
-        if begins and (spaces := self.vocabulary.leading):
-            spaced = LLMatcher(
-                self.tokenizer, after_spaces(text, spaces), log_level=0, limits=LIMITS
-            )
+        if begins:
+            behind = after_spaces(text, self.vocabulary.leading)
+            spaced = LLMatcher(self.tokenizer, behind, log_level=0, limits=LIMITS)
             if spaced.is_error():
                 raise RequestError(f"the {grammar.type} grammar: {first_line(spaced.get_error())}")
         if self.vocabulary.lacks:
