@@ -38,6 +38,13 @@ def checked(messages: object) -> list[dict[str, Any]]:
     return found
 
 
+def has_calls(messages: object) -> bool:
+    """Whether there are calls of tools among messages that nobody has looked at yet."""
+    if not isinstance(messages, Sequence):
+        return False
+    return any(isinstance(message, Mapping) and message.get("tool_calls") for message in messages)
+
+
 def plain(value: object, where: str, depth: int = 0) -> Any:
     """JSON data, rebuilt, so that a template never meets another type.
 

@@ -77,8 +77,8 @@ class ChatTemplate:
         them (in its own words), fails, or goes over its bounds.
         """
         chat = [fit(message, self.takes) for message in checked(messages)]
-        has_calls = any("tool_calls" in message for message in chat)
-        if has_calls:
+        calling = any("tool_calls" in message for message in chat)
+        if calling:
             takes = self._takes_calls
             chat = [one for message in chat for one in calls.fit_calls(message, takes)]
         values = {
@@ -92,7 +92,7 @@ class ChatTemplate:
         try:
             return self._write(values)
         except TemplateError:
-            if has_calls:
+            if calling:
                 calls.refuse_unread(chat, self._takes_calls)
             raise
 
