@@ -18,6 +18,9 @@ from .arguments import PROBE, VALUE, fit_arguments, function_of, wants_objects
 Render = Callable[[list[dict[str, Any]], list[dict[str, Any]] | None], str]
 """A chat and its tools, as the template writes them. Raises TemplateError."""
 
+STEPS = 100_000
+"""Of one rendering of a made-up message; a real template needs some hundreds."""
+
 NAME = "made_up"
 TOOL = {
     "type": "function",

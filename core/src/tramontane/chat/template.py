@@ -100,14 +100,16 @@ class ChatTemplate:
     def _takes_calls(self) -> calls.TakesCalls:
         others = {**self.named, "documents": None, "add_generation_prompt": False}
         return calls.what_it_takes(
-            lambda chat, tools: self._write({**others, "messages": chat, "tools": tools})
+            lambda chat, tools: self._write(
+                {**others, "messages": chat, "tools": tools}, Budget(steps=calls.STEPS)
+            )
         )
 
-    def _write(self, values: dict[str, Any]) -> str:
+    def _write(self, values: dict[str, Any], budget: Budget | None = None) -> str:
         parts = []
         size = 0
         try:
-            for part in self._template.generate({**values, BUDGET: Budget()}):
+            for part in self._template.generate({**values, BUDGET: budget or Budget()}):
                 size += len(part)
                 if size > LARGEST:
                     raise TemplateError(f"the chat template writes more than {LARGEST} characters")
