@@ -118,9 +118,11 @@ def test_the_result_of_a_call_has_the_tools_name() -> None:
 
 
 def test_a_calls_text_that_is_no_object_is_named() -> None:
-    with pytest.raises(RequestError, match=r"call of f has arguments that are no JSON object.*Li"):
+    with pytest.raises(
+        RequestError, match=r"call of f has arguments that are not a JSON object.*Li"
+    ):
         ChatTemplate(ITEMS, named={}).render([calling('{"city": "Li')])
-    with pytest.raises(RequestError, match=r"no JSON object, which .* wants: '\[1\]'"):
+    with pytest.raises(RequestError, match=r"not a JSON object, which .* needs: '\[1\]'"):
         ChatTemplate(ITEMS, named={}).render([calling("[1]")])
     quoted = "{{ messages[0].tool_calls[0].function.arguments|tojson }}"
     assert ChatTemplate(quoted, named={}).render([calling("[1]")]) == '"[1]"'

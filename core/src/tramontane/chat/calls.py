@@ -113,6 +113,6 @@ def refuse_unread(messages: list[dict[str, Any]], takes: TakesCalls) -> None:
             place = function_of(call)
             if place is not None and not isinstance(place["arguments"], dict):
                 raise RequestError(
-                    f"an earlier call of {place['name']} has arguments that are no JSON object,"
-                    f" which the model's chat template wants: {place['arguments']!r:.80}"
+                    f"an earlier call of {place['name']} has arguments that are not a JSON object,"
+                    f" which the model's chat template needs: {place['arguments']!r:.80}"
                 )
