@@ -178,7 +178,7 @@ def test_an_answer_goes_back_as_the_client_has_it(client: openai.OpenAI, dumped:
     ("message", "complaint"),
     [
         ({"role": "user", "content": None}, "has no content"),
-        ({"role": "user", "content": [{"type": "image_url"}]}, "models are given text only"),
+        ({"role": "user", "content": [{"type": "image_url"}]}, "takes text only"),
         ({"role": "assistant", "function_call": {"name": "f"}}, "write tool_calls instead"),
         ({"role": "assistant", "tool_calls": "f"}, "tool_calls should be a list"),
     ],
