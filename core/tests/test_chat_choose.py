@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 from tramontane.chat import choose_template, no_template
+from tramontane.checkpoint.checkpoint import chat_templates
+from tramontane.checkpoint.open import open_checkpoint
 from tramontane.errors import TemplateError
+from tramontane.registry import Registry
+
+from .tiny_folder import write_folder
 
 NAMED = [{"name": "default", "template": "plain"}, {"name": "tool_use", "template": "tools"}]
 
@@ -59,6 +64,17 @@ def test_a_file_of_its_own_for_tools(tmp_path: Path) -> None:
     put(tmp_path, "additional_chat_templates/tool_use.jinja", "tools")
     assert choose_template(tmp_path, None, None, tools=True) == "tools"
     assert choose_template(tmp_path, None, None) == "plain"
+
+
+@pytest.mark.parametrize("name", ["", "model.safetensors"])
+def test_a_folder_has_both_however_it_is_named(name: str, tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    put(tmp_path, "tokenizer_config.json", {"chat_template": NAMED})
+    checkpoint = open_checkpoint(tmp_path / name, Registry())
+    try:
+        assert chat_templates(checkpoint) == ("plain", "tools")
+    finally:
+        checkpoint.close()
 
 
 @pytest.mark.parametrize(

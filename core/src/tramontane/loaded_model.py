@@ -12,7 +12,9 @@ from .answers import Dialect
 from .beside import Beside
 from .chat.choose import choose_template
 from .chat.fallback import no_template
+from .chat.messages import has_calls
 from .chat.template import ChatTemplate
+from .checkpoint.checkpoint import chat_templates
 from .checkpoint.load import Loaded, LoadOptions, Progress, load_model
 from .checkpoint.open import open_checkpoint
 from .engine.engine import Engine
@@ -54,12 +56,11 @@ class LoadedModel:
             # what is missing altogether is told before what is wrong in detail
             self.registry.get(Architecture, self.header.architecture)
             self.defaults = dict(checkpoint.generation_defaults())
-            source = checkpoint.chat_template()
+            source, for_tools = chat_templates(checkpoint)
             if chat_template is not None:
-                source = choose_template(None, source, chat_template)
-            self.template_source = source
-            folder = path if path.is_dir() else None
-            for_tools = choose_template(folder, source, chat_template, tools=True)
+                source = choose_template(None, None, chat_template)
+                for_tools = choose_template(None, None, chat_template, tools=True)
+            self.template_source, self.tool_template_source = source, for_tools
             self.dialect = Dialect.of(self.registry, for_tools, tool_caller)
 
             vocabulary = Beside(checkpoint.tokenizer)
@@ -87,9 +88,13 @@ class LoadedModel:
     def render(self, messages: Sequence[Message], **variables: Any) -> str:
         """Messages as the model's template writes them. Raises TemplateError, RequestError.
 
-        Where `variables` has tools it is the template for these, if the model has one of its own.
+        Where `variables` has tools, or the conversation has calls, it is the template for these, if
+        the model has one of its own.
         """
         template = self._template_for_tools if variables.get("tools") else self._template
+        if template is not self._template_for_tools and has_calls(messages):
+            template = self._template_for_tools
+            variables["tools"] = []  # such templates loop over tools
         if not template:
             no_template(str(self.header.path))
         return template.render(messages, **variables)
@@ -121,9 +126,7 @@ class LoadedModel:
 
     def encode_chat(self, messages: Sequence[Message], **variables: Any) -> tuple[int, ...]:
         """Token ids of a conversation, up to where the answer begins."""
-        text = self.render(messages, **variables)
-        # the template writes BOS itself where the model wants one
-        return tuple(self.tokenizer.encode(text, add_special=False))
+        return tuple(self.tokenizer.encode_chat(self.render(messages, **variables)))
 
     def requests(
         self, prompt: tuple[int, ...], params: SamplingParams | None, **more: Any

@@ -56,7 +56,7 @@ class Turn:
         self._prompt = self._inner.render(self.messages, **self._variables)
         if self._tools and self._ignores_tools():
             raise RequestError("the model's chat template has no place for tools")
-        prompt = tuple(self._inner.tokenizer.encode(self._prompt, add_special=False))
+        prompt = tuple(self._inner.tokenizer.encode_chat(self._prompt))
         changed: dict[str, Any] = {}
         if self._tools or self._marks_are_special():
             changed["skip_special_tokens"] = False  # what is told apart is among them

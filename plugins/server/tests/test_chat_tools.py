@@ -151,6 +151,45 @@ def test_results_go_back_to_the_model(client: openai.OpenAI) -> None:
     assert ask(client, messages=history, tools=[WEATHER], max_tokens=5).choices
 
 
+@pytest.mark.parametrize("dumped", [{}, {"exclude_none": True}], ids=["null", "absent"])
+def test_an_answer_goes_back_as_the_client_has_it(client: openai.OpenAI, dumped: Any) -> None:
+    (found,) = ask(client, tools=[WEATHER], tool_choice="required").choices
+    assert found.message.content is None
+    history = [
+        {"role": "developer", "content": "Be brief"},
+        *ASK,
+        found.message.model_dump(**dumped),
+        {
+            "role": "tool",
+            "tool_call_id": found.message.tool_calls[0].id,
+            "content": [{"type": "text", "text": "sunny"}],
+        },
+    ]
+    told = client.post("/../tokenize", body={"messages": history}, cast_to=dict)
+    text = client.post("/../detokenize", body={"tokens": told["tokens"]}, cast_to=dict)["prompt"]
+    assert "<|im_start|>system\nBe brief<|im_end|>" in text
+    assert "<|im_start|>assistant\n<tool_call>" in text
+    assert "<|im_start|>tool\nsunny<|im_end|>" in text
+    again = ask(client, messages=history, tools=[WEATHER], tool_choice="none", max_tokens=5)
+    assert again.choices
+
+
+@pytest.mark.parametrize(
+    ("message", "complaint"),
+    [
+        ({"role": "user", "content": None}, "has no content"),
+        ({"role": "user", "content": [{"type": "image_url"}]}, "takes text only"),
+        ({"role": "assistant", "function_call": {"name": "f"}}, "write tool_calls instead"),
+        ({"role": "assistant", "tool_calls": "f"}, "tool_calls should be a list"),
+    ],
+)
+def test_messages_that_no_template_can_take(
+    client: openai.OpenAI, message: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(openai.BadRequestError, match=complaint):
+        ask(client, messages=[message])
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_call_that_a_stop_text_ends_is_not_one_to_run(
     client: openai.OpenAI, stream: bool

@@ -10,6 +10,7 @@ import pytest
 from tramontane.chat import ChatTemplate
 from tramontane_plugin_server.anthropic.message_request import CountRequest
 from tramontane_plugin_server.anthropic.prompt import conversation as of_messages
+from tramontane_plugin_server.openai.chat_request import ChatRequest
 from tramontane_plugin_server.openai.response_prompt import conversation as of_items
 from tramontane_plugin_server.openai.response_request import ResponseRequest
 
@@ -147,6 +148,65 @@ def test_neighbours_of_one_role_are_one_turn() -> None:
     ]
     assert texts == [("user", ["a", "b"]), ("assistant", ["c", "d"])]
     assert of_messages(asked)[2] == {"role": "system", "content": "e"}
+
+
+TEMPLATE = (
+    "{% for m in messages %}{{ m.role }}{{ '(' + m.name + ')' if m.name }}:{{ m.content }}"
+    "{% for c in m.tool_calls %}{{ c.function.name }}{{ c.function.arguments|tojson }}{% endfor %}"
+    ";{% endfor %}"
+)
+SENT_BACK: list[dict[str, Any]] = [
+    {"role": "developer", "content": [{"type": "text", "text": "Be brief"}]},
+    {"role": "user", "content": "time?"},
+    {
+        "role": "assistant",
+        "content": None,
+        "refusal": None,
+        "annotations": [],
+        "tool_calls": [
+            {"id": "c1", "type": "function", "function": {"name": "now", "arguments": ""}}
+        ],
+    },
+    {"role": "tool", "tool_call_id": "c1", "content": [{"type": "text", "text": "12:00"}]},
+]
+
+
+def in_three_apis() -> dict[str, list[dict[str, Any]]]:
+    """The same conversation, as an answer's own form is sent back in each."""
+    part = {"type": "input_text", "text": "12:00"}
+    first, rest = of_items(None, [item.item() for item in ResponseRequest.model_validate({
+        "input": [
+            {"role": "developer", "content": "Be brief"},
+            {"role": "user", "content": "time?"},
+            {"type": "function_call", "call_id": "c1", "name": "now", "arguments": ""},
+            {"type": "function_call_output", "call_id": "c1", "output": [part]},
+        ]
+    }).input])  # fmt: skip
+    called = {"type": "tool_use", "id": "c1", "name": "now", "input": {}}
+    said = {
+        "type": "tool_result",
+        "tool_use_id": "c1",
+        "content": [{"type": "text", "text": "12:00"}],
+    }
+    return {
+        "chat": ChatRequest.model_validate({"messages": SENT_BACK}).conversation(),
+        "responses": [*first, *rest],
+        "messages": of_messages(CountRequest.model_validate({
+            "system": "Be brief",
+            "messages": [
+                {"role": "user", "content": "time?"},
+                {"role": "assistant", "content": [called]},
+                {"role": "user", "content": [said]},
+            ],
+        })),
+        "Python": SENT_BACK,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("api", ["chat", "responses", "messages", "Python"])
+def test_an_answer_that_is_sent_back_is_one_prompt_in_all_apis(api: str) -> None:
+    written = ChatTemplate(TEMPLATE, named={}).render(in_three_apis()[api])
+    assert written == "system:Be brief;user:time?;assistant:now{};tool(now):12:00;"
 
 
 @pytest.mark.parametrize("name", ["Qwen3-Coder", "Qwen-Qwen3-0.6B", "Qwen-Qwen2.5"])

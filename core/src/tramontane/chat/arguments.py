@@ -1,7 +1,8 @@
 """Arguments of past tool calls: the API has them as JSON in a text, some templates want the object.
 
-A template that turns them into JSON itself would quote the text once more. Which it is shows when
-a made-up call is rendered, as templates say it in too many ways to read it off them.
+A template that turns them into JSON itself would quote the text once more, and one that writes
+objects in a syntax of its own would put the text into that. Which it is shows when a made-up call
+is rendered, as templates say it in too many ways to read it off them.
 """
 
 from __future__ import annotations
@@ -10,55 +11,46 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tramontane.errors import TemplateError
+Written = Callable[[Any], str]
+"""A made-up call with these arguments as the template writes it; empty where it fails."""
 
-Render = Callable[[list[dict[str, Any]]], str]
-
-PROBE = '{"needle": "thread"}'
-
-
-def has_text_arguments(chat: list[dict[str, Any]]) -> bool:
-    return any(isinstance(place["arguments"], str) for place in _places(chat))
+VALUE = "thread"
+PROBE = f'{{"needle": "{VALUE} é"}}'
 
 
-def wants_objects(render: Render) -> bool:
-    """Whether a text of arguments does not come through as it is, but an object comes through."""
-    return PROBE not in _written(render, PROBE) and "needle" in _written(render, json.loads(PROBE))
+def function_of(call: Any) -> dict[str, Any] | None:
+    """The object of a call in which the name and "arguments" are."""
+    place = call.get("function", call) if isinstance(call, dict) else None
+    return place if isinstance(place, dict) else None
 
 
-def with_objects(chat: list[dict[str, Any]]) -> None:
-    """Reads the arguments, in place; a text that is no JSON object stays as it is."""
-    for place in _places(chat):
-        if isinstance(place["arguments"], str):
-            try:
-                value = json.loads(place["arguments"])
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(value, dict):
-                place["arguments"] = value
+def is_empty(arguments: Any) -> bool:
+    """Whether a call has none: null, or a text with nothing or null in it."""
+    return arguments is None or (isinstance(arguments, str) and arguments.strip() in ("", "null"))
 
 
-def _places(chat: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The objects in which "arguments" is."""
-    found = []
-    for message in chat:
-        calls = message.get("tool_calls")
-        for call in calls if isinstance(calls, list) else []:
-            place = call.get("function", call) if isinstance(call, dict) else None
-            if isinstance(place, dict) and "arguments" in place:
-                found.append(place)
-    return found
+def wants_objects(written: Written) -> bool:
+    """Whether arguments go in as an object.
+
+    A text is as good where both come out as the same JSON, and keeps the spelling that the model
+    chose, so that what it wrote is found in the prefix cache. It is the only choice where an
+    object fails, or comes out as Python would write it.
+    """
+    given = json.loads(PROBE)
+    as_object, as_text = written(given), written(PROBE)
+    if VALUE not in as_object or str(given) in as_object:
+        return False
+    return not (PROBE in as_object and PROBE in as_text)
 
 
-def _written(render: Render, arguments: Any) -> str:
-    function = {"name": "made_up", "arguments": arguments}
-    call = {"id": "call00001", "type": "function", "function": function}
-    try:
-        return render(
-            [
-                {"role": "user", "content": "x"},
-                {"role": "assistant", "content": "", "tool_calls": [call]},
-            ]
-        )
-    except TemplateError:
-        return ""
+def fit_arguments(arguments: Any, objects: bool) -> Any:
+    """As an object or as a text; a text that is no JSON object stays as it is."""
+    if objects and isinstance(arguments, str):
+        try:
+            value = json.loads(arguments)
+        except (ValueError, RecursionError):
+            return arguments
+        return value if isinstance(value, dict) else arguments
+    if not objects and not isinstance(arguments, str):
+        return json.dumps(arguments, ensure_ascii=False)
+    return arguments

@@ -7,7 +7,8 @@ from typing import Any
 
 from jinja2 import nodes
 
-from tramontane.errors import RequestError
+from .messages import REASONING
+from .parts import joined, thoughts
 
 SORTED_OUT = frozenset({"string", "iterable", "sequence", "mapping"})
 """Tests by which a template that takes parts tells them from a text."""
@@ -15,10 +16,13 @@ SORTED_OUT = frozenset({"string", "iterable", "sequence", "mapping"})
 
 @dataclass(frozen=True)
 class Takes:
-    """parts: it loops over content. text: it does not, or tests what content is first."""
+    """parts: it loops over content. text: it does not, or tests what content is first. thinking:
+    it knows parts of reasoning. roles: those of the rarer ones that it knows."""
 
     parts: bool
     text: bool
+    thinking: bool = False
+    roles: frozenset[str] = frozenset()
 
 
 def what_it_takes(tree: nodes.Template) -> Takes:
@@ -33,25 +37,37 @@ def what_it_takes(tree: nodes.Template) -> Takes:
         test.name in SORTED_OUT and _is_content(test.node, names)
         for test in tree.find_all(nodes.Test)
     )
-    return Takes(parts=parts, text=tested or not parts)
+    words = {const.value for const in tree.find_all(nodes.Const) if isinstance(const.value, str)}
+    return Takes(
+        parts=parts,
+        text=tested or not parts,
+        thinking=parts and "thinking" in words,
+        roles=frozenset(words & {"developer"}),
+    )
 
 
-def fit(message: dict[str, Any], takes: Takes, where: str) -> dict[str, Any]:
-    """The message with its content as the template takes it; texts are joined by newlines.
+def fit(message: dict[str, Any], takes: Takes) -> dict[str, Any]:
+    """The message, in place, with its content as the template takes it, of those of `checked`.
 
-    Raises RequestError for parts that are no text, where the template takes texts only.
+    Texts are joined by newlines, save a user's for a template that takes parts: what it writes for
+    the parts of other roles is often the list, as Python prints it.
     """
-    content = message.get("content")
-    if isinstance(content, list) and not takes.parts:
-        for part in content:
-            if part["type"] != "text":
-                raise RequestError(
-                    f"{where} has a part of type {part['type']!r:.40}, but this model's chat"
-                    " template takes text only"
-                )
-        return message | {"content": "\n".join(part["text"] for part in content)}
-    if isinstance(content, str) and not takes.text:
-        return message | {"content": [{"type": "text", "text": content}]}
+    content = message["content"]
+    if isinstance(content, list):
+        thinks = any(part["type"] == "thinking" for part in content)
+        if thinks and not takes.thinking:
+            reasoning = thoughts(content)
+            message = {**dict.fromkeys(REASONING, reasoning), **message}
+        if message["role"] == "user":
+            kept = takes.parts
+        else:
+            kept = thinks and takes.thinking
+        if not kept:
+            message["content"] = joined(content)
+    if isinstance(message["content"], str) and not takes.text:
+        message["content"] = [{"type": "text", "text": message["content"]}]
+    if message["role"] == "developer" and "developer" not in takes.roles:
+        message["role"] = "system"  # what is newly called developer was always the system
     return message
 
 

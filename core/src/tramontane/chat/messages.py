@@ -1,4 +1,9 @@
-"""Chat messages as they may go into a template: plain data of the right shape."""
+"""Chat messages as they may go into a template: plain data of the right shape, one form of each.
+
+What clients write in several ways comes out in one: content is a text or parts, never null; fields
+that are null are left out; reasoning has every name that templates read; a tool's result has the
+name of the tool; arguments of a call are there. The rules are those of vLLM where it has one.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +12,20 @@ from typing import Any
 
 from tramontane.errors import RequestError
 
+from .arguments import function_of, is_empty
+from .parts import checked_parts
+
 DEEPEST = 64
 """Levels of lists and objects within a message or a tool."""
 
 REASONING = ("reasoning_content", "thinking", "reasoning")
-"""The names under which answers carry their reasoning; templates read the first or the second."""
+"""The names under which answers carry their reasoning, and templates read it."""
+
+OLDER = "is of an older API; write {} instead"
 
 
 def checked(messages: object) -> list[dict[str, Any]]:
-    """The messages, copied into plain dicts and lists, reasoning under the names templates read.
+    """The messages, copied into plain dicts and lists, in the one form that templates are given.
 
     Raises RequestError, naming the message, where they are not what a chat is made of.
     """
@@ -23,7 +33,16 @@ def checked(messages: object) -> list[dict[str, Any]]:
         raise RequestError(f"messages should be a list, not {type(messages).__name__}")
     if not messages:
         raise RequestError("messages is empty; a chat needs at least one")
-    return [_message(message, index) for index, message in enumerate(messages)]
+    found = [_message(message, index) for index, message in enumerate(messages)]
+    _name_results(found)
+    return found
+
+
+def has_calls(messages: object) -> bool:
+    """Whether there are calls of tools among messages that nobody has looked at yet."""
+    if not isinstance(messages, Sequence):
+        return False
+    return any(isinstance(message, Mapping) and message.get("tool_calls") for message in messages)
 
 
 def plain(value: object, where: str, depth: int = 0) -> Any:
@@ -51,27 +70,64 @@ def _message(message: object, index: int) -> dict[str, Any]:
     where = f"message {index}"
     if not isinstance(message, Mapping):
         raise RequestError(f"{where} should be an object, not {type(message).__name__}")
-    copy: dict[str, Any] = plain(message, where)
-    role = copy.get("role")
+    given: dict[str, Any] = plain(message, where)
+    role = given.get("role")
     if not isinstance(role, str) or not role:
         raise RequestError(f"{where} should have a role, but has {role!r:.40}")
+    # clients that dump their own objects send every field; to templates null is not absent
+    copy = {name: value for name, value in given.items() if value is not None}
+    if "function_call" in copy:
+        raise RequestError(f"{where}: function_call {OLDER.format('tool_calls')}")
+    if role == "function":
+        raise RequestError(f"{where}: role 'function' {OLDER.format('role tool, tool_call_id')}")
+    if role == "assistant":
+        _assistant(copy, where)
     content = copy.get("content")
     if isinstance(content, list):
-        for number, part in enumerate(content):
-            _check_part(part, f"{where}, part {number} of its content")
-    elif content is not None and not isinstance(content, str):
+        copy["content"] = checked_parts(content, role, where)
+    elif content is None and role in ("user", "system", "developer"):
+        raise RequestError(f"{where} ({role}) has no content")
+    elif content is None:
+        copy["content"] = ""
+    elif not isinstance(content, str):
         kind = type(content).__name__
         raise RequestError(f"{where} ({role}): content should be a text or parts, not {kind}")
-    elif content is None and role in ("user", "system"):
-        raise RequestError(f"{where} ({role}) has no content")
-    reasoning = next((copy[name] for name in REASONING if copy.get(name) is not None), None)
-    if reasoning is not None:
-        copy = {"thinking": reasoning, **copy, "reasoning_content": reasoning}
     return copy
 
 
-def _check_part(part: object, where: str) -> None:
-    if not isinstance(part, dict) or not isinstance(part.get("type"), str):
-        raise RequestError(f"{where} should be an object with a type, not {part!r:.60}")
-    if part["type"] == "text" and not isinstance(part.get("text"), str):
-        raise RequestError(f"{where} should have a text, but has {part.get('text')!r:.40}")
+def _assistant(message: dict[str, Any], where: str) -> None:
+    if "refusal" in message and not message.get("content"):
+        message["content"] = message.pop("refusal")
+    reasoning = next((message[name] for name in REASONING if name in message), None)
+    if reasoning is not None:
+        if not isinstance(reasoning, str):
+            kind = type(reasoning).__name__
+            raise RequestError(f"{where} (assistant): reasoning should be a text, not {kind}")
+        message.update(dict.fromkeys(REASONING, reasoning))
+    calls = message.get("tool_calls", [])
+    if not isinstance(calls, list):
+        raise RequestError(f"{where}: tool_calls should be a list, not {type(calls).__name__}")
+    if not calls:
+        message.pop("tool_calls", None)
+    for number, call in enumerate(calls):
+        place = function_of(call)
+        if place is None or not isinstance(place.get("name"), str):
+            raise RequestError(
+                f"{where}, tool call {number} should be an object with a function that has a name,"
+                f" not {call!r:.80}"
+            )
+        if is_empty(place.get("arguments")):
+            place["arguments"] = {}
+
+
+def _name_results(messages: list[dict[str, Any]]) -> None:
+    """Some templates write the tool's name beside its result; the API has the call's id alone."""
+    names: dict[str, str] = {}
+    for message in messages:
+        for call in message.get("tool_calls", ()) if message["role"] == "assistant" else ():
+            place = function_of(call)
+            if place is not None and isinstance(call.get("id"), str):
+                names[call["id"]] = place["name"]
+        identity = message.get("tool_call_id")
+        if message["role"] == "tool" and isinstance(identity, str) and identity in names:
+            message.setdefault("name", names[identity])

@@ -14,7 +14,7 @@ from jinja2.exceptions import SecurityError
 from tramontane.errors import TemplateError
 from tramontane.one_line import one_line
 
-from .arguments import has_text_arguments, wants_objects, with_objects
+from . import calls
 from .bounds import LARGEST, Budget
 from .content import fit, what_it_takes
 from .filters import BUDGET
@@ -69,40 +69,47 @@ class ChatTemplate:
     ) -> str:
         """The text for a chat.
 
-        Content given as parts is joined where the template takes texts, and the other way round;
-        arguments of tool calls, texts in the API, are read where the template wants objects.
+        Messages are brought into one form (`checked`), and from there into the template's own:
+        content as a text or as parts, null or not, and arguments of calls as texts or objects.
         variables: whatever else the template knows, such as documents, enable_thinking,
           reasoning_effort or date_string; JSON data, and stronger than the named ones.
         Raises RequestError where messages are malformed, TemplateError where the template refuses
         them (in its own words), fails, or goes over its bounds.
         """
-        chat = [
-            fit(message, self.takes, f"message {index}")
-            for index, message in enumerate(checked(messages))
-        ]
-        if has_text_arguments(chat) and self._wants_objects:
-            with_objects(chat)
-        return self._write(
-            {
-                "documents": None,
-                **self.named,
-                **{name: plain(value, name) for name, value in variables.items()},
-                "messages": chat,
-                "tools": plain(tools, "tools"),
-                "add_generation_prompt": add_generation_prompt,
-            }
-        )
+        chat = [fit(message, self.takes) for message in checked(messages)]
+        calling = any("tool_calls" in message for message in chat)
+        if calling:
+            takes = self._takes_calls
+            chat = [one for message in chat for one in calls.fit_calls(message, takes)]
+        values = {
+            "documents": None,
+            **self.named,
+            **{name: plain(value, name) for name, value in variables.items()},
+            "messages": chat,
+            "tools": plain(tools, "tools"),
+            "add_generation_prompt": add_generation_prompt,
+        }
+        try:
+            return self._write(values)
+        except TemplateError:
+            if calling:
+                calls.refuse_unread(chat, self._takes_calls)
+            raise
 
     @cached_property
-    def _wants_objects(self) -> bool:
-        others = {**self.named, "tools": None, "documents": None, "add_generation_prompt": False}
-        return wants_objects(lambda chat: self._write({**others, "messages": chat}))
+    def _takes_calls(self) -> calls.TakesCalls:
+        others = {**self.named, "documents": None, "add_generation_prompt": False}
+        return calls.what_it_takes(
+            lambda chat, tools: self._write(
+                {**others, "messages": chat, "tools": tools}, Budget(steps=calls.STEPS)
+            )
+        )
 
-    def _write(self, values: dict[str, Any]) -> str:
+    def _write(self, values: dict[str, Any], budget: Budget | None = None) -> str:
         parts = []
         size = 0
         try:
-            for part in self._template.generate({**values, BUDGET: Budget()}):
+            for part in self._template.generate({**values, BUDGET: budget or Budget()}):
                 size += len(part)
                 if size > LARGEST:
                     raise TemplateError(f"the chat template writes more than {LARGEST} characters")

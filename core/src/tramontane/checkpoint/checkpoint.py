@@ -59,7 +59,9 @@ class Checkpoint(Protocol):
         """Raises CheckpointError when the checkpoint has none."""
         ...
 
-    def chat_template(self) -> str | None: ...
+    def chat_template(self) -> str | None:
+        """The template, jinja, of chats without tools, and of all where there is only one."""
+        ...
 
     def generation_defaults(self) -> Mapping[str, Any]:
         """What generation_config.json says, or an empty mapping."""
@@ -75,3 +77,22 @@ class ReadsStored(Protocol):
     def stored(self, name: str) -> Stored | None:
         """One matrix, not read yet; None for what only `read` knows."""
         ...
+
+
+@runtime_checkable
+class HasToolTemplate(Protocol):
+    """What a checkpoint may have besides: a chat template of its own for chats with tools."""
+
+    def tool_template(self) -> str | None:
+        """None where there is none but `chat_template`."""
+        ...
+
+
+def chat_templates(checkpoint: Checkpoint) -> tuple[str | None, str | None]:
+    """The chat template, and the one for chats with tools, which may be the same.
+
+    Raises TemplateError where a file that should have one cannot be read.
+    """
+    plain = checkpoint.chat_template()
+    special = checkpoint.tool_template() if isinstance(checkpoint, HasToolTemplate) else None
+    return plain, plain if special is None else special

@@ -84,6 +84,12 @@ class FolderCheckpoint:
 
         return choose_template(self.folder, None, None)
 
+    def tool_template(self) -> str | None:
+        """Implements `HasToolTemplate`."""
+        from tramontane.chat.choose import choose_template
+
+        return choose_template(self.folder, None, None, tools=True)
+
     def generation_defaults(self) -> Mapping[str, Any]:
         return read_if_there(self.folder / "generation_config.json")
 

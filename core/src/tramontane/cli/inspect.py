@@ -46,6 +46,7 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
     from tramontane import memory
     from tramontane.answers import Dialect
     from tramontane.chat.choose import choose_template
+    from tramontane.checkpoint.checkpoint import chat_templates
     from tramontane.checkpoint.open import open_checkpoint
     from tramontane.plugin import Architecture
     from tramontane.registry import Registry
@@ -67,10 +68,10 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
         tokenizer: dict[str, Any] = _tokenizer(checkpoint.tokenizer())
     except CheckpointError as error:
         tokenizer = {"problem": str(error)}
-    template = checkpoint.chat_template()
+    template, for_tools = chat_templates(checkpoint)
     checkpoint.close()
-    folder = header.path if header.path.is_dir() else None
-    for_tools = choose_template(folder, template, options.chat_template, tools=True)
+    if options.chat_template is not None:
+        for_tools = choose_template(None, None, options.chat_template, tools=True)
     try:
         dialect = Dialect.of(registry, for_tools, options.tool_caller)
     except PluginError as error:

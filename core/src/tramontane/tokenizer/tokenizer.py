@@ -19,7 +19,8 @@ class Tokenizer:
     special_ids: tokens that are control, never text.
     named: the texts of bos_token, eos_token, unk_token, pad_token, for chat templates.
     add_bos, add_eos: what `encode` puts around a text beyond what inner's post-processor does; the
-    two are one where they say the same. Safe to share between threads.
+    two are one where they say the same. chat_bos: whether add_bos is also for what chat templates
+    write. Safe to share between threads.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Tokenizer:
         eos_ids: Sequence[int] = (),
         add_bos: bool = False,
         add_eos: bool = False,
+        chat_bos: bool = False,
         named: dict[str, str] | None = None,
     ) -> None:
         self.inner = inner
@@ -37,6 +39,7 @@ class Tokenizer:
         self.eos_ids = frozenset(eos_ids)
         self.add_bos = add_bos
         self.add_eos = add_eos
+        self.chat_bos = chat_bos and add_bos
         self.named = dict(named or {})
         self._added = inner.get_added_tokens_decoder()
         self.special_ids = frozenset(index for index, token in self._added.items() if token.special)
@@ -85,6 +88,17 @@ class Tokenizer:
             ids = [*self._before, *ids]
         if self._after and ids[-len(self._after) :] != self._after:
             ids = [*ids, *self._after]
+        return ids
+
+    def encode_chat(self, text: str) -> list[int]:
+        """Token ids of what a chat template wrote, which has BOS where the model wants one.
+
+        With chat_bos it is put in front where the template did not write it, as llama.cpp does.
+        Raises RequestError as `encode` does.
+        """
+        ids = self.encode(text, add_special=False)
+        if self.chat_bos and self.bos_id is not None and ids[:1] != [self.bos_id]:
+            return [self.bos_id, *ids]
         return ids
 
     def decode(self, ids: Iterable[int], *, skip_special: bool = True) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tramontane.chat.messages import has_calls
+
 from .http.errors import ApiError
 
 if TYPE_CHECKING:
@@ -45,8 +47,8 @@ def called(identity: str, messages: Sequence[Message]) -> dict[str, str]:
 
 def refuse_lost_calls(model: LoadedModel, messages: Sequence[Mapping[str, Any]]) -> None:
     """A template that has no word for calls would leave them out in silence. Raises ApiError."""
-    if any("tool_calls" in message for message in messages):
-        source = model.template_source or ""
+    if has_calls(messages):
+        source = model.tool_template_source or ""
         if "tool_calls" not in source:
             raise ApiError(
                 400, "the conversation has calls of tools, for which this model's chat template"

@@ -128,9 +128,13 @@ class GgufCheckpoint:
         return read_tokenizer(self.header.metadata, self._path)
 
     def chat_template(self) -> str | None:
-        """`tokenizer.chat_template`, Jinja."""
-        template = self.header.metadata.get("tokenizer.chat_template")
-        return template if isinstance(template, str) else None
+        """`tokenizer.chat_template`, jinja; without it, as in llama.cpp, that for tools."""
+        found = self._template("tokenizer.chat_template")
+        return self.tool_template() if found is None else found
+
+    def tool_template(self) -> str | None:
+        """`tokenizer.chat_template.tool_use`. Implements `HasToolTemplate`."""
+        return self._template("tokenizer.chat_template.tool_use")
 
     def generation_defaults(self) -> Mapping[str, Any]:
         """`general.sampling.*`, in generation_config.json's words."""
@@ -141,6 +145,10 @@ class GgufCheckpoint:
         for file in {file for file, _ in self._owners.values()}:
             file.close()
         self._owners, self._closed = {}, True
+
+    def _template(self, key: str) -> str | None:
+        found = self.header.metadata.get(key)
+        return found if isinstance(found, str) and found else None
 
     def _factors(self, name: str) -> list[float] | None:
         if name not in self._owners:

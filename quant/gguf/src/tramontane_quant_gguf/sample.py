@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,10 @@ F32, Q4_0, Q8_0 = 0, 2, 8
 WORDS = ("th", "the", "he", "in", "an", "and", "er", "on", f"{SPACE}the", f"{SPACE}a", f"{SPACE}an")
 
 
-def write_sample(path: Path) -> Path:
+def write_sample(path: Path, changes: Mapping[str, Value | None] | None = None) -> Path:
     """Write a llama of 2 layers with Q4_0, Q8_0 and F32 tensors and a tokenizer; the same bytes
-    every time. path: the file, or a folder to put `sample.gguf` in."""
+    every time. path: the file, or a folder to put `sample.gguf` in. changes: metadata to add or to
+    replace; None leaves a key out."""
     path = path / "sample.gguf" if path.is_dir() else path
     pieces = list(_pieces())
     metadata: dict[str, Value] = {
@@ -48,6 +49,11 @@ def write_sample(path: Path) -> Path:
             "{% if add_generation_prompt %}assistant: {% endif %}"
         ),
     }
+    for key, value in (changes or {}).items():
+        if value is None:
+            metadata.pop(key, None)
+        else:
+            metadata[key] = value
     return write_gguf(path, metadata, _tensors(len(pieces)))
 
 

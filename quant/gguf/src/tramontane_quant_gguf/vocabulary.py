@@ -99,6 +99,7 @@ def read_tokenizer(metadata: Mapping[str, Any], path: Path) -> Tokenizer:
         eos_ids=ends,
         add_bos=reader.flag("add_bos_token", add_bos) and bos is not None,
         add_eos=reader.flag("add_eos_token", add_eos) and eos is not None,
+        chat_bos=True,
         named=named,
     )
 

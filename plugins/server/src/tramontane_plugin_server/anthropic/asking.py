@@ -73,6 +73,6 @@ def _going_on(
                     param="messages",
                 )  # fmt: skip
     text = begun(model.render, messages, **asked.variables())
-    prompt = tuple(model.tokenizer.encode(text, add_special=False))
+    prompt = tuple(model.tokenizer.encode_chat(text))
     (request,) = model.requests(prompt, serving.limited(asked.sampling()))
     return replace(request, **asked.place())

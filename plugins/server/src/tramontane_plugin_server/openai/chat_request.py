@@ -41,6 +41,15 @@ class Message(BaseModel):
     content: str | list[Part] | None = None
 
 
+def plain_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """As core has them; what is newly called developer was always the system."""
+    found = [message.model_dump(exclude_unset=True) for message in messages]
+    for message in found:
+        if message["role"] == "developer":
+            message["role"] = "system"
+    return found
+
+
 class StreamOptions(BaseModel):
     """What a stream also tells."""
 
@@ -121,14 +130,10 @@ class ChatRequest(Sampling):
         return self
 
     def conversation(self) -> list[dict[str, Any]]:
-        """Messages for the chat template; what is newly called developer was always the system."""
+        """Messages for the chat template."""
         if isinstance(self.messages, str):
             return [{"role": "user", "content": self.messages}]
-        found = [message.model_dump(exclude_unset=True) for message in self.messages]
-        for message in found:
-            if message["role"] == "developer":
-                message["role"] = "system"
-        return found
+        return plain_messages(self.messages)
 
     def variables(self) -> dict[str, Any]:
         """What else the chat template is told."""

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from tramontane_plugin_server.http.errors import ApiError
 from tramontane_plugin_server.serving import serving_of
 
-from .chat_request import Message
+from .chat_request import Message, plain_messages
 from .fields import Asked, TokenId
 from .shapes import ERRORS, Shape
 
@@ -74,7 +74,7 @@ async def tokenize(request: Request, asked: TokenizeRequest) -> dict[str, Any]:
     serving = serving_of(request)
     async with serving.catalog.lease(asked.model) as (_, model):
         if asked.messages is not None:
-            given = [message.model_dump(exclude_unset=True) for message in asked.messages]
+            given = plain_messages(asked.messages)
             more = {
                 **(asked.chat_template_kwargs or {}),
                 "add_generation_prompt": asked.add_generation_prompt,
