@@ -9,6 +9,8 @@ from __future__ import annotations
 from .scan import NAME, More, Scan, any_of
 
 BRACKETS = "]})"
+MARKS = 8
+"""One after another that are looked at, of marks that open and close calls."""
 
 
 def closes(scan: Scan) -> More[bool]:
@@ -58,7 +60,8 @@ def fail(scan: Scan, to_the_end: bool = False) -> More[None]:
 
 def cut_off(scan: Scan, *marks: str) -> More[bool]:
     """Whether the text ends here, perhaps within a mark."""
-    while (left := scan.text[scan.at :]) == "" or any(
+    longest = max(map(len, marks), default=0)
+    while (left := scan.text[scan.at : scan.at + longest]) == "" or any(
         mark.startswith(left) and mark != left for mark in marks
     ):
         if not (yield from scan.more()):
@@ -87,7 +90,7 @@ def next_call(scan: Scan, bracket: str = "{", *quotes: str) -> More[bool]:
     quotes: besides the double one.
     """
     place, opened = scan.at, False
-    while True:
+    for _ in range(MARKS):
         if (yield from scan.literal(*scan.closings)):
             pass
         elif (yield from scan.literal(*marks(scan))):

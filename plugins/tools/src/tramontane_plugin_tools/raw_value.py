@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tramontane.answers import More, Scan
-from tramontane.answers.broken import cut_off
+from tramontane.answers.broken import MARKS, cut_off
 from tramontane.answers.scan import any_of, unsure
 
 NEWLINE = "\n"
@@ -83,10 +83,10 @@ class RawValue:
 
     def _longer(self, place: int, end: int) -> bool:
         """Whether the tag that was found may become another that begins so."""
+        if end < len(self._scan.text):
+            return False
         have = self._scan.text[place:]
-        return len(have) == end - place and any(
-            mark != have and mark.startswith(have) for mark in self._tags.marks
-        )
+        return any(mark != have and mark.startswith(have) for mark in self._tags.marks)
 
     def _say(self, sink: Callable[[str], None], stop: int, trim: str = NEWLINE) -> None:
         """What comes before a place, but for what may be trimmed there."""
@@ -132,7 +132,7 @@ class RawValue:
                 self._note(1, place)
         elif mark in tags.ends:
             count = 0
-            while (yield from scan.literal(*tags.ends)):
+            while count < MARKS and (yield from scan.literal(*tags.ends)):
                 count += 1
                 yield from scan.blanks()
             if (yield from scan.literal(*tags.openings)) or (yield from cut_off(scan, *tags.marks)):
@@ -155,7 +155,9 @@ class RawValue:
     def _opens(self, place: int, first: bool) -> More[bool]:
         """Whether a call of a tool that there is begins here, at the beginning of a line."""
         scan = self._scan
-        while (yield from scan.literal(*self._tags.openings)):
+        for _ in range(MARKS):
+            if not (yield from scan.literal(*self._tags.openings)):
+                break
             yield from scan.blanks()
         name = yield from scan.before("<", ">", "\n", limit=128)
         named = re.sub(r'\s*name="([^"]*)"', r"\1", name or "").strip()
