@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tramontane.tools import Tool
-from tramontane_plugin_tools.schema_types import TYPES, admitted, choices, known_members
+from tramontane_plugin_tools.schema_types import (
+    TYPES,
+    admitted,
+    choices,
+    known_members,
+    member_types,
+    unbound,
+)
 
 from .syntaxes import SYNTAXES, calls, read
 
@@ -154,6 +161,24 @@ def test_no_type_is_left_out_that_a_validator_admits(schema: Any, value: Any) ->
         assert kind.get(type(value), "object") in admitted(schema, root)
         texts = choices(schema, root)
         assert not isinstance(value, str) or texts is None or value in texts
+
+
+def test_a_schema_that_is_deep_or_within_itself_takes_no_longer() -> None:
+    wide: dict[str, Any] = {"$defs": {}}
+    for level in range(60):
+        wide["$defs"][str(level)] = {"anyOf": [{"$ref": f"#/$defs/{level + 1}"} for _ in range(9)]}
+    wide["$defs"]["60"] = TEXT
+    assert admitted({"$ref": "#/$defs/0"}, wide) == {"string"}
+    wide["$defs"]["60"] = {"anyOf": [{"$ref": "#/$defs/0"}] * 9}
+    assert admitted({"$ref": "#/$defs/0"}, wide) == TYPES
+    deep: Any = TEXT
+    for _ in range(5000):
+        deep = {"allOf": [deep]}
+    assert admitted(deep, {}) == TYPES
+    assert member_types(deep, "a") == TYPES
+    assert (choices(deep, {}), known_members(deep), unbound(deep, {}, None, "#")) == (
+        None, frozenset(), (),
+    )  # fmt: skip
 
 
 def test_names_of_members_wherever_they_stand() -> None:

@@ -107,7 +107,7 @@ def _text(
     if texts is not None:
         return [f"{name}: {before} ({' | '.join(map(spell, texts))}) {closing}"]
     if tool.strict:
-        for place in unbound(schema, tool.parameters, f"#/properties/{key}"):
+        for place in unbound(schema, tool.parameters, None, f"#/properties/{key}"):
             raise _refused(tool, place)
     if closing.startswith("<"):  # a special token, which no text has in it
         lexeme = f"{name.upper()}_TEXT"

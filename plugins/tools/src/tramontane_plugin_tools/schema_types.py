@@ -7,15 +7,43 @@ all other keywords narrow values of a type, not the types.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from functools import wraps
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 TYPES = frozenset({"array", "boolean", "null", "number", "object", "string"})
 ABOUT = {"$ref", "allOf", "anyOf", "const", "default", "deprecated", "description", "enum",
          "examples", "nullable", "oneOf", "readOnly", "title", "type", "writeOnly"}  # fmt: skip
-DEEPEST = 16
-"""References and combinations within each other that are followed; what is deeper admits all."""
+T = TypeVar("T")
+ANY_TEXT: list[str] | None = None
+NO_PLACES: tuple[str, ...] = ()
+
+
+def each_once(otherwise: T) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """Makes a function of (schema, root, memo, ...) look at each part of a schema once.
+
+    otherwise: its answer for a part within itself, and for what is nested too deeply.
+    """
+
+    def decorate(function: Callable[..., T]) -> Callable[..., T]:
+        @wraps(function)
+        def once(schema: Any, root: Any = None, memo: dict[int, T] | None = None, *rest: Any) -> T:
+            first, memo = memo is None, {} if memo is None else memo
+            if id(schema) not in memo:
+                memo[id(schema)] = otherwise
+                try:
+                    memo[id(schema)] = function(
+                        schema, schema if root is None else root, memo, *rest
+                    )
+                except RecursionError:
+                    if not first:
+                        raise
+            return memo[id(schema)]
+
+        return once
+
+    return decorate
 
 
 def json_type(value: Any) -> str:
@@ -61,12 +89,11 @@ def all_of(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Iterator[Any]:
         yield from found
 
 
-def admitted(schema: Any, root: Mapping[str, Any], depth: int = 0) -> frozenset[str]:
+@each_once(TYPES)
+def admitted(schema: Any, root: Mapping[str, Any], memo: dict[int, Any]) -> frozenset[str]:
     """The types that a schema admits: all where it says nothing of them, none where it is false."""
     if not isinstance(schema, Mapping):
         return TYPES if schema is not False else frozenset()
-    if depth > DEEPEST:
-        return TYPES
     found = TYPES
     if "type" in schema:
         said = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
@@ -76,26 +103,30 @@ def admitted(schema: Any, root: Mapping[str, Any], depth: int = 0) -> frozenset[
     if "const" in schema:
         found &= {json_type(schema["const"])}
     for one in all_of(schema, root):
-        found &= admitted(one, root, depth + 1)
+        found &= admitted(one, root, memo)
     for several in branches(schema):
-        found &= frozenset().union(*(admitted(one, root, depth + 1) for one in several))
+        found &= frozenset().union(*(admitted(one, root, memo) for one in several))
     return found | {"null"} if schema.get("nullable") is True else found
 
 
-def member_types(
-    schema: Any, key: str, root: Mapping[str, Any] | None = None, depth: int = 0
-) -> frozenset[str]:
+def member_types(schema: Any, key: str) -> frozenset[str]:
     """The types that an object's schema admits for one of its members."""
-    if not isinstance(schema, Mapping) or depth > DEEPEST:
+    return _member_types(schema, schema, None, key)
+
+
+@each_once(TYPES)
+def _member_types(
+    schema: Any, root: Mapping[str, Any], memo: dict[int, Any], key: str
+) -> frozenset[str]:
+    if not isinstance(schema, Mapping):
         return TYPES
-    root = schema if root is None else root
     found = TYPES
     for one in _of_member(schema, key):
         found &= admitted(one, root)
     for one in all_of(schema, root):
-        found &= member_types(one, key, root, depth + 1)
+        found &= _member_types(one, root, memo, key)
     for several in branches(schema):
-        found &= frozenset().union(*(member_types(one, key, root, depth + 1) for one in several))
+        found &= frozenset().union(*(_member_types(one, root, memo, key) for one in several))
     return found
 
 
@@ -121,22 +152,21 @@ def _matches(pattern: str, key: str) -> bool:
         return False
 
 
-def known_members(
-    schema: Any, root: Mapping[str, Any] | None = None, depth: int = 0
-) -> frozenset[str]:
+@each_once(frozenset[str]())
+def known_members(schema: Any, root: Mapping[str, Any], memo: dict[int, Any]) -> frozenset[str]:
     """The names that an object's schema has for its members."""
-    if not isinstance(schema, Mapping) or depth > DEEPEST:
+    if not isinstance(schema, Mapping):
         return frozenset()
-    root = schema if root is None else root
     properties = schema.get("properties")
     found = frozenset(properties) if isinstance(properties, Mapping) else frozenset()
     inner = [*all_of(schema, root), *(one for several in branches(schema) for one in several)]
-    return found.union(*(known_members(one, root, depth + 1) for one in inner))
+    return found.union(*(known_members(one, root, memo) for one in inner))
 
 
-def choices(schema: Any, root: Mapping[str, Any], depth: int = 0) -> list[str] | None:
+@each_once(ANY_TEXT)
+def choices(schema: Any, root: Mapping[str, Any], memo: dict[int, Any]) -> list[str] | None:
     """The texts of which an argument is one, `null` for null; None: it may be any text."""
-    if not isinstance(schema, Mapping) or depth > DEEPEST:
+    if not isinstance(schema, Mapping):
         return None
     sets: list[list[str]] = []
     if isinstance(schema.get("enum"), list):
@@ -146,10 +176,10 @@ def choices(schema: Any, root: Mapping[str, Any], depth: int = 0) -> list[str] |
     if schema.get("type") == "null":
         sets.append(["null"])
     for one in all_of(schema, root):
-        if (found := choices(one, root, depth + 1)) is not None:
+        if (found := choices(one, root, memo)) is not None:
             sets.append(found)
     for several in branches(schema):
-        parts = [choices(one, root, depth + 1) for one in several]
+        parts = [choices(one, root, memo) for one in several]
         if None not in parts:
             sets.append([text for part in parts for text in part or ()])
     if not sets:
@@ -157,18 +187,21 @@ def choices(schema: Any, root: Mapping[str, Any], depth: int = 0) -> list[str] |
     return [text for text in dict.fromkeys(sets[0]) if all(text in other for other in sets[1:])]
 
 
-def unbound(schema: Any, root: Mapping[str, Any], place: str, depth: int = 0) -> Iterator[str]:
+@each_once(NO_PLACES)
+def unbound(
+    schema: Any, root: Mapping[str, Any], memo: dict[int, Any], place: str
+) -> tuple[str, ...]:
     """The places of keywords that ask more of a text than that it is one, or one of several."""
-    if not isinstance(schema, Mapping) or depth > DEEPEST:
-        return
-    yield from (f"{place}/{keyword}" for keyword in sorted(schema.keys() - ABOUT))
+    if not isinstance(schema, Mapping):
+        return ()
+    found = [f"{place}/{keyword}" for keyword in sorted(schema.keys() - ABOUT)]
     if isinstance(schema.get("$ref"), str):
-        found = resolve(schema["$ref"], root)
-        yield from unbound(found, root, schema["$ref"], depth + 1)
+        found += unbound(resolve(schema["$ref"], root), root, memo, schema["$ref"])
     for keyword in ("allOf", "anyOf", "oneOf"):
         several = schema.get(keyword)
         for index, one in enumerate(several if isinstance(several, list) else ()):
-            yield from unbound(one, root, f"{place}/{keyword}/{index}", depth + 1)
+            found += unbound(one, root, memo, f"{place}/{keyword}/{index}")
+    return tuple(found)
 
 
 def _written(values: list[Any]) -> list[str]:
