@@ -108,6 +108,12 @@ def test_a_call_after_one_that_is_cut(name: str) -> None:
     assert answer.content == ""
 
 
+@pytest.mark.parametrize("length", [*range(230, 275)])
+def test_a_name_that_is_too_long_is_so_however_it_comes(length: int) -> None:
+    text = SYNTAXES["kimi-k2"].write(("n" * length, {}))
+    assert bool(read("kimi-k2", text, TOOLS).found) == (length + len("functions.:0") <= 256)
+
+
 @every
 def test_no_arguments(name: str) -> None:
     syntax = SYNTAXES[name]

@@ -92,13 +92,14 @@ class Scan:
     def before(self, *ends: str, limit: int = NAME) -> More[str | None]:
         """The text before the first of `ends`, which is not skipped; None if none comes in time."""
         pattern = any_of(ends)
+        window = limit + max(map(len, ends))
         while True:
-            found = pattern.search(self.text, self.at, self.at + limit + max(map(len, ends)))
+            found = pattern.search(self.text, self.at, self.at + window)
             if found:
                 text = self.text[self.at : found.start()]
                 self.at = found.start()
                 return text
-            if len(self.text) - self.at > limit or not (yield from self.more()):
+            if len(self.text) - self.at >= window or not (yield from self.more()):
                 return None
 
     def pass_on(self, sink: Callable[[str], None], *ends: str) -> More[bool]:
