@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from dataclasses import replace
 from functools import cache
 
@@ -224,6 +225,64 @@ def test_what_models_write_is_a_sentence(name: str, special: bool) -> None:
         assert token in left.ids, f"after {before!r} no {WORDS[token]!r}"
 
 
+TEXTS = {
+    "unit": {"enum": ["90210", "true", '"C"']},
+    "zone": {"anyOf": [{"$ref": "#/$defs/Kind"}, {"type": "null"}]},
+    "mode": {"type": ["string", "null"], "enum": ["null and void", None]},
+    "kind": {"allOf": [{"$ref": "#/$defs/Kind"}]},
+    "same": {"const": "1"},
+}
+TEXTUAL = Tool(name="find", strict=True, parameters={
+    "type": "object", "properties": TEXTS, "required": list(TEXTS), "additionalProperties": False,
+    "$defs": {"Kind": {"title": "Kind", "type": "string", "enum": ["{}", "[1]"]}},
+})  # fmt: skip
+RAW = ["qwen3-coder", "glm", "minimax-m2", "deepseek-v3.2", "deepseek-v4", "gemma4"]
+
+
+@pytest.mark.parametrize("special", [False, True], ids=["as text", "as tokens"])
+@pytest.mark.parametrize("name", RAW)
+def test_optional_and_enumerated_texts_are_written_as_they_are(name: str, special: bool) -> None:
+    grammar = dialect(name).grammar(
+        [TEXTUAL], required=True, special=lambda text: token_of(text) if special else None
+    )
+    wanted = {
+        "unit": ["90210", "true", '"C"'],
+        "zone": ["{}", "[1]", None],
+        "mode": ["null and void", None],
+        "kind": ["{}", "[1]"],
+        "same": ["1"],
+    }
+    seen = set()
+    for seed in range(12):
+        text = drawn(grammar, special, seed)
+        for call in dialect(name).parser([TEXTUAL]).whole(text).found:
+            assert call.whole, text
+            arguments = json.loads(call.arguments)
+            assert list(arguments) == list(TEXTS), text
+            for key, values in wanted.items():
+                assert arguments[key] in values, text
+                seen.add((key, arguments[key]))
+    assert {
+        ("unit", '"C"'),
+        ("mode", None),
+        ("mode", "null and void"),
+        ("zone", None),
+        ("kind", "{}"),
+    } <= seen
+
+
+@pytest.mark.parametrize("name", RAW)
+def test_what_models_write_for_a_text_that_may_be_null_is_a_sentence(name: str) -> None:
+    schema = {"type": "object", "properties": {"city": {"type": ["string", "null"]}},
+              "required": ["city"]}  # fmt: skip
+    tool = Tool(name="get_weather", strict=True, parameters=schema)
+    step = step_of(dialect(name).grammar([tool], required=True), special=False)
+    tokens = [*OFFERS[name].example.encode()]
+    for place, token in enumerate([*tokens, END]):
+        left = step(Candidates.of(np.zeros(END + 1, np.float32)), History([], tokens[:place]))
+        assert token in left.ids, bytes(tokens[:place])
+
+
 FORM = Grammar(type="json_schema", value={
     "type": "object", "properties": {"n": {"enum": [1, 2]}}, "required": ["n"],
     "additionalProperties": False,
@@ -322,11 +381,28 @@ def test_what_cannot_be_made_sure_is_refused() -> None:
     [
         ({"anyOf": [{}]}, "#/anyOf"),
         ({"properties": {"a": {"type": "string", "pattern": "x"}}}, "#/properties/a/pattern"),
+        (
+            {
+                "properties": {
+                    "a": {"anyOf": [{"type": "null"}, {"type": "string", "pattern": "x"}]}
+                }
+            },
+            "#/properties/a/anyOf/1/pattern",
+        ),
+        (
+            {
+                "properties": {"a": {"$ref": "#/$defs/t"}},
+                "$defs": {"t": {"type": "string", "format": "date"}},
+            },
+            "#/$defs/t/format",
+        ),
     ],
 )
 def test_a_strict_schema_that_a_syntax_cannot_enforce_is_refused(schema, place) -> None:
     tool = Tool(name="f", strict=True, parameters=schema)
-    with pytest.raises(RequestError, match=f"tool f: its schema at {place} cannot be enforced"):
+    with pytest.raises(
+        RequestError, match=f"tool f: its schema at {re.escape(place)} cannot be enforced"
+    ):
         dialect("qwen3-coder").grammar([tool], required=True)
     loose = Tool(name="f", parameters=schema)
     assert dialect("qwen3-coder").grammar([loose], required=True) is not None

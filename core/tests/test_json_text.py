@@ -69,7 +69,48 @@ def test_what_has_one_meaning_is_mended(text, mended):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "nil", "01", "+1", "{a: 1}", '{"a" 1}', "[1 2]", '"a', "[" * 70, "9" * 2000, "NaN"]
+    "text",
+    [
+        "",
+        "nil",
+        "01",
+        "+1",
+        "{a: 1}",
+        '{"a" 1}',
+        "[1 2]",
+        '"a',
+        "[" * 70,
+        "9" * 2000,
+        "NaN",
+        "1e999",
+        "-1e400",
+    ],
 )
 def test_what_has_none_is_refused(text):
     assert read([text])[0] is False
+
+
+@pytest.mark.parametrize(
+    ("text", "closed"),
+    [
+        ('{"a": [1, 2}', '{"a": [1, 2]}'),
+        ('{"a": {"b": 1]}', '{"a": {"b": 1}}'),
+        ('{"a": 1</call>', '{"a": 1}'),
+        ('[[1, {"a": "}"</call>', '[[1, {"a": "}"}]]'),
+    ],
+)
+def test_what_closes_a_call_closes_the_brackets_in_it(text, closed):
+    scan, parts = Scan(), []
+    scan.text, scan.ended, scan.closings = text, True, ("</call>",)
+    with pytest.raises(StopIteration) as end:
+        next(value(scan, parts.append))
+    assert (end.value.value, "".join(parts)) == (True, closed)
+
+
+@pytest.mark.parametrize("text", ['{"a": [1, 2', '{"a": 1', '{"a": 1] "b"}</call>', '{"a"</call>'])
+def test_a_value_that_is_cut_or_broken_is_not_closed(text):
+    scan = Scan()
+    scan.text, scan.ended, scan.closings = text, True, ("</call>",)
+    with pytest.raises(StopIteration) as end:
+        next(value(scan, [].append))
+    assert end.value.value is False

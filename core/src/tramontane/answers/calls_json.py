@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Literal, TypeAlias
 
+from .broken import closes, cut_off, fail
 from .json_text import PLAIN, Style, key, mended, separator, text, value
 from .scan import More, Scan
 
@@ -15,13 +16,21 @@ Outcome: TypeAlias = Literal["none", "cut", "whole"]
 
 
 def arguments(scan: Scan, name: str, id: str = "", style: Style = PLAIN) -> More[Outcome]:
-    """The arguments of a call whose name is known: an object, passed on as it comes."""
+    """The arguments of a call whose name is known: an object, passed on as it comes. Where the
+    call is closed without any, they are `{}`."""
     if (yield from scan.blanks()) != "{":
-        return "none"
+        if not (yield from closes(scan)):
+            return "none"
+        scan.call(name, "{}", id)
+        return "whole"
     scan.start(name, id)
-    whole = yield from value(scan, scan.arguments, style)
-    scan.end(whole)
-    return "whole" if whole else "cut"
+    if (yield from value(scan, scan.arguments, style)):
+        scan.end(whole=True)
+        return "whole"
+    if (yield from cut_off(scan, *style.quotes)):
+        scan.at = len(scan.text)
+    yield from fail(scan)
+    return "cut"
 
 
 def call_object(scan: Scan, known: bool = False, inner: bool = False) -> More[Outcome]:
@@ -49,7 +58,7 @@ def call_object(scan: Scan, known: bool = False, inner: bool = False) -> More[Ou
             opening = yield from scan.blanks()
             if name and opening == "{":
                 return (yield from _rest(scan, (yield from arguments(scan, name, id))))
-            found = yield from _held(scan)
+            found = "{}" if opening and opening in ",}" else (yield from _held(scan))
             if found is None:
                 return "none"
             held = found
@@ -70,7 +79,8 @@ def _held(scan: Scan) -> More[str | None]:
         return None
     found = "".join(parts)
     if found.startswith('"'):
-        found = mended(json.loads(found)) or ""
+        said = json.loads(found).strip()
+        found = mended(said or "{}") or ""
     if found == "null":
         return "{}"
     return found if found.startswith("{") else None

@@ -8,15 +8,18 @@ unknown escapes in strings, a comma too many. What has none is refused.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .broken import closes, marks, next_call
 from .scan import More, Scan
 
 DEEPEST = 64
 LONGEST_NUMBER = 1000
-"""Digits; Python refuses to read more than some thousands."""
+"""Digits; Python refuses to read more than some thousands. Nor is a number taken that is beyond a
+double's range: it would be read as infinity, which JSON does not have."""
 Sink = Callable[[str], None]
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 NUMERIC = re.compile(r"[-+0-9.eE]*")
@@ -53,8 +56,10 @@ def value(scan: Scan, sink: Sink, style: Style = PLAIN, depth: int = 0) -> More[
     for quote in style.quotes:
         if (yield from scan.literal(quote)):
             return (yield from _string(scan, sink, quote, quote in style.raw))
+    start = scan.at
     word = yield from _run(scan, WORD)
     if word not in LITERALS:
+        scan.at = start
         return False
     sink(LITERALS[word])
     return True
@@ -97,7 +102,9 @@ def key(scan: Scan, style: Style = PLAIN) -> More[str | None]:
 
 
 def separator(scan: Scan, closing: str) -> More[str]:
-    """What follows a member or an item: "," if another comes, the closing, or "" for neither."""
+    """What follows a member or an item: "," if another comes, the closing, or "" for neither.
+
+    The closing is taken as written where the call is closed without it."""
     after = yield from scan.blanks()
     if after == ",":
         scan.at += 1
@@ -107,7 +114,7 @@ def separator(scan: Scan, closing: str) -> More[str]:
     if after == closing:
         scan.at += 1
         return closing
-    return ""
+    return closing if (yield from closes(scan)) else ""
 
 
 def _members(scan: Scan, sink: Sink, style: Style, depth: int) -> More[bool]:
@@ -151,7 +158,8 @@ def _items(scan: Scan, sink: Sink, style: Style, depth: int) -> More[bool]:
 def _number(scan: Scan, sink: Sink) -> More[bool]:
     start = scan.at
     said = yield from _run(scan, NUMERIC)
-    if len(said) > LONGEST_NUMBER or not NUMBER.fullmatch(said):
+    fits = len(said) <= LONGEST_NUMBER and NUMBER.fullmatch(said) is not None
+    if not fits or not (said.lstrip("-").isdigit() or math.isfinite(float(said))):
         scan.at = start
         return False
     sink(said)
@@ -171,13 +179,21 @@ def _run(scan: Scan, pattern: re.Pattern[str]) -> More[str]:
 
 def _string(scan: Scan, sink: Sink, quote: str, raw: bool) -> More[bool]:
     sink('"')
-    ends = (quote,) if raw else (quote, "\\")
+    others = marks(scan)
+    ends = (quote, *others) if raw else (quote, "\\", *others)
     while True:
         if not (yield from scan.pass_on(lambda piece: sink(inside(piece)), *ends)):
             return False
         if (yield from scan.literal(quote)):
             sink('"')
             return True
+        mark = next((one for one in others if scan.text.startswith(one, scan.at)), "")
+        if mark:
+            if (yield from next_call(scan)):
+                return False
+            scan.at += len(mark)
+            sink(inside(mark))
+            continue
         scan.at += 1
         if not (yield from _escape(scan, sink)):
             return False

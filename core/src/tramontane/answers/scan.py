@@ -39,6 +39,10 @@ class Scan:
         """Whether the text goes on inside the reasoning."""
         self.breaks: tuple[str, ...] = ()
         """Openings that end a reasoning even where its closing is missing."""
+        self.closings: tuple[str, ...] = ()
+        """What closes a call, after its arguments."""
+        self.openings: tuple[str, ...] = ()
+        """What opens one: what `until` was last asked for."""
         self.text = ""
         self.at = 0
         self.ended = False
@@ -87,25 +91,26 @@ class Scan:
 
     def before(self, *ends: str, limit: int = NAME) -> More[str | None]:
         """The text before the first of `ends`, which is not skipped; None if none comes in time."""
-        pattern = _any_of(ends)
+        pattern = any_of(ends)
+        window = limit + max(map(len, ends))
         while True:
-            found = pattern.search(self.text, self.at, self.at + limit + max(map(len, ends)))
+            found = pattern.search(self.text, self.at, self.at + window)
             if found:
                 text = self.text[self.at : found.start()]
                 self.at = found.start()
                 return text
-            if len(self.text) - self.at > limit or not (yield from self.more()):
+            if len(self.text) - self.at >= window or not (yield from self.more()):
                 return None
 
     def pass_on(self, sink: Callable[[str], None], *ends: str) -> More[bool]:
         """Hand the text before one of `ends` to the sink as it comes. Whether that has come; it is
         not skipped."""
-        pattern = _any_of(ends)
+        pattern = any_of(ends)
         while True:
             found = pattern.search(self.text, self.at)
             stop = found.start() if found else len(self.text)
             if not found and not self.ended:
-                stop -= _unsure(self.text, self.at, ends)
+                stop -= unsure(self.text, self.at, ends)
             if stop > self.at:
                 piece = self.text[self.at : stop]
                 self.at = stop
@@ -121,6 +126,7 @@ class Scan:
         Reasoning in between is told apart.
         """
         thinking = self.thinking[:1] if self.thinking else ()
+        self.openings = openings
         while True:
             if self.thinks:
                 yield from self._reason()
@@ -210,11 +216,11 @@ class Scan:
 
 
 @lru_cache(256)
-def _any_of(texts: Iterable[str]) -> re.Pattern[str]:
+def any_of(texts: Iterable[str]) -> re.Pattern[str]:
     return re.compile("|".join(re.escape(t) for t in sorted(texts, key=len, reverse=True)))
 
 
-def _unsure(text: str, at: int, ends: Sequence[str]) -> int:
+def unsure(text: str, at: int, ends: Sequence[str]) -> int:
     """How many of the last characters may be the beginning of one of `ends`."""
     longest = min(max(map(len, ends)) - 1, len(text) - at)
     for count in range(longest, 0, -1):

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from mcp import Client
-from mcp_types import BlobResourceContents, EmbeddedResource, TextContent, TextResourceContents
+from mcp_types import (
+    BlobResourceContents,
+    CallToolResult,
+    EmbeddedResource,
+    ResourceLink,
+    TextContent,
+    TextResourceContents,
+)
 from tramontane.errors import TramontaneError
 from tramontane.tools import McpServer, Prompt, Tool
+
+from .library_log import Strays, name_server
 
 PAGES = 100
 
@@ -18,7 +28,10 @@ PAGES = 100
 async def session(server: McpServer, transport: Any) -> AsyncIterator[Session]:
     """Open a session. Raises TramontaneError that names the server, for all that goes wrong."""
     try:
-        async with Client(transport, read_timeout_seconds=server.timeout) as client:
+        name_server(server.name)
+        async with Client(
+            transport, read_timeout_seconds=server.timeout, message_handler=Strays(server.name)
+        ) as client:
             yield Session(server, client)
     except Exception as error:
         raise trouble(server, error) from error
@@ -56,10 +69,11 @@ class Session:
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> str:
         result = await self._ask(self._client.call_tool(name, dict(arguments)))
-        said = "\n".join(part for part in map(as_text, result.content) if part)
+        text = told(result)
         if result.is_error:
-            raise TramontaneError(f"MCP server {self._server.name}: {name} failed: {said}")
-        return said
+            why = text or "it gives no reason"
+            raise TramontaneError(f"MCP server {self._server.name}: {name} failed: {why}")
+        return text
 
     async def resources(self) -> Sequence[tuple[str, str]]:
         if not self._client.server_capabilities.resources:
@@ -107,12 +121,25 @@ class Session:
             raise trouble(self._server, error) from error
 
 
+def told(result: CallToolResult) -> str:
+    """A tool's result, as a model is told it: its parts, and its structured content as JSON where
+    no part is a text. Servers should write that as text too, but not all do."""
+    said = [part for part in map(as_text, result.content) if part]
+    spoken = any(isinstance(part, TextContent) and part.text for part in result.content)
+    if not spoken and result.structured_content is not None:
+        said.append(json.dumps(result.structured_content, ensure_ascii=False))
+    return "\n".join(said)
+
+
 def as_text(part: Any) -> str:
     """A part of a result, as a model is told it."""
     if isinstance(part, TextContent):
         return part.text
     if isinstance(part, EmbeddedResource):
         return contents(part.resource)
+    if isinstance(part, ResourceLink):
+        about = ", ".join(filter(None, (part.description, part.mime_type)))
+        return f"[{part.title or part.name}: {part.uri}{about and f' ({about})'}]"
     size = len(getattr(part, "data", "") or "")
     return f"[{part.type} {getattr(part, 'mime_type', '') or ''}, {size} characters]"
 

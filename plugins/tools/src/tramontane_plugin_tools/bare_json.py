@@ -17,5 +17,7 @@ def scan(scan: Scan) -> More[None]:
         scan.at -= bare
         if not (yield from calls(scan, between=(",", ";"), known=True)):
             scan.back(start, found)
-        elif not bare:
+        elif bare:
+            yield from close(scan)
+        else:
             yield from close(scan, "```", "</tool_call>")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tramontane.answers import More, Scan
+from tramontane.answers.broken import closes
 from tramontane.answers.calls_json import arguments
 from tramontane.tools import Tool
 
@@ -20,7 +21,7 @@ CALL, CALL_END, SEPARATOR = "<｜tool▁call▁begin｜>", "<｜tool▁call▁en
 
 def scan(scan: Scan) -> More[None]:
     """A call is one without the outer marks too, which models forget."""
-    scan.breaks = (BEGIN, CALL)
+    scan.breaks, scan.closings = (BEGIN, CALL), ("```", CALL_END, END)
     while (found := (yield from scan.until(BEGIN, CALL))) is not None:
         start = scan.at
         if found == BEGIN:
@@ -39,8 +40,8 @@ def _call(scan: Scan) -> More[bool]:
     if name is None:
         return False
     scan.at += len(SEPARATOR)
-    if (yield from scan.blanks()) != "{":
-        name = yield from scan.before("\n", "```", "{")
+    if (yield from scan.blanks()) != "{" and not (yield from closes(scan)):
+        name = yield from scan.before("\n", "```", "{", CALL_END)
         if name is None:
             return False
         yield from scan.blanks()

@@ -9,15 +9,39 @@ from __future__ import annotations
 from tramontane.answers import More, Scan
 
 from .json_wrapped import close
-from .markup import NEWLINE, Members
+from .markup import Members
+from .raw_value import NEWLINE, Tags
 
 OPENING, CLOSING = "<tool_call>", "</tool_call>"
 FUNCTION, FUNCTION_END = "<function=", "</function>"
 PARAMETER, PARAMETER_END = "<parameter=", "</parameter>"
 
 
+def _member(scan: Scan) -> More[str | None]:
+    if not (yield from scan.literal(PARAMETER)):
+        return None
+    key = yield from scan.before(">", NEWLINE)
+    if key is None or not scan.text.startswith(">", scan.at):
+        return None
+    scan.at += 1
+    return key.strip()
+
+
+TAGS = Tags(
+    closing=PARAMETER_END,
+    member=_member,
+    stem=PARAMETER,
+    nested="<parameter",
+    ends=(FUNCTION_END, CLOSING),
+    openings=(OPENING, FUNCTION),
+    line=True,
+    trim="\n",
+)
+
+
 def scan(scan: Scan) -> More[None]:
     """A function without the element around it is a call too."""
+    scan.closings = TAGS.ends
     while (found := (yield from scan.until(OPENING, FUNCTION))) is not None:
         start = scan.at
         if found == OPENING:
@@ -30,22 +54,5 @@ def scan(scan: Scan) -> More[None]:
             scan.back(start, found)
             continue
         scan.at += 1
-        yield from _parameters(scan, Members(scan, name.strip()))
+        yield from Members(scan, name.strip(), TAGS).read()
         yield from close(scan, FUNCTION_END, CLOSING)
-
-
-def _parameters(scan: Scan, members: Members) -> More[None]:
-    while True:
-        yield from scan.blanks()
-        if (yield from scan.literal(FUNCTION_END, CLOSING)):
-            members.end()
-            return
-        if not (yield from scan.literal(PARAMETER)):
-            return scan.end(whole=False)
-        key = yield from scan.before(">", NEWLINE)
-        if key is None or not scan.text.startswith(">", scan.at):
-            return scan.end(whole=False)
-        scan.at += 1
-        if not (yield from members.member(key.strip(), PARAMETER_END, trim=NEWLINE)):
-            return scan.end(whole=False)
-        yield from scan.literal(PARAMETER_END)

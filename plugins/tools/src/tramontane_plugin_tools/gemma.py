@@ -19,13 +19,13 @@ NAME = re.compile(r"[\w.:/-]+")
 
 
 def scan(scan: Scan) -> More[None]:
-    scan.breaks = (OPENING,)
+    scan.breaks, scan.closings = (OPENING,), (CLOSING,)
     while (found := (yield from scan.until(OPENING))) is not None:
         start = scan.at
         name = None
         yield from scan.blanks()
         if (yield from scan.literal("call:")):
-            name = yield from scan.before("{")
+            name = yield from scan.before("{", CLOSING)
         if (
             name
             and NAME.fullmatch(name)

@@ -11,6 +11,7 @@ from tramontane.answers import More, Scan
 
 from .json_wrapped import close
 from .markup import Members
+from .raw_value import Tags
 
 OPENING, CLOSING = "<tool_call>", "</tool_call>"
 KEY, KEY_END = "<arg_key>", "</arg_key>"
@@ -18,31 +19,34 @@ VALUE, VALUE_END = "<arg_value>", "</arg_value>"
 NAME = re.compile(r"\s*[\w.:/-]+\s*")
 
 
+def _member(scan: Scan) -> More[str | None]:
+    if not (yield from scan.literal(KEY)):
+        return None
+    key = yield from scan.before(KEY_END)
+    if key is None:
+        return None
+    scan.at += len(KEY_END)
+    yield from scan.blanks()
+    return key.strip() if (yield from scan.literal(VALUE)) else None
+
+
+TAGS = Tags(
+    closing=VALUE_END,
+    member=_member,
+    stem=KEY,
+    nested="<arg_value",
+    ends=(CLOSING,),
+    openings=(OPENING,),
+)
+
+
 def scan(scan: Scan) -> More[None]:
+    scan.closings = TAGS.ends
     while (found := (yield from scan.until(OPENING))) is not None:
         start = scan.at
         name = yield from scan.before(KEY, CLOSING)
         if name is None or not NAME.fullmatch(name):
             scan.back(start, found)
             continue
-        yield from _pairs(scan, Members(scan, name.strip()))
+        yield from Members(scan, name.strip(), TAGS).read()
         yield from close(scan, CLOSING)
-
-
-def _pairs(scan: Scan, members: Members) -> More[None]:
-    while True:
-        yield from scan.blanks()
-        if (yield from scan.literal(CLOSING)):
-            return members.end()
-        if not (yield from scan.literal(KEY)):
-            return scan.end(whole=False)
-        key = yield from scan.before(KEY_END)
-        if key is None:
-            return scan.end(whole=False)
-        scan.at += len(KEY_END)
-        yield from scan.blanks()
-        if not (yield from scan.literal(VALUE)):
-            return scan.end(whole=False)
-        if not (yield from members.member(key.strip(), VALUE_END)):
-            return scan.end(whole=False)
-        yield from scan.literal(VALUE_END)

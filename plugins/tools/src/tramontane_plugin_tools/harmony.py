@@ -23,7 +23,7 @@ HEADER = 1024
 
 
 def scan(scan: Scan) -> More[None]:
-    role = ""
+    role, scan.closings = "", ENDS
     spoken: set[type] = set()
     while (found := (yield from scan.until(START, CHANNEL, *ENDS))) is not None:
         start = scan.at

@@ -11,6 +11,7 @@ from tramontane.answers import More, Scan
 
 from .json_wrapped import close
 from .markup import Members
+from .raw_value import Tags
 
 NAME = re.compile(r'\s*name="([^"]*)"')
 STRING = re.compile(r'string="(true|false)"')
@@ -31,7 +32,8 @@ def deepseek_v4(scan: Scan) -> More[None]:
 def calls(scan: Scan, prefix: str, around: str) -> More[None]:
     """prefix: of the inner elements' names. around: the name of the outer element."""
     outer, invoke = f"<{around}>", f"<{prefix}invoke"
-    scan.breaks = (outer,)
+    tags = _tags(prefix, around)
+    scan.breaks, scan.closings = (outer,), tags.ends
     while (found := (yield from scan.until(outer, invoke))) is not None:
         start = scan.at
         if found == outer:
@@ -39,36 +41,42 @@ def calls(scan: Scan, prefix: str, around: str) -> More[None]:
             if not (yield from scan.literal(invoke)):
                 scan.back(start, found)
                 continue
-        name = yield from _attribute(scan)
+        name = yield from _named(scan)
         if not name:
             scan.back(start, found)
             continue
-        yield from _parameters(scan, prefix, Members(scan, name[0]))
+        yield from Members(scan, name, tags).read()
         yield from close(scan, f"</{around}>", f"</{prefix}invoke>")
 
 
-def _attribute(scan: Scan) -> More[tuple[str, str] | None]:
-    """The name that an element has, and all that stands beside it."""
+def _tags(prefix: str, around: str) -> Tags:
+    stem = f"<{prefix}parameter"
+
+    def member(scan: Scan) -> More[str | None]:
+        return (yield from _named(scan)) if (yield from scan.literal(stem)) else None
+
+    return Tags(
+        closing=f"</{prefix}parameter>",
+        member=member,
+        stem=stem,
+        nested=stem,
+        ends=(f"</{prefix}invoke>", f"</{around}>"),
+        openings=(f"<{around}>", f"<{prefix}invoke"),
+        line=not prefix,
+        text=_is_text,
+    )
+
+
+def _is_text(opening: str) -> bool | None:
+    said = STRING.search(opening)
+    return said[1] == "true" if said else None
+
+
+def _named(scan: Scan) -> More[str | None]:
+    """The name that an element has; the rest of its opening is skipped."""
     inside = yield from scan.before(">", "<")
     if inside is None or not scan.text.startswith(">", scan.at):
         return None
     scan.at += 1
     found = NAME.match(inside)
-    return (found[1], inside[found.end() :]) if found and found[1] else None
-
-
-def _parameters(scan: Scan, prefix: str, members: Members) -> More[None]:
-    while True:
-        yield from scan.blanks()
-        if (yield from scan.literal(f"</{prefix}invoke>")):
-            return members.end()
-        if not (yield from scan.literal(f"<{prefix}parameter")):
-            return scan.end(whole=False)
-        found = yield from _attribute(scan)
-        if found is None:
-            return scan.end(whole=False)
-        said = STRING.search(found[1])
-        text = said[1] == "true" if said else None
-        if not (yield from members.member(found[0], f"</{prefix}parameter>", text=text)):
-            return scan.end(whole=False)
-        yield from scan.literal(f"</{prefix}parameter>")
+    return found[1] if found and found[1] else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tramontane.answers import More, Scan
+from tramontane.answers.broken import cut_off, skip_stray
 from tramontane.answers.calls_json import calls
 from tramontane.tools import Tool
 
@@ -19,6 +20,7 @@ Write = Callable[[Tool], str]
 
 def wrapped(scan: Scan, opening: str, closing: str, between: tuple[str, ...] = ()) -> More[None]:
     """Calls of one syntax, until the text is over."""
+    scan.closings = (closing,) if closing else ()
     while (found := (yield from scan.until(opening))) is not None:
         start = scan.at
         if not (yield from calls(scan, between)):
@@ -29,12 +31,15 @@ def wrapped(scan: Scan, opening: str, closing: str, between: tuple[str, ...] = (
 
 def close(scan: Scan, *closings: str) -> More[None]:
     """Skip what closes a call, more than once if a model repeats itself."""
+    yield from skip_stray(scan)
     place = scan.at
     while closings and closings[0]:
         yield from scan.blanks()
         if not (yield from scan.literal(*closings)):
             break
         place = scan.at
+    if closings and closings[0] and (yield from cut_off(scan, *closings)):
+        place = scan.at = len(scan.text)
     scan.at = place
 
 
@@ -48,7 +53,9 @@ def llama(scan: Scan) -> More[None]:
         start = scan.at
         bare = len(found) == 1
         scan.at -= bare
-        if not (yield from calls(scan, between=(";", ","), known=bare)):
+        if (yield from calls(scan, between=(";", ","), known=bare)):
+            yield from close(scan)
+        else:
             scan.back(start, found)
 
 

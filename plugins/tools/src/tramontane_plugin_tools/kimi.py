@@ -20,7 +20,7 @@ ARGUMENTS = "<|tool_call_argument_begin|>"
 
 def scan(scan: Scan) -> More[None]:
     """Calls end the reasoning, even where the model forgets to."""
-    scan.breaks = (BEGIN, CALL)
+    scan.breaks, scan.closings = (BEGIN, CALL), (CALL_END, END)
     while (found := (yield from scan.until(BEGIN, CALL))) is not None:
         start = scan.at
         if found == BEGIN:

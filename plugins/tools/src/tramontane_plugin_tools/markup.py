@@ -1,6 +1,7 @@
 """Arguments written as markup, one element each: they become a JSON object as they come.
 
-A text's type is what the tool's parameters say of it. Texts are passed on piece by piece; other
+A value is null, a boolean, a number, a list or an object only where the tool's parameters admit
+that type; else it is a text, whatever it looks like. Texts are passed on piece by piece; other
 values when they are whole, as a number's digits may turn out to be words.
 """
 
@@ -10,67 +11,115 @@ import json
 from typing import Any
 
 from tramontane.answers import More, Scan
+from tramontane.answers.broken import cut_off, fail
 from tramontane.answers.json_text import inside, mended
 
-NEWLINE = "\n"
+from .raw_value import RawValue, Tags
+from .schema_types import TYPES, known_members, member_types
+
+WORDS = ("null", "None", "true", "True", "false", "False")
+"""How a null and booleans are written; what begins with none of these is a text, where only texts,
+nulls and booleans are admitted."""
+FIRST = {'"': "string", "{": "object", "[": "array", "t": "boolean", "f": "boolean", "n": "null"}
 
 
 class Members:
     """The object of one call's arguments, which grows member by member."""
 
-    def __init__(self, scan: Scan, name: str, id: str = "") -> None:
-        self.scan = scan
+    def __init__(self, scan: Scan, name: str, tags: Tags, id: str = "") -> None:
+        self.scan, self.tags = scan, tags
         tool = scan.tools.get(name)
-        properties = (tool.parameters if tool else {}).get("properties", {})
-        self.properties: dict[str, Any] = properties if isinstance(properties, dict) else {}
-        self._first = True
+        self.parameters: Any = tool.parameters if tool else {}
+        self.left = set(known_members(self.parameters))
+        self.count = 0
         scan.start(name, id)
         scan.arguments("{")
+
+    @property
+    def full(self) -> bool:
+        """Whether all members that the tool has are there, so that only marks can follow."""
+        return self.count > 0 and not self.left and bool(known_members(self.parameters))
 
     def end(self) -> None:
         self.scan.arguments("}")
         self.scan.end(whole=True)
 
-    def key(self, key: str) -> None:
-        before = "" if self._first else ", "
-        self._first = False
-        self.scan.arguments(f"{before}{json.dumps(key, ensure_ascii=False)}: ")
+    def read(self) -> More[None]:
+        """All members, up to what closes the call, which is skipped, or what can only follow it."""
+        scan, tags = self.scan, self.tags
+        while True:
+            first = yield from scan.blanks()
+            place = scan.at
+            if (yield from scan.literal(*tags.ends)):
+                return self.end()
+            key = yield from tags.member(scan)
+            if key is None:
+                scan.at = place
+                if (yield from cut_off(scan, *tags.marks)):
+                    scan.at = len(scan.text)
+                    return self.end() if self.full else scan.end(whole=False)
+                if self.count and first and not (yield from scan.literal(tags.stem)):
+                    return self.end()  # the call's own closing is forgotten
+                scan.at = place
+                return (yield from fail(scan, to_the_end=scan.text.startswith(tags.stem, place)))
+            if not (yield from self.member(key, tags.text(scan.text[place : scan.at]))):
+                return scan.end(whole=False)
+            yield from scan.literal(tags.closing)
 
-    def is_text(self, key: str) -> bool:
-        """Whether a member can only be a text."""
-        found = self.properties.get(key)
-        return isinstance(found, dict) and found.get("type") == "string"
+    def member(self, key: str, text: bool | None = None) -> More[bool]:
+        """A value up to what ends it, which is not skipped. Whether that came.
 
-    def member(self, key: str, *ends: str, text: bool | None = None, trim: str = "") -> More[bool]:
-        """A value up to one of `ends`, which is not skipped. Whether that came.
-
-        text: whether it is one; None: what the parameters say. trim: what may be around it once.
+        text: whether it is one, where the markup says so; None: what the parameters admit.
         """
-        self.key(key)
-        if self.is_text(key) if text is None else text:
-            return (yield from self._text(ends, trim))
-        parts: list[str] = []
-        whole = yield from self.scan.pass_on(parts.append, *ends)
+        before = ", " if self.count else ""
+        self.count += 1
+        self.left.discard(key)
+        self.scan.arguments(f"{before}{json.dumps(key, ensure_ascii=False)}: ")
+        types = frozenset({"string"}) if text else member_types(self.parameters, key)
+        value = _Value(self.scan, types or frozenset({"string"}), quoted=text is False)
+        whole = yield from RawValue(self.scan, self.tags, self.left).read(value.add)
         if whole:
-            self.scan.arguments(typed("".join(parts).removeprefix(trim).removesuffix(trim)))
-        return whole
-
-    def _text(self, ends: tuple[str, ...], trim: str) -> More[bool]:
-        self.scan.arguments('"')
-        if trim:
-            yield from self.scan.literal(trim)
-        closings = (*(trim + end for end in ends), *ends) if trim else ends
-        whole = yield from self.scan.pass_on(
-            lambda piece: self.scan.arguments(inside(piece)), *closings
-        )
-        if whole:
-            self.scan.arguments('"')
-            if not self.scan.text.startswith(ends, self.scan.at):
-                self.scan.at += len(trim)
+            value.end()
         return whole
 
 
-def typed(said: str) -> str:
-    """JSON text of a value that is not known to be a text: it is one if it is nothing else."""
+class _Value:
+    """Passes one value on. quoted: whether a text is written in quotes."""
+
+    def __init__(self, scan: Scan, types: frozenset[str], quoted: bool) -> None:
+        self._scan, self._types = scan, types
+        self._quoted = quoted or (bool(types - {"string", "null"}) and "string" in types)
+        self._held = ""
+        self._text = False
+        self.add("")
+
+    def add(self, piece: str) -> None:
+        if not self._text:
+            self._held += piece
+            if self._quoted or "string" not in self._types or self._may_be_a_word():
+                return
+            self._text, piece = True, self._held
+            self._scan.arguments('"')
+        self._scan.arguments(inside(piece))
+
+    def _may_be_a_word(self) -> bool:
+        said = self._held.strip()
+        return self._types != {"string"} and any(word.startswith(said) for word in WORDS)
+
+    def end(self) -> None:
+        if self._text:
+            self._scan.arguments('"')
+        else:
+            self._scan.arguments(typed(self._held, self._types, self._quoted))
+
+
+def typed(said: str, types: frozenset[str] = TYPES, quoted: bool = True) -> str:
+    """JSON text of a value: a text if it is nothing else that is admitted.
+
+    quoted: whether a text in quotes is what stands between them.
+    """
     found = mended(said)
-    return json.dumps(said, ensure_ascii=False) if found is None else found
+    kind = "" if found is None else FIRST.get(found[0], "number")
+    if found is not None and (quoted if kind == "string" else kind in types):
+        return found
+    return json.dumps(said, ensure_ascii=False)

@@ -1,7 +1,7 @@
 """Grammars of arguments that are not one JSON object but written member by member.
 
-A text is written as it is, up to what closes it; all other values as JSON, which keeps a text that
-looks like a number from being read as one.
+A text is written as it is, up to what closes it, where only a text is admitted, or null beside it;
+all other values as JSON, which keeps a text that looks like a number from being read as one.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from tramontane.errors import RequestError
 from tramontane.tools import Tool
 
 from .pythonic import KEY
+from .schema_types import admitted, choices, unbound
 
 log = logging.getLogger("tramontane.grammar")
 Spell = Callable[[str], str]
 KNOWN = {"$defs", "$schema", "additionalProperties", "definitions", "description", "properties",
          "required", "title", "type"}  # fmt: skip
-ABOUT = {"default", "description", "examples", "title", "type"}
 QUOTE = '<|"|>'
 BARE = re.compile(r"[\w.$-]+")
 ONE_BLANK = {"x-guidance": {"whitespace_pattern": " "}}
@@ -79,21 +79,39 @@ def members(tool: Tool, name: str, form: Form, spell: Spell) -> list[str]:
 def _member(
     tool: Tool, name: str, key: str, defs: dict[str, Any], schema: Any, form: Form, spell: Spell
 ) -> list[str]:
-    text = form.raw and isinstance(schema, dict) and schema.get("type") == "string"
-    before, after = spell(form.before(key, text)), form.after(key, text)
-    if not text:
+    types = admitted(schema, tool.parameters)
+    if not form.raw or not {"string"} <= types <= {"string", "null"}:
         value = {**schema, **defs} if isinstance(schema, dict) else schema
         value = {"allOf": [value]} if isinstance(value, bool) else value
         found = f"%json {json.dumps({**value, **about_tool(tool, key), **ONE_BLANK})}"
+        after = form.after(key, False)
         end = f" {spell(after)}" if after else ""
+        before = spell(form.before(key, False))
         return [f"{name}: {before} {name}_value{end}", f"{name}_value: {found}"]
-    if "enum" in schema or "const" in schema:
-        choices = schema.get("enum", [schema.get("const")])
-        said = " | ".join(spell(choice) for choice in choices if isinstance(choice, str))
-        return [f"{name}: {before} ({said}) {spell(after)}"]
-    if other := sorted(schema.keys() - ABOUT):
-        _unenforced(tool, f"#/properties/{key}/{other[0]}")
-    closing = spell(after)
+    texts = choices(schema, tool.parameters)
+    if "null" in types and form.before(key, True) != form.before(key, False):
+        null = f'{spell(form.before(key, False))} "null" {spell(form.after(key, False))}'.strip()
+        texts = texts and [text for text in texts if text != "null"]
+        rules = _text(tool, f"{name}_text", key, schema, texts, form, spell)
+        return [f"{name}: {name}_text | {name}_null", f"{name}_null: {null}", *rules]
+    return _text(tool, name, key, schema, texts, form, spell)
+
+
+def _text(
+    tool: Tool,
+    name: str,
+    key: str,
+    schema: Any,
+    texts: list[str] | None,
+    form: Form,
+    spell: Spell,
+) -> list[str]:
+    """A text as it is: one of those that there are, or any."""
+    before, closing = spell(form.before(key, True)), spell(form.after(key, True))
+    if texts is not None:
+        return [f"{name}: {before} ({' | '.join(map(spell, texts))}) {closing}"]
+    for place in unbound(schema, tool.parameters, None, f"#/properties/{key}"):
+        _unenforced(tool, place)
     if closing.startswith("<"):  # a special token, which no text has in it
         lexeme = f"{name.upper()}_TEXT"
         return [f"{name}: {before} {lexeme} {closing}", f"{lexeme}: /(?s:.*)/"]

@@ -19,6 +19,7 @@ OPENING, CLOSING, ID, ARGS = "[TOOL_CALLS]", "[/TOOL_CALLS]", "[CALL_ID]", "[ARG
 
 def scan(scan: Scan) -> More[None]:
     """Both forms, as checkpoints of the second have templates of the first."""
+    scan.closings = (CLOSING,)
     while (found := (yield from scan.until(OPENING))) is not None:
         start = scan.at
         first = yield from scan.blanks()

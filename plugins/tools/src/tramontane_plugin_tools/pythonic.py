@@ -9,9 +9,11 @@ import json
 import re
 
 from tramontane.answers import More, Scan
-from tramontane.answers.json_text import value
+from tramontane.answers.broken import fail
+from tramontane.answers.json_text import separator
 
 from .json_wrapped import close
+from .python_literals import value
 
 NAME, KEY = re.compile(r"\w[\w.:/-]*"), re.compile(r"\w[\w.-]*")
 """More than Python's: tools have such names whatever the syntax, `resolve-library-id` say."""
@@ -21,11 +23,14 @@ LIQUID, LIQUID_END = "<|tool_call_start|>", "<|tool_call_end|>"
 def scan(scan: Scan) -> More[None]:
     while (found := (yield from scan.until("["))) is not None:
         start = scan.at
-        if not (yield from _list(scan)):
+        if (yield from _list(scan)):
+            yield from close(scan)
+        else:
             scan.back(start, found)
 
 
 def liquid(scan: Scan) -> More[None]:
+    scan.closings = (LIQUID_END,)
     while (found := (yield from scan.until(LIQUID))) is not None:
         start = scan.at
         yield from scan.blanks()
@@ -45,11 +50,7 @@ def _list(scan: Scan) -> More[bool]:
         found = True
         if not outcome:
             return True
-        after = yield from scan.blanks()
-        if after not in (",", "]"):
-            return True
-        scan.at += 1
-        if after == "]":
+        if (yield from separator(scan, "]")) != ",":
             return True
 
 
@@ -60,36 +61,37 @@ def _call(scan: Scan) -> More[bool | None]:
     if not name or not (yield from scan.literal("(")):
         return None
     first = yield from scan.blanks()
-    key = ""
-    if first != ")":
-        key = yield from _word(scan, KEY)
-        if not key or (yield from scan.blanks()) != "=":
-            return None
+    key = "" if first == ")" else (yield from _key(scan))
+    if first != ")" and not key:
+        return None
     scan.start(name)
     scan.arguments("{")
-    while first != ")":
-        scan.at += 1
+    after = "," if key else ")"
+    scan.at += not key
+    while after == ",":
         scan.arguments(f"{json.dumps(key, ensure_ascii=False)}: ")
-        if not (yield from value(scan, scan.arguments)):
-            break
-        first = yield from scan.blanks()
-        if first == ",":
-            scan.at += 1
-            first = yield from scan.blanks()
-            if first != ")":
-                key = yield from _word(scan, KEY)
-                if not key or (yield from scan.blanks()) != "=":
-                    break
-                scan.arguments(", ")
-        elif first != ")":
-            break
-    if first != ")":
-        scan.end(whole=False)
+        after = (
+            (yield from separator(scan, ")")) if (yield from value(scan, scan.arguments)) else ""
+        )
+        if after == ",":
+            key = yield from _key(scan)
+            after = "," if key else ""
+            scan.arguments(", " if key else "")
+    if not after:
+        yield from fail(scan)
         return False
-    scan.at += 1
     scan.arguments("}")
     scan.end(whole=True)
     return True
+
+
+def _key(scan: Scan) -> More[str]:
+    """An argument's name and what stands between it and its value; "" if there is none."""
+    key = yield from _word(scan, KEY)
+    if not key or (yield from scan.blanks()) != "=":
+        return ""
+    scan.at += 1
+    return key
 
 
 def _word(scan: Scan, kind: re.Pattern[str]) -> More[str]:
