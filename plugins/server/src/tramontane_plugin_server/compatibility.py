@@ -9,12 +9,14 @@ from .anthropic.message_request import CountRequest, MessageRequest
 from .openai.chat_request import ChatRequest
 from .openai.completion_request import CompletionRequest
 from .openai.fields import NO_EFFECT, Asked
+from .openai.response_counting import CountRequest as InputTokensRequest
 from .openai.response_request import ResponseRequest
 
 REQUESTS: Mapping[str, type[Asked]] = {
     "POST /v1/chat/completions": ChatRequest,
     "POST /v1/completions": CompletionRequest,
     "POST /v1/responses": ResponseRequest,
+    "POST /v1/responses/input_tokens": InputTokensRequest,
     "POST /v1/messages": MessageRequest,
     "POST /v1/messages/count_tokens": CountRequest,
 }
