@@ -74,7 +74,7 @@ def _watched(endpoint: Callable[..., Any]) -> Callable[..., Any]:
             names = [name for name in request.query_params if name not in NOTHING_ASKED]
             found |= dict.fromkeys(f"?{shown(name)}" for name in names)
         if found:
-            _tell(request, found)
+            pass_over(request, found)
         return await endpoint(**given)
 
     call.watched = True  # type: ignore[attr-defined]
@@ -113,7 +113,10 @@ def _take(value: Any, path: str, found: dict[str, Any]) -> None:
             _take(one, f"{path}{index}.", found)
 
 
-def _tell(request: Request, found: dict[str, Any]) -> None:
+def pass_over(request: Request, found: dict[str, Any]) -> None:
+    """Name fields in the answer and the log. found: names, and why a strict server refuses each.
+
+    Raises ApiError if it is one."""
     serving = request.app.state.serving
     first, why = next(iter(found.items()))
     if serving.settings.strict_fields:

@@ -36,11 +36,21 @@ class Uses(Asked):
     value: int = Field(ge=0)
 
 
+def _everything(value: Any) -> Any:
+    return {"type": "all"} if value == "all" else value
+
+
+Keep: TypeAlias = Annotated[
+    Annotated[Everything | Turns, Field(discriminator="type")],
+    BeforeValidator(_everything, json_schema_input_type=Literal["all"] | Everything | Turns),
+]
+
+
 class ClearThinking(Asked):
     """Leave out what the model thought, but for the last turns; default: the last one."""
 
     type: Literal["clear_thinking_20251015"]
-    keep: Literal["all"] | Everything | Turns | None = None
+    keep: Keep | None = None
 
 
 class ClearToolUses(Asked):
@@ -112,7 +122,7 @@ def edited(
 
 def _without_thinking(messages: Sequence[Any], edit: ClearThinking) -> tuple[list[Any], int]:
     """Messages, and of how many turns the thinking is left out."""
-    if edit.keep == "all" or isinstance(edit.keep, Everything):
+    if isinstance(edit.keep, Everything):
         return list(messages), 0
     keep = 1 if edit.keep is None else edit.keep.value
     turn, turns = 0, []

@@ -85,7 +85,6 @@ class CountRequest(Asked):
         "workspace_id": "there are no workspaces here",
     }
     neutral: ClassVar[Mapping[str, Sequence[Any]]] = {
-        "fallbacks": ([],),
         "mcp_servers": ([],),
         "speed": ("standard",),
     }
@@ -94,7 +93,7 @@ class CountRequest(Asked):
     model: str | None = Field(None, max_length=512, description="none, or default: the first")
     system: Texts | None = Field(None, description="what the model is told before the conversation")
     tools: list[AnyTool] | None = Field(
-        None, max_length=MOST_TOOLS, description="with input_schema; those of a server are refused"
+        None, max_length=MOST_TOOLS, description="with input_schema; others are left out"
     )
     tool_choice: ToolChoice | None = Field(None, description="default auto where there are tools")
     thinking: Thinking | None = Field(
@@ -175,6 +174,8 @@ class MessageRequest(CountRequest, Sampling):
         "diagnostics": "it is not told why a prompt was not cached; usage says how much was",
         "inference_geo": "the model runs where this server does",
     }
+
+    neutral: ClassVar[Mapping[str, Sequence[Any]]] = {**CountRequest.neutral, "fallbacks": ([],)}
 
     max_tokens: int = Field(ge=0, description="0: only compute the prompt, for the cache")
     stop_sequences: list[Annotated[str, Field(min_length=1, max_length=1024)]] | None = Field(

@@ -129,11 +129,14 @@ def _invalid(error: RequestValidationError) -> ApiError:
     first = error.errors()[0]
     kind, *where = first["loc"]
     context = first.get("ctx", {})
-    places = list(_fields(where, error.body) if kind == "body" else map(str, where))
+    ours = "param" in context  # a validator's own words, which name the field
+    absent = first["type"] == "missing"
+    found = places_of(where, error.body, absent=absent) if kind == "body" else map(str, where)
+    places = list(found)
     if first["type"] == "json_invalid":
         return ApiError(400, f"the body is not JSON: {context.get('error', '')}")
     said = str(first["msg"]).removeprefix("Value error, ")
-    if "param" in context:  # a validator's own words, which name the field
+    if ours:
         param = ".".join([*places, *filter(None, [context["param"]])])
         said = said if not places else f"{'.'.join(places)}: {said}"
         return ApiError(400, said, param=param, code=context["code"], details=_details(param))
@@ -160,10 +163,12 @@ def _details(param: str) -> dict[str, Any] | None:
     return {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
 
 
-def _fields(where: Sequence[str | int], value: Any) -> Iterator[str]:
-    """The way to a value of the body, without the names that alternatives have among themselves."""
+def places_of(where: Sequence[str | int], value: Any, *, absent: bool = True) -> Iterator[str]:
+    """The way to a value of the body, without the names that alternatives have among themselves.
+
+    absent: whether it may end in a field that is not there."""
     for place, part in enumerate(where):
-        if isinstance(value, dict) and (part in value or place == len(where) - 1):
+        if isinstance(value, dict) and (part in value or (absent and place == len(where) - 1)):
             yield str(part)
             value = value.get(part)
         elif isinstance(value, list) and isinstance(part, int):

@@ -133,10 +133,10 @@ async def _events(serving: Serving, asked: CompletionRequest) -> AsyncIterator[b
                     if isinstance(one, Finished):
                         results[index] = one.result
                         reason = answer.REASONS[one.result.finish_reason]
-                    elif one.logprob is not None:
+                    elif one.logprob is not None and asked.logprobs is not None:
                         start = offsets.get(index, 0)
                         offsets[index] = start + len(one.logprob.text)
-                        logprobs = _logprobs([one.logprob], asked.logprobs or 0, "", start)
+                        logprobs = _logprobs([one.logprob], asked.logprobs, "", start)
                     if one.text or reason or logprobs:
                         choice = _piece(index, one.text, reason, logprobs)
                         more = {"usage": None} if told else {}

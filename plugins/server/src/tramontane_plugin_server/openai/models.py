@@ -11,7 +11,7 @@ from tramontane_plugin_server.anthropic.models import Page, page, shown
 from tramontane_plugin_server.anthropic.shapes import ModelInfo, ModelPage
 from tramontane_plugin_server.catalog import Served
 from tramontane_plugin_server.http.errors import anthropic
-from tramontane_plugin_server.ignored import Route
+from tramontane_plugin_server.ignored import Route, pass_over
 from tramontane_plugin_server.serving import serving_of
 
 from .fields import Asked
@@ -40,6 +40,8 @@ async def models(request: Request, which: Annotated[Page, Query()]) -> dict[str,
     catalog = serving_of(request).catalog
     if anthropic(request.scope):
         return page(list(catalog.models.values()), which)
+    if which.model_fields_set:  # OpenAI's list has no pages
+        pass_over(request, {f"?{name}": None for name in sorted(which.model_fields_set)})
     return {"object": "list", "data": [_shown(served) for served in catalog.models.values()]}
 
 

@@ -104,9 +104,7 @@ class ResponseRequest(Sampling):
     store: bool | None = Field(None, description="keep it for later, among the last; default true")
     background: bool | None = Field(None, description="answer whether or not anybody waits")
     stream: bool | None = Field(None, description="the answer in pieces, as they are made")
-    stream_options: StreamOptions | None = Field(
-        None, description="`include_usage`: count tokens in the last piece"
-    )
+    stream_options: StreamOptions | None = Field(None, description=NO_EFFECT)
     max_output_tokens: int | None = Field(None, ge=1, description="tokens of the answer, at most")
     stop: Stop | None = Field(None, description="texts that end the answer, as in chat")
     top_logprobs: int | None = Field(
@@ -128,10 +126,13 @@ class ResponseRequest(Sampling):
         | None
     ) = Field(None, description="of these only log-probabilities occur here")
     text: Text | None = Field(
-        None, description="format; json_schema is kept to, with or without strict"
+        None,
+        description="format, kept to with or without strict; verbosity, for the chat template",
     )
     tools: list[AnyTool] | None = Field(
-        None, max_length=MOST_TOOLS, description="functions; strict only where that is said"
+        None,
+        max_length=MOST_TOOLS,
+        description="functions, and namespaces of them; strict only where that is said",
     )
     tool_choice: ToolChoice | None = Field(None, description="default auto where there are tools")
     parallel_tool_calls: bool | None = Field(None, description="several at once; default true")
