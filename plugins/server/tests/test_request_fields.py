@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tramontane.chat.fallback import no_template
+from tramontane.errors import NoTemplate
+from tramontane_plugin_server.catalog import Served
+from tramontane_plugin_server.http.errors import ApiError, api_error
+from tramontane_plugin_server.settings import ModelSettings
 
 from .live_server import Live
 
@@ -175,3 +182,17 @@ def test_an_echo_is_streamed_with_its_probabilities(live: Live, more: dict[str, 
         for name in ("tokens", "token_logprobs", "text_offset"):
             told = [one for piece in own for one in (piece["logprobs"] or {name: []})[name]]
             assert told == (choice["logprobs"] or {name: []})[name]
+
+
+def test_no_error_names_a_file_of_the_servers(tmp_path: Path) -> None:
+    with pytest.raises(NoTemplate, match="secret") as lacking:
+        no_template("/srv/secret/model.gguf")
+    told = api_error(lacking.value)
+    assert (told.status, told.code) == (400, "no_chat_template")
+    assert "/v1/completions" in str(told)
+    served = Served(ModelSettings(model=str(tmp_path / "secret.gguf")))
+    with pytest.raises(ApiError, match="the server's log says why") as failed:
+        asyncio.run(served.load())
+    for error in (told, failed.value):
+        assert "secret" not in str(error).replace(served.name, "")
+        assert "--" not in str(error)

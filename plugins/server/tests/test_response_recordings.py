@@ -8,6 +8,7 @@ from typing import Any
 
 import openai
 import pytest
+from tramontane_plugin_server.http.errors import ApiError
 from tramontane_plugin_server.openai.response_recording import Recording
 
 from .live_server import Live
@@ -118,3 +119,16 @@ def test_a_recording_is_read_by_several_at_their_own_pace() -> None:
         return [*await asyncio.gather(*readers), await read(recording, 0)]
 
     assert asyncio.run(run()) == [b"abc", b"bc", b"c", b"", b"bc"]
+
+
+def test_the_oldest_events_are_dropped() -> None:
+    async def run() -> list[bytes]:
+        recording = Recording(most=5)
+        grown = [recording.add(event) for event in (b"aa", b"bb", b"cc", b"dddddd")]
+        assert grown == [2, 2, 0, 2]
+        recording.end()
+        with pytest.raises(ApiError, match="the events up to 2 are no longer kept"):
+            await anext(recording.after(1))
+        return [found async for found in recording.after(2)]
+
+    assert asyncio.run(run()) == [b"dddddd"]

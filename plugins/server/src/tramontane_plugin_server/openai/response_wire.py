@@ -44,6 +44,5 @@ class Wire:
         number, self._number = self._number, self._number + 1
         found = event({"type": kind, "sequence_number": number, **fields}, kind)
         if self._making.recording is not None:
-            self._making.recording.add(found)
-            self._making.size += len(found)
+            self._making.size += self._making.recording.add(found)
         return found
