@@ -155,7 +155,7 @@ def test_models(client: openai.OpenAI) -> None:
             "there is no web search here",
             "web_search_options",
         ),
-        ({"extra_body": {"store": True}}, "kept by /v1/responses", "store"),
+        ({"extra_body": {"store": True}}, "stored by /v1/responses", "store"),
         ({"top_logprobs": 2}, "needs logprobs=true", "top_logprobs"),
         ({"stop": ["x" * 2000]}, "at most 1024", None),
         ({"extra_body": {"chat_template_kwargs": {"messages": []}}}, "cannot set messages", None),

@@ -127,7 +127,7 @@ def test_the_oldest_events_are_dropped() -> None:
         grown = [recording.add(event) for event in (b"aa", b"bb", b"cc", b"dddddd")]
         assert grown == [2, 2, 0, 2]
         recording.end()
-        with pytest.raises(ApiError, match="the events up to 2 are no longer kept"):
+        with pytest.raises(ApiError, match="the events up to 2 are no longer stored"):
             await anext(recording.after(1))
         return [found async for found in recording.after(2)]
 

@@ -67,7 +67,7 @@ class ChatRequest(Sampling):
         "functions": "it is of an older API; use tools",
         "moderation": "there is no moderation here",
         "prediction": "there is no speculative decoding here",
-        "store": "answers are kept by /v1/responses only",
+        "store": "answers are stored by /v1/responses only",
         "web_search_options": "there is no web search here",
     }
 

@@ -48,7 +48,7 @@ class Recording:
         while True:
             if place < self._dropped:
                 raise ApiError(
-                    400, f"the events up to {self._dropped - 1} are no longer kept: start after"
+                    400, f"the events up to {self._dropped - 1} are no longer stored: start after"
                     " that, or ask for the response without stream", param="starting_after",
                     code="events_dropped",
                 )  # fmt: skip
