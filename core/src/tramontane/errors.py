@@ -49,6 +49,10 @@ class TemplateError(TramontaneError):
     """A chat template is missing, malformed, or refuses the messages."""
 
 
+class NoTemplate(TemplateError):
+    """A model has no chat template, so only plain text can be continued."""
+
+
 class RequestError(TramontaneError):
     """A request asks for what cannot be: a prompt over the context, a parameter out of range."""
 

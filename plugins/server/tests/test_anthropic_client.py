@@ -178,7 +178,7 @@ IMAGE = [{"role": "user", "content": [{"type": "image", "source": {"type": "url"
         ({"max_tokens": -1}, "greater than or equal to 0"),
         ({"stop_sequences": [""]}, "at least 1"),
         ({"temperature": -1}, "temperature"),
-        ({"n": 2}, "unknown parameter 'n'"),
+        ({"thread": {"type": "create"}}, "thread=False"),
         ({"messages": []}, "messages"),
         ({"messages": IMAGE}, "'image'.*expected tags: 'text', 'tool_result'"),
         ({"messages": [{"role": "bot", "content": "x"}]}, "'user', 'assistant', 'system'"),

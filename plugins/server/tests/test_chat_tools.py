@@ -277,7 +277,7 @@ def test_any_object_and_other_grammars(client: openai.OpenAI) -> None:
             {"tools": [STOP], "tool_choice": {"type": "function", "function": {"name": "no"}}},
             "tool_choice 'no' is no tool",
         ),
-        ({"tools": [{"type": "web_search"}]}, "function"),
+        ({"tools": [{"type": "web_search"}], "tool_choice": "required"}, "there are no tools"),
         (
             {"response_format": {"type": "json_schema", "json_schema": {
                 "name": "x", "schema": {"type": "string", "format": "no such format"}}}},

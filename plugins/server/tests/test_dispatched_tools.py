@@ -170,8 +170,13 @@ def test_several_answers_have_no_rounds(client: openai.OpenAI, there: Asked) -> 
 
 
 def test_a_request_cannot_say_where(client: openai.OpenAI, there: Asked) -> None:
-    for field in ("tool_dispatch_url", "tool_dispatch_names"):
-        with pytest.raises(openai.BadRequestError, match=field):
-            client.chat.completions.create(
-                model="default", messages=ASK, extra_body={field: "http://127.0.0.1:1/"}
-            )
+    before = len(there.asked)
+    given: Any = {"model": "default", "messages": ASK, "tools": [tool("theirs")], "max_tokens": 60}
+    more = {"tool_dispatch_url": "http://127.0.0.1:1/", "tool_dispatch_names": ["theirs"]}
+    answer = client.chat.completions.with_raw_response.create(
+        **given, tool_choice={"type": "function", "function": {"name": "theirs"}}, extra_body=more
+    )
+    assert answer.headers["x-tramontane-ignored"] == "tool_dispatch_url, tool_dispatch_names"
+    (call,) = answer.parse().choices[0].message.tool_calls or ()
+    assert call.function.name == "theirs"  # it went to the client, not there
+    assert len(there.asked) == before

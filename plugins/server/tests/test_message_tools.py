@@ -146,10 +146,6 @@ def test_the_clients_own_parsing(client: anthropic.Anthropic, thinking: Live) ->
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        *(
-            ({"tools": [{"type": kind, "name": "x"}]}, f"tools.0: type '{kind}' is not supported")
-            for kind in ("web_search_20250305", "bash_20250124", "code_execution_20250825")
-        ),
         ({"mcp_servers": [{"type": "url", "url": "x", "name": "y"}]}, "mcp_servers is not supp"),
         ({"tools": [{**WEATHER, "input_examples": [{}]}]}, "input_examples"),
         ({"tools": [WEATHER, WEATHER]}, "two tools are named 'get_weather'"),

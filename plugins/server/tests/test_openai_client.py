@@ -150,13 +150,16 @@ def test_models(client: openai.OpenAI) -> None:
     [
         ({"temperature": -1}, "greater than or equal to 0", "temperature"),
         ({"n": 100}, "n=100: this server gives at most 16", "n"),
-        ({"extra_body": {"tempreature": 1}}, "unknown parameter 'tempreature'", "tempreature"),
-        ({"extra_body": {"web_search_options": {}}}, "there is no web search here", None),
-        ({"extra_body": {"store": True}}, "store", "store"),
-        ({"top_logprobs": 2}, "needs logprobs=true", None),
+        (
+            {"extra_body": {"web_search_options": {}}},
+            "there is no web search here",
+            "web_search_options",
+        ),
+        ({"extra_body": {"store": True}}, "stored by /v1/responses", "store"),
+        ({"top_logprobs": 2}, "needs logprobs=true", "top_logprobs"),
         ({"stop": ["x" * 2000]}, "at most 1024", None),
         ({"extra_body": {"chat_template_kwargs": {"messages": []}}}, "cannot set messages", None),
-        ({"max_tokens": 3, "max_completion_tokens": 3}, "are one thing", None),
+        ({"max_tokens": 3, "max_completion_tokens": 3}, "are one thing", "max_tokens"),
         ({"messages": [{"role": "user", "content": "word " * 3000}]}, "the context 512", None),
         ({"messages": [{"role": "user"}]}, "has no content", None),
         (

@@ -8,17 +8,19 @@ from pathlib import Path
 import anthropic
 import openai
 from anthropic.types import message_count_tokens_params, message_create_params
+from anthropic.types.beta import message_count_tokens_params as beta_count_params
+from anthropic.types.beta import message_create_params as beta_create_params
 from openai.types import completion_create_params
 from openai.types.chat import completion_create_params as chat_create_params
-from openai.types.responses import response_create_params
+from openai.types.responses import input_token_count_params, response_create_params
 from tramontane_plugin_server import compatibility, description
 
 DOCS = Path(__file__).parents[3] / "docs"
 
 
 def fields(*kinds: type) -> set[str]:
-    """The names that TypedDicts have."""
-    return {name for kind in kinds for name in typing.get_type_hints(kind)}
+    """The names that TypedDicts have, but for what the clients send as a header."""
+    return {name for kind in kinds for name in typing.get_type_hints(kind)} - {"betas"}
 
 
 OFFICIAL = {
@@ -34,11 +36,17 @@ OFFICIAL = {
         response_create_params.ResponseCreateParamsNonStreaming,
         response_create_params.ResponseCreateParamsStreaming,
     ),
+    "POST /v1/responses/input_tokens": fields(input_token_count_params.InputTokenCountParams),
     "POST /v1/messages": fields(
+        beta_create_params.MessageCreateParamsNonStreaming,
+        beta_create_params.MessageCreateParamsStreaming,
         message_create_params.MessageCreateParamsNonStreaming,
         message_create_params.MessageCreateParamsStreaming,
     ),
-    "POST /v1/messages/count_tokens": fields(message_count_tokens_params.MessageCountTokensParams),
+    "POST /v1/messages/count_tokens": fields(
+        message_count_tokens_params.MessageCountTokensParams,
+        beta_count_params.MessageCountTokensParams,
+    ),
 }
 VERSIONS = {"openai": openai.__version__, "anthropic": anthropic.__version__}
 

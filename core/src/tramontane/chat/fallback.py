@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from tramontane.errors import TemplateError
+from tramontane.errors import NoTemplate
 
 
 def no_template(model: str) -> NoReturn:
-    """Raises TemplateError that names the model and the two ways out."""
-    raise TemplateError(
+    """Raises NoTemplate that names the model and the two ways out."""
+    raise NoTemplate(
         f"{model} has no chat template, so how to write a chat for it is unknown; give one with"
         " --chat-template FILE, or continue plain text with --no-template"
     )

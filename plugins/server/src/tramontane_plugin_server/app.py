@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -20,16 +21,31 @@ from .http.access import Access
 from .http.body import Body
 from .http.errors import handle
 from .http.keys import Keys
-from .openai import chat, completions, models, responses, tokens
+from .openai import chat, completions, models, response_counting, responses, tokens
 from .serving import Serving
 
 ABOUT = "Language models over HTTP, in the forms of OpenAI's and Anthropic's APIs."
 
 
+class App(FastAPI):
+    """The routes, described with the limits of this server."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The description. Of what requests may ask for it has the owner's limits."""
+        if self.openapi_schema is None:
+            most = self.state.serving.settings.max_n
+            for shape in super().openapi()["components"]["schemas"].values():
+                for name in ("n", "best_of"):
+                    for kind in shape.get("properties", {}).get(name, {}).get("anyOf", ()):
+                        if "maximum" in kind:
+                            kind["maximum"] = most
+        return super().openapi()
+
+
 def build(serving: Serving) -> ASGIApp:
     """The application; loading its models is its server's business. Raises ConfigError."""
     settings = serving.settings
-    app = FastAPI(
+    app = App(
         title="Tramontane",
         version=__version__,
         description=ABOUT,
@@ -41,7 +57,10 @@ def build(serving: Serving) -> ASGIApp:
     app.state.serving = serving
     for kind in (TramontaneError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle)
-    for part in (chat, completions, responses, messages, models, tokens, health, docs_page):
+    for part in (
+        chat, completions, response_counting, responses, messages, models, tokens, health,
+        docs_page,
+    ):  # fmt: skip
         app.include_router(part.router)
     app.state.within = mcp_endpoint.add(app, serving) if settings.mcp else contextlib.nullcontext()
     found: ASGIApp = Body(app, settings.max_body, settings.body_timeout)
@@ -52,7 +71,7 @@ def build(serving: Serving) -> ASGIApp:
             allow_origins=settings.cors_origin,
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["*"],
-            expose_headers=["request-id", "x-request-id", "retry-after"],
+            expose_headers=["request-id", "x-request-id", "x-tramontane-ignored", "retry-after"],
         )
     return Access(found, settings.access_log, serving.metrics)
 

@@ -106,7 +106,11 @@ class Served:
             self.used = time.monotonic()
         except TramontaneError as error:
             log.error("%s cannot be loaded: %s", self.name, error)
-            raise ApiError(503, f"{self.name} cannot be loaded: {error}") from error
+            # why names files of the server's: that is for its owner
+            raise ApiError(
+                503, f"{self.name} cannot be loaded: the server's log says why",
+                code="model_not_loaded",
+            ) from error  # fmt: skip
         finally:
             self._loading = None
         return self.model

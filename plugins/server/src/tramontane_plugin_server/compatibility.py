@@ -9,12 +9,14 @@ from .anthropic.message_request import CountRequest, MessageRequest
 from .openai.chat_request import ChatRequest
 from .openai.completion_request import CompletionRequest
 from .openai.fields import NO_EFFECT, Asked
+from .openai.response_counting import CountRequest as InputTokensRequest
 from .openai.response_request import ResponseRequest
 
 REQUESTS: Mapping[str, type[Asked]] = {
     "POST /v1/chat/completions": ChatRequest,
     "POST /v1/completions": CompletionRequest,
     "POST /v1/responses": ResponseRequest,
+    "POST /v1/responses/input_tokens": InputTokensRequest,
     "POST /v1/messages": MessageRequest,
     "POST /v1/messages/count_tokens": CountRequest,
 }
@@ -22,8 +24,24 @@ HEAD = """\
 # Compatibility
 
 What becomes of each field that the official clients can send (`openai` {openai}, `anthropic`
-{anthropic}). A test compares this page with the clients' own types and with the code: no field is
-missing, and none is ignored in silence.
+{anthropic}, beta fields included). Tests compare this page, and the fields of the objects inside,
+with the clients' own types and with the code: none is missing.
+
+A field that is known and not honoured is refused by name, with a 400, unless its value asks for
+nothing. A field that this server does not know, at any depth or in a query string, is passed over:
+the header `x-tramontane-ignored` of the answer names it, and the log does so once. The same goes
+for tools of other types than functions (`web_search`, `custom`, `bash_20250124`, ...): the model is
+not told of them, and a `tool_choice` of such a tool is refused. `--strict-fields` refuses both.
+
+Clients whose requests are among the tests:
+
+- Claude Code, `/v1/messages`: `context_management` is honoured (`clear_thinking_20251015` and
+  `clear_tool_uses_20250919`); `redacted_thinking` is taken, and not shown to the model; a first
+  line `x-anthropic-billing-header: ...` of `system` is left out, for it differs in every request,
+  and nothing after it could be found in the cache.
+- Codex, `/v1/responses`: functions, and namespaces of functions, are told to the model; other tools
+  are left out. An empty `input` gets an empty answer.
+- The tool runner of `anthropic`: `thread` is refused in the way that lets it go on without.
 """
 
 

@@ -19,7 +19,9 @@ from tramontane.one_line import one_line
 from tramontane.toolbox import Function, Toolbox
 from tramontane.tools import Tool
 
-from .openai.response_tools import AnyTool
+from .http.errors import places_of
+from .openai.response_tools import AnyTool, FlatTool
+from .openai.tool_fields import FUNCTIONS_ONLY
 
 if TYPE_CHECKING:
     import httpx2
@@ -162,12 +164,21 @@ def read_tools(path: Path) -> list[Tool]:
     if not isinstance(value, list) or not value:
         raise ConfigError(f"{path} should be a list of tools, as requests have them")
     try:
-        tools = [one.tool() for one in TypeAdapter(list[AnyTool]).validate_python(value)]
+        found = TypeAdapter(list[AnyTool]).validate_python(value)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(places_of(first["loc"], value))
         said = first["msg"].removeprefix("Value error, ")
         raise ConfigError(f"{path}: tool {where}: {said}") from error
+    tools: list[Tool] = []
+    for place, one in enumerate(found):
+        if not isinstance(one, FlatTool):
+            raise ConfigError(f"{path}: tool {place}: {FUNCTIONS_ONLY}")
+        if one.model_extra:  # a slip of the owner's, and no client's way of writing
+            raise ConfigError(
+                f"{path}: tool {place}: unknown field {next(iter(one.model_extra))!r}"
+            )
+        tools.append(one.tool())
     try:
         Toolbox(tools)
     except RequestError as error:

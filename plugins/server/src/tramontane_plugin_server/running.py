@@ -79,7 +79,7 @@ class _Server(uvicorn.Server):
         try:
             await self._serving.catalog.start()
         except ApiError as error:
-            _say(f"error: {error}")
+            _say(f"error: {error.__cause__ or error}")
             self.failed = self.should_exit = True
             return
         for line in _banner(self._serving, address):

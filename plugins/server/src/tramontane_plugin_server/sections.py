@@ -25,11 +25,26 @@ def sections(told: Mapping[str, Any]) -> Iterator[Section]:
     shapes = told["components"]["schemas"]
     for path, methods in told["paths"].items():
         for method, operation in methods.items():
-            rows: list[tuple[str, bool, str, str]] = []
+            rows = list(_queried(operation.get("parameters", ()), shapes))
             for body in operation.get("requestBody", {}).get("content", {}).values():
                 rows += _rows(_resolved(body["schema"], shapes), shapes)
             codes = sorted(code for code in operation["responses"] if code != "422")
             yield Section(f"{method.upper()} {path}", operation["description"], rows, codes)
+
+
+def _queried(
+    parameters: Sequence[Mapping[str, Any]], shapes: Mapping[str, Any]
+) -> Iterator[tuple[str, bool, str, str]]:
+    """The rows of a query string."""
+    asked = [one for one in parameters if one["in"] == "query"]
+    shape = {
+        "properties": {
+            f"?{one['name']}": {**one["schema"], "description": one.get("description", "")}
+            for one in asked
+        },
+        "required": [f"?{one['name']}" for one in asked if one.get("required")],
+    }
+    yield from _rows(shape, shapes)
 
 
 def _rows(

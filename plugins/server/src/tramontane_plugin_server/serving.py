@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TYPE_CHECKING
 
 from fastapi import Request
 
@@ -13,6 +13,7 @@ from .dispatch import Dispatch
 from .generation import Generation, Mailbox
 from .http.errors import ApiError
 from .http.stream import EventStream
+from .ignored import IgnoredLog
 from .metrics import Metrics
 from .openai.response_store import ResponseStore
 from .settings import Settings
@@ -34,16 +35,11 @@ class Serving:
         self.metrics = Metrics()
         self.catalog = Catalog(settings.models)
         self.metrics.watch(self.catalog)
+        self.ignored = IgnoredLog()
         self.responses = ResponseStore(settings.stored_responses)
         self._mailbox: Mailbox | None = None
         self.mcp: McpServers | None = None
         self.dispatch = Dispatch(settings) if settings.tool_dispatch_url else None
-
-    async def encode_chat(
-        self, model: LoadedModel, messages: Sequence[Mapping[str, Any]], **variables: Any
-    ) -> tuple[int, ...]:
-        """Prompt of a conversation; beside the loop, which a long one would hold up."""
-        return await asyncio.to_thread(model.encode_chat, messages, **variables)
 
     async def encode(self, model: LoadedModel, text: str | Sequence[int]) -> tuple[int, ...]:
         """Prompt of a text, or of token ids."""
@@ -64,7 +60,10 @@ class Serving:
         if wanted > self.settings.max_n:
             name = "best_of" if params.best_of else "n"
             raise ApiError(
-                400, f"{name}={wanted}: this server gives at most {self.settings.max_n}", param=name
+                400,
+                f"{name}={wanted}: this server gives at most {self.settings.max_n}",
+                param=name,
+                code="invalid_value",
             )
         most = self.settings.max_new_tokens
         if most is None:
@@ -72,7 +71,7 @@ class Serving:
         if params.max_tokens is not None and params.max_tokens > most:
             raise ApiError(
                 400, f"max_tokens={params.max_tokens}: this server gives at most {most}",
-                param="max_tokens",
+                param="max_tokens", code="invalid_value",
             )  # fmt: skip
         tokens = most if params.max_tokens is None else params.max_tokens
         return params.model_copy(update={"max_tokens": tokens})

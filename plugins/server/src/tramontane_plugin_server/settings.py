@@ -104,6 +104,9 @@ class Settings(BaseModel):
     )
     tool_dispatch_timeout: Seconds = Field(30.0, description="seconds for a call there")
     tool_dispatch_concurrency: Count = Field(10, description="calls there at once; more wait")
+    strict_fields: bool = Field(
+        False, description="refuse requests that have fields, or tools, of unknown kinds"
+    )
     max_tool_rounds: Count = Field(
         8, description="how often an answer may call tools that run here"
     )

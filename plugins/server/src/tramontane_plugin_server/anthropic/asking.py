@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tramontane.answers import AnswerParser, Dialect
 
@@ -12,6 +13,7 @@ from tramontane_plugin_server.http.errors import ApiError
 from tramontane_plugin_server.serving import Serving
 from tramontane_plugin_server.turns import Talk, in_rounds, prepare
 
+from .context_edits import edited
 from .message_request import CountRequest
 from .prefill import begun
 from .prompt import conversation
@@ -29,6 +31,10 @@ class Going:
     request: Request
     ours: frozenset[str] = frozenset()
     ran: list[dict[str, str]] = field(default_factory=list)
+    applied: list[dict[str, Any]] = field(default_factory=list)
+    """Edits of the conversation that changed something."""
+    original: int = 0
+    """Tokens of the prompt before them."""
     _talk: Talk | None = None
 
     async def goes_on(self, result: RequestResult) -> bool:
@@ -44,6 +50,22 @@ def ask(serving: Serving, model: LoadedModel, asked: CountRequest) -> Going:
 
     Raises ApiError, TemplateError, RequestError.
     """
+    if asked.context_management is None or not asked.context_management.edits:
+        going = _ask(serving, model, asked)
+        going.original = len(going.request.prompt)
+        return going
+
+    def count(messages: Sequence[Any]) -> int:
+        changed = asked.model_copy(update={"messages": list(messages)})
+        return len(_ask(serving, model, changed).request.prompt)
+
+    found = edited(asked.messages, asked.context_management.edits, count)
+    going = _ask(serving, model, asked.model_copy(update={"messages": found.messages}))
+    going.applied, going.original = found.applied, found.original
+    return going
+
+
+def _ask(serving: Serving, model: LoadedModel, asked: CountRequest) -> Going:
     messages = conversation(asked)
     refuse_lost_calls(model, messages)
     if messages[-1]["role"] == "assistant":
@@ -52,7 +74,7 @@ def ask(serving: Serving, model: LoadedModel, asked: CountRequest) -> Going:
     toolbox, place = asked.toolbox(ours), asked.place()
     begun = prepare(serving, model, messages, asked.sampling(), toolbox, asked.variables(), place)
     talk = in_rounds(serving, begun, toolbox, ours, place)
-    return Going(talk.turn.parser(), talk.requests[0], talk.ours, talk.ran, talk)
+    return Going(talk.turn.parser(), talk.requests[0], talk.ours, talk.ran, _talk=talk)
 
 
 def _going_on(

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
-from tramontane_plugin_server.openai.fields import NO_EFFECT
+from tramontane_plugin_server.openai.fields import NO_EFFECT, Asked
 
 Identity: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
 
 
-class CacheControl(BaseModel):
+class CacheControl(Asked):
     """Where a prompt is worth keeping: here every prompt is kept while there is room."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
     type: Literal["ephemeral"]
     ttl: Literal["5m", "1h"] | None = None
 
 
-class Block(BaseModel):
+class Block(Asked):
     """What all kinds may carry."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
     cache_control: CacheControl | None = Field(None, description=NO_EFFECT)
 
 
@@ -38,6 +36,13 @@ class ThinkingBlock(Block):
     type: Literal["thinking"]
     thinking: str
     signature: str | None = Field(None, description=NO_EFFECT)
+
+
+class RedactedThinkingBlock(Block):
+    """Thinking that nobody here can read: it is not shown to the model."""
+
+    type: Literal["redacted_thinking"]
+    data: str = Field("", description=NO_EFFECT)
 
 
 class ToolUseBlock(Block):
@@ -73,7 +78,7 @@ class ToolResultBlock(Block):
 
 UserBlock: TypeAlias = Annotated[TextBlock | ToolResultBlock, Field(discriminator="type")]
 AssistantBlock: TypeAlias = Annotated[
-    TextBlock | ThinkingBlock | ToolUseBlock, Field(discriminator="type")
+    TextBlock | ThinkingBlock | RedactedThinkingBlock | ToolUseBlock, Field(discriminator="type")
 ]
 UserBlocks: TypeAlias = Annotated[
     list[UserBlock], BeforeValidator(text_blocks, json_schema_input_type=str | list[UserBlock])

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from tramontane.sampling_params import SamplingParams
 from tramontane.toolbox import Function, Toolbox
 from tramontane.tools import Tool
 
-from tramontane_plugin_server.openai.fields import NO_EFFECT, Asked, Sampling
-from tramontane_plugin_server.openai.tool_fields import MOST_TOOLS, together
+from tramontane_plugin_server.openai.fields import NO_EFFECT, Asked, Sampling, refuse
+from tramontane_plugin_server.openai.tool_fields import MOST_TOOLS, together, tools_of
 
 from .blocks import AssistantBlocks, CacheControl, Texts, UserBlocks
+from .context_edits import ContextManagement
 from .tools import (
     AnyTool,
     JsonFormat,
@@ -25,24 +26,27 @@ from .tools import (
 )
 
 
-class UserMessage(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+class UserMessage(Asked):
     role: Literal["user"]
     content: UserBlocks
 
 
-class AssistantMessage(BaseModel):
+class AssistantMessage(Asked):
     """An earlier answer; as the last message: the beginning of the new one."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
     role: Literal["assistant"]
     content: AssistantBlocks
 
 
-class SystemMessage(BaseModel):
+class SystemMessage(Asked):
     """Instructions between the others, where the chat template has a place for them."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    refused: ClassVar[Mapping[str, str]] = {
+        "clear_at": "instructions stay where they are",
+        "output_config": "it is of the whole request",
+    }
+    neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"clear_at": ("never",)}
+
     role: Literal["system"]
     content: Texts
 
@@ -53,14 +57,17 @@ Message = Annotated[UserMessage | AssistantMessage | SystemMessage, Field(discri
 class OutputConfig(Asked):
     """How the answer is made."""
 
+    refused: ClassVar[Mapping[str, str]] = {
+        "task_budget": "the model is not told of a budget; max_tokens is the bound",
+    }
+
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = Field(
         None, description="passed to the chat template as reasoning_effort"
     )
     format: JsonFormat | None = None
 
 
-class Metadata(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+class Metadata(Asked):
     user_id: str | None = Field(None, max_length=512, description=NO_EFFECT)
 
 
@@ -68,10 +75,13 @@ class CountRequest(Asked):
     """A conversation whose tokens to count."""
 
     refused: ClassVar[Mapping[str, str]] = {
-        "context_management": "nothing is edited out of conversations here",
+        "billing_policy": "nothing is billed here",
+        "compaction": "conversations are not compacted here",
         "mcp_servers": "the server reaches those of its owner only",
         "speed": "there is one speed here: the fastest",
         "user_profile_id": "there are no user profiles here",
+        "thread": "conversations are not held here; send all messages (Anthropic's clients:"
+        " thread=False)",
         "workspace_id": "there are no workspaces here",
     }
     neutral: ClassVar[Mapping[str, Sequence[Any]]] = {
@@ -83,7 +93,7 @@ class CountRequest(Asked):
     model: str | None = Field(None, max_length=512, description="none, or default: the first")
     system: Texts | None = Field(None, description="what the model is told before the conversation")
     tools: list[AnyTool] | None = Field(
-        None, max_length=MOST_TOOLS, description="with input_schema; those of a server are refused"
+        None, max_length=MOST_TOOLS, description="with input_schema; others are left out"
     )
     tool_choice: ToolChoice | None = Field(None, description="default auto where there are tools")
     thinking: Thinking | None = Field(
@@ -93,14 +103,18 @@ class CountRequest(Asked):
         None, description="effort, passed to the chat template; format, which is kept to"
     )
     output_format: JsonFormat | None = Field(None, description="older name of output_config.format")
+    context_management: ContextManagement | None = Field(
+        None, description="`edits`: thinking, and results of tools, to leave out"
+    )
     cache_control: CacheControl | None = Field(None, description=NO_EFFECT)
 
     @model_validator(mode="after")
     def _one_format(self) -> Self:
         given = [self.output_format, self.output_config and self.output_config.format]
         if None not in given:
-            raise ValueError(
-                "output_format and output_config.format are one thing; keep the latter"
+            refuse(
+                "output_format",
+                "output_format and output_config.format are one thing; keep the latter",
             )
         return self
 
@@ -123,7 +137,7 @@ class CountRequest(Asked):
 
     def theirs(self) -> list[Tool]:
         """The request's own tools."""
-        return [tool.tool() for tool in self.tools or ()]
+        return tools_of(self.tools)
 
     def toolbox(self, ours: Sequence[Function] = ()) -> Toolbox:
         """The tools that may be called. ours: the server's own. Raises RequestError."""
@@ -154,10 +168,14 @@ class MessageRequest(CountRequest, Sampling):
 
     refused: ClassVar[Mapping[str, str]] = {
         **CountRequest.refused,
+        "fallback_credit_token": "there are no fallbacks here",
+        "fallbacks": "there are no fallbacks here",
         "container": "there are no containers here",
         "diagnostics": "it is not told why a prompt was not cached; usage says how much was",
         "inference_geo": "the model runs where this server does",
     }
+
+    neutral: ClassVar[Mapping[str, Sequence[Any]]] = {**CountRequest.neutral, "fallbacks": ([],)}
 
     max_tokens: int = Field(ge=0, description="0: only compute the prompt, for the cache")
     stop_sequences: list[Annotated[str, Field(min_length=1, max_length=1024)]] | None = Field(
@@ -170,7 +188,7 @@ class MessageRequest(CountRequest, Sampling):
     @model_validator(mode="after")
     def _one_grammar(self) -> Self:
         if self.grammar is not None and self.form is not None:
-            raise ValueError("output_config.format and grammar exclude each other; keep one")
+            refuse("grammar", "output_config.format and grammar exclude each other; keep one")
         return self
 
     def sampling(self) -> SamplingParams:

@@ -13,6 +13,7 @@ from tramontane.engine.request import Finished, FinishReason, RequestResult
 
 from tramontane_plugin_server.http.errors import api_error, body
 from tramontane_plugin_server.http.stream import event, while_here
+from tramontane_plugin_server.ignored import Route
 from tramontane_plugin_server.serving import Serving, serving_of
 
 from .asking import Going, ask
@@ -21,7 +22,7 @@ from .message_request import CountRequest, MessageRequest
 from .shapes import ERRORS, Answer, Count
 from .wire import Wire
 
-router = APIRouter()
+router = APIRouter(route_class=Route)
 REASONS: dict[FinishReason, str] = {
     "stop": "end_turn", "length": "max_tokens", "context": "model_context_window_exceeded",
 }  # fmt: skip
@@ -42,13 +43,21 @@ async def messages(request: Request, asked: MessageRequest) -> Response:
     return JSONResponse(await while_here(request, work, serving.settings.request_timeout))
 
 
-@router.post("/v1/messages/count_tokens", response_model=Count, responses=ERRORS)
-async def count_tokens(asker: Request, asked: CountRequest) -> dict[str, int]:
+@router.post(
+    "/v1/messages/count_tokens",
+    response_model=Count,
+    response_model_exclude_unset=True,
+    responses=ERRORS,
+)
+async def count_tokens(asker: Request, asked: CountRequest) -> dict[str, Any]:
     """How many tokens a conversation has, as the chat template writes it."""
     serving = serving_of(asker)
     async with serving.catalog.lease(asked.model) as (_, model):
         going = await asyncio.to_thread(ask, serving, model, asked)
-    return {"input_tokens": len(going.request.prompt)}
+    more: dict[str, Any] = {}
+    if asked.context_management is not None:
+        more["context_management"] = {"original_input_tokens": going.original}
+    return {"input_tokens": len(going.request.prompt), **more}
 
 
 async def _whole(serving: Serving, asked: MessageRequest) -> dict[str, Any]:
@@ -62,7 +71,7 @@ async def _whole(serving: Serving, asked: MessageRequest) -> dict[str, Any]:
             blocks.take([*going.parser.push(rounds[-1].text), *going.parser.finish()])
     blocks.end()
     end = _end(rounds[-1], called=blocks.called)
-    return {**_head(served.name), "content": blocks.done, **end, **_took(rounds, going)}
+    return {**_head(served.name), "content": blocks.done, **end, **_took(rounds, going, asked)}
 
 
 async def _events(serving: Serving, asked: MessageRequest) -> AsyncIterator[bytes]:
@@ -85,7 +94,7 @@ async def _events(serving: Serving, asked: MessageRequest) -> AsyncIterator[byte
                     if found := b"".join(pieces):
                         yield found
         end = _end(rounds[-1], called=blocks.called)
-        yield wire.pieces(blocks.end()) + wire.stop(end, **_took(rounds, going))
+        yield wire.pieces(blocks.end()) + wire.stop(end, **_took(rounds, going, asked))
 
 
 def _head(name: str) -> dict[str, Any]:
@@ -110,8 +119,10 @@ def _end(result: RequestResult, *, called: bool) -> dict[str, Any]:
     return {"stop_reason": reason, "stop_sequence": result.stop}
 
 
-def _took(rounds: Sequence[RequestResult], going: Going) -> dict[str, Any]:
-    ran = {"server_tool_calls": going.ran} if going.ran else {}
+def _took(rounds: Sequence[RequestResult], going: Going, asked: MessageRequest) -> dict[str, Any]:
+    ran: dict[str, Any] = {"server_tool_calls": going.ran} if going.ran else {}
+    if asked.context_management is not None:
+        ran["context_management"] = {"applied_edits": going.applied}
     return {"usage": _usage(rounds), **ran}
 
 
@@ -126,4 +137,4 @@ def _usage(rounds: Sequence[RequestResult]) -> dict[str, int]:
 
 
 def _failed(error: Exception) -> bytes:
-    return event(body(api_error(error), "/v1/messages"), "error")
+    return event(body(api_error(error), anthropic=True), "error")

@@ -15,12 +15,15 @@ from tramontane_plugin_server.conversation import (
 from .blocks import TextBlock, ThinkingBlock, ToolResultBlock, ToolUseBlock
 from .message_request import AssistantMessage, CountRequest, SystemMessage, UserMessage
 
+BILLING = "x-anthropic-billing-header:"
+
 
 def conversation(asked: CountRequest) -> list[Message]:
     """The messages of a request for the chat template; neighbours of one role are one turn."""
     found: list[Message] = []
-    if any(block.text for block in asked.system or ()):
-        found.append(text_message("system", [block.text for block in asked.system or ()]))
+    system = _system(asked)
+    if any(system):
+        found.append(text_message("system", system))
     for message in asked.messages:
         match message:
             case SystemMessage():
@@ -30,6 +33,16 @@ def conversation(asked: CountRequest) -> list[Message]:
             case AssistantMessage():
                 _assistant(found, message)
     return found
+
+
+def _system(asked: CountRequest) -> list[str]:
+    """The texts of `system`. A first line for a billing system is no instruction, and differs in
+    every request: it would keep all that follows from being found in the cache."""
+    texts = [block.text for block in asked.system or ()]
+    if texts and texts[0].startswith(BILLING):
+        rest = texts[0].partition("\n")[2]
+        texts[:1] = [rest] if rest.strip() else []
+    return texts
 
 
 def _user(found: list[Message], message: UserMessage) -> None:

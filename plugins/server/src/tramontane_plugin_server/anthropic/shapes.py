@@ -74,5 +74,32 @@ class Answer(Shape):
     usage: Usage
 
 
+class Original(Shape):
+    """original_input_tokens: before the edits that were asked for."""
+
+    original_input_tokens: int
+
+
 class Count(Shape):
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
     input_tokens: int
+    context_management: Original | None = None
+
+
+class ModelInfo(Shape):
+    """A model, as Anthropic has it."""
+
+    type: Literal["model"]
+    id: str
+    display_name: str
+    created_at: str
+    lifecycle: Literal["active"]
+    max_input_tokens: int | None
+    max_tokens: int | None
+
+
+class ModelPage(Shape):
+    data: list[ModelInfo]
+    has_more: bool
+    first_id: str | None
+    last_id: str | None

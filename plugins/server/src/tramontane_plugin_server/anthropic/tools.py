@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, InstanceOf
 from tramontane.grammar import Grammar
 from tramontane.toolbox import Function, Toolbox
 from tramontane.tools import Tool
 
-from tramontane_plugin_server.openai.fields import NO_EFFECT
-from tramontane_plugin_server.openai.tool_fields import Name, Strict
+from tramontane_plugin_server.openai.fields import NO_EFFECT, Asked
+from tramontane_plugin_server.openai.tool_fields import LeftOut, Name, OtherTool, tool_or_not
 
 from .blocks import Block
 
 
 class ClientTool(Block):
     """A tool that the model may call, and that whoever asks runs."""
+
+    refused: ClassVar[Mapping[str, str]] = {
+        "input_examples": "the model is not shown them; put examples into the description",
+    }
+    neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"input_examples": ([],)}
 
     type: Literal["custom"] | None = None
     name: Name
@@ -39,32 +44,29 @@ class ClientTool(Block):
 
 
 def _clients(value: Any) -> Any:
-    kind = value.get("type") if isinstance(value, dict) else None
-    if isinstance(kind, str) and kind != "custom":
-        raise ValueError(
-            f"type {kind[:64]!r} is not supported: there are tools with an input_schema"
-            " only, which are run by who asks"
-        )
-    return value
+    return tool_or_not(
+        value, (None, "custom"), "there are tools with an input_schema only, run by who asks"
+    )
 
 
 AnyTool: TypeAlias = Annotated[
-    ClientTool, BeforeValidator(_clients, json_schema_input_type=ClientTool)
+    ClientTool | InstanceOf[LeftOut],
+    BeforeValidator(_clients, json_schema_input_type=ClientTool | OtherTool),
 ]
 
 
-class NoneChoice(Strict):
+class NoneChoice(Asked):
     type: Literal["none"]
 
 
-class AnyChoice(Strict):
+class AnyChoice(Asked):
     """auto: call tools or not. any: call one."""
 
     type: Literal["auto", "any"]
     disable_parallel_tool_use: bool | None = Field(None, description="one call at most")
 
 
-class NamedChoice(Strict):
+class NamedChoice(Asked):
     type: Literal["tool"]
     name: Name
     disable_parallel_tool_use: bool | None = Field(None, description="one call at most")
@@ -87,12 +89,17 @@ def toolbox_of(
     return Toolbox(found)
 
 
-class ThinkingOff(Strict):
+class ThinkingOff(Asked):
     type: Literal["disabled"]
 
 
-class ThinkingOn(Strict):
+class ThinkingOn(Asked):
     """Thinking is told apart from the answer; adaptive leaves it to the model how much it is."""
+
+    refused: ClassVar[Mapping[str, str]] = {
+        "block_binding": "nobody signs thinking here",
+    }
+    neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"block_binding": ({},)}
 
     type: Literal["adaptive"]
     display: Literal["summarized", "omitted"] | None = Field(
@@ -114,7 +121,7 @@ Thinking: TypeAlias = Annotated[
 ]
 
 
-class JsonFormat(Strict):
+class JsonFormat(Asked):
     """JSON under a schema, which is kept to."""
 
     type: Literal["json_schema"]

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tramontane_plugin_server.metrics import Metrics
 
-from .errors import answer
+from .errors import answer, anthropic
 
 log = logging.getLogger("tramontane.access")
 GIVEN = re.compile(rb"[\x21-\x7e]{1,128}")
@@ -39,7 +39,9 @@ class Access:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], (b"x-request-id", identity)]
-                if scope["path"].startswith("/v1/messages"):  # as Anthropic calls it
+                if ignored := scope["state"].get("ignored"):
+                    message["headers"].append((b"x-tramontane-ignored", ignored))
+                if anthropic(scope):  # as Anthropic calls it
                     message["headers"].append((b"request-id", identity))
             elif message["type"] == "http.response.body":
                 size += len(message.get("body", b""))
@@ -52,7 +54,7 @@ class Access:
             logging.getLogger(__name__).exception("%s failed", scope["path"])
             if status != 499:
                 raise  # too late for another answer: the connection is cut
-            await answer(RuntimeError(), scope["path"])(scope, receive, told)
+            await answer(RuntimeError(), scope)(scope, receive, told)
         finally:
             seconds = time.perf_counter() - started
             self._metrics.in_flight.dec()

@@ -67,6 +67,6 @@ class Body:
 
 
 async def _refuse(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
-    response = answer(error, scope["path"])
+    response = answer(error, scope)
     response.headers["connection"] = "close"  # the rest of the body is not wanted
     await response(scope, receive, send)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 from tramontane.errors import (
     EngineBusy,
+    NoTemplate,
     NotEnoughMemory,
     PluginNotInstalled,
     RequestError,
@@ -38,9 +40,12 @@ class ApiError(TramontaneError):
         param: str | None = None,
         code: str | None = None,
         retry_after: float | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
+        """details: what Anthropic's clients look at beside the message."""
         super().__init__(message)
         self.status, self.param, self.code, self.retry_after = status, param, code, retry_after
+        self.details = details
 
     @property
     def kind(self) -> str:
@@ -56,6 +61,11 @@ def api_error(error: Exception) -> ApiError:
             return ApiError(429, str(error), code="queue_full", retry_after=error.seconds)
         case RequestError() if "the context" in str(error):
             return ApiError(400, str(error), code="context_length_exceeded")
+        case NoTemplate():  # core's words name a file of the server's, and options
+            return ApiError(
+                400, "this model has no chat template, so it cannot be chatted with; it continues"
+                " plain texts at /v1/completions", param="model", code="no_chat_template",
+            )  # fmt: skip
         case RequestError() | TemplateError() | PluginNotInstalled():
             return ApiError(400, str(error))
         case NotEnoughMemory():
@@ -69,17 +79,26 @@ def api_error(error: Exception) -> ApiError:
     return ApiError(500, "the server failed; its log says more")
 
 
-def body(error: ApiError, path: str) -> dict[str, Any]:
-    """The JSON of an error, as the API at `path` has it."""
-    if path.startswith("/v1/messages"):
+def anthropic(scope: Scope) -> bool:
+    """Whether a request is one of Anthropic's API; the paths of models are of both."""
+    path = scope["path"]
+    if path.startswith("/v1/models"):
+        return any(name == b"anthropic-version" for name, _ in scope["headers"])
+    return bool(path.startswith("/v1/messages"))
+
+
+def body(error: ApiError, *, anthropic: bool) -> dict[str, Any]:
+    """The JSON of an error, in Anthropic's form or OpenAI's."""
+    if anthropic:
         kind = "overloaded_error" if error.status in (429, 503) else error.kind
         kind = "rate_limit_error" if error.status == 429 else kind
-        return {"type": "error", "error": {"type": kind, "message": str(error)}}
+        details = {} if error.details is None else {"details": error.details}
+        return {"type": "error", "error": {"type": kind, "message": str(error), **details}}
     told = {"message": str(error), "type": error.kind, "param": error.param, "code": error.code}
     return {"error": told}
 
 
-def answer(error: Exception, path: str) -> JSONResponse:
+def answer(error: Exception, scope: Scope) -> JSONResponse:
     """The whole answer."""
     found = api_error(error)
     headers = {}
@@ -89,12 +108,12 @@ def answer(error: Exception, path: str) -> JSONResponse:
         headers["www-authenticate"] = "Bearer"
     if isinstance(error, HTTPException) and error.headers:
         headers |= dict(error.headers)
-    return JSONResponse(body(found, path), found.status, headers)
+    return JSONResponse(body(found, anthropic=anthropic(scope)), found.status, headers)
 
 
 async def handle(request: Request, error: Exception) -> JSONResponse:
     """FastAPI's handler of every error that we know."""
-    return answer(error, request.url.path)
+    return answer(error, request.scope)
 
 
 def _said(error: HTTPException) -> str:
@@ -109,27 +128,47 @@ def _invalid(error: RequestValidationError) -> ApiError:
     """The first problem of a body, with the field's name and value."""
     first = error.errors()[0]
     kind, *where = first["loc"]
-    name = ".".join(_fields(where, error.body) if kind == "body" else map(str, where))
+    context = first.get("ctx", {})
+    ours = "param" in context  # a validator's own words, which name the field
+    absent = first["type"] == "missing"
+    found = places_of(where, error.body, absent=absent) if kind == "body" else map(str, where)
+    places = list(found)
     if first["type"] == "json_invalid":
-        return ApiError(400, f"the body is not JSON: {first.get('ctx', {}).get('error', '')}")
+        return ApiError(400, f"the body is not JSON: {context.get('error', '')}")
     said = str(first["msg"]).removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        return ApiError(
-            400, f"unknown parameter {name!r}: it is not honoured here, so it is refused; "
-            "docs/serving.md lists what is", param=name, code="unknown_parameter",
-        )  # fmt: skip
+    if ours:
+        param = ".".join([*places, *filter(None, [context["param"]])])
+        said = said if not places else f"{'.'.join(places)}: {said}"
+        return ApiError(400, said, param=param, code=context["code"], details=_details(param))
+    name = ".".join(places)
     value = repr(first.get("input"))
     value = value if len(value) <= 80 else f"{value[:77]}..."
     message = f"{name}: {said} (it is {value})" if name else said
     if first["type"] == "missing":
         message = f"{name or 'the body'} is required"
-    return ApiError(400, message, param=name or None)
+    return ApiError(400, message, param=name or None, code=_code(first["type"]))
 
 
-def _fields(where: Sequence[str | int], value: Any) -> Iterator[str]:
-    """The way to a value of the body, without the names that alternatives have among themselves."""
+def _code(kind: str) -> str:
+    """What OpenAI calls a problem of pydantic's."""
+    if kind == "missing":
+        return "missing_required_parameter"
+    return "invalid_type" if kind.endswith("_type") else "invalid_value"
+
+
+def _details(param: str) -> dict[str, Any] | None:
+    """What lets Anthropic's client go on without threads, which it asks for by itself."""
+    if param != "thread":
+        return None
+    return {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+
+
+def places_of(where: Sequence[str | int], value: Any, *, absent: bool = True) -> Iterator[str]:
+    """The way to a value of the body, without the names that alternatives have among themselves.
+
+    absent: whether it may end in a field that is not there."""
     for place, part in enumerate(where):
-        if isinstance(value, dict) and (part in value or place == len(where) - 1):
+        if isinstance(value, dict) and (part in value or (absent and place == len(where) - 1)):
             yield str(part)
             value = value.get(part)
         elif isinstance(value, list) and isinstance(part, int):

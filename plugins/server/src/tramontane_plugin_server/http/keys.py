@@ -36,7 +36,7 @@ class Keys:
         else:
             said = "this API key is not one of ours"
         error = ApiError(401, said, code="invalid_api_key")
-        await answer(error, scope["path"])(scope, receive, send)
+        await answer(error, scope)(scope, receive, send)
 
     def _knows(self, given: bytes) -> bool:
         digest = _digest(given)

@@ -78,6 +78,8 @@ class EventStream(Response):
             async with asyncio.timeout(self._timeout), aclosing(self._events) as events:  # type: ignore[type-var]
                 async for data in events:
                     await self._send(send, data)
+                if not self._started:  # no events are an answer too
+                    await self._send(send, b"")
         except (ClientGone, asyncio.CancelledError):
             raise
         except Exception as error:

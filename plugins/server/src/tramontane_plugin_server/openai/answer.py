@@ -62,4 +62,4 @@ def _one(text: str, value: float) -> dict[str, Any]:
 
 def failed(error: Exception) -> bytes:
     """An error as the last event of a stream."""
-    return event(body(api_error(error), "/v1"))
+    return event(body(api_error(error), anthropic=False))

@@ -12,6 +12,7 @@ from tramontane.engine.request import Finished, RequestResult
 
 from tramontane_plugin_server.http.errors import ApiError
 from tramontane_plugin_server.http.stream import event, while_here
+from tramontane_plugin_server.ignored import Route
 from tramontane_plugin_server.serving import Serving, serving_of
 from tramontane_plugin_server.turns import Talk, talk
 
@@ -23,7 +24,7 @@ from .shapes import ERRORS, ChatCompletion
 if TYPE_CHECKING:
     from tramontane.loaded_model import LoadedModel
 
-router = APIRouter()
+router = APIRouter(route_class=Route)
 
 
 @router.post(

@@ -11,17 +11,18 @@ from tramontane.sampling_params import SamplingParams
 from tramontane.toolbox import Function, Toolbox
 from tramontane.tools import Tool
 
-from .fields import NO_EFFECT, Sampling, Stop
+from .fields import NO_EFFECT, Asked, Sampling, Stop, Verbosity, refuse
 from .tool_fields import (
     MOST_TOOLS,
     AllowedTools,
-    FunctionTool,
+    AnyTool,
     NamedTool,
     ResponseFormat,
     ToolChoice,
     grammar_of,
     together,
     toolbox_of,
+    tools_of,
 )
 
 
@@ -41,8 +42,8 @@ class Message(BaseModel):
     content: str | list[Part] | None = None
 
 
-def plain_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """As core has them; what is newly called developer was always the system."""
+def as_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """Messages for the chat template; what is newly called developer was always the system."""
     found = [message.model_dump(exclude_unset=True) for message in messages]
     for message in found:
         if message["role"] == "developer":
@@ -50,10 +51,9 @@ def plain_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
     return found
 
 
-class StreamOptions(BaseModel):
+class StreamOptions(Asked):
     """What a stream also tells."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
     include_usage: bool = False
     include_obfuscation: bool | None = Field(None, description=NO_EFFECT)
 
@@ -67,9 +67,11 @@ class ChatRequest(Sampling):
         "functions": "it is of an older API; use tools",
         "moderation": "there is no moderation here",
         "prediction": "there is no speculative decoding here",
-        "verbosity": "say in the messages how long answers should be",
+        "store": "answers are stored by /v1/responses only",
         "web_search_options": "there is no web search here",
     }
+
+    neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"store": (False,)}
 
     messages: list[Message] | str = Field(min_length=1, description="or one user's text")
     model: str | None = Field(None, max_length=512, description="none, or default: the first")
@@ -78,7 +80,10 @@ class ChatRequest(Sampling):
         None, ge=1, description="tokens of the answer, at most; none: to the end of the context"
     )
     n: int | None = Field(
-        None, ge=1, le=128, description="answers to the same prompt; they share its cache"
+        None,
+        ge=1,
+        le=128,
+        description="answers to the same prompt, which share its cache; --max-n at most",
     )
     stop: Stop | None = Field(None, description="texts that end the answer and are not part of it")
     logprobs: bool | None = Field(
@@ -92,8 +97,7 @@ class ChatRequest(Sampling):
         None, description="`include_usage`: count tokens in the last piece"
     )
     modalities: list[Literal["text"]] | None = Field(None, description="`text`, the only one")
-    store: Literal[False] | None = Field(None, description="true is refused: use /v1/responses")
-    tools: list[FunctionTool] | None = Field(
+    tools: list[AnyTool] | None = Field(
         None, max_length=MOST_TOOLS, description="functions that the model may call"
     )
     tool_choice: ToolChoice | None = Field(None, description="default auto where there are tools")
@@ -104,6 +108,7 @@ class ChatRequest(Sampling):
     reasoning_effort: Annotated[str, Field(max_length=32)] | None = Field(
         None, description="passed to the chat template; off and none turn thinking off"
     )
+    verbosity: Verbosity | None = Field(None, description="passed to the chat template")
     enable_thinking: bool | None = Field(None, description="passed to the chat template")
     chat_template_kwargs: dict[str, Any] | None = Field(
         None, description="more variables for the chat template"
@@ -120,20 +125,22 @@ class ChatRequest(Sampling):
     @model_validator(mode="after")
     def _fit(self) -> ChatRequest:
         if self.stream_options is not None and not self.stream:
-            raise ValueError("stream_options is for stream=true")
+            refuse("stream_options", "stream_options is for stream=true")
         if None not in (self.max_tokens, self.max_completion_tokens):
-            raise ValueError("max_tokens and max_completion_tokens are one thing; keep the latter")
+            refuse(
+                "max_tokens", "max_tokens and max_completion_tokens are one thing; keep the latter"
+            )
         if self.grammar is not None and grammar_of(self.response_format) is not None:
-            raise ValueError("response_format and grammar exclude each other; keep one")
+            refuse("grammar", "response_format and grammar exclude each other; keep one")
         if self.top_logprobs and not self.logprobs:
-            raise ValueError("top_logprobs needs logprobs=true")
+            refuse("top_logprobs", "top_logprobs needs logprobs=true")
         return self
 
     def conversation(self) -> list[dict[str, Any]]:
         """Messages for the chat template."""
         if isinstance(self.messages, str):
             return [{"role": "user", "content": self.messages}]
-        return plain_messages(self.messages)
+        return as_messages(self.messages)
 
     def variables(self) -> dict[str, Any]:
         """What else the chat template is told."""
@@ -142,6 +149,8 @@ class ChatRequest(Sampling):
         if thinking is None:
             thinking = found.get("enable_thinking")
         found |= thinking_variables(self.reasoning_effort, thinking)
+        if self.verbosity is not None:
+            found["verbosity"] = self.verbosity
         if self.add_generation_prompt is not None:
             found["add_generation_prompt"] = self.add_generation_prompt
         for name in ("messages", "tools"):
@@ -151,7 +160,7 @@ class ChatRequest(Sampling):
 
     def theirs(self) -> list[Tool]:
         """The request's own tools."""
-        return [tool.function.tool() for tool in self.tools or ()]
+        return tools_of(self.tools)
 
     def toolbox(self, ours: Sequence[Function] = ()) -> Toolbox:
         """The tools that may be called. ours: the server's own. Raises RequestError."""

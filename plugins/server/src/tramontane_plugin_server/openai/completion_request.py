@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from tramontane.sampling_params import SamplingParams
 
 from .chat_request import StreamOptions
-from .fields import NO_EFFECT, Sampling, Stop, TokenId
+from .fields import NO_EFFECT, Sampling, Stop, TokenId, refuse
 
 MOST_PROMPTS = 64
 Tokens = Annotated[list[TokenId], Field(min_length=1)]
+
+
+Prompts = Annotated[list[str] | list[Tokens], Field(max_length=MOST_PROMPTS)]
+
+
+def _of_one_kind(value: Any) -> Any:
+    """Said at once: which of several kinds a mixed list is not would be of no help."""
+    kinds = set(map(type, value)) if isinstance(value, list) else {str}
+    if len(kinds) > 1 or not kinds <= {str, int, list}:
+        refuse(
+            "", "should be a text, token ids, a list of texts, or a list of lists of"
+            " token ids; this list mixes kinds, or has others", "invalid_type",
+        )  # fmt: skip
+    return value
+
+
+Prompt = Annotated[
+    str | Tokens | Prompts,
+    BeforeValidator(_of_one_kind, json_schema_input_type=str | Tokens | Prompts),
+]
 
 
 class CompletionRequest(Sampling):
@@ -22,11 +42,14 @@ class CompletionRequest(Sampling):
         "suffix": "models here continue texts; they do not fill gaps",
     }
 
-    prompt: str | Tokens | Annotated[list[str] | list[Tokens], Field(max_length=MOST_PROMPTS)]
+    prompt: Prompt
     model: str | None = Field(None, max_length=512, description="none, or default: the first")
     max_tokens: int | None = Field(16, ge=0, description="null: until the context is full")
     n: int | None = Field(
-        None, ge=1, le=128, description="answers to the same prompt; they share its cache"
+        None,
+        ge=1,
+        le=128,
+        description="answers to the same prompt, which share its cache; --max-n at most",
     )
     best_of: int | None = Field(None, ge=1, le=128, description="generate so many, keep n")
     stop: Stop | None = Field(None, description="texts that end the answer and are not part of it")
@@ -45,14 +68,11 @@ class CompletionRequest(Sampling):
     @model_validator(mode="after")
     def _fit(self) -> CompletionRequest:
         if self.stream_options is not None and not self.stream:
-            raise ValueError("stream_options is for stream=true")
+            refuse("stream_options", "stream_options is for stream=true")
         if not self.prompt and self.prompt != "":
-            raise ValueError("prompt is empty: there is nothing to continue")
-        if self.stream:
-            if self.prompt_logprobs is not None or (self.echo and self.logprobs is not None):
-                raise ValueError("probabilities of the prompt cannot be streamed")
-            if self.best_of is not None and self.best_of != (self.n or 1):
-                raise ValueError("best_of cannot be streamed: what is best is known at the end")
+            refuse("prompt", "prompt is empty: there is nothing to continue")
+        if self.stream and self.best_of is not None and self.best_of != (self.n or 1):
+            refuse("best_of", "best_of cannot be streamed: what is best is known at the end")
         return self
 
     def prompts(self) -> list[str | list[int]]:

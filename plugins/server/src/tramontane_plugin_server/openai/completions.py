@@ -11,6 +11,7 @@ from tramontane.engine.request import Finished, RequestResult, TokenLogprob
 from tramontane.results import best
 
 from tramontane_plugin_server.http.stream import event, while_here
+from tramontane_plugin_server.ignored import Route
 from tramontane_plugin_server.serving import Serving, serving_of
 
 from . import answer
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tramontane.loaded_model import LoadedModel
     from tramontane.sampling_params import SamplingParams
 
-router = APIRouter()
+router = APIRouter(route_class=Route)
 
 
 @router.post(
@@ -85,16 +86,21 @@ def _choice(
         "logprobs": logprobs,
         "finish_reason": answer.REASONS[result.finish_reason],
     }
-    if asked.prompt_logprobs is not None:
-        by_id = (_by_id(entry, asked.prompt_logprobs) for entry in scores)
-        choice["prompt_logprobs"] = [None, *by_id]
-    return choice
+    return {**choice, **_by_ids(asked, scores)}
+
+
+def _by_ids(asked: CompletionRequest, scores: Sequence[TokenLogprob]) -> dict[str, Any]:
+    if asked.prompt_logprobs is None:
+        return {}
+    return {"prompt_logprobs": [None, *(_by_id(one, asked.prompt_logprobs) for one in scores)]}
 
 
 async def _events(serving: Serving, asked: CompletionRequest) -> AsyncIterator[bytes]:
     async with serving.catalog.lease(asked.model) as (served, model):
         prompts = await _prompts(serving, model, asked)
-        requests = _requests(model, prompts, serving.limited(asked.sampling()), asked)
+        params = serving.limited(asked.sampling())
+        scored = await _scores(serving, model, served.name, prompts, params, asked)
+        requests = _requests(model, prompts, params, asked, score=False)
         told = asked.stream_options is not None and asked.stream_options.include_usage
         head = {
             "id": answer.identity("cmpl"),
@@ -107,10 +113,18 @@ async def _events(serving: Serving, asked: CompletionRequest) -> AsyncIterator[b
         with serving.generate(model, served.name, requests) as generation:
             each = len(generation.requests) // len(prompts)
             for index in range(len(generation.requests)):
-                if asked.echo:
-                    text = _echoed(model, prompts[index // each])
+                if asked.echo or scored:
+                    prompt = prompts[index // each]
+                    scores = scored[index // each] if scored else ()
+                    text = _echoed(model, prompt) if asked.echo else ""
+                    logprobs = None
+                    if asked.echo and asked.logprobs is not None:
+                        first = _echoed(model, prompt[:1])
+                        logprobs = _logprobs([None, *scores], asked.logprobs, first)
+                        text = "".join(logprobs["tokens"])
                     offsets[index] = len(text)
-                    yield event({**head, "choices": [_piece(index, text)]})
+                    choice = {**_piece(index, text, None, logprobs), **_by_ids(asked, scores)}
+                    yield event({**head, "choices": [choice]})
             async for events in generation:
                 pieces = []
                 for one in events:
@@ -119,10 +133,10 @@ async def _events(serving: Serving, asked: CompletionRequest) -> AsyncIterator[b
                     if isinstance(one, Finished):
                         results[index] = one.result
                         reason = answer.REASONS[one.result.finish_reason]
-                    elif one.logprob is not None:
+                    elif one.logprob is not None and asked.logprobs is not None:
                         start = offsets.get(index, 0)
                         offsets[index] = start + len(one.logprob.text)
-                        logprobs = _logprobs([one.logprob], asked.logprobs or 0, "", start)
+                        logprobs = _logprobs([one.logprob], asked.logprobs, "", start)
                     if one.text or reason or logprobs:
                         choice = _piece(index, one.text, reason, logprobs)
                         more = {"usage": None} if told else {}
@@ -146,13 +160,33 @@ async def _prompts(
     return [await serving.encode(model, prompt) for prompt in asked.prompts()]
 
 
+async def _scores(
+    serving: Serving,
+    model: LoadedModel,
+    name: str,
+    prompts: Sequence[tuple[int, ...]],
+    params: SamplingParams,
+    asked: CompletionRequest,
+) -> list[Sequence[TokenLogprob]]:
+    """Probabilities of the prompts' tokens, before the first piece of their answers; [] if nobody
+    wants them. The answers find the prompts in the cache."""
+    if not asked.scores_prompt:
+        return []
+    alone = params.model_copy(update={"max_tokens": 0, "n": 1, "best_of": None, "grammar": None})
+    requests = _requests(model, prompts, alone, asked)
+    with serving.generate(model, name, requests) as generation:
+        return [result.prompt_logprobs or () for result in await generation.results()]
+
+
 def _requests(
     model: LoadedModel,
     prompts: Sequence[tuple[int, ...]],
     params: SamplingParams,
     asked: CompletionRequest,
+    *,
+    score: bool = True,
 ) -> list[Asking]:
-    fields = {"score_prompt": asked.scores_prompt, **asked.place()}
+    fields = {"score_prompt": score and asked.scores_prompt, **asked.place()}
     return [one for prompt in prompts for one in model.requests(prompt, params, **fields)]
 
 

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal, NoReturn, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 from tramontane.grammar import Grammar
 from tramontane.sampling_params import SamplingParams
 
 NO_EFFECT = "accepted; there is nothing here that it would change"
+
+
 TokenId = Annotated[int, Field(ge=0)]
 KeyId = Annotated[int, Field(ge=0, strict=False)]  # JSON's keys are texts
 Bias = Annotated[float, Field(ge=-100, le=100)]
 AnyGrammar = Annotated[
     Grammar, BeforeValidator(lambda value: value, json_schema_input_type=Grammar | str)
 ]
+Verbosity = Literal["low", "medium", "high"]
 Stop = str | Annotated[list[str], Field(max_length=64)]
 
 
-class Asked(BaseModel):
-    """A request's body: every field is honoured, or refused by name."""
+def refuse(param: str, message: str, code: str = "invalid_value") -> NoReturn:
+    """From a validator: what is wrong, and with which field of the object; "" for a field's own."""
+    # a message of pydantic's is a template: what clients write is no part of it
+    raise PydanticCustomError("refused", "{message}", {
+        "message": message, "param": param, "code": code,
+    })  # fmt: skip
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+class Asked(BaseModel):
+    """A request's body, or an object in it: every field that is known is honoured, or refused by
+    name; fields that are not known are passed over, and named in the answer (see `ignored`)."""
+
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
     refused: ClassVar[Mapping[str, str]] = {}
     """Fields of the API that are not honoured, and why; null is as good as absent."""
     neutral: ClassVar[Mapping[str, Sequence[Any]]] = {}
@@ -35,8 +49,37 @@ class Asked(BaseModel):
             return data
         for name, why in cls.refused.items():
             if data.get(name) is not None and data[name] not in cls.neutral.get(name, ()):
-                raise ValueError(f"{name} is not supported: {why}")
-        return {name: value for name, value in data.items() if name not in cls.refused}
+                refuse(name, f"{name} is not supported: {why}", "unsupported_parameter")
+        found = {name: value for name, value in data.items() if name not in cls.refused}
+        for name in found.keys() & _integers(cls):
+            found[name] = _whole(found[name])
+        return found
+
+
+@cache
+def _integers(kind: type[Asked]) -> frozenset[str]:
+    """Fields that are integers, or lists of them, by the names that clients write."""
+    return frozenset(
+        field.alias or name
+        for name, field in kind.model_fields.items()
+        if int in _plain(field.annotation)
+    )
+
+
+def _plain(annotation: Any) -> Iterator[Any]:
+    """The types that an annotation is made of."""
+    yield annotation
+    for part in get_args(annotation):
+        yield from _plain(part)
+
+
+def _whole(value: Any, depth: int = 2) -> Any:
+    """4.0 as 4, also in lists: both are integers in JSON Schema, and some languages write so."""
+    if type(value) is float and value.is_integer():
+        return int(value)
+    if type(value) is list and depth and {float, list} & set(map(type, value)):
+        return [_whole(one, depth - 1) for one in value]
+    return value
 
 
 class Sampling(Asked):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
+from tramontane_plugin_server.anthropic.models import Page, page, shown
+from tramontane_plugin_server.anthropic.shapes import ModelInfo, ModelPage
 from tramontane_plugin_server.catalog import Served
+from tramontane_plugin_server.http.errors import anthropic
+from tramontane_plugin_server.ignored import Route, pass_over
 from tramontane_plugin_server.serving import serving_of
 
 from .fields import Asked
 from .shapes import ERRORS, Model, Models, Shape
 
-router = APIRouter()
+router = APIRouter(route_class=Route)
 
 
 class Named(Asked):
@@ -27,16 +31,25 @@ class Status(Shape):
     status: str
 
 
-@router.get("/v1/models", response_model=Models, responses={401: ERRORS[401]})
-async def models(request: Request) -> dict[str, Any]:
-    """The models that are here, loaded or not."""
+@router.get(
+    "/v1/models", response_model=Models | ModelPage, responses={400: ERRORS[400], 401: ERRORS[401]}
+)
+async def models(request: Request, which: Annotated[Page, Query()]) -> dict[str, Any]:
+    """The models that are here, loaded or not. With the header `anthropic-version`: in the form of
+    Anthropic's API, page by page."""
     catalog = serving_of(request).catalog
+    if anthropic(request.scope):
+        return page(list(catalog.models.values()), which)
+    if which.model_fields_set:  # OpenAI's list has no pages
+        pass_over(request, {f"?{name}": None for name in sorted(which.model_fields_set)})
     return {"object": "list", "data": [_shown(served) for served in catalog.models.values()]}
 
 
-@router.get("/v1/models/{model_id:path}", response_model=Model, responses=ERRORS)
+@router.get("/v1/models/{model_id:path}", response_model=Model | ModelInfo, responses=ERRORS)
 async def model(request: Request, model_id: str) -> dict[str, Any]:
     """One of them."""
+    if anthropic(request.scope):
+        return shown(serving_of(request).catalog.find(model_id))
     return _shown(serving_of(request).catalog.find(model_id))
 
 

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated, Any, Literal, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
 )
 
-from .fields import NO_EFFECT
+from .fields import NO_EFFECT, Asked
 
 Identity: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
+ASYNC = {"async": "a call and its result follow each other here"}
 Status: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 
 
-class Part(BaseModel):
+class Part(Asked):
     """A piece of a message."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class InputText(Part):
@@ -58,10 +56,9 @@ def _parts(value: Any) -> Any:
     return [{"type": "input_text", "text": value}] if isinstance(value, str) else value
 
 
-class Item(BaseModel):
+class Item(Asked):
     """What all items may carry."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
     id: Identity | None = Field(None, description="else one is made")
     status: Status | None = Field(None, description=NO_EFFECT)
 
@@ -95,9 +92,13 @@ class MessageItem(Item):
 class CallItem(Item):
     """An earlier call of a tool."""
 
+    refused: ClassVar[Mapping[str, str]] = ASYNC
+    neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"async": (False,)}
+
     type: Literal["function_call"]
     call_id: Identity
     name: Identity
+    namespace: Identity | None = Field(None, description="of the function, as it was offered")
     arguments: str = Field(description="JSON")
     caller: dict[str, Any] | None = Field(None, description=NO_EFFECT)
 
@@ -110,11 +111,42 @@ class CallOutputItem(Item):
 
     type: Literal["function_call_output"]
     call_id: Identity
+    name: str | None = Field(None, description=NO_EFFECT)
+    namespace: str | None = Field(None, description=NO_EFFECT)
     output: str | list[InputText]
     caller: dict[str, Any] | None = Field(None, description=NO_EFFECT)
 
     def item(self) -> dict[str, Any]:
         return self.stored("fco")
+
+
+class CustomCallItem(Item):
+    """An earlier call of a tool that takes a text; the model is shown it as a function's."""
+
+    refused: ClassVar[Mapping[str, str]] = ASYNC
+    neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"async": (False,)}
+
+    type: Literal["custom_tool_call"]
+    call_id: Identity
+    name: Identity
+    namespace: Identity | None = Field(None, description="of the tool, as it was offered")
+    input: str
+    caller: dict[str, Any] | None = Field(None, description=NO_EFFECT)
+
+    def item(self) -> dict[str, Any]:
+        return self.stored("ctc")
+
+
+class CustomOutputItem(Item):
+    """What such a tool answered."""
+
+    type: Literal["custom_tool_call_output"]
+    call_id: Identity
+    output: str | list[InputText]
+    caller: dict[str, Any] | None = Field(None, description=NO_EFFECT)
+
+    def item(self) -> dict[str, Any]:
+        return self.stored("ctco")
 
 
 class ReasoningItem(Item):
@@ -123,7 +155,7 @@ class ReasoningItem(Item):
     type: Literal["reasoning"]
     summary: list[ReasoningText] = Field(default_factory=list)
     content: list[ReasoningText] | None = None
-    encrypted_content: None = None
+    encrypted_content: str | None = Field(None, description=NO_EFFECT)
 
     def item(self) -> dict[str, Any]:
         return self.stored("rs")
@@ -142,12 +174,14 @@ AnyItem: TypeAlias = Annotated[
     Annotated[MessageItem, Tag("message")]
     | Annotated[CallItem, Tag("function_call")]
     | Annotated[CallOutputItem, Tag("function_call_output")]
+    | Annotated[CustomCallItem, Tag("custom_tool_call")]
+    | Annotated[CustomOutputItem, Tag("custom_tool_call_output")]
     | Annotated[ReasoningItem, Tag("reasoning")],
     Discriminator(
         _kind,
         custom_error_type="item_type",
-        custom_error_message="an item's type is message, function_call, function_call_output or"
-        " reasoning: others are not supported",
+        custom_error_message="an item's type is message, function_call, function_call_output,"
+        " custom_tool_call, custom_tool_call_output or reasoning: others are not supported",
     ),
 ]
 

@@ -16,7 +16,9 @@ from tramontane_plugin_server.http.errors import api_error
 from . import answer
 from .response_output import Change, Output
 from .response_output_items import Item
+from .response_recording import Recording
 from .response_request import ResponseRequest
+from .tool_fields import LeftOut
 
 ECHOED = (
     "instructions", "max_output_tokens", "previous_response_id", "prompt_cache_key",
@@ -45,10 +47,12 @@ class Making:
         self.id = f"resp_{uuid.uuid4().hex}"
         self.status = "queued" if asked.background else "in_progress"
         self.result: RequestResult | None = None
+        self.recording = Recording() if asked.background and asked.stream else None
         self._created = answer.now()
         self._completed: int | None = None
         self._error: dict[str, Any] | None = None
         self._output = Output()
+        self._output.namespaces = asked.namespaces()
         self.rounds: list[RequestResult] = []
         self._ran: Sequence[Mapping[str, str]] = ()
         self._parser = Dialect().parser()
@@ -83,6 +87,12 @@ class Making:
         self._ran = ran
         self._completed = answer.now()
         return self._output.end(whole=self.status == "completed")
+
+    def nothing(self) -> list[Change]:
+        """There is nothing to answer: no input, and none before it. So is the answer."""
+        self.status = "completed"
+        self._completed = answer.now()
+        return []
 
     def fail(self, error: Exception) -> None:
         """The end, without an answer."""
@@ -123,7 +133,7 @@ class Making:
             "store": asked.stored,
             "text": {"format": _shown(asked.form) or {"type": "text"}},
             "tool_choice": _shown(asked.tool_choice) or "auto",
-            "tools": [tool.shown() for tool in asked.tools or ()],
+            "tools": [tool.shown() for tool in asked.tools or () if not isinstance(tool, LeftOut)],
             "top_logprobs": asked.top_logprobs or 0,
             "truncation": asked.truncation or "disabled",
             "usage": self._usage(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from tramontane.answers import CallArguments, CallEnd, CallStart, Content, Delta, Reasoning
@@ -18,10 +18,12 @@ class Output:
 
     items: those that are through. tokens: of them and the open one, those of reasoning.
     hidden: names of tools whose calls are not the client's to run, and so are no items.
+    namespaces: what the model calls the functions of one, to the namespace and their name there.
     """
 
     def __init__(self) -> None:
         self.hidden: frozenset[str] = frozenset()
+        self.namespaces: Mapping[str, tuple[str, str]] = {}
         self.items: list[Item] = []
         self.reasoning_tokens = 0
         self._open: Saying | None = None
@@ -68,7 +70,8 @@ class Output:
                     self._begin(Thought())
                 self._say(text)
             case CallStart(_, name, identity) if name not in self.hidden:
-                self._begin(Call(name, identity))
+                space, name = self.namespaces.get(name, (None, name))
+                self._begin(Call(name, identity, space))
             case CallStart():
                 self._close(whole=True)
             case CallArguments(_, text):

@@ -84,14 +84,15 @@ class Call(Saying):
 
     prefix, about = "fc", "function_call_arguments"
 
-    def __init__(self, name: str, call_id: str) -> None:
+    def __init__(self, name: str, call_id: str, namespace: str | None = None) -> None:
         super().__init__()
+        self._space = {} if namespace is None else {"namespace": namespace}
         self.name, self.call_id = name, call_id or f"call_{uuid.uuid4().hex[:24]}"
 
     def item(self, status: Status) -> Item:
         return {
             "id": self.id, "type": "function_call", "status": status, "call_id": self.call_id,
-            "name": self.name, **self.said(),
+            **self._space, "name": self.name, **self.said(),
         }  # fmt: skip
 
     def said(self) -> dict[str, Any]:

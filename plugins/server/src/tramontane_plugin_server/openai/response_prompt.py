@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from tramontane_plugin_server.serving import Serving
 from tramontane_plugin_server.turns import Begun, Talk, in_rounds, prepare
 
 from .response_request import ResponseRequest
+from .response_tools import full_name
 
 if TYPE_CHECKING:
     from tramontane.loaded_model import LoadedModel
@@ -95,14 +97,18 @@ def conversation(
                     before = [text for one in first for text in texts_of(one)]
                     first = [text_message("system", [*before, *texts_of(message)])]
                     continue
-            case "function_call":
+            case "function_call" | "custom_tool_call":
                 message = text_message("assistant", [""])
-                one = call(item["call_id"], item["name"], item["arguments"])
+                name = full_name(item.get("namespace"), item["name"])
+                arguments = item.get("arguments")
+                if arguments is None:
+                    arguments = json.dumps({"input": item["input"]}, ensure_ascii=False)
+                one = call(item["call_id"], name, arguments)
                 if rest and rest[-1]["role"] == "assistant" and not thoughts:
                     rest[-1].setdefault("tool_calls", []).append(one)
                     continue
                 message["tool_calls"] = [one]
-            case "function_call_output":
+            case "function_call_output" | "custom_tool_call_output":
                 output = item["output"]
                 if not isinstance(output, str):
                     output = "\n".join(part["text"] for part in output)

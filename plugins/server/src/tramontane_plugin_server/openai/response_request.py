@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from tramontane.chat.thinking import thinking_variables
 from tramontane.grammar import Grammar
 from tramontane.sampling_params import SamplingParams
 from tramontane.toolbox import Function, Toolbox
 from tramontane.tools import Tool
 
-from .fields import NO_EFFECT, Asked, Sampling, Stop
+from .fields import NO_EFFECT, Asked, Sampling, Stop, Verbosity, refuse
 from .response_items import Input
-from .response_tools import AllowedTools, AnyTool, Format, NamedTool, ToolChoice
+from .response_tools import (
+    AllowedTools,
+    AnyTool,
+    FlatTool,
+    Format,
+    NamedTool,
+    Namespace,
+    ToolChoice,
+)
 from .tool_fields import (
     MOST_TOOLS,
     FlatSchemaFormat,
@@ -31,11 +39,8 @@ LOGPROBS = "message.output_text.logprobs"
 class Text(Asked):
     """How the answer is written."""
 
-    refused: ClassVar[Mapping[str, str]] = {
-        "verbosity": "say in the instructions how long answers should be",
-    }
-    neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"verbosity": ("medium",)}
     format: Format | None = None
+    verbosity: Verbosity | None = Field(None, description="passed to the chat template")
 
 
 class Reasoning(Asked):
@@ -47,22 +52,30 @@ class Reasoning(Asked):
         "mode": "there is one mode here",
         "summary": "reasoning is not summarised here",
     }
-    neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"context": ("auto",), "mode": ("standard",)}
+    neutral: ClassVar[Mapping[str, Sequence[Any]]] = {
+        "context": ("auto",), "generate_summary": ("auto",), "mode": ("standard",),
+        "summary": ("auto", "none"),
+    }  # fmt: skip
     effort: Annotated[str, Field(max_length=32)] | None = Field(
         None, description="passed to the chat template; off and none turn thinking off"
     )
 
 
-class CacheOptions(BaseModel):
+class CacheOptions(Asked):
     """Prompts are kept while there is room."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    refused: ClassVar[Mapping[str, str]] = {
+        "comparison_response_id": "it is not told why a prompt was not cached; usage says how much"
+        " was",
+        "prewarm": "a prompt is computed when it is answered",
+    }
+    neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"prewarm": (False,)}
+
     mode: Literal["implicit", "explicit"] | None = None
     ttl: Literal["30m", "12h"] | None = None
 
 
-class StreamOptions(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+class StreamOptions(Asked):
     include_obfuscation: bool | None = Field(None, description=NO_EFFECT)
 
 
@@ -79,7 +92,7 @@ class ResponseRequest(Sampling):
         "prompt": "prompts are not kept here; send the text",
     }
 
-    input: Input = Field(min_length=1, max_length=10_000, description="or one user's text")
+    input: Input = Field(max_length=10_000, description="or one user's text")
     model: str | None = Field(None, max_length=512, description="none, or default: the first")
     instructions: str | None = Field(None, description="for this answer only")
     previous_response_id: str | None = Field(
@@ -90,10 +103,8 @@ class ResponseRequest(Sampling):
     )
     store: bool | None = Field(None, description="keep it for later, among the last; default true")
     background: bool | None = Field(None, description="answer whether or not anybody waits")
-    stream: bool | None = Field(None, description="not together with background")
-    stream_options: StreamOptions | None = Field(
-        None, description="`include_usage`: count tokens in the last piece"
-    )
+    stream: bool | None = Field(None, description="the answer in pieces, as they are made")
+    stream_options: StreamOptions | None = Field(None, description=NO_EFFECT)
     max_output_tokens: int | None = Field(None, ge=1, description="tokens of the answer, at most")
     stop: Stop | None = Field(None, description="texts that end the answer, as in chat")
     top_logprobs: int | None = Field(
@@ -115,12 +126,14 @@ class ResponseRequest(Sampling):
         | None
     ) = Field(None, description="of these only log-probabilities occur here")
     text: Text | None = Field(
-        None, description="format; json_schema is kept to, with or without strict"
+        None,
+        description="format, kept to with or without strict; verbosity, for the chat template",
     )
     tools: list[AnyTool] | None = Field(
         None,
         max_length=MOST_TOOLS,
-        description="functions; without strict: as far as the schema can be enforced",
+        description="functions, and namespaces of them; without strict: as far as the schema can "
+        "be enforced",
     )
     tool_choice: ToolChoice | None = Field(None, description="default auto where there are tools")
     parallel_tool_calls: bool | None = Field(None, description="several at once; default true")
@@ -137,6 +150,7 @@ class ResponseRequest(Sampling):
         ]
         | None
     ) = Field(None, description="kept with the response")
+    client_metadata: dict[str, Any] | None = Field(None, description=NO_EFFECT)
     prompt_cache_key: str | None = Field(None, max_length=512, description=NO_EFFECT)
     prompt_cache_options: CacheOptions | None = Field(None, description=NO_EFFECT)
     prompt_cache_retention: Literal["in_memory", "24h"] | None = Field(None, description=NO_EFFECT)
@@ -147,15 +161,13 @@ class ResponseRequest(Sampling):
     @model_validator(mode="after")
     def _fit(self) -> ResponseRequest:
         if self.stream_options is not None and not self.stream:
-            raise ValueError("stream_options is for stream=true")
+            refuse("stream_options", "stream_options is for stream=true")
         if self.background and self.store is False:
-            raise ValueError("background needs store: else nobody could ask for the response")
+            refuse("background", "background needs store: else nobody could ask for the response")
         if self.grammar is not None and self._form_grammar is not None:
-            raise ValueError("text.format and grammar exclude each other; keep one")
-        if self.background and self.stream:
-            raise ValueError(
-                "background and stream exclude each other here: ask for the response by its id"
-            )
+            refuse("grammar", "text.format and grammar exclude each other; keep one")
+        if len(self.theirs()) > MOST_TOOLS:
+            refuse("tools", f"there are more than {MOST_TOOLS} functions in all")
         return self
 
     @property
@@ -178,11 +190,29 @@ class ResponseRequest(Sampling):
 
     def variables(self) -> dict[str, Any]:
         """What else the chat template is told."""
-        return thinking_variables(None if self.reasoning is None else self.reasoning.effort)
+        found = thinking_variables(None if self.reasoning is None else self.reasoning.effort)
+        if self.text is not None and self.text.verbosity is not None:
+            found["verbosity"] = self.text.verbosity
+        return found
 
     def theirs(self) -> list[Tool]:
         """The request's own tools."""
-        return [tool.tool() for tool in self.tools or ()]
+        found: list[Tool] = []
+        for tool in self.tools or ():
+            if isinstance(tool, FlatTool):
+                found.append(tool.tool())
+            elif isinstance(tool, Namespace):
+                found += [one for _, one in tool.functions()]
+        return found
+
+    def namespaces(self) -> dict[str, tuple[str, str]]:
+        """Of functions that are in one: what the model calls them, to namespace and name."""
+        spaces = [tool for tool in self.tools or () if isinstance(tool, Namespace)]
+        return {
+            tool.name: (space.name, sent.name)
+            for space in spaces
+            for sent, tool in space.functions()
+        }
 
     def toolbox(self, ours: Sequence[Function] = ()) -> Toolbox:
         """The tools that may be called. ours: the server's own. Raises RequestError."""

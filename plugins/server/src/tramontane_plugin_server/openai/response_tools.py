@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, InstanceOf
 from tramontane.tools import Tool
 
-from .fields import NO_EFFECT
+from .fields import NO_EFFECT, Asked, refuse
 from .tool_fields import (
+    FUNCTIONS_ONLY,
     MOST_TOOLS,
     FlatSchemaFormat,
     Function,
     FunctionTool,
+    LeftOut,
     Name,
     ObjectFormat,
-    Strict,
+    OtherTool,
     TextFormat,
+    tool_or_not,
 )
 from .tool_fields import NamedTool as ChatsNamedTool
 
-FUNCTIONS_ONLY = "there are functions only, which are run by who asks"
 Format: TypeAlias = Annotated[
     TextFormat | ObjectFormat | FlatSchemaFormat, Field(discriminator="type")
 ]
@@ -30,10 +33,14 @@ Format: TypeAlias = Annotated[
 class FlatTool(Function):
     """A function that the model may call."""
 
+    refused: ClassVar[Mapping[str, str]] = {"async": "a call and its result follow each other here"}
+    neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"async": (False,)}
+
     type: Literal["function"]
     strict: bool | None = Field(
         None, description="absent: other arguments are impossible as far as that can be enforced"
     )
+    output_schema: dict[str, Any] | None = Field(None, description=NO_EFFECT)
     allowed_callers: list[Literal["direct"]] | None = Field(None, description=NO_EFFECT)
     defer_loading: Literal[False] | None = Field(None, description=NO_EFFECT)
 
@@ -46,12 +53,12 @@ class FlatTool(Function):
         return self.model_dump(include={"type", "name", "description", "parameters", "strict"})
 
 
-class NamedTool(Strict):
+class NamedTool(Asked):
     type: Literal["function"]
     name: Name
 
 
-class AllowedTools(Strict):
+class AllowedTools(Asked):
     """The tools that may be called, of those that the model is told of."""
 
     type: Literal["allowed_tools"]
@@ -61,24 +68,76 @@ class AllowedTools(Strict):
 
 def _flat(value: Any) -> Any:
     """A function within a function is the chat API's form of the same."""
-    if not isinstance(value, dict):
-        return value
-    kind = value.get("type")
-    if isinstance(kind, str) and kind not in ("function", "allowed_tools"):
-        raise ValueError(f"type {kind[:64]!r} is not supported: {FUNCTIONS_ONLY}")
-    inner = value.get("function")
+    inner = value.get("function") if isinstance(value, dict) else None
     if not isinstance(inner, dict):
         return value
     return {**{name: one for name, one in value.items() if name != "function"}, **inner}
 
 
-AnyTool: TypeAlias = Annotated[
-    FlatTool, BeforeValidator(_flat, json_schema_input_type=FlatTool | FunctionTool)
+def _function(value: Any) -> Any:
+    return tool_or_not(_flat(value), (None, "function"), FUNCTIONS_ONLY)
+
+
+Grouped: TypeAlias = Annotated[
+    FlatTool | InstanceOf[LeftOut],
+    BeforeValidator(_function, json_schema_input_type=FlatTool | OtherTool),
 ]
+
+
+class Namespace(Asked):
+    """Functions under a name in common."""
+
+    type: Literal["namespace"]
+    name: Name
+    description: str | None = None
+    tools: list[Grouped] = Field(max_length=MOST_TOOLS)
+
+    def functions(self) -> list[tuple[FlatTool, Tool]]:
+        """Each as it was sent, and as core has it: what the namespace is about is said once."""
+        found: list[tuple[FlatTool, Tool]] = []
+        about = f"{self.description}\n" if self.description else ""
+        for one in self.tools:
+            if isinstance(one, FlatTool):
+                name, tool = full_name(self.name, one.name), one.tool()
+                tool = replace(tool, name=name, description=about + tool.description)
+                found.append((one, tool))
+                about = ""
+        return found
+
+    def shown(self) -> dict[str, Any]:
+        """As a response has it."""
+        tools = [one.shown() for one, _ in self.functions()]
+        return {**self.model_dump(include={"type", "name", "description"}), "tools": tools}
+
+
+def _tool(value: Any) -> Any:
+    return tool_or_not(_flat(value), (None, "function", "namespace"), FUNCTIONS_ONLY)
+
+
+AnyTool: TypeAlias = Annotated[
+    FlatTool | Namespace | InstanceOf[LeftOut],
+    BeforeValidator(_tool, json_schema_input_type=FlatTool | FunctionTool | Namespace | OtherTool),
+]
+
+
+def full_name(namespace: str | None, name: str) -> str:
+    """What the model calls a function of a namespace."""
+    if not namespace:
+        return name
+    return namespace + name if namespace.endswith("__") else f"{namespace}__{name}"
+
+
+def _choice(value: Any) -> Any:
+    kind = value.get("type") if isinstance(value, dict) else None
+    if isinstance(kind, str) and kind not in ("function", "allowed_tools"):
+        refuse("type", f"type {kind[:64]!r} is not supported: {FUNCTIONS_ONLY}", "invalid_value")
+    return _flat(value)
+
+
 Words: TypeAlias = Literal["none", "auto", "required"]
 ToolChoice: TypeAlias = Annotated[
     Words | NamedTool | AllowedTools,
     BeforeValidator(
-        _flat, json_schema_input_type=Words | NamedTool | ChatsNamedTool | AllowedTools
+        _choice, json_schema_input_type=Words | NamedTool | ChatsNamedTool | AllowedTools
     ),
 ]

@@ -12,7 +12,7 @@ from .response_output import Change
 
 
 class Wire:
-    """The events of one response, numbered."""
+    """The events of one response, numbered. They are recorded too if the response asks for it."""
 
     def __init__(self, making: Making) -> None:
         self._making = making
@@ -42,4 +42,7 @@ class Wire:
 
     def _event(self, kind: str, **fields: Any) -> bytes:
         number, self._number = self._number, self._number + 1
-        return event({"type": kind, "sequence_number": number, **fields}, kind)
+        found = event({"type": kind, "sequence_number": number, **fields}, kind)
+        if self._making.recording is not None:
+            self._making.size += self._making.recording.add(found)
+        return found

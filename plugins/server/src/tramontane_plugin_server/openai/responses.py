@@ -10,12 +10,14 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from tramontane_plugin_server.http.errors import ApiError
-from tramontane_plugin_server.http.stream import while_here
+from tramontane_plugin_server.http.errors import ApiError, api_error
+from tramontane_plugin_server.http.stream import event, while_here
+from tramontane_plugin_server.ignored import Queried, Route
 from tramontane_plugin_server.serving import Serving, serving_of
 
+from .fields import NO_EFFECT
 from .response_making import Making
 from .response_output import Change
 from .response_prompt import begin
@@ -24,24 +26,32 @@ from .response_shapes import Deleted, InputItems, ResponseAnswer
 from .response_wire import Wire
 from .shapes import ERRORS
 
-router = APIRouter()
+router = APIRouter(route_class=Route)
 log = logging.getLogger(__name__)
 
 
-class Listing(BaseModel):
+class Listing(Queried):
     """Which of a response's input items."""
 
-    model_config = ConfigDict(extra="forbid")
+    include: list[str] = Field(default_factory=list, description=NO_EFFECT)
+    include_: list[str] = Field(default_factory=list, alias="include[]", description=NO_EFFECT)
     after: str | None = Field(None, max_length=256, description="the id of the item before")
     limit: int = Field(20, ge=1, le=100)
     order: Literal["asc", "desc"] = "desc"
 
 
-class Showing(BaseModel):
+class Showing(Queried):
     """How to show a response."""
 
-    model_config = ConfigDict(extra="forbid")
-    stream: bool = Field(False, description="true is refused: ask again until it is there")
+    include: list[str] = Field(default_factory=list, description=NO_EFFECT)
+    include_: list[str] = Field(default_factory=list, alias="include[]", description=NO_EFFECT)
+    include_obfuscation: bool | None = Field(None, description=NO_EFFECT)
+    stream: bool = Field(
+        False, description="its events, if it was made with `background` and `stream`"
+    )
+    starting_after: int | None = Field(
+        None, ge=0, description="only events after the one of this `sequence_number`"
+    )
 
 
 @router.post(
@@ -57,23 +67,26 @@ async def create(request: Request, asked: ResponseRequest) -> Response:
     previous = asked.previous_response_id
     before = None if previous is None else serving.responses.finished(previous)
     making = Making(asked, served.name, len(await request.body()), before)
-    if asked.stream:
+    if asked.stream and not asked.background:
         wire = Wire(making)
         return serving.stream(_events(serving, making, wire), wire.failed)
     if asked.background:
-        return JSONResponse(await _begin(request, serving, making))
+        shown = await _begin(request, serving, making)
+        return JSONResponse(shown) if making.recording is None else _replayed(serving, making, -1)
     work = _whole(serving, making)
     return JSONResponse(await while_here(request, work, serving.settings.request_timeout))
 
 
 @router.get("/v1/responses/{response_id}", response_model=ResponseAnswer, responses=ERRORS)
-async def show(
-    request: Request, response_id: str, how: Annotated[Showing, Query()]
-) -> dict[str, Any]:
-    """A stored response, as far as it is."""
+async def show(request: Request, response_id: str, how: Annotated[Showing, Query()]) -> Any:
+    """A stored response, as far as it is. With `stream` its events, those to come included."""
+    serving = serving_of(request)
+    making = serving.responses.get(response_id)
     if how.stream:
-        raise ApiError(400, "stream is not supported here: ask again until the response is there")
-    return serving_of(request).responses.get(response_id).shown()
+        return _replayed(serving, making, -1 if how.starting_after is None else how.starting_after)
+    if how.starting_after is not None:
+        raise ApiError(400, "starting_after is for stream=true", param="starting_after")
+    return making.shown()
 
 
 @router.delete("/v1/responses/{response_id}", response_model=Deleted, responses=ERRORS)
@@ -111,9 +124,32 @@ async def input_items(
     }
 
 
+def _replayed(serving: Serving, making: Making, number: int) -> Response:
+    """The events of a response after one of them. Raises ApiError."""
+    if making.recording is None:
+        raise ApiError(
+            400, f"{making.id} has no events to stream: it was not created with background and"
+            " stream", param="stream",
+        )  # fmt: skip
+
+    def failed(error: Exception) -> bytes:
+        found = api_error(error)
+        told = {"type": "error", "code": found.code or found.kind, "message": str(found)}
+        return event({**told, "param": found.param, "sequence_number": 0}, "error")
+
+    return serving.stream(making.recording.after(number), failed)
+
+
 async def _batches(serving: Serving, making: Making) -> AsyncGenerator[list[Change] | None, None]:
     """Make the response. First comes None: the request is valid and has its place."""
     asked = making.asked
+    if not making.items:
+        yield None
+        changes = making.nothing()
+        if asked.stored and not asked.background:
+            serving.responses.put(making)
+        yield changes
+        return
     async with serving.catalog.lease(asked.model) as (served, model):
         going = await asyncio.to_thread(begin, serving, model, asked, making.items)
         while not making.rounds or await going.goes_on(making.rounds[-1:]):
@@ -142,7 +178,7 @@ async def _events(serving: Serving, making: Making, wire: Wire) -> AsyncIterator
             if changes is None:  # it may still be refused: nothing is told yet
                 continue
             pieces = [wire.opening(), wire.pieces(changes)]
-            if making.result is not None:
+            if not making.running:
                 pieces.append(wire.end())
             if found := b"".join(pieces):
                 yield found
@@ -166,13 +202,23 @@ async def _begin(request: Request, serving: Serving, making: Making) -> dict[str
 async def _background(
     serving: Serving, making: Making, begun: asyncio.Future[None], seconds: float
 ) -> None:
+    wire: Wire | None = None
     try:
         async with asyncio.timeout(seconds), aclosing(_batches(serving, making)) as batches:
-            async for _ in batches:
+            async for changes in batches:
                 if not begun.done():
+                    if making.recording is not None:
+                        making.status = "in_progress"
+                        wire = Wire(making)
                     begun.set_result(None)
+                if wire is not None and changes is not None:
+                    wire.pieces(changes)
+                    if not making.running:
+                        wire.end()
     except asyncio.CancelledError:
         making.cancel()
+        if wire is not None:
+            wire.end()
     except Exception as error:  # noqa: BLE001 - whoever asks for it is told
         if isinstance(error, TimeoutError):
             error = ApiError(504, f"there was no whole answer within {seconds:g} s")
@@ -180,4 +226,10 @@ async def _background(
             begun.set_exception(error)
             return
         log.warning("background response %s failed: %s", making.id, error)
-        making.fail(error)
+        if wire is None:
+            making.fail(error)
+        else:
+            wire.failed(error)
+    finally:
+        if making.recording is not None:
+            making.recording.end()

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fastapi import APIRouter, Request
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
+from tramontane.sampling_params import SamplingParams
+from tramontane.toolbox import Toolbox
 
 from tramontane_plugin_server.http.errors import ApiError
+from tramontane_plugin_server.ignored import Route
 from tramontane_plugin_server.serving import serving_of
+from tramontane_plugin_server.turns import begin
 
-from .chat_request import Message, plain_messages
-from .fields import Asked, TokenId
+from .chat_request import Message, as_messages
+from .fields import Asked, TokenId, refuse
 from .shapes import ERRORS, Shape
+from .tool_fields import MOST_TOOLS, AnyTool, tools_of
 
-router = APIRouter()
+if TYPE_CHECKING:
+    from tramontane.loaded_model import LoadedModel
+
+router = APIRouter(route_class=Route)
 
 
 class TokenizeRequest(Asked):
@@ -29,21 +37,39 @@ class TokenizeRequest(Asked):
     )
     add_special_tokens: bool = Field(True, description="before a text")
     add_generation_prompt: bool = Field(True, description="after a conversation")
+    tools: list[AnyTool] | None = Field(
+        None, max_length=MOST_TOOLS, description="of the conversation, as in chat"
+    )
     chat_template_kwargs: dict[str, Any] | None = Field(
         None, description="more variables for the chat template"
+    )
+    return_token_strs: bool | None = Field(
+        None, description="the text of each token too, as `token_strs`"
+    )
+    with_pieces: bool | None = Field(
+        None, description="tokens as objects of `id` and `piece`, which is bytes if it is no text"
     )
 
     @model_validator(mode="after")
     def _one(self) -> TokenizeRequest:
         if (self.prompt is None) == (self.messages is None):
-            raise ValueError("give prompt or messages, one of the two")
+            refuse("prompt", "give prompt or messages, one of the two")
+        if self.tools and self.messages is None:
+            refuse("tools", "tools are a part of a conversation: give messages")
         return self
 
 
+class Piece(Shape):
+    id: int
+    piece: str | list[int]
+
+
 class Tokenized(Shape):
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
     count: int
     max_model_len: int
-    tokens: list[int]
+    tokens: list[int] | list[Piece]
+    token_strs: list[str] | None = None
 
 
 class DetokenizeRequest(Asked):
@@ -68,26 +94,59 @@ class EmbeddingRequest(Asked):
     user: str | None = None
 
 
-@router.post("/tokenize", response_model=Tokenized, responses=ERRORS)
+@router.post(
+    "/tokenize", response_model=Tokenized, response_model_exclude_unset=True, responses=ERRORS
+)
 async def tokenize(request: Request, asked: TokenizeRequest) -> dict[str, Any]:
     """Token ids of a text, or of a conversation as the chat template writes it."""
     serving = serving_of(request)
     async with serving.catalog.lease(asked.model) as (_, model):
         if asked.messages is not None:
-            given = plain_messages(asked.messages)
+            given = as_messages(asked.messages)
             more = {
                 **(asked.chat_template_kwargs or {}),
                 "add_generation_prompt": asked.add_generation_prompt,
             }
-            if "messages" in more:
-                raise ApiError(400, "chat_template_kwargs cannot set messages")
-            tokens = await serving.encode_chat(model, given, **more)
+            for name in ("messages", "tools"):
+                if name in more:
+                    raise ApiError(
+                        400, f"chat_template_kwargs cannot set {name}", param="chat_template_kwargs"
+                    )
+            toolbox = Toolbox(tools_of(asked.tools))
+            _, (first, *_) = await begin(serving, model, given, SamplingParams(), toolbox, more, {})
+            tokens = first.prompt
         else:
             text, special = asked.prompt or "", asked.add_special_tokens
             encode = model.tokenizer.encode
             tokens = tuple(await asyncio.to_thread(encode, text, add_special=special))
         length = model.engine.context_length
-    return {"count": len(tokens), "max_model_len": length, "tokens": list(tokens)}
+        found: dict[str, Any] = {
+            "count": len(tokens),
+            "max_model_len": length,
+            "tokens": list(tokens),
+        }
+        if asked.return_token_strs or asked.with_pieces:
+            pieces = await asyncio.to_thread(_pieces, model, tokens)
+            if asked.return_token_strs:
+                found["token_strs"] = [piece.decode("utf-8", "replace") for piece in pieces]
+            if asked.with_pieces:
+                found["tokens"] = [
+                    {"id": token, "piece": _text_or_bytes(piece)}
+                    for token, piece in zip(tokens, pieces, strict=True)
+                ]
+    return found
+
+
+def _pieces(model: LoadedModel, tokens: Sequence[int]) -> list[bytes]:
+    """What each token adds to a text."""
+    return [model.tokenizer.token_bytes(token) for token in tokens]
+
+
+def _text_or_bytes(piece: bytes) -> str | list[int]:
+    try:
+        return piece.decode()
+    except UnicodeDecodeError:
+        return list(piece)
 
 
 @router.post("/detokenize", response_model=Detokenized, responses=ERRORS)

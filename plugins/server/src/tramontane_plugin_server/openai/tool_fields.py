@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BeforeValidator, Field, InstanceOf
 from tramontane.grammar import Grammar
 from tramontane.toolbox import Function as Runs
 from tramontane.toolbox import Toolbox
 from tramontane.tools import Tool
 
+from .fields import Asked
+
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 MOST_TOOLS = 512
 
 
-class Strict(BaseModel):
-    """No field that is not known, no value of another type."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class Function(Strict):
+class Function(Asked):
     """A function that the model may call."""
 
     name: Name
@@ -39,26 +35,69 @@ class Function(Strict):
         )
 
 
-class FunctionTool(Strict):
+class FunctionTool(Asked):
     type: Literal["function"]
     function: Function
 
+    def tool(self) -> Tool:
+        """As core has it."""
+        return self.function.tool()
 
-class NamedFunction(Strict):
+
+class OtherTool(Asked):
+    """A tool of a type that is not here: the model is not told of it."""
+
+    type: str
+
+
+class LeftOut(Asked):
+    """Something of a kind that is not here, of which a request may well do without.
+
+    what: how to name it. why: what to say where the server is to refuse it.
+    """
+
+    what: str
+    why: str
+
+
+def tool_or_not(value: Any, known: Sequence[str | None], why: str) -> Any:
+    """A tool as it is, or LeftOut in its place if it is of another type than those known."""
+    kind = value.get("type") if isinstance(value, dict) else None
+    if kind in known or not isinstance(kind, str):
+        return value
+    return LeftOut(
+        what=f"type={kind[:64]}", why=f"a tool of type {kind[:64]!r} is not supported: {why}"
+    )
+
+
+FUNCTIONS_ONLY = "there are functions only, which are run by who asks"
+
+
+def _function(value: Any) -> Any:
+    return tool_or_not(value, (None, "function"), FUNCTIONS_ONLY)
+
+
+AnyTool = Annotated[
+    FunctionTool | InstanceOf[LeftOut],
+    BeforeValidator(_function, json_schema_input_type=FunctionTool | OtherTool),
+]
+
+
+class NamedFunction(Asked):
     name: Name
 
 
-class NamedTool(Strict):
+class NamedTool(Asked):
     type: Literal["function"]
     function: NamedFunction
 
 
-class Allowed(Strict):
+class Allowed(Asked):
     mode: Literal["auto", "required"]
     tools: list[NamedTool] = Field(min_length=1, max_length=MOST_TOOLS)
 
 
-class AllowedTools(Strict):
+class AllowedTools(Asked):
     type: Literal["allowed_tools"]
     allowed_tools: Allowed
 
@@ -66,15 +105,15 @@ class AllowedTools(Strict):
 ToolChoice = Literal["none", "auto", "required"] | NamedTool | AllowedTools
 
 
-class TextFormat(Strict):
+class TextFormat(Asked):
     type: Literal["text"]
 
 
-class ObjectFormat(Strict):
+class ObjectFormat(Asked):
     type: Literal["json_object"]
 
 
-class SchemaOf(Strict):
+class SchemaOf(Asked):
     """A JSON schema; it is kept to whether or not `strict` is said."""
 
     name: str = Field(max_length=128)
@@ -83,7 +122,7 @@ class SchemaOf(Strict):
     strict: bool | None = None
 
 
-class SchemaFormat(Strict):
+class SchemaFormat(Asked):
     type: Literal["json_schema"]
     json_schema: SchemaOf
 
@@ -109,6 +148,11 @@ def grammar_of(
         case FlatSchemaFormat():
             return Grammar(type="json_schema", value=form.schema_)
     return None
+
+
+def tools_of(tools: Sequence[Any] | None) -> list[Tool]:
+    """Those of a request that are here."""
+    return [tool.tool() for tool in tools or () if not isinstance(tool, LeftOut)]
 
 
 def together(theirs: Sequence[Tool], ours: Sequence[Runs]) -> list[Tool | Runs]:

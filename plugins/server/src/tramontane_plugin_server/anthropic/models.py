@@ -1,0 +1,55 @@
+"""GET /v1/models as Anthropic's clients read it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import Field
+
+from tramontane_plugin_server.catalog import Served
+from tramontane_plugin_server.http.errors import ApiError
+from tramontane_plugin_server.ignored import Queried
+
+
+class Page(Queried):
+    """Which models; for clients of Anthropic's API, which send `anthropic-version`."""
+
+    before_id: str | None = Field(None, max_length=512, description="the id of the model after")
+    after_id: str | None = Field(None, max_length=512, description="the id of the model before")
+    limit: int = Field(20, ge=1, le=1000)
+
+
+def page(models: Sequence[Served], which: Page) -> dict[str, Any]:
+    """A part of the list. Raises ApiError for an id that is none of theirs."""
+    ids = [served.name for served in models]
+    for name, value in (("before_id", which.before_id), ("after_id", which.after_id)):
+        if value is not None and value not in ids:
+            raise ApiError(400, f"{name}: there is no model {value[:100]!r} here", param=name)
+    first = 0 if which.after_id is None else ids.index(which.after_id) + 1
+    last = len(ids) if which.before_id is None else ids.index(which.before_id)
+    found = models[first:last]
+    backwards = which.before_id is not None and which.after_id is None
+    part = found[-which.limit :] if backwards else found[: which.limit]
+    return {
+        "data": [shown(served) for served in part],
+        "has_more": len(found) > len(part),
+        "first_id": part[0].name if part else None,
+        "last_id": part[-1].name if part else None,
+    }
+
+
+def shown(served: Served) -> dict[str, Any]:
+    """A model."""
+    context = served.model.engine.context_length if served.model else None
+    created = datetime.fromtimestamp(served.created, UTC)
+    return {
+        "type": "model",
+        "id": served.name,
+        "display_name": served.name,
+        "created_at": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "lifecycle": "active",
+        "max_input_tokens": context,
+        "max_tokens": context,
+    }

@@ -1,0 +1,95 @@
+"""POST /v1/responses/input_tokens, and the refusal of /v1/responses/compact."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from fastapi import APIRouter, Request
+from pydantic import Field
+
+from tramontane_plugin_server.http.errors import ApiError
+from tramontane_plugin_server.ignored import Route
+from tramontane_plugin_server.serving import serving_of
+
+from .fields import Asked
+from .response_items import Input
+from .response_making import Making
+from .response_prompt import begin
+from .response_request import Reasoning, ResponseRequest, Text
+from .response_tools import AnyTool, ToolChoice
+from .shapes import ERRORS, Shape
+from .tool_fields import MOST_TOOLS
+
+router = APIRouter(route_class=Route)
+
+
+class CountRequest(Asked):
+    """A conversation whose tokens to count."""
+
+    refused: ClassVar[Mapping[str, str]] = {
+        "conversation": ResponseRequest.refused["conversation"],
+        "personality": "say in the instructions how the model should be",
+    }
+    neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"personality": ("default",)}
+
+    input: Input | None = Field(None, max_length=10_000, description="or one user's text")
+    model: str | None = Field(None, max_length=512, description="none, or default: the first")
+    instructions: str | None = Field(None, description="for this answer only")
+    previous_response_id: str | None = Field(
+        None, min_length=1, max_length=128, description="a stored response to go on from"
+    )
+    text: Text | None = Field(None, description="format, and how long answers should be")
+    tools: list[AnyTool] | None = Field(None, max_length=MOST_TOOLS, description="functions")
+    tool_choice: ToolChoice | None = Field(None, description="default auto where there are tools")
+    parallel_tool_calls: bool | None = Field(None, description="several at once; default true")
+    reasoning: Reasoning | None = Field(None, description="effort, passed to the chat template")
+    truncation: Literal["auto", "disabled"] | None = Field(
+        None, description="auto: count what is left after the oldest turns were dropped"
+    )
+
+    def response(self) -> ResponseRequest:
+        """The request whose prompt this is."""
+        given = {name: getattr(self, name) for name in type(self).model_fields}
+        return ResponseRequest.model_validate({**given, "input": self.input or []})
+
+
+class Counted(Shape):
+    object: Literal["response.input_tokens"]
+    input_tokens: int
+
+
+class CompactRequest(Asked):
+    """What OpenAI's clients send."""
+
+    model: str | None = Field(None, max_length=512, description="none, or default: the first")
+    input: Any = None
+    instructions: str | None = None
+    previous_response_id: str | None = None
+
+
+@router.post("/v1/responses/input_tokens", response_model=Counted, responses=ERRORS)
+async def input_tokens(request: Request, asked: CountRequest) -> dict[str, Any]:
+    """How many tokens a response's prompt would have."""
+    serving = serving_of(request)
+    previous = asked.previous_response_id
+    before = None if previous is None else serving.responses.finished(previous)
+    making = Making(asked.response(), "", 0, before)
+    tokens = 0
+    if making.items:
+        async with serving.catalog.lease(asked.model) as (_, model):
+            going = await asyncio.to_thread(begin, serving, model, making.asked, making.items)
+        tokens = len(going.requests[0].prompt)
+    return {"object": "response.input_tokens", "input_tokens": tokens}
+
+
+@router.post("/v1/responses/compact", responses=ERRORS)
+async def compact(request: Request, asked: CompactRequest) -> dict[str, Any]:
+    """Refused: nothing here makes conversations shorter but `truncation`, which drops their
+    start."""
+    serving_of(request).catalog.find(asked.model)
+    raise ApiError(
+        400, "conversations are not compacted here; truncation=auto drops the start of one that is"
+        " longer than the context", code="compaction_not_supported",
+    )  # fmt: skip
