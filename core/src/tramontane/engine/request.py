@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
@@ -38,12 +39,18 @@ class Request:
 
 @dataclass(frozen=True)
 class TokenLogprob:
-    """A token's natural log-probability, before any sampler, and the most likely others."""
+    """A token's natural log-probability, before any sampler, and the most likely others.
+
+    bytes: what it stands for at its place, perhaps a part of a character; text: the same as text,
+    where such a part is U+FFFD. top: id, text and log-probability of each; top_bytes: their bytes.
+    """
 
     token: int
     text: str
     logprob: float
     top: tuple[tuple[int, str, float], ...] = ()
+    bytes: builtins.bytes = b""
+    top_bytes: tuple[builtins.bytes, ...] = ()
 
 
 @dataclass(frozen=True)
