@@ -82,7 +82,9 @@ def save(path: Path, session: Session, model: LoadedModel) -> None:
         os.replace(temporary, path)
     except (OSError, SafetensorError) as error:
         Path(temporary).unlink(missing_ok=True) if temporary else None
-        raise SessionError(f"cannot save the session to {path}: {error}") from error
+        # not the error's own words: they name the temporary file
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise SessionError(f"cannot save the session to {path}: {reason}") from error
 
 
 def read(path: Path, model: LoadedModel) -> Session:
