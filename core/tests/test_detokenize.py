@@ -103,6 +103,14 @@ def test_the_first_space_goes(pieces: list[str], expected: list[str]) -> None:
     assert stream(ours, ids, skip=True) == expected
 
 
+def test_within_a_text_the_first_space_stays() -> None:
+    ours = TOKENIZERS["spm"]
+    ids = [ours.inner.token_to_id(piece) for piece in ("\u2581", "a")]
+    parts = Detokenizer(ours, within=True)
+    assert [parts.bytes_here(index) for index in ids] == [b" ", b"a"]
+    assert [parts.add(index) for index in ids] == [" ", "a"]
+
+
 @given(ids=st.lists(st.integers(0, 2100), max_size=80), skip=st.booleans())
 @settings(max_examples=100, deadline=None)
 def test_a_real_vocabulary(ids: list[int], skip: bool) -> None:

@@ -23,6 +23,9 @@ class Request:
     prompt: tuple[int, ...]
     params: SamplingParams
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    continues: bool = False
+    """Whether the output goes on with the prompt's text, so that a space in front of it counts,
+    which a SentencePiece vocabulary also writes before a text's first word."""
     score_prompt: bool = False
     """Whether to report the log-probability of every prompt token."""
     priority: int = 0

@@ -33,6 +33,15 @@ from .snapshot import Snapshot
 BytesOf: TypeAlias = Callable[[int], bytes]
 
 
+def goes_on(request: Request, tokenizer: Tokenizer) -> bool:
+    """Whether the output is within a text from its first token on: behind the prompt's, or because
+    it has to be what a grammar says, to the byte."""
+    grammar = request.params.grammar
+    if grammar is not None and not grammar.after:
+        return True
+    return request.continues and not tokenizer.special_ids.issuperset(request.prompt)
+
+
 class Sequence:
     """State of a request between steps. The engine's thread alone touches it."""
 
@@ -74,7 +83,11 @@ class Sequence:
         self.budget = room if limit is None else min(limit, room)
         self._limited_by_context = limit is None or limit > room
         self._tokenizer = tokenizer
-        self._detokenizer = Detokenizer(tokenizer, request.params.skip_special_tokens)
+        self._detokenizer = Detokenizer(
+            tokenizer,
+            request.params.skip_special_tokens,
+            within=goes_on(request, tokenizer),
+        )
         self._stops = StopMatcher(request.params.stops)
         self._ends = set(request.params.stop_token_ids)
         if not request.params.ignore_eos:

@@ -15,15 +15,21 @@ class Detokenizer:
     All that `add` returns, and `finish` after it, is together what `Tokenizer.decode` makes of all
     ids, for any ids: what the decoder does at the ends of a text is done once, there. An `add`
     costs what its token's bytes cost.
+
+    within: there is text before, so this is not where a text starts.
     """
 
-    def __init__(self, tokenizer: Tokenizer, skip_special: bool = True) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, skip_special: bool = True, *, within: bool = False
+    ) -> None:
         spelling = tokenizer.spelling
         self._tokenizer, self._spelling = tokenizer, spelling
         self._hidden = tokenizer.special_ids if skip_special else frozenset()
         self._utf8 = codecs.getincrementaldecoder("utf-8")(spelling.errors)
         self._sign, self._leading, self._trailing = spelling.trimmed
         self._before: int | None = None
+        if within:
+            self._before, self._leading = -1, 0
         self._tail = ""
         """Text that is dropped if nothing comes after it."""
         self._within = self._end = b""

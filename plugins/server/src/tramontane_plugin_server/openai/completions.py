@@ -152,7 +152,7 @@ def _requests(
     params: SamplingParams,
     asked: CompletionRequest,
 ) -> list[Asking]:
-    fields = {"score_prompt": asked.scores_prompt, **asked.place()}
+    fields = {"continues": True, "score_prompt": asked.scores_prompt, **asked.place()}
     return [one for prompt in prompts for one in model.requests(prompt, params, **fields)]
 
 
