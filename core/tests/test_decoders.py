@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import tokenizers
-from tokenizers import AddedToken, Regex, decoders, models
+from tokenizers import AddedToken, Regex, decoders, models, normalizers
 from tramontane.tokenizer import Tokenizer, from_folder
 
 from .decoding import differing, sequences, streamed
@@ -55,11 +55,24 @@ ADDED = [
 ]
 
 
-def made(decoder: decoders.Decoder | None, added: list[AddedToken]) -> Tokenizer:
+NORMALIZERS = {
+    "none": None,
+    "llama": normalizers.Sequence([normalizers.Prepend(SIGN), normalizers.Replace(" ", SIGN)]),
+    "byte level": normalizers.ByteLevel(),
+}
+
+
+def made(
+    decoder: decoders.Decoder | None,
+    added: list[AddedToken],
+    normalizer: normalizers.Normalizer | None = None,
+) -> Tokenizer:
     vocab = {piece: index for index, piece in enumerate(PIECES)}
     inner = tokenizers.Tokenizer(models.WordLevel(vocab, unk_token="a"))
     if decoder is not None:
         inner.decoder = decoder
+    if normalizer is not None:
+        inner.normalizer = normalizer
     for token in added:
         (inner.add_special_tokens if token.special else inner.add_tokens)([token])
     return Tokenizer(inner)
@@ -70,6 +83,16 @@ def test_every_token_and_every_pair(name: str) -> None:
     ours = made(DECODERS[name], ADDED)
     assert ours.vocab_size == len(PIECES) + len(ADDED)
     assert not list(differing(ours, sequences(ours.vocab_size, 10_000)))
+
+
+@pytest.mark.parametrize("normalizer", NORMALIZERS)
+@pytest.mark.parametrize("name", ["byte level", "llama", "metaspace"])
+def test_added_tokens_that_are_looked_for_in_normalized_text(name: str, normalizer: str) -> None:
+    ours = made(DECODERS[name], ADDED, NORMALIZERS[normalizer])
+    first = len(PIECES)
+    pairs = [(a, b) for a in range(first, ours.vocab_size) for b in (0, 2, a)]
+    ids = [*((index,) for index in range(first, ours.vocab_size)), *pairs]
+    assert not list(differing(ours, [*ids, *((b, a) for a, b in pairs)]))
 
 
 @pytest.mark.parametrize("pieces", [["b", "a", "a"], ["a", "b"], ["b", "a", "b"], ["b"]])
@@ -110,7 +133,14 @@ def test_runs_of_spaces_that_were_added_are_spaces(tmp_path: Path) -> None:
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "tokenizers"
 
 
-@pytest.mark.parametrize("name", ["phi/phi-3-mini-tokenizer.json", "mistral/tokenizer.model.v1"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "phi/phi-3-mini-tokenizer.json",
+        "mistral/tokenizer.model.v1",
+        "../weights/TinyStories-656K/16bit/tokenizer.json",
+    ],
+)
 def test_a_real_vocabulary(name: str, tmp_path: Path) -> None:
     path = SHARED / name
     if not path.exists():

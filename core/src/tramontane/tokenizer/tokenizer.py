@@ -136,8 +136,7 @@ class Tokenizer:
         return found
 
     def _piece(self, index: int) -> str | None:
-        if index in self._added:
-            return str(self._added[index].content)
+        # of an added token that is looked for in normalized text, its normalized spelling
         found = self.inner.id_to_token(index) if 0 <= index < 1 << 32 else None
         return None if found is None else str(found)
 
