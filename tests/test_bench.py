@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tramontane.cli.memory_speed import cache_size
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -27,7 +28,8 @@ def test_bench_measures_what_it_says(run: Run, model: Path) -> None:
     _, table, _ = run("bench", "-m", model, "--prompt", "16", "--gen", "4", "--reps", "1")
     assert "prefill 16" in table
     assert "decode 4" in table
-    assert "of memory's bandwidth" in table
+    assert "which caches may hold" in table
+    assert "of memory's bandwidth" not in table
 
 
 @pytest.mark.parametrize("kind", ["ours", "peer"])
@@ -46,8 +48,36 @@ def test_bench_compares(run: Run, model: Path, tmp_path: Path, kind: str) -> Non
     for result in (prefill, decode):
         assert result["ratio"] == result["tokens_per_second"] / before[result["gen"]]
     assert decode["bytes_per_step"] > 0
-    assert decode["bandwidth_share"] > 0
+    assert decode["bandwidth_share"] is None  # a tiny model is not read from memory
     assert prefill["bytes_per_step"] is None
+
+
+def test_a_model_beyond_the_caches_has_a_share_of_the_bandwidth(
+    run: Run, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tramontane.cli.bench.cache_size", lambda: 0)
+    command = ("bench", "-m", model, "--prompt", "0", "--gen", "4", "--reps", "1")
+    assert "of memory's bandwidth" in run(*command)[1]
+
+
+@pytest.mark.parametrize(
+    ("lines", "size"),
+    [
+        ([], 64 << 20),
+        ([(3, "0-1"), (3, "0-1")], 8 << 20),
+        ([(2, "0"), (3, "0"), (3, "1")], 16 << 20),
+    ],
+)
+def test_the_last_caches_are_counted_once(
+    tmp_path: Path, lines: list[tuple[int, str]], size: int
+) -> None:
+    for cpu, (level, shared) in enumerate(lines):
+        folder = tmp_path / f"cpu{cpu}" / "cache" / f"index{level}"
+        folder.mkdir(parents=True)
+        (folder / "level").write_text(f"{level}\n")
+        (folder / "shared_cpu_list").write_text(f"{shared}\n")
+        (folder / "size").write_text("8192K\n")
+    assert cache_size(tmp_path) == size
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"results": [1]}', '{"pp16": "fast"}', "\x00"])

@@ -98,3 +98,24 @@ def test_rounded_activations_cost_little(name: str) -> None:
             total, count = measure(llm, llm.tokenize(text), window, window // 2)
             found[device] = math.exp(-total / count)
     assert found["cpu"] == pytest.approx(found["reference"], rel=0.005)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text"), [("Once upon a", " time, there"), ("Once upon a time", ", there was")]
+)
+def test_a_text_goes_on_with_its_space(prompt: str, text: str) -> None:
+    # a SentencePiece vocabulary has the space in the word's token
+    path = WEIGHTS / "stories260K" / "stories260K.gguf"
+    if not path.exists():
+        pytest.skip(f"no test data at {path}")
+    params = SamplingParams(temperature=0, max_tokens=3, logprobs=True)
+    with LLM(str(path)) as llm:
+        found = llm.generate(prompt, params)
+        assert found.text == text
+        inner, ids = llm.inner.tokenizer.inner, llm.tokenize(prompt)
+        assert inner.decode([*ids, *found.token_ids]) == inner.decode(ids) + text
+        assert b"".join(entry.bytes for entry in found.logprobs or ()).decode() == text
+        parts = [chunk.text for chunk in llm.generate(prompt, params, stream=True)]
+        assert "".join(parts) == text
+        # a text that begins has none
+        assert not llm.generate([llm.inner.tokenizer.bos_id or 0], params).text.startswith(" ")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
+from pathlib import Path
 
 import pytest
 from tramontane.backend import Device
@@ -115,6 +117,35 @@ def test_processors_as_linux_tells_them(lines, model, features, monkeypatch):
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
     assert processor.model() == model
     assert processor.features() == features
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["avx2", "avx512bw", "avx512_vnni"], ""),
+        (["asimd", "asimddp"], ""),
+        (["avx2", "fma"], "no VNNI and no AVX-512, without which prompts were read at 40 %"),
+        (["avx2", "fma", "avx_vnni"], "no AVX-512, without which prompts were read at 48 %"),
+        (["avx2", "avx512bw"], "no VNNI"),
+    ],
+)
+def test_an_older_processor_is_told_what_it_lacks(flags, said, monkeypatch):
+    assert processor.lacking(flags).startswith(said)
+    assert bool(processor.lacking(flags)) == bool(said)
+    monkeypatch.setattr(processor, "features", lambda: flags)
+    found = processor.processor()
+    assert said in found.message
+    assert found.details.get("lacks", "").startswith(said)
+
+
+def test_what_an_older_processor_costs_is_what_was_measured():
+    page = (Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text("utf-8")
+    rows = re.findall(r"^\| (AVX[^|]*?) (?:\(.*?\) )?\| (\d+) \| (\d+) \|$", page, re.MULTILINE)
+    rates = {name: (int(prefill), int(decode)) for name, prefill, decode in rows}
+    best = rates["AVX512-BF16 and VNNI"]
+    for name, flags in (("AVX2 with VNNI", ["avx2", "avx_vnni"]), ("AVX2 without VNNI", ["avx2"])):
+        prefill, decode = (round(100 * a / b) for a, b in zip(rates[name], best, strict=True))
+        assert f"at {prefill} % and answers written at {decode} %" in processor.lacking(flags)
 
 
 def test_apples_differ(monkeypatch):

@@ -135,7 +135,7 @@ class AsyncLLM(OpenModel):
         stream: bool,
         schema: Schema | None,
     ) -> Awaitable[Completion] | AsyncIterator[Chunk]:
-        requests = self.inner.requests(prompt, params)
+        requests = self.inner.requests(prompt, params, continues=True)
         if stream:
             refuse_best_of(params)
             return self._chunks(requests)

@@ -57,6 +57,10 @@ class RequestError(TramontaneError):
     """A request asks for what cannot be: a prompt over the context, a parameter out of range."""
 
 
+class UsageError(RequestError):
+    """A command line has an option's value that cannot be; the command's exit status is 2."""
+
+
 class EngineBusy(RequestError):
     """As many requests wait as may; the same may work later. seconds: after how long, roughly."""
 

@@ -109,7 +109,9 @@ class LLM(OpenModel):
         if _are_texts(prompt):
             if stream:
                 raise RequestError("stream takes one prompt; call it once for each of several")
-            sets = [self.inner.requests(self.inner.encode(p), params) for p in prompt]
+            sets = [
+                self.inner.requests(self.inner.encode(p), params, continues=True) for p in prompt
+            ]
             results = self._wait([request for requests in sets for request in requests])
             count = params.n if params else 1
             return [
@@ -197,7 +199,7 @@ class LLM(OpenModel):
         stream: bool,
         schema: Schema | None,
     ) -> Completion | Iterator[Chunk]:
-        requests = self.inner.requests(prompt, params)
+        requests = self.inner.requests(prompt, params, continues=True)
         if stream:
             refuse_best_of(params)
             return self._chunks(requests)

@@ -40,6 +40,9 @@ KINDS: dict[str, type[plugin.Offer]] = {
 EVENTS = "events"
 """The entry points of plugins that listen; each is named for the event that it wants to hear."""
 CORE = "tramontane-core"
+NO_GPU = "this version has no GPU backend, and no installed plugin brings one of that name"
+SAME_BUT_A_SLIP = 0.75
+"""How alike a device's name must be to be meant: gpu is not cpu."""
 MOST_LISTED = 12
 """Names that a message lists; of more it says where they are."""
 SPEC_MARK = "tramontane_spec"
@@ -182,6 +185,11 @@ class Registry:
         if distribution := ours.get(name):
             return f"{said}; to get it: pip install {distribution}"
         installed = self.names(kind)
+        if kind == "backends":
+            listed = ", ".join(["auto", *installed, "reference"])
+            near = difflib.get_close_matches(name, installed, 1, SAME_BUT_A_SLIP)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            return f"there is no device {name!r}: {NO_GPU}; devices: {listed}{hint}"
         if close := difflib.get_close_matches(name, {*installed, *ours}, 1):
             said += f"; did you mean {close[0]!r}?"
         where = "models" if kind == "architectures" else "plugins"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 from tramontane.errors import CheckpointError, ModelNotFound
@@ -13,6 +14,12 @@ from .folder import FolderCheckpoint
 from .weight_files import choose_weights
 
 WEIGHTS = (".safetensors", ".bin", ".pth", ".pt")
+
+MOST_LISTED = 8
+"""Models that a message names."""
+
+MOST_LOOKED = 1000
+"""Entries of a folder that are looked at to find them."""
 
 
 def open_checkpoint(path: Path, registry: Registry) -> Checkpoint:
@@ -40,7 +47,10 @@ def _open_file(path: Path, registry: Registry) -> Checkpoint:
         start = file.read(16)
     if path.suffix in WEIGHTS:
         if not (path.parent / "config.json").exists():
-            raise CheckpointError(f"{path} needs the model's config.json beside it")
+            raise CheckpointError(
+                f"{path} needs the model's config.json beside it: copy it, and the tokenizer's"
+                " files, from where the weights are from"
+            )
         return FolderCheckpoint(path.parent, [path])
     for offer in registry.all(Quantizer):
         if offer.magic and offer.open and start.startswith(offer.magic):
@@ -79,6 +89,26 @@ def _open_folder(path: Path, registry: Registry) -> Checkpoint:
         raise CheckpointError(f"{path} holds several models; name one of {listed}{more}")
     if weights := choose_weights(item.name for item in inside):
         raise CheckpointError(
-            f"{path} has {weights[0]} but no config.json: copy or download the model again"
+            f"{path} has {weights[0]} but no config.json: copy it, and the tokenizer's files, from"
+            " where the weights are from, or download the model again"
         )
-    raise CheckpointError(f"{path} is not a model: it has no config.json and no model file")
+    said = f"{path} is not a model: it has no config.json and no model file"
+    if below := _models_below(path, suffixes):
+        more = f" and {len(below) - MOST_LISTED} more" if len(below) > MOST_LISTED else ""
+        said += f"; it holds models, of which to name one: {', '.join(below[:MOST_LISTED])}{more}"
+    raise CheckpointError(said)
+
+
+def _models_below(path: Path, suffixes: set[str]) -> list[str]:
+    """Folders in a folder, and files in these, that look like models."""
+    found = []
+    for folder in islice((item for item in sorted(path.iterdir()) if item.is_dir()), MOST_LOOKED):
+        try:
+            inside = sorted(islice(folder.iterdir(), MOST_LOOKED))
+        except OSError:
+            continue
+        if folder / "config.json" in inside:
+            found.append(str(folder))
+        else:
+            found += [str(item) for item in inside if item.suffix in suffixes and item.is_file()]
+    return found

@@ -20,6 +20,7 @@ from tramontane.one_line import one_line
 from tramontane.stored import Plain, Raw, Stored
 
 from .checkpoint import TensorInfo
+from .safetensors_damage import damage
 
 BITS = {
     "F64": 64, "F32": 32, "F16": 16, "BF16": 16, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8,
@@ -50,7 +51,7 @@ class SafetensorsFile:
             self._starts = self._offsets()
         except (SafetensorError, OSError) as error:
             raise CheckpointError(
-                f"{path} is not a whole safetensors file: {one_line(error)}; "
+                f"{path} is not a whole safetensors file: {damage(error)}; "
                 "if it was downloaded, download it again"
             ) from error
 

@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from tramontane.doctor.processor import lacking
 from tramontane.errors import RequestError
 from tramontane.memory import readable
 
 from .bench_compare import read_earlier
-from .memory_speed import bandwidth
+from .memory_speed import bandwidth, cache_size
 from .options import add_model, open_llm
+from .parser import Parser, at_least, whole_numbers
 
 if TYPE_CHECKING:
     from tramontane.engine.request import RequestResult
@@ -53,28 +55,28 @@ class Result:
     bytes_per_step: int | None = None
     """Of weights and of the KV cache, in decoding."""
     bandwidth_share: float | None = None
-    """What part of the memory's measured bandwidth that is."""
+    """What part of the memory's measured bandwidth that is; None where a cache may hold it all."""
     ratio: float | None = None
     """Of the rate to that of --compare."""
 
 
 def run(argv: list[str]) -> int:
     """Print a table, or with --json an object."""
-    parser = argparse.ArgumentParser("tramontane bench", description=SUMMARY)
-    parser.add_argument("--prompt", type=_list, default=[512], metavar="N,...")
-    parser.add_argument("--gen", type=_list, default=[64], metavar="N,...")
-    parser.add_argument("--depth", type=_list, default=[0], metavar="N,...")
-    parser.add_argument("--parallel", type=_list, default=[1], metavar="N,...")
-    parser.add_argument("--reps", type=int, default=3, metavar="N", help="the median counts")
-    parser.add_argument("-t", "--threads", type=_list, default=[None], metavar="N,...")
+    parser = Parser("tramontane bench", description=SUMMARY)
+    parser.add_argument("--prompt", type=whole_numbers(0), default=[512], metavar="N,...")
+    parser.add_argument("--gen", type=whole_numbers(0), default=[64], metavar="N,...")
+    parser.add_argument("--depth", type=whole_numbers(0), default=[0], metavar="N,...")
+    parser.add_argument("--parallel", type=whole_numbers(1), default=[1], metavar="N,...")
+    parser.add_argument(
+        "--reps", type=at_least(1), default=3, metavar="N", help="the median counts"
+    )
+    parser.add_argument("-t", "--threads", type=whole_numbers(1), default=[None], metavar="N,...")
     parser.add_argument(
         "--compare", type=Path, metavar="FILE", help="what --json gave before, or a peer's figures"
     )
     parser.add_argument("--json", action="store_true", help="print a JSON object instead")
     add_model(parser)
     options = parser.parse_args(argv)
-    if options.reps < 1 or 0 in options.parallel:
-        raise RequestError("--reps and --parallel are at least 1")
     earlier = read_earlier(options.compare) if options.compare else {}
     results: list[Result] = []
     loads: list[float] = []
@@ -115,6 +117,8 @@ def run(argv: list[str]) -> int:
             f"load {statistics.median(loads):.2f} s, peak memory {peak / 1e9:.2f} GB, context "
             f"{context}{reads}"
         )
+        if slower := lacking():
+            print(slower)
     return 0
 
 
@@ -171,7 +175,9 @@ def _measure(
             read = share = None
             if gen and limit:
                 read = _bytes_per_step(llm, depth + gen // 2, parallel)
-                share = read * median / parallel / limit
+                # what a cache holds is not read from memory
+                if read > cache_size():
+                    share = read * median / parallel / limit
             yield Result(prompt, gen, depth, parallel, threads, median, samples, read, share)
 
 
@@ -249,6 +255,8 @@ def _print(result: Result, *, first: bool) -> None:
     low, high = min(result.samples), max(result.samples)
     share = result.bandwidth_share
     reads = "" if share is None else f"   {share:.0%} of memory's bandwidth"
+    if share is None and result.bytes_per_step is not None:
+        reads = f"   {readable(result.bytes_per_step)} a token, which caches may hold"
     if result.ratio is not None:
         reads += f"   {result.ratio:.2f}x"
     threads = result.threads or "auto"
@@ -274,10 +282,3 @@ def _version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _list(text: str) -> list[int]:
-    values = [int(part) for part in text.split(",")]
-    if min(values) < 0:
-        raise argparse.ArgumentTypeError(f"{text} has a negative number")
-    return values

@@ -23,7 +23,8 @@ def read_earlier(path: Path) -> dict[Key, float]:
     try:
         text = path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise RequestError(f"--compare {path}: cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise RequestError(f"--compare {path}: cannot be read: {reason}") from error
     try:
         told = json.loads(text)
     except json.JSONDecodeError as error:

@@ -110,7 +110,7 @@ class Conversation:
         before = "".join(str(m["content"]) for m in self.messages if m["role"] == "text")
         wanted = params.with_defaults(self.llm.inner.defaults)
         prompt = self.llm.inner.encode(before + text)
-        result = self._answer(Request(prompt=prompt, params=wanted), show)
+        result = self._answer(Request(prompt=prompt, params=wanted, continues=True), show)
         self.messages.append({"role": "text", "content": text + result.text})
         return result
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import shutil
@@ -16,8 +15,9 @@ from tramontane.doctor.finding import Finding
 from tramontane.registry import Registry
 
 from .paint import paint
+from .parser import Parser
 
-SUMMARY = "Look at the machine, its folders, the hub and the plugins; say what to mend, and how."
+SUMMARY = "Look at the machine, folders, hub and plugins; say what is wrong, and how to fix it."
 LOOKS = {"ok": "green", "warning": "yellow", "problem": "red"}
 TITLE, STATUS = 12, 9
 """Widths of the first two columns."""
@@ -25,7 +25,7 @@ TITLE, STATUS = 12, 9
 
 def run(argv: list[str]) -> int:
     """Print findings as they come; 1 when one of them is a problem."""
-    parser = argparse.ArgumentParser("tramontane doctor", description=SUMMARY)
+    parser = Parser("tramontane doctor", description=SUMMARY)
     parser.add_argument("--json", action="store_true", help="print a JSON object instead")
     options = parser.parse_args(argv)
     from tramontane.doctor.examine import examine
@@ -62,7 +62,7 @@ def _print(topic: str, status: str, message: str, remedy: str) -> None:
     for line in _folded(message, width):
         print(f"{head}{line}")
         head = " " * (TITLE + STATUS)
-    for line in _folded(f"to mend it: {remedy}", width) if remedy else ():
+    for line in _folded(f"to fix it: {remedy}", width) if remedy else ():
         print(f"{head}{paint(line, 'bold')}")
 
 

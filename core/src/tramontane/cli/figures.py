@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tramontane.engine.request import RequestResult
+    from tramontane.engine.request import RequestResult, TokenLogprob
 
 
 def as_json(result: RequestResult, model: str) -> dict[str, Any]:
@@ -20,8 +20,14 @@ def as_json(result: RequestResult, model: str) -> dict[str, Any]:
         "usage": asdict(result.usage),
         "timings": asdict(result.timings),
         "seed": result.seed,
-        "logprobs": result.logprobs and [asdict(entry) for entry in result.logprobs],
+        "logprobs": result.logprobs and [_logprob(entry) for entry in result.logprobs],
     }
+
+
+def _logprob(entry: TokenLogprob) -> dict[str, Any]:
+    """JSON has no bytes, so they are numbers, as in OpenAI's API."""
+    more = {"bytes": list(entry.bytes), "top_bytes": [list(data) for data in entry.top_bytes]}
+    return {**asdict(entry), **more}
 
 
 def figures(result: RequestResult) -> str:

@@ -8,9 +8,11 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
-from tramontane.errors import CheckpointError, PluginError, RequestError
+from tramontane.errors import CheckpointError, PluginError, RequestError, UsageError
+from tramontane.source import DEFAULT
 
 from .options import add_model
+from .parser import Parser
 
 if TYPE_CHECKING:
     from tramontane.checkpoint.checkpoint import Header
@@ -27,12 +29,14 @@ SHOWN = (
 
 def run(argv: list[str]) -> int:
     """Print the header of a model."""
-    parser = argparse.ArgumentParser("tramontane inspect", description=SUMMARY)
+    parser = Parser("tramontane inspect", description=SUMMARY)
     parser.add_argument("name", nargs="?", metavar="MODEL", help="as for -m")
     parser.add_argument("--tensors", action="store_true", help="every tensor on a line")
     parser.add_argument("--json", action="store_true", help="print a JSON object instead")
     add_model(parser)
     options = parser.parse_args(argv)
+    if options.name and options.model != DEFAULT:
+        raise UsageError(f"two models, {options.name} and {options.model}: name one")
     found = _look(options)
     if options.json:
         json.dump(found, sys.stdout, indent=2, default=str)

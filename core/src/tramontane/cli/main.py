@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from tramontane import __version__
-from tramontane.errors import TramontaneError
+from tramontane.errors import TramontaneError, UsageError
 from tramontane.plugin import Command, load
 from tramontane.registry import Registry, known
 
@@ -24,7 +24,7 @@ BUILT_IN = {
     "models": "List the model families that are installed, and those that could be.",
     "new": "Write the first files of a plugin.",
     "warmup": "Compile what a model needs on this machine, before it is needed.",
-    "doctor": "Look at this machine and say what to mend.",
+    "doctor": "Look at this machine and say what is wrong with it.",
 }
 
 EXAMPLES = """\
@@ -39,14 +39,17 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit status: 0, 1 for an error, 2 for wrong usage."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    verbose = bool(os.environ.get("TRAMONTANE_DEBUG")) or "--verbose" in arguments
+    asked = {"-v", "--verbose"} & {*arguments}
+    verbose = bool(os.environ.get("TRAMONTANE_DEBUG")) or bool(asked)
     try:
         return _dispatch(arguments)
     except TramontaneError as error:
         if verbose:
             traceback.print_exc()
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
+        usage = isinstance(error, UsageError)
+        hint = f" (tramontane {arguments[0]} --help)" if usage else ""
+        print(f"error: {' '.join(str(error).split())}{hint}", file=sys.stderr)
+        return 2 if usage else 1
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return 130
@@ -74,9 +77,7 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _help() -> str:
-    commands = dict(BUILT_IN)
-    for name in Registry.from_environment().names("commands"):
-        commands[name] = "From an installed plugin."
+    commands = BUILT_IN | installed_commands(Registry.from_environment())
     width = max(map(len, commands))
     lines = [f"  {name:<{width}}  {summary}" for name, summary in commands.items()]
     return (
@@ -85,6 +86,21 @@ def _help() -> str:
         + "\n\noptions:\n  -h, --help     this\n  -V, --version  the version\n\n"
         + EXAMPLES.rstrip()
     )
+
+
+def installed_commands(registry: Registry) -> dict[str, str]:
+    """Summaries of plugins' commands by name; nothing is imported, so those of others than us are
+    their distributions'."""
+    ours, ours_in = known("summaries"), known("commands")
+    found = {}
+    for entry in registry.entries("commands"):
+        name = entry.dist.name if entry.dist else ""
+        if entry.name in ours and ours_in.get(entry.name) == name:
+            found[entry.name] = ours[entry.name]
+        else:
+            about = (entry.dist.metadata["Summary"] if entry.dist else None) or "no summary"
+            found[entry.name] = f"{about.rstrip('.')} ({name or 'no distribution'})"
+    return dict(sorted(found.items()))
 
 
 def _unknown(name: str, registry: Registry) -> str:

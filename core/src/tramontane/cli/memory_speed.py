@@ -9,8 +9,11 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
+
+CACHES = Path("/sys/devices/system/cpu")
 
 
 def bandwidth(threads: int) -> float:
@@ -34,6 +37,22 @@ def measure(threads: int) -> float:
         data.sum()
         times.append(time.perf_counter() - started)
     return data.nbytes / statistics.median(times[1:])
+
+
+def cache_size(root: Path = CACHES) -> int:
+    """Bytes of the processor's last caches, all of them; where the system does not say, 64 MB."""
+    sizes: dict[tuple[int, str], int] = {}
+    for folder in root.glob("cpu[0-9]*/cache/index[0-9]*"):
+        try:
+            level = int((folder / "level").read_text())
+            shared = (folder / "shared_cpu_list").read_text()
+            size = (folder / "size").read_text().strip()
+        except (OSError, ValueError):
+            continue
+        if size.endswith("K") and size[:-1].isdigit():
+            sizes[level, shared] = int(size[:-1]) << 10
+    last = max((level for level, _ in sizes), default=0)
+    return sum(size for (level, _), size in sizes.items() if level == last) or 64 << 20
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import textwrap
@@ -10,13 +9,14 @@ import textwrap
 from tramontane.registry import Registry, known
 
 from .paint import paint
+from .parser import Parser
 
 SUMMARY = "List the model families that are installed, and those that could be."
 
 
 def run(argv: list[str]) -> int:
     """Print the names by which configurations and files call models, by distribution."""
-    parser = argparse.ArgumentParser("tramontane models", description=SUMMARY)
+    parser = Parser("tramontane models", description=SUMMARY)
     parser.add_argument("--json", action="store_true", help="print a JSON object instead")
     options = parser.parse_args(argv)
     installed = _installed(Registry.from_environment())

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from tramontane.errors import RequestError
 from tramontane.plugin import Architecture, load
 from tramontane.registry import Registry
 
+from .parser import Parser
+
 SUMMARY = "Write the first files of a plugin: another's, under a name of its own."
 
 
 def run(argv: list[str]) -> int:
     """Write a distribution's folder. Raises RequestError when there is one."""
-    parser = argparse.ArgumentParser("tramontane new", description=SUMMARY)
+    parser = Parser("tramontane new", description=SUMMARY)
     parser.add_argument("kind", choices=["architecture"], help="what the plugin offers")
     parser.add_argument("name", help="of the family: small letters and digits")
     parser.add_argument("--like", required=True, help="the model that it is most like")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import math
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tramontane.errors import RequestError
+from tramontane.errors import RequestError, UsageError
 from tramontane.registry import Registry
 from tramontane.uncollected import keep_imports, uncollected
 
 from .grammar import grammar_of
+from .parser import at_least
 from .progress import Loading
 
 if TYPE_CHECKING:
@@ -80,21 +83,24 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         choices=["auto", "f32", "bf16", "f16", "int8"],
         help="what keys and values are kept in; int8 takes about half of f16's memory",
     )
-    group.add_argument("--num-ctx", type=int, metavar="N", help="context in tokens")
-    group.add_argument("--batch-size", type=_positive, default=512, help="prompt tokens per step")
+    group.add_argument("--num-ctx", type=at_least(1), metavar="N", help="context in tokens")
+    group.add_argument(
+        "--batch-size", type=at_least(1), metavar="N", default=512, help="prompt tokens per step"
+    )
     group.add_argument("--no-mmap", action="store_true", help="read weights instead of mapping")
     group.add_argument("--force", action="store_true", help="load even if memory seems too small")
-    group.add_argument("--rope-freq-base", type=float, metavar="THETA")
     group.add_argument(
-        "--rope-freq-scale", type=float, metavar="X",
+        "--rope-freq-base", type=_above_zero, metavar="THETA", help="the base of rotary positions"
+    )
+    group.add_argument(
+        "--rope-freq-scale", type=_share, metavar="X",
         help="stretch positions: 0.5 doubles the context that the model was trained for",
     )  # fmt: skip
-    group.add_argument("--verbose", action="store_true", help="tracebacks, and the load report")
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "-t", "--threads", type=_positive, metavar="N", help="default: physical cores"
+        "-t", "--threads", type=at_least(1), metavar="N", help="default: physical cores"
     )
 
 
@@ -107,8 +113,13 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
         group.add_argument(f"--{name}", type=kind, metavar=metavar, help=meaning)
     group.add_argument("--stop", action="append", metavar="TEXT", help="end there; repeatable")
     group.add_argument("--ignore-eos", action="store_true", help="go on after the end token")
-    group.add_argument("--token-bias", metavar="ID=BIAS,...", help="add to tokens' logits")
-    group.add_argument("--suppress-token", type=int, action="append", metavar="ID")
+    group.add_argument(
+        "--token-bias", type=_bias, metavar="ID=BIAS,...", help="add to tokens' logits"
+    )
+    group.add_argument(
+        "--suppress-token", type=at_least(0), action="append", metavar="ID",
+        help="never generate it; repeatable",
+    )  # fmt: skip
     group.add_argument(
         "--sampler", action="append", metavar="CHAIN",
         help="steps in the order to run: top_k:k=40/top_p:p=0.9/temperature:0.7",
@@ -140,8 +151,6 @@ def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
     if options.rope_freq_base is not None:
         overrides["rope_theta"] = options.rope_freq_base
     if options.rope_freq_scale is not None:
-        if not 0 < options.rope_freq_scale <= 1:
-            raise RequestError(f"--rope-freq-scale {options.rope_freq_scale} is not in (0, 1]")
         factor = 1 / options.rope_freq_scale
         overrides["rope_scaling"] = {"rope_type": "linear", "factor": factor}
         overrides["rope_parameters"] = None
@@ -166,7 +175,7 @@ def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
             registry=registry,
             **more,
         )
-    if options.verbose:
+    if getattr(options, "verbose", False):
         print_report(llm)
     return llm
 
@@ -188,10 +197,15 @@ def print_report(llm: LLM) -> None:
         print(f"  {operation}: {kernel}", file=sys.stderr)
 
 
-def sampling(options: argparse.Namespace, **defaults: Any) -> SamplingParams:
-    """SamplingParams of the options; `defaults` for what is not given. Raises RequestError."""
+def sampling(given: dict[str, Any], **defaults: Any) -> SamplingParams:
+    """SamplingParams of `given`, what the options say; `defaults` for what they do not."""
     from tramontane.sampling_params import SamplingParams
 
+    return SamplingParams(**{**({} if "sampler" in given else defaults), **given})
+
+
+def given_sampling(options: argparse.Namespace) -> dict[str, Any]:
+    """What the options say of sampling. Raises UsageError for what is out of range."""
     given: dict[str, Any] = {}
     for name in SAMPLING:
         field = name.replace("-", "_")
@@ -204,15 +218,39 @@ def sampling(options: argparse.Namespace, **defaults: Any) -> SamplingParams:
     if options.ignore_eos:
         given["ignore_eos"] = True
     if options.token_bias:
-        given["logit_bias"] = _bias(options.token_bias)
+        given["logit_bias"] = options.token_bias
     if options.suppress_token:
         given["suppress_tokens"] = tuple(options.suppress_token)
     if (grammar := grammar_of(options)) is not None:
         given["grammar"] = grammar
     if options.sampler:
         given["sampler"] = "/".join(options.sampler)
-        defaults = {}
-    return SamplingParams(**{**defaults, **given})
+    if getattr(options, "logprobs", None) is not None:
+        given |= {"logprobs": True, "top_logprobs": options.logprobs}
+    try:
+        sampling(given)
+    except RequestError as error:
+        raise UsageError(_by_option(str(error))) from error
+    return given
+
+
+FIELDS = {
+    "logit_bias": "token-bias",
+    "suppress_tokens": "suppress-token",
+    "top_logprobs": "logprobs",
+}
+"""Options that are not named for their field."""
+
+
+def _by_option(said: str) -> str:
+    """What SamplingParams says of a field, said of the option: "top_p=2: must be less than or
+    equal to 1" is "--top-p 2: at most 1"."""
+    found = re.fullmatch(r"(\w+)(?:\.[\w.\-]+)?=(.*?): must be (.*)", said, re.DOTALL)
+    if found is None:
+        return said
+    limit = found[3].replace("greater than or equal to", "at least")
+    limit = limit.replace("less than or equal to", "at most").replace("greater than", "more than")
+    return f"--{FIELDS.get(found[1], found[1].replace('_', '-'))} {found[2]}: {limit}"
 
 
 def _bias(text: str) -> dict[int, float]:
@@ -222,14 +260,24 @@ def _bias(text: str) -> dict[int, float]:
         try:
             found[int(token)] = float(bias)
         except ValueError as error:
-            raise RequestError(
-                f"--token-bias {pair!r} is not ID=BIAS, such as 13=-1.5 or 2=-inf"
+            raise argparse.ArgumentTypeError(
+                f"{pair}: not ID=BIAS, such as 13=-1.5 or 2=-inf"
             ) from error
     return found
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is less than 1")
+def _share(text: str) -> float:
+    value = _above_zero(text)
+    if value > 1:
+        raise argparse.ArgumentTypeError(f"{text}: at most 1")
+    return value
+
+
+def _above_zero(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text}: not a number") from None
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}: a number above 0")
     return value

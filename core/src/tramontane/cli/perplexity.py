@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tramontane.errors import RequestError
+from tramontane.errors import RequestError, UsageError
 
 from .options import add_model, add_threads, open_llm
+from .parser import Parser, at_least
 from .progress import Loading
 
 if TYPE_CHECKING:
@@ -23,21 +23,28 @@ tokens that an earlier window has scored are not counted again."""
 
 def run(argv: list[str]) -> int:
     """Print exp(mean negative log-likelihood) per token."""
-    parser = argparse.ArgumentParser("tramontane perplexity", description=SUMMARY)
-    parser.add_argument("-f", "--file", type=Path, required=True, help="a UTF-8 text")
+    parser = Parser("tramontane perplexity", description=SUMMARY)
+    parser.add_argument("text", nargs="?", type=Path, metavar="FILE", help="a UTF-8 text")
+    parser.add_argument("-f", "--file", type=Path, metavar="FILE", help="the same")
     parser.add_argument(
-        "--stride", type=int, metavar="N", help="tokens between windows; default: the whole window"
-    )
+        "--stride",
+        type=at_least(1),
+        metavar="N",
+        help="tokens between windows; default: the whole window",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print a JSON object instead")
     add_model(parser)
     add_threads(parser)
     options = parser.parse_args(argv)
+    if (options.file is None) == (options.text is None):
+        raise UsageError("name one text to score: tramontane perplexity FILE")
+    file = options.file or options.text
     try:
-        text = options.file.read_text("utf-8")
+        text = file.read_text("utf-8")
     except OSError as error:
-        raise RequestError(f"cannot read {options.file}: {error.strerror}") from error
+        raise RequestError(f"cannot read {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise RequestError(f"{options.file} is not UTF-8 at byte {error.start}") from error
+        raise RequestError(f"{file} is not UTF-8 at byte {error.start}") from error
     with open_llm(options) as llm:
         window = llm.context_length
         stride = options.stride or window
@@ -45,7 +52,7 @@ def run(argv: list[str]) -> int:
             raise RequestError(f"--stride {stride} is not from 1 to the context, {window}")
         tokens = llm.tokenize(text)
         if len(tokens) < 2:
-            raise RequestError(f"{options.file} has {len(tokens)} tokens; at least 2 are needed")
+            raise RequestError(f"{file} has {len(tokens)} tokens; at least 2 are needed")
         total, count = measure(llm, tokens, window, stride)
     value = math.exp(-total / count)
     if options.json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import sys
@@ -15,13 +14,14 @@ from tramontane.plugin import Offer
 from tramontane.registry import Registry
 
 from .paint import paint
+from .parser import Parser
 
 SUMMARY = "List the installed plugins, what each offers, and what is broken or clashing and why."
 
 
 def run(argv: list[str]) -> int:
     """Print the list; 0 also when something is broken, which is what the list is for."""
-    parser = argparse.ArgumentParser("tramontane plugins", description=SUMMARY)
+    parser = Parser("tramontane plugins", description=SUMMARY)
     parser.add_argument("--json", action="store_true", help="print a JSON object instead")
     options = parser.parse_args(argv)
     installed = inventory(Registry.from_environment())

@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tramontane.errors import RequestError
+from tramontane.errors import RequestError, UsageError
 
 from .figures import as_json, figures
-from .options import add_model, add_sampling, add_threads, open_llm, sampling
+from .options import add_model, add_sampling, add_threads, given_sampling, open_llm, sampling
 from .paint import paint
+from .parser import Parser
 
 if TYPE_CHECKING:
     from .conversation import Conversation
@@ -33,15 +34,16 @@ CHAT_DEFAULTS = {"temperature": 0.8, "top_k": 40, "top_p": 0.95, "min_p": 0.05}
 def run(argv: list[str]) -> int:
     """Answer once, or chat until the user leaves."""
     options = _parse(argv)
+    if options.logprobs is not None and not options.json:
+        raise UsageError("--logprobs is part of what --json prints: give both, or neither")
+    if options.mcp_config is not None and options.no_template:
+        raise UsageError("--mcp-config needs a chat, and --no-template continues plain text")
+    if options.no_template and (options.reasoning_effort or options.thinking is not None):
+        raise UsageError("reasoning is the chat template's, and --no-template continues plain text")
+    given = given_sampling(options)
     prompt = _prompt(options)
     if prompt is None and options.json:
-        raise RequestError("--json answers once: give -i TEXT, --prompt-file, or piped input")
-    if options.mcp_config is not None and options.no_template:
-        raise RequestError("--mcp-config needs a chat, and --no-template continues plain text")
-    if options.no_template and (options.reasoning_effort or options.thinking is not None):
-        raise RequestError(
-            "reasoning is the chat template's, and --no-template continues plain text"
-        )
+        raise UsageError("--json answers once: give -i TEXT, --prompt-file, or piped input")
     with open_llm(options, mcp=options.mcp_config) as llm:
         from tramontane.chat.thinking import thinking_variables
 
@@ -57,7 +59,7 @@ def run(argv: list[str]) -> int:
         drawn = any(name in llm.inner.defaults for name in ("temperature", "do_sample"))
         # plain continuation is greedy unless asked otherwise, as the Python API is
         defaults = {} if drawn or options.no_template else _available(llm.inner)
-        params = sampling(options, **defaults)
+        params = sampling(given, **defaults)
         try:
             if prompt is not None:
                 _once(conversation, prompt, params, options)
@@ -81,8 +83,9 @@ def _available(inner: Any) -> dict[str, Any]:
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "tramontane run",
+        stray="a text to answer goes after -i, a model after -m",
         description=SUMMARY,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -165,11 +168,6 @@ def _decoded(data: bytes, name: str) -> str:
 def _once(
     conversation: Conversation, prompt: str, params: Any, options: argparse.Namespace
 ) -> None:
-    if options.logprobs is not None:
-        params = params.model_validate(
-            {**dict(params), "logprobs": True, "top_logprobs": options.logprobs}
-        )
-
     def show(text: str) -> None:
         if not options.json:
             print(text, end="", flush=True)

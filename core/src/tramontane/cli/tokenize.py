@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 
 from .options import add_model
+from .parser import Parser
 
 SUMMARY = "Show the tokens of a text: ids, and the piece of text that each stands for."
 
 
 def run(argv: list[str]) -> int:
     """Print ids and pieces."""
-    parser = argparse.ArgumentParser("tramontane tokenize", description=SUMMARY)
+    parser = Parser("tramontane tokenize", description=SUMMARY)
     parser.add_argument("text", nargs="?", help="without it, standard input")
     parser.add_argument("--no-special", action="store_true", help="no BOS or EOS around the text")
     parser.add_argument("--json", action="store_true", help="print a JSON object instead")
@@ -36,7 +36,15 @@ def run(argv: list[str]) -> int:
     if options.json:
         print(json.dumps({"ids": ids, "pieces": pieces, "count": len(ids)}, ensure_ascii=False))
         return 0
-    for index, piece in zip(ids, pieces, strict=True):
-        print(f"{index:>8}  {piece!r}")
-    print(f"{len(ids)} tokens", file=sys.stderr)
+    for index in ids:
+        print(f"{index:>8}  {_shown(tokenizer.token_bytes(index))}")
+    print(f"{len(ids)} token{'' if len(ids) == 1 else 's'}", file=sys.stderr)
     return 0
+
+
+def _shown(data: bytes) -> str:
+    """Text as Python writes it; bytes that are a part of a character as bytes."""
+    try:
+        return repr(data.decode())
+    except UnicodeDecodeError:
+        return repr(data)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 
 from .options import add_model, open_llm
+from .parser import Parser
 
 SUMMARY = """\
 Load a model and put one token through it, so that its kernels are compiled and kept: for an image,
@@ -14,7 +14,7 @@ or before a service starts. A model with the same kinds of matrices needs nothin
 
 def run(argv: list[str]) -> int:
     """Load, and say how long it took."""
-    parser = argparse.ArgumentParser("tramontane warmup", description=SUMMARY)
+    parser = Parser("tramontane warmup", description=SUMMARY)
     add_model(parser)
     options = parser.parse_args(argv)
     begun = time.perf_counter()

@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from tramontane.sampling.step import Floats
-from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .request import TokenLogprob
 
 
-def token_logprob(logits: Floats, token: int, count: int, tokenizer: Tokenizer) -> TokenLogprob:
-    """A token's log-probability in a row of logits, with the `count` most likely tokens."""
+def token_logprob(
+    logits: Floats, token: int, count: int, bytes_of: Callable[[int], bytes]
+) -> TokenLogprob:
+    """A token's log-probability in a row of logits, with the `count` most likely tokens.
+
+    bytes_of: what a token stands for at this place.
+    """
     normal = log_normalizer(logits)
     best: list[int] = []
     if count:
         likely = np.argpartition(-logits, min(count, len(logits) - 1))[:count]
         best = sorted(likely.tolist(), key=lambda i: (-float(logits[i]), i))
-    piece = tokenizer.decode
+    data = bytes_of(token)
+    others = tuple(bytes_of(index) for index in best)
     return TokenLogprob(
         token,
-        piece([token], skip_special=False),
+        _text(data),
         float(logits[token]) - normal,
-        tuple((i, piece([i], skip_special=False), float(logits[i]) - normal) for i in best),
+        tuple(
+            (i, _text(other), float(logits[i]) - normal)
+            for i, other in zip(best, others, strict=True)
+        ),
+        data,
+        others,
     )
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
 
 
 def log_normalizer(logits: Floats) -> float:

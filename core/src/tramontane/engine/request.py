@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
@@ -22,6 +23,9 @@ class Request:
     prompt: tuple[int, ...]
     params: SamplingParams
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    continues: bool = False
+    """Whether the output goes on with the prompt's text, so that a space in front of it counts,
+    which a SentencePiece vocabulary also writes before a text's first word."""
     score_prompt: bool = False
     """Whether to report the log-probability of every prompt token."""
     priority: int = 0
@@ -38,12 +42,18 @@ class Request:
 
 @dataclass(frozen=True)
 class TokenLogprob:
-    """A token's natural log-probability, before any sampler, and the most likely others."""
+    """A token's natural log-probability, before any sampler, and the most likely others.
+
+    bytes: what it stands for at its place, perhaps a part of a character; text: the same as text,
+    where such a part is U+FFFD. top: id, text and log-probability of each; top_bytes: their bytes.
+    """
 
     token: int
     text: str
     logprob: float
     top: tuple[tuple[int, str, float], ...] = ()
+    bytes: builtins.bytes = b""
+    top_bytes: tuple[builtins.bytes, ...] = ()
 
 
 @dataclass(frozen=True)

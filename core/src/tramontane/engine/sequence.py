@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import TypeAlias
 
 from tramontane.sampling import History
 from tramontane.sampling.chain import Chain
@@ -28,6 +29,17 @@ from .request import (
     Usage,
 )
 from .snapshot import Snapshot
+
+BytesOf: TypeAlias = Callable[[int], bytes]
+
+
+def goes_on(request: Request, tokenizer: Tokenizer) -> bool:
+    """Whether the output is within a text from its first token on: behind the prompt's, or because
+    it has to be what a grammar says, to the byte."""
+    grammar = request.params.grammar
+    if grammar is not None and not grammar.after:
+        return True
+    return request.continues and not tokenizer.special_ids.issuperset(request.prompt)
 
 
 class Sequence:
@@ -60,8 +72,9 @@ class Sequence:
         self._tail = 0
         """Of these, those since the last that was."""
         self.prompt_logprobs: list[TokenLogprob] = []
-        self._owed: deque[tuple[int, str]] = deque()
-        """The last tokens, forced ones, and their text: told when their logits are there."""
+        self._owed: deque[tuple[int, str, BytesOf]] = deque()
+        """The last tokens, forced ones, their text, and what tokens stand for at their place: told
+        when their logits are there."""
         self._reason: FinishReason | None = None
         """Why it ends once they are."""
         self._digests: list[bytes] = []
@@ -70,7 +83,11 @@ class Sequence:
         self.budget = room if limit is None else min(limit, room)
         self._limited_by_context = limit is None or limit > room
         self._tokenizer = tokenizer
-        self._detokenizer = Detokenizer(tokenizer, request.params.skip_special_tokens)
+        self._detokenizer = Detokenizer(
+            tokenizer,
+            request.params.skip_special_tokens,
+            within=goes_on(request, tokenizer),
+        )
         self._stops = StopMatcher(request.params.stops)
         self._ends = set(request.params.stop_token_ids)
         if not request.params.ignore_eos:
@@ -141,7 +158,8 @@ class Sequence:
         and on. Rows that were seen before are passed over."""
         for row, position in zip(logits, range(first, first + len(logits)), strict=True):
             if position == len(self.prompt_logprobs) and position + 1 < len(self.request.prompt):
-                self.prompt_logprobs.append(self._logprob(row, self.request.prompt[position + 1]))
+                token = self.request.prompt[position + 1]
+                self.prompt_logprobs.append(self._logprob(row, token, self._tokenizer.token_bytes))
 
     def accept(self, logits: Floats) -> FinishReason | None:
         """Tell the tokens that were owed, draw the next, take those that it forces.
@@ -164,8 +182,8 @@ class Sequence:
     def tell(self, rows: Floats) -> None:
         """Send the tokens that were owed, as far as their logits are here."""
         for row in rows:
-            token, visible = self._owed.popleft()
-            self._send(token, visible, self._logprob(row, token))
+            token, visible, bytes_of = self._owed.popleft()
+            self._send(token, visible, self._logprob(row, token, bytes_of))
 
     def _take_forced(self, row: Floats | None) -> bool:
         """Whether there were any; row: the logits of the first, where they are known already."""
@@ -186,7 +204,7 @@ class Sequence:
             self._first_token = time.perf_counter()
         self.history.output.append(token)
         self.tokens.append(token)
-        visible = ""
+        visible, bytes_of = "", self._detokenizer.bytes_here
         if token in self._ends:
             self._reason = "stop"
         else:
@@ -198,9 +216,9 @@ class Sequence:
         if not self.request.params.logprobs:
             self._send(token, visible, None)
         elif row is None:
-            self._owed.append((token, visible))
+            self._owed.append((token, visible, bytes_of))
         else:
-            self._send(token, visible, self._logprob(row, token))
+            self._send(token, visible, self._logprob(row, token, bytes_of))
 
     _stop: str | None = None
 
@@ -222,7 +240,8 @@ class Sequence:
         """Send the last event."""
         held = ""
         while self._owed:  # it ends early, and what they were is known
-            self._send(*self._owed.popleft(), None)
+            token, visible, _ = self._owed.popleft()
+            self._send(token, visible, None)
         if self._stop is None:
             visible, stop = self._stops.push(self._detokenizer.finish())
             held = visible
@@ -260,5 +279,5 @@ class Sequence:
         self.sink(Finished(self.request.id, held, result))
         return result
 
-    def _logprob(self, logits: Floats, token: int) -> TokenLogprob:
-        return token_logprob(logits, token, self.request.params.top_logprobs, self._tokenizer)
+    def _logprob(self, logits: Floats, token: int, bytes_of: BytesOf) -> TokenLogprob:
+        return token_logprob(logits, token, self.request.params.top_logprobs, bytes_of)

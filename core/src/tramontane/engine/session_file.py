@@ -19,6 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from tramontane.checkpoint.safetensors_damage import damage
 from tramontane.errors import SessionError
 
 from .kv_cache import kv_shapes
@@ -82,7 +83,9 @@ def save(path: Path, session: Session, model: LoadedModel) -> None:
         os.replace(temporary, path)
     except (OSError, SafetensorError) as error:
         Path(temporary).unlink(missing_ok=True) if temporary else None
-        raise SessionError(f"cannot save the session to {path}: {error}") from error
+        # not the error's own words: they name the temporary file
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise SessionError(f"cannot save the session to {path}: {reason}") from error
 
 
 def read(path: Path, model: LoadedModel) -> Session:
@@ -99,7 +102,7 @@ def read(path: Path, model: LoadedModel) -> Session:
                 for index in range(len(kv_shapes(model.loaded.model)) if tokens else 0)
             )
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
-        raise SessionError(f"{path} is not a whole session file: {error}") from error
+        raise SessionError(f"{path} is not a whole session file: {damage(error)}") from error
     for pair, (heads, *widths) in zip(pairs, kv_shapes(model.loaded.model), strict=False):
         for tensor, width in zip(pair, widths, strict=True):
             kept = kept_width(width, model.loaded.kv_dtype)

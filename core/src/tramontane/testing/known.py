@@ -1,6 +1,7 @@
 """`python -m tramontane.testing.known ROOT`: write known.json, which name is in which distribution.
 
-From it core says what to install for a name that nothing installed offers.
+From it core says what to install for a name that nothing installed offers, and what commands are
+for.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from tramontane.registry import KINDS
+from tramontane.plugin import Command
+from tramontane.registry import KINDS, Registry
 
 MEMBERS = ("core", "arch/*", "quant/*", "backends/*", "plugins/*")
 FILE = Path("core/src/tramontane/known.json")
@@ -37,9 +39,20 @@ def known_names(root: Path) -> dict[str, dict[str, str]]:
     return {kind: dict(sorted(found[kind].items())) for kind in sorted(found)}
 
 
+def command_summaries(root: Path) -> dict[str, str]:
+    """What each command of ours is for, which `--help` prints without importing it.
+
+    All of them have to be installed. Raises PluginNotInstalled.
+    """
+    registry = Registry()
+    names = known_names(root).get("commands", {})
+    return {name: registry.get(Command, name).summary for name in sorted(names)}
+
+
 def known_text(root: Path) -> str:
     """What known.json says when it is up to date."""
-    return json.dumps(known_names(root), indent=1) + "\n"
+    table = {**known_names(root), "summaries": command_summaries(root)}
+    return json.dumps(table, indent=1, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Callable
+from functools import partial
 
 from .tokenizer import Tokenizer
 
@@ -11,34 +13,77 @@ class Detokenizer:
     """The text of a growing sequence of token ids.
 
     All that `add` returns, and `finish` after it, is together what `Tokenizer.decode` makes of all
-    ids, for any ids: the leading space of a SentencePiece text is dropped once, where the text
-    starts, and nothing is cleaned up. An `add` costs what its token's bytes cost.
+    ids, for any ids: what the decoder does at the ends of a text is done once, there. An `add`
+    costs what its token's bytes cost.
+
+    within: there is text before, so this is not where a text starts.
     """
 
-    def __init__(self, tokenizer: Tokenizer, skip_special: bool = True) -> None:
-        self._tokenizer = tokenizer
+    def __init__(
+        self, tokenizer: Tokenizer, skip_special: bool = True, *, within: bool = False
+    ) -> None:
+        spelling = tokenizer.spelling
+        self._tokenizer, self._spelling = tokenizer, spelling
         self._hidden = tokenizer.special_ids if skip_special else frozenset()
-        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
-        self._leading = tokenizer.spelling.leading
+        self._utf8 = codecs.getincrementaldecoder("utf-8")(spelling.errors)
+        self._sign, self._leading, self._trailing = spelling.trimmed
+        self._before: int | None = None
+        if within:
+            self._before, self._leading = -1, 0
+        self._tail = ""
+        """Text that is dropped if nothing comes after it."""
+        self._within = self._end = b""
+        """What the last token's bytes end in: with another token behind it, and without."""
+
+    @property
+    def bytes_here(self) -> Callable[[int], bytes]:
+        """What a token would stand for as the next: its bytes, as `add` would decode them."""
+        if self._before is not None and not self._leading:
+            return self._tokenizer.token_bytes
+        return partial(self._bytes, self._before is None, self._leading)
 
     def add(self, index: int) -> str:
         """The text that this token completes; empty while a character is incomplete.
 
         Bytes that can no longer become a character are U+FFFD at once.
         """
-        if index in self._hidden:
+        if index in self._hidden or not self._tokenizer.has(index):
             return ""
-        return self._start(self._utf8.decode(self._tokenizer.token_bytes(index)))
+        if index == self._before and not self._spelling.repeats:
+            return ""
+        first, self._before = self._before is None, index
+        data = self._tokenizer.token_bytes(index, first=first)
+        if self._spelling.open_ended:
+            end = self._tokenizer.token_bytes(index, first=first, last=True)
+            differ = (i for i, (a, b) in enumerate(zip(data, end, strict=False)) if a != b)
+            same = next(differ, min(len(data), len(end)))
+            data, held = self._within + data[:same], data[same:]
+            self._within, self._end = held, end[same:]
+        return self._trim(self._utf8.decode(data))
 
     def finish(self) -> str:
-        """U+FFFD if the last character stayed incomplete, else nothing. To be called once."""
-        return self._start(self._utf8.decode(b"", final=True))
+        """U+FFFD if the last character stayed incomplete, else nothing but what a last token has
+        of its own. To be called once."""
+        return self._trim(self._utf8.decode(self._end, final=True))
 
-    def _start(self, text: str) -> str:
+    def _bytes(self, first: bool, leading: int, index: int) -> bytes:
+        if index in self._hidden:
+            return self._tokenizer.token_bytes(index)
+        data, sign = self._tokenizer.token_bytes(index, first=first), self._sign.encode()
+        while leading and data.startswith(sign):
+            data, leading = data[len(sign) :], leading - 1
+        return data
+
+    def _trim(self, text: str) -> str:
         while self._leading and text:
-            if text[0] != " ":
+            if text[0] != self._sign:
                 self._leading = 0
                 break
             text = text[1:]
             self._leading -= 1
-        return text
+        if not self._trailing:
+            return text
+        text = self._tail + text
+        kept = self._spelling.trim_end(text)
+        self._tail = text[len(kept) :]
+        return kept

@@ -3,90 +3,73 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import tokenizers
 
-_BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+from .alphabet import BYTE_OF, CHAR_OF, byte_level, spell
+from .decoder_steps import EACH_BYTE, Form, form_of, fused, spaced, strip
 
-
-def _alphabet() -> dict[str, int]:
-    """GPT-2's byte alphabet: printable bytes are themselves, the others come after U+0100."""
-    shown = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    hidden = [byte for byte in range(256) if byte not in shown]
-    return {chr(byte): byte for byte in shown} | {chr(256 + i): b for i, b in enumerate(hidden)}
-
-
-BYTE_OF = _alphabet()
-CHAR_OF = {byte: char for char, byte in BYTE_OF.items()}
-
-
-def spell(data: bytes) -> str:
-    """Bytes in the byte-level alphabet."""
-    return "".join([CHAR_OF[byte] for byte in data])
+__all__ = ["BYTE_OF", "CHAR_OF", "Spelling", "byte_level", "spell", "spelling_of"]
 
 
 @dataclass(frozen=True)
 class Spelling:
-    """bytes_of: a vocabulary piece's bytes.
-    leading: spaces that do not count at the start of a text, as they were put there to encode it.
+    """What a tokenizer's decoder does, token by token.
+
+    forms: its steps. trimmed: a character, and how often it goes at the start and at the end of a
+    text. repeats: whether a token that follows itself counts again. open_ended: whether a token's
+    text depends on its being the last. errors: how bytes that are no UTF-8 are decoded.
     """
 
-    bytes_of: Callable[[str], bytes]
-    leading: int = 0
+    forms: tuple[Form, ...]
+    trimmed: tuple[str, int, int] = (" ", 0, 0)
+    repeats: bool = True
+    open_ended: bool = False
+    errors: str = "replace"
+
+    def bytes_of(self, piece: str, first: bool = False, last: bool = False) -> bytes:
+        """A vocabulary piece's bytes, within a text unless it is the first or last token of it."""
+        text = piece
+        for form in self.forms:
+            text = form(text, first, last)
+        return text.encode("utf-8", "surrogateescape")
+
+    def trim(self, text: str) -> str:
+        """A text without what does not count at its ends: spaces put there to encode it."""
+        return strip(text, *self.trimmed)
+
+    def trim_end(self, text: str) -> str:
+        sign, _, stop = self.trimmed
+        return strip(text, sign, 0, stop)
 
 
 def spelling_of(inner: tokenizers.Tokenizer) -> Spelling:
     """What the tokenizer's decoder says; without one, a byte-level splitter says it too."""
     steps = list(_steps(inner.decoder))
     kinds = {step["type"] for step in steps}
-    splits = {step["type"] for step in _steps(inner.pre_tokenizer)}
-    if "ByteLevel" in kinds or (not kinds and "ByteLevel" in splits):
-        return Spelling(byte_level)
-    if "WordPiece" in kinds:
-        (prefix,) = (step["prefix"] for step in steps if step["type"] == "WordPiece")
-        return Spelling(lambda piece: _word(piece, prefix), leading=1)
-    if "BPEDecoder" in kinds:
-        (suffix,) = (step["suffix"] for step in steps if step["type"] == "BPEDecoder")
-        return Spelling(lambda piece: piece.replace(suffix, " ").encode())
-    if not kinds:
-        return Spelling(lambda piece: b" " + piece.encode(), leading=1)
-    replaced = []
-    leading = 0
+    if not steps:
+        splits = {step["type"] for step in _steps(inner.pre_tokenizer)}
+        if "ByteLevel" not in splits:
+            return Spelling((spaced,))
+        steps = [{"type": "ByteLevel"}]
+    forms: list[Form] = []
+    trimmed = (" ", 0, 0)
+    joined = False
     for step in steps:
-        if step["type"] == "Metaspace":
-            replaced.append((step["replacement"], " "))
-            leading += step.get("prepend_scheme", "always") != "never"
-        elif step["type"] == "Replace" and "String" in step["pattern"]:
-            replaced.append((step["pattern"]["String"], step["content"]))
-        elif step["type"] == "Strip" and step["content"] == " ":
-            leading += step["start"]
-    has_bytes = "ByteFallback" in kinds
-    return Spelling(lambda piece: _sentencepiece(piece, replaced, has_bytes), leading)
-
-
-def byte_level(piece: str) -> bytes:
-    """A piece in GPT-2's alphabet; one with other characters stands for itself."""
-    try:
-        return bytes([BYTE_OF[char] for char in piece])
-    except KeyError:
-        return piece.encode()
-
-
-def _sentencepiece(piece: str, replaced: list[tuple[str, str]], has_bytes: bool) -> bytes:
-    if has_bytes and (match := _BYTE.fullmatch(piece)):
-        return bytes([int(match[1], 16)])
-    for old, new in replaced:
-        piece = piece.replace(old, new)
-    return piece.encode()
-
-
-def _word(piece: str, prefix: str) -> bytes:
-    return (
-        piece.removeprefix(prefix).encode() if piece.startswith(prefix) else b" " + piece.encode()
+        if step["type"] == "Strip" and joined:
+            trimmed = (step["content"], step["start"], step["stop"])
+        elif (form := form_of(step)) is not None:
+            forms.append(fused(form) if joined else form)
+        joined |= step["type"] in ("Fuse", "ByteLevel")
+    return Spelling(
+        tuple(forms),
+        trimmed,
+        repeats="CTC" not in kinds,
+        open_ended="BPEDecoder" in kinds,
+        errors=EACH_BYTE if "ByteFallback" in kinds else "replace",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 import tokenizers
 
@@ -102,17 +103,23 @@ class Tokenizer:
         return ids
 
     def decode(self, ids: Iterable[int], *, skip_special: bool = True) -> str:
-        """The text of token ids: their bytes, joined, as UTF-8.
+        """The text of token ids, as the `tokenizers` package's decoder makes it.
 
-        What is no UTF-8 becomes U+FFFD. The space that a SentencePiece vocabulary puts in front of
-        a text goes away again; nothing else is cleaned up. Ids beyond the vocabulary are nothing.
+        It is their bytes, joined, as UTF-8; what is no UTF-8 becomes U+FFFD. The space that a
+        SentencePiece vocabulary puts in front of a text goes away again; nothing is cleaned up but
+        what the decoder itself says. Ids beyond the vocabulary are nothing.
         """
         hidden = self.special_ids if skip_special else frozenset()
-        data = b"".join([self.token_bytes(index) for index in ids if index not in hidden])
-        text = data.decode("utf-8", "replace")
-        for _ in range(self.spelling.leading):
-            text = text.removeprefix(" ")
-        return text
+        known = [index for index in ids if index not in hidden and self.has(index)]
+        if not self.spelling.repeats:
+            known = [index for index, _ in groupby(known)]
+        if not known:
+            return ""
+        parts = [self.token_bytes(index) for index in known]
+        parts[0] = self.token_bytes(known[0], first=True, last=len(known) == 1)
+        if len(known) > 1:
+            parts[-1] = self.token_bytes(known[-1], last=True)
+        return self.spelling.trim(b"".join(parts).decode("utf-8", self.spelling.errors))
 
     def piece(self, index: int) -> str:
         """A token as the vocabulary spells it. Raises RequestError for an id that it has not."""
@@ -121,21 +128,38 @@ class Tokenizer:
             raise RequestError(f"token id {index} is not in the vocabulary of {self.vocab_size}")
         return piece
 
-    def token_bytes(self, index: int) -> bytes:
+    def has(self, index: int) -> bool:
+        """Whether the vocabulary has such a token."""
+        return self._read(index) is not None
+
+    def token_bytes(self, index: int, *, first: bool = False, last: bool = False) -> bytes:
         """The bytes that a token stands for within a text, perhaps a part of a character.
 
-        A special token's are its spelling. Empty for an id that the vocabulary does not have.
+        first, last: what it stands for at that end of a text, before `decode` trims it there.
+        Empty for an id that the vocabulary does not have.
         """
+        if not first and not last:
+            return self._read(index) or b""
+        piece = self._piece(index)
+        return b"" if piece is None else self._spelled(index, piece, first, last)
+
+    def _read(self, index: int) -> bytes | None:
         found = self._bytes.get(index)
-        if found is None:
-            found = self._bytes[index] = self._read(index)
+        if found is None and (piece := self._piece(index)) is not None:
+            found = self._bytes[index] = self._spelled(index, piece, False, False)
         return found
 
-    def _read(self, index: int) -> bytes:
-        if index in self._added:
-            return str(self._added[index].content).encode()
-        piece = self.inner.id_to_token(index) if 0 <= index < 1 << 32 else None
-        return b"" if piece is None else self.spelling.bytes_of(piece)
+    def _piece(self, index: int) -> str | None:
+        # of an added token that is looked for in normalized text, its normalized spelling
+        found = self.inner.id_to_token(index) if 0 <= index < 1 << 32 else None
+        return None if found is None else str(found)
+
+    def _spelled(self, index: int, piece: str, first: bool, last: bool) -> bytes:
+        data = self.spelling.bytes_of(piece, first, last)
+        if index in self._added and not piece.isascii() and not _is_text(data):
+            # text that a byte-level decoder takes for bytes: the package prints U+FFFD
+            return piece.encode()
+        return data
 
     def _eos_to_add(self, eos_ids: Sequence[int]) -> int | None:
         named = self.named.get("eos_token")
@@ -149,6 +173,14 @@ class Tokenizer:
                 self._plain = tokenizers.Tokenizer.from_str(self.inner.to_str())
                 self._plain.encode_special_tokens = True
             return self._plain
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def around(inner: tokenizers.Tokenizer) -> tuple[list[int], list[int]]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tramontane.cli.parser import Parser
 from tramontane.errors import RequestError
 from tramontane.mcp import McpServers, read_config
 from tramontane.registry import Registry
@@ -95,7 +96,7 @@ def _arguments(text: str) -> dict[str, Any]:
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "tramontane mcp",
         description="Look at MCP servers and call their tools, or be one.",
         epilog=EXAMPLES,
@@ -120,5 +121,4 @@ def _parse(argv: list[str]) -> argparse.Namespace:
             sub.add_argument("server", help="its name in the configuration")
             sub.add_argument(thing, help="the server's own name for it")
             sub.add_argument("arguments", nargs="?", default="{}", help="a JSON object")
-        sub.add_argument("--verbose", action="store_true", help="tracebacks")
     return parser.parse_args(argv)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from tramontane import LLM, SamplingParams, __version__
 from tramontane.cli.options import add_model, add_threads, open_llm
+from tramontane.cli.parser import Parser
 from tramontane.errors import TramontaneError
 
 SUMMARY = """\
@@ -23,7 +23,7 @@ MOST = 4096
 
 def run(argv: list[str]) -> int:
     """Load the model, then serve until the other side closes."""
-    parser = argparse.ArgumentParser("tramontane mcp serve", description=SUMMARY)
+    parser = Parser("tramontane mcp serve", description=SUMMARY)
     add_model(parser)
     add_threads(parser)
     options = parser.parse_args(argv)

@@ -77,7 +77,8 @@ def add(app: FastAPI, serving: Serving) -> AbstractAsyncContextManager[Any]:
         """Continue a text."""
         async with told(), serving.catalog.lease(model) as (served, loaded):
             params = serving.limited(params_of(max_tokens, MOST_TEXT, temperature))
-            requests = loaded.requests(await serving.encode(loaded, prompt), params)
+            tokens = await serving.encode(loaded, prompt)
+            requests = loaded.requests(tokens, params, continues=True)
             with serving.generate(loaded, served.name, requests) as generation:
                 (result,) = await generation.results()
         return result.text

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
+from tramontane.cli.parser import Parser
 
 from .plugin import CONFIG, SERVE
 from .settings import ModelSettings, Settings, read, written
@@ -42,7 +43,8 @@ def config(argv: list[str]) -> int:
 def _settings(argv: list[str], name: str, summary: str) -> Settings:
     options = vars(_parser(name, summary).parse_args(argv))
     path, names, models = options.pop("config"), options.pop("name"), options.pop("model")
-    options.pop("print", None)
+    for name in ("print", "verbose"):
+        options.pop(name, None)
     given = {key: value for key, value in options.items() if value is not None}
     if key := os.environ.get(KEY):
         given["api_key"] = [*given.get("api_key", ()), key]
@@ -56,7 +58,7 @@ def _settings(argv: list[str], name: str, summary: str) -> Settings:
 
 
 def _parser(name: str, summary: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         f"tramontane {name}",
         description=summary,
         epilog=EXAMPLES,

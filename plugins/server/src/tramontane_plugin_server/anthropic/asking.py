@@ -96,5 +96,5 @@ def _going_on(
                 )  # fmt: skip
     text = begun(model.render, messages, **asked.variables())
     prompt = tuple(model.tokenizer.encode_chat(text))
-    (request,) = model.requests(prompt, serving.limited(asked.sampling()))
+    (request,) = model.requests(prompt, serving.limited(asked.sampling()), continues=True)
     return replace(request, **asked.place())

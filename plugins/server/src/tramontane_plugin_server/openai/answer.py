@@ -50,14 +50,17 @@ def usage_of_all(rounds: Sequence[Sequence[RequestResult]]) -> dict[str, Any]:
 def logprob(entry: TokenLogprob) -> dict[str, Any]:
     """A token's probability in the chat API's form."""
     return {
-        **_one(entry.text, entry.logprob),
-        "top_logprobs": [_one(text, value) for _, text, value in entry.top],
+        **_one(entry.text, entry.logprob, entry.bytes),
+        "top_logprobs": [
+            _one(text, value, data)
+            for (_, text, value), data in zip(entry.top, entry.top_bytes, strict=True)
+        ],
     }
 
 
-def _one(text: str, value: float) -> dict[str, Any]:
+def _one(text: str, value: float, data: bytes) -> dict[str, Any]:
     # JSON has no infinity
-    return {"token": text, "logprob": max(value, -9999.0), "bytes": list(text.encode())}
+    return {"token": text, "logprob": max(value, -9999.0), "bytes": list(data)}
 
 
 def failed(error: Exception) -> bytes:

@@ -186,7 +186,8 @@ def _requests(
     *,
     score: bool = True,
 ) -> list[Asking]:
-    fields = {"score_prompt": score and asked.scores_prompt, **asked.place()}
+    scored = score and asked.scores_prompt
+    fields = {"continues": True, "score_prompt": scored, **asked.place()}
     return [one for prompt in prompts for one in model.requests(prompt, params, **fields)]
 
 
