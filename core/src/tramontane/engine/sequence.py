@@ -34,11 +34,11 @@ BytesOf: TypeAlias = Callable[[int], bytes]
 
 
 def goes_on(request: Request, tokenizer: Tokenizer) -> bool:
-    """Whether the output is within a text from its first token on: behind the prompt's, or because
-    it has to be what a grammar says, to the byte."""
+    """Whether the output continues the prompt's text from its first token on. What a grammar
+    describes is a text of its own: the vocabulary's space in front of it is not part of it."""
     grammar = request.params.grammar
     if grammar is not None and not grammar.after:
-        return True
+        return False
     return request.continues and not tokenizer.special_ids.issuperset(request.prompt)
 
 

@@ -37,6 +37,15 @@ class Spelling:
             text = form(text, first, last)
         return text.encode("utf-8", "surrogateescape")
 
+    @property
+    def leading(self) -> int:
+        """Spaces at the start of a text that are not part of it, as they were put there to encode
+        it."""
+        sign, start, _ = self.trimmed
+        pieces = ("a", "\u2581a")
+        dropped = (len(self.bytes_of(one)) - len(self.bytes_of(one, first=True)) for one in pieces)
+        return (start if sign == " " else 0) + max(0, *dropped)
+
     def trim(self, text: str) -> str:
         """A text without what does not count at its ends: spaces put there to encode it."""
         return strip(text, *self.trimmed)
