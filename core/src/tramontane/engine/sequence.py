@@ -33,13 +33,14 @@ from .snapshot import Snapshot
 BytesOf: TypeAlias = Callable[[int], bytes]
 
 
-def goes_on(request: Request, tokenizer: Tokenizer) -> bool:
-    """Whether the output continues the prompt's text from its first token on. What a grammar
-    describes is a text of its own: the vocabulary's space in front of it is not part of it."""
-    grammar = request.params.grammar
+def detokenizer_for(request: Request, tokenizer: Tokenizer) -> Detokenizer:
+    """Decodes a request's output, which may continue the prompt's text. What a grammar describes is
+    a text of its own: the vocabulary's spaces in front of it are not part of it."""
+    skip, grammar = request.params.skip_special_tokens, request.params.grammar
     if grammar is not None and not grammar.after:
-        return False
-    return request.continues and not tokenizer.special_ids.issuperset(request.prompt)
+        return Detokenizer(tokenizer, skip, within=True, dropped=tokenizer.spelling.leading)
+    within = request.continues and not tokenizer.special_ids.issuperset(request.prompt)
+    return Detokenizer(tokenizer, skip, within=within)
 
 
 class Sequence:
@@ -83,11 +84,7 @@ class Sequence:
         self.budget = room if limit is None else min(limit, room)
         self._limited_by_context = limit is None or limit > room
         self._tokenizer = tokenizer
-        self._detokenizer = Detokenizer(
-            tokenizer,
-            request.params.skip_special_tokens,
-            within=goes_on(request, tokenizer),
-        )
+        self._detokenizer = detokenizer_for(request, tokenizer)
         self._stops = StopMatcher(request.params.stops)
         self._ends = set(request.params.stop_token_ids)
         if not request.params.ignore_eos:

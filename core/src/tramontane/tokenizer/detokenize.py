@@ -16,11 +16,17 @@ class Detokenizer:
     ids, for any ids: what the decoder does at the ends of a text is done once, there. An `add`
     costs what its token's bytes cost.
 
-    within: there is text before, so this is not where a text starts.
+    within: there is text before, so this is not where a text starts. dropped: spaces that are left
+    out all the same, if the text begins with them.
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, skip_special: bool = True, *, within: bool = False
+        self,
+        tokenizer: Tokenizer,
+        skip_special: bool = True,
+        *,
+        within: bool = False,
+        dropped: int = 0,
     ) -> None:
         spelling = tokenizer.spelling
         self._tokenizer, self._spelling = tokenizer, spelling
@@ -29,7 +35,7 @@ class Detokenizer:
         self._sign, self._leading, self._trailing = spelling.trimmed
         self._before: int | None = None
         if within:
-            self._before, self._leading = -1, 0
+            self._before, self._sign, self._leading = -1, " ", dropped
         self._tail = ""
         """Text that is dropped if nothing comes after it."""
         self._within = self._end = b""
