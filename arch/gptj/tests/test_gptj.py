@@ -28,7 +28,7 @@ def test_masks_are_no_weights() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"hidden_act": "relu"}, "hidden_act"),
+        ({"hidden_act": "silu"}, "hidden_act"),
         ({"n_head": 5, "rotary_dim": 4}, "hidden_size 32"),
         ({"rotary_dim": 5}, "turns pairs"),
     ],

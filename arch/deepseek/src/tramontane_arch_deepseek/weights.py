@@ -98,6 +98,7 @@ def weights(cfg: DeepseekV2Config) -> dict[str, list[Rule]]:
             *latent,
         ],
         "gguf": [
+            *(Skip(f"*.{depth + ahead}.*") for ahead in range(4)),
             Rename("blk.*.exp_probs_b.bias", "model.layers.*.mlp.gate.balance"),
             Rename("*.mlp.shared_expert.*", "*.mlp.shared_experts.*"),
             *latent,

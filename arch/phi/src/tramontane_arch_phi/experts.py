@@ -5,6 +5,7 @@ worse, puts it aside, and does the same again: weights of two softmaxes, which d
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar, Literal
 
 import torch
@@ -35,6 +36,7 @@ class PhiMoEConfig(LayerNormConfig):
     num_local_experts: int = Field(default=16, gt=1)
     num_experts_per_tok: Literal[2] = 2
     router_jitter_noise: float = Field(default=0.01, ge=0)
+    absent = MappingProxyType({"max_position_embeddings": 131_072, "rope_theta": 1e6})
 
 
 class SparseMixer(Router):

@@ -143,7 +143,6 @@ def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
             raise RequestError(f"--rope-freq-scale {options.rope_freq_scale} is not in (0, 1]")
         factor = 1 / options.rope_freq_scale
         overrides["rope_scaling"] = {"rope_type": "linear", "factor": factor}
-        overrides["rope_parameters"] = None
     with Loading() as loading:
         llm = LLM(
             options.model,
