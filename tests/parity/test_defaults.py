@@ -67,6 +67,7 @@ NOT_THEIRS = {
 """Fields that transformers' class may not have, and why ours then is no difference."""
 
 ACCEPTED = {
+    ("gemma", "hidden_act"): "gelu means its approximation, in both",
     ("bloom", "max_position_embeddings"): "theirs has no limit",
     ("falcon", "num_ln_in_parallel_attn"): "null is 1, and 2 with the new decoder",
     ("deepseek-v2", "n_group"): "null is one group, and not looked at with greedy choice",
@@ -128,18 +129,26 @@ def of(theirs: Any, config: type[DecoderConfig], name: str) -> Any:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_field_that_is_left_out(family: str) -> None:
-    theirs, ours = told(family)
-    config = type(ours)
-    different = {}
-    for name in config.model_fields.keys() - SIZES - {"rope_scaling", *unused(ours)}:
+    assert different(family, *told(family)) == {}
+
+
+def different(
+    family: str, theirs: Any, ours: DecoderConfig, *, sizes: bool = False
+) -> dict[str, Any]:
+    """Fields that have not the same value, with ours and theirs."""
+    config, found = type(ours), {}
+    left_out = {"rope_scaling", *unused(ours), *(() if sizes else SIZES)}
+    for name in config.model_fields.keys() - left_out:
         mine, other = getattr(ours, name), of(theirs, config, name)
-        if other is ... and name in NOT_THEIRS and not config.model_fields[name].is_required():
+        if other is ... and (name in SIZES or name in NOT_THEIRS):
+            continue
+        if other is None and name in SIZES:  # follows from others
             continue
         if NOT_THEIRS.get(name) == ELSEWHERE or (family, name) in ACCEPTED:
             continue
         if mine != other and (mine or other):  # null, 0 and an empty list say the same
-            different[name] = (mine, other)
-    assert different == {}
+            found[name] = (mine, other)
+    return found
 
 
 def unused(ours: DecoderConfig) -> set[str]:
@@ -160,10 +169,16 @@ LAYERED = [name for name in FAMILIES if hasattr(classes()[name], "window")]
 @pytest.mark.parametrize("family", LAYERED)
 def test_which_layers_slide(family: str) -> None:
     theirs, ours = told(family)
-    layers = range(ours.num_hidden_layers)
-    mine = [ours.window(index) for index in layers]  # type: ignore[attr-defined]
-    kinds = getattr(theirs, "layer_types", None) or ["full_attention"] * len(layers)
-    window = theirs.sliding_window
-    assert mine == [window if kind == "sliding_attention" else None for kind in kinds]
+    assert layers_that_slide(ours) == layers_that_slide(theirs)
     if hasattr(theirs, "no_rope_layers"):
-        assert [ours.rotates(index) for index in layers] == theirs.no_rope_layers  # type: ignore[attr-defined]
+        rotated = [ours.rotates(i) for i in range(ours.num_hidden_layers)]  # type: ignore[attr-defined]
+        assert rotated == theirs.no_rope_layers
+
+
+def layers_that_slide(config: Any) -> list[int | None]:
+    """Each layer's window, of a configuration of ours or theirs."""
+    layers = range(config.num_hidden_layers)
+    if isinstance(config, DecoderConfig):
+        return [config.window(index) for index in layers]  # type: ignore[attr-defined]
+    kinds = getattr(config, "layer_types", None) or ["full_attention"] * len(layers)
+    return [config.sliding_window if kind == "sliding_attention" else None for kind in kinds]
