@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from gguf import GGMLQuantizationType as Type
+from safetensors import safe_open
 from tramontane.checkpoint.load import Loaded, LoadOptions, load_model
 from tramontane.checkpoint.open import open_checkpoint
 from tramontane.registry import Registry
@@ -91,4 +92,21 @@ def test_switches(family: str, change: dict[str, Any], device: str, tmp_path: Pa
         file.write_text(json.dumps(written), "utf-8")
         ours = load(tmp_path, device)
     (mine,) = logits(ours, [TOKENS], prompts=[30], chunk=16)
+    assert difference(mine, reference.prefill(theirs, TOKENS)) < 1e-4
+
+
+@pytest.mark.parametrize(
+    "family",
+    ["mixtral", "qwen2-moe", "qwen3-moe", "phimoe", "glm4-moe", "granite-moe", "granite-shared",
+     "deepseek-v2", "deepseek-v3"],
+)  # fmt: skip
+def test_experts_as_they_are_in_memory(family: str, tmp_path: Path) -> None:
+    """Stacked, gate and up in one: transformers 5 loads either way, and saves either."""
+    record = FAMILIES[family]
+    settings = {**record.shared, **next(iter(record.variants.values()))}
+    theirs = reference.random(record, settings, 11)
+    theirs.save_pretrained(tmp_path, save_original_format=False)
+    with safe_open(tmp_path / "model.safetensors", "pt") as file:
+        assert any(name.endswith("experts.gate_up_proj") for name in file.keys())  # noqa: SIM118
+    (mine,) = logits(load(tmp_path, "cpu"), [TOKENS], prompts=[30])
     assert difference(mine, reference.prefill(theirs, TOKENS)) < 1e-4

@@ -16,7 +16,7 @@ from tramontane.blocks import (
     SparseMoE,
     rope_for,
 )
-from tramontane.checkpoint.rules import Rename, Rule, Skip, Stack
+from tramontane.checkpoint.rules import PACKED_EXPERTS, Rename, Rule, Skip, Stack
 from tramontane.config import DecoderConfig
 
 
@@ -75,6 +75,7 @@ def weights(cfg: Glm4MoeConfig) -> dict[str, list[Rule]]:
             # layers that guess further tokens
             *(Skip(f"model.layers.{depth + ahead}.*") for ahead in range(4)),
             Rename("*.mlp.gate.e_score_correction_bias", "*.mlp.gate.balance"),
+            *PACKED_EXPERTS,
             Stack("*.experts.{}.gate_proj"),
             Stack("*.experts.{}.down_proj"),
             Stack("*.experts.{}.up_proj"),

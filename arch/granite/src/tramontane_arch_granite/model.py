@@ -136,6 +136,10 @@ WEIGHTS = {"hf": [Skip("*.rotary_emb")], "gguf": INTERLEAVED}
 MOE_WEIGHTS: dict[str, list[Rule]] = {
     "hf": [
         Skip("*.rotary_emb"),
+        # as transformers 5 has them in memory and may save them
+        Rename("*.block_sparse_moe.router", "*.mlp.gate"),
+        Rename("*.block_sparse_moe.experts.gate_up_proj", "*.mlp.experts.gate_up_proj.weight"),
+        Rename("*.block_sparse_moe.experts.down_proj", "*.mlp.experts.down_proj.weight"),
         Rename("*.block_sparse_moe.router.layer", "*.mlp.gate"),
         Rename("*.block_sparse_moe.input_linear", "*.mlp.experts.gate_up_proj"),
         Rename("*.block_sparse_moe.output_linear", "*.mlp.experts.down_proj"),

@@ -18,7 +18,7 @@ from tramontane.blocks import (
     SparseMoE,
     rope_for,
 )
-from tramontane.checkpoint.rules import Deinterleave, Rename, Skip, Stack
+from tramontane.checkpoint.rules import PACKED_EXPERTS, Deinterleave, Rename, Skip, Stack
 from tramontane.config import DecoderConfig
 
 
@@ -99,6 +99,7 @@ MIXTRAL_WEIGHTS = {
         Rename("*.block_sparse_moe.experts.*.w1", "*.mlp.experts.*.gate_proj"),
         Rename("*.block_sparse_moe.experts.*.w2", "*.mlp.experts.*.down_proj"),
         Rename("*.block_sparse_moe.experts.*.w3", "*.mlp.experts.*.up_proj"),
+        *PACKED_EXPERTS,
         Stack("*.experts.{}.gate_proj"),
         Stack("*.experts.{}.down_proj"),
         Stack("*.experts.{}.up_proj"),

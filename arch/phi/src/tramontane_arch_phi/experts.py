@@ -21,7 +21,7 @@ from tramontane.blocks import (
     layer_norm,
     rope_for,
 )
-from tramontane.checkpoint.rules import Rename, Split, Stack
+from tramontane.checkpoint.rules import PACKED_EXPERTS, Rename, Split, Stack
 from tramontane.config import DecoderConfig, LayerNormConfig
 
 
@@ -80,6 +80,7 @@ WEIGHTS = {
         Rename("*.block_sparse_moe.experts.*.w1", "*.mlp.experts.*.gate_proj"),
         Rename("*.block_sparse_moe.experts.*.w2", "*.mlp.experts.*.down_proj"),
         Rename("*.block_sparse_moe.experts.*.w3", "*.mlp.experts.*.up_proj"),
+        *PACKED_EXPERTS,
         Stack("*.experts.{}.gate_proj"),
         Stack("*.experts.{}.down_proj"),
         Stack("*.experts.{}.up_proj"),

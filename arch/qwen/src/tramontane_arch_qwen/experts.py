@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 from tramontane.blocks import CausalLM, Experts, GatedMLP, Linear, PreNormLayer, Router, SparseMoE
-from tramontane.checkpoint.rules import Kept, Rename, Stack
+from tramontane.checkpoint.rules import PACKED_EXPERTS, Kept, Rename, Stack
 from tramontane.config import DecoderConfig
 from tramontane.layouts import Dense, Layout
 
@@ -105,6 +105,7 @@ SHARED = [
 WEIGHTS = {
     "hf": [
         *SHARED,
+        *PACKED_EXPERTS,
         Stack("*.experts.{}.gate_proj"),
         Stack("*.experts.{}.down_proj"),
         Stack("*.experts.{}.up_proj"),
