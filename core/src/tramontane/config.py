@@ -67,8 +67,9 @@ class DecoderConfig(ModelConfig):
         """Derive what checkpoints leave out, and read rope settings where newer ones put them."""
         if not isinstance(values, Mapping):
             return values
-        if unsupported := values.get(UNSUPPORTED):
-            raise ValueError(", ".join(unsupported))
+        unsupported = values.get(UNSUPPORTED)
+        if isinstance(unsupported, list) and unsupported:
+            raise ValueError(", ".join(map(str, unsupported)))
         filled = dict(values)
         for said, meant in cls.spellings.items():
             if said in filled:

@@ -57,8 +57,8 @@ def overridden(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[st
     inside = values.get("rope_parameters")
     if not isinstance(inside, Mapping) or "rope_parameters" in changes:
         return merged
-    if "full_attention" in inside:  # settings for each kind of layer
-        inside = inside["full_attention"] or {}
+    if isinstance(inside.get("full_attention"), Mapping):  # settings for each kind of layer
+        inside = inside["full_attention"]
         merged["rope_parameters"] = {
             **values["rope_parameters"],
             "full_attention": {k: v for k, v in inside.items() if k not in changes},

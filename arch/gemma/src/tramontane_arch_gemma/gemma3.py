@@ -3,6 +3,7 @@
 Five of six layers see a window, and rotate by a base of their own.
 """
 
+import reprlib
 from types import MappingProxyType
 from typing import Any
 
@@ -26,8 +27,10 @@ class Gemma3Config(Gemma2Config):
         both = values.get("rope_parameters")
         if isinstance(both, dict) and both.keys() & {"full_attention", "sliding_attention"}:
             local = both.get("sliding_attention") or {}
-            if local.get("rope_type", "default") != "default":
-                raise ValueError(f"rope_parameters of sliding_attention: {local} is not supported")
+            if not isinstance(local, dict) or local.get("rope_type", "default") != "default":
+                raise ValueError(
+                    f"rope_parameters of sliding_attention: {reprlib.repr(local)} is not supported"
+                )
             if local.get("rope_theta") is not None:
                 values["rope_local_base_freq"] = local["rope_theta"]
             values["rope_parameters"] = both.get("full_attention")

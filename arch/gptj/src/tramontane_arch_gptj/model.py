@@ -1,5 +1,6 @@
 """GPT-J: a layer's halves read one norm; a part of each head is rotated, by adjacent pairs."""
 
+import reprlib
 from typing import Any, Literal
 
 from tramontane.blocks import (
@@ -24,11 +25,12 @@ class GPTJConfig(LayerNormConfig):
     @classmethod
     def derive(cls, values: dict[str, Any]) -> None:
         hidden, heads = values.get("hidden_size"), values.get("num_attention_heads")
-        if isinstance(hidden, int) and isinstance(heads, int) and 0 < heads <= hidden:
+        if isinstance(hidden, int) and isinstance(heads, int) and 0 < heads <= hidden <= 2**20:
             values.setdefault("intermediate_size", 4 * hidden)
             rotated = values.get("rotary_dim", 64)
-            if isinstance(rotated, int):
-                values["partial_rotary_factor"] = rotary_part(rotated, hidden // heads)
+            if not isinstance(rotated, int) or not 0 < rotated <= hidden // heads:
+                raise ValueError(f"rotary_dim={reprlib.repr(rotated)} of {hidden // heads} numbers")
+            values["partial_rotary_factor"] = rotary_part(rotated, hidden // heads)
 
 
 def layer(cfg: GPTJConfig, index: int) -> ParallelLayer:
