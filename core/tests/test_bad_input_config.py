@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tramontane.config import DecoderConfig, read_config
 from tramontane.errors import CheckpointError, ConfigError
+from tramontane.rope_settings import overridden
 
 from .refusal import load, refusal
 from .tiny_folder import CONFIG, write_folder
@@ -173,3 +175,69 @@ def test_overrides_are_held_to_the_same(tmp_path: Path) -> None:
 )
 def test_options(tmp_path: Path, options: dict[str, Any], said: str) -> None:
     assert said in refusal(write_folder(tmp_path), **options)
+
+
+YARN = {"rope_type": "yarn", "factor": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("settings", "theta"),
+    [
+        ({}, 1e4),
+        ({"rope_theta": 5e5}, 5e5),
+        ({"rope_parameters": {"rope_theta": 5e5, "rope_type": "default"}}, 5e5),
+        ({"rope_theta": 1e3, "rope_parameters": {"rope_theta": 5e5, "rope_type": "default"}}, 5e5),
+        ({"rope_theta": 5e5, "rope_parameters": {"rope_type": "default"}}, 5e5),
+        ({"rope_theta": 1e3, "rope_scaling": {**YARN, "rope_theta": 5e5}}, 5e5),
+        ({"rope_theta": 5e5, "rope_scaling": YARN, "rope_parameters": YARN}, 5e5),
+        ({"rope_theta": 5e5, "rope_scaling": {"type": "yarn", "factor": 2.0},
+          "rope_parameters": {**YARN, "rope_theta": 5e5}}, 5e5),
+    ],
+)  # fmt: skip
+def test_where_the_base_of_rotations_is_read(settings: dict[str, Any], theta: float) -> None:
+    config = read_config(DecoderConfig, {**CONFIG, **settings})
+    assert config.rope_theta == theta
+    assert (config.rope_scaling is None) == ("yarn" not in str(settings))
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"rope_type": "default", "rope_theta": 1e6}, {**YARN, "factor": 4.0}]
+)
+def test_rotary_settings_that_contradict_each_other(parameters: dict[str, Any]) -> None:
+    both = {**CONFIG, "rope_scaling": YARN, "rope_parameters": parameters}
+    with pytest.raises(ConfigError, match=r"rope_scaling and rope_parameters differ: .*leave"):
+        read_config(DecoderConfig, both)
+
+
+@pytest.mark.parametrize("key", ["rope_parameters", "rope_scaling"])
+def test_the_length_beside_goes_before_the_one_inside(key: str) -> None:
+    scaling = {**YARN, "original_max_position_embeddings": 8}
+    said = {**CONFIG, key: scaling}
+    inside = read_config(DecoderConfig, said).rope_scaling
+    beside = read_config(DecoderConfig, {**said, "original_max_position_embeddings": 16})
+    assert inside is not None
+    assert beside.rope_scaling is not None
+    lengths = [each.original_max_position_embeddings for each in (inside, beside.rope_scaling)]
+    assert lengths == [8, 16]
+
+
+@pytest.mark.parametrize(
+    ("changes", "theta", "kind"),
+    [
+        ({"rope_theta": 7e3}, 7e3, "yarn"),
+        ({"rope_scaling": {"rope_type": "linear", "factor": 2.0}}, 5e5, "linear"),
+    ],
+)
+@pytest.mark.parametrize(
+    "rope",
+    [
+        {"rope_parameters": {**YARN, "rope_theta": 5e5}},
+        {"rope_theta": 5e5, "rope_scaling": YARN},
+    ],
+)
+def test_overrides_reach_settings_wherever_they_stand(
+    rope: dict[str, Any], changes: dict[str, Any], theta: float, kind: str
+) -> None:
+    config = read_config(DecoderConfig, overridden({**CONFIG, **rope}, changes))
+    assert config.rope_scaling is not None
+    assert (config.rope_theta, config.rope_scaling.rope_type) == (theta, kind)

@@ -109,7 +109,8 @@ def write(about: Gguf, tensors: dict[str, Any], config: Any, kind: Type, path: P
     writer.add_token_types([1] * config.vocab_size)
     writer.add_token_merges(["a b"])
     for name, data in tensors.items():
-        stored = names.get_name(name, try_suffixes=(".weight", ".bias"))
+        known = names.get_name(name, try_suffixes=(".weight", ".bias"))
+        stored = name if name.startswith("blk.") else known
         assert stored is not None, name
         writer.add_tensor(stored, data, raw_dtype=None if data.dtype == np.float32 else kind)
     writer.write_header_to_file()

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from gguf import GGMLQuantizationType as Type
@@ -15,8 +16,8 @@ from tramontane.registry import Registry
 
 from . import gguf_file, reference
 from .families import FAMILIES
-from .families.convert import stacked
-from .families.record import Gguf
+from .families.convert import interleaved, stacked
+from .families.record import Gguf, Tensors
 from .forward import logits
 
 KINDS = ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0",
@@ -40,6 +41,40 @@ def test_logits(family: str, kind: str, device: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("family", "tied"), [("llama", True), ("gemma", True), ("gpt2", False)])
 def test_head(family: str, tied: bool, kind: str, device: str, tmp_path: Path) -> None:
     compare(family, kind, device, tmp_path, tie_word_embeddings=tied)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(
+    ("family", "change"),
+    [("gptneox", {"rotary_pct": 1.0}), ("phi2", {"partial_rotary_factor": 1.0}),
+     ("phi3", {"sliding_window": 9})],
+)  # fmt: skip
+def test_other_settings(family: str, change: dict[str, Any], device: str, tmp_path: Path) -> None:
+    compare(family, "F32", device, tmp_path, **change)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_biases_of_some_matrices_of_attention(device: str, tmp_path: Path) -> None:
+    """Each may be there by itself in a file of Llama: here those of queries, keys and values."""
+    compare("qwen2", "F32", device, tmp_path, Gguf("llama", convert=interleaved))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_experts_with_gate_and_up_in_one(device: str, tmp_path: Path) -> None:
+    """What llama.cpp's converter writes when it is asked to."""
+    today = FAMILIES["deepseek-v2"].gguf
+    assert today is not None
+
+    def fused(tensors: Tensors, config: Any) -> Tensors:
+        out = today.convert(tensors, config)
+        for name in [name for name in out if name.endswith("experts.gate_proj.weight")]:
+            if "shared" not in name:
+                up = out.pop(name.replace("gate_proj", "up_proj"))
+                both = np.concatenate([out.pop(name), up], 1)
+                out[f"blk.{name.split('.')[2]}.ffn_gate_up_exps.weight"] = both
+        return out
+
+    compare("deepseek-v2", "F32", device, tmp_path, replace(today, convert=fused))
 
 
 @pytest.mark.parametrize("device", DEVICES)

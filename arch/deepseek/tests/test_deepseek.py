@@ -80,8 +80,21 @@ def test_sizes_that_files_state_as_whole_heads() -> None:
         {"moe_layer_freq": 2},
         {"scoring_func": "tanh"},
         {"kv_lora_rank": 0},
+        {"mlp_bias": True},
     ],
 )
 def test_what_is_not_supported_is_refused_by_name(change: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(change))):
         read_config(DeepseekV3Config, {**TINY, **change})
+
+
+@pytest.mark.parametrize("change", [{"norm_topk_prob": True}, {"topk_method": "noaux_tc"}])
+def test_what_v2_has_not_is_refused_by_name(change: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(change))):
+        read_config(DeepseekV2Config, {**TINY, **change})
+
+
+def test_null_is_no_rank_of_queries_and_a_missing_key_the_usual_one() -> None:
+    told = {key: value for key, value in TINY.items() if key != "q_lora_rank"}
+    assert read_config(DeepseekV2Config, told).q_lora_rank == 1536
+    assert read_config(DeepseekV2Config, {**told, "q_lora_rank": None}).q_lora_rank is None

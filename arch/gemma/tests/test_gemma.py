@@ -23,13 +23,31 @@ def test_every_second_layer_slides_or_five_of_six() -> None:
 def test_a_cap_that_is_null_is_none_and_one_that_is_missing_the_usual() -> None:
     assert read_config(Gemma2Config, TINY).attn_logit_softcapping == 50.0
     nulled = read_config(Gemma2Config, {**TINY, "attn_logit_softcapping": None})
-    assert nulled.attn_logit_softcapping == 0.0
+    assert nulled.attn_logit_softcapping is None
 
 
-def test_scores_are_scaled_by_the_head_but_in_the_largest_models() -> None:
-    assert read_config(Gemma2Config, TINY).query_pre_attn_scalar == 16
-    large = read_config(Gemma2Config, {**TINY, "num_hidden_layers": 46})
-    assert large.query_pre_attn_scalar == 32 / 4
+def test_of_two_words_for_the_activation_one_is_looked_at() -> None:
+    both = {**TINY, "hidden_act": "gelu", "hidden_activation": "gelu_pytorch_tanh"}
+    assert read_config(Gemma2Config, both).hidden_act == "gelu_pytorch_tanh"
+    with pytest.raises(ConfigError, match="hidden_act='gelu'"):
+        read_config(Gemma2Config, {**both, "hidden_activation": "gelu"})
+
+
+@pytest.mark.parametrize(
+    ("local", "theta"), [({"rope_type": "default", "rope_theta": 5e3}, 5e3), ({}, 1e4), (None, 1e4)]
+)
+def test_rotary_settings_of_each_kind_of_layer(local: Any, theta: float) -> None:
+    full = {"rope_type": "linear", "factor": 8.0, "rope_theta": 5e5}
+    both = {"full_attention": full, "sliding_attention": local}
+    config = read_config(Gemma3Config, {**TINY, "rope_parameters": both})
+    assert (config.rope_theta, config.rope_local_base_freq) == (5e5, theta)
+    assert config.rope_scaling is not None
+
+
+def test_scaled_rotations_in_a_window_are_refused_by_name() -> None:
+    both = {"sliding_attention": {"rope_type": "linear", "factor": 8.0}}
+    with pytest.raises(ConfigError, match="rope_parameters of sliding_attention"):
+        read_config(Gemma3Config, {**TINY, "rope_parameters": both})
 
 
 def test_layers_that_slide_rotate_by_their_own_base() -> None:

@@ -19,6 +19,23 @@ def test_the_words_of_the_first_configurations() -> None:
     assert config.hidden_act == "gelu"
 
 
+@pytest.mark.parametrize(
+    ("change", "scales"),
+    [
+        ({}, [8**-0.5, 8**-0.5]),
+        ({"scale_attn_weights": False}, [1.0, 1.0]),
+        ({"scale_attn_by_inverse_layer_idx": True}, [8**-0.5, 8**-0.5 / 2]),
+    ],
+)
+def test_scales_of_scores(change: dict[str, Any], scales: list[float]) -> None:
+    config = read_config(GPT2Config, {**TINY, **change})
+    assert [config.score_scale(index) for index in range(2)] == scales
+
+
+def test_heads_may_have_any_size() -> None:
+    assert read_config(GPT2Config, {**TINY, "n_embd": 28}).head_dim == 7
+
+
 @pytest.mark.parametrize("front", ["", "transformer."])
 def test_names_with_and_without_what_is_before_them(front: str) -> None:
     ends = follow(f"{front}h.1.attn.c_attn", "weight", WEIGHTS["hf"])
@@ -33,8 +50,6 @@ def test_names_with_and_without_what_is_before_them(front: str) -> None:
     "change",
     [
         {"hidden_act": "tanh"},
-        {"scale_attn_by_inverse_layer_idx": True},
-        {"scale_attn_weights": False},
         {"add_cross_attention": True},
     ],
 )

@@ -28,11 +28,18 @@ def test_masks_are_no_weights() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"hidden_act": "relu"}, "hidden_act"),
+        ({"hidden_act": "silu"}, "hidden_act"),
         ({"n_head": 5, "rotary_dim": 4}, "hidden_size 32"),
         ({"rotary_dim": 5}, "turns pairs"),
+        ({"rotary_dim": 64}, "rotary_dim=64 of 8"),
     ],
 )
 def test_what_is_not_supported_is_refused_by_name(change: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        read_config(GPTJConfig, {**TINY, **change})
+        read_config(GPTJConfig, {**TINY, "rotary_dim": 4, **change})
+
+
+@pytest.mark.parametrize("rotated", [0, -2, 10, 10**4000, "4", 4.0, [4]])
+def test_parts_of_heads_that_cannot_be(rotated: Any) -> None:
+    with pytest.raises(ConfigError, match="rotary_dim="):
+        read_config(GPTJConfig, {**TINY, "rotary_dim": rotated})

@@ -38,11 +38,27 @@ def test_another_word_for_the_scale_of_logits() -> None:
         {"hidden_act": "gelu"},
         {"logits_scaling": 0.0},
         {"num_local_experts": 0},
+        {"num_experts_per_tok": 0},
     ],
 )
 def test_what_is_not_supported_is_refused_by_name(change: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(change))):
         read_config(GraniteMoeConfig, {**TINY, **change})
+
+
+ATTENTION = {**TINY, "layer_types": ["attention", "attention"]}
+
+
+@pytest.mark.parametrize(("kind", "rotary"), [("rope", True), ("nope", False), (None, False)])
+def test_granite_4_without_experts(kind: str | None, rotary: bool) -> None:
+    none = {"num_local_experts": 0, "num_experts_per_tok": 0}
+    config = read_config(Granite4Config, {**ATTENTION, **none, "position_embedding_type": kind})
+    assert (config.rotary, config.num_local_experts) == (rotary, 0)
+
+
+def test_experts_of_which_a_token_gets_none_are_refused() -> None:
+    with pytest.raises(ConfigError, match="num_experts_per_tok 0 leaves a token without"):
+        read_config(Granite4Config, {**ATTENTION, "num_experts_per_tok": 0})
 
 
 @pytest.mark.parametrize("layers", [["mamba", "attention"], ["attention"], None])

@@ -52,3 +52,21 @@ def test_biases_and_window_reach_the_layers() -> None:
     other: Any = windowed.model.layers[1]
     assert other.self_attn.window == 8
     assert other.self_attn.q_proj.bias is None
+
+
+@pytest.mark.parametrize(
+    ("change", "biased"),
+    [
+        ({"attention_bias": True}, [True, True]),
+        ({"attention_bias": True, "attention_out_bias": False}, [True, False]),
+        ({"attention_out_bias": True}, [False, True]),
+    ],
+)
+def test_the_output_may_have_a_bias_where_the_rest_has_none(
+    change: dict[str, Any], biased: list[bool]
+) -> None:
+    with torch.device("meta"):
+        model = Llama(read_config(LlamaConfig, {**TINY, **change}))
+    attention: Any = model.model.layers[0].self_attn
+    found = [part.bias is not None for part in (attention.q_proj, attention.o_proj)]
+    assert found == biased

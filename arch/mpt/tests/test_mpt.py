@@ -14,8 +14,8 @@ from tramontane_arch_mpt.plugin import TINY
 
 def test_settings_of_attention() -> None:
     inner = {"clip_qkv": 6.0, "alibi_bias_max": 16, "softmax_scale": 0.5}
-    config = read_config(MptConfig, {**TINY, "attn_config": inner, "expansion_ratio": 2})
-    assert (config.clip_qkv, config.max_alibi_bias, config.intermediate_size) == (6.0, 16.0, 64)
+    config = read_config(MptConfig, {**TINY, "attn_config": inner})
+    assert (config.clip_qkv, config.max_alibi_bias, config.intermediate_size) == (6.0, 16.0, 128)
     with torch.device("meta"):
         layer: Any = Mpt(config).model.layers[0]
     assert layer.self_attn.scale == 0.5
@@ -38,6 +38,7 @@ def test_queries_keys_and_values_stay_in_bounds() -> None:
         {"hidden_act": "silu"},
         {"no_bias": False},
         {"logit_scale": 2.0},
+        {"expansion_ratio": 2},
     ],
 )
 def test_what_is_not_supported_is_refused_by_name(change: dict[str, Any]) -> None:

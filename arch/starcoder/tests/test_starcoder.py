@@ -34,7 +34,6 @@ def test_biases_can_be_left_out() -> None:
     "change",
     [
         {"hidden_act": "relu"},
-        {"scale_attn_weights": False},
         {"add_cross_attention": True},
     ],
 )

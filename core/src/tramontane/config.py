@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, ClassVar, Self, TypeVar
+from types import MappingProxyType, NoneType
+from typing import Any, ClassVar, Self, TypeVar, get_args
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import ConfigError
 from .rope_scaling import RopeScaling, check_scaling
+from .rope_settings import complete_scaling, read_rope
 
 PER_LAYER = ("layer_types", "no_rope_layers")
 """Fields, of the families that have them, with an entry for each layer."""
@@ -26,6 +27,9 @@ FIRST_WORDS: Mapping[str, str] = MappingProxyType(
 )
 """How the first decoders' configurations say it; see `DecoderConfig.spellings`."""
 
+UNSUPPORTED = "unsupported"
+"""Where a container lists settings that no field has: a model with any is refused."""
+
 C = TypeVar("C", bound="ModelConfig")
 
 
@@ -40,6 +44,8 @@ class DecoderConfig(ModelConfig):
 
     spellings: ClassVar[Mapping[str, str]] = {}
     """A family's own words for fields, "n_embd": "hidden_size"; the field's name goes first."""
+    absent: ClassVar[Mapping[str, Any]] = {}
+    """What a missing key means in a family, where that is not the field's own default."""
 
     vocab_size: int = Field(gt=0, le=2**24, strict=True)
     hidden_size: int = Field(gt=0, le=2**20, strict=True)
@@ -61,12 +67,22 @@ class DecoderConfig(ModelConfig):
         """Derive what checkpoints leave out, and read rope settings where newer ones put them."""
         if not isinstance(values, Mapping):
             return values
-        filled = {key: value for key, value in values.items() if value is not None}
+        unsupported = values.get(UNSUPPORTED)
+        if isinstance(unsupported, list) and unsupported:
+            raise ValueError(", ".join(map(str, unsupported)))
+        filled = dict(values)
         for said, meant in cls.spellings.items():
             if said in filled:
-                filled.setdefault(meant, filled.pop(said))
+                value = filled.pop(said)
+                if filled.get(meant) is None:
+                    filled[meant] = value
+        nullable = cls._nullable()
+        filled = {k: v for k, v in filled.items() if v is not None or k in nullable}
         cls.derive(filled)
-        _read_rope_parameters(filled)
+        read_rope(filled)
+        for key, value in cls.absent.items():
+            filled.setdefault(key, value)
+        complete_scaling(filled)
         heads, hidden = filled.get("num_attention_heads"), filled.get("hidden_size")
         filled.setdefault("num_key_value_heads", heads)
         if "head_dim" not in filled:
@@ -84,6 +100,21 @@ class DecoderConfig(ModelConfig):
     @classmethod
     def derive(cls, values: dict[str, Any]) -> None:
         """Complete what a family's checkpoints say, in place; nothing is checked yet."""
+
+    @classmethod
+    def _nullable(cls) -> set[str]:
+        """Fields for which null and a missing key are two things; for others null says nothing."""
+        return {
+            name
+            for name, field in cls.model_fields.items()
+            if NoneType in get_args(field.annotation)
+            and (field.default is not None or cls.absent.get(name) is not None)
+        }
+
+    @property
+    def rotary(self) -> bool:
+        """Whether queries and keys are rotated, in any layer."""
+        return True
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -104,6 +135,13 @@ class DecoderConfig(ModelConfig):
             raise ValueError(
                 f"sliding_window {window} lets a token see nothing; null means no window"
             )
+        if "sliding_attention" in (getattr(self, "layer_types", None) or ()):
+            if not used:
+                raise ValueError("layer_types has sliding_attention, use_sliding_window is false")
+            if window is None:
+                raise ValueError("layer_types has sliding_attention, sliding_window is null")
+        if not self.rotary:
+            return self
         rotated = int(self.head_dim * self.partial_rotary_factor)
         if rotated < 2 or rotated % 2:
             raise ValueError(
@@ -126,31 +164,6 @@ class LayerNormConfig(DecoderConfig):
         strict=True,
         validation_alias=AliasChoices("layer_norm_eps", "layer_norm_epsilon", "norm_epsilon"),
     )
-
-
-def _read_rope_parameters(values: dict[str, Any]) -> None:
-    """Transformers 5 writes theta and scaling together, as `rope_parameters`."""
-    rope = values.pop("rope_parameters", None)
-    if isinstance(rope, Mapping):
-        settings = dict(rope)
-        for name in ("rope_theta", "partial_rotary_factor"):
-            if (value := settings.pop(name, None)) is not None:
-                values.setdefault(name, value)
-        values.setdefault("rope_scaling", settings)
-    scaling = values.get("rope_scaling")
-    if not isinstance(scaling, Mapping):
-        return
-    settings = {key: value for key, value in scaling.items() if value is not None}
-    if "type" in settings:
-        settings.setdefault("rope_type", settings.pop("type"))
-    if not settings or settings.get("rope_type") == "default":
-        del values["rope_scaling"]
-        return
-    # these stand beside rope_scaling in some checkpoints and inside it in others
-    outer = values.get("original_max_position_embeddings")
-    settings.setdefault("original_max_position_embeddings", outer)
-    settings.setdefault("max_position_embeddings", values.get("max_position_embeddings", 2048))
-    values["rope_scaling"] = {key: value for key, value in settings.items() if value is not None}
 
 
 def read_config(config: type[C], values: Mapping[str, Any]) -> C:

@@ -10,9 +10,10 @@ import gguf
 import numpy as np
 import pytest
 from tramontane.config import DecoderConfig, read_config
-from tramontane.errors import CheckpointError
+from tramontane.errors import CheckpointError, ConfigError
 from tramontane_quant_gguf.config import PRESENT
 from tramontane_quant_gguf.container import open_gguf
+from tramontane_quant_gguf.rope import partial_rotary
 
 Write = Callable[..., Path]
 ARCH = "llama"
@@ -38,7 +39,11 @@ def config(write: Write, *fills: Callable[[gguf.GGUFWriter], None]) -> dict[str,
 ABSENT = dict.fromkeys((*PRESENT, "lm_head_bias"), False)
 
 
-def test_basics_are_translated_and_nothing_is_invented(write: Write) -> None:
+ASSUMED = {"unsupported": [], "head_dim": 16, "rope_theta": 10_000.0, "partial_rotary_factor": 1.0}
+"""What a missing key means in llama.cpp, whatever the architecture."""
+
+
+def test_basics_are_translated_and_missing_keys_mean_what_they_do_elsewhere(write: Write) -> None:
     assert config(write) == {
         "hidden_size": 64,
         "num_hidden_layers": 2,
@@ -48,6 +53,7 @@ def test_basics_are_translated_and_nothing_is_invented(write: Write) -> None:
         "vocab_size": 32,
         "model_type": ARCH,
         "tie_word_embeddings": True,
+        **ASSUMED,
         **ABSENT,
     }
 
@@ -59,7 +65,7 @@ def test_tensors_say_what_no_key_does(write: Write) -> None:
 
     got = config(write, fill)
     said = {word for word in ABSENT if got[word]}
-    assert said == {"attention_bias", "lm_head_bias", "second_norm"}
+    assert said == {"attention_bias", "qkv_bias", "lm_head_bias", "second_norm"}
 
 
 def test_experts_make_another_model_of_a_name(write: Write) -> None:
@@ -84,7 +90,8 @@ def test_the_rest_is_translated(write: Write) -> None:
         w.add_tensor("output.weight", np.zeros((32, 64), np.float32))
 
     got = config(write, fill)
-    assert {key: value for key, value in got.items() if key not in config(write)} == {
+    plain = config(write)
+    assert {key: value for key, value in got.items() if value != plain.get(key)} == {
         "num_key_value_heads": 2,
         "head_dim": 32,
         "rope_theta": 5e5,
@@ -96,8 +103,86 @@ def test_the_rest_is_translated(write: Write) -> None:
         "num_local_experts": 8,
         "num_experts_per_tok": 2,
         "bos_token_id": 1,
+        "tie_word_embeddings": False,
     }
-    assert got["tie_word_embeddings"] is False
+
+
+def of(write: Write, arch: str, keys: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of an architecture's file with these keys beside the basic ones."""
+
+    def fill(w: gguf.GGUFWriter) -> None:
+        basics(w)
+        for key, value in keys.items():
+            if isinstance(value, list):
+                w.add_array(f"{arch}.{key}", value)
+            else:
+                {bool: w.add_bool, int: w.add_uint32, float: w.add_float32}[type(value)](
+                    f"{arch}.{key}", value
+                )
+
+    return dict(open_gguf(write(fill, arch=arch)).header.config)
+
+
+def test_a_window_of_no_tokens_is_none(write: Write) -> None:
+    """llama.cpp's converter writes 0 for Phi-4, to tell it from the others."""
+    assert "sliding_window" not in of(write, "phi3", {"attention.sliding_window": 0})
+    assert of(write, "phi3", {"attention.sliding_window": 2047})["sliding_window"] == 2047
+
+
+@pytest.mark.parametrize(
+    ("arch", "keys", "expected"),
+    [
+        ("qwen3moe", {}, {"norm_topk_prob": True}),
+        ("qwen2moe", {}, {"norm_topk_prob": None}),
+        (
+            "qwen2moe",
+            {"expert_used_count": 4},
+            {"moe_intermediate_size": 32, "shared_expert_intermediate_size": 128},
+        ),
+        ("gemma2", {}, {"query_pre_attn_scalar": 16, "sliding_window_pattern": None}),
+        ("gemma2", {"block_count": 46, "attention.key_length": 32}, {"query_pre_attn_scalar": 16}),
+        ("gemma2", {"attention.key_length": 32}, {"query_pre_attn_scalar": 32}),
+        ("gemma3", {"attention.sliding_window": 512}, {"sliding_window_pattern": None}),
+        ("gemma3", {}, {"sliding_window_pattern": 1}),
+        ("gemma3", {"attention.sliding_window_pattern": 3}, {"sliding_window_pattern": 3}),
+        (
+            "gemma3",
+            {"attention.sliding_window": 4, "attention.sliding_window_pattern": [True, False]},
+            {"layer_types": ["sliding_attention", "full_attention"]},
+        ),
+        ("granite", {}, {"attention_multiplier": 0.25, "rope_finetuned": None}),
+        ("granite", {"attention.scale": 0.5}, {"attention_multiplier": 0.5}),
+        ("granite", {"rope.scaling.finetuned": False}, {"rope_finetuned": False}),
+        ("deepseek2", {}, {"q_lora_rank": None, "topk_method": "greedy"}),
+        ("deepseek2", {"expert_group_count": 8}, {"topk_method": "group_limited_greedy"}),
+        ("glm4moe", {"nextn_predict_layers": 1}, {"num_hidden_layers": 1}),
+        ("gptneox", {"rope.dimension_count": 16}, {"partial_rotary_factor": 1.0}),
+        ("phi2", {"rope.dimension_count": 8}, {"partial_rotary_factor": 0.5}),
+    ],
+)
+def test_what_a_missing_key_means_in_an_architecture(
+    write: Write, arch: str, keys: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    got = of(write, arch, keys)
+    assert {word: got.get(word) for word in expected} == expected
+
+
+def test_every_number_of_rotated_dimensions_is_read_exactly() -> None:
+    """rotated / whole, as a float, may come out a little small."""
+    for whole in range(2, 513):
+        for rotated in range(2, whole + 1, 2):
+            assert int(whole * partial_rotary({"head_dim": whole}, rotated)) == rotated
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("attention.causal", False), ("attention.temperature_scale", 0.1)]
+)
+def test_keys_that_change_what_is_computed_are_refused_by_name(
+    write: Write, key: str, value: Any
+) -> None:
+    told = of(write, "llama", {key: value})
+    with pytest.raises(ConfigError, match=f"unsupported configuration: llama.{key}="):
+        read_config(DecoderConfig, told)
 
 
 def test_vocab_size_falls_back_to_tokens_then_to_rows(write: Write) -> None:
@@ -111,7 +196,13 @@ def test_vocab_size_falls_back_to_tokens_then_to_rows(write: Write) -> None:
         tokens(w)
         rows(w)
 
+    def stale(w: gguf.GGUFWriter) -> None:
+        tokens(w)
+        w.add_vocab_size(259)
+
     assert open_gguf(write(both)).header.config["vocab_size"] == 3
+    assert open_gguf(write(stale)).header.config["vocab_size"] == 3
+    assert open_gguf(write(lambda w: w.add_vocab_size(7))).header.config["vocab_size"] == 7
     assert open_gguf(write(rows)).header.config["vocab_size"] == 5
     assert "vocab_size" not in open_gguf(write()).header.config
 

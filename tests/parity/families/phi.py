@@ -22,6 +22,11 @@ def layer_norms(config: Any) -> dict[str, Any]:
     }
 
 
+def no_window(config: Any) -> dict[str, Any]:
+    """llama.cpp's converter writes 0 where there is none."""
+    return {"attention.sliding_window": config.sliding_window or 0}
+
+
 FAMILIES = {
     "phi2": Family(
         "PhiConfig",
@@ -39,7 +44,7 @@ FAMILIES = {
     ),
     "phi3": Family(
         "Phi3Config",
-        gguf=Gguf("phi3"),
+        gguf=Gguf("phi3", keys=no_window),
         variants={
             "grouped": {},
             "full-heads": {"num_key_value_heads": 4, "tie_word_embeddings": True},
@@ -56,6 +61,7 @@ FAMILIES = {
             "phimoe",
             convert=stacked,
             keys=lambda config: {
+                **no_window(config),
                 "expert_count": config.num_local_experts,
                 "expert_used_count": config.num_experts_per_tok,
             },

@@ -26,7 +26,7 @@ class BloomConfig(LayerNormConfig):
         "seq_length": "max_position_embeddings",
     }
     hidden_act: Literal["gelu_new"] = "gelu_new"
-    apply_residual_connection_post_layernorm: Literal[False] = False
+    apply_residual_connection_post_layernorm: bool = False
     tie_word_embeddings: bool = True
 
     @classmethod
@@ -34,11 +34,27 @@ class BloomConfig(LayerNormConfig):
         if isinstance(hidden := values.get("hidden_size"), int):
             values.setdefault("intermediate_size", 4 * hidden)
 
+    @property
+    def rotary(self) -> bool:
+        return False
+
+
+class NormedResidualLayer(PreNormLayer):
+    """What a half reads, it adds to: the normalized vector goes on, and not the one before."""
+
+    def forward(self, x: Tensor, batch: Batch) -> Tensor:
+        x = self.input_layernorm(x)
+        x = self.post_attention_layernorm(x + self.self_attn(x, batch))
+        out: Tensor = x + self.mlp(x)
+        return out
+
 
 def layer(cfg: BloomConfig, index: int) -> PreNormLayer:
     slopes = alibi_slopes(cfg.num_attention_heads)
     attention = Attention(cfg, index, rope=None, alibi=slopes, bias=True, out_bias=True)
-    return PreNormLayer(cfg, attention, MLP(cfg, act=ACTIVATIONS[cfg.hidden_act]), norm=layer_norm)
+    normed = cfg.apply_residual_connection_post_layernorm
+    wiring = NormedResidualLayer if normed else PreNormLayer
+    return wiring(cfg, attention, MLP(cfg, act=ACTIVATIONS[cfg.hidden_act]), norm=layer_norm)
 
 
 class Bloom(CausalLM):

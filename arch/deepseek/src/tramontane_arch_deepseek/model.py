@@ -4,9 +4,10 @@ V2 chooses experts by softmax; V3 by sigmoid, with a bias that balances the load
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from tramontane.blocks import (
     BiasedRouter,
     CausalLM,
@@ -27,7 +28,8 @@ class DeepseekV2Config(DecoderConfig):
     spellings: ClassVar[Mapping[str, str]] = {"num_local_experts": "n_routed_experts"}
     hidden_act: Literal["silu"] = "silu"
     attention_bias: bool = False
-    q_lora_rank: int | None = Field(default=None, gt=0)
+    mlp_bias: Literal[False] = False
+    q_lora_rank: int | None = Field(default=1536, gt=0)
     kv_lora_rank: int = Field(gt=0)
     qk_nope_head_dim: int = Field(gt=0)
     qk_rope_head_dim: int = Field(gt=0)
@@ -36,11 +38,11 @@ class DeepseekV2Config(DecoderConfig):
     moe_intermediate_size: int = Field(gt=0)
     moe_layer_freq: Literal[1] = 1
     n_routed_experts: int = Field(gt=0)
-    n_shared_experts: int = Field(default=1, gt=0)
+    n_shared_experts: int = Field(default=2, gt=0)
     num_experts_per_tok: int = Field(gt=0)
     n_group: int = Field(default=1, gt=0)
     topk_group: int = Field(default=1, gt=0)
-    topk_method: Literal["greedy", "group_limited_greedy", "noaux_tc"] | None = None
+    topk_method: Literal["greedy", "group_limited_greedy", "noaux_tc"] = "greedy"
     scoring_func: Literal["softmax", "sigmoid"] = "softmax"
     routed_scaling_factor: float = 1.0
     norm_topk_prob: bool = False
@@ -56,9 +58,20 @@ class DeepseekV2Config(DecoderConfig):
         values["num_key_value_heads"] = values.get("num_attention_heads")
         values.pop("partial_rotary_factor", None)
         if "expert_gating_func" in values:
-            values["scoring_func"] = {1: "softmax", 2: "sigmoid"}.get(
+            values["scoring_func"] = {0: "softmax", 1: "softmax", 2: "sigmoid"}.get(
                 values["expert_gating_func"], values["expert_gating_func"]
             )
+
+    @model_validator(mode="after")
+    def _scores_by_softmax(self) -> Self:
+        if self.scoring_func == "softmax" and self.topk_method == "noaux_tc":
+            raise ValueError("topk_method='noaux_tc' is for experts that are chosen by sigmoid")
+        if self.scoring_func == "softmax" and self.norm_topk_prob:
+            raise ValueError(
+                "norm_topk_prob=True with experts that are chosen by softmax is not supported: "
+                "implementations differ in whether routed_scaling_factor counts then"
+            )
+        return self
 
     def score_scale(self) -> float:
         """Of attention; longer contexts than trained make it grow."""
@@ -69,7 +82,10 @@ class DeepseekV2Config(DecoderConfig):
 
 
 class DeepseekV3Config(DeepseekV2Config):
-    scoring_func: Literal["softmax", "sigmoid"] = "sigmoid"
+    scoring_func: Literal["sigmoid"] = "sigmoid"
+    n_shared_experts: int = Field(default=1, gt=0)
+    first_k_dense_replace: int = Field(default=3, ge=0)
+    absent = MappingProxyType({"max_position_embeddings": 4096})
     norm_topk_prob: bool = True
     routed_scaling_factor: float = 2.5
     n_group: int = Field(default=8, gt=0)

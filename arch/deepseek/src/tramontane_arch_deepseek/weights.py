@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 from tramontane.checkpoint.rules import (
+    PACKED_EXPERTS,
     Kept,
     Rename,
     Rule,
     Skip,
+    Split,
     Stack,
     in_halves,
     owner,
@@ -92,14 +94,17 @@ def weights(cfg: DeepseekV2Config) -> dict[str, list[Rule]]:
             # layers that guess further tokens
             *(Skip(f"model.layers.{depth + ahead}.*") for ahead in range(4)),
             Rename("*.mlp.gate.e_score_correction_bias", "*.mlp.gate.balance"),
+            *PACKED_EXPERTS,
             Stack("*.experts.{}.gate_proj"),
             Stack("*.experts.{}.down_proj"),
             Stack("*.experts.{}.up_proj"),
             *latent,
         ],
         "gguf": [
+            *(Skip(f"*.{depth + ahead}.*") for ahead in range(4)),
             Rename("blk.*.exp_probs_b.bias", "model.layers.*.mlp.gate.balance"),
             Rename("*.mlp.shared_expert.*", "*.mlp.shared_experts.*"),
+            Split("*.experts.gate_up_proj", ("gate_proj", "up_proj"), per="count"),
             *latent,
         ],
     }

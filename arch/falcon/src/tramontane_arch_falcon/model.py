@@ -12,6 +12,7 @@ from tramontane.blocks import (
     MLP,
     Attention,
     CausalLM,
+    Gelu,
     ParallelLayer,
     ParallelNormsLayer,
     PreNormLayer,
@@ -31,7 +32,7 @@ class FalconConfig(LayerNormConfig):
         "ffn_hidden_size": "intermediate_size",
         "activation": "hidden_act",
     }
-    hidden_act: Literal["gelu"] = "gelu"
+    hidden_act: Gelu = "gelu"
     bias: bool = False
     alibi: bool = False
     parallel_attn: bool = True
@@ -54,6 +55,10 @@ class FalconConfig(LayerNormConfig):
             values["num_key_value_heads"] = 1 if alone else few
         if isinstance(hidden := values.get("hidden_size"), int):
             values.setdefault("intermediate_size", 4 * hidden)
+
+    @property
+    def rotary(self) -> bool:
+        return not self.alibi
 
 
 def layer(cfg: FalconConfig, index: int) -> PreNormLayer | ParallelLayer:

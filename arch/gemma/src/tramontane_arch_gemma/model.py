@@ -6,10 +6,10 @@ lets every second layer see a window only.
 """
 
 import math
-from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor
 from tramontane.blocks import (
     ACTIVATIONS,
@@ -25,7 +25,8 @@ from tramontane.checkpoint.rules import Rename, Shift, Skip
 from tramontane.config import DecoderConfig
 from tramontane.engine.batch import Batch
 
-TANH = ACTIVATIONS["gelu_pytorch_tanh"]
+TANH_NAME = "gelu_pytorch_tanh"
+TANH = ACTIVATIONS[TANH_NAME]
 
 
 class GemmaConfig(DecoderConfig):
@@ -34,36 +35,22 @@ class GemmaConfig(DecoderConfig):
     attention_bias: Literal[False] = False
     use_bidirectional_attention: Literal[False] = False
     tie_word_embeddings: bool = True
+    absent = MappingProxyType({"max_position_embeddings": 8192})
 
 
 class Gemma2Config(GemmaConfig):
-    spellings: ClassVar[Mapping[str, str]] = {"hidden_activation": "hidden_act"}
-    query_pre_attn_scalar: float = Field(gt=0)
-    attn_logit_softcapping: float = Field(default=50.0, ge=0)
-    final_logit_softcapping: float = Field(default=30.0, ge=0)
+    hidden_act: Literal["gelu_pytorch_tanh"] = "gelu_pytorch_tanh"
+    query_pre_attn_scalar: float = Field(default=256.0, gt=0)
+    attn_logit_softcapping: float | None = Field(default=50.0, ge=0)
+    final_logit_softcapping: float | None = Field(default=30.0, ge=0)
     sliding_window: int = Field(default=4096, gt=0)
     sliding_window_pattern: int = Field(default=2, gt=0)
     layer_types: tuple[Literal["full_attention", "sliding_attention"], ...] | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _uncapped(cls, values: Any) -> Any:
-        """null says that there is no cap; a key that is missing, that it is the usual one."""
-        if not isinstance(values, dict):
-            return values
-        return {
-            key: 0.0 if value is None and key.endswith("_softcapping") else value
-            for key, value in values.items()
-        }
-
     @classmethod
     def derive(cls, values: dict[str, Any]) -> None:
-        heads, hidden = values.get("num_attention_heads"), values.get("hidden_size")
-        if isinstance(heads, int) and isinstance(hidden, int) and heads > 0:
-            # what a file does not say: the 27B models scale by the average head, others by the real
-            average = values.get("num_hidden_layers") in (46, 62) or "head_dim" not in values
-            scalar = hidden // heads if average else values["head_dim"]
-            values.setdefault("query_pre_attn_scalar", scalar)
+        # of the two words, "hidden_act" is not looked at where there is the other
+        values["hidden_act"] = values.get("hidden_activation", values.get("hidden_act", TANH_NAME))
 
     def window(self, index: int) -> int | None:
         """How many tokens back the layer sees; None: all."""

@@ -1,7 +1,8 @@
 """GLM-4 with experts (4.5, 4.6): Llama's wiring, norms of q and k, experts chosen by sigmoid."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from types import MappingProxyType
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from tramontane.blocks import (
@@ -15,7 +16,7 @@ from tramontane.blocks import (
     SparseMoE,
     rope_for,
 )
-from tramontane.checkpoint.rules import Rename, Rule, Skip, Stack
+from tramontane.checkpoint.rules import PACKED_EXPERTS, Rename, Rule, Skip, Stack
 from tramontane.config import DecoderConfig
 
 
@@ -34,12 +35,7 @@ class Glm4MoeConfig(DecoderConfig):
     routed_scaling_factor: float = 1.0
     norm_topk_prob: bool = True
     first_k_dense_replace: int = Field(default=1, ge=0)
-
-    @classmethod
-    def derive(cls, values: dict[str, Any]) -> None:
-        # GGUF files count the layers that guess further tokens
-        if isinstance(ahead := values.pop("nextn_predict_layers", None), int):
-            values["num_hidden_layers"] -= ahead
+    absent = MappingProxyType({"max_position_embeddings": 131_072, "rms_norm_eps": 1e-5})
 
 
 def layer(cfg: Glm4MoeConfig, index: int) -> PreNormLayer:
@@ -79,6 +75,7 @@ def weights(cfg: Glm4MoeConfig) -> dict[str, list[Rule]]:
             # layers that guess further tokens
             *(Skip(f"model.layers.{depth + ahead}.*") for ahead in range(4)),
             Rename("*.mlp.gate.e_score_correction_bias", "*.mlp.gate.balance"),
+            *PACKED_EXPERTS,
             Stack("*.experts.{}.gate_proj"),
             Stack("*.experts.{}.down_proj"),
             Stack("*.experts.{}.up_proj"),

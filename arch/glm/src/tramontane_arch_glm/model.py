@@ -1,5 +1,6 @@
 """GLM-4: norms before and behind each half; half of each head is rotated, by adjacent pairs."""
 
+from types import MappingProxyType
 from typing import Literal
 
 from pydantic import Field
@@ -12,6 +13,7 @@ class Glm4Config(DecoderConfig):
     hidden_act: Literal["silu"] = "silu"
     attention_bias: bool = True
     partial_rotary_factor: float = Field(default=0.5, gt=0, le=1)
+    absent = MappingProxyType({"max_position_embeddings": 131_072, "rms_norm_eps": 1.5625e-07})
 
 
 def layer(cfg: Glm4Config, index: int) -> SandwichNormLayer:

@@ -1,5 +1,6 @@
 """GPT-2: learned positions, and matrices stored the other way round."""
 
+from types import MappingProxyType
 from typing import Any, Literal
 
 from tramontane.blocks import (
@@ -18,19 +19,30 @@ from tramontane.config import FIRST_WORDS, LayerNormConfig
 class GPT2Config(LayerNormConfig):
     spellings = FIRST_WORDS
     hidden_act: Gelu | Literal["relu", "silu"] = "gelu_new"
-    scale_attn_weights: Literal[True] = True
-    scale_attn_by_inverse_layer_idx: Literal[False] = False
+    scale_attn_weights: bool = True
+    scale_attn_by_inverse_layer_idx: bool = False
     add_cross_attention: Literal[False] = False
     tie_word_embeddings: bool = True
+    absent = MappingProxyType({"max_position_embeddings": 1024})
 
     @classmethod
     def derive(cls, values: dict[str, Any]) -> None:
         if isinstance(hidden := values.get("hidden_size"), int):
             values.setdefault("intermediate_size", 4 * hidden)
 
+    @property
+    def rotary(self) -> bool:
+        return False
+
+    def score_scale(self, index: int) -> float:
+        """Of a layer's attention; in the models of Stanford's Mistral it falls with depth."""
+        scale = self.head_dim**-0.5 if self.scale_attn_weights else 1.0
+        return scale / (index + 1) if self.scale_attn_by_inverse_layer_idx else scale
+
 
 def layer(cfg: GPT2Config, index: int) -> PreNormLayer:
-    attention = Attention(cfg, index, rope=None, bias=True, out_bias=True)
+    scale = cfg.score_scale(index)
+    attention = Attention(cfg, index, rope=None, scale=scale, bias=True, out_bias=True)
     return PreNormLayer(cfg, attention, MLP(cfg, act=ACTIVATIONS[cfg.hidden_act]), norm=layer_norm)
 
 

@@ -1,6 +1,7 @@
 """GPT-J: a layer's halves read one norm; a part of each head is rotated, by adjacent pairs."""
 
-from typing import Any
+import reprlib
+from typing import Any, Literal
 
 from tramontane.blocks import (
     ACTIVATIONS,
@@ -14,19 +15,22 @@ from tramontane.blocks import (
 )
 from tramontane.checkpoint.rules import Deinterleave, Rename, Skip
 from tramontane.config import FIRST_WORDS, LayerNormConfig
+from tramontane.rope_settings import rotary_part
 
 
 class GPTJConfig(LayerNormConfig):
     spellings = FIRST_WORDS
-    hidden_act: Gelu = "gelu_new"
+    hidden_act: Gelu | Literal["relu"] = "gelu_new"
 
     @classmethod
     def derive(cls, values: dict[str, Any]) -> None:
         hidden, heads = values.get("hidden_size"), values.get("num_attention_heads")
-        if isinstance(hidden, int) and isinstance(heads, int) and 0 < heads <= hidden:
+        if isinstance(hidden, int) and isinstance(heads, int) and 0 < heads <= hidden <= 2**20:
             values.setdefault("intermediate_size", 4 * hidden)
             rotated = values.get("rotary_dim", 64)
-            values.setdefault("partial_rotary_factor", rotated / (hidden // heads))
+            if not isinstance(rotated, int) or not 0 < rotated <= hidden // heads:
+                raise ValueError(f"rotary_dim={reprlib.repr(rotated)} of {hidden // heads} numbers")
+            values["partial_rotary_factor"] = rotary_part(rotated, hidden // heads)
 
 
 def layer(cfg: GPTJConfig, index: int) -> ParallelLayer:

@@ -1,7 +1,7 @@
 """GPT-NeoX and Pythia: both halves of a layer read the same vector, each by a norm of its own."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from tramontane.blocks import (
@@ -28,11 +28,6 @@ class GPTNeoXConfig(LayerNormConfig):
     attention_bias: bool = True
     use_parallel_residual: bool = True
     partial_rotary_factor: float = Field(default=0.25, gt=0, le=1)
-
-    @classmethod
-    def derive(cls, values: dict[str, Any]) -> None:
-        if "rope_theta" in values:  # checkpoints have whole numbers there
-            values["rope_theta"] = float(values["rope_theta"])
 
 
 def layer(cfg: GPTNeoXConfig, index: int) -> PreNormLayer:

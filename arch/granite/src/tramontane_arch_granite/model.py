@@ -1,9 +1,9 @@
 """Granite 3 and 4: Llama with four scalar multipliers; with experts, whose matrices are fused, and
 a feed-forward half that all tokens share."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, model_validator
 from torch import Tensor, nn
 from tramontane.blocks import (
     Attention,
@@ -32,9 +32,12 @@ class GraniteConfig(DecoderConfig):
         default=1.0, gt=0, validation_alias=AliasChoices("logits_scaling", "logit_scale")
     )
 
+    rope_finetuned: bool = True
+    """How GGUF files say whether queries and keys are rotated."""
+
     @property
-    def rotates(self) -> bool:
-        return True
+    def rotary(self) -> bool:
+        return self.rope_finetuned
 
 
 class GraniteMoeConfig(GraniteConfig):
@@ -54,13 +57,23 @@ class Granite4Config(GraniteMoeConfig):
     """Those without layers of Mamba-2; 0 experts: the shared half alone."""
 
     num_local_experts: int = Field(default=8, ge=0)
+    num_experts_per_tok: int = Field(default=2, ge=0)
     shared_intermediate_size: int = Field(default=1024, gt=0, le=2**22)
-    position_embedding_type: Literal["rope"] | None = None
+    position_embedding_type: Literal["rope", "nope"] | None = None
     layer_types: tuple[Literal["attention", "full_attention"], ...]
 
     @property
-    def rotates(self) -> bool:
+    def rotary(self) -> bool:
         return self.position_embedding_type == "rope"
+
+    @model_validator(mode="after")
+    def _goes_to_experts(self) -> Self:
+        if self.num_local_experts and not self.num_experts_per_tok:
+            raise ValueError(
+                f"num_experts_per_tok 0 leaves a token without any of the "
+                f"{self.num_local_experts} experts (num_local_experts)"
+            )
+        return self
 
 
 class ScaledLayer(PreNormLayer):
@@ -68,7 +81,7 @@ class ScaledLayer(PreNormLayer):
 
     def __init__(self, cfg: GraniteConfig, index: int, mlp: nn.Module) -> None:
         bias, scale = cfg.attention_bias, cfg.attention_multiplier
-        rope = rope_for(cfg) if cfg.rotates else None
+        rope = rope_for(cfg) if cfg.rotary else None
         attention = Attention(cfg, index, rope=rope, scale=scale, bias=bias, out_bias=bias)
         super().__init__(cfg, attention, mlp)
         self.gain = cfg.residual_multiplier
@@ -123,6 +136,10 @@ WEIGHTS = {"hf": [Skip("*.rotary_emb")], "gguf": INTERLEAVED}
 MOE_WEIGHTS: dict[str, list[Rule]] = {
     "hf": [
         Skip("*.rotary_emb"),
+        # as transformers 5 has them in memory and may save them
+        Rename("*.block_sparse_moe.router", "*.mlp.gate"),
+        Rename("*.block_sparse_moe.experts.gate_up_proj", "*.mlp.experts.gate_up_proj.weight"),
+        Rename("*.block_sparse_moe.experts.down_proj", "*.mlp.experts.down_proj.weight"),
         Rename("*.block_sparse_moe.router.layer", "*.mlp.gate"),
         Rename("*.block_sparse_moe.input_linear", "*.mlp.experts.gate_up_proj"),
         Rename("*.block_sparse_moe.output_linear", "*.mlp.experts.down_proj"),

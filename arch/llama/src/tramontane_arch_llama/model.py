@@ -4,6 +4,7 @@ Mistral differs by its sliding window, Mixtral by experts; GGUF files store the 
 another order.
 """
 
+from types import MappingProxyType
 from typing import Literal
 
 from pydantic import Field
@@ -17,29 +18,42 @@ from tramontane.blocks import (
     SparseMoE,
     rope_for,
 )
-from tramontane.checkpoint.rules import Deinterleave, Rename, Skip, Stack
+from tramontane.checkpoint.rules import PACKED_EXPERTS, Deinterleave, Rename, Skip, Stack
 from tramontane.config import DecoderConfig
 
 
 class LlamaConfig(DecoderConfig):
     hidden_act: Literal["silu"] = "silu"
     attention_bias: bool = False
+    attention_out_bias: bool | None = None
+    """Of the output alone, where it differs: GGUF files may have any of the biases."""
     mlp_bias: bool = False
 
+    @property
+    def out_bias(self) -> bool:
+        told = self.attention_out_bias
+        return self.attention_bias if told is None else told
 
-class MistralConfig(LlamaConfig):
+
+class MistralConfig(DecoderConfig):
+    hidden_act: Literal["silu"] = "silu"
+    sliding_window: int | None = 4096
+    absent = MappingProxyType({"max_position_embeddings": 131_072})
+
+
+class MixtralConfig(LlamaConfig):
     sliding_window: int | None = None
-
-
-class MixtralConfig(MistralConfig):
+    absent = MappingProxyType(
+        {"max_position_embeddings": 131_072, "rms_norm_eps": 1e-5, "rope_theta": 1e6}
+    )
     num_local_experts: int = Field(default=8, gt=0)
     num_experts_per_tok: int = Field(default=2, gt=0)
 
 
 class LlamaLayer(PreNormLayer):
     def __init__(self, cfg: LlamaConfig, index: int) -> None:
-        bias = cfg.attention_bias
-        attention = Attention(cfg, index, rope=rope_for(cfg), bias=bias, out_bias=bias)
+        bias, out_bias = cfg.attention_bias, cfg.out_bias
+        attention = Attention(cfg, index, rope=rope_for(cfg), bias=bias, out_bias=out_bias)
         super().__init__(cfg, attention, GatedMLP(cfg, bias=cfg.mlp_bias))
 
 
@@ -51,7 +65,14 @@ class MistralLayer(PreNormLayer):
 
 class MixtralLayer(PreNormLayer):
     def __init__(self, cfg: MixtralConfig, index: int) -> None:
-        attention = Attention(cfg, index, rope=rope_for(cfg), window=cfg.sliding_window)
+        attention = Attention(
+            cfg,
+            index,
+            rope=rope_for(cfg),
+            window=cfg.sliding_window,
+            bias=cfg.attention_bias,
+            out_bias=cfg.out_bias,
+        )
         count, chosen = cfg.num_local_experts, cfg.num_experts_per_tok
         gate = Router(cfg.hidden_size, count, chosen, normalize=True)
         experts = Experts(cfg, count, cfg.intermediate_size)
@@ -78,6 +99,7 @@ MIXTRAL_WEIGHTS = {
         Rename("*.block_sparse_moe.experts.*.w1", "*.mlp.experts.*.gate_proj"),
         Rename("*.block_sparse_moe.experts.*.w2", "*.mlp.experts.*.down_proj"),
         Rename("*.block_sparse_moe.experts.*.w3", "*.mlp.experts.*.up_proj"),
+        *PACKED_EXPERTS,
         Stack("*.experts.{}.gate_proj"),
         Stack("*.experts.{}.down_proj"),
         Stack("*.experts.{}.up_proj"),

@@ -33,6 +33,7 @@ class MptConfig(LayerNormConfig):
     qk_ln: Literal[False] = False
     prefix_lm: Literal[False] = False
     logit_scale: None = None
+    expansion_ratio: Literal[4] = 4
     attn_type: Literal["multihead_attention"] = "multihead_attention"
     clip_qkv: float | None = Field(default=None, gt=0)
     max_alibi_bias: float = Field(default=8.0, gt=0)
@@ -46,8 +47,11 @@ class MptConfig(LayerNormConfig):
             if value is not None:
                 values.setdefault(cls.spellings.get(key, key), value)
         if isinstance(hidden := values.get("hidden_size"), int):
-            ratio = values.get("expansion_ratio", 4)
-            values.setdefault("intermediate_size", hidden * ratio)
+            values.setdefault("intermediate_size", 4 * hidden)
+
+    @property
+    def rotary(self) -> bool:
+        return False
 
 
 class MptAttention(Attention):

@@ -5,6 +5,7 @@ worse, puts it aside, and does the same again: weights of two softmaxes, which d
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar, Literal
 
 import torch
@@ -20,7 +21,7 @@ from tramontane.blocks import (
     layer_norm,
     rope_for,
 )
-from tramontane.checkpoint.rules import Rename, Split, Stack
+from tramontane.checkpoint.rules import PACKED_EXPERTS, Rename, Split, Stack
 from tramontane.config import DecoderConfig, LayerNormConfig
 
 
@@ -35,6 +36,7 @@ class PhiMoEConfig(LayerNormConfig):
     num_local_experts: int = Field(default=16, gt=1)
     num_experts_per_tok: Literal[2] = 2
     router_jitter_noise: float = Field(default=0.01, ge=0)
+    absent = MappingProxyType({"max_position_embeddings": 131_072, "rope_theta": 1e6})
 
 
 class SparseMixer(Router):
@@ -78,6 +80,7 @@ WEIGHTS = {
         Rename("*.block_sparse_moe.experts.*.w1", "*.mlp.experts.*.gate_proj"),
         Rename("*.block_sparse_moe.experts.*.w2", "*.mlp.experts.*.down_proj"),
         Rename("*.block_sparse_moe.experts.*.w3", "*.mlp.experts.*.up_proj"),
+        *PACKED_EXPERTS,
         Stack("*.experts.{}.gate_proj"),
         Stack("*.experts.{}.down_proj"),
         Stack("*.experts.{}.up_proj"),

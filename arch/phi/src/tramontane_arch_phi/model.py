@@ -4,7 +4,8 @@ Phi-2 rotates a part of each head and lets both halves of a layer read one norm.
 fused matrices, which are taken apart as they are read, and rotary factors for long contexts.
 """
 
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
 from pydantic import Field
 from tramontane.blocks import (
@@ -33,6 +34,13 @@ class Phi2Config(LayerNormConfig):
 class Phi3Config(DecoderConfig):
     hidden_act: Literal["silu"] = "silu"
     sliding_window: int | None = None
+    absent = MappingProxyType({"max_position_embeddings": 4096, "rms_norm_eps": 1e-5})
+
+    @classmethod
+    def derive(cls, values: dict[str, Any]) -> None:
+        scaling = values.get("rope_scaling")
+        if isinstance(scaling, dict) and scaling.get("type") == "yarn" and "long_factor" in scaling:
+            values["rope_scaling"] = {**scaling, "type": "longrope"}  # what it was first called
 
 
 def phi2_layer(cfg: Phi2Config, index: int) -> ParallelLayer:

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 from tramontane.blocks import CausalLM, Experts, GatedMLP, Linear, PreNormLayer, Router, SparseMoE
-from tramontane.checkpoint.rules import Kept, Rename, Stack
+from tramontane.checkpoint.rules import PACKED_EXPERTS, Kept, Rename, Stack
 from tramontane.config import DecoderConfig
 from tramontane.layouts import Dense, Layout
 
@@ -23,8 +23,7 @@ class SparseConfig(QwenConfig):
     num_experts: int = Field(default=128, gt=0)
     num_experts_per_tok: int = Field(default=8, gt=0)
     moe_intermediate_size: int = Field(default=768, gt=0)
-    # GGUF files do not say it: they are Qwen3's when it is so
-    norm_topk_prob: bool = True
+    norm_topk_prob: bool = False
     decoder_sparse_step: int = Field(default=1, gt=0)
     mlp_only_layers: tuple[int, ...] = ()
 
@@ -34,12 +33,20 @@ class SparseConfig(QwenConfig):
 
 
 class Qwen2MoeConfig(SparseConfig, Qwen2Config):
-    norm_topk_prob: bool = False
+    num_experts: int = Field(default=60, gt=0)
+    num_experts_per_tok: int = Field(default=4, gt=0)
+    moe_intermediate_size: int = Field(default=1408, gt=0)
+    qkv_bias: bool = True
     shared_expert_intermediate_size: int = Field(default=5632, gt=0)
+
+    def slides(self, index: int) -> bool:
+        return index % 2 == 0 and index < self.max_window_layers
 
 
 class Qwen3MoeConfig(SparseConfig, Qwen3Config):
-    pass
+    def window(self, index: int) -> int | None:
+        # in every layer: `max_window_layers` and `layer_types` are not looked at
+        return self.sliding_window if self.use_sliding_window else None
 
 
 class GatedShare(GatedMLP):
@@ -65,7 +72,8 @@ def feed_forward(cfg: SparseConfig, index: int, shared: nn.Module | None = None)
 
 def qwen2_layer(cfg: Qwen2MoeConfig, index: int) -> PreNormLayer:
     shared = GatedShare(cfg, cfg.shared_expert_intermediate_size)
-    return PreNormLayer(cfg, qwen2_attention(cfg, index), feed_forward(cfg, index, shared))
+    attention = qwen2_attention(cfg, index, bias=cfg.qkv_bias)
+    return PreNormLayer(cfg, attention, feed_forward(cfg, index, shared))
 
 
 def qwen3_layer(cfg: Qwen3MoeConfig, index: int) -> PreNormLayer:
@@ -97,6 +105,7 @@ SHARED = [
 WEIGHTS = {
     "hf": [
         *SHARED,
+        *PACKED_EXPERTS,
         Stack("*.experts.{}.gate_proj"),
         Stack("*.experts.{}.down_proj"),
         Stack("*.experts.{}.up_proj"),

@@ -4,6 +4,7 @@ Qwen2 is Llama with biases on q, k and v; Qwen3 drops them and normalizes q and 
 both, layers from `max_window_layers` on see a sliding window when `use_sliding_window` is set.
 """
 
+from types import MappingProxyType
 from typing import Literal
 
 from tramontane.blocks import Attention, CausalLM, GatedMLP, PreNormLayer, RMSNorm, rope_for
@@ -13,17 +14,22 @@ from tramontane.config import DecoderConfig
 class QwenConfig(DecoderConfig):
     hidden_act: Literal["silu"] = "silu"
     use_sliding_window: bool = False
-    sliding_window: int | None = None
+    sliding_window: int | None = 4096
     max_window_layers: int = 28
     layer_types: tuple[Literal["full_attention", "sliding_attention"], ...] | None = None
+    absent = MappingProxyType({"max_position_embeddings": 32_768})
 
     def window(self, index: int) -> int | None:
         """How many tokens back the layer sees; None: all."""
         if self.layer_types is not None:
             slides = self.layer_types[index] == "sliding_attention"
         else:
-            slides = self.use_sliding_window and index >= self.max_window_layers
-        return self.sliding_window if slides else None
+            slides = self.slides(index)
+        return self.sliding_window if self.use_sliding_window and slides else None
+
+    def slides(self, index: int) -> bool:
+        """Whether the layer has a window where any has, and no list says which."""
+        return index >= self.max_window_layers
 
 
 class Qwen2Config(QwenConfig):
@@ -34,8 +40,8 @@ class Qwen3Config(QwenConfig):
     attention_bias: bool = False
 
 
-def qwen2_attention(cfg: Qwen2Config, index: int) -> Attention:
-    return Attention(cfg, index, rope=rope_for(cfg), window=cfg.window(index), bias=True)
+def qwen2_attention(cfg: Qwen2Config, index: int, *, bias: bool = True) -> Attention:
+    return Attention(cfg, index, rope=rope_for(cfg), window=cfg.window(index), bias=bias)
 
 
 def qwen3_attention(cfg: Qwen3Config, index: int) -> Attention:

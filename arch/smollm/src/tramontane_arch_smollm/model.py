@@ -1,5 +1,6 @@
 """SmolLM3: Llama in which every fourth layer knows no positions."""
 
+from types import MappingProxyType
 from typing import Literal
 
 from pydantic import Field
@@ -19,6 +20,7 @@ class SmolLM3Config(DecoderConfig):
     sliding_window: int | None = None
     layer_types: tuple[Literal["full_attention", "sliding_attention"], ...] | None = None
     tie_word_embeddings: bool = True
+    absent = MappingProxyType({"max_position_embeddings": 32_768, "rope_theta": 2e6})
 
     def rotates(self, index: int) -> bool:
         """Whether the layer knows positions."""

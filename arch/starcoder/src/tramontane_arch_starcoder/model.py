@@ -1,5 +1,6 @@
 """StarCoder2, and GPTBigCode: the first StarCoder, a GPT-2 with one key for all heads."""
 
+from types import MappingProxyType
 from typing import Any, Literal
 
 from tramontane.blocks import (
@@ -22,14 +23,16 @@ class Starcoder2Config(LayerNormConfig):
     use_bias: bool = True
     sliding_window: int | None = None
     tie_word_embeddings: bool = True
+    absent = MappingProxyType({"max_position_embeddings": 4096})
 
 
 class GPTBigCodeConfig(LayerNormConfig):
     spellings = FIRST_WORDS
     hidden_act: Gelu = "gelu_pytorch_tanh"
-    scale_attn_weights: Literal[True] = True
+    scale_attn_weights: bool = True
     add_cross_attention: Literal[False] = False
     tie_word_embeddings: bool = True
+    absent = MappingProxyType({"max_position_embeddings": 1024})
 
     @classmethod
     def derive(cls, values: dict[str, Any]) -> None:
@@ -37,6 +40,10 @@ class GPTBigCodeConfig(LayerNormConfig):
             values.setdefault("num_key_value_heads", 1)
         if isinstance(hidden := values.get("hidden_size"), int):
             values.setdefault("intermediate_size", 4 * hidden)
+
+    @property
+    def rotary(self) -> bool:
+        return False
 
 
 def starcoder2_layer(cfg: Starcoder2Config, index: int) -> PreNormLayer:
@@ -48,7 +55,8 @@ def starcoder2_layer(cfg: Starcoder2Config, index: int) -> PreNormLayer:
 
 
 def bigcode_layer(cfg: GPTBigCodeConfig, index: int) -> PreNormLayer:
-    attention = Attention(cfg, index, rope=None, bias=True, out_bias=True)
+    scale = None if cfg.scale_attn_weights else 1.0
+    attention = Attention(cfg, index, rope=None, scale=scale, bias=True, out_bias=True)
     return PreNormLayer(cfg, attention, MLP(cfg, act=ACTIVATIONS[cfg.hidden_act]), norm=layer_norm)
 
 

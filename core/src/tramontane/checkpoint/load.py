@@ -23,6 +23,7 @@ from tramontane.errors import CheckpointError, ConfigError, NotEnoughMemory
 from tramontane.layouts import Dense, Layout, nbytes
 from tramontane.plugin import Architecture, Quantizer, load
 from tramontane.registry import Registry
+from tramontane.rope_settings import overridden
 from tramontane.stored import Stored
 
 from .checkpoint import Checkpoint, Header, TensorInfo
@@ -115,7 +116,7 @@ def load_model(
     header = checkpoint.header
     refuse_unread_quantization(header, registry)
     architecture = registry.get(Architecture, header.architecture)
-    values = {**header.config, **options.overrides}
+    values = overridden(header.config, options.overrides)
     config = cast("DecoderConfig", read_config(load(architecture.config), values))
     device, backend = choose_device(options.device, registry)
     dtype_name = device.dtype if options.dtype == "auto" else SHORT_DTYPES.get(options.dtype)

@@ -113,6 +113,17 @@ class Split(Kept):
         return layout.rows((first + torch.arange(size // groups)).flatten())
 
 
+PACKED_EXPERTS: tuple[Rule, ...] = (
+    Rename("*.experts.gate_up_proj", "*.experts.gate_up_proj.weight"),
+    Rename("*.experts.down_proj", "*.experts.down_proj.weight"),
+    Split("*.experts.gate_up_proj", ("gate_proj", "up_proj"), per="count"),
+)
+"""Experts as transformers 5 has them in memory and may save them: stacked, and gate and up in one.
+
+Put before the `Stack` rules of the other way, a tensor for each expert.
+"""
+
+
 @dataclass(frozen=True)
 class Deinterleave(Kept):
     """Rows of each head stored as pairs (0, d/2, 1, d/2 + 1, ...), put back into halves.

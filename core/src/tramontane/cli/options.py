@@ -153,7 +153,6 @@ def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
     if options.rope_freq_scale is not None:
         factor = 1 / options.rope_freq_scale
         overrides["rope_scaling"] = {"rope_type": "linear", "factor": factor}
-        overrides["rope_parameters"] = None
     with Loading() as loading:
         llm = LLM(
             options.model,

@@ -5,13 +5,16 @@ Source: the GGUF specification's standardized keys, and the words of Hugging Fac
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tramontane.config import UNSUPPORTED
 from tramontane.errors import CheckpointError
 
 from .header import Stretch
+from .implied import implied
 from .rope import Factors, partial_rotary, rope_scaling
 from .values import Values
 
@@ -38,6 +41,7 @@ WORDS: dict[str, str] = {
     "rope.freq_base": "rope_theta",
     "rope.freq_base_swa": "rope_local_base_freq",
     "rope.dimension_count": "qk_rope_head_dim",
+    "rope.scaling.finetuned": "rope_finetuned",
     "attn_logit_softcapping": "attn_logit_softcapping",
     "final_logit_softcapping": "final_logit_softcapping",
     "logit_scale": "logit_scale",
@@ -53,7 +57,6 @@ WORDS: dict[str, str] = {
     "expert_group_count": "n_group",
     "expert_group_used_count": "topk_group",
     "expert_gating_func": "expert_gating_func",
-    "nextn_predict_layers": "nextn_predict_layers",
     "use_parallel_residual": "use_parallel_residual",
     "leading_dense_block_count": "first_k_dense_replace",
 }
@@ -61,6 +64,8 @@ WORDS: dict[str, str] = {
 
 PRESENT: dict[str, str] = {
     "attention_bias": "attn_q{}.bias",
+    "attention_out_bias": "attn_output.bias",
+    "qkv_bias": "attn_q{}.bias",
     "mlp_bias": "ffn_up.bias",
     "use_bias": "attn_output.bias",
     "bias": "attn_output.bias",
@@ -69,6 +74,13 @@ PRESENT: dict[str, str] = {
     "second_norm": "attn_norm_2.weight",
 }
 """What no key says, but whether a layer has a tensor; `{}` stands for "" or "kv"."""
+
+REFUSED: dict[str, tuple[Any, ...]] = {
+    "attention.causal": (True,),
+    "attention.temperature_scale": (0.0,),
+    "attention.value_scale": (0.0, 1.0),
+}
+"""Keys that change what is computed, and the values with which they do not."""
 
 TOKENS: dict[str, str] = {
     "tokenizer.ggml.bos_token_id": "bos_token_id",
@@ -120,8 +132,13 @@ def config_of(
 
     config = {word: value for key, word in WORDS.items() if (value := get(key)) is not None}
     config["model_type"] = architecture
+    config[UNSUPPORTED] = [
+        f"{architecture}.{key}={reprlib.repr(value)}"
+        for key, neutral in REFUSED.items()
+        if (value := get(key)) is not None and value not in neutral
+    ]
     tokens = metadata.get("tokenizer.ggml.tokens")
-    if "vocab_size" not in config and isinstance(tokens, Values):
+    if isinstance(tokens, Values):  # converters have written wrong numbers as vocab_size
         config["vocab_size"] = len(tokens)
     if "vocab_size" not in config and "token_embd.weight" in tensors:
         config["vocab_size"] = tensors["token_embd.weight"].shape[0]
@@ -129,6 +146,12 @@ def config_of(
         # files without a token write 2^32 - 1
         if isinstance(token := metadata.get(key), int) and token < config.get("vocab_size", 0):
             config[word] = token
+    if config.get("sliding_window") == 0:  # how files say that there is none
+        del config["sliding_window"]
+    if isinstance(ahead := get("nextn_predict_layers"), int):  # layers that guess further tokens
+        config["num_hidden_layers"] = config.get("num_hidden_layers", 0) - ahead
+    config |= _slides(metadata.get(f"{architecture}.attention.sliding_window_pattern"))
+    config |= implied(architecture, config)
     try:
         scaling = rope_scaling(get, factors, path)
         part = partial_rotary(config, get("rope.dimension_count"))
@@ -136,13 +159,20 @@ def config_of(
         raise CheckpointError(f"{path}: the rope settings are not numbers: {error}") from error
     if scaling is not None:
         config["rope_scaling"] = scaling
-    if part is not None:
-        config["partial_rotary_factor"] = part
+    config["partial_rotary_factor"] = part
     config["tie_word_embeddings"] = "output.weight" not in tensors
     config["lm_head_bias"] = "output.bias" in tensors
     for word, tensor in PRESENT.items():
         config[word] = any(f"blk.0.{tensor.format(more)}" in tensors for more in ("", "kv"))
     return config
+
+
+def _slides(pattern: Any) -> dict[str, Any]:
+    """Which layers have a window: each by itself, or all but every nth."""
+    if isinstance(pattern, Values):
+        kinds = ("full_attention", "sliding_attention")
+        return {"layer_types": [kinds[bool(slides)] for slides in pattern]}
+    return {} if pattern is None else {"sliding_window_pattern": pattern}
 
 
 def _single(value: Any, key: str, path: Path) -> Any:

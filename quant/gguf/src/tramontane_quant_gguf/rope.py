@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tramontane.errors import CheckpointError
+from tramontane.rope_settings import rotary_part
 
 Factors = Callable[[str], list[float] | None]
 """A helper tensor's numbers by its name, or None when the file has none."""
@@ -82,12 +83,7 @@ def _present(**values: Any) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def partial_rotary(config: Mapping[str, Any], rotated: int | None) -> float | None:
-    """The part of a head that is rotated, when it is not all of it."""
-    heads, hidden = config.get("num_attention_heads"), config.get("hidden_size")
+def partial_rotary(config: Mapping[str, Any], rotated: int | None) -> float:
+    """The part of a head that is rotated; all of it where the file does not say."""
     whole = config.get("head_dim")
-    if whole is None and heads and hidden:
-        whole = hidden // heads
-    if not rotated or not whole or rotated == whole:
-        return None
-    return float(rotated / whole)
+    return rotary_part(rotated, whole) if rotated and whole else 1.0

@@ -1,0 +1,184 @@
+"""What a configuration means that leaves a key out: the same as in transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import transformers
+from tramontane.config import DecoderConfig, LayerNormConfig, read_config
+from tramontane.plugin import Architecture, load
+from tramontane.registry import Registry
+
+from .families import FAMILIES
+
+CLASSES = {
+    "GPT2": "GPT2LMHeadModel",
+    "Gemma3Text": "Gemma3ForCausalLM",
+}
+"""Classes whose models are not called like them."""
+
+SIZES = {
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "kv_lora_rank",
+    "qk_nope_head_dim",
+    "qk_rope_head_dim",
+    "v_head_dim",
+    "moe_intermediate_size",
+    "n_routed_experts",
+    "num_experts_per_tok",
+}
+"""Must be told, or follow from others; tensors' shapes refuse wrong ones. Those that are required
+are taken from transformers' defaults here."""
+
+FILES = "GGUF files alone say it"
+ONE = "theirs has one way only, which is our default"
+ELSEWHERE = "compared by layer, below"
+NOT_THEIRS = {
+    "alibi": ONE,
+    "attention_bias": ONE,
+    "attention_out_bias": FILES,
+    "attn_type": ONE,
+    "expansion_ratio": ONE,
+    "hidden_act": ONE,
+    "layer_types": ELSEWHERE,
+    "lm_head_bias": ONE,
+    "max_window_layers": ELSEWHERE,
+    "mlp_bias": ONE,
+    "moe_layer_freq": ONE,
+    "no_rope_layers": ELSEWHERE,
+    "partial_rotary_factor": "theirs has it in rope_parameters, or rotates everything",
+    "prefix_lm": ONE,
+    "qk_ln": ONE,
+    "rope_finetuned": FILES,
+    "rope_interleave": ONE,
+    "scoring_func": ONE,
+    "shared_intermediate_size": "0, as in the class without",
+    "sliding_window_pattern": ELSEWHERE,
+    "topk_method": ONE,
+}
+"""Fields that transformers' class may not have, and why ours then is no difference."""
+
+ACCEPTED = {
+    ("gemma", "hidden_act"): "gelu means its approximation, in both",
+    ("bloom", "max_position_embeddings"): "theirs has no limit",
+    ("falcon", "num_ln_in_parallel_attn"): "null is 1, and 2 with the new decoder",
+    ("deepseek-v2", "n_group"): "null is one group, and not looked at with greedy choice",
+    ("deepseek-v2", "topk_group"): "as n_group",
+    ("gptj", "partial_rotary_factor"): "theirs is rotary_dim, 64 of 256",
+    ("gptj", "rope_theta"): "a constant of theirs, 10,000",
+    ("gemma3", "rope_local_base_freq"): "nested in theirs, 10,000",
+}
+"""What differs, and why it may."""
+
+
+def classes() -> dict[str, type[DecoderConfig]]:
+    registry, found = Registry(), {}
+    for name, family in FAMILIES.items():
+        stem = family.config.removesuffix("Config")
+        offer = registry.get(Architecture, CLASSES.get(stem, f"{stem}ForCausalLM"))
+        found[name] = load(offer.config)
+    return found
+
+
+def theirs_of(family: str, **settings: Any) -> Any:
+    return getattr(transformers, FAMILIES[family].config)(**settings)
+
+
+def told(family: str) -> tuple[Any, DecoderConfig]:
+    """transformers' defaults, and what we read of a file that has nothing but sizes."""
+    config = classes()[family]
+    needed: dict[str, Any] = {"num_experts_per_tok": 2} if family == "deepseek-v2" else {}
+    needed |= {"layer_types": ["full_attention"] * 32} if family == "granite-4" else {}
+    needed |= {"head_dim": 128} if family == "glm4-moe" else {}
+    theirs = theirs_of(family, **needed)
+    said = {**needed}
+    for name in SIZES:
+        spelled = [name, *(said for said, meant in config.spellings.items() if meant == name)]
+        value = next(
+            (v for each in spelled if (v := getattr(theirs, each, None)) is not None), None
+        )
+        if value is not None:
+            said[name] = value
+    return theirs, read_config(config, said)
+
+
+def of(theirs: Any, config: type[DecoderConfig], name: str) -> Any:
+    """A field of ours in theirs, by any of its spellings; Ellipsis where there is none."""
+    field = config.model_fields[name]
+    choices = getattr(field.validation_alias, "choices", [])
+    names = [name, *(said for said, meant in config.spellings.items() if meant == name), *choices]
+    rope = getattr(theirs, "rope_parameters", None) or {}
+    inner = getattr(theirs, "attn_config", None)
+    for place in (theirs, rope.get("full_attention", rope), inner):
+        for each in names:
+            if isinstance(place, Mapping):
+                if each in place:
+                    return place[each]
+            elif place is not None and hasattr(place, each):
+                return getattr(place, each)
+    return ...
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_field_that_is_left_out(family: str) -> None:
+    assert different(family, *told(family)) == {}
+
+
+def different(
+    family: str, theirs: Any, ours: DecoderConfig, *, sizes: bool = False
+) -> dict[str, Any]:
+    """Fields that have not the same value, with ours and theirs."""
+    config, found = type(ours), {}
+    left_out = {"rope_scaling", *unused(ours), *(() if sizes else SIZES)}
+    for name in config.model_fields.keys() - left_out:
+        mine, other = getattr(ours, name), of(theirs, config, name)
+        if other is ... and (name in SIZES or name in NOT_THEIRS):
+            continue
+        if other is None and name in SIZES:  # follows from others
+            continue
+        if NOT_THEIRS.get(name) == ELSEWHERE or (family, name) in ACCEPTED:
+            continue
+        if mine != other and (mine or other):  # null, 0 and an empty list say the same
+            found[name] = (mine, other)
+    return found
+
+
+def unused(ours: DecoderConfig) -> set[str]:
+    """Fields that do not count in a configuration."""
+    found = set()
+    if not ours.rotary:
+        found |= {"rope_theta", "partial_rotary_factor"}
+    if isinstance(ours, LayerNormConfig):
+        found |= {"rms_norm_eps"}
+    if not getattr(ours, "use_sliding_window", True):
+        found |= {"sliding_window"}
+    return found
+
+
+LAYERED = [name for name in FAMILIES if hasattr(classes()[name], "window")]
+
+
+@pytest.mark.parametrize("family", LAYERED)
+def test_which_layers_slide(family: str) -> None:
+    theirs, ours = told(family)
+    assert layers_that_slide(ours) == layers_that_slide(theirs)
+    if hasattr(theirs, "no_rope_layers"):
+        rotated = [ours.rotates(i) for i in range(ours.num_hidden_layers)]  # type: ignore[attr-defined]
+        assert rotated == theirs.no_rope_layers
+
+
+def layers_that_slide(config: Any) -> list[int | None]:
+    """Each layer's window, of a configuration of ours or theirs."""
+    layers = range(config.num_hidden_layers)
+    if isinstance(config, DecoderConfig):
+        return [config.window(index) for index in layers]  # type: ignore[attr-defined]
+    kinds = getattr(config, "layer_types", None) or ["full_attention"] * len(layers)
+    return [config.sliding_window if kind == "sliding_attention" else None for kind in kinds]

@@ -1,0 +1,39 @@
+"""Configurations of well-known checkpoints are accepted, and read as transformers reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from tramontane.config import read_config
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+from .published import PUBLISHED
+from .test_defaults import classes, different, layers_that_slide, theirs_of
+
+CLASSES = classes()
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_configurations(name: str) -> None:
+    family, said = PUBLISHED[name]
+    theirs = theirs_of(family, **said)
+    ours = read_config(CLASSES[family], said)
+    assert different(family, theirs, ours, sizes=True) == {}
+    if hasattr(ours, "window"):
+        assert layers_that_slide(ours) == layers_that_slide(theirs)
+    if ours.rope_scaling is not None:
+        assert_same_rotation(theirs, ours)
+
+
+def assert_same_rotation(theirs: Any, ours: Any) -> None:
+    """Frequencies within and beyond the trained length, and the factor on cos and sin."""
+    compute = ROPE_INIT_FUNCTIONS[theirs.rope_parameters["rope_type"]]
+    dim = int(ours.head_dim * ours.partial_rotary_factor)
+    for length in (1, ours.max_position_embeddings):
+        frequencies, factor = compute(theirs, torch.device("cpu"), length)
+        mine = ours.rope_scaling.inverse_frequencies(ours.rope_theta, dim, length)
+        torch.testing.assert_close(mine, frequencies)
+        if "short_mscale" not in theirs.rope_parameters:
+            assert ours.rope_scaling.magnitude(length) == pytest.approx(factor)
