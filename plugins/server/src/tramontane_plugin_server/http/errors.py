@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fastapi import Request
@@ -17,6 +16,8 @@ from tramontane.errors import (
     TemplateError,
     TramontaneError,
 )
+from tramontane.one_line import one_line
+from tramontane.problems import first_problem
 
 KINDS = {
     400: "invalid_request_error", 401: "authentication_error", 403: "permission_error",
@@ -107,31 +108,22 @@ def _said(error: HTTPException) -> str:
 
 def _invalid(error: RequestValidationError) -> ApiError:
     """The first problem of a body, with the field's name and value."""
-    first = error.errors()[0]
-    kind, *where = first["loc"]
-    name = ".".join(_fields(where, error.body) if kind == "body" else map(str, where))
+    errors = error.errors()
+    first = errors[0]
+    kind, *_ = first["loc"]
     if first["type"] == "json_invalid":
         return ApiError(400, f"the body is not JSON: {first.get('ctx', {}).get('error', '')}")
-    said = str(first["msg"]).removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
+    if kind == "body" and isinstance(error.body, bytes) and error.body:
+        return ApiError(415, "a body needs the header 'content-type: application/json'")
+    of_body: Any = [{**one, "loc": one["loc"][1:]} for one in errors if one["loc"][0] == kind]
+    problem = first_problem(of_body, error.body if kind == "body" else None)
+    name = one_line(".".join(map(str, problem.path)))
+    if problem.kind == "extra_forbidden":
         return ApiError(
             400, f"unknown parameter {name!r}: it is not honoured here, so it is refused; "
-            "docs/serving.md lists what is", param=name, code="unknown_parameter",
+            "/docs lists what is", param=name, code="unknown_parameter",
         )  # fmt: skip
-    value = repr(first.get("input"))
-    value = value if len(value) <= 80 else f"{value[:77]}..."
-    message = f"{name}: {said} (it is {value})" if name else said
-    if first["type"] == "missing":
-        message = f"{name or 'the body'} is required"
-    return ApiError(400, message, param=name or None)
-
-
-def _fields(where: Sequence[str | int], value: Any) -> Iterator[str]:
-    """The way to a value of the body, without the names that alternatives have among themselves."""
-    for place, part in enumerate(where):
-        if isinstance(value, dict) and (part in value or place == len(where) - 1):
-            yield str(part)
-            value = value.get(part)
-        elif isinstance(value, list) and isinstance(part, int):
-            yield str(part)
-            value = value[part] if part < len(value) else None
+    if name:
+        return ApiError(400, problem.about(name), param=name)
+    rule = problem.kind == "value_error"  # of several fields, which it names
+    return ApiError(400, problem.words if rule else f"the body {problem.words}")
