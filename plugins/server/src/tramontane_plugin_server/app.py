@@ -20,6 +20,8 @@ from .http.access import Access
 from .http.body import Body
 from .http.errors import handle
 from .http.keys import Keys
+from .http.methods import Methods
+from .limits import Described
 from .openai import chat, completions, models, responses, tokens
 from .serving import Serving
 
@@ -29,7 +31,7 @@ ABOUT = "Language models over HTTP, in the forms of OpenAI's and Anthropic's API
 def build(serving: Serving) -> ASGIApp:
     """The application; loading its models is its server's business. Raises ConfigError."""
     settings = serving.settings
-    app = FastAPI(
+    app = Described(
         title="Tramontane",
         version=__version__,
         description=ABOUT,
@@ -38,14 +40,16 @@ def build(serving: Serving) -> ASGIApp:
         redoc_url=None,
         separate_input_output_schemas=False,
     )
+    app.settings = settings
     app.state.serving = serving
     for kind in (TramontaneError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle)
     for part in (chat, completions, responses, messages, models, tokens, health, docs_page):
         app.include_router(part.router)
     app.state.within = mcp_endpoint.add(app, serving) if settings.mcp else contextlib.nullcontext()
-    found: ASGIApp = Body(app, settings.max_body, settings.body_timeout)
-    found = Keys(found, settings.keys())
+    found: ASGIApp = Methods(app, app.router.routes)
+    found = Body(found, settings.max_body, settings.body_timeout)
+    found = Keys(found, serving.keys, settings.open_path)
     if settings.cors_origin:
         found = CORSMiddleware(
             found,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tramontane.loaded_model import LoadedModel
 
 log = logging.getLogger(__name__)
+ANY = "*"
+"""As an alias: every name that no model has."""
 CONTEXTS = 4
 """How many full contexts the cache holds unless told otherwise, memory allowing."""
 
@@ -73,10 +75,11 @@ def load(settings: ModelSettings) -> LoadedModel:
 
 
 class Served:
-    """One model. status: unloaded, loading or loaded."""
+    """One model. names: all that requests may give. status: unloaded, loading or loaded."""
 
     def __init__(self, settings: ModelSettings) -> None:
         self.settings, self.name = settings, name_of(settings)
+        self.names = (self.name, *(name for name in settings.alias if name != ANY))
         self.created = int(time.time())
         self.model: LoadedModel | None = None
         self.used = time.monotonic()
@@ -105,7 +108,6 @@ class Served:
             self.may_load = True
             self.used = time.monotonic()
         except TramontaneError as error:
-            log.error("%s cannot be loaded: %s", self.name, error)
             raise ApiError(503, f"{self.name} cannot be loaded: {error}") from error
         finally:
             self._loading = None
@@ -121,27 +123,30 @@ class Served:
 
 
 class Catalog:
-    """All of them, by name. "default" is the first."""
+    """All of them, by name, and by their other names. "default" is the first."""
 
     def __init__(self, models: tuple[ModelSettings, ...]) -> None:
         self.models = {served.name: served for served in map(Served, models)}
         self.draining = False
         self._first = next(iter(self.models.values()))
+        self._by_name = {name: served for served in self.models.values() for name in served.names}
+        self._other = next((one for one in self.models.values() if ANY in one.settings.alias), None)
 
     def find(self, name: str | None) -> Served:
         """A model by the name that a request gives; none, or "default": the first.
 
         Raises ApiError 404.
         """
-        if name is None or (name == "default" and name not in self.models):
+        if name is None or (name == "default" and name not in self._by_name):
             return self._first
-        if name not in self.models:
-            known = ", ".join(self.models)
+        found = self._by_name.get(name, self._other)
+        if found is None:
+            known = ", ".join(self._by_name)
             raise ApiError(
                 404, f"there is no model {name[:100]!r} here; there are: {known}",
                 param="model", code="model_not_found",
             )  # fmt: skip
-        return self.models[name]
+        return found
 
     @asynccontextmanager
     async def lease(self, name: str | None) -> AsyncIterator[tuple[Served, LoadedModel]]:
@@ -151,10 +156,18 @@ class Catalog:
             raise ApiError(503, f"{served.name} was unloaded; POST /v1/models/reload to have it")
         served.leases += 1
         try:
-            yield served, served.model or await served.load()
+            yield served, served.model or await self._loaded(served)
         finally:
             served.leases -= 1
             served.used = time.monotonic()
+
+    async def _loaded(self, served: Served) -> LoadedModel:
+        """Loaded because of a request, whose log is the only place where an operator looks."""
+        try:
+            return await served.load()
+        except ApiError as error:
+            log.error("%s", error)
+            raise
 
     async def start(self) -> None:
         """Load those that are to be loaded at the start. Raises ApiError."""

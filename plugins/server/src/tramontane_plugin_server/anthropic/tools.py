@@ -10,7 +10,7 @@ from tramontane.grammar import Grammar
 from tramontane.toolbox import Function, Toolbox
 from tramontane.tools import Tool
 
-from tramontane_plugin_server.openai.fields import NO_EFFECT
+from tramontane_plugin_server.openai.fields import NO_EFFECT, whole
 from tramontane_plugin_server.openai.tool_fields import Name, Strict
 
 from .blocks import Block
@@ -104,7 +104,7 @@ class ThinkingWithin(ThinkingOn):
     """Thinking within a budget."""
 
     type: Literal["enabled"]  # type: ignore[assignment]
-    budget_tokens: int = Field(
+    budget_tokens: Annotated[int, BeforeValidator(whole)] = Field(
         ge=1, description="passed to the chat template as thinking_budget; max_tokens is the bound"
     )
 

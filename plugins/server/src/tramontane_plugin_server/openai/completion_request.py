@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from tramontane.sampling_params import SamplingParams
 
 from .chat_request import StreamOptions
-from .fields import NO_EFFECT, Sampling, Stop, TokenId
+from .fields import NO_EFFECT, STREAM_OPTIONS, Sampling, Stop, TokenId
 
 MOST_PROMPTS = 64
 Tokens = Annotated[list[TokenId], Field(min_length=1)]
+P = TypeVar("P")
+Several = Annotated[P, Field(min_length=1, max_length=MOST_PROMPTS)]
 
 
 class CompletionRequest(Sampling):
     """Texts, or token ids, to continue."""
 
+    model_config = ConfigDict(json_schema_extra={"allOf": [STREAM_OPTIONS]})
     refused: ClassVar[Mapping[str, str]] = {
         "suffix": "models here continue texts; they do not fill gaps",
     }
 
-    prompt: str | Tokens | Annotated[list[str] | list[Tokens], Field(max_length=MOST_PROMPTS)]
+    prompt: str | Tokens | Several[list[str]] | Several[list[Tokens]]
     model: str | None = Field(None, max_length=512, description="none, or default: the first")
     max_tokens: int | None = Field(16, ge=0, description="null: until the context is full")
     n: int | None = Field(
@@ -46,8 +49,6 @@ class CompletionRequest(Sampling):
     def _fit(self) -> CompletionRequest:
         if self.stream_options is not None and not self.stream:
             raise ValueError("stream_options is for stream=true")
-        if not self.prompt and self.prompt != "":
-            raise ValueError("prompt is empty: there is nothing to continue")
         if self.stream:
             if self.prompt_logprobs is not None or (self.echo and self.logprobs is not None):
                 raise ValueError("probabilities of the prompt cannot be streamed")

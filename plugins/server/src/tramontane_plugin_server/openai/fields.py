@@ -3,17 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from tramontane.grammar import Grammar
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic.config import JsonDict
+from tramontane.grammar import LONGEST, Grammar
 from tramontane.sampling_params import SamplingParams
 
 NO_EFFECT = "accepted; there is nothing here that it would change"
 TokenId = Annotated[int, Field(ge=0)]
 KeyId = Annotated[int, Field(ge=0, strict=False)]  # JSON's keys are texts
 Bias = Annotated[float, Field(ge=-100, le=100)]
-Stop = str | Annotated[list[str], Field(max_length=64)]
+
+
+def _grammar(kinds: Sequence[str], value: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {
+            "type": {"enum": list(kinds)},
+            "value": value,
+            "after": {"type": "string", "maxLength": 1024, "default": ""},
+            "optional": {"type": "boolean", "default": False},
+        },
+        "required": ["type"] if value == {"type": "null"} else ["type", "value"],
+        "additionalProperties": False,
+    }
+
+
+GRAMMAR = {"anyOf": [
+    _grammar(["json_object"], {"type": "null"}),
+    _grammar(["json_schema"], {"type": ["object", "boolean"]}),
+    _grammar(["regex", "lark"], {"type": "string", "maxLength": LONGEST}),
+    _grammar(["llguidance"], {"type": ["object", "string"], "maxLength": LONGEST}),
+]}  # fmt: skip
+"""Grammar's schema, with what its `value` is for each type."""
+
+
+STREAM_OPTIONS: JsonDict = {"anyOf": [
+    {"properties": {"stream_options": {"type": "null"}}},
+    {"properties": {"stream": {"const": True}}, "required": ["stream"]},
+]}  # fmt: skip
+"""A schema of objects in which stream_options come with stream=true only."""
+
+
+def not_both(one: str, other: str) -> JsonDict:
+    """A schema of objects in which of two fields one at most is given."""
+    null: JsonDict = {"type": "null"}
+    return {"anyOf": [{"properties": {one: null}}, {"properties": {other: null}}]}
+
+
+Text = Annotated[str, Field(min_length=1)]
+Stop = Text | Annotated[list[Text], Field(max_length=64)]
+Window = Annotated[int, Field(ge=-1, lt=2**31)]
 
 
 class Asked(BaseModel):
@@ -30,10 +72,44 @@ class Asked(BaseModel):
     def _refuse(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
+        data = {name: whole(value) if name in cls._whole() else value
+                for name, value in data.items()}  # fmt: skip
         for name, why in cls.refused.items():
             if data.get(name) is not None and data[name] not in cls.neutral.get(name, ()):
                 raise ValueError(f"{name} is not supported: {why}")
         return {name: value for name, value in data.items() if name not in cls.refused}
+
+    @classmethod
+    def _whole(cls) -> frozenset[str]:
+        """Fields that are integers, or lists of them, among other things."""
+        found = _WHOLE.get(cls)
+        if found is None:
+            fields = cls.model_fields.items()
+            found = frozenset(name for name, field in fields if _takes_int(field.annotation))
+            _WHOLE[cls] = found
+        return found
+
+
+_WHOLE: dict[type[Asked], frozenset[str]] = {}
+
+
+def _takes_int(annotation: Any) -> bool:
+    """Whether integers are taken, at any depth of lists; not in objects, which are data."""
+    if annotation is int:
+        return True
+    if get_origin(annotation) in (Union, UnionType, list, Annotated):
+        return any(map(_takes_int, get_args(annotation)))
+    return False
+
+
+def whole(value: Any) -> Any:
+    """Integers that were written as 4.0: JSON has one kind of number, and some languages write all
+    of them so."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list) and any(isinstance(one, float | list) for one in value):
+        return [whole(one) for one in value]
+    return value
 
 
 class Sampling(Asked):
@@ -53,26 +129,29 @@ class Sampling(Asked):
     dynatemp_exponent: float | None = Field(None, gt=0, le=100)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     presence_penalty: float | None = Field(None, ge=-2, le=2)
-    penalty_window: int | None = Field(None, ge=-1)
+    penalty_window: Window | None = None
     repetition_penalty: float | None = Field(None, ge=0.001, le=1000)
-    repetition_window: int | None = Field(None, ge=-1)
+    repetition_window: Window | None = None
     dry_multiplier: float | None = Field(None, ge=0, le=1000)
     dry_base: float | None = Field(None, ge=1, le=100)
-    dry_allowed_length: int | None = Field(None, ge=1)
-    dry_range: int | None = Field(None, ge=-1)
-    dry_sequence_breakers: list[str] | None = Field(None, max_length=64)
+    dry_allowed_length: int | None = Field(None, ge=1, lt=2**31)
+    dry_range: Window | None = None
+    dry_sequence_breakers: list[Text] | None = Field(None, max_length=64)
     mirostat: int | None = Field(None, ge=0, le=2)
     mirostat_tau: float | None = Field(None, ge=0, le=100)
     mirostat_eta: float | None = Field(None, ge=0, le=1)
     logit_bias: dict[KeyId, Bias] | None = Field(
-        None, max_length=4096, description="token id: -100 to 100"
+        None,
+        max_length=4096,
+        description="token id: -100 to 100",
+        json_schema_extra={"propertyNames": {"pattern": "^[0-9]+$"}},
     )
     sampler: str | None = Field(None, max_length=4096, description="steps in order, top_k:40/...")
-    seed: int | None = Field(None, ge=-(2**63), lt=2**64, description="the same: the same tokens")
+    seed: int | None = Field(None, ge=-(2**63), le=2**64, description="the same: the same tokens")
     ignore_eos: bool | None = Field(None, description="go on after the end token")
     skip_special_tokens: bool | None = None
     stop_token_ids: list[TokenId] | None = Field(None, max_length=4096)
-    grammar: Grammar | None = Field(
+    grammar: Annotated[Grammar, WithJsonSchema(GRAMMAR)] | None = Field(
         None, description="regex, json_schema, json_object, lark or llguidance, and its value"
     )
     priority: int | None = Field(

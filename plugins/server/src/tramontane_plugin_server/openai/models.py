@@ -14,6 +14,7 @@ from .fields import Asked
 from .shapes import ERRORS, Model, Models, Shape
 
 router = APIRouter()
+ADMIN = {**ERRORS, 403: {**ERRORS[401], "description": "The API key is no admin key"}}
 
 
 class Named(Asked):
@@ -29,30 +30,32 @@ class Status(Shape):
 
 @router.get("/v1/models", response_model=Models, responses={401: ERRORS[401]})
 async def models(request: Request) -> dict[str, Any]:
-    """The models that are here, loaded or not."""
+    """The models that are here, loaded or not, under each of their names."""
     catalog = serving_of(request).catalog
-    return {"object": "list", "data": [_shown(served) for served in catalog.models.values()]}
+    listed = [_shown(served, n) for served in catalog.models.values() for n in served.names]
+    return {"object": "list", "data": listed}
 
 
 @router.get("/v1/models/{model_id:path}", response_model=Model, responses=ERRORS)
 async def model(request: Request, model_id: str) -> dict[str, Any]:
     """One of them."""
-    return _shown(serving_of(request).catalog.find(model_id))
+    served = serving_of(request).catalog.find(model_id)
+    return _shown(served, model_id if model_id in served.names else served.name)
 
 
-@router.post("/v1/models/unload", response_model=Status, responses=ERRORS)
+@router.post("/v1/models/unload", response_model=Status, responses=ADMIN)
 async def unload(request: Request, asked: Named) -> dict[str, str]:
     """Free a model's memory once it has answered what it is answering; requests do not bring it
-    back."""
+    back. Where there are keys, it needs an admin key."""
     served = serving_of(request).catalog.find(asked.model_id)
     served.may_load = False
     await served.unload()
     return _status(served)
 
 
-@router.post("/v1/models/reload", response_model=Status, responses=ERRORS)
+@router.post("/v1/models/reload", response_model=Status, responses=ADMIN)
 async def reload(request: Request, asked: Named) -> dict[str, str]:
-    """Load a model, if it is not."""
+    """Load a model, if it is not. Where there are keys, it needs an admin key."""
     served = serving_of(request).catalog.find(asked.model_id)
     await served.load()
     return _status(served)
@@ -68,9 +71,9 @@ def _status(served: Served) -> dict[str, str]:
     return {"model_id": served.name, "status": served.status}
 
 
-def _shown(served: Served) -> dict[str, Any]:
+def _shown(served: Served, name: str) -> dict[str, Any]:
     return {
-        "id": served.name,
+        "id": name,
         "object": "model",
         "created": served.created,
         "owned_by": "tramontane",

@@ -27,13 +27,13 @@ class Part(BaseModel):
 
 
 class InputText(Part):
-    type: Literal["input_text"] = "input_text"
+    type: Literal["input_text"]
     text: str
     prompt_cache_breakpoint: dict[str, Any] | None = Field(None, description=NO_EFFECT)
 
 
 class OutputText(Part):
-    type: Literal["output_text"] = "output_text"
+    type: Literal["output_text"]
     text: str
     annotations: list[dict[str, Any]] | None = Field(None, description=NO_EFFECT)
     logprobs: list[dict[str, Any]] | None = Field(None, description=NO_EFFECT)
@@ -156,6 +156,8 @@ def _one_message(value: Any) -> Any:
     return [{"role": "user", "content": value}] if isinstance(value, str) else value
 
 
+MOST_ITEMS = 10_000
+Items: TypeAlias = Annotated[list[AnyItem], Field(min_length=1, max_length=MOST_ITEMS)]
 Input: TypeAlias = Annotated[
-    list[AnyItem], BeforeValidator(_one_message, json_schema_input_type=str | list[AnyItem])
+    list[AnyItem], BeforeValidator(_one_message, json_schema_input_type=str | Items)
 ]

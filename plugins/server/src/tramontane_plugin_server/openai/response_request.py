@@ -12,7 +12,7 @@ from tramontane.sampling_params import SamplingParams
 from tramontane.toolbox import Function, Toolbox
 from tramontane.tools import Tool
 
-from .fields import NO_EFFECT, Asked, Sampling, Stop
+from .fields import NO_EFFECT, STREAM_OPTIONS, Asked, Sampling, Stop
 from .response_items import Input
 from .response_tools import AllowedTools, AnyTool, Format, NamedTool, ToolChoice
 from .tool_fields import (
@@ -69,6 +69,7 @@ class StreamOptions(BaseModel):
 class ResponseRequest(Sampling):
     """A conversation, or its next turn, to answer."""
 
+    model_config = ConfigDict(json_schema_extra={"allOf": [STREAM_OPTIONS]})
     refused: ClassVar[Mapping[str, str]] = {
         "access_programs": "there are none here",
         "context_management": "conversations are not compacted here; truncation drops their start",

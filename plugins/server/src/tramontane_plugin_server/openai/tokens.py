@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from fastapi import APIRouter, Request
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from tramontane_plugin_server.http.errors import ApiError
 from tramontane_plugin_server.serving import serving_of
@@ -21,6 +21,12 @@ router = APIRouter()
 
 class TokenizeRequest(Asked):
     """A text, or a conversation."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [
+        {"properties": {given: {"not": {"type": "null"}}, other: {"type": "null"}},
+         "required": [given]}
+        for given, other in (("prompt", "messages"), ("messages", "prompt"))
+    ]})  # fmt: skip
 
     model: str | None = Field(None, max_length=512, description="none, or default: the first")
     prompt: str | None = Field(None, description="a text, without the chat template")
