@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
+from tramontane.errors import ConfigError
+from tramontane.problems import nearest
 
+from .listen import listening
 from .plugin import CONFIG, SERVE
 from .settings import ModelSettings, Settings, read, written
 
@@ -20,6 +23,7 @@ examples:
   tramontane serve                                      the small embedded model, at 127.0.0.1:1234
   tramontane serve -m model.gguf --host 0.0.0.0 --api-key-file keys.txt
   tramontane serve -m org/one -m org/two --name one --name two
+  tramontane serve -m org/one --alias gpt-4o            one model, two names; --alias '*': any name
   tramontane serve --config server.toml
 {KEY} in the environment is a key too. Option --no-X turns a switch off.
 """
@@ -28,9 +32,11 @@ examples:
 def run(argv: list[str]) -> int:
     """Serve until told to stop."""
     settings = _settings(argv, "serve", SERVE)
-    from .running import serve
+    settings.check()
+    with listening(settings) as sockets:  # first, as it may fail and the rest takes a while
+        from .running import serve
 
-    return serve(settings)
+        return serve(settings, sockets)
 
 
 def config(argv: list[str]) -> int:
@@ -40,7 +46,11 @@ def config(argv: list[str]) -> int:
 
 
 def _settings(argv: list[str], name: str, summary: str) -> Settings:
-    options = vars(_parser(name, summary).parse_args(argv))
+    parser = _parser(name, summary)
+    found, unknown = parser.parse_known_args(argv)
+    if unknown:
+        raise ConfigError(_unknown(unknown[0], parser, name))
+    options = vars(found)
     path, names, models = options.pop("config"), options.pop("name"), options.pop("model")
     options.pop("print", None)
     given = {key: value for key, value in options.items() if value is not None}
@@ -48,11 +58,28 @@ def _settings(argv: list[str], name: str, summary: str) -> Settings:
         given["api_key"] = [*given.get("api_key", ()), key]
     if models or names:
         listed = models or ["default"]
-        if len(names or ()) > len(listed):
-            raise SystemExit(f"error: {len(names)} times --name for {len(listed)} models")
-        padded = [*(names or ()), *[None] * len(listed)]
-        given["models"] = [{"model": m, "name": n} for m, n in zip(listed, padded, strict=False)]
+        if names and len(names) != len(listed):
+            raise ConfigError(
+                f"{len(names)} times --name for {len(listed)} models: give one for each; "
+                "--alias gives one model more names"
+            )
+        given["models"] = [
+            {"model": model, **({"name": name} if name is not None else {})}
+            for model, name in zip(listed, names or [None] * len(listed), strict=True)
+        ]
+    if "alias" in given and len(models or ()) > 1:
+        raise ConfigError(
+            "--alias with several -m does not say which model it names: list the models in a file "
+            "for --config, each with its alias"
+        )
     return read(path, given)
+
+
+def _unknown(given: str, parser: argparse.ArgumentParser, name: str) -> str:
+    known = [option for action in parser._actions for option in action.option_strings]
+    hint = nearest(given.partition("=")[0], known) if given.startswith("-") else "a model is -m"
+    kind = "option" if given.startswith("-") else "argument"
+    return f"unknown {kind} {given!r}: {hint or f'tramontane {name} --help lists them'}"
 
 
 def _parser(name: str, summary: str) -> argparse.ArgumentParser:
@@ -88,16 +115,17 @@ def _add(group: Any, field: str, info: FieldInfo) -> None:
     if default not in (None, (), False, True):
         said += f" (default: {default})"
     said = said.replace("%", "%%")
+    # values stay texts: what is wrong with one is said once, by the settings
     if bool in kinds:
         group.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=said)
-    elif choices := [kind for kind in kinds if isinstance(kind, str)]:
-        group.add_argument(option, choices=choices, help=said)
     elif default == ():
         group.add_argument(option, action="append", metavar="TEXT", help=said)
+    elif choices := [kind for kind in kinds if isinstance(kind, str)]:
+        group.add_argument(option, metavar="{" + ",".join(choices) + "}", help=said)
     else:
         kind = next(kind for kind in (int, float, Path, str) if kind in kinds)
         metavar = {int: "N", float: "X", Path: "PATH", str: "TEXT"}[kind]
-        group.add_argument(option, type=kind, metavar=metavar, help=said)
+        group.add_argument(option, metavar=metavar, help=said)
 
 
 def _kinds(annotation: Any) -> Iterator[Any]:
