@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, given, settings
+from pydantic import BaseModel, ValidationError
 from schemathesis import GenerationMode, checks
+from tramontane_plugin_server import compatibility
 from tramontane_plugin_server.app import build
 from tramontane_plugin_server.serving import Serving
 from tramontane_plugin_server.settings import read
@@ -71,6 +74,27 @@ def test_any_request_gets_what_is_promised(case: schemathesis.Case, brief: Live)
     made_by = case.meta.generation.mode if case.meta else None
     if made_by is GenerationMode.POSITIVE and case.path not in (UNLOADS, NO_EXAMPLES):
         assert answer.status_code != 400 or not SHAPE.search(answer.json()["error"]["message"])
+
+
+def problems(request: type[BaseModel], body: Any) -> set[str]:
+    """What is wrong with a body; value_error is a rule of several fields."""
+    try:
+        request.model_validate(json.loads(json.dumps(body)))
+    except ValidationError as error:
+        return {one["type"] for one in error.errors()}
+    return set()
+
+
+@pytest.mark.parametrize("route", compatibility.REQUESTS)
+def test_what_the_description_allows_has_a_shape_that_is_taken(route: str) -> None:
+    method, path = route.split()
+
+    @BRIEF
+    @given(case=SCHEMA[path][method].as_strategy(generation_mode=GenerationMode.POSITIVE))
+    def bodies(case: schemathesis.Case) -> None:
+        assert problems(compatibility.REQUESTS[route], case.body) <= {"value_error"}
+
+    bodies()
 
 
 def test_the_description_has_the_limits_of_the_server() -> None:

@@ -67,6 +67,10 @@ class Metadata(BaseModel):
 class CountRequest(Asked):
     """A conversation whose tokens to count."""
 
+    model_config = ConfigDict(json_schema_extra={"anyOf": [
+        {"properties": {"output_format": {"type": "null"}}},
+        {"properties": {"output_config": {"properties": {"format": {"type": "null"}}}}},
+    ]})  # fmt: skip
     refused: ClassVar[Mapping[str, str]] = {
         "context_management": "nothing is edited out of conversations here",
         "mcp_servers": "the server reaches those of its owner only",

@@ -147,7 +147,7 @@ class Sampling(Asked):
         json_schema_extra={"propertyNames": {"pattern": "^[0-9]+$"}},
     )
     sampler: str | None = Field(None, max_length=4096, description="steps in order, top_k:40/...")
-    seed: int | None = Field(None, ge=-(2**63), le=2**64, description="the same: the same tokens")
+    seed: int | None = Field(None, description="the same, modulo 2**64: the same tokens")
     ignore_eos: bool | None = Field(None, description="go on after the end token")
     skip_special_tokens: bool | None = None
     stop_token_ids: list[TokenId] | None = Field(None, max_length=4096)

@@ -54,6 +54,9 @@ class ReasoningText(Part):
 Content: TypeAlias = Annotated[InputText | OutputText | Refusal, Field(discriminator="type")]
 
 
+Parts: TypeAlias = Annotated[list[Content], Field(min_length=1)]
+
+
 def _parts(value: Any) -> Any:
     return [{"type": "input_text", "text": value}] if isinstance(value, str) else value
 
@@ -77,7 +80,7 @@ class MessageItem(Item):
     type: Literal["message"] = "message"
     role: Literal["user", "assistant", "system", "developer"]
     content: Annotated[
-        list[Content], BeforeValidator(_parts, json_schema_input_type=str | list[Content])
+        list[Content], BeforeValidator(_parts, json_schema_input_type=str | Parts)
     ] = Field(min_length=1)
     phase: Literal["commentary", "final_answer"] | None = Field(None, description=NO_EFFECT)
 
