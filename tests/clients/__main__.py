@@ -56,7 +56,7 @@ def main() -> int:
         help="where the clients are installed",
     )
     parser.add_argument("--verbose", action="store_true", help="tracebacks of what fails")
-    parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.name}")
+    parser.add_argument("--write", action="store_true", help=f"put the table into docs/{PAGE.name}")
     options = parser.parse_args()
     names = options.only or list(CLIENTS)
     try:
@@ -129,7 +129,7 @@ def table(outcomes: Sequence[Outcome]) -> list[str]:
     for one in outcomes:
         clients.setdefault(one.client, []).append(one)
     for client, found in clients.items():
-        good = ", ".join(one.feature for one in found if not one.why)
+        good = "; ".join(one.feature for one in found if not one.why)
         bad = "<br>".join(f"{one.feature}: {_plain(one.why)}" for one in found if one.why)
         lines.append(f"| {client} | {good} | {bad} |")
     return lines

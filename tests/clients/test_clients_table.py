@@ -52,7 +52,7 @@ def test_features_are_tried_each_by_itself(
 
 def test_a_row_for_each_client() -> None:
     told = [Outcome("one 1", "a", ""), Outcome("two 2", "a", "x|y <b>"), Outcome("one 1", "b", "")]
-    assert table(told)[2:] == ["| one 1 | a, b |  |", "| two 2 |  | a: x\\|y &lt;b> |"]
+    assert table(told)[2:] == ["| one 1 | a; b |  |", "| two 2 |  | a: x\\|y &lt;b> |"]
 
 
 def test_reasons_are_short() -> None:
