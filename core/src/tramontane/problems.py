@@ -24,7 +24,7 @@ WORDS = {
     "finite_number": "must be a finite number",
     "bool_type": "must be true or false", "bool_parsing": "must be true or false",
     "string_type": "must be a string", "string_sub_type": "must be a string",
-    "string_unicode": "must be valid Unicode", "path_type": "must be a path",
+    "string_unicode": "has half of a surrogate pair, which is no character", "path_type": "must be a path",
     "list_type": "must be a list", "tuple_type": "must be a list",
     "dict_type": "must be an object", "model_type": "must be an object",
     "model_attributes_type": "must be an object", "mapping_type": "must be an object",
