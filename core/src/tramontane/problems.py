@@ -24,7 +24,8 @@ WORDS = {
     "finite_number": "must be a finite number",
     "bool_type": "must be true or false", "bool_parsing": "must be true or false",
     "string_type": "must be a string", "string_sub_type": "must be a string",
-    "string_unicode": "has half of a surrogate pair, which is no character", "path_type": "must be a path",
+    "string_unicode": "has half of a surrogate pair, which is no character",
+    "path_type": "must be a path",
     "list_type": "must be a list", "tuple_type": "must be a list",
     "dict_type": "must be an object", "model_type": "must be an object",
     "model_attributes_type": "must be an object", "mapping_type": "must be an object",
@@ -67,8 +68,9 @@ def first_problem(error: ValidationError | Sequence[ErrorDetails], value: Any = 
     """The first thing that is wrong.
 
     Of a value that may be of several kinds there is an error for each; that kind is taken which
-    fits best: where the trouble is deepest, then least. value: what was validated, to tell the
-    names of fields from those of alternatives; without it all names are taken to be fields.
+    fits best: where the trouble is deepest, of the right type, then least. value: what was
+    validated, to tell the names of fields from those of alternatives; without it all names are
+    taken to be fields.
     """
     errors: Sequence[ErrorDetails] = (
         error if isinstance(error, Sequence) else error.errors(include_url=False)
@@ -131,12 +133,13 @@ def _either(words: Sequence[str]) -> str:
 
 def _fitting(
     errors: Sequence[ErrorDetails], ways: Sequence[Way], among: Sequence[int], level: int
-) -> tuple[tuple[int, int], list[int]]:
+) -> tuple[tuple[int, bool, int], list[int]]:
     """Of the alternatives at the first error's fork of this level those that fit best: how badly
-    they do, (-depth, errors), and the first error of each."""
+    they do, (-depth, of another type, errors), and the first error of each."""
     forks = ways[among[0]][1]
     if len(forks) <= level:
-        return (-max(len(ways[i][0]) for i in among), len(among)), [among[0]]
+        depth = max(len(ways[i][0]) for i in among)
+        return (-depth, errors[among[0]]["type"].endswith("_type"), len(among)), [among[0]]
     kinds: dict[str | int, list[int]] = {}
     for i in among:
         if ways[i][1][level : level + 1] == [forks[level]]:
