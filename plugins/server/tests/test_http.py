@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,7 +96,8 @@ def test_a_page_cannot_ask_without_being_asked_itself(live: Live) -> None:
         content=json.dumps(CHAT),
         headers={"content-type": "text/plain"},
     )
-    assert answer.status_code == 400
+    assert answer.status_code == 415
+    assert "'content-type: application/json'" in answer.json()["error"]["message"]
 
 
 def test_requests_have_ids_and_lines(guarded: Live) -> None:
@@ -110,6 +112,29 @@ def test_requests_have_ids_and_lines(guarded: Live) -> None:
     named = next(line for line in lines if line["id"] == "my-own-1")
     assert (named["method"], named["path"], named["status"]) == ("GET", "/v1/models", 200)
     assert any(line["path"] == "/nope\nnope" for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "answers"),
+    [
+        ("/v1/chat/completions", {**CHAT, "n": 2}, 8),
+        ("/v1/chat/completions", {**CHAT, "stream": True}, 4),
+        ("/v1/completions", {"prompt": ["Once", "Once"], "max_tokens": 4}, 8),
+        ("/v1/responses", {"input": "Tell me a story", "max_output_tokens": 4}, 4),
+        ("/v1/messages", {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3}, 3),
+    ],
+)
+def test_the_access_log_has_models_and_tokens(
+    guarded: Live, path: str, body: dict[str, object], answers: int
+) -> None:
+    identity = uuid.uuid4().hex
+    with guarded.client(headers=[(b"x-api-key", KEY.encode())]) as client:
+        client.post(path, json=body, headers={"x-request-id": identity})
+        guarded.wait_for_line(identity)
+    (line,) = [json.loads(one) for one in guarded.log.read_text().splitlines() if identity in one]
+    assert (line["model"], line["completion_tokens"]) == ("default", answers)
+    assert line["prompt_tokens"] > 0
+    assert 0 <= line["cached_tokens"] <= line["prompt_tokens"]
 
 
 def test_figures_for_prometheus(live: Live) -> None:
@@ -130,6 +155,41 @@ def test_figures_for_prometheus(live: Live) -> None:
         assert name in text
 
 
+def test_handlers_have_names_in_the_figures(live: Live) -> None:
+    with live.client() as client:
+        for path in ("/openapi.json", "/docs", "/", "/nope"):
+            client.get(path)
+        text = client.get("/metrics").text
+    for handler in ("/openapi.json", "/docs", "/", "other"):
+        assert f'http_requests_total{{handler="{handler}",method="GET"' in text
+
+
+def test_head_is_get_without_a_body(live: Live) -> None:
+    with live.client() as client:
+        for method, path in routes():
+            if method == "GET" and "{" not in path:
+                head, get = client.head(path), client.get(path)
+                assert (head.status_code, head.content) == (get.status_code, b"")
+                assert head.headers.get("content-type") == get.headers.get("content-type")
+                if path != "/metrics":  # they count this one
+                    assert head.headers["content-length"] == get.headers["content-length"]
+        assert client.get("/").headers["location"] == "docs"
+
+
+def test_allow_names_every_method_of_a_path(live: Live) -> None:
+    paths = sorted({path for _, path in routes()})
+    with live.client() as client:
+        for path in paths:
+            answer = client.request("PUT", path.replace("{model_id:path}", "unload"))
+            assert answer.status_code == 405
+            allowed = set(answer.headers["allow"].split(", "))
+            assert {method for method, other in routes() if other == path} <= allowed
+            assert ("HEAD" in allowed) == ("GET" in allowed)
+        two = client.options("/v1/models/unload").headers["allow"]
+        assert two == "GET, HEAD, POST"
+        assert client.options("/v1/responses/x").headers["allow"] == "GET, HEAD, DELETE"
+
+
 def test_health_ready_and_docs(live: Live) -> None:
     with live.client() as client:
         assert client.get("/health").json() == {"status": "ok"}
@@ -145,8 +205,8 @@ def test_health_ready_and_docs(live: Live) -> None:
     [
         (b"", "the body is required"),
         (b"{", "the body is not JSON"),
-        (b"[]", "dict"),
-        (b'"\\ud800"', "dict"),
+        (b"[]", "the body must be an object"),
+        (b'"\\ud800"', "the body must be an object"),
         (b"\xff\xfe", "the body"),
         (b'{"messages": "x", "temperature": NaN}', "temperature"),
         (b'{"messages": "x", "max_tokens": 1e400}', "max_tokens"),

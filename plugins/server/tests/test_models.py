@@ -9,6 +9,8 @@ from pathlib import Path
 
 import httpx2 as httpx
 import pytest
+from tramontane_plugin_server.catalog import Catalog
+from tramontane_plugin_server.settings import read
 
 from .live_server import serving
 
@@ -93,3 +95,24 @@ def test_an_idle_model_is_unloaded_and_comes_back(tmp_path: Path) -> None:
             assert time.monotonic() < end, "an idle model stays"
             time.sleep(0.02)
         assert client.post("/v1/chat/completions", json=SHORT).status_code == 200
+
+
+def test_one_model_has_several_names(tmp_path: Path) -> None:
+    options = ["--name", "story", "--alias", "gpt-4o", "--alias", "claude-x"]
+    with serving(tmp_path, *options) as live, live.client() as client:
+        assert list(status(client)) == ["story", "gpt-4o", "claude-x"]
+        for name in ("story", "gpt-4o", "claude-x", "default"):
+            answer = client.post("/v1/chat/completions", json={**SHORT, "model": name})
+            assert (answer.status_code, answer.json()["model"]) == (200, "story")
+        assert client.get("/v1/models/gpt-4o").json()["id"] == "gpt-4o"
+        other = client.post("/v1/chat/completions", json={**SHORT, "model": "gpt-5"})
+        assert "there are: story, gpt-4o, claude-x" in other.json()["error"]["message"]
+        client.post("/v1/models/unload", json={"model_id": "gpt-4o"})
+        assert set(status(client).values()) == {"unloaded"}  # it is one model
+
+
+def test_a_star_is_every_name() -> None:
+    settings = read(None, {"models": [{"name": "a"}, {"name": "b", "alias": ["*"], "num_ctx": 9}]})
+    catalog = Catalog(settings.models)
+    assert [catalog.find(name).name for name in ("a", "b", "gpt-4o", None)] == ["a", "b", "b", "a"]
+    assert catalog.find("gpt-4o").names == ("b",)

@@ -148,7 +148,7 @@ def test_models(client: openai.OpenAI) -> None:
 @pytest.mark.parametrize(
     ("fields", "said", "param"),
     [
-        ({"temperature": -1}, "greater than or equal to 0", "temperature"),
+        ({"temperature": -1}, "must be at least 0", "temperature"),
         ({"n": 100}, "n=100: this server gives at most 16", "n"),
         (
             {"extra_body": {"web_search_options": {}}},

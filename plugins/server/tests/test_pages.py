@@ -60,4 +60,6 @@ def test_the_reference_is_the_code() -> None:
 def test_every_official_field_is_honoured_or_refused_by_name() -> None:
     expected = compatibility.page(OFFICIAL, VERSIONS)
     path = DOCS / "compatibility.md"
-    assert path.read_text() == expected, f"{path.name} should be:\n{expected}"
+    # what `./dev clients` found stands below, which is not tried here
+    fields, _, _ = path.read_text().partition("\n## Clients\n")
+    assert fields == expected, f"{path.name} should begin with:\n{expected}"

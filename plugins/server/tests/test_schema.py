@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, settings
-from schemathesis import checks
+from hypothesis import HealthCheck, Phase, given, settings
+from pydantic import BaseModel, ValidationError
+from schemathesis import GenerationMode, checks
+from tramontane_plugin_server import compatibility
 from tramontane_plugin_server.app import build
 from tramontane_plugin_server.serving import Serving
 from tramontane_plugin_server.settings import read
 
 from .live_server import Live, serving
 
+MOST = 4
+"""Tokens of an answer."""
 
-def described() -> dict[str, object]:
+
+def described() -> dict[str, Any]:
     """The description, without a server."""
-    app = build(Serving(read(None, {})))
+    app: Any = build(Serving(read(None, {"max_new_tokens": MOST})))
     while not hasattr(app, "openapi"):
-        app = app._app  # type: ignore[attr-defined]
-    found: dict[str, object] = app.openapi()
+        app = app._app
+    found: dict[str, Any] = app.openapi()
     return found
 
 
@@ -33,17 +41,14 @@ CHECKS = [
     schemathesis.specs.openapi.checks.negative_data_rejection,
 ]
 UNLOADS = "/v1/models/unload"
-
-
-@pytest.fixture(scope="module")
-def brief(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """A server that answers in a few tokens."""
-    with serving(tmp_path_factory.mktemp("brief"), "--max-new-tokens", "4") as live:
-        yield live
-
-
-@SCHEMA.exclude(path=UNLOADS).parametrize()
-@settings(
+NO_EXAMPLES = "/v1/embeddings"
+"""Every one of its requests is refused."""
+SHAPE = re.compile(
+    r"(^|[\w.]+:? )(must (be|have|match) .*\(it is |is required$)"
+    "|unknown parameter|are one thing|is for stream=true|needs logprobs=true|one of the two"
+)
+"""Refusals for what a schema can say, unlike the meaning of a text or what a model can do."""
+BRIEF = settings(
     max_examples=25,
     deadline=None,
     derandomize=True,
@@ -51,6 +56,67 @@ def brief(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
+
+
+@pytest.fixture(scope="module")
+def brief(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A server that answers in a few tokens."""
+    folder = tmp_path_factory.mktemp("brief")
+    with serving(folder, "--max-new-tokens", str(MOST)) as live:
+        yield live
+
+
+@SCHEMA.exclude(path=UNLOADS).parametrize()
+@BRIEF
 @pytest.mark.filterwarnings("ignore")  # of the generator's own
 def test_any_request_gets_what_is_promised(case: schemathesis.Case, brief: Live) -> None:
-    case.call_and_validate(base_url=brief.url, checks=CHECKS)
+    answer = case.call_and_validate(base_url=brief.url, checks=CHECKS)
+    made_by = case.meta.generation.mode if case.meta else None
+    if made_by is GenerationMode.POSITIVE and case.path not in (UNLOADS, NO_EXAMPLES):
+        assert answer.status_code != 400 or not SHAPE.search(answer.json()["error"]["message"])
+
+
+def problems(request: type[BaseModel], body: Any) -> set[str]:
+    """What is wrong with a body; value_error is a rule of several fields, refused too."""
+    try:
+        request.model_validate(json.loads(json.dumps(body)))
+    except ValidationError as error:
+        return {one["type"] for one in error.errors()}
+    return set()
+
+
+@pytest.mark.parametrize("route", compatibility.REQUESTS)
+def test_what_the_description_allows_has_a_shape_that_is_taken(route: str) -> None:
+    method, path = route.split()
+
+    @BRIEF
+    @given(case=SCHEMA[path][method].as_strategy(generation_mode=GenerationMode.POSITIVE))
+    def bodies(case: schemathesis.Case) -> None:
+        assert problems(compatibility.REQUESTS[route], case.body) <= {"value_error", "refused"}
+
+    bodies()
+
+
+def test_the_description_has_the_limits_of_the_server() -> None:
+    shapes = described()["components"]["schemas"]
+    chat = shapes["ChatRequest"]["properties"]
+    assert [one.get("maximum") for one in chat["n"]["anyOf"]] == [16, None]
+    assert [one.get("maximum") for one in chat["max_tokens"]["anyOf"]] == [MOST, None]
+    assert shapes["CompletionRequest"]["properties"]["max_tokens"]["default"] == MOST
+    assert shapes["MessageRequest"]["properties"]["max_tokens"]["maximum"] == MOST
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", {"messages": "Hi", "max_tokens": 4.0, "stop_token_ids": [8.0]}),
+        ("/v1/completions", {"prompt": [[1.0, 359.0]], "max_tokens": 2.0, "seed": 0.0}),
+        ("/v1/completions", {"prompt": "Once"}),  # its default is more than this server gives
+        ("/detokenize", {"tokens": [98.0]}),
+    ],
+)
+def test_integers_may_be_written_with_a_point(brief: Live, path: str, body: Any) -> None:
+    with brief.client() as client:
+        assert client.post(path, json=body).status_code == 200
+        half = client.post("/detokenize", json={"tokens": [98.5]}).json()["error"]["message"]
+        assert half == "tokens.0: must be an integer (it is 98.5)"

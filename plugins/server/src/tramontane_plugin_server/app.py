@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -21,31 +20,18 @@ from .http.access import Access
 from .http.body import Body
 from .http.errors import handle
 from .http.keys import Keys
+from .http.methods import Methods
+from .limits import Described
 from .openai import chat, completions, models, response_counting, responses, tokens
 from .serving import Serving
 
 ABOUT = "Language models over HTTP, in the forms of OpenAI's and Anthropic's APIs."
 
 
-class App(FastAPI):
-    """The routes, described with the limits of this server."""
-
-    def openapi(self) -> dict[str, Any]:
-        """The description. Of what requests may ask for it has the owner's limits."""
-        if self.openapi_schema is None:
-            most = self.state.serving.settings.max_n
-            for shape in super().openapi()["components"]["schemas"].values():
-                for name in ("n", "best_of"):
-                    for kind in shape.get("properties", {}).get(name, {}).get("anyOf", ()):
-                        if "maximum" in kind:
-                            kind["maximum"] = most
-        return super().openapi()
-
-
 def build(serving: Serving) -> ASGIApp:
     """The application; loading its models is its server's business. Raises ConfigError."""
     settings = serving.settings
-    app = App(
+    app = Described(
         title="Tramontane",
         version=__version__,
         description=ABOUT,
@@ -54,6 +40,7 @@ def build(serving: Serving) -> ASGIApp:
         redoc_url=None,
         separate_input_output_schemas=False,
     )
+    app.settings = settings
     app.state.serving = serving
     for kind in (TramontaneError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle)
@@ -63,8 +50,9 @@ def build(serving: Serving) -> ASGIApp:
     ):  # fmt: skip
         app.include_router(part.router)
     app.state.within = mcp_endpoint.add(app, serving) if settings.mcp else contextlib.nullcontext()
-    found: ASGIApp = Body(app, settings.max_body, settings.body_timeout)
-    found = Keys(found, settings.keys())
+    found: ASGIApp = Methods(app, app.router.routes)
+    found = Body(found, settings.max_body, settings.body_timeout)
+    found = Keys(found, serving.keys, settings.open_path)
     if settings.cors_origin:
         found = CORSMiddleware(
             found,

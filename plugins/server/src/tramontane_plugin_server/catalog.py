@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tramontane.loaded_model import LoadedModel
 
 log = logging.getLogger(__name__)
+ANY = "*"
+"""As an alias: every name that no model has."""
 CONTEXTS = 4
 """How many full contexts the cache holds unless told otherwise, memory allowing."""
 
@@ -73,10 +75,11 @@ def load(settings: ModelSettings) -> LoadedModel:
 
 
 class Served:
-    """One model. status: unloaded, loading or loaded."""
+    """One model. names: all that requests may give. status: unloaded, loading or loaded."""
 
     def __init__(self, settings: ModelSettings) -> None:
         self.settings, self.name = settings, name_of(settings)
+        self.names = (self.name, *(name for name in settings.alias if name != ANY))
         self.created = int(time.time())
         self.model: LoadedModel | None = None
         self.used = time.monotonic()
@@ -90,22 +93,26 @@ class Served:
             return "loaded"
         return "unloaded" if self._loading is None else "loading"
 
-    async def load(self) -> LoadedModel:
-        """Load it if it is not; whoever comes meanwhile waits for the same. Raises ApiError."""
+    async def load(self, *, logged: bool = True) -> LoadedModel:
+        """Load it if it is not; whoever comes meanwhile waits for the same. Raises ApiError.
+
+        logged: whether the log says why it cannot be loaded; once, however many wait for it.
+        """
         if self.model is not None:
             return self.model
         if self._loading is None:
-            self._loading = asyncio.create_task(self._load())
+            self._loading = asyncio.create_task(self._load(logged))
         # one that does not wait any longer must not stop it for the others
         return await asyncio.shield(self._loading)
 
-    async def _load(self) -> LoadedModel:
+    async def _load(self, logged: bool) -> LoadedModel:
         try:
             self.model = await asyncio.to_thread(load, self.settings)
             self.may_load = True
             self.used = time.monotonic()
         except TramontaneError as error:
-            log.error("%s cannot be loaded: %s", self.name, error)
+            if logged:
+                log.error("%s cannot be loaded: %s", self.name, error)
             # why names files of the server's: that is for its owner
             raise ApiError(
                 503, f"{self.name} cannot be loaded: the server's log says why",
@@ -125,27 +132,30 @@ class Served:
 
 
 class Catalog:
-    """All of them, by name. "default" is the first."""
+    """All of them, by name, and by their other names. "default" is the first."""
 
     def __init__(self, models: tuple[ModelSettings, ...]) -> None:
         self.models = {served.name: served for served in map(Served, models)}
         self.draining = False
         self._first = next(iter(self.models.values()))
+        self._by_name = {name: served for served in self.models.values() for name in served.names}
+        self._other = next((one for one in self.models.values() if ANY in one.settings.alias), None)
 
     def find(self, name: str | None) -> Served:
         """A model by the name that a request gives; none, or "default": the first.
 
         Raises ApiError 404.
         """
-        if name is None or (name == "default" and name not in self.models):
+        if name is None or (name == "default" and name not in self._by_name):
             return self._first
-        if name not in self.models:
-            known = ", ".join(self.models)
+        found = self._by_name.get(name, self._other)
+        if found is None:
+            known = ", ".join(self._by_name)
             raise ApiError(
                 404, f"there is no model {name[:100]!r} here; there are: {known}",
                 param="model", code="model_not_found",
             )  # fmt: skip
-        return self.models[name]
+        return found
 
     @asynccontextmanager
     async def lease(self, name: str | None) -> AsyncIterator[tuple[Served, LoadedModel]]:
@@ -161,10 +171,11 @@ class Catalog:
             served.used = time.monotonic()
 
     async def start(self) -> None:
-        """Load those that are to be loaded at the start. Raises ApiError."""
+        """Load those that are to be loaded at the start. Raises ApiError; the log does not say why,
+        as who starts the server does."""
         for served in self.models.values():
             if served.settings.load == "start":
-                await served.load()
+                await served.load(logged=False)
 
     async def unload_idle(self, after: float) -> None:
         """For ever: unload models that nobody has used for `after` seconds."""

@@ -16,10 +16,10 @@ from pydantic import TypeAdapter, ValidationError
 from tramontane.errors import ConfigError, RequestError, TramontaneError
 from tramontane.mcp.config import expanded
 from tramontane.one_line import one_line
+from tramontane.problems import first_problem
 from tramontane.toolbox import Function, Toolbox
 from tramontane.tools import Tool
 
-from .http.errors import places_of
 from .openai.response_tools import AnyTool, FlatTool
 from .openai.tool_fields import FUNCTIONS_ONLY
 
@@ -166,10 +166,9 @@ def read_tools(path: Path) -> list[Tool]:
     try:
         found = TypeAdapter(list[AnyTool]).validate_python(value)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(places_of(first["loc"], value))
-        said = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"{path}: tool {where}: {said}") from error
+        problem = first_problem(error, value)
+        said = problem.about(".".join(map(str, problem.path)))
+        raise ConfigError(f"{path}: tool {said}") from error
     tools: list[Tool] = []
     for place, one in enumerate(found):
         if not isinstance(one, FlatTool):

@@ -6,7 +6,7 @@ import re
 from html import escape
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from .openai.shapes import ERRORS
 from .sections import Section, sections
@@ -31,6 +31,12 @@ td { overflow-wrap: anywhere; } td:first-child { white-space: nowrap; }
 VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1">'
 TRY = """curl {url}v1/chat/completions -H 'content-type: application/json' \\
   -d '{{"messages": [{{"role": "user", "content": "Tell me a story"}}], "max_tokens": 50}}'"""
+
+
+@router.get("/", include_in_schema=False)
+async def root() -> RedirectResponse:
+    """To the description."""
+    return RedirectResponse("docs")
 
 
 @router.get("/docs", response_class=HTMLResponse, responses={401: ERRORS[401]})

@@ -12,6 +12,7 @@ from tramontane.engine.engine import RETRY_AFTER
 from tramontane.engine.request import Event, Finished, Request, RequestResult
 from tramontane.errors import EngineBusy
 
+from .http.access import spent
 from .http.errors import ApiError
 from .http.tracing import GenerationSpan
 from .metrics import Metrics
@@ -71,6 +72,7 @@ class Generation:
         self._started = time.perf_counter()
         self._last: dict[str, float] = {}
         self._metrics, self._name = metrics, name
+        self._spent = spent(name)
         self._prompt_tokens = self._answer_tokens = 0
         self._between = metrics.between_tokens.labels(name)
 
@@ -136,10 +138,13 @@ class Generation:
         metrics.queued.labels(name).observe(event.result.timings.queued)
         metrics.ended.labels(name, event.result.finish_reason).inc()
         self._answer_tokens += usage.completion_tokens
+        self._spent.answer += usage.completion_tokens
         metrics.answer_tokens.labels(name).inc(usage.completion_tokens)
         metrics.answer_size.labels(name).observe(usage.completion_tokens)
         if self._first[event.id]:
             self._prompt_tokens += usage.prompt_tokens
+            self._spent.prompt += usage.prompt_tokens
+            self._spent.cached += usage.cached_tokens
             metrics.prompt_tokens.labels(name).inc(usage.prompt_tokens)
             metrics.prompt_size.labels(name).observe(usage.prompt_tokens)
 

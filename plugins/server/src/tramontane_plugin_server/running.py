@@ -1,31 +1,35 @@
-"""A server's life: settings checked, models loaded, address said, requests answered, stopped."""
+"""A server's life: models loaded, address said, requests answered, keys read again, stopped."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import logging.handlers
 import signal
 import socket
 import sys
-from pathlib import Path
 from types import FrameType
 
 import uvicorn
-from tramontane.errors import ConfigError
+from tramontane.errors import ConfigError, TramontaneError
 from tramontane.mcp import McpServers, read_config
 from tramontane.memory import readable
 from tramontane.registry import Registry
 
 from .app import build
 from .catalog import Served
+from .hangup import ignore_hangup, on_hangup
 from .http.errors import ApiError
 from .serving import Serving
 from .settings import Settings
 
 
-def serve(settings: Settings) -> int:
-    """Serve until SIGINT or SIGTERM; then let answers end. Raises TramontaneError."""
-    _check(settings)
+def serve(settings: Settings, sockets: list[socket.socket]) -> int:
+    """Serve until SIGINT or SIGTERM; then let answers end. Raises TramontaneError.
+
+    sockets: that listen already.
+    """
+    ignore_hangup()
     handler = _logging(settings)
     serving = Serving(settings)
     if settings.mcp_config is not None:
@@ -33,9 +37,6 @@ def serve(settings: Settings) -> int:
     app = build(serving)
     config = uvicorn.Config(
         app,
-        host=settings.host,
-        port=settings.port,
-        uds=str(settings.uds) if settings.uds else None,
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
         log_config=None,
@@ -44,9 +45,9 @@ def serve(settings: Settings) -> int:
         ws="none",
         timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout)),
     )
-    server = _Server(config, serving)
+    server = _Server(config, serving, sockets[0])
     try:
-        server.run()
+        server.run(sockets=sockets)
     except SystemExit:  # uvicorn has logged why it could not start
         return 1
     finally:
@@ -62,24 +63,29 @@ class _Server(uvicorn.Server):
     failed: whether they cannot be loaded.
     """
 
-    def __init__(self, config: uvicorn.Config, serving: Serving) -> None:
+    def __init__(self, config: uvicorn.Config, serving: Serving, first: socket.socket) -> None:
         super().__init__(config)
         self._serving = serving
+        self._listens_at = _address(serving.settings, first)
         self._loading: asyncio.Task[None] | None = None
         self.failed = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
+        on_hangup(self._hung_up)
         if self.started:
             self._loading = asyncio.create_task(self._load())
 
     async def _load(self) -> None:
-        address = self._address()
+        address = self._listens_at
         _say(f"loading, and listening at {address}")
         try:
             await self._serving.catalog.start()
         except ApiError as error:
-            _say(f"error: {error.__cause__ or error}")
+            why = error.__cause__ or error
+            _say(f"error: {why}")
+            if self._serving.settings.log_file is not None:
+                logging.getLogger(__name__).error("%s", why)
             self.failed = self.should_exit = True
             return
         for line in _banner(self._serving, address):
@@ -94,19 +100,34 @@ class _Server(uvicorn.Server):
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
 
-    def _address(self) -> str:
-        settings = self._serving.settings
-        if settings.uds is not None:
-            return f"unix:{settings.uds}"
-        port = self.servers[0].sockets[0].getsockname()[1]
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        return f"{'https' if settings.tls_cert else 'http'}://{host}:{port}"
+    def _hung_up(self, *, gone: bool) -> None:
+        """SIGHUP: read keys and certificates again, or, its terminal gone, stop as by SIGTERM."""
+        if gone:
+            self.handle_exit(signal.SIGHUP, None)
+            return
+        log, settings = logging.getLogger(__name__), self._serving.settings
+        try:
+            self._serving.reload_keys()
+            if self.config.ssl is not None and settings.tls_cert is not None:
+                self.config.ssl.load_cert_chain(settings.tls_cert, settings.tls_key)
+        except (TramontaneError, OSError) as error:
+            log.error("SIGHUP: %s; what was read before stays", error)
+            return
+        log.warning("SIGHUP: keys%s were read again", " and certificate" * bool(settings.tls_cert))
+
+
+def _address(settings: Settings, listener: socket.socket) -> str:
+    if settings.uds is not None:
+        return f"unix:{settings.uds}"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    scheme = "https" if settings.tls_cert else "http"
+    return f"{scheme}://{host}:{listener.getsockname()[1]}"
 
 
 def _banner(serving: Serving, address: str) -> list[str]:
     lines = [_about(served) for served in serving.catalog.models.values()]
     open_to_all = serving.settings.host not in ("127.0.0.1", "localhost", "::1")
-    if open_to_all and serving.settings.uds is None and not serving.settings.keys():
+    if open_to_all and serving.settings.uds is None and not serving.keys:
         lines.append("warning: anyone who reaches this address may use it; see --api-key")
     lines.append(f"ready at {address}/v1 (description at {address}/docs), Ctrl-C stops")
     return lines
@@ -127,20 +148,13 @@ def _about(served: Served) -> str:
     )
 
 
-def _check(settings: Settings) -> None:
-    settings.keys()
-    for name in ("tls_cert", "tls_key"):
-        path: Path | None = getattr(settings, name)
-        if path is not None and not path.is_file():
-            raise ConfigError(f"{name}: there is no file {path}")
-
-
 def _logging(settings: Settings) -> logging.Handler:
     """Warnings of the server and lines of access, to one place. A full disk stops nobody."""
     handler: logging.Handler = logging.StreamHandler()
     if settings.log_file is not None:
         try:
-            handler = logging.FileHandler(settings.log_file)
+            # opens its file again once that was moved away
+            handler = logging.handlers.WatchedFileHandler(settings.log_file)
         except OSError as error:
             raise ConfigError(f"cannot write to {settings.log_file}: {error.strerror}") from error
     logging.raiseExceptions = False  # what cannot be logged is lost, and no request with it

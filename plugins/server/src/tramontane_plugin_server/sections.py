@@ -83,6 +83,10 @@ def _kinds(field: Mapping[str, Any], shapes: Mapping[str, Any]) -> Iterator[str]
         items = " or ".join(dict.fromkeys(_kinds(field.get("items", {}), shapes)))
         most = f", {field['maxItems']} at most" if "maxItems" in field else ""
         yield f"list of {items or 'anything'}{most}"
+    elif isinstance(field.get("type"), list):
+        yield " or ".join(field["type"])
+    elif field.get("type") == "object" and "properties" in field:
+        yield f"object of {', '.join(f'`{name}`' for name in field['properties'])}"
     elif field.get("type") != "null":
         low = field.get("minimum", field.get("exclusiveMinimum"))
         high = field.get("maximum", field.get("exclusiveMaximum"))

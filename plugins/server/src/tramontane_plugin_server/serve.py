@@ -11,7 +11,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 from tramontane.cli.parser import Parser
+from tramontane.errors import ConfigError
 
+from .listen import listening
 from .plugin import CONFIG, SERVE
 from .settings import ModelSettings, Settings, read, written
 
@@ -21,6 +23,7 @@ examples:
   tramontane serve                                      the small embedded model, at 127.0.0.1:1234
   tramontane serve -m model.gguf --host 0.0.0.0 --api-key-file keys.txt
   tramontane serve -m org/one -m org/two --name one --name two
+  tramontane serve -m org/one --alias gpt-4o            one model, two names; --alias '*': any name
   tramontane serve --config server.toml
 {KEY} in the environment is a key too. Option --no-X turns a switch off.
 """
@@ -29,9 +32,11 @@ examples:
 def run(argv: list[str]) -> int:
     """Serve until told to stop."""
     settings = _settings(argv, "serve", SERVE)
-    from .running import serve
+    settings.check()
+    with listening(settings) as sockets:  # first, as it may fail and the rest takes a while
+        from .running import serve
 
-    return serve(settings)
+        return serve(settings, sockets)
 
 
 def config(argv: list[str]) -> int:
@@ -50,16 +55,27 @@ def _settings(argv: list[str], name: str, summary: str) -> Settings:
         given["api_key"] = [*given.get("api_key", ()), key]
     if models or names:
         listed = models or ["default"]
-        if len(names or ()) > len(listed):
-            raise SystemExit(f"error: {len(names)} times --name for {len(listed)} models")
-        padded = [*(names or ()), *[None] * len(listed)]
-        given["models"] = [{"model": m, "name": n} for m, n in zip(listed, padded, strict=False)]
+        if names and len(names) != len(listed):
+            raise ConfigError(
+                f"{len(names)} times --name for {len(listed)} models: give one for each; "
+                "--alias gives one model more names"
+            )
+        given["models"] = [
+            {"model": model, **({"name": name} if name is not None else {})}
+            for model, name in zip(listed, names or [None] * len(listed), strict=True)
+        ]
+    if "alias" in given and len(models or ()) > 1:
+        raise ConfigError(
+            "--alias with several -m does not say which model it names: list the models in a file "
+            "for --config, each with its alias"
+        )
     return read(path, given)
 
 
 def _parser(name: str, summary: str) -> argparse.ArgumentParser:
     parser = Parser(
         f"tramontane {name}",
+        stray="a model is -m",
         description=summary,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -90,16 +106,17 @@ def _add(group: Any, field: str, info: FieldInfo) -> None:
     if default not in (None, (), False, True):
         said += f" (default: {default})"
     said = said.replace("%", "%%")
+    # values stay texts: what is wrong with one is said once, by the settings
     if bool in kinds:
         group.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=said)
-    elif choices := [kind for kind in kinds if isinstance(kind, str)]:
-        group.add_argument(option, choices=choices, help=said)
     elif default == ():
         group.add_argument(option, action="append", metavar="TEXT", help=said)
+    elif choices := [kind for kind in kinds if isinstance(kind, str)]:
+        group.add_argument(option, metavar="{" + ",".join(choices) + "}", help=said)
     else:
         kind = next(kind for kind in (int, float, Path, str) if kind in kinds)
         metavar = {int: "N", float: "X", Path: "PATH", str: "TEXT"}[kind]
-        group.add_argument(option, type=kind, metavar=metavar, help=said)
+        group.add_argument(option, metavar=metavar, help=said)
 
 
 def _kinds(annotation: Any) -> Iterator[Any]:

@@ -12,6 +12,7 @@ from .catalog import Catalog
 from .dispatch import Dispatch
 from .generation import Generation, Mailbox
 from .http.errors import ApiError
+from .http.keys import KeyRing
 from .http.stream import EventStream
 from .ignored import IgnoredLog
 from .metrics import Metrics
@@ -32,6 +33,7 @@ class Serving:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.keys = KeyRing(settings.keys(), settings.admin_keys())
         self.metrics = Metrics()
         self.catalog = Catalog(settings.models)
         self.metrics.watch(self.catalog)
@@ -40,6 +42,13 @@ class Serving:
         self._mailbox: Mailbox | None = None
         self.mcp: McpServers | None = None
         self.dispatch = Dispatch(settings) if settings.tool_dispatch_url else None
+
+    def reload_keys(self) -> None:
+        """Read the key files again; what was known before stays where they cannot be read.
+
+        Raises ConfigError.
+        """
+        self.keys.replace(self.settings.keys(), self.settings.admin_keys())
 
     async def encode(self, model: LoadedModel, text: str | Sequence[int]) -> tuple[int, ...]:
         """Prompt of a text, or of token ids."""
@@ -54,8 +63,11 @@ class Serving:
             found += self.mcp.functions(taken)
         return found
 
-    def limited(self, params: SamplingParams) -> SamplingParams:
-        """Within what the server's owner allows. Raises ApiError for more than that."""
+    def limited(self, params: SamplingParams, *, by_default: bool = False) -> SamplingParams:
+        """Within what the server's owner allows. by_default: max_tokens is not the request's own.
+
+        Raises ApiError for more than that.
+        """
         wanted = params.best_of or params.n
         if wanted > self.settings.max_n:
             name = "best_of" if params.best_of else "n"
@@ -68,12 +80,12 @@ class Serving:
         most = self.settings.max_new_tokens
         if most is None:
             return params
-        if params.max_tokens is not None and params.max_tokens > most:
+        if params.max_tokens is not None and params.max_tokens > most and not by_default:
             raise ApiError(
                 400, f"max_tokens={params.max_tokens}: this server gives at most {most}",
                 param="max_tokens", code="invalid_value",
             )  # fmt: skip
-        tokens = most if params.max_tokens is None else params.max_tokens
+        tokens = most if params.max_tokens is None else min(most, params.max_tokens)
         return params.model_copy(update={"max_tokens": tokens})
 
     def generate(self, model: LoadedModel, name: str, requests: Sequence[Asking]) -> Generation:

@@ -11,9 +11,13 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from tramontane.errors import ConfigError
+from tramontane.problems import Problem, first_problem, nearest
+
+from .key_files import keys_of
 
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+OpenPath: TypeAlias = Literal["/ready", "/metrics", "/docs", "/openapi.json"]
 
 
 class ModelSettings(BaseModel):
@@ -22,7 +26,12 @@ class ModelSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = Field("default", description="a folder, a model file, org/name, or installed")
-    name: str | None = Field(None, description="what requests call it; else its file's name")
+    name: str | None = Field(
+        None, min_length=1, description="what requests call it; else its file's name"
+    )
+    alias: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (), description="other names of it; repeatable, *: every name that no model has"
+    )
     load: Literal["start", "demand"] = Field(
         "start", description="when: before the first request, or by it"
     )
@@ -66,8 +75,20 @@ class Settings(BaseModel):
     host: str = Field("127.0.0.1", description="address to listen at; 0.0.0.0: every one")
     port: int = Field(1234, ge=0, le=65535, description="0: any free one")
     uds: Path | None = Field(None, description="listen at this Unix socket instead")
+    uds_mode: str = Field(
+        "600",
+        pattern="^0?[0-7]{3}$",
+        description="rights of the socket's file, octal; 660: its group may connect too",
+    )
     api_key: tuple[str, ...] = Field((), description="ask for it; repeatable")
-    api_key_file: Path | None = Field(None, description="keys, one per line")
+    api_key_file: Path | None = Field(None, description="keys, one per line; # begins a comment")
+    admin_key: tuple[str, ...] = Field(
+        (), description="a key that may also load and unload models; repeatable"
+    )
+    admin_key_file: Path | None = Field(None, description="the same, as --api-key-file")
+    open_path: tuple[OpenPath, ...] = Field(
+        (), description="needs no key: /ready, /metrics, /docs or /openapi.json; repeatable"
+    )
     cors_origin: tuple[str, ...] = Field(
         (), description="let web pages from there ask; repeatable, *: all"
     )
@@ -121,7 +142,7 @@ class Settings(BaseModel):
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key go together")
         self._dispatch_whole()
-        names = [name_of(model) for model in self.models]
+        names = [name for model in self.models for name in (name_of(model), *model.alias)]
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"two models are called {name!r}: give one another name")
@@ -150,19 +171,21 @@ class Settings(BaseModel):
             raise ValueError("tool_dispatch_url has a user's name: use tool_dispatch_header")
 
     def keys(self) -> frozenset[str]:
-        """All API keys. Raises ConfigError."""
-        found = set(self.api_key)
-        if self.api_key_file is not None:
-            try:
-                lines = self.api_key_file.read_text().splitlines()
-            except (OSError, UnicodeDecodeError) as error:
-                raise ConfigError(f"cannot read keys from {self.api_key_file}: {error}") from error
-            found |= {line.strip() for line in lines if line.strip()}
-            if not found:
-                raise ConfigError(f"{self.api_key_file} holds no key")
-        if any(not key.strip() for key in found):
-            raise ConfigError("an API key is empty: leave the option out for a server without keys")
-        return frozenset(found)
+        """All API keys, as options and files have them now. Raises ConfigError."""
+        return keys_of(self.api_key, self.api_key_file)
+
+    def admin_keys(self) -> frozenset[str]:
+        """All admin keys likewise. Raises ConfigError."""
+        return keys_of(self.admin_key, self.admin_key_file)
+
+    def check(self) -> None:
+        """Read what is named here and is needed at the start. Raises ConfigError."""
+        self.keys()
+        self.admin_keys()
+        for name in ("tls_cert", "tls_key"):
+            path: Path | None = getattr(self, name)
+            if path is not None and not path.is_file():
+                raise ConfigError(f"{name}: there is no file {path}")
 
 
 def name_of(model: ModelSettings) -> str:
@@ -176,7 +199,8 @@ def name_of(model: ModelSettings) -> str:
 def read(path: Path | None, given: Mapping[str, Any]) -> Settings:
     """Settings of a file, and over them what was `given`. Raises ConfigError.
 
-    given: fields of Settings and of ModelSettings; the latter are of every model.
+    given: fields of Settings and of ModelSettings; the latter are of every model. Models that
+    differ in nothing but their names become one, which has all the names.
     """
     told: dict[str, Any] = {}
     if path is not None:
@@ -184,24 +208,69 @@ def read(path: Path | None, given: Mapping[str, Any]) -> Settings:
             told = tomllib.loads(path.read_text())
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise ConfigError(f"cannot read {path}: {error}") from error
+        _misplaced(path, told)
     of_models = {k: v for k, v in given.items() if k in ModelSettings.model_fields}
     told |= {key: value for key, value in given.items() if key not in of_models}
     models = told.get("models", [{}])
     if isinstance(models, list) and all(isinstance(model, dict) for model in models):
         told["models"] = [{**model, **of_models} for model in models]
     try:
-        return Settings(**told)
+        settings = Settings(**told)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        said = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"{path or 'settings'}: {where}: {said}".replace(": : ", ": ")) from error
+        problem = first_problem(error)
+        raise ConfigError(_said(problem, path, given)) from error
+    return settings.model_copy(update={"models": _joined(settings.models)})
+
+
+def _said(problem: Problem, path: Path | None, given: Mapping[str, Any]) -> str:
+    """Where something is wrong, as the one who wrote it calls it: an option, or a file's key."""
+    field = next((part for part in reversed(problem.path) if isinstance(part, str)), "")
+    option = field in given
+    where = f"--{field.replace('_', '-')}" if option else ".".join(map(str, problem.path))
+    source = "" if option or path is None else f"{path}: "
+    return f"{source}{problem.about(where)}"
+
+
+def _misplaced(path: Path, told: Mapping[str, Any]) -> None:
+    """Keys that are not known here, with what their writer may have meant. Raises ConfigError."""
+    for key in told.keys() - Settings.model_fields.keys():
+        if key in ModelSettings.model_fields:
+            hint = "it is of a model, so it goes below [[models]]"
+        else:
+            hint = nearest(key, Settings.model_fields, shown="[[models]]" if key == "model" else "")
+        raise ConfigError(f"{path}: unknown key {key!r}{hint and f': {hint}'}")
+    models = told.get("models")
+    if isinstance(models, dict):
+        raise ConfigError(
+            f"{path}: [models] has one pair of brackets: a model begins with [[models]]"
+        )
+    for index, model in enumerate(models if isinstance(models, list) else ()):
+        for key in (
+            model.keys() - ModelSettings.model_fields.keys() if isinstance(model, dict) else ()
+        ):
+            if key in Settings.model_fields:
+                hint = "it is of the server, so it goes above the first [[models]]"
+            else:
+                hint = nearest(key, ModelSettings.model_fields)
+            raise ConfigError(f"{path}: models.{index}: unknown key {key!r}{hint and f': {hint}'}")
+
+
+def _joined(models: tuple[ModelSettings, ...]) -> tuple[ModelSettings, ...]:
+    """Each model once: the weights of one that is listed under several names are loaded once."""
+    found: dict[ModelSettings, ModelSettings] = {}
+    for model in models:
+        bare = model.model_copy(update={"name": None, "alias": ()})
+        first = found.setdefault(bare, model)
+        if first is not model:
+            names = (*first.alias, *filter(None, [model.name]), *model.alias)
+            found[bare] = first.model_copy(update={"alias": names})
+    return tuple(found.values())
 
 
 def written(settings: Settings) -> str:
     """Settings as TOML; keys and headers are not shown."""
     data = settings.model_dump(mode="json", exclude_none=True)
-    for secret in ("api_key", "tool_dispatch_header"):
+    for secret in ("api_key", "admin_key", "tool_dispatch_header"):
         data[secret] = ["(not shown)"] * len(data[secret])
     models = data.pop("models")
     lines = [f"{key} = {_value(value)}" for key, value in data.items()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from tramontane.sampling_params import SamplingParams
 from tramontane.toolbox import Function, Toolbox
 from tramontane.tools import Tool
@@ -74,6 +74,10 @@ class Metadata(Asked):
 class CountRequest(Asked):
     """A conversation whose tokens to count."""
 
+    model_config = ConfigDict(json_schema_extra={"anyOf": [
+        {"properties": {"output_format": {"type": "null"}}},
+        {"properties": {"output_config": {"properties": {"format": {"type": "null"}}}}},
+    ]})  # fmt: skip
     refused: ClassVar[Mapping[str, str]] = {
         "billing_policy": "nothing is billed here",
         "compaction": "conversations are not compacted here",

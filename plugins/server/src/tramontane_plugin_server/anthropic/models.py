@@ -21,9 +21,12 @@ class Page(Queried):
     limit: int = Field(20, ge=1, le=1000)
 
 
-def page(models: Sequence[Served], which: Page) -> dict[str, Any]:
-    """A part of the list. Raises ApiError for an id that is none of theirs."""
-    ids = [served.name for served in models]
+def page(models: Sequence[tuple[Served, str]], which: Page) -> dict[str, Any]:
+    """A part of the list. models: with each of their names.
+
+    Raises ApiError for an id that is none of theirs.
+    """
+    ids = [name for _, name in models]
     for name, value in (("before_id", which.before_id), ("after_id", which.after_id)):
         if value is not None and value not in ids:
             raise ApiError(400, f"{name}: there is no model {value[:100]!r} here", param=name)
@@ -33,21 +36,21 @@ def page(models: Sequence[Served], which: Page) -> dict[str, Any]:
     backwards = which.before_id is not None and which.after_id is None
     part = found[-which.limit :] if backwards else found[: which.limit]
     return {
-        "data": [shown(served) for served in part],
+        "data": [shown(served, name) for served, name in part],
         "has_more": len(found) > len(part),
-        "first_id": part[0].name if part else None,
-        "last_id": part[-1].name if part else None,
+        "first_id": part[0][1] if part else None,
+        "last_id": part[-1][1] if part else None,
     }
 
 
-def shown(served: Served) -> dict[str, Any]:
-    """A model."""
+def shown(served: Served, name: str) -> dict[str, Any]:
+    """A model, by one of its names."""
     context = served.model.engine.context_length if served.model else None
     created = datetime.fromtimestamp(served.created, UTC)
     return {
         "type": "model",
-        "id": served.name,
-        "display_name": served.name,
+        "id": name,
+        "display_name": name,
         "created_at": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "lifecycle": "active",
         "max_input_tokens": context,

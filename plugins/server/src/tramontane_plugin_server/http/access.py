@@ -7,6 +7,8 @@ import logging
 import re
 import time
 import uuid
+from contextvars import ContextVar
+from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,6 +19,27 @@ from .errors import answer, anthropic
 log = logging.getLogger("tramontane.access")
 GIVEN = re.compile(rb"[\x21-\x7e]{1,128}")
 """What a client may call its request."""
+
+
+@dataclass
+class Spent:
+    """What a request took: prompt and answer count tokens, and cached those of the prompt that were
+    computed before. model: empty where none was asked."""
+
+    model: str = ""
+    prompt: int = 0
+    answer: int = 0
+    cached: int = 0
+
+
+_spent: ContextVar[Spent] = ContextVar("spent")
+
+
+def spent(model: str) -> Spent:
+    """Where what this request takes is counted; it is known to be of a model now."""
+    found = _spent.get(None) or Spent()
+    found.model = model
+    return found
 
 
 class Access:
@@ -32,6 +55,8 @@ class Access:
         given = dict(scope["headers"]).get(b"x-request-id", b"")
         identity = given if GIVEN.fullmatch(given) else uuid.uuid4().hex.encode()
         scope.setdefault("state", {})["request_id"] = identity.decode()
+        taken = Spent()
+        _spent.set(taken)
         started, status, size = time.perf_counter(), 499, 0  # 499: gone before an answer
 
         async def told(message: Message) -> None:
@@ -62,9 +87,11 @@ class Access:
             path = getattr(route, "path", "other")  # templates only: paths are the clients'
             self._metrics.http(scope["method"], path, status, seconds)
             if self._style != "off":
-                log.info(self._line(scope, identity.decode(), status, seconds, size))
+                log.info(self._line(scope, identity.decode(), status, seconds, size, taken))
 
-    def _line(self, scope: Scope, identity: str, status: int, seconds: float, size: int) -> str:
+    def _line(
+        self, scope: Scope, identity: str, status: int, seconds: float, size: int, taken: Spent
+    ) -> str:
         client = (scope.get("client") or ("-",))[0]
         if self._style == "json":
             told = {
@@ -72,6 +99,14 @@ class Access:
                 "method": scope["method"], "path": scope["path"], "status": status,
                 "seconds": round(seconds, 4), "bytes": size,
             }  # fmt: skip
+            if taken.model:
+                told |= {
+                    "model": taken.model, "prompt_tokens": taken.prompt,
+                    "cached_tokens": taken.cached, "completion_tokens": taken.answer,
+                }  # fmt: skip
             return json.dumps(told)
         path = json.dumps(scope["path"])[1:-1]  # no line of a client's making
-        return f"{client} {scope['method']} {path} {status} {seconds:.3f}s {size}B {identity}"
+        line = f"{client} {scope['method']} {path} {status} {seconds:.3f}s {size}B {identity}"
+        if taken.model:
+            line += f" {json.dumps(taken.model)} {taken.prompt}+{taken.answer} tokens"
+        return line

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Request
@@ -19,6 +19,8 @@ from tramontane.errors import (
     TemplateError,
     TramontaneError,
 )
+from tramontane.one_line import one_line
+from tramontane.problems import ABSENT, first_problem
 
 KINDS = {
     400: "invalid_request_error", 401: "authentication_error", 403: "permission_error",
@@ -126,32 +128,36 @@ def _said(error: HTTPException) -> str:
 
 def _invalid(error: RequestValidationError) -> ApiError:
     """The first problem of a body, with the field's name and value."""
-    first = error.errors()[0]
-    kind, *where = first["loc"]
-    context = first.get("ctx", {})
-    ours = "param" in context  # a validator's own words, which name the field
-    absent = first["type"] == "missing"
-    found = places_of(where, error.body, absent=absent) if kind == "body" else map(str, where)
-    places = list(found)
+    errors = error.errors()
+    first = errors[0]
+    kind, *_ = first["loc"]
     if first["type"] == "json_invalid":
-        return ApiError(400, f"the body is not JSON: {context.get('error', '')}")
-    said = str(first["msg"]).removeprefix("Value error, ")
-    if ours:
-        param = ".".join([*places, *filter(None, [context["param"]])])
-        said = said if not places else f"{'.'.join(places)}: {said}"
-        return ApiError(400, said, param=param, code=context["code"], details=_details(param))
-    name = ".".join(places)
-    value = repr(first.get("input"))
-    value = value if len(value) <= 80 else f"{value[:77]}..."
-    message = f"{name}: {said} (it is {value})" if name else said
-    if first["type"] == "missing":
-        message = f"{name or 'the body'} is required"
-    return ApiError(400, message, param=name or None, code=_code(first["type"]))
+        return ApiError(400, f"the body is not JSON: {first.get('ctx', {}).get('error', '')}")
+    if kind == "body" and isinstance(error.body, bytes) and error.body:
+        return ApiError(415, "a body needs the header 'content-type: application/json'")
+    of_body: Any = [{**one, "loc": one["loc"][1:]} for one in errors if one["loc"][0] == kind]
+    problem = first_problem(of_body, error.body if kind == "body" else None)
+    name = one_line(".".join(map(str, problem.path)))
+    if "param" in problem.context:  # a validator's own words, which name the field
+        param = ".".join(filter(None, [name, problem.context["param"]]))
+        said = f"{name}: {problem.words}" if name else problem.words
+        code = problem.context["code"]
+        return ApiError(400, said, param=param, code=code, details=_details(param))
+    if problem.kind == "extra_forbidden":
+        return ApiError(
+            400, f"unknown parameter {name!r}: it is not honoured here, so it is refused; "
+            "/docs lists what is", param=name, code="unknown_parameter",
+        )  # fmt: skip
+    code = _code(problem.kind)
+    if name:
+        return ApiError(400, problem.about(name), param=name, code=code)
+    rule = problem.kind == "value_error"  # of several fields, which it names
+    return ApiError(400, problem.words if rule else f"the body {problem.words}", code=code)
 
 
 def _code(kind: str) -> str:
     """What OpenAI calls a problem of pydantic's."""
-    if kind == "missing":
+    if kind in ABSENT:
         return "missing_required_parameter"
     return "invalid_type" if kind.endswith("_type") else "invalid_value"
 
@@ -161,16 +167,3 @@ def _details(param: str) -> dict[str, Any] | None:
     if param != "thread":
         return None
     return {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
-
-
-def places_of(where: Sequence[str | int], value: Any, *, absent: bool = True) -> Iterator[str]:
-    """The way to a value of the body, without the names that alternatives have among themselves.
-
-    absent: whether it may end in a field that is not there."""
-    for place, part in enumerate(where):
-        if isinstance(value, dict) and (part in value or (absent and place == len(where) - 1)):
-            yield str(part)
-            value = value.get(part)
-        elif isinstance(value, list) and isinstance(part, int):
-            yield str(part)
-            value = value[part] if part < len(value) else None

@@ -11,7 +11,7 @@ from tramontane.sampling_params import SamplingParams
 from tramontane.toolbox import Function, Toolbox
 from tramontane.tools import Tool
 
-from .fields import NO_EFFECT, Asked, Sampling, Stop, Verbosity, refuse
+from .fields import NO_EFFECT, STREAM_OPTIONS, Asked, Sampling, Stop, Verbosity, not_both, refuse
 from .tool_fields import (
     MOST_TOOLS,
     AllowedTools,
@@ -61,6 +61,13 @@ class StreamOptions(Asked):
 class ChatRequest(Sampling):
     """A conversation to answer."""
 
+    model_config = ConfigDict(json_schema_extra={"allOf": [
+        not_both("max_tokens", "max_completion_tokens"),
+        STREAM_OPTIONS,
+        {"anyOf": [{"properties": {"top_logprobs": {"enum": [None, 0]}}},
+                   {"properties": {"logprobs": {"const": True}}, "required": ["logprobs"]}]},
+    ]})  # fmt: skip
+
     refused: ClassVar[Mapping[str, str]] = {
         "audio": "this server answers in text",
         "function_call": "it is of an older API; use tool_choice",
@@ -73,7 +80,9 @@ class ChatRequest(Sampling):
 
     neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"store": (False,)}
 
-    messages: list[Message] | str = Field(min_length=1, description="or one user's text")
+    messages: (
+        Annotated[list[Message], Field(min_length=1)] | Annotated[str, Field(min_length=1)]
+    ) = Field(description="or one user's text")
     model: str | None = Field(None, max_length=512, description="none, or default: the first")
     max_tokens: int | None = Field(None, ge=1, description="older name of max_completion_tokens")
     max_completion_tokens: int | None = Field(

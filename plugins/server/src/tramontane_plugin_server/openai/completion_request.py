@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from tramontane.sampling_params import SamplingParams
 
 from .chat_request import StreamOptions
-from .fields import NO_EFFECT, Sampling, Stop, TokenId, refuse
+from .fields import NO_EFFECT, STREAM_OPTIONS, Sampling, Stop, TokenId, refuse
 
 MOST_PROMPTS = 64
 Tokens = Annotated[list[TokenId], Field(min_length=1)]
-
-
-Prompts = Annotated[list[str] | list[Tokens], Field(max_length=MOST_PROMPTS)]
+P = TypeVar("P")
+Several = Annotated[P, Field(min_length=1, max_length=MOST_PROMPTS)]
+Prompts = str | Tokens | Several[list[str]] | Several[list[Tokens]]
 
 
 def _of_one_kind(value: Any) -> Any:
     """Said at once: which of several kinds a mixed list is not would be of no help."""
+    if value == []:
+        refuse("", "is empty: there is nothing to continue")
     kinds = set(map(type, value)) if isinstance(value, list) else {str}
     if len(kinds) > 1 or not kinds <= {str, int, list}:
         refuse(
@@ -29,15 +31,13 @@ def _of_one_kind(value: Any) -> Any:
     return value
 
 
-Prompt = Annotated[
-    str | Tokens | Prompts,
-    BeforeValidator(_of_one_kind, json_schema_input_type=str | Tokens | Prompts),
-]
+Prompt = Annotated[Prompts, BeforeValidator(_of_one_kind, json_schema_input_type=Prompts)]
 
 
 class CompletionRequest(Sampling):
     """Texts, or token ids, to continue."""
 
+    model_config = ConfigDict(json_schema_extra={"allOf": [STREAM_OPTIONS]})
     refused: ClassVar[Mapping[str, str]] = {
         "suffix": "models here continue texts; they do not fill gaps",
     }
@@ -69,8 +69,6 @@ class CompletionRequest(Sampling):
     def _fit(self) -> CompletionRequest:
         if self.stream_options is not None and not self.stream:
             refuse("stream_options", "stream_options is for stream=true")
-        if not self.prompt and self.prompt != "":
-            refuse("prompt", "prompt is empty: there is nothing to continue")
         if self.stream and self.best_of is not None and self.best_of != (self.n or 1):
             refuse("best_of", "best_of cannot be streamed: what is best is known at the end")
         return self

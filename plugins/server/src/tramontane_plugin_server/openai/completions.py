@@ -44,7 +44,7 @@ async def completions(request: Request, asked: CompletionRequest) -> Response:
 async def _whole(serving: Serving, asked: CompletionRequest) -> dict[str, Any]:
     async with serving.catalog.lease(asked.model) as (served, model):
         prompts = await _prompts(serving, model, asked)
-        params = serving.limited(asked.sampling())
+        params = _params(serving, asked)
         requests = _requests(model, prompts, params, asked)
         with serving.generate(model, served.name, requests) as generation:
             results = await generation.results()
@@ -98,7 +98,7 @@ def _by_ids(asked: CompletionRequest, scores: Sequence[TokenLogprob]) -> dict[st
 async def _events(serving: Serving, asked: CompletionRequest) -> AsyncIterator[bytes]:
     async with serving.catalog.lease(asked.model) as (served, model):
         prompts = await _prompts(serving, model, asked)
-        params = serving.limited(asked.sampling())
+        params = _params(serving, asked)
         scored = await _scores(serving, model, served.name, prompts, params, asked)
         requests = _requests(model, prompts, params, asked, score=False)
         told = asked.stream_options is not None and asked.stream_options.include_usage
@@ -158,6 +158,11 @@ async def _prompts(
         encoded = {p: model.tokenizer.encode(p, add_special=False) for p in plain}
         return [tuple(encoded[p] if isinstance(p, str) else p) for p in asked.prompts()]
     return [await serving.encode(model, prompt) for prompt in asked.prompts()]
+
+
+def _params(serving: Serving, asked: CompletionRequest) -> SamplingParams:
+    given = "max_tokens" in asked.model_fields_set
+    return serving.limited(asked.sampling(), by_default=not given)
 
 
 async def _scores(

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, NoReturn, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
-from tramontane.grammar import Grammar
+from tramontane.grammar import LONGEST, Grammar
 from tramontane.sampling_params import SamplingParams
 
 NO_EFFECT = "accepted; there is nothing here that it would change"
@@ -17,11 +18,50 @@ NO_EFFECT = "accepted; there is nothing here that it would change"
 TokenId = Annotated[int, Field(ge=0)]
 KeyId = Annotated[int, Field(ge=0, strict=False)]  # JSON's keys are texts
 Bias = Annotated[float, Field(ge=-100, le=100)]
-AnyGrammar = Annotated[
-    Grammar, BeforeValidator(lambda value: value, json_schema_input_type=Grammar | str)
-]
+
+
+def _grammar(kinds: Sequence[str], value: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {
+            "type": {"enum": list(kinds)},
+            "value": value,
+            "after": {"type": "string", "maxLength": 1024, "default": ""},
+            "optional": {"type": "boolean", "default": False},
+        },
+        "required": ["type"] if value == {"type": "null"} else ["type", "value"],
+        "additionalProperties": False,
+    }
+
+
+GRAMMAR = {"anyOf": [
+    _grammar(["json_object"], {"type": "null"}),
+    _grammar(["json_schema"], {"type": ["object", "boolean"]}),
+    _grammar(["regex", "lark", "gbnf"], {"type": "string", "maxLength": LONGEST}),
+    _grammar(["llguidance"], {"type": ["object", "string"], "maxLength": LONGEST}),
+    {"type": "string", "maxLength": LONGEST},
+]}  # fmt: skip
+"""Grammar's schema, with what its `value` is for each type; a string is GBNF."""
+AnyGrammar = Annotated[Grammar, WithJsonSchema(GRAMMAR)]
+
+
+STREAM_OPTIONS: JsonDict = {"anyOf": [
+    {"properties": {"stream_options": {"type": "null"}}},
+    {"properties": {"stream": {"const": True}}, "required": ["stream"]},
+]}  # fmt: skip
+"""A schema of objects in which stream_options come with stream=true only."""
+
+
+def not_both(one: str, other: str) -> JsonDict:
+    """A schema of objects in which of two fields one at most is given."""
+    null: JsonDict = {"type": "null"}
+    return {"anyOf": [{"properties": {one: null}}, {"properties": {other: null}}]}
+
+
 Verbosity = Literal["low", "medium", "high"]
-Stop = str | Annotated[list[str], Field(max_length=64)]
+Text = Annotated[str, Field(min_length=1)]
+Stop = Text | Annotated[list[Text], Field(max_length=64)]
+Window = Annotated[int, Field(ge=-1, lt=2**31)]
 
 
 def refuse(param: str, message: str, code: str = "invalid_value") -> NoReturn:
@@ -99,22 +139,25 @@ class Sampling(Asked):
     dynatemp_exponent: float | None = Field(None, gt=0, le=100)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     presence_penalty: float | None = Field(None, ge=-2, le=2)
-    penalty_window: int | None = Field(None, ge=-1)
+    penalty_window: Window | None = None
     repetition_penalty: float | None = Field(None, ge=0.001, le=1000)
-    repetition_window: int | None = Field(None, ge=-1)
+    repetition_window: Window | None = None
     dry_multiplier: float | None = Field(None, ge=0, le=1000)
     dry_base: float | None = Field(None, ge=1, le=100)
-    dry_allowed_length: int | None = Field(None, ge=1)
-    dry_range: int | None = Field(None, ge=-1)
-    dry_sequence_breakers: list[str] | None = Field(None, max_length=64)
+    dry_allowed_length: int | None = Field(None, ge=1, lt=2**31)
+    dry_range: Window | None = None
+    dry_sequence_breakers: list[Text] | None = Field(None, max_length=64)
     mirostat: int | None = Field(None, ge=0, le=2)
     mirostat_tau: float | None = Field(None, ge=0, le=100)
     mirostat_eta: float | None = Field(None, ge=0, le=1)
     logit_bias: dict[KeyId, Bias] | None = Field(
-        None, max_length=4096, description="token id: -100 to 100"
+        None,
+        max_length=4096,
+        description="token id: -100 to 100",
+        json_schema_extra={"propertyNames": {"pattern": "^[0-9]+$"}},
     )
     sampler: str | None = Field(None, max_length=4096, description="steps in order, top_k:40/...")
-    seed: int | None = Field(None, ge=-(2**63), lt=2**64, description="the same: the same tokens")
+    seed: int | None = Field(None, description="the same, modulo 2**64: the same tokens")
     ignore_eos: bool | None = Field(None, description="go on after the end token")
     skip_special_tokens: bool | None = None
     stop_token_ids: list[TokenId] | None = Field(None, max_length=4096)

@@ -18,6 +18,7 @@ from .fields import Asked
 from .shapes import ERRORS, Model, Models, Shape
 
 router = APIRouter(route_class=Route)
+ADMIN = {**ERRORS, 403: {**ERRORS[401], "description": "The API key is no admin key"}}
 
 
 class Named(Asked):
@@ -35,37 +36,38 @@ class Status(Shape):
     "/v1/models", response_model=Models | ModelPage, responses={400: ERRORS[400], 401: ERRORS[401]}
 )
 async def models(request: Request, which: Annotated[Page, Query()]) -> dict[str, Any]:
-    """The models that are here, loaded or not. With the header `anthropic-version`: in the form of
-    Anthropic's API, page by page."""
+    """The models that are here, loaded or not, under each of their names. With the header
+    `anthropic-version`: in the form of Anthropic's API, page by page."""
     catalog = serving_of(request).catalog
+    listed = [(served, name) for served in catalog.models.values() for name in served.names]
     if anthropic(request.scope):
-        return page(list(catalog.models.values()), which)
+        return page(listed, which)
     if which.model_fields_set:  # OpenAI's list has no pages
         pass_over(request, {f"?{name}": None for name in sorted(which.model_fields_set)})
-    return {"object": "list", "data": [_shown(served) for served in catalog.models.values()]}
+    return {"object": "list", "data": [_shown(served, name) for served, name in listed]}
 
 
 @router.get("/v1/models/{model_id:path}", response_model=Model | ModelInfo, responses=ERRORS)
 async def model(request: Request, model_id: str) -> dict[str, Any]:
     """One of them."""
-    if anthropic(request.scope):
-        return shown(serving_of(request).catalog.find(model_id))
-    return _shown(serving_of(request).catalog.find(model_id))
+    served = serving_of(request).catalog.find(model_id)
+    name = model_id if model_id in served.names else served.name
+    return shown(served, name) if anthropic(request.scope) else _shown(served, name)
 
 
-@router.post("/v1/models/unload", response_model=Status, responses=ERRORS)
+@router.post("/v1/models/unload", response_model=Status, responses=ADMIN)
 async def unload(request: Request, asked: Named) -> dict[str, str]:
     """Free a model's memory once it has answered what it is answering; requests do not bring it
-    back."""
+    back. Where there are keys, it needs an admin key."""
     served = serving_of(request).catalog.find(asked.model_id)
     served.may_load = False
     await served.unload()
     return _status(served)
 
 
-@router.post("/v1/models/reload", response_model=Status, responses=ERRORS)
+@router.post("/v1/models/reload", response_model=Status, responses=ADMIN)
 async def reload(request: Request, asked: Named) -> dict[str, str]:
-    """Load a model, if it is not."""
+    """Load a model, if it is not. Where there are keys, it needs an admin key."""
     served = serving_of(request).catalog.find(asked.model_id)
     await served.load()
     return _status(served)
@@ -81,9 +83,9 @@ def _status(served: Served) -> dict[str, str]:
     return {"model_id": served.name, "status": served.status}
 
 
-def _shown(served: Served) -> dict[str, Any]:
+def _shown(served: Served, name: str) -> dict[str, Any]:
     return {
-        "id": served.name,
+        "id": name,
         "object": "model",
         "created": served.created,
         "owned_by": "tramontane",

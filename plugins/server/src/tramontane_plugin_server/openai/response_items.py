@@ -25,13 +25,13 @@ class Part(Asked):
 
 
 class InputText(Part):
-    type: Literal["input_text"] = "input_text"
+    type: Literal["input_text"]
     text: str
     prompt_cache_breakpoint: dict[str, Any] | None = Field(None, description=NO_EFFECT)
 
 
 class OutputText(Part):
-    type: Literal["output_text"] = "output_text"
+    type: Literal["output_text"]
     text: str
     annotations: list[dict[str, Any]] | None = Field(None, description=NO_EFFECT)
     logprobs: list[dict[str, Any]] | None = Field(None, description=NO_EFFECT)
@@ -50,6 +50,9 @@ class ReasoningText(Part):
 
 
 Content: TypeAlias = Annotated[InputText | OutputText | Refusal, Field(discriminator="type")]
+
+
+Parts: TypeAlias = Annotated[list[Content], Field(min_length=1)]
 
 
 def _parts(value: Any) -> Any:
@@ -74,7 +77,7 @@ class MessageItem(Item):
     type: Literal["message"] = "message"
     role: Literal["user", "assistant", "system", "developer"]
     content: Annotated[
-        list[Content], BeforeValidator(_parts, json_schema_input_type=str | list[Content])
+        list[Content], BeforeValidator(_parts, json_schema_input_type=str | Parts)
     ] = Field(min_length=1)
     phase: Literal["commentary", "final_answer"] | None = Field(None, description=NO_EFFECT)
 
@@ -190,6 +193,8 @@ def _one_message(value: Any) -> Any:
     return [{"role": "user", "content": value}] if isinstance(value, str) else value
 
 
+MOST_ITEMS = 10_000
+Items: TypeAlias = Annotated[list[AnyItem], Field(max_length=MOST_ITEMS)]
 Input: TypeAlias = Annotated[
-    list[AnyItem], BeforeValidator(_one_message, json_schema_input_type=str | list[AnyItem])
+    list[AnyItem], BeforeValidator(_one_message, json_schema_input_type=str | Items)
 ]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from tramontane.chat.thinking import thinking_variables
 from tramontane.grammar import Grammar
 from tramontane.sampling_params import SamplingParams
 from tramontane.toolbox import Function, Toolbox
 from tramontane.tools import Tool
 
-from .fields import NO_EFFECT, Asked, Sampling, Stop, Verbosity, refuse
+from .fields import NO_EFFECT, STREAM_OPTIONS, Asked, Sampling, Stop, Verbosity, refuse
 from .response_items import Input
 from .response_tools import (
     AllowedTools,
@@ -82,6 +82,7 @@ class StreamOptions(Asked):
 class ResponseRequest(Sampling):
     """A conversation, or its next turn, to answer."""
 
+    model_config = ConfigDict(json_schema_extra={"allOf": [STREAM_OPTIONS]})
     refused: ClassVar[Mapping[str, str]] = {
         "access_programs": "there are none here",
         "context_management": "conversations are not compacted here; truncation drops their start",

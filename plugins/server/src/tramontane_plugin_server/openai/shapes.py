@@ -34,6 +34,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     404: {"model": ErrorAnswer, "description": "No such model, or nothing of that id"},
     408: {"model": ErrorAnswer, "description": "The body did not arrive in time"},
     413: {"model": ErrorAnswer, "description": "The body is too large"},
+    415: {"model": ErrorAnswer, "description": "The body does not say that it is JSON"},
     429: {"model": ErrorAnswer, "description": "Too many wait; Retry-After says when to come"},
     500: {"model": ErrorAnswer, "description": "The server failed"},
     503: {"model": ErrorAnswer, "description": "The model is not loaded, or the server stops"},

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from fastapi import APIRouter, Request
 from pydantic import ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 from tramontane.sampling_params import SamplingParams
 from tramontane.toolbox import Toolbox
 
@@ -27,8 +28,20 @@ if TYPE_CHECKING:
 router = APIRouter(route_class=Route)
 
 
+NULL: JsonDict = {"type": "null"}
+GIVEN: JsonDict = {"not": NULL}
+NO_TOOLS: JsonDict = {"enum": [None, []]}
+ONE: JsonDict = {"anyOf": [
+    {"properties": {"prompt": GIVEN, "messages": NULL, "tools": NO_TOOLS}, "required": ["prompt"]},
+    {"properties": {"prompt": NULL, "messages": GIVEN}, "required": ["messages"]},
+]}  # fmt: skip
+"""A schema of objects that have a prompt, or messages and their tools."""
+
+
 class TokenizeRequest(Asked):
     """A text, or a conversation."""
+
+    model_config = ConfigDict(json_schema_extra=ONE)
 
     model: str | None = Field(None, max_length=512, description="none, or default: the first")
     prompt: str | None = Field(None, description="a text, without the chat template")

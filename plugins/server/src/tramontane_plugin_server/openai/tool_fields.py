@@ -13,7 +13,12 @@ from tramontane.tools import Tool
 
 from .fields import Asked
 
-Name = Annotated[str, Field(min_length=1, max_length=128)]
+TOOL_NAME = "^[A-Za-z0-9_.:/-]+$"
+Name = Annotated[
+    str,
+    # the pattern is checked by core, which also sees the names of the server's own tools
+    Field(min_length=1, max_length=128, json_schema_extra={"pattern": TOOL_NAME}),
+]
 MOST_TOOLS = 512
 
 

@@ -1,0 +1,61 @@
+"""What is made of what clients can do; they are fetched, and so are not run here."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from .__main__ import CLIENTS, HERE, PAGE, TITLE, Outcome, outcomes_of, table
+from .feature import Features, reason
+
+
+def test_each_client_has_a_script_and_an_environment() -> None:
+    assert {path.stem.removeprefix("with_") for path in HERE.glob("with_*.py")} == set(CLIENTS)
+    files = {path.stem for path in (HERE / "requirements").glob("*.txt")}
+    assert files == set(CLIENTS.values())
+
+
+@pytest.mark.parametrize("name", sorted(set(CLIENTS.values())))
+def test_every_version_is_pinned(name: str) -> None:
+    asked, *pins = (HERE / f"requirements/{name}.txt").read_text().splitlines()
+    assert asked.startswith("# resolved from: ")
+    for line in pins:
+        assert re.fullmatch(r"[\w.-]+(\[[\w,-]+\])?==[\w.!+]+( ;.*)?", line), line
+
+
+def test_the_page_has_the_table() -> None:
+    section = PAGE.read_text().partition(TITLE)[2]
+    assert "| client | works | does not work |" in section
+    rows = re.findall(r"^\| (\S+) [\d.]+", section, re.MULTILINE)
+    assert len(rows) == len(CLIENTS)
+
+
+def test_features_are_tried_each_by_itself(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feature = Features("pytest")
+    feature("good")(lambda url: None)
+
+    @feature("bad")
+    def bad(url: str) -> None:
+        raise ExceptionGroup("several", [ValueError(f"no\n{url}")])
+
+    monkeypatch.setattr("sys.argv", ["x", "http://here"])
+    feature.main()
+    good, other = outcomes_of(["noise", *capsys.readouterr().out.splitlines()])
+    assert (good.feature, good.why) == ("good", "")
+    assert (other.feature, other.why) == ("bad", "ValueError: no http://here")
+    assert other.client == f"pytest {pytest.__version__}"
+
+
+def test_a_row_for_each_client() -> None:
+    told = [Outcome("one 1", "a", ""), Outcome("two 2", "a", "x|y <b>"), Outcome("one 1", "b", "")]
+    assert table(told)[2:] == ["| one 1 | a; b |  |", "| two 2 |  | a: x\\|y &lt;b> |"]
+
+
+def test_reasons_are_short() -> None:
+    assert reason(SystemExit()) == "SystemExit"
+    assert len(reason(ValueError("x " * 500))) < 200
+    assert json.dumps(reason(ValueError("a\tb"))) == '"ValueError: a b"'
