@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    ValidationError,
+    create_model,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 from tramontane.problems import first_problem, nearest
 
 
@@ -31,6 +40,22 @@ class Pair(BaseModel):
         if self.low > self.high:
             raise ValueError("low is above high")
         return self
+
+
+class Refusing(BaseModel):
+    kind: Literal["refusing"]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_text(cls, data: Any) -> Any:
+        if "text" in data:
+            raise PydanticCustomError("refused", "there is no text", {"param": "text"})
+        return data
+
+
+class Other(BaseModel):
+    kind: Literal["other"]
+    more: int
 
 
 TREE = str | list[int] | list[str] | list[list[int]]
@@ -68,6 +93,9 @@ TREE = str | list[int] | list[str] | list[list[int]]
         (str | list[Part], [{"text": 1}], "x.0.text: must be a string (it is 1)"),
         (str | list[Part], [{}], "x.0.text is required"),
         (str | Literal["a"] | Part, {"text": 1}, "x.text: must be a string (it is 1)"),
+        (Part | InstanceOf[Pair], 3, "x: must be an object (it is 3)"),
+        (Part | InstanceOf[Pair], {}, "x.text is required"),
+        (Other | Refusing, {"kind": "refusing", "text": ""}, "x: there is no text"),
         (TREE, [[1], "a", [2]], 'x.1: must be a list (it is "a")'),
         (TREE, [1, "a", 3], 'x.1: must be an integer (it is "a")'),
         (Annotated[Named | Bare, Field(discriminator="kind")], {"kind": "c"},
@@ -86,6 +114,14 @@ def test_words(kind: Any, value: Any, said: str) -> None:
     found = problem.about(".".join(map(str, problem.path)))
     assert found.startswith(said)
     assert "\n" not in found
+
+
+def test_a_validators_own_error_keeps_what_it_has_beside_its_message() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Refusing.model_validate({"text": ""})
+    problem = first_problem(caught.value, {"text": ""})
+    assert (problem.path, problem.kind, problem.words) == ((), "refused", "there is no text")
+    assert problem.context == {"param": "text"}
 
 
 def test_no_words_of_pydantic_are_left() -> None:

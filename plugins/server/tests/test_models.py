@@ -105,6 +105,10 @@ def test_one_model_has_several_names(tmp_path: Path) -> None:
             answer = client.post("/v1/chat/completions", json={**SHORT, "model": name})
             assert (answer.status_code, answer.json()["model"]) == (200, "story")
         assert client.get("/v1/models/gpt-4o").json()["id"] == "gpt-4o"
+        theirs = {"anthropic-version": "2023-06-01"}
+        listed = client.get("/v1/models?after_id=story", headers=theirs).json()
+        assert [one["id"] for one in listed["data"]] == ["gpt-4o", "claude-x"]
+        assert client.get("/v1/models/claude-x", headers=theirs).json()["id"] == "claude-x"
         other = client.post("/v1/chat/completions", json={**SHORT, "model": "gpt-5"})
         assert "there are: story, gpt-4o, claude-x" in other.json()["error"]["message"]
         client.post("/v1/models/unload", json={"model_id": "gpt-4o"})

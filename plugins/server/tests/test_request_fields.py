@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tramontane.chat.fallback import no_template
 from tramontane.errors import NoTemplate
-from tramontane_plugin_server.catalog import Served
+from tramontane_plugin_server.catalog import Catalog, Served
 from tramontane_plugin_server.http.errors import ApiError, api_error
 from tramontane_plugin_server.settings import ModelSettings
 
@@ -182,6 +182,29 @@ def test_an_echo_is_streamed_with_its_probabilities(live: Live, more: dict[str, 
         for name in ("tokens", "token_logprobs", "text_offset"):
             told = [one for piece in own for one in (piece["logprobs"] or {name: []})[name]]
             assert told == (choice["logprobs"] or {name: []})[name]
+
+
+def test_the_log_says_once_why_a_model_is_not_loaded(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    catalog = Catalog((ModelSettings(model=str(tmp_path / "secret.gguf")),))
+
+    async def ask() -> None:
+        async with catalog.lease(None):
+            raise AssertionError("it is not there")
+
+    async def together() -> list[BaseException | None]:
+        return await asyncio.gather(ask(), ask(), ask(), return_exceptions=True)
+
+    for error in asyncio.run(together()):
+        assert isinstance(error, ApiError)
+        assert (error.status, error.code) == (503, "model_not_loaded")
+    assert len(caplog.messages) == 1
+    assert "secret.gguf" in caplog.messages[0]
+    caplog.clear()
+    with pytest.raises(ApiError):
+        asyncio.run(catalog.start())  # who starts a server says it
+    assert not caplog.messages
 
 
 def test_no_error_names_a_file_of_the_servers(tmp_path: Path) -> None:

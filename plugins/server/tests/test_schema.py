@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ValidationError
 from schemathesis import GenerationMode, checks
 from tramontane_plugin_server import compatibility
@@ -40,6 +41,7 @@ CHECKS = [
     schemathesis.specs.openapi.checks.response_schema_conformance,
     schemathesis.specs.openapi.checks.negative_data_rejection,
 ]
+CHAT = "POST /v1/chat/completions"
 UNLOADS = "/v1/models/unload"
 NO_EXAMPLES = "/v1/embeddings"
 """Every one of its requests is refused."""
@@ -104,6 +106,25 @@ def test_the_description_has_the_limits_of_the_server() -> None:
     assert [one.get("maximum") for one in chat["max_tokens"]["anyOf"]] == [MOST, None]
     assert shapes["CompletionRequest"]["properties"]["max_tokens"]["default"] == MOST
     assert shapes["MessageRequest"]["properties"]["max_tokens"]["maximum"] == MOST
+
+
+@pytest.mark.parametrize(
+    ("grammar", "fits"),
+    [
+        ('root ::= "a"', True),
+        ({"type": "gbnf", "value": 'root ::= "a"'}, True),
+        ({"type": "json_object"}, True),
+        ({"type": "json_schema", "value": {}}, True),
+        ({"type": "gbnf"}, False),
+        ({"type": "gbnf", "value": {}}, False),
+        ({"type": "regex", "value": "a", "strict": True}, False),
+        (3, False),
+    ],
+)
+def test_the_description_has_the_grammars_that_are_taken(grammar: Any, fits: bool) -> None:
+    schema = described()["components"]["schemas"]["ChatRequest"]["properties"]["grammar"]
+    found = problems(compatibility.REQUESTS[CHAT], {"messages": "x", "grammar": grammar})
+    assert Draft202012Validator(schema).is_valid(grammar) == (not found) == fits
 
 
 @pytest.mark.parametrize(
