@@ -230,7 +230,7 @@ def test_what_is_to_be_cleared_is(
         ({"type": "compact_20260112"}, "an edit of type 'compact_20260112' is not supported"),
         ({"type": "clear_thinking_20251015", "keep": "some"}, "keep"),
         ({"type": "clear_thinking_20251015", "keep": {"type": "thinking_turns", "value": 0}},
-         "greater than or equal to 1"),
+         "must be at least 1"),
     ],
 )  # fmt: skip
 def test_other_edits_are_refused(thinking: Live, edit: dict[str, Any], said: str) -> None:
