@@ -86,7 +86,11 @@ FAMILIES = {
             keys=lambda config: {
                 "attention.layer_norm_epsilon": config.layer_norm_eps,
                 "use_parallel_residual": config.use_parallel_residual,
-                "rope.dimension_count": 8,
+                "rope.dimension_count": int(
+                    config.hidden_size
+                    // config.num_attention_heads
+                    * config.rope_parameters["partial_rotary_factor"]
+                ),
             },
         ),
         variants={
