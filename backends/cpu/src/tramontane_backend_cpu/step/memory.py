@@ -24,14 +24,19 @@ def aligned(count: int, kind: Any) -> Any:
 
 
 def address(array: Any) -> int:
-    """Where an array's numbers begin; it must be contiguous, as all kernels read it so."""
-    assert array.flags.c_contiguous, f"strides {array.strides} of {array.shape}"
+    """Where an array's numbers begin; it must be contiguous, as all kernels read it so. One without
+    memory, whose strides are all 0, stands for a matrix that is foreseen: nothing reads it."""
+    assert array.flags.c_contiguous or not any(array.strides), (
+        f"strides {array.strides} of {array.shape}"
+    )
     return int(array.ctypes.data)
 
 
 def rows_at(tensor: Tensor) -> int:
     """The same of a tensor."""
-    assert tensor.is_contiguous(), f"strides {tensor.stride()} of {tuple(tensor.shape)}"
+    assert tensor.is_contiguous() or not any(tensor.stride()), (
+        f"strides {tensor.stride()} of {tuple(tensor.shape)}"
+    )
     return tensor.data_ptr()
 
 
