@@ -54,6 +54,23 @@ def test_shards(tmp_path: Path, ending: str, indexed: bool) -> None:
     assert loaded.report.container == ("safetensors" if ending == "safetensors" else "pytorch")
 
 
+@pytest.mark.parametrize("mmap", [True, False])
+def test_matrices_of_any_strides_become_rows(tmp_path: Path, mmap: bool) -> None:
+    """`torch.save` keeps strides, those of a transposed view too."""
+    write_folder(tmp_path, name="pytorch_model.bin")
+    saved = torch.load(tmp_path / "pytorch_model.bin")
+    turned = {name: t.mT.contiguous().mT if t.dim() == 2 else t for name, t in saved.items()}
+    torch.save(turned, tmp_path / "pytorch_model.bin")
+    loaded = opened(tmp_path, mmap=mmap)
+    assert not turned["lm_head.weight"].is_contiguous()
+    assert torch.equal(head(loaded), tensors()["lm_head.weight"])
+    weights = [
+        m.weight for m in loaded.model.modules() if isinstance(getattr(m, "weight", 0), Dense)
+    ]
+    assert len(weights) > 10
+    assert all(weight.data.is_contiguous() for weight in weights)
+
+
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pth", "weights.pt"])
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "before 1.6"])
 def test_pickles(tmp_path: Path, name: str, zipped: bool) -> None:

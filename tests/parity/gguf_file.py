@@ -71,7 +71,7 @@ def pair(family: str, kind: Type, path: Path, about: Gguf | None = None, **setti
     as_torch = {name: torch.from_numpy(np.array(data)) for name, data in tensors.items()}
     save_file(as_torch, folder / "model.safetensors", {"format": "pt"})
     theirs = transformers.AutoModelForCausalLM.from_pretrained(
-        folder, attn_implementation=record.attention
+        folder, attn_implementation=record.attention, experts_implementation="eager"
     )
     write(about, about.convert(stored, model.config), model.config, kind, path)
     return theirs.eval()
@@ -84,9 +84,9 @@ def _sizes(family: str, settings: dict[str, Any]) -> dict[str, Any]:
         sizes = {**SIZES, **record.gguf.sizes, **settings}
     else:
         theirs = {key: OLDER[key] for key in record.shared if key in OLDER}
-        sizes = {**theirs, **record.gguf.sizes, **settings}
         if "intermediate_size" in record.shared:
-            sizes["intermediate_size"] = 256
+            theirs["intermediate_size"] = 256
+        sizes = {**theirs, **record.gguf.sizes, **settings}
     return sizes
 
 

@@ -28,7 +28,9 @@ def random(record: Family, settings: dict[str, Any], seed: int) -> Any:
     config = getattr(transformers, record.config)(**settings)
     torch.manual_seed(seed)
     model = transformers.AutoModelForCausalLM.from_config(
-        config, attn_implementation=record.attention
+        config,
+        attn_implementation=record.attention,
+        experts_implementation="eager",  # the others want sizes that registers hold
     )
     buffers = {n: b for n, b in model.named_buffers() if "correction" in n}
     with torch.no_grad():

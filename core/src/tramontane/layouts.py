@@ -2,7 +2,9 @@
 
 A format's plugin translates its bytes into one of these, exactly; a backend has kernels for each.
 `decode` is the reference that both are held to. A matrix has shape (rows, columns): a linear
-layer's output features by its input features.
+layer's output features by its input features. On the way to a model a layout's tensors may have any
+strides, as a transposed view has; those in a model are contiguous, so that kernels may take their
+addresses.
 """
 
 from __future__ import annotations
@@ -189,6 +191,11 @@ def below(layouts: Sequence[Layout]) -> Layout:
     )
     # `map` goes through the tensors in the order of `tensors`
     return first.map(lambda _: next(parts))
+
+
+def contiguous(layout: Layout) -> Layout:
+    """The same numbers, each tensor row after row; only tensors with other strides are copied."""
+    return layout.map(torch.Tensor.contiguous)
 
 
 # shapes are tried out on tensors without memory, for which torch has indexing, `cat` and sums in

@@ -72,7 +72,8 @@ def glm_moe(tensors: Tensors, config: Any) -> Tensors:
 
 
 def half_rotated(config: Any) -> dict[str, Any]:
-    return {"rope.dimension_count": config.head_dim // 2}
+    part: float = config.rope_parameters["partial_rotary_factor"]
+    return {"rope.dimension_count": int(config.head_dim * part)}
 
 
 FAMILIES = {
@@ -107,7 +108,7 @@ FAMILIES = {
             "glm4moe",
             convert=glm_moe,
             keys=lambda config: {
-                "rope.dimension_count": config.head_dim // 2,
+                **half_rotated(config),
                 "expert_count": config.n_routed_experts,
                 "expert_used_count": config.num_experts_per_tok,
                 "expert_feed_forward_length": config.moe_intermediate_size,

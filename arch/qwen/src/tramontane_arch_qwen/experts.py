@@ -3,7 +3,7 @@
 Qwen2's layers have one more expert for every token, behind a sigmoid gate of its own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -55,10 +55,11 @@ class GatedShare(GatedMLP):
     def __init__(self, cfg: DecoderConfig, wide: int) -> None:
         super().__init__(cfg, wide=wide)
         self.gate = Linear(cfg.hidden_size, 1, split=None)
+        self.squash: Callable[[Tensor], Tensor] = torch.sigmoid  # a backend may put its own there
 
     def forward(self, x: Tensor) -> Tensor:
         # in float64, whose last bits may depend on where in a register a number lies
-        share = torch.sigmoid(self.gate(x).double()).to(x.dtype)
+        share = self.squash(self.gate(x).double()).to(x.dtype)
         return share * super().forward(x)
 
 

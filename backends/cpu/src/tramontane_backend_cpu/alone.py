@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from tramontane import reference
 from tramontane.engine.batch import Batch
 from tramontane.engine.kv_cache import LayerCache
 from tramontane.layouts import Dense, Layout
 
-from .kernels import lookup, quantize
+from .kernels import lookup, quantize, rows
 from .packing import Interleaved
 from .step import interpreter
 from .step.graph import TOKENS, Node, Ref, Value
@@ -86,6 +87,45 @@ def multiply_dense(pool: Pool) -> Callable[[Tensor, Layout], Tensor]:
         return torch.from_numpy(out).to(x.dtype)
 
     return multiply
+
+
+def multiply_decoded(pool: Pool) -> Callable[[Tensor, Layout], Tensor]:
+    """A drop-in for `reference.linear` on layouts that no kernel reads: decoded some rows at a
+    time, as there, and multiplied as plain floats are."""
+    dense = multiply_dense(pool)
+
+    def multiply(x: Tensor, weight: Layout) -> Tensor:
+        rows, columns = weight.shape
+        step = max(1, reference.CHUNK // columns)
+        parts = [
+            dense(x, Dense(weight.rows(slice(start, start + step)).decode().contiguous()))
+            for start in range(0, rows, step)
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, -1)
+
+    return multiply
+
+
+def activate(kernel: str, pool: Pool) -> Callable[[Tensor], Tensor]:
+    """A drop-in for an activation function: torch's own give the last few numbers of a tensor other
+    bits, so that a row's would depend on how many rows there are."""
+
+    def bend(x: Tensor) -> Tensor:
+        width = x.shape[-1]
+        numbers = np.ascontiguousarray(x.detach().float().numpy()).reshape(-1, width)
+        out = np.empty_like(numbers)
+        value, counts = np.zeros(1, np.float32), np.zeros(8, np.int64)
+        told = arguments(
+            rows.UNARY_FIELDS, x=address(numbers), x_stride=4 * width, out=address(out),
+            out_stride=4 * width, width=width, value=address(value),
+        )  # fmt: skip
+        counts[0], counts[interpreter.AT_A_TIME] = len(numbers), 1
+        phases = np.array([(interpreter.ROWS, 0, 1, TOKENS)], np.int64)
+        operations = table([Operation(rows.unary(kernel).address, told)])
+        pool.run(pool.step(phases, operations, counts))
+        return torch.from_numpy(out.reshape(x.shape)).to(x.dtype)
+
+    return bend
 
 
 def multiply_stacked(

@@ -20,8 +20,11 @@ LEAST = 4 << 20
 
 
 def moved(tensor: Tensor) -> Tensor:
-    """A copy in large pages; the mapped pages of the original, if it is mapped, are let go."""
-    if sys.platform != "linux" or tensor.nbytes < LEAST or not tensor.is_contiguous():
+    """A contiguous copy in large pages; the mapped pages of the original, if it is mapped, are let
+    go. What is small, or lies where there are no large pages, is only made contiguous."""
+    if not tensor.is_contiguous():
+        return tensor.contiguous()
+    if sys.platform != "linux" or tensor.nbytes < LEAST:
         return tensor
     copy = torch.from_numpy(np.empty(tensor.nbytes, np.uint8)).view(tensor.dtype).view(tensor.shape)
     copy.copy_(tensor)

@@ -92,6 +92,31 @@ class Interleaved:
         return {name: torch.from_numpy(array) for name, array in self.packed.distinct().items()}
 
 
+@dataclass(frozen=True)
+class Apart:
+    """Several packed matrices one below the other, of so few rows each that one would end within
+    another's block of 16."""
+
+    matrices: tuple[Interleaved, ...]
+    kind: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        rows, columns = self.matrices[0].shape
+        return (len(self.matrices) * rows, columns)
+
+    def rows(self, index: slice) -> Interleaved:
+        """One of the matrices."""
+        return self.matrices[int(index.start) // self.matrices[0].shape[0]]
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        return {
+            f"{number}.{name}": tensor
+            for number, matrix in enumerate(self.matrices)
+            for name, tensor in matrix.tensors().items()
+        }
+
+
 def values_of(weight: Affine | Codebook) -> str | None:
     """What its codes stand for, as `vector/tables.py` says it; None for what has no kernel."""
     if isinstance(weight, Affine):
@@ -121,15 +146,16 @@ def can_pack(weight: Affine | Codebook) -> bool:
     )  # fmt: skip
 
 
-def pack(weight: Affine | Codebook, pool: Pool) -> Packed:
-    """Repack a matrix that `can_pack`, on the pool's threads."""
+def pack(weight: Affine | Codebook, pool: Pool, slabs: Slabs | None = None) -> Packed:
+    """Repack a matrix that `can_pack`, on the pool's threads. slabs: where, if not in some of its
+    own."""
     rows, columns = weight.shape
     blocks, units = -(-rows // ROWS), -(-columns // UNIT)
     halves = weight.group == 16
     per_row = 2 * units if halves else columns // weight.group
     supers = 1 if weight.super_scale is None else weight.super_scale.shape[1]
     arrays: dict[str, Any] = {}
-    slabs = Slabs(sum(tensor.nbytes for tensor in weight.tensors().values()))
+    slabs = slabs or Slabs(sum(tensor.nbytes for tensor in weight.tensors().values()))
     work: list[tuple[int, Any]] = []
     kept = []
     numbers, (scale, least) = _numbers(weight)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
+import torch
 from torch import Tensor
-from tramontane import reference
 from tramontane.backend import Device
 from tramontane.blocks import (
+    ACTIVATIONS,
     Attention,
     CausalLM,
     Embedding,
@@ -22,17 +23,21 @@ from tramontane.stored import Stored
 
 from . import memory_ahead, page_size
 from .alone import (
+    activate,
     attend,
     attend_latents,
     embed_packed,
+    multiply_decoded,
     multiply_dense,
     multiply_packed,
     multiply_stacked,
 )
-from .experts import mixture
+from .experts import KERNELS, mixture
 from .large_pages import moved
-from .packing import KINDS, Interleaved, can_pack, pack
+from .packing import Apart, Interleaved, can_pack, pack
+from .slabs import Slabs
 from .step.forward import Forward
+from .step.lower import PLAIN
 from .step.pool import Pool, shared_pool
 from .threads import limit_others, usable
 from .translation import translated
@@ -72,12 +77,14 @@ def prepare(
     for module in model.modules():
         if isinstance(module, (Linear, Embedding)):
             weight: Layout = module.weight
-            if isinstance(weight, (Affine, Codebook)):  # not packed as it was read
+            if not _ready(weight):  # not packed as it was read
                 if id(weight) not in packed:
                     packed[id(weight)] = weight, repack(weight, device, threads)
                 module.weight = weight = packed[id(weight)][1]
             chosen[f"{type(module).__name__.lower()} {weight.kind}"] = _choose(module, exact, pool)
         elif isinstance(module, StackedLinear):
+            if isinstance(module.weight, Dense) and not _ready(module.weight):
+                module.weight = repack(module.weight, device, threads)
             chosen[f"experts {module.weight.kind}"] = _choose_stacked(module, exact, pool)
         elif isinstance(module, Attention):
             module.kernel = attend(pool)
@@ -92,9 +99,18 @@ def prepare(
     model.forward = forward  # type: ignore[method-assign]
     if forward.program is not None:
         model.step = forward.program.run  # type: ignore[method-assign]
+    else:
+        _activate(model, pool)
     page_size.enlarge(pool.busy)
     chosen["step"] = "recorded" if forward.why is None else f"as written: {forward.why}"
     return chosen
+
+
+def _ready(weight: Layout) -> bool:
+    """Whether kernels may take its address."""
+    if isinstance(weight, Dense):
+        return weight.data.is_contiguous()
+    return not isinstance(weight, (Affine, Codebook))
 
 
 def _choose(module: Linear | Embedding, exact: bool, pool: Pool) -> str:
@@ -109,25 +125,39 @@ def _choose(module: Linear | Embedding, exact: bool, pool: Pool) -> str:
     return called
 
 
+def _activate(model: CausalLM, pool: Pool) -> None:
+    """Put kernels where blocks hold activation functions."""
+    known: list[tuple[object, str]] = [(ACTIVATIONS[name], to) for name, to in KERNELS.items()]
+    known.append((torch.sigmoid, "sigmoid"))
+    for module in model.modules():
+        for name, value in list(vars(module).items()):
+            for function, kernel in known:
+                if value is function:
+                    setattr(module, name, activate(kernel, pool))
+
+
 def _choose_stacked(module: StackedLinear, exact: bool, pool: Pool) -> str:
     """The same for several matrices in one."""
     weight: Layout = module.weight
-    # a kernel's rows go by 16, and each matrix must begin with some of its own
-    if (
-        isinstance(weight, (Affine, Codebook))
-        and weight.shape[0] // module.count % ROWS == 0
-        and can_pack(weight)
-    ):
-        module.weight = Interleaved(pack(weight, pool), weight.kind)  # type: ignore[assignment]
+    if isinstance(weight, (Affine, Codebook)) and can_pack(weight):
+        rows = weight.shape[0] // module.count
+        # a kernel's rows go by 16, and each matrix must begin with some of its own
+        pieces = [weight] if rows % ROWS == 0 else [
+            weight.rows(slice(start, start + rows)) for start in range(0, weight.shape[0], rows)
+        ]  # fmt: skip
+        slabs = Slabs(sum(tensor.nbytes for tensor in weight.tensors().values()))
+        made = tuple(Interleaved(pack(piece, pool, slabs), weight.kind) for piece in pieces)
+        module.weight = made[0] if len(made) == 1 else Apart(made, weight.kind)  # type: ignore[assignment]
     multiply, called = _multiply(module.weight, exact, pool)
     module.kernel = multiply_stacked(multiply)
     return called
 
 
 def _multiply(weight: Layout, exact: bool, pool: Pool) -> tuple[Multiply, str]:
-    if isinstance(weight, Interleaved):
-        plain = exact or weight.packed.packing.plain_only
+    if isinstance(weight, (Interleaved, Apart)):
+        one = weight if isinstance(weight, Interleaved) else weight.matrices[0]
+        plain = exact or one.packed.packing.plain_only
         return multiply_packed(exact, pool), "compiled, f32" if plain else "compiled, int8"
-    if isinstance(weight, Dense) and weight.data.dtype in KINDS:
+    if isinstance(weight, Dense) and weight.data.dtype in PLAIN:
         return multiply_dense(pool), "compiled"
-    return reference.linear, "reference"
+    return multiply_decoded(pool), "decoded, then compiled"

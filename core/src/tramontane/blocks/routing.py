@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -99,10 +101,11 @@ class BiasedRouter(GroupedRouter):
                 f"{experts} experts in n_group={groups[0]} groups: two in each, at least"
             )
         self.balance = nn.Parameter(torch.empty(experts), requires_grad=False)
+        self.squash: Callable[[Tensor], Tensor] = torch.sigmoid  # a backend may put its own there
 
     def choose(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         # in float64, whose last bits may depend on where in a register a number lies
-        likely = scores.double().sigmoid().float()
+        likely = self.squash(scores.double()).float()
         balanced = likely + self.balance.float()
         group = balanced.unflatten(-1, (self.groups[0], -1)).topk(2).values.sum(-1)
         chosen = best(self.within(balanced, group), self.k)

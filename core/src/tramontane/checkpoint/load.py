@@ -20,7 +20,7 @@ from tramontane.config import DecoderConfig, read_config
 from tramontane.devices import choose_device
 from tramontane.engine.kv_cache import bytes_per_token
 from tramontane.errors import CheckpointError, ConfigError, NotEnoughMemory
-from tramontane.layouts import Dense, Layout, nbytes
+from tramontane.layouts import Dense, Layout, contiguous, nbytes
 from tramontane.plugin import Architecture, Quantizer, load
 from tramontane.registry import Registry
 from tramontane.rope_settings import overridden
@@ -316,7 +316,7 @@ def fill(
                 )
         paths = [path for path in together[tensors] if path not in unread]
         try:
-            return {path: sources[path].make(held, model) for path in paths}
+            return {path: contiguous(sources[path].make(held, model)) for path in paths}
         except ValueError as error:  # shapes fit, so it is how they are stored
             raise CheckpointError(f"{header.path}: {tensors[0]}: {error}") from error
 

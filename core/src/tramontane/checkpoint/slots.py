@@ -30,6 +30,8 @@ class Slot:
     """Whether it holds several matrices, one below the other."""
 
     def put(self, layout: Layout, dtype: torch.dtype) -> None:
+        """Make it the module's. Its tensors must be contiguous: kernels take their addresses."""
+        assert all(tensor.is_contiguous() for tensor in layout.tensors().values()), self.name
         if self.packs:
             setattr(self.module, self.name, layout)
         else:

@@ -18,9 +18,11 @@ from tramontane_backend_cpu.vector.tiles import PLAIN_UNIT_BYTES, ROWS, UNIT, UN
 
 from .graph import CannotRecord, Node, Ref, Value
 from .inputs import Inputs
-from .memory import Buffers, address
+from .memory import Buffers, address, rows_at
 
 FLOATS = ("f32", "f16", "bf16")
+PLAIN = tuple(dtype for dtype, kind in KINDS.items() if kind in FLOATS)
+"""Of plain matrices that kernels read."""
 CACHE_SHARE = 384 << 10
 """Bytes of vectors that matrices work on at a time: they stay in a core's second-level cache."""
 STRETCH = 64
@@ -54,7 +56,7 @@ def form_for(weight: Layout, exact: bool) -> str:
     """The same, of a matrix."""
     if isinstance(weight, Interleaved):
         return "plain" if exact or weight.packed.packing.plain_only else "int8"
-    if isinstance(weight, Dense) and KINDS.get(weight.data.dtype) in FLOATS:
+    if isinstance(weight, Dense) and weight.data.dtype in PLAIN:
         return "bf16" if weight.kind == "bfloat16" and SET.bf16 and not exact else "f32"
     raise CannotRecord(f"a matrix of {weight.kind}")
 
@@ -71,7 +73,7 @@ def refuse(node: Node) -> None:
         raise CannotRecord(node.name)
     if node.name == "lookup":
         weight = node.of["module"].weight
-        dense = isinstance(weight, Dense) and KINDS.get(weight.data.dtype) in FLOATS
+        dense = isinstance(weight, Dense) and weight.data.dtype in PLAIN
         if not (dense or isinstance(weight, Interleaved)):
             raise CannotRecord(f"a table of {weight.kind}")
 
@@ -114,7 +116,7 @@ def _lookup(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         return Operation(lookup.lookup(packed.packing).address, told)
     table = weight.data
     names = ("tokens", "table", "columns", "out", "stride")
-    told = arguments(names, tokens=ids, table=table.data_ptr(),
+    told = arguments(names, tokens=ids, table=rows_at(table),
                      columns=table.shape[1], out=out, stride=stride)  # fmt: skip
     return Operation(dense.lookup(KINDS[table.dtype]).address, told)
 
@@ -219,7 +221,7 @@ def dense_operation(
     panel = panel_of(n_rows, weight_stride, across)
     at_once = min(columns, dense.DEPTH) * x_stride // columns
     told = arguments(
-        dense.FIELDS, rows=n_rows, panel=panel, columns=columns, weight=weight.data.data_ptr(),
+        dense.FIELDS, rows=n_rows, panel=panel, columns=columns, weight=rows_at(weight.data),
         weight_stride=weight_stride, input_stride=x_stride,
         vectors_at_once=max(1, CACHE_SHARE // at_once // deep) * deep, **shared,
     )  # fmt: skip

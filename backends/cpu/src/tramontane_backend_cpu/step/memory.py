@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from tramontane_backend_cpu.vector.chosen import SET
 from tramontane_backend_cpu.vector.tiles import PLAIN_UNIT_BYTES, UNIT, UNIT_BYTES
@@ -23,7 +24,20 @@ def aligned(count: int, kind: Any) -> Any:
 
 
 def address(array: Any) -> int:
+    """Where an array's numbers begin; it must be contiguous, as all kernels read it so. One without
+    memory, whose strides are all 0, stands for a matrix that is foreseen: nothing reads it."""
+    assert array.flags.c_contiguous or not any(array.strides), (
+        f"strides {array.strides} of {array.shape}"
+    )
     return int(array.ctypes.data)
+
+
+def rows_at(tensor: Tensor) -> int:
+    """The same of a tensor."""
+    assert tensor.is_contiguous() or not any(tensor.stride()), (
+        f"strides {tensor.stride()} of {tuple(tensor.shape)}"
+    )
+    return tensor.data_ptr()
 
 
 def integers(count: int) -> tuple[Any, memoryview[int]]:

@@ -1,0 +1,74 @@
+"""Checkpoints as others have written them: names, and tensors that a model does not need."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Tensors = dict[str, Tensor]
+
+ALIASES = {
+    "llama": "LLaMAForCausalLM",
+    "phimoe": "PhiMoEForCausalLM",
+    "mpt": "MPTForCausalLM",
+    "falcon": "RWForCausalLM",
+}
+"""Other names of architectures."""
+FREQUENCIES = {
+    "falcon": "transformer.h.0.self_attention.rotary_emb.inv_freq",
+    "gptneox": "gpt_neox.layers.0.attention.rotary_emb.inv_freq",
+    **dict.fromkeys(
+        ["llama", "gemma", "gemma2", "gemma3", "phi2", "starcoder2", "glm4", "glm4-moe",
+         "smollm3", "granite", "granite-moe", "granite-shared", "deepseek-v2", "deepseek-v3"],
+        "model.layers.0.self_attn.rotary_emb.inv_freq",
+    ),
+}  # fmt: skip
+"""Where older checkpoints keep what a rotation's angles are made of."""
+MASKS = {
+    "gpt2": ("h.0.attn.bias", "h.0.attn.masked_bias"),
+    "gptj": ("transformer.h.0.attn.bias", "transformer.h.0.attn.masked_bias"),
+    "gptneox": ("gpt_neox.layers.0.attention.bias", "gpt_neox.layers.0.attention.masked_bias"),
+    "gpt-bigcode": ("transformer.h.0.attn.bias",),
+}
+"""Causal masks, which older checkpoints hold as if they were weights."""
+BARE = ("gpt2", "bloom")
+"""Families whose first checkpoints have no "transformer." before names."""
+HEADS = {"gemma": "model.embed_tokens", "starcoder2": "model.embed_tokens"}
+"""Families whose tied head may be saved under both names."""
+EXPERTS = {
+    "mixtral": (("block_sparse_moe.", "mlp."),),
+    "phimoe": (("block_sparse_moe.gate", "mlp.router"), ("block_sparse_moe.", "mlp.")),
+}
+HALVES = ((".w1.", ".gate_proj."), (".w2.", ".down_proj."), (".w3.", ".up_proj."))
+AHEAD = ("deepseek-v2", "deepseek-v3", "glm4-moe")
+"""Families whose checkpoints have layers that guess further tokens."""
+OTHERS = sorted({*ALIASES, *FREQUENCIES, *MASKS, *BARE, *HEADS, *EXPERTS, *AHEAD})
+"""Families that have more than one dialect."""
+
+
+def other(family: str, tensors: Tensors, config: dict[str, Any]) -> tuple[Tensors, dict[str, Any]]:
+    """Tensors and config.json in every other way that the family's rules know, all at once."""
+    out = dict(tensors)
+    for before, after in (*EXPERTS.get(family, ()), *(HALVES if family in EXPERTS else ())):
+        out = {name.replace(before, after): data for name, data in out.items()}
+    if family in BARE:
+        out = {name.removeprefix("transformer."): data for name, data in out.items()}
+    if family in FREQUENCIES:
+        out[FREQUENCIES[family]] = torch.ones(4)
+    for name in MASKS.get(family, ()):
+        out[name] = torch.ones(1, 1, 8, 8).tril()
+    if family in HEADS:
+        out["lm_head.weight"] = out[f"{HEADS[family]}.weight"].clone()
+    if family in AHEAD:
+        depth = config["num_hidden_layers"]
+        last = re.compile(rf"model\.layers\.{depth - 1}\.(.*)")
+        found = {name: last.fullmatch(name) for name in tensors}
+        out |= {
+            f"model.layers.{depth}.{parts[1]}": tensors[name].clone()
+            for name, parts in found.items() if parts
+        }  # fmt: skip
+    architectures = [ALIASES[family]] if family in ALIASES else config["architectures"]
+    return out, {**config, "architectures": architectures}

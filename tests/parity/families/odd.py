@@ -1,0 +1,64 @@
+"""Sizes that are multiples of nothing that a register holds, for every family.
+
+Three sets: several heads that share keys, many small heads, and one head alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import FAMILIES
+from .record import rope
+
+SETS = {"shared": (3, 1, 14, 6), "small": (5, 5, 6, 2), "alone": (1, 1, 22, 6)}
+"""Heads, heads of keys and values, numbers in each, how many of them rotate where not all do."""
+EXPERTS = {
+    "num_local_experts": 5,
+    "num_experts": 5,
+    "n_routed_experts": 9,
+    "moe_intermediate_size": 37,
+    "shared_expert_intermediate_size": 29,
+    "shared_intermediate_size": 29,
+}
+LATENT = {
+    "kv_lora_rank": 18,
+    "q_lora_rank": 26,
+    "qk_nope_head_dim": 10,
+    "qk_rope_head_dim": 6,
+    "v_head_dim": 14,
+    "n_group": 3,
+    "topk_group": 2,
+}
+
+
+def odd(family: str, name: str, *, gguf: bool = False) -> dict[str, Any]:
+    """A family's settings with the sizes of a set; gguf: those that its GGUF files have."""
+    heads, kv_heads, d_head, turned = SETS[name]
+    record = FAMILIES[family]
+    variant = next(iter(record.variants.values()))
+    if gguf:
+        assert record.gguf is not None
+        variant = {**variant, **record.gguf.sizes}
+    base = {**record.shared, **variant}
+    sizes = {
+        "vocab_size": 101, "intermediate_size": 83, "head_dim": d_head,
+        "hidden_size": heads * d_head, "n_embd": heads * d_head, "d_model": heads * d_head,
+        "num_attention_heads": heads, "n_head": heads, "n_heads": heads,
+        "num_key_value_heads": heads if "kv_lora_rank" in base else kv_heads,
+        "num_kv_heads": kv_heads, "rotary_dim": turned, **EXPERTS, **LATENT,
+    }  # fmt: skip
+    base |= {key: value for key, value in sizes.items() if base.get(key)}
+    if gguf and "query_pre_attn_scalar" in base:
+        base["query_pre_attn_scalar"] = d_head  # what GGUF files cannot say otherwise
+    part = turned / d_head + 0.001
+    if family == "gptneox":
+        base["rotary_pct"] = part
+    elif family == "phi2":
+        base |= {"partial_rotary_factor": part, "num_key_value_heads": None}
+    elif family in ("glm4", "glm4-moe"):
+        base |= rope("default", partial_rotary_factor=part)
+    if gguf and record.shared is FAMILIES["llama"].shared:
+        base["head_dim"] = base.get("qk_rope_head_dim", d_head)
+    elif family == "phi2" or "head_dim" not in variant:
+        base.pop("head_dim", None)
+    return base
