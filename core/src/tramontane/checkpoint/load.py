@@ -330,6 +330,8 @@ def fill(
         if not finished:
             if isinstance(layout, Dense) and options.dtype != "auto":
                 layout = Dense(layout.data.to(dtype))
+            # rules such as Transpose give views; kernels read memory row by row
+            layout = layout.map(torch.Tensor.contiguous)
             if not options.mmap:
                 layout = layout.map(torch.clone)
             if path == EMBEDDING:
