@@ -57,6 +57,7 @@ class Conformance:
         found = self.subject.distribution
         return f"tramontane: {found.name} {found.version}: {', '.join(self.subject.kinds())}"
 
+    @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """What was compared with an independent implementation, and what was not."""
         stats = terminalreporter.stats

@@ -7,6 +7,7 @@ from typing import Any
 
 from tramontane.blocks import (
     Attention,
+    CausalLM,
     Experts,
     GatedMLP,
     PreNormLayer,
@@ -18,7 +19,7 @@ from tramontane.blocks import (
 from tramontane.blocks.causal_lm import LayerOf
 from tramontane.config import DecoderConfig
 
-from .tiny import TINY, Tiny
+from .tiny import TINY
 
 WINDOW, SOFTCAP, EXPERTS = 10, 2.0, 4
 
@@ -39,13 +40,13 @@ def _layer_of_experts(cfg: DecoderConfig, index: int) -> PreNormLayer:
     return PreNormLayer(cfg, attention, SparseMoE(gate, experts))
 
 
-class Windowed(Tiny):
+class Windowed(CausalLM):
     """Each token sees WINDOW tokens."""
 
     Layer = staticmethod(_layer_with(window=WINDOW))
 
 
-class Alibi(Tiny):
+class Alibi(CausalLM):
     """Scores fall with distance; nothing is rotated."""
 
     Layer = staticmethod(
@@ -53,13 +54,13 @@ class Alibi(Tiny):
     )
 
 
-class Softcapped(Tiny):
+class Softcapped(CausalLM):
     """Scores are capped."""
 
     Layer = staticmethod(_layer_with(softcap=SOFTCAP))
 
 
-class OfExperts(Tiny):
+class OfExperts(CausalLM):
     """Two of EXPERTS feed-forward halves for each token."""
 
     Layer = staticmethod(_layer_of_experts)
