@@ -58,12 +58,17 @@ class EngineRuns:
     def __init__(self, model: CausalLM) -> None:
         self.model = model
         self._gate = threading.Event()
+        self._alone: dict[tuple[object, ...], Answer] = {}
         model.step = self._step  # type: ignore[method-assign]
 
     def alone(self, prompt: Sequence[int], seed: int = 0, count: int = 10) -> Answer:
-        """In an engine of its own, without a prefix cache: what all other ways must give."""
-        with self._engine(prefix_cache=False) as engine:
-            return self._ask(engine, _request(prompt, seed, count))
+        """In an engine of its own, without a prefix cache: what all other ways must give. Asked
+        for again, it is not computed again."""
+        key = (tuple(prompt), seed, count)
+        if key not in self._alone:
+            with self._engine(prefix_cache=False) as engine:
+                self._alone[key] = self._ask(engine, _request(prompt, seed, count))
+        return self._alone[key]
 
     def again(self, prompts: Sequence[Sequence[int]], seed: int = 0) -> list[Answer]:
         """One after the other in one engine with a prefix cache."""
