@@ -109,6 +109,14 @@ def test_the_kit_finds_it_and_says_what_is_wrong(told, distribution, check, mess
     assert any(message in report for report in failed), "\n".join(failed)
 
 
+def test_a_run_ends_with_what_is_not_proven(told):
+    (line,) = [line for line in told["acme-careless"].splitlines() if "not proven" in line]
+    assert line.startswith("not proven equal to an independent implementation: ")
+    assert "CarelessForCausalLM" in line
+    assert line.endswith("run with --reference transformers. give the quantizer decode=.")
+    assert "not proven" not in told["acme-lying"]  # nothing to compare
+
+
 def test_a_distribution_that_is_not_there_or_no_plugin_is_a_usage_error(kit, tmp_path):
     assert "no distribution 'acme-nowhere' is installed" in kit("acme-nowhere", tmp_path).stderr
     assert "pluggy has no entry point in any of tramontane.arch" in kit("pluggy", tmp_path).stderr

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from tramontane.blocks import CausalLM
 from tramontane.checkpoint.load import LoadOptions, build, load_model
 from tramontane.checkpoint.open import open_checkpoint
+from tramontane.checkpoint.slots import slots
 from tramontane.config import DecoderConfig, read_config
 from tramontane.errors import ConfigError
 from tramontane.plugin import Architecture, load
@@ -136,6 +137,8 @@ def test_it_loads_from_a_folder(offer: Architecture, model: CausalLM, tmp_path: 
     (tmp_path / "config.json").write_text(json.dumps(config))
     opened = open_checkpoint(tmp_path, Registry())
     loaded = load_model(opened, Registry(), LoadOptions(device="reference"))
+    for path, slot in slots(loaded.model).items():
+        assert getattr(slot.module, slot.name).data.is_contiguous(), f"{path} is a view"
     tokens = prompt(offer, 12)
     torch.testing.assert_close(whole(loaded.model, tokens), whole(model, tokens), **CLOSE)
     opened.close()
