@@ -73,6 +73,10 @@ class Quantizer(Offer):
     sample: Target | None = None
     """(folder: Path) -> Path: writes a tiny valid file or folder there; the conformance kit loads
     and damages it."""
+    decode: Target | None = None
+    """The format's own arithmetic, written plainly and apart from the translation, to which the
+    conformance kit holds it. For a container (Path) -> Mapping[str, Tensor], float32 by the
+    tensors' names; with `translate` (tensors, config) -> Tensor, (rows, columns) in float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
