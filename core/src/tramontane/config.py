@@ -1,4 +1,4 @@
-"""What a model's config.json may say. What is supported is what validates."""
+"""Configurations: what `config.json` may contain. A configuration that validates is supported."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ FIRST_WORDS: Mapping[str, str] = MappingProxyType(
         "activation_function": "hidden_act",
     }
 )
-"""How the first decoders' configurations say it; see `DecoderConfig.spellings`."""
+"""The names of fields in the configurations of GPT-2 and its time; see
+`DecoderConfig.spellings`."""
 
 UNSUPPORTED = "unsupported"
 """Where a container lists settings that no field has: a model with any is refused."""
@@ -40,12 +41,19 @@ class ModelConfig(BaseModel):
 
 
 class DecoderConfig(ModelConfig):
-    """The numbers that every decoder-only transformer has."""
+    """The fields that every decoder-only transformer has; a family's class adds its own.
+
+    Names are those of `config.json`. num_key_value_heads defaults to num_attention_heads, head_dim
+    to hidden_size / num_attention_heads. Keys that no field has are ignored; add a field with
+    `Literal[False]` to refuse another value. `read_config` builds one.
+    """
 
     spellings: ClassVar[Mapping[str, str]] = {}
-    """A family's own words for fields, "n_embd": "hidden_size"; the field's name goes first."""
+    """Other names of fields in this family, {"n_embd": "hidden_size"}; where both are given, the
+    field's own name is used."""
     absent: ClassVar[Mapping[str, Any]] = {}
-    """What a missing key means in a family, where that is not the field's own default."""
+    """What a missing key means in this family, {field: value}, where it is not the default
+    below."""
 
     vocab_size: int = Field(gt=0, le=2**24, strict=True)
     hidden_size: int = Field(gt=0, le=2**20, strict=True)
@@ -99,7 +107,8 @@ class DecoderConfig(ModelConfig):
 
     @classmethod
     def derive(cls, values: dict[str, Any]) -> None:
-        """Complete what a family's checkpoints say, in place; nothing is checked yet."""
+        """Override to compute fields from others, in place, before anything is validated. values:
+        the keys of config.json, with `spellings` applied and null left out."""
 
     @classmethod
     def _nullable(cls) -> set[str]:
@@ -113,7 +122,7 @@ class DecoderConfig(ModelConfig):
 
     @property
     def rotary(self) -> bool:
-        """Whether queries and keys are rotated, in any layer."""
+        """Whether queries and keys are rotated in any layer; override for families without RoPE."""
         return True
 
     @model_validator(mode="after")
@@ -155,7 +164,8 @@ class DecoderConfig(ModelConfig):
 
 
 class LayerNormConfig(DecoderConfig):
-    """Numbers of the families whose norms subtract the mean."""
+    """For families with `LayerNorm`: layer_norm_eps, also read from layer_norm_epsilon and
+    norm_epsilon."""
 
     layer_norm_eps: float = Field(
         default=1e-5,
@@ -167,7 +177,8 @@ class LayerNormConfig(DecoderConfig):
 
 
 def read_config(config: type[C], values: Mapping[str, Any]) -> C:
-    """Validate a checkpoint's configuration. Raises ConfigError naming field, value, and why."""
+    """Validate a checkpoint's configuration. config: the family's class. values: config.json as a
+    mapping. Raises ConfigError, which names field, value and reason."""
     try:
         return config.model_validate(dict(values))
     except ValidationError as error:

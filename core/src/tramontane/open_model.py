@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,7 +14,7 @@ from .engine.options import EngineOptions
 from .engine.request import Event, Finished
 from .errors import EngineBusy, RequestError
 from .grammar import schema_grammar
-from .loaded_model import LoadedModel, Message
+from .loaded_model import LoadedModel, Message, Prompt
 from .mcp import McpServers, read_config
 from .registry import Registry
 from .results import Chunk
@@ -23,6 +24,11 @@ from .toolbox import name_of
 
 Schema: TypeAlias = Mapping[str, Any] | type[Any]
 """A JSON schema, a pydantic model, or any type that pydantic has a schema of."""
+
+Prompts: TypeAlias = list[str] | list[list[int]]
+"""A batch: texts, or lists of token ids."""
+Params: TypeAlias = SamplingParams | Sequence[SamplingParams] | None
+"""For all prompts, or one for each."""
 
 
 class OpenModel:
@@ -59,6 +65,9 @@ class OpenModel:
         mcp: Path | str | Mapping[str, Any] | None = None,
     ) -> None:
         """Load a model.
+
+        A model without a tokenizer loads too; it takes and returns token ids, and what needs a text
+        raises RequestError.
 
         model: a folder, a model file, an installed model's name, or a hub id; without one, the
           small embedded model.
@@ -102,6 +111,7 @@ class OpenModel:
             registry=registry,
             progress=progress,
             tool_caller=tool_caller,
+            token_ids=True,
         )
         try:
             self._servers = None if servers is None else McpServers(servers, self.inner.registry)
@@ -145,6 +155,56 @@ class OpenModel:
         if self._servers is not None:
             self._servers.close()
         self.inner.close()
+
+
+def batch_of(prompt: Prompt | Prompts) -> list[Prompt] | None:
+    """The prompts of a batch; None for one prompt. Raises RequestError for what is neither."""
+    if isinstance(prompt, str):
+        return None
+    try:
+        items: list[Any] = list(prompt)
+    except TypeError:
+        items = [prompt]
+        is_prompt = [False]
+    else:
+        is_prompt = [_is_prompt(each) for each in items]
+    if items and all(is_prompt):
+        return items
+    if any(is_prompt):
+        place = is_prompt.index(False)
+        raise RequestError(
+            f"prompt {place} of the batch is {reprlib.repr(items[place])}: "
+            "a prompt is a string or a list of token ids"
+        )
+    return None
+
+
+def _is_prompt(value: Any) -> bool:
+    # arrays and tensors of one number have a length by name only
+    is_list = hasattr(value, "__len__") and getattr(value, "ndim", 1) > 0
+    return isinstance(value, str) or (is_list and not isinstance(value, bytes))
+
+
+def params_of(
+    params: Params, count: int, schema: Schema | None
+) -> list[SamplingParams | None]:  # fmt: skip
+    """Parameters for each prompt of a batch. Raises RequestError where there are not as many."""
+    if params is None or isinstance(params, SamplingParams):
+        return [with_schema(params, schema)] * count
+    if len(params) != count:
+        raise RequestError(
+            f"{len(params)} SamplingParams for {count} prompts: pass one, or one for each prompt"
+        )
+    return [with_schema(each, schema) for each in params]
+
+
+def one_of(params: Params) -> SamplingParams | None:
+    """The parameters of a single prompt. Raises RequestError for a list of them."""
+    if params is None or isinstance(params, SamplingParams):
+        return params
+    raise RequestError(
+        f"{len(params)} SamplingParams for one prompt: pass one, or a list of prompts"
+    )
 
 
 def conversation(messages: Sequence[Message] | str) -> Sequence[Message]:

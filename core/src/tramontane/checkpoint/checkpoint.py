@@ -56,7 +56,7 @@ class Checkpoint(Protocol):
         ...
 
     def tokenizer(self) -> Tokenizer:
-        """Raises CheckpointError when the checkpoint has none."""
+        """Raises NoTokenizer where the checkpoint has none, CheckpointError for a damaged one."""
         ...
 
     def chat_template(self) -> str | None:

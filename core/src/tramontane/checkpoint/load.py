@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from tramontane import memory
-from tramontane.backend import Device
+from tramontane.backend import Device, eager_reason
 from tramontane.blocks import CausalLM, Embedding
 from tramontane.config import DecoderConfig, read_config
 from tramontane.devices import choose_device
@@ -88,6 +88,11 @@ class LoadReport:
     bytes_in_memory: int
     context_length: int
     seconds: float
+
+    @property
+    def eager_reason(self) -> str | None:
+        """Why the model's step is not recorded; see `backend.eager_reason`."""
+        return eager_reason(self.kernels)
 
 
 @dataclass(frozen=True)

@@ -174,6 +174,8 @@ class Engine:
                 f"the prompt has {count} tokens and the context {self.context_length}; shorten it "
                 "or raise --num-ctx (num_ctx in Python): nothing is cut off in silence"
             )
+        if self.tokenizer.missing and (request.params.stop or request.params.grammar):
+            raise RequestError(self.tokenizer.missing)
         for token in request.prompt:
             if not 0 <= token < vocabulary:
                 raise RequestError(f"token {token} is outside the vocabulary of {vocabulary}")
@@ -247,7 +249,7 @@ class Engine:
         first = not sequence.started
         sequence.start()
         resume = sequence.request.resume
-        if resume is None or not first or not self._resumable or sequence.request.score_prompt:
+        if resume is None or not first or not self._resumable or sequence.scores:
             return
         try:
             count = resume.shared(sequence.request.prompt)
@@ -295,7 +297,7 @@ class Engine:
     @staticmethod
     def _wanted(sequence: Sequence, count: int) -> range:
         """Offsets of a sequence's tokens in this step whose logits are needed."""
-        if sequence.request.score_prompt and sequence.computed < len(sequence.request.prompt):
+        if sequence.scores and sequence.computed < len(sequence.request.prompt):
             return range(count)
         return sequence.awaited(count)
 
@@ -324,7 +326,7 @@ class Engine:
 
     def _advance(self, sequence: Sequence, count: int, logits: Rows) -> None:
         first, rows = sequence.computed, logits
-        scored = sequence.request.score_prompt and first < len(sequence.request.prompt)
+        scored = sequence.scores and first < len(sequence.request.prompt)
         if scored:  # every row was asked for
             rows = logits[len(logits) - len(sequence.awaited(count)) :]
         self._scheduler.computed(sequence, count)

@@ -24,6 +24,9 @@ class Tokenizer:
     write. Safe to share between threads.
     """
 
+    missing: str | None = None
+    """Why texts are refused, where the model has no tokenizer."""
+
     def __init__(
         self,
         inner: tokenizers.Tokenizer,
