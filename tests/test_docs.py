@@ -27,11 +27,14 @@ def files(page: Path) -> dict[str, str]:
     return dict(FENCE.findall(page.read_text("utf-8")))
 
 
-def distribution(page: Path) -> str:
-    """The name of the distribution that a page builds."""
-    found = re.search(r'^name = "(.+)"$', files(page)["pyproject.toml"], re.MULTILINE)
-    assert found
-    return found[1]
+def distributions(page: Path) -> dict[str, str]:
+    """The distributions that a page builds, and the folder of each."""
+    projects = {name: text for name, text in files(page).items() if name.endswith("pyproject.toml")}
+    found = {name: re.search(r'^name = "(.+)"$', projects[name], re.MULTILINE) for name in projects}
+    return {match[1]: str(Path(name).parent) for name, match in found.items() if match}
+
+
+BUILT = [(page, name) for page in PAGES for name in distributions(page)]
 
 
 def test_there_is_a_page_for_each_kind():
@@ -53,15 +56,15 @@ def installed(install, tmp_path_factory):
             path.write_text(text)
         if (folder / "make_model.py").exists():
             subprocess.run([sys.executable, folder / "make_model.py"], check=True, timeout=120)
-        folders.append(folder)
+        folders += [folder / below for below in distributions(page).values()]
     return install(*folders)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_page_passes_the_kit(page, installed, python, tmp_path):
+@pytest.mark.parametrize("distribution", [name for _, name in BUILT])
+def test_a_page_passes_the_kit(distribution, installed, python, tmp_path):
     kit = ["-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "--rootdir", "."]
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    options = [*kit, "-c", str(tmp_path / "pytest.ini"), "--tramontane", distribution(page)]
+    options = [*kit, "-c", str(tmp_path / "pytest.ini"), "--tramontane", distribution]
     done = python(*options, path=installed)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -200,7 +203,7 @@ def test_the_plugins_of_all_pages_are_listed(installed, python):
     code = "from tramontane.cli.plugins import run; run(['--json'])"
     said = json.loads(python("-c", code, path=installed).stdout)
     listed = {item["distribution"]: item for item in said["plugins"]}
-    assert {distribution(page) for page in PAGES} <= listed.keys()
+    assert {name for _, name in BUILT} <= listed.keys()
     assert [item["problems"] for item in listed.values() if item["problems"]] == []
     kinds = {kind for item in listed.values() for kind in item["offers"]}
     assert kinds == set(KINDS)

@@ -68,8 +68,16 @@ class Quantizer(Offer):
     open: Target | None = None
     """(Path) -> `tramontane.checkpoint.Checkpoint`, for containers."""
     translate: Target | None = None
-    """(tensors: dict[str, Tensor], config: dict) -> Layout, for one linear layer of `quant_method`.
-    The keys are the tensors' names below the layer's path."""
+    """(tensors: dict[str, Tensor], config: dict) -> Layout or None, for each matrix of a folder of
+    safetensors that is not just a plain weight. The keys are the tensors' names below the layer's
+    path; config is the whole quantization configuration; None: dense as stored. Optional keywords:
+    path, the layer's in the checkpoint's names, and shape, (rows, columns) that the model wants."""
+    matches: Target | None = None
+    """(config: dict) -> bool: whether `translate` reads a quantization configuration without
+    `quant_method`. Optional keyword: model, all of config.json."""
+    memory: Target | None = None
+    """(tensors: dict[str, TensorInfo], config: dict) -> int: bytes that the layer will have in
+    memory, with the keywords of `translate`; None: as many as in the file."""
     sample: Target | None = None
     """(folder: Path) -> Path: writes a tiny valid file or folder there; the conformance kit loads
     and damages it."""

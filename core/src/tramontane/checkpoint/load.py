@@ -21,12 +21,14 @@ from tramontane.devices import choose_device
 from tramontane.engine.kv_cache import bytes_per_token
 from tramontane.errors import CheckpointError, ConfigError, NotEnoughMemory
 from tramontane.layouts import Dense, Layout, nbytes
-from tramontane.plugin import Architecture, Quantizer, load
+from tramontane.plugin import Architecture, load
 from tramontane.registry import Registry
 from tramontane.rope_settings import overridden
 from tramontane.stored import Stored
 
 from .checkpoint import Checkpoint, Header, TensorInfo
+from .choose_quantizer import quantizer_of
+from .quantized_layers import QuantizedCheckpoint
 from .read_ahead import read_ahead
 from .rules import Rule
 from .slots import Slot, Source, match, slots
@@ -114,7 +116,8 @@ def load_model(
     """Fill a model from a checkpoint. Raises CheckpointError, PluginError, NotEnoughMemory."""
     started = time.perf_counter()
     header = checkpoint.header
-    refuse_unread_quantization(header, registry)
+    bytes_in_file = sum(info.nbytes for info in header.tensors.values())
+    quantizer = quantizer_of(header, registry)
     architecture = registry.get(Architecture, header.architecture)
     values = overridden(header.config, options.overrides)
     config = cast("DecoderConfig", read_config(load(architecture.config), values))
@@ -129,6 +132,10 @@ def load_model(
     kv_dtype = KV_DTYPES[kv_dtype_name]
     refuse_absurd_depth(header, config)
     model = build(architecture, config)
+    if quantizer is not None:
+        rules = rules_of(architecture, config, header.dialect)
+        checkpoint = QuantizedCheckpoint(checkpoint, *quantizer, model, rules)
+        header = checkpoint.header
     assign(checkpoint, model, config, architecture)  # a wrong size is told before a large one
     context = plan(header, model, device, dtype, kv_dtype, options)
     place = place_of(backend, device, options, kv_dtype)
@@ -150,7 +157,7 @@ def load_model(
         kv_bytes_per_token=bytes_per_token(model, kv_dtype),
         layouts=dict(Counter(weight.kind for weight in unique.values())),
         kernels=kernels,
-        bytes_in_file=sum(info.nbytes for info in header.tensors.values()),
+        bytes_in_file=bytes_in_file,
         bytes_in_memory=sum(nbytes(weight) for weight in unique.values()),
         context_length=context,
         seconds=time.perf_counter() - started,
@@ -168,17 +175,6 @@ def kv_dtype_of(options: LoadOptions, device: Device, dtype: str) -> str:
         return KV_TYPES[options.kv_type]
     exact = options.dtype != "auto" or options.activations == "f32"
     return dtype if exact or device.kv_dtype is None else device.kv_dtype
-
-
-def refuse_unread_quantization(header: Header, registry: Registry) -> None:
-    """A checkpoint that says it is quantized needs a plugin that reads its kind."""
-    settings = header.config.get("quantization_config")
-    if not isinstance(settings, Mapping):
-        return
-    method = str(settings.get("quant_method", "unknown"))
-    offer = registry.get(Quantizer, method)
-    if offer.translate is None:
-        raise CheckpointError(f"{header.path}: {method!r} cannot be read from safetensors")
 
 
 def refuse_absurd_depth(header: Header, config: DecoderConfig) -> None:
