@@ -249,3 +249,63 @@ def test_two_that_claim_a_configuration_are_both_named(
     monkeypatch.syspath_prepend(str(install(tmp_path / "mlx")))
     with pytest.raises(PluginConflict, match="'acme-mlx' and 'other-mlx' both claim"):
         loaded(golden("affine-4"))
+
+
+def quantized(weight: Tensor) -> dict[str, Tensor]:
+    """8 bits as MLX has them: groups of 32 columns."""
+    groups = weight.unflatten(1, (-1, 32))
+    least, most = groups.amin(-1), groups.amax(-1)
+    scale = ((most - least) / 255).clamp(min=1e-8)
+    codes = ((groups - least[..., None]) / scale[..., None]).round().clamp(0, 255).to(torch.uint8)
+    return {"weight": codes.flatten(1).view(torch.uint32), "scales": scale, "biases": least}
+
+
+SMALL = {
+    "vocab_size": 320, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 1,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "pad_token_id": 0, "eos_token_id": 2,
+}  # fmt: skip
+OTHERS = {
+    "Mixtral": SMALL | {"num_local_experts": 3, "num_experts_per_tok": 2},
+    "Phi3": SMALL,
+    "GPT2": {"vocab_size": 320, "n_embd": 64, "n_layer": 1, "n_head": 4, "n_positions": 64},
+}
+
+
+@pytest.mark.parametrize("device", ["reference", "cpu"])
+@pytest.mark.parametrize("family", OTHERS)
+def test_experts_and_fused_and_transposed_matrices_are_quantized(
+    family: str, device: str, tmp_path: Path
+) -> None:
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    name = f"{family}LMHeadModel" if family == "GPT2" else f"{family}ForCausalLM"
+    config = getattr(transformers, f"{family}Config")(**OTHERS[family], initializer_range=0.1)
+    theirs = getattr(transformers, name)(config).eval()
+    theirs.save_pretrained(tmp_path)
+    tensors, packed, decoded = load_file(tmp_path / "model.safetensors"), {}, {}
+    for path, tensor in tensors.items():
+        router = path.endswith(("mlp.gate.weight", "block_sparse_moe.gate.weight"))
+        if tensor.ndim != 2 or router or path.endswith("wpe.weight"):
+            packed[path] = decoded[path] = tensor
+            continue
+        parts = quantized(tensor)
+        packed |= {f"{path.removesuffix('weight')}{part}": each for part, each in parts.items()}
+        codes = parts["weight"].view(torch.uint8).unflatten(1, (-1, 32))
+        decoded[path] = (codes * parts["scales"][..., None] + parts["biases"][..., None]).flatten(1)
+    assert len(packed) > len(tensors)
+    settings = json.loads((tmp_path / "config.json").read_text())
+    save_file(decoded, tmp_path / "model.safetensors", {"format": "pt"})
+    theirs = getattr(transformers, name).from_pretrained(tmp_path).eval()
+    with torch.inference_mode():
+        expected = theirs(torch.tensor([TOKENS])).logits[0]
+    for packs in (False, True):  # what is plain reads the same
+        if packs:
+            settings["quantization"] = {"bits": 8, "group_size": 32}
+            (tmp_path / "config.json").write_text(json.dumps(settings))
+            save_file(packed, tmp_path / "model.safetensors")
+        ours = loaded(tmp_path, device, dtype="f32", activations="f32")
+        kinds = [kind for kind in ours.report.layouts if "affine8/g32" in kind]
+        assert bool(kinds) == packs, ours.report.layouts
+        with torch.inference_mode():
+            found = whole(ours.model, TOKENS).float()
+        assert (found - expected).abs().max() < 1e-4 * expected.abs().max()
