@@ -55,6 +55,10 @@ class Architecture(Offer):
     weights: Target | None = None
     """A dict from checkpoint dialect ("hf", "gguf") to a list of `tramontane.checkpoint.rules`, or
     a function of the config that returns one; None: tensor path equals attribute path."""
+    metadata: Target | Mapping[str, str] | None = field(default=None, hash=False)
+    """Keys of a container's metadata ("acme.decay" of a GGUF file) to fields of `config`; or a
+    target: such a mapping, or (metadata, config) -> a mapping of fields to values, given the raw
+    metadata and the fields so far. They go before the container's own. Arrays come as tuples."""
     example: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """A tiny config.json (2 layers) with which the conformance kit builds the model."""
 

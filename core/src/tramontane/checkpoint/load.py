@@ -28,6 +28,7 @@ from tramontane.stored import Stored
 
 from .checkpoint import Checkpoint, Header, TensorInfo
 from .choose_quantizer import quantizer_of
+from .metadata import fields_of
 from .quantized_layers import QuantizedCheckpoint
 from .read_ahead import read_ahead
 from .rules import Rule
@@ -119,7 +120,7 @@ def load_model(
     bytes_in_file = sum(info.nbytes for info in header.tensors.values())
     quantizer = quantizer_of(header, registry)
     architecture = registry.get(Architecture, header.architecture)
-    values = overridden(header.config, options.overrides)
+    values = overridden(fields_of(architecture, header), options.overrides)
     config = cast("DecoderConfig", read_config(load(architecture.config), values))
     device, backend = choose_device(options.device, registry)
     dtype_name = device.dtype if options.dtype == "auto" else SHORT_DTYPES.get(options.dtype)
