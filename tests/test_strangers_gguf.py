@@ -65,12 +65,13 @@ def write(
     add("output_norm", "model.norm", 32)
     add("output", "lm_head", 64, 32)
     for layer, kv in enumerate(heads[:2]):
+        wide = 8 * max(kv, 1)
         here, there = f"blk.{layer}", f"model.layers.{layer}"
         add(f"{here}.ema_pre", f"{there}.norm", 32)
         add(f"{here}.ffn_norm", f"{there}.after", 32)
         for name, to, rows, columns in (
-            ("attn_q", "self_attn.q_proj", 32, 32), ("attn_k", "self_attn.k_proj", 8 * max(kv, 1), 32),
-            ("attn_v", "self_attn.v_proj", 8 * max(kv, 1), 32), ("attn_output", "self_attn.o_proj", 32, 32),
+            ("attn_q", "self_attn.q_proj", 32, 32), ("attn_k", "self_attn.k_proj", wide, 32),
+            ("attn_v", "self_attn.v_proj", wide, 32), ("attn_output", "self_attn.o_proj", 32, 32),
             ("ffn_gate", "mlp.gate_proj", 48, 32), ("ffn_up", "mlp.up_proj", 48, 32),
             ("ffn_down", "mlp.down_proj", 32, 48),
         ):  # fmt: skip

@@ -55,7 +55,7 @@ class Architecture(Offer):
     weights: Target | None = None
     """A dict from checkpoint dialect ("hf", "gguf") to a list of `tramontane.checkpoint.rules`, or
     a function of the config that returns one; None: tensor path equals attribute path."""
-    metadata: Target | Mapping[str, str] | None = field(default=None, hash=False)
+    metadata: Mapping[str, str] | str | None = field(default=None, hash=False)
     """Keys of a container's metadata ("acme.decay" of a GGUF file) to fields of `config`; or a
     target: such a mapping, or (metadata, config) -> a mapping of fields to values, given the raw
     metadata and the fields so far. They go before the container's own. Arrays come as tuples."""
@@ -113,10 +113,16 @@ class Sampler(Offer):
 
     order: int
     """Steps run in ascending order unless a request gives its own."""
+    exclusive: bool | None = None
+    """Whether it finds by itself how many tokens to keep, so that no other exclusive step, and none
+    that drops tokens, may run besides. None: it does if its order is 300 or more."""
     options: Mapping[str, float | int | str | None] = field(default_factory=dict, hash=False)
     """The options and their defaults, first the one that may be given without its key."""
     fields: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Request fields that switch the step on, each with the option that it sets."""
+    flags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Options of the command line, without "--", each with the option that it sets. Each is an
+    entry point of `tramontane.sampler_flags` too, so that help lists it and imports nothing."""
     build: Target
     """(options: dict, context: SamplerContext) -> Step, or None when the options mean "off"."""
     ready: Target | None = None
