@@ -81,8 +81,8 @@ USAGE = [
     ("perplexity a -f b", "name one text to score"),
     ("perplexity a --stride 0", "--stride 0: at least 1"),
     ("inspect a -m b", "two models, a and b: name one"),
-    ("new architecture", "name and --like are missing"),
-    ("new model x --like y", "kind model: must be architecture"),
+    ("new architecture", "name is missing"),
+    ("new model x --like y", "--like is for an architecture, not for a model"),
     ("plugins foo", "unexpected argument 'foo'"),
 ]
 

@@ -27,11 +27,14 @@ def files(page: Path) -> dict[str, str]:
     return dict(FENCE.findall(page.read_text("utf-8")))
 
 
-def distribution(page: Path) -> str:
-    """The name of the distribution that a page builds."""
-    found = re.search(r'^name = "(.+)"$', files(page)["pyproject.toml"], re.MULTILINE)
-    assert found
-    return found[1]
+def distributions(page: Path) -> dict[str, str]:
+    """The distributions that a page builds, and the folder of each."""
+    projects = {name: text for name, text in files(page).items() if name.endswith("pyproject.toml")}
+    found = {name: re.search(r'^name = "(.+)"$', projects[name], re.MULTILINE) for name in projects}
+    return {match[1]: str(Path(name).parent) for name, match in found.items() if match}
+
+
+BUILT = [(page, name) for page in PAGES for name in distributions(page)]
 
 
 def test_there_is_a_page_for_each_kind():
@@ -53,26 +56,26 @@ def installed(install, tmp_path_factory):
             path.write_text(text)
         if (folder / "make_model.py").exists():
             subprocess.run([sys.executable, folder / "make_model.py"], check=True, timeout=120)
-        folders.append(folder)
+        folders += [folder / below for below in distributions(page).values()]
     return install(*folders)
 
 
 @pytest.fixture
 def kit(installed, python, tmp_path):
-    """(page, options) -> what the kit says of its distribution."""
+    """(distribution, options) -> what the kit says of it."""
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
 
-    def run(page, *more):
+    def run(distribution, *more):
         quiet = ["-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "--rootdir", "."]
-        options = [*quiet, "-c", str(tmp_path / "pytest.ini"), "--tramontane", distribution(page)]
+        options = [*quiet, "-c", str(tmp_path / "pytest.ini"), "--tramontane", distribution]
         return python(*options, *more, path=installed)
 
     return run
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_page_passes_the_kit(page, kit):
-    done = kit(page)
+@pytest.mark.parametrize("distribution", [name for _, name in BUILT])
+def test_a_page_passes_the_kit(distribution, kit):
+    done = kit(distribution)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -97,8 +100,8 @@ UNPROVEN = "not proven equal to an independent implementation: "
 
 def test_the_architecture_of_the_page_computes_what_transformers_does(kit):
     pytest.importorskip("transformers")
-    page = DOCS / "writing-an-architecture.md"
-    alone, compared = kit(page), kit(page, "--reference", "transformers")
+    (name,) = distributions(DOCS / "writing-an-architecture.md")
+    alone, compared = kit(name), kit(name, "--reference", "transformers")
     assert f"{UNPROVEN}Olmo2ForCausalLM; run with --reference transformers." in alone.stdout
     assert compared.returncode == 0, compared.stdout + compared.stderr
     assert UNPROVEN not in compared.stdout
@@ -195,7 +198,7 @@ def test_the_plugins_of_all_pages_are_listed(installed, python):
     code = "from tramontane.cli.plugins import run; run(['--json'])"
     said = json.loads(python("-c", code, path=installed).stdout)
     listed = {item["distribution"]: item for item in said["plugins"]}
-    assert {distribution(page) for page in PAGES} <= listed.keys()
+    assert {name for _, name in BUILT} <= listed.keys()
     assert [item["problems"] for item in listed.values() if item["problems"]] == []
     kinds = {kind for item in listed.values() for kind in item["offers"]}
     assert kinds == set(KINDS)

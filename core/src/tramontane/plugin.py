@@ -55,6 +55,10 @@ class Architecture(Offer):
     weights: Target | None = None
     """A dict from checkpoint dialect ("hf", "gguf") to a list of `tramontane.checkpoint.rules`, or
     a function of the config that returns one; None: tensor path equals attribute path."""
+    metadata: Mapping[str, str] | str | None = field(default=None, hash=False)
+    """Keys of a container's metadata ("acme.decay" of a GGUF file) to fields of `config`; or a
+    target: such a mapping, or (metadata, config) -> a mapping of fields to values, given the raw
+    metadata and the fields so far. They go before the container's own. Arrays come as tuples."""
     example: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """A tiny config.json (2 layers) with which the conformance kit builds the model."""
 
@@ -68,8 +72,16 @@ class Quantizer(Offer):
     open: Target | None = None
     """(Path) -> `tramontane.checkpoint.Checkpoint`, for containers."""
     translate: Target | None = None
-    """(tensors: dict[str, Tensor], config: dict) -> Layout, for one linear layer of `quant_method`.
-    The keys are the tensors' names below the layer's path."""
+    """(tensors: dict[str, Tensor], config: dict) -> Layout or None, for each matrix of a folder of
+    safetensors that is not just a plain weight. The keys are the tensors' names below the layer's
+    path; config is the whole quantization configuration; None: dense as stored. Optional keywords:
+    path, the layer's in the checkpoint's names, and shape, (rows, columns) that the model wants."""
+    matches: Target | None = None
+    """(config: dict) -> bool: whether `translate` reads a quantization configuration without
+    `quant_method`. Optional keyword: model, all of config.json."""
+    memory: Target | None = None
+    """(tensors: dict[str, TensorInfo], config: dict) -> int: bytes that the layer will have in
+    memory, with the keywords of `translate`; None: as many as in the file."""
     sample: Target | None = None
     """(folder: Path) -> Path: writes a tiny valid file or folder there; the conformance kit loads
     and damages it."""
@@ -105,10 +117,16 @@ class Sampler(Offer):
 
     order: int
     """Steps run in ascending order unless a request gives its own."""
+    exclusive: bool | None = None
+    """Whether it finds by itself how many tokens to keep, so that no other exclusive step, and none
+    that drops tokens, may run besides. None: it does if its order is 300 or more."""
     options: Mapping[str, float | int | str | None] = field(default_factory=dict, hash=False)
     """The options and their defaults, first the one that may be given without its key."""
     fields: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Request fields that switch the step on, each with the option that it sets."""
+    flags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Options of the command line, without "--", each with the option that it sets. Each is an
+    entry point of `tramontane.sampler_flags` too, so that help lists it and imports nothing."""
     build: Target
     """(options: dict, context: SamplerContext) -> Step, or None when the options mean "off"."""
     ready: Target | None = None

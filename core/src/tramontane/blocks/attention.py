@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from tramontane import reference
+from tramontane.config import of_layer
 
 from .linear import Linear
 from .rope import Rope
@@ -51,7 +52,8 @@ class Attention(nn.Module):
     ) -> None:
         super().__init__()
         hidden, d_head = cfg.hidden_size, cfg.head_dim
-        heads, kv_heads = cfg.num_attention_heads, cfg.num_key_value_heads
+        heads = of_layer(cfg.num_attention_heads, index)
+        kv_heads = of_layer(cfg.num_key_value_heads, index)
         self.index, self.d_head, self.kv_heads = index, d_head, kv_heads
         self.rope, self.window, self.alibi = rope, window, alibi
         self.scale = d_head**-0.5 if scale is None else scale

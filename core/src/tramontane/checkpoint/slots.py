@@ -99,7 +99,7 @@ def match(
     unused = []
     for tensor in header.tensors:
         stem, last = parted(tensor)
-        for path, end, steps in follow(_translate(stem, names), last, rules):
+        for path, end, steps in follow(module_path(stem, names), last, rules):
             place = f"{path}.{end}" if path and end else path or end
             stacks = place in found and _numbers(tensor) != _numbers(found[place][0][0])
             if place in wanted and (place not in found or stacks):
@@ -156,7 +156,8 @@ def _wrong(header: Header, path: str, source: Source, slot: Slot, model: nn.Modu
     return f"{tensor}{several} is {shape}, {path} wants {slot.shape}{why}"
 
 
-def _translate(stem: str, names: Mapping[str, str]) -> str:
+def module_path(stem: str, names: Mapping[str, str]) -> str:
+    """A tensor's stem in the model's words; itself where `names` does not have it."""
     if not names:
         return stem
     parts = stem.split(".")

@@ -105,12 +105,13 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
 def _context(offer: Architecture, header: Header) -> dict[str, int]:
     """Bytes that a token of context takes, by what keys and values may be kept in."""
     from tramontane.checkpoint.load import KV_DTYPES, KV_TYPES, build, refuse_absurd_depth
+    from tramontane.checkpoint.metadata import fields_of
     from tramontane.config import read_config
     from tramontane.engine.kv_cache import bytes_per_token
     from tramontane.plugin import load
 
     try:
-        config = cast("DecoderConfig", read_config(load(offer.config), header.config))
+        config = cast("DecoderConfig", read_config(load(offer.config), fields_of(offer, header)))
         refuse_absurd_depth(header, config)
         model = build(offer, config)
     except CheckpointError:  # what `run` would say; there is more to be seen

@@ -16,6 +16,7 @@ from tramontane.uncollected import keep_imports, uncollected
 from .grammar import grammar_of
 from .parser import at_least
 from .progress import Loading
+from .sampler_flags import add_sampler_flags, given_flags
 
 if TYPE_CHECKING:
     from tramontane.llm import LLM
@@ -105,7 +106,10 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
 
 
 def add_sampling(parser: argparse.ArgumentParser) -> None:
-    """How tokens are chosen; what is not given comes from the model's generation_config.json."""
+    """How tokens are chosen; what is not given comes from the model's generation_config.json.
+
+    After all other options: those of samplers take the names that are left.
+    """
     group = parser.add_argument_group("sampling")
     group.add_argument("-n", "--max-tokens", type=int, metavar="N", help="at most so many tokens")
     for name, (kind, meaning) in SAMPLING.items():
@@ -134,6 +138,9 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
         help="json (any object), regex:TEXT, lark:TEXT, gbnf:TEXT or llguidance:TEXT; @FILE for "
         "TEXT reads it",
     )  # fmt: skip
+    registry = Registry.from_environment()
+    parser.set_defaults(registry=registry)
+    add_sampler_flags(parser, registry)
 
 
 @uncollected()
@@ -141,7 +148,7 @@ def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
     """Load what the options name, with a progress line on a terminal."""
     from tramontane.ahead import begin
 
-    registry = Registry.from_environment()
+    registry = getattr(options, "registry", None) or Registry.from_environment()
     more = {"threads": getattr(options, "threads", None), **more}
     begin(options.model, options.device, registry, more["threads"])
     from tramontane.llm import LLM
@@ -222,6 +229,8 @@ def given_sampling(options: argparse.Namespace) -> dict[str, Any]:
         given["suppress_tokens"] = tuple(options.suppress_token)
     if (grammar := grammar_of(options)) is not None:
         given["grammar"] = grammar
+    if extra := given_flags(options, options.registry):
+        given["extra"] = extra
     if options.sampler:
         given["sampler"] = "/".join(options.sampler)
     if getattr(options, "logprobs", None) is not None:

@@ -42,7 +42,7 @@ def _entry(entry: str, offers: Sequence[Sampler]) -> tuple[Sampler, dict[str, An
             )
         if option in given:
             raise RequestError(f"sampler {entry!r}: the option {option!r} is given twice")
-        given[option] = _value(offer, option, value)
+        given[option] = option_value(offer, option, value)
     return offer, {**offer.options, **given}
 
 
@@ -86,7 +86,8 @@ def no_option(offer: Sampler, key: str) -> RequestError:
     return RequestError(f"sampler {offer.name!r} has no option {key!r}; {hint}{_listing(offer)}")
 
 
-def _value(offer: Sampler, option: str, text: str) -> float | int | str:
+def option_value(offer: Sampler, option: str, text: str) -> float | int | str:
+    """The value of a text, of the type of the option's default. Raises RequestError."""
     default = offer.options[option]
     if isinstance(default, str) or default is None:
         return text
