@@ -1,4 +1,4 @@
-"""From an opened checkpoint to a model that is ready: plan, build, fill, prepare, report."""
+"""Load a model from an opened checkpoint: plan, build, fill, prepare, report."""
 
 from __future__ import annotations
 
@@ -40,29 +40,30 @@ DENSE = {
     "f64", "f32", "f16", "bf16", "f8_e4m3", "f8_e5m2",
     "float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2",
 }  # fmt: skip
-"""Plain numbers, as containers and torch call them."""
+"""Names of unquantized types in containers and in torch."""
 
 EMBEDDING = "model.embed_tokens.weight"
 TIES = {"lm_head.weight": EMBEDDING}
 Progress = Callable[[int, int], None]
-"""(bytes done, bytes in all)"""
+"""(bytes done, total bytes)"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
-    """How to load, whatever the model. dtype: auto, f32, bf16 or f16, of activations and dense
-    weights; auto computes in what the device does best and leaves weights as they are stored."""
+    """Options of loading, for any model. dtype: auto, f32, bf16 or f16, of activations and dense
+    weights; auto computes in the device's preferred type and keeps the weights' stored types."""
 
     device: str = "auto"
     dtype: str = "auto"
     threads: int | None = None
     activations: str = "auto"
-    """What packed weights are multiplied with: auto lets the backend round it, f32 does not."""
+    """Precision of activations in products with packed weights: with auto the backend may quantize
+    them, with f32 it may not."""
     kv_type: str = "auto"
-    """Keys and values: f32, bf16, f16 or int8, which is codes with a scale for each 32; auto lets
-    the backend choose, unless dtype or activations say that exactness is wanted."""
+    """Keys and values: f32, bf16, f16 or int8, which is codes with a scale for each 32; auto is the
+    backend's choice, unless dtype or activations request exact results."""
     num_ctx: int | None = None
-    """Context in tokens; None: the model's own, as far as memory goes."""
+    """Context in tokens; None: the model's own, as far as memory allows."""
     mmap: bool = True
     force: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
@@ -71,7 +72,7 @@ class LoadOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class LoadReport:
-    """What became of a checkpoint: told to plugins, shown by `inspect` and `--verbose`."""
+    """How a checkpoint was loaded: passed to plugins, shown by `inspect` and `--verbose`."""
 
     path: str
     architecture: str
@@ -80,9 +81,9 @@ class LoadReport:
     dtype: str
     kv_dtype: str
     kv_bytes_per_token: int
-    """What a token of context takes, all layers together, scales included."""
+    """Bytes of cache per token of context, all layers together, scales included."""
     layouts: Mapping[str, int]
-    """How many matrices lie in each layout."""
+    """Number of matrices by layout."""
     kernels: Mapping[str, str]
     bytes_in_file: int
     bytes_in_memory: int
@@ -92,7 +93,7 @@ class LoadReport:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model in place, and what the engine needs to know of it."""
+    """A loaded model, and the facts about it that the engine needs."""
 
     model: CausalLM
     config: DecoderConfig
@@ -102,7 +103,7 @@ class Loaded:
     context_length: int
     report: LoadReport
     sample: Tensor
-    """Some of the embedding as it was in the file: what a model is known by."""
+    """The first rows of the embedding as stored in the file, to identify the model."""
 
 
 def load_model(
@@ -111,7 +112,7 @@ def load_model(
     options: LoadOptions,
     progress: Progress | None = None,
 ) -> Loaded:
-    """Fill a model from a checkpoint. Raises CheckpointError, PluginError, NotEnoughMemory."""
+    """Load a model from a checkpoint. Raises CheckpointError, PluginError, NotEnoughMemory."""
     started = time.perf_counter()
     header = checkpoint.header
     refuse_unread_quantization(header, registry)
@@ -129,7 +130,7 @@ def load_model(
     kv_dtype = KV_DTYPES[kv_dtype_name]
     refuse_absurd_depth(header, config)
     model = build(architecture, config)
-    assign(checkpoint, model, config, architecture)  # a wrong size is told before a large one
+    assign(checkpoint, model, config, architecture)  # report wrong shapes before too large ones
     context = plan(header, model, device, dtype, kv_dtype, options)
     place = place_of(backend, device, options, kv_dtype)
     sample = fill(checkpoint, model, config, architecture, dtype, options, progress, place)
@@ -160,7 +161,7 @@ def load_model(
 
 
 def kv_dtype_of(options: LoadOptions, device: Device, dtype: str) -> str:
-    """What keys and values are kept in. Raises ConfigError."""
+    """Storage type of keys and values. Raises ConfigError."""
     if options.kv_type != "auto":
         if options.kv_type not in KV_TYPES:
             names = ", ".join(KV_TYPES)
@@ -171,7 +172,7 @@ def kv_dtype_of(options: LoadOptions, device: Device, dtype: str) -> str:
 
 
 def refuse_unread_quantization(header: Header, registry: Registry) -> None:
-    """A checkpoint that says it is quantized needs a plugin that reads its kind."""
+    """Raise an error if the checkpoint is quantized by a method that no plugin can read."""
     settings = header.config.get("quantization_config")
     if not isinstance(settings, Mapping):
         return
@@ -182,7 +183,7 @@ def refuse_unread_quantization(header: Header, registry: Registry) -> None:
 
 
 def refuse_absurd_depth(header: Header, config: DecoderConfig) -> None:
-    """Layers may share their weights, but thousands of layers do not come from a few tensors."""
+    """Raise CheckpointError for far more layers than tensors, even if layers may share weights."""
     if config.num_hidden_layers > 64 + len(header.tensors):
         raise CheckpointError(
             f"{header.path}: num_hidden_layers={config.num_hidden_layers} cannot be, with "
@@ -191,7 +192,7 @@ def refuse_absurd_depth(header: Header, config: DecoderConfig) -> None:
 
 
 def build(architecture: Architecture, config: DecoderConfig) -> CausalLM:
-    """The model with its shapes and no weights."""
+    """Create the model on the meta device: shapes, no weights."""
     with torch.device("meta"):
         model: CausalLM = load(architecture.model)(config)
     return model.eval()
@@ -205,49 +206,49 @@ def plan(
     kv_dtype: torch.dtype,
     options: LoadOptions,
 ) -> int:
-    """Context length that fits. Raises NotEnoughMemory before a weight is read."""
+    """The context length that fits into memory. Raises NotEnoughMemory; reads no weight."""
     weights = sum(in_memory(info, dtype, options) for info in header.tensors.values())
     widest = max((info.nbytes for info in header.tensors.values()), default=0)
     per_token = bytes_per_token(model, kv_dtype)
     trained = model.cfg.max_position_embeddings
-    asked = options.num_ctx or min(trained, DEFAULT_CONTEXT)
+    context = options.num_ctx or min(trained, DEFAULT_CONTEXT)
     if options.num_ctx is not None and options.num_ctx <= 0:
         raise ConfigError(f"a context of {options.num_ctx} tokens is too short")
     free = device.memory_free
-    # beside the weights: what translating the widest tensor takes, and the last layer's logits
+    # in addition to the weights: converting the largest tensor, and a batch of logits
     overhead = widest + 512 * model.cfg.vocab_size * 4 + (64 << 20)
-    room = free - weights - overhead
-    if options.force or room >= asked * per_token:
-        return asked
-    if options.num_ctx is None and room >= min(512, asked) * per_token:
-        return max(16, room // per_token // 16 * 16)
-    need = weights + overhead + asked * per_token
+    available = free - weights - overhead
+    if options.force or available >= context * per_token:
+        return context
+    if options.num_ctx is None and available >= min(512, context) * per_token:
+        return max(16, available // per_token // 16 * 16)
+    need = weights + overhead + context * per_token
     smaller = "" if kv_dtype == torch.int8 else ", --kv-type int8"
     raise NotEnoughMemory(
         f"{header.path} needs {memory.readable(need)} ({memory.readable(weights)} of weights, "
-        f"{memory.readable(asked * per_token)} for a context of {asked}), and "
+        f"{memory.readable(context * per_token)} for a context of {context}), and "
         f"{memory.readable(free)} are free on {device.name}; use a smaller quantization, a shorter "
         f"context (--num-ctx){smaller}, or --force to try all the same"
     )
 
 
 def in_memory(info: TensorInfo, dtype: torch.dtype, options: LoadOptions) -> int:
-    """Bytes of a tensor once it is loaded: dense ones are converted when a dtype is asked for."""
+    """Bytes of a loaded tensor: dense ones are converted if a dtype is requested."""
     if options.dtype == "auto" or info.stored.lower() not in DENSE:
         return info.nbytes
     return prod(info.shape) * dtype.itemsize
 
 
 DEFAULT_CONTEXT = 8192
-"""Tokens of context when nobody asks for more: 128k of cache is not what a first try needs."""
+"""Maximum context in tokens without `num_ctx`: a cache for 128k tokens is rarely needed."""
 
 
 def assign(
     checkpoint: Checkpoint, model: CausalLM, config: DecoderConfig, architecture: Architecture
 ) -> tuple[dict[str, Slot], dict[str, Source], dict[str, str]]:
-    """Every place, what fills it, and which places share another's weight.
+    """All parameters, the source of each, and the parameters tied to another one.
 
-    Raises CheckpointError when names and shapes do not fit exactly; reads no weight.
+    Raises CheckpointError if names and shapes do not match exactly; reads no weight.
     """
     wanted = slots(model)
     ties = {tied: to for tied, to in TIES.items() if config.tie_word_embeddings and tied in wanted}
@@ -258,9 +259,9 @@ def assign(
 
 
 def rules_of(architecture: Architecture, config: DecoderConfig, dialect: str) -> list[Rule]:
-    """An architecture's rules for a dialect of names."""
-    told = load(architecture.weights) if architecture.weights else {}
-    dialects: Mapping[str, list[Rule]] = told(config) if callable(told) else told
+    """An architecture's rules for a naming scheme."""
+    table = load(architecture.weights) if architecture.weights else {}
+    dialects: Mapping[str, list[Rule]] = table(config) if callable(table) else table
     return dialects.get(dialect, [])
 
 
@@ -274,17 +275,17 @@ def fill(
     progress: Progress | None = None,
     place: Place | None = None,
 ) -> Tensor:
-    """Put every tensor where it belongs; returns some of the embedding as it was in the file.
+    """Load all tensors into the model; returns the first rows of the embedding, in float32.
 
-    Raises CheckpointError when they do not fit exactly.
+    Raises CheckpointError if tensors and parameters do not match exactly.
     """
     header, place = checkpoint.header, place or Place()
     wanted, sources, ties = assign(checkpoint, model, config, architecture)
-    # places that are filled from the same tensors are filled together, so that each is read once
-    together: dict[tuple[str, ...], list[str]] = {}
+    # parameters that come from the same tensors are grouped, so that each tensor is read once
+    by_tensors: dict[tuple[str, ...], list[str]] = {}
     for path, source in sources.items():
-        together.setdefault(source.tensors, []).append(path)
-    total = sum(header.tensors[tensor].nbytes for tensors in together for tensor in tensors)
+        by_tensors.setdefault(source.tensors, []).append(path)
+    total = sum(header.tensors[tensor].nbytes for tensors in by_tensors for tensor in tensors)
     done = 0
     sample = torch.empty(0)
     if progress is not None:
@@ -292,17 +293,17 @@ def fill(
     for module in model.modules():
         if isinstance(module, Embedding):
             module.dtype = dtype
-    lying: dict[str, Stored] = {}
+    on_disk: dict[str, Stored] = {}
     for path, source in sources.items():
         if wanted[path].packs and not wanted[path].stacked and len(source.pieces) == 1:
             ((tensor, steps),) = source.pieces
             stored = place.stored(checkpoint, tensor, [step.rule for step in steps])
             if stored is not None:
-                lying[path] = cast("Stored", source.make({tensor: cast("Layout", stored)}, model))
+                on_disk[path] = cast("Stored", source.make({tensor: cast("Layout", stored)}, model))
     if place.foresee is not None:
-        tied_too = {tied: lying[to] for tied, to in ties.items() if to in lying}
-        place.foresee(model, {**lying, **tied_too})
-    unread = lying if place.reads else {}
+        tied_too = {tied: on_disk[to] for tied, to in ties.items() if to in on_disk}
+        place.foresee(model, {**on_disk, **tied_too})
+    unread = on_disk if place.reads else {}
     if EMBEDDING in unread:
         sample = unread[EMBEDDING].rows(slice(0, 8)).decode(torch.float32)
 
@@ -314,13 +315,13 @@ def fill(
                     f"{header.path}: {tensor} holds {layout.kind}, which are no plain weights; "
                     "a quantized model says how in quantization_config"
                 )
-        paths = [path for path in together[tensors] if path not in unread]
+        paths = [path for path in by_tensors[tensors] if path not in unread]
         try:
             return {path: sources[path].make(held, model) for path in paths}
-        except ValueError as error:  # shapes fit, so it is how they are stored
+        except ValueError as error:  # shapes match, so the stored data is wrong
             raise CheckpointError(f"{header.path}: {tensors[0]}: {error}") from error
 
-    rest = [tensors for tensors, paths in together.items() if not unread.keys() >= set(paths)]
+    rest = [tensors for tensors, paths in by_tensors.items() if not unread.keys() >= set(paths)]
     read_now = (
         (path, layout, False)
         for _, layouts in read_ahead(read, rest)
@@ -338,9 +339,9 @@ def fill(
             if place.pack is not None and wanted[path].packs and not wanted[path].stacked:
                 layout = place.pack(layout)
         wanted[path].put(layout, dtype)
-        fresh = set(sources[path].tensors) - counted
-        counted |= fresh
-        done += sum(header.tensors[tensor].nbytes for tensor in fresh)
+        uncounted = set(sources[path].tensors) - counted
+        counted |= uncounted
+        done += sum(header.tensors[tensor].nbytes for tensor in uncounted)
         if progress is not None:
             progress(done, total)
     for tied, to in ties.items():

@@ -1,10 +1,10 @@
-"""How a checkpoint's tensors become a model's, where path alone does not say it.
+"""Rules that map a checkpoint's tensors to a model's parameters where their paths differ.
 
-A rule's pattern is a glob over tensor paths without `.weight` or `.bias`: "*.q_proj" covers
-"model.layers.0.self_attn.q_proj.weight" and its bias. A pattern may also be a tensor's whole name.
-Rules are applied in their order, each to the path that those before it made; so rules that change
-numbers come after those that rename, and speak of the model's own paths. Matrices of experts or
-heads, (count, rows, columns), are (count * rows, columns) here.
+A rule's pattern is a glob over tensor paths without `.weight` or `.bias`: "*.q_proj" matches
+"model.layers.0.self_attn.q_proj.weight" and its bias. A pattern may also match the complete name.
+Rules are applied in order, each to the path produced by the rules before it; so rules that change
+values come after those that rename, and use the model's own paths. Matrices of experts or heads,
+(count, rows, columns), are (count * rows, columns) here.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ class Rule(Protocol):
     def pattern(self) -> str: ...
 
     def paths(self, path: str) -> tuple[str, ...]:
-        """Where a tensor goes; nowhere: it is not used. Tensors that go to one place lie there one
-        below the other, in the order of the numbers in their names."""
+        """The paths that a tensor is assigned to; empty: it is not used. Tensors with the same
+        path are concatenated along rows, in the order of the numbers in their names."""
         ...
 
     def change(self, layout: Layout, path: str, model: nn.Module) -> Layout:
-        """The tensor as the module at `path` wants it. Raises ValueError for a shape that cannot
-        be."""
+        """Convert the tensor to the form that the module at `path` expects. Raises ValueError for
+        an impossible shape."""
         ...
 
 
 class Kept:
-    """What rules do unless they say otherwise: leave path and numbers as they are."""
+    """Default behaviour of rules: path and values unchanged."""
 
     def paths(self, path: str) -> tuple[str, ...]:
         return (path,)
@@ -49,7 +49,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Skip(Kept):
-    """Tensors that the model computes itself."""
+    """Ignore tensors that the model computes itself."""
 
     pattern: str
 
@@ -59,7 +59,7 @@ class Skip(Kept):
 
 @dataclass(frozen=True)
 class Rename(Kept):
-    """Another name for the same thing; `*` stands for the same on both sides, in its order."""
+    """Rename tensors; the n-th `*` of `to` is what the n-th `*` of `pattern` matched."""
 
     pattern: str
     to: str
@@ -70,7 +70,7 @@ class Rename(Kept):
 
 @dataclass(frozen=True)
 class Stack(Kept):
-    """A tensor for each expert, `{}` its number, as one matrix: "*.experts.{}.up_proj"."""
+    """Concatenate the tensors of all experts, `{}` their number: "*.experts.{}.up_proj"."""
 
     name: str
 
@@ -85,10 +85,10 @@ class Stack(Kept):
 
 @dataclass(frozen=True)
 class Split(Kept):
-    """A matrix that holds the rows of several, beside each other in the module.
+    """Split a fused matrix by rows into several parameters of the same module.
 
-    per: the module's attribute that says in how many groups the rows lie, in each some of every
-    part: q, k and v of a head, then those of the next. None: each part in one piece.
+    per: the module's attribute with the number of groups, if the rows of the parts alternate by
+    group: q, k and v of one head, then those of the next. None: the rows of a part are contiguous.
     """
 
     pattern: str
@@ -102,14 +102,14 @@ class Split(Kept):
         name = path.rpartition(".")[2]
         modules: list[Any] = [model.get_submodule(sibling(path, part)) for part in self.parts]
         sizes = [int(module.weight.shape[0]) for module in modules]
-        whole, before = sum(sizes), sum(sizes[: self.parts.index(name)])
-        if layout.shape[0] != whole:
-            raise ValueError(f"{' and '.join(self.parts)} have {whole} rows together")
+        total, before = sum(sizes), sum(sizes[: self.parts.index(name)])
+        if layout.shape[0] != total:
+            raise ValueError(f"{' and '.join(self.parts)} have {total} rows together")
         size = sizes[self.parts.index(name)]
         if self.per is None:
             return layout.rows(slice(before, before + size))
         groups: int = getattr(owner(model, path), self.per)
-        first = torch.arange(groups)[:, None] * (whole // groups) + before // groups
+        first = torch.arange(groups)[:, None] * (total // groups) + before // groups
         return layout.rows((first + torch.arange(size // groups)).flatten())
 
 
@@ -118,19 +118,20 @@ PACKED_EXPERTS: tuple[Rule, ...] = (
     Rename("*.experts.down_proj", "*.experts.down_proj.weight"),
     Split("*.experts.gate_up_proj", ("gate_proj", "up_proj"), per="count"),
 )
-"""Experts as transformers 5 has them in memory and may save them: stacked, and gate and up in one.
+"""Experts in the in-memory format of transformers 5, which it may also save: stacked, with gate and
+up fused.
 
-Put before the `Stack` rules of the other way, a tensor for each expert.
+Put these before the `Stack` rules for the other format, with a tensor for each expert.
 """
 
 
 @dataclass(frozen=True)
 class Deinterleave(Kept):
-    """Rows of each head stored as pairs (0, d/2, 1, d/2 + 1, ...), put back into halves.
+    """Reorder the rows of each head from interleaved pairs (0, d/2, 1, d/2 + 1, ...) to halves.
 
-    For models whose rotation turns adjacent pairs: with the rows of q and k in another order it
-    turns halves, and their products stay as they are. Only rows that are rotated are moved.
-    Quantization never spans rows, so rows of packed weights move as they are.
+    For models whose rotary embedding rotates adjacent pairs: with the rows of q and k reordered,
+    the rotation of halves gives the same dot products. Only rotated rows are moved.
+    Quantization never spans rows, so rows of packed weights are moved unchanged.
     """
 
     pattern: str
@@ -146,7 +147,7 @@ class Deinterleave(Kept):
 
 @dataclass(frozen=True)
 class Transpose(Kept):
-    """Matrices stored as (columns, rows)."""
+    """Transpose matrices that are stored as (columns, rows)."""
 
     pattern: str
 
@@ -159,23 +160,23 @@ class Transpose(Kept):
 
 @dataclass(frozen=True)
 class Shift(Kept):
-    """Numbers stored less `by`: weights of norms that multiply with 1 + weight."""
+    """Add `by` to the stored values: for norms that multiply with 1 + weight."""
 
     pattern: str
     by: float
 
     def change(self, layout: Layout, path: str, model: nn.Module) -> Layout:
-        # in place, since torch imports its compiler for sums of tensors without memory
+        # in place, because torch imports its compiler for sums of meta tensors
         return Dense(layout.decode(torch.float32).clone().add_(self.by))
 
 
 def in_halves(dim: int) -> Tensor:
-    """Where the rows (0, d/2, 1, d/2 + 1, ...) have those of (0, 1, 2, ...)."""
+    """(dim) int64: the index in interleaved order (0, d/2, 1, d/2 + 1, ...) of each row."""
     return torch.arange(dim).view(-1, 2).T.flatten()
 
 
 def owner(model: nn.Module, path: str) -> nn.Module:
-    """The module that holds the linear layer at `path`."""
+    """The parent of the linear layer at `path`."""
     return model.get_submodule(path.rpartition(".")[0])
 
 
@@ -184,39 +185,39 @@ def sibling(path: str, name: str) -> str:
 
 
 def renamed(path: str, pattern: str, to: str) -> str:
-    """`path`, which fits `pattern`, in the words of `to`."""
+    """`to` with each `*` replaced by what the same `*` of `pattern` matches in `path`."""
     pieces = pattern.split("*")
-    rest, found = path.removeprefix(pieces[0]), []
+    rest, matches = path.removeprefix(pieces[0]), []
     for piece in pieces[1:-1]:
-        held, _, rest = rest.partition(piece)
-        found.append(held)
+        match, _, rest = rest.partition(piece)
+        matches.append(match)
     if len(pieces) > 1:
-        found.append(rest.removesuffix(pieces[-1]))
-    for held in found:
-        to = to.replace("*", held, 1)
+        matches.append(rest.removesuffix(pieces[-1]))
+    for match in matches:
+        to = to.replace("*", match, 1)
     return to
 
 
 def follow(path: str, last: str, rules: Sequence[Rule]) -> list[tuple[str, str, list[Step]]]:
-    """Where a tensor ends: path, last part of the name, and the steps on the way."""
+    """Apply the rules to a tensor's name: resulting paths, last parts of the name, and steps."""
     ends: list[tuple[str, str, list[Step]]] = [(path, last, [])]
     for rule in rules:
-        made = []
-        for here, end, steps in ends:
-            if fnmatchcase(here, rule.pattern):
-                made += [(to, end, [*steps, Step(rule, to)]) for to in rule.paths(here)]
-            elif end and fnmatchcase(f"{here}.{end}", rule.pattern):
-                whole = rule.paths(f"{here}.{end}")
-                made += [(*to.rpartition(".")[::2], [*steps, Step(rule, to)]) for to in whole]
+        following = []
+        for current, end, steps in ends:
+            if fnmatchcase(current, rule.pattern):
+                following += [(to, end, [*steps, Step(rule, to)]) for to in rule.paths(current)]
+            elif end and fnmatchcase(f"{current}.{end}", rule.pattern):
+                names = rule.paths(f"{current}.{end}")
+                following += [(*to.rpartition(".")[::2], [*steps, Step(rule, to)]) for to in names]
             else:
-                made.append((here, end, steps))
-        ends = made
+                following.append((current, end, steps))
+        ends = following
     return ends
 
 
 @dataclass(frozen=True)
 class Step:
-    """A rule on a tensor's way to a slot. path: where the rule sends it."""
+    """A rule that applies to a tensor. path: the path that the rule produces."""
 
     rule: Rule
     path: str

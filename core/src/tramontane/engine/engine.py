@@ -1,7 +1,7 @@
 """The engine: one thread that steps all running requests together.
 
-What is asked of it and what comes back passes between threads; all else, the scheduler, the cache
-and the sequences, belongs to the engine's own.
+Requests and events are passed between threads; everything else, the scheduler, the cache and the
+sequences, is used by the engine's thread only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tramontane.errors import EngineBusy, RequestError
 from tramontane.registry import Registry
 from tramontane.tokenizer.tokenizer import Tokenizer
 
-from .ahead import Ahead
+from .ahead import OverlapWorker
 from .at_exit import close_at_exit
 from .batch import Batch
 from .chains import Chains
@@ -38,7 +38,7 @@ from .stats import EngineStats
 log = logging.getLogger(__name__)
 Rows = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 RETRY_AFTER = 1.0
-"""Seconds after which a refused request may be tried again."""
+"""Seconds after which a rejected request may be retried."""
 
 
 class Engine:
@@ -54,13 +54,13 @@ class Engine:
         *,
         force: bool = False,
     ) -> None:
-        """Raises ConfigError, NotEnoughMemory for a cache that cannot be; force: try it."""
+        """Raises ConfigError or NotEnoughMemory for an impossible cache size; force: try anyway."""
         self.loaded, self.tokenizer, self.registry = loaded, tokenizer, registry
         self.options = options or EngineOptions()
         blocks = kv_blocks(loaded, self.options, force=force)
         self.context_length = min(loaded.context_length, blocks * BLOCK_SIZE)
         device = torch.device(loaded.device.torch_device)
-        # where a rotation depends on the whole prompt's length, equal beginnings are not equal
+        # if a rotary embedding depends on the prompt's length, equal prefixes have different keys
         self._resumable = not any(
             rope.scaling is not None and rope.scaling.grows
             for module in loaded.model.modules()
@@ -80,7 +80,7 @@ class Engine:
             batch_size=batch_size,
             max_batched_tokens=self.options.max_batched_tokens or batch_size + max_seqs,
         )
-        self._ahead = Ahead()
+        self._overlap = OverlapWorker()
         self.chains = Chains(
             registry,
             tokenizer,
@@ -94,15 +94,15 @@ class Engine:
         self._wake = threading.Condition()
         self._closed = self._draining = self._busy = False
         self._cancelled = False
-        """Whether a request has been since this was looked at."""
+        """Whether a request was cancelled since the loop last checked."""
         self._thread = threading.Thread(target=self._loop, name="tramontane-engine", daemon=True)
         self._thread.start()
         close_at_exit(self)
 
     def submit(self, request: Request, sink: Callable[[Event], None]) -> Callable[[], None]:
-        """Queue a request; returns what cancels it.
+        """Queue a request; returns a function that cancels it.
 
-        Raises RequestError for what can never run, EngineBusy for what cannot now.
+        Raises RequestError for a request that can never run, EngineBusy if the queue is full.
         """
         self._check(request)
         params = request.params
@@ -125,14 +125,15 @@ class Engine:
             waiting = len(self._arrived) + len(self._scheduler.waiting)
             if self.options.max_waiting is not None and waiting >= self.options.max_waiting:
                 raise EngineBusy(
-                    f"{waiting} requests are waiting, as many as may; try again later", RETRY_AFTER
+                    f"the queue is full: {waiting} requests are waiting; try again later",
+                    RETRY_AFTER,
                 )
             self._arrived.append(sequence)
             self._wake.notify_all()
         return cancel
 
     def stats(self) -> EngineStats:
-        """What is going on, from any thread."""
+        """Current figures and counters; may be called from any thread."""
         scheduler, pool = self._scheduler, self.cache.pool
         return EngineStats(
             running=len(scheduler.running),
@@ -149,13 +150,13 @@ class Engine:
         )
 
     def drain(self, timeout: float | None = None) -> bool:
-        """Take no more requests and wait for those that are here; whether all ended in time."""
+        """Reject new requests and wait for the accepted ones; returns whether all ended in time."""
         with self._wake:
             self._draining = True
             return self._wake.wait_for(lambda: not self._busy and not self._arrived, timeout)
 
     def close(self, timeout: float | None = None) -> None:
-        """Cancel what runs and end the thread, waiting for it no longer than `timeout` seconds."""
+        """Cancel all requests and stop the thread, waiting at most `timeout` seconds for it."""
         with self._wake:
             self._closed = True
             self._wake.notify_all()
@@ -191,7 +192,7 @@ class Engine:
                 self._busy = True
                 arrived, self._arrived = self._arrived, []
                 cancelled, self._cancelled = self._cancelled, False
-            # a step comes after another's kernels, when all code is cold: so not a call too many
+            # after a step's kernels the CPU caches are cold: make no unnecessary calls here
             try:
                 if arrived:
                     self._take(arrived)
@@ -203,11 +204,11 @@ class Engine:
                     self._drop_late()
                 if work := scheduler.plan():
                     self._step(work)
-            except Exception as error:  # whatever it is, nobody may wait for ever
+            except Exception as error:  # whatever it is, no client may wait forever
                 log.exception("the engine's loop failed")
                 for sequence in list(scheduler.running):
                     self._fail(sequence, error)
-        self._ahead.close()
+        self._overlap.close()
         for sequence in [*self._arrived, *scheduler.running, *scheduler.waiting]:
             self._finish(sequence, "cancelled")
         with self._wake:
@@ -216,10 +217,10 @@ class Engine:
             self._wake.notify_all()
 
     def _take(self, arrived: list[Sequence]) -> None:
-        here = {s.request.id: s for s in (*self._scheduler.waiting, *self._scheduler.running)}
+        by_id = {s.request.id: s for s in (*self._scheduler.waiting, *self._scheduler.running)}
         for sequence in arrived:
-            here[sequence.request.id] = sequence
-            leader = here.get(sequence.request.fork_of or "")
+            by_id[sequence.request.id] = sequence
+            leader = by_id.get(sequence.request.fork_of or "")
             if leader is None or leader.history.output:
                 self._scheduler.add(sequence)
             else:
@@ -240,8 +241,8 @@ class Engine:
             return
         waiting = self._scheduler.waiting
         for sequence in [s for s in waiting if not s.started and s.waited > limit]:
-            said = f"no place was free for {limit:g} s; try again later"
-            self._finish(sequence, "error", said, busy=True)
+            message = f"not scheduled within {limit:g} s (queue timeout); try again later"
+            self._finish(sequence, "error", message, busy=True)
 
     def _begin(self, sequence: Sequence) -> None:
         first = not sequence.started
@@ -253,7 +254,7 @@ class Engine:
             count = resume.shared(sequence.request.prompt)
             self.cache.ready(sequence.blocks[: -(-count // BLOCK_SIZE)])
             resume.put(self.cache, sequence.blocks, count)
-        except Exception as error:  # noqa: BLE001 - a snapshot of another model, say
+        except Exception as error:  # noqa: BLE001 - for example a snapshot of another model
             self._finish(sequence, "error", f"cannot resume: {error}")
         else:
             sequence.cached = count
@@ -262,7 +263,7 @@ class Engine:
     def _step(self, work: list[tuple[Sequence, int]]) -> None:
         started = time.perf_counter()
         self._steps += 1
-        self._ahead.start(
+        self._overlap.start(
             [
                 partial(prepare, sequence.history)
                 for sequence, count in work
@@ -274,16 +275,16 @@ class Engine:
         try:
             logits = self._forward(work, wanted)
         except Exception as error:
-            self._ahead.wait()
+            self._overlap.wait()
             self._failed_steps += 1
             log.exception("a step failed")
             if len(work) == 1:
                 self._fail(work[0][0], error)
-            else:  # perhaps it was one of them: none has changed yet, so each can go by itself
+            else:  # perhaps only one of them fails: no state has changed yet, so retry each alone
                 for piece in work:
                     self._step([piece])
             return
-        self._ahead.wait()
+        self._overlap.wait()
         decoding = sum([sequence.decoding for sequence, _ in work])
         tokens = sum([count for _, count in work])
         self._scheduler.pace.measured(decoding, tokens - decoding, time.perf_counter() - started)
@@ -300,12 +301,12 @@ class Engine:
         return sequence.awaited(count)
 
     def warm(self) -> None:
-        """Put a token through the model before the first request does, so that what is done once
-        is done: kernels compiled, buffers taken."""
+        """Run the model on one token before the first request, so that one-time work is done:
+        kernels compiled, buffers allocated."""
         blocks = self.cache.take(1)
         try:
             self.loaded.model.step([0], Batch.of([(0, 1, 1, blocks, [0])], self.cache))
-        except Exception as error:  # noqa: BLE001 - the request that meets it is told
+        except Exception as error:  # noqa: BLE001 - a request that meets it reports it
             log.debug("the first step failed: %s", error)
         finally:
             self.cache.give_back(blocks)
@@ -325,7 +326,7 @@ class Engine:
     def _advance(self, sequence: Sequence, count: int, logits: Rows) -> None:
         first, rows = sequence.computed, logits
         scored = sequence.request.score_prompt and first < len(sequence.request.prompt)
-        if scored:  # every row was asked for
+        if scored:  # logits of every row were requested
             rows = logits[len(logits) - len(sequence.awaited(count)) :]
         self._scheduler.computed(sequence, count)
         try:
@@ -342,7 +343,7 @@ class Engine:
             self._fail(sequence, error)
 
     def _fork(self, leader: Sequence, rows: Rows) -> None:
-        """Let those that waited for a sequence's prompt go on from it."""
+        """Let requests that waited for this sequence's prompt continue from its blocks."""
         followers, leader.followers = leader.followers, []
         for follower in followers:
             if self._scheduler.fork(leader, follower):
@@ -367,11 +368,11 @@ class Engine:
             self._finish(sequence, reason)
 
     def _fail(self, sequence: Sequence, error: Exception) -> None:
-        # what it computed may be why
+        # its cached keys and values may be the cause
         self.cache.pool.unlearn(sequence.blocks)
         refused = isinstance(error, RequestError)
-        said = str(error) if refused else f"{type(error).__name__}: {error}"
-        self._finish(sequence, "error", said, refused=refused)
+        message = str(error) if refused else f"{type(error).__name__}: {error}"
+        self._finish(sequence, "error", message, refused=refused)
 
     def _finish(
         self,
@@ -392,7 +393,7 @@ class Engine:
         sequence.followers = []
         try:
             result = sequence.finish(reason, snapshot, error, busy=busy, refused=refused)
-        except Exception:  # its listener is gone, or broken; the others are not
-            log.exception("nobody takes the end of request %s", sequence.request.id)
+        except Exception:  # the sink of this request failed; the other requests are unaffected
+            log.exception("the event sink of request %s failed", sequence.request.id)
             return
         self.registry.tell("request_finished", result=result)

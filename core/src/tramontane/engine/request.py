@@ -1,4 +1,4 @@
-"""What goes into the engine and what comes out of it."""
+"""Requests, and the events and results that the engine returns for them."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ class Request:
     params: SamplingParams
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     continues: bool = False
-    """Whether the output goes on with the prompt's text, so that a space in front of it counts,
-    which a SentencePiece vocabulary also writes before a text's first word."""
+    """Whether the output continues the prompt's text, so that a leading space is part of it. Else
+    it is the space that SentencePiece adds before a text's first word, and is dropped."""
     score_prompt: bool = False
     """Whether to report the log-probability of every prompt token."""
     priority: int = 0
-    """Lower ones go first, and are the last to give way when the cache is full."""
+    """Lower values are scheduled first, and preempted last when the cache is full."""
     fork_of: str | None = None
-    """Id of a request with the same prompt, submitted before: the prompt is computed once."""
+    """Id of an earlier request with the same prompt: the prompt is computed once for both."""
     cache_salt: str = ""
-    """Computed prompts are shared only among requests with the same."""
+    """The prefix cache is shared only among requests with the same salt."""
     resume: Snapshot | None = None
-    """Keys and values of an earlier request; what it shares with the prompt is not computed."""
+    """Keys and values of an earlier request; a prefix shared with the prompt is not recomputed."""
     keep: bool = False
-    """Whether the result carries a snapshot to resume from."""
+    """Whether the result has a snapshot to resume from."""
 
 
 @dataclass(frozen=True)
 class TokenLogprob:
     """A token's natural log-probability, before any sampler, and the most likely others.
 
-    bytes: what it stands for at its place, perhaps a part of a character; text: the same as text,
-    where such a part is U+FFFD. top: id, text and log-probability of each; top_bytes: their bytes.
+    bytes: the token's bytes at its position, perhaps a part of a character; text: these decoded,
+    U+FFFD for such a part. top: id, text and log-probability of each; top_bytes: their bytes.
     """
 
     token: int
@@ -58,8 +58,8 @@ class TokenLogprob:
 
 @dataclass(frozen=True)
 class Usage:
-    """Counts of tokens. cached_tokens: of the prompt, those not computed again. forced_tokens: of
-    the completion, those of which the grammar left no choice."""
+    """Token counts. cached_tokens: prompt tokens found in the prefix cache. forced_tokens:
+    completion tokens that the grammar determined."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -69,8 +69,8 @@ class Usage:
 
 @dataclass(frozen=True)
 class Timings:
-    """Seconds: from submission to the first token, in the prompt, in decoding, and before that
-    in the queue."""
+    """Seconds: first_token from submission to the first token; prompt and decode computing either;
+    queued from submission to the first step."""
 
     first_token: float
     prompt: float
@@ -89,18 +89,18 @@ class RequestResult:
     usage: Usage
     timings: Timings
     seed: int
-    """What to pass as `seed` to get the same tokens again."""
+    """The seed that reproduces these tokens."""
     stop: str | None = None
-    """The stop string that ended it."""
+    """The stop string that ended the answer."""
     logprobs: tuple[TokenLogprob, ...] | None = None
     prompt_logprobs: tuple[TokenLogprob, ...] | None = None
-    """Of the prompt's second token and every later one."""
+    """One for each prompt token from the second on."""
     snapshot: Snapshot | None = None
     error: str | None = None
     busy: bool = False
-    """Whether the error is that there was no room for too long; the same may work later."""
+    """Whether the error is the queue timeout; the same request may succeed later."""
     refused: bool = False
-    """Whether the error is of what was asked for, such as a grammar that cannot be followed."""
+    """Whether the request itself is invalid, such as a grammar that cannot be satisfied."""
 
 
 class Token(NamedTuple):
@@ -114,7 +114,7 @@ class Token(NamedTuple):
 
 @dataclass(frozen=True)
 class Finished:
-    """The last event of every request. text: what was held back until now."""
+    """The last event of every request. text: text that was held back until now."""
 
     id: str
     text: str

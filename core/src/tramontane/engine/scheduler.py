@@ -1,9 +1,9 @@
-"""Which sequences run, with how many tokens each in the next step, and who gives way.
+"""Continuous batching: which sequences run, with how many tokens in the next step, and preemption.
 
-Sequences are served by priority, and first come first served within one. A step holds a token of
-every sequence that decodes and parts of prompts, as many as fit the budget. When the cache is full,
-the last in order gives its blocks back and waits again; it is computed anew later, prompt and
-output, and goes on as if nothing had been.
+Sequences are served by priority, then in order of arrival. A step has one token of every decoding
+sequence and chunks of prompts, as many as fit the budget. When the cache is full, the last sequence
+in that order is preempted: it releases its blocks and waits again; later its prompt and output are
+recomputed, and it continues with the same result.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from .pace import Pace
 from .sequence import Sequence
 
 SCORE_CHUNK = 64
-"""Prompt tokens per step when every one's logits are wanted."""
+"""Prompt tokens per step if the logits of each are requested."""
 
 
 @dataclass
 class Counts:
-    """What has happened so far."""
+    """Counters since the engine started."""
 
     prefix_queries: int = 0
-    """Prompt tokens that were looked for in the cache."""
+    """Prompt tokens that were looked up in the prefix cache."""
     prefix_hits: int = 0
-    """Those that were found."""
+    """Prompt tokens that were found there."""
     preemptions: int = 0
     forced_tokens: int = 0
-    """Tokens of answers that were not drawn."""
+    """Output tokens that were forced, not sampled."""
 
 
 class Scheduler:
-    """Sequences that wait, in order, and those that run. The engine's thread alone touches it.
+    """The waiting sequences, in order, and the running ones. Used by the engine's thread only.
 
     batch_size: prompt tokens per step. max_batched_tokens: all tokens per step.
     """
@@ -50,19 +50,19 @@ class Scheduler:
         self.counts = Counts()
 
     def add(self, sequence: Sequence) -> None:
-        """Let a sequence wait for its turn."""
+        """Add a sequence to the queue."""
         bisect.insort(self.waiting, sequence, key=_order)
 
     def remove(self, sequence: Sequence) -> None:
-        """Forget a sequence, and take back what it holds."""
+        """Remove a sequence, and release its blocks."""
         self.cache.give_back(sequence.blocks)
         sequence.blocks = []
-        for found in (self.running, self.waiting):
-            if sequence in found:
-                found.remove(sequence)
+        for sequences in (self.running, self.waiting):
+            if sequence in sequences:
+                sequences.remove(sequence)
 
     def admit(self) -> list[Sequence]:
-        """Let those run for which there is room; returns them."""
+        """Move waiting sequences to the running ones while there is capacity; returns them."""
         admitted = []
         while self.waiting and len(self.running) < self.max_seqs:
             sequence = self.waiting[0]
@@ -74,31 +74,31 @@ class Scheduler:
         return admitted
 
     def fork(self, leader: Sequence, follower: Sequence) -> bool:
-        """Let a follower run on the leader's blocks, if there is room now."""
-        whole, rest = divmod(leader.computed, BLOCK_SIZE)
+        """Run a follower on the leader's blocks, if there is capacity now; returns whether."""
+        full, rest = divmod(leader.computed, BLOCK_SIZE)
         if len(self.running) >= self.max_seqs or (rest and not self.cache.free):
             return False
-        self.cache.pool.hold(leader.blocks[:whole])
-        follower.blocks = leader.blocks[:whole]
-        if rest:  # both go on writing here
+        self.cache.pool.hold(leader.blocks[:full])
+        follower.blocks = leader.blocks[:full]
+        if rest:  # both write to the last, partly filled block, so the follower gets a copy
             follower.blocks = [*follower.blocks, *self.cache.take(1)]
-            self.cache.copy(leader.blocks[whole], follower.blocks[whole])
+            self.cache.copy(leader.blocks[full], follower.blocks[full])
         follower.computed = leader.computed
         follower.cached = len(follower.request.prompt)
         self.running.append(follower)
         return True
 
     def plan(self) -> list[tuple[Sequence, int]]:
-        """The sequences of the next step, with how many tokens of each."""
+        """The sequences of the next step, with the number of tokens of each."""
         work: list[tuple[Sequence, int]] = []
         decoding: list[Sequence] = []
         prompts: list[Sequence] = []
         for sequence in sorted(self.running, key=_order):
             (decoding if sequence.decoding else prompts).append(sequence)
-        # one token of each that decodes, and those forced after it as far as there is room
+        # one token of each decoding sequence, and forced ones after it as far as the budget allows
         spare = min(self.batch_size, self.max_batched_tokens - len(self.running))
         for sequence in decoding:
-            count = _most(sequence, 1 + max(0, spare))
+            count = _chunk(sequence, 1 + max(0, spare))
             if sequence in self.running and self._grow(sequence, count):
                 work.append((sequence, count))
                 spare -= count - 1
@@ -106,20 +106,20 @@ class Scheduler:
             return work
         prompts = [sequence for sequence in prompts if sequence in self.running]
         taken = sum(count for _, count in work)
-        room = min(self.batch_size, self.max_batched_tokens - taken)
-        beside = self.pace.room(len(work), [sequence.pending for sequence in prompts])
-        room = room if beside is None else min(room, beside)
+        budget = min(self.batch_size, self.max_batched_tokens - taken)
+        limit = self.pace.room(len(work), [sequence.pending for sequence in prompts])
+        budget = budget if limit is None else min(budget, limit)
         for sequence in prompts:
-            if room <= 0:
+            if budget <= 0:
                 break
             self._catch_up(sequence)
-            count = _most(sequence, room)
-            room -= count
+            count = _chunk(sequence, budget)
+            budget -= count
             work.append((sequence, count))
         return work
 
     def computed(self, sequence: Sequence, count: int) -> None:
-        """The next `count` tokens of a sequence are in the cache."""
+        """Record that the next `count` tokens of a sequence are in the cache."""
         if self.cache.windows:
             self.cache.passed(sequence.blocks, sequence.computed, sequence.computed + count)
         before = sequence.computed // BLOCK_SIZE
@@ -132,49 +132,49 @@ class Scheduler:
 
     def _give_blocks(self, sequence: Sequence) -> bool:
         pool = self.cache.pool
-        # the last token is always computed: its logits are wanted
-        whole = (sequence.length - 1) // BLOCK_SIZE
-        known: list[int] = []
+        # the last token is always computed: its logits are needed
+        full = (sequence.length - 1) // BLOCK_SIZE
+        hits: list[int] = []
         if sequence.may_share and pool.remember:
-            known = pool.find(sequence.digests(whole))
-            known = known[: self.cache.usable(known)]
-        pool.hold(known)
-        need = -(-sequence.length // BLOCK_SIZE) - len(known)
-        # whoever runs may need another block soon
+            hits = pool.find(sequence.digests(full))
+            hits = hits[: self.cache.usable(hits)]
+        pool.hold(hits)
+        need = -(-sequence.length // BLOCK_SIZE) - len(hits)
+        # leave one block for each running sequence, which may need it soon
         if need + len(self.running) > pool.free:
-            pool.give_back(known)
+            pool.give_back(hits)
             return False
-        sequence.blocks = [*known, *pool.take(need)]
-        sequence.computed = len(known) * BLOCK_SIZE
+        sequence.blocks = [*hits, *pool.take(need)]
+        sequence.computed = len(hits) * BLOCK_SIZE
         if sequence.may_share and pool.remember:
-            self.counts.prefix_queries += whole * BLOCK_SIZE
+            self.counts.prefix_queries += full * BLOCK_SIZE
             self.counts.prefix_hits += sequence.computed
         if not sequence.history.output:
             sequence.cached = sequence.computed
         return True
 
     def _catch_up(self, sequence: Sequence) -> None:
-        """Take what others have computed since this one was admitted, instead of computing it."""
+        """Use blocks that other sequences have computed since this one was admitted."""
         first, rest = divmod(sequence.computed, BLOCK_SIZE)
         pool = self.cache.pool
         if rest or not pool.remember or not sequence.may_share:
             return
-        known = pool.find(sequence.digests((sequence.length - 1) // BLOCK_SIZE)[first:])
-        known = known[: max(0, self.cache.usable([*sequence.blocks[:first], *known]) - first)]
-        if not known:
+        hits = pool.find(sequence.digests((sequence.length - 1) // BLOCK_SIZE)[first:])
+        hits = hits[: max(0, self.cache.usable([*sequence.blocks[:first], *hits]) - first)]
+        if not hits:
             return
-        pool.hold(known)
-        end = first + len(known)
+        pool.hold(hits)
+        end = first + len(hits)
         pool.give_back(sequence.blocks[first:end])
-        sequence.blocks[first:end] = known
+        sequence.blocks[first:end] = hits
         self.cache.passed(sequence.blocks, sequence.computed, end * BLOCK_SIZE)
         sequence.computed = end * BLOCK_SIZE
-        self.counts.prefix_hits += len(known) * BLOCK_SIZE
+        self.counts.prefix_hits += len(hits) * BLOCK_SIZE
         if not sequence.history.output:
-            sequence.cached += len(known) * BLOCK_SIZE
+            sequence.cached += len(hits) * BLOCK_SIZE
 
     def _grow(self, sequence: Sequence, count: int) -> bool:
-        """Make room for `count` tokens more; False: the sequence had to give way itself."""
+        """Allocate blocks for `count` more tokens; False: the sequence itself was preempted."""
         while sequence.computed + count > len(sequence.blocks) * BLOCK_SIZE:
             if self.cache.free:
                 sequence.blocks.extend(self.cache.take(1))
@@ -192,10 +192,10 @@ class Scheduler:
         self.add(sequence)
 
 
-def _most(sequence: Sequence, room: int) -> int:
-    """How many of a sequence's tokens go into a step that has room for so many."""
+def _chunk(sequence: Sequence, budget: int) -> int:
+    """How many of a sequence's tokens a step with this budget computes."""
     many_rows = sequence.request.score_prompt or sequence.owing
-    return min(sequence.pending, room, SCORE_CHUNK if many_rows else room)
+    return min(sequence.pending, budget, SCORE_CHUNK if many_rows else budget)
 
 
 def _order(sequence: Sequence) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""One request while it runs: its tokens, its blocks, and the text that it has become."""
+"""The state of a running request: its tokens, its cache blocks, and its text."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ BytesOf: TypeAlias = Callable[[int], bytes]
 
 
 def detokenizer_for(request: Request, tokenizer: Tokenizer) -> Detokenizer:
-    """Decodes a request's output, which may continue the prompt's text. What a grammar describes is
-    a text of its own: the vocabulary's spaces in front of it are not part of it."""
+    """A detokenizer for a request's output, which may continue the prompt's text. Text described by
+    a grammar is a separate text: leading spaces added by the vocabulary are not part of it."""
     skip, grammar = request.params.skip_special_tokens, request.params.grammar
     if grammar is not None and not grammar.after:
         return Detokenizer(tokenizer, skip, within=True, dropped=tokenizer.spelling.leading)
@@ -44,7 +44,7 @@ def detokenizer_for(request: Request, tokenizer: Tokenizer) -> Detokenizer:
 
 
 class Sequence:
-    """State of a request between steps. The engine's thread alone touches it."""
+    """State of a request between steps. Used by the engine's thread only."""
 
     def __init__(
         self,
@@ -63,21 +63,21 @@ class Sequence:
         """Prompt and output."""
         self.blocks: list[int] = []
         self.followers: list[Sequence] = []
-        """Those that wait for this one's prompt, to go on from there."""
+        """Requests with the same prompt that wait until it is computed, to continue from there."""
         self.computed = 0
         """Tokens whose keys and values are in the cache."""
         self.cached = 0
         self.cancelled = False
         self.forced = 0
-        """Tokens of the output that were not drawn."""
+        """Output tokens that were forced, not sampled."""
         self._tail = 0
-        """Of these, those since the last that was."""
+        """Forced tokens since the last sampled one."""
         self.prompt_logprobs: list[TokenLogprob] = []
-        self._owed: deque[tuple[int, str, BytesOf]] = deque()
-        """The last tokens, forced ones, their text, and what tokens stand for at their place: told
-        when their logits are there."""
+        self._unsent: deque[tuple[int, str, BytesOf]] = deque()
+        """Forced tokens that wait for their logits, because log-probabilities were requested: id,
+        text, and a function for the bytes of tokens at that position. Sent when they are known."""
         self._reason: FinishReason | None = None
-        """Why it ends once they are."""
+        """The finish reason, once those are sent."""
         self._digests: list[bytes] = []
         limit = request.params.max_tokens
         room = context_length - len(request.prompt)
@@ -101,31 +101,31 @@ class Sequence:
 
     @property
     def pending(self) -> int:
-        """Tokens that are still to be put through the model: one when decoding, and forced ones."""
+        """Tokens that the model has still to compute: one when decoding, plus forced ones."""
         return len(self.tokens) - self.computed
 
     @property
     def decoding(self) -> bool:
-        """Whether one token is pending, and no others but those forced after it."""
+        """Whether one token is pending, plus at most those forced after it."""
         return self.pending - 1 <= self._tail
 
     @property
     def owing(self) -> bool:
         """Whether forced tokens wait for their logits."""
-        return bool(self._owed)
+        return bool(self._unsent)
 
     @property
     def draws(self) -> bool:
-        """Whether a token is drawn once all that is pending is computed."""
+        """Whether a token is sampled once all pending tokens are computed."""
         return self._reason is None
 
     def awaited(self, count: int) -> range:
-        """Which of the next `count` tokens, as offsets, precede one that is owed or drawn."""
-        return range(max(0, self.pending - 1 - len(self._owed)), count)
+        """Offsets of the next `count` tokens whose logits are needed, to send or sample a token."""
+        return range(max(0, self.pending - 1 - len(self._unsent)), count)
 
     @property
     def may_share(self) -> bool:
-        """Whether what others computed will do: not where every row's logits are wanted."""
+        """Whether the prefix cache may be used: not if the logits of all rows are needed."""
         return not self.request.score_prompt and self.request.resume is None
 
     @property
@@ -134,11 +134,11 @@ class Sequence:
 
     @property
     def waited(self) -> float:
-        """Seconds since it was submitted."""
+        """Seconds since the request was submitted."""
         return time.perf_counter() - self._submitted
 
     def digests(self, count: int) -> list[bytes]:
-        """What the first `count` blocks, all full, are known by."""
+        """Digests of the first `count` blocks, all of them full."""
         while len(self._digests) < count:
             first = len(self._digests) * BLOCK_SIZE
             before = self._digests[-1] if self._digests else root(self.request.cache_salt)
@@ -146,44 +146,46 @@ class Sequence:
         return self._digests[:count]
 
     def start(self) -> None:
-        """It runs; for the first time, or again."""
+        """Note that the request runs: for the first time, or again after preemption."""
         if self._started is None:
             self._started = time.perf_counter()
 
     def score(self, first: int, logits: Floats) -> None:
-        """Note how likely the prompt's tokens were, from rows (n, vocabulary) of tokens `first`
-        and on. Rows that were seen before are passed over."""
+        """Record log-probabilities of the prompt, from logits (n, vocabulary) of the tokens from
+        `first` on. Rows that were recorded before are skipped."""
         for row, position in zip(logits, range(first, first + len(logits)), strict=True):
             if position == len(self.prompt_logprobs) and position + 1 < len(self.request.prompt):
                 token = self.request.prompt[position + 1]
                 self.prompt_logprobs.append(self._logprob(row, token, self._tokenizer.token_bytes))
 
     def accept(self, logits: Floats) -> FinishReason | None:
-        """Tell the tokens that were owed, draw the next, take those that it forces.
+        """Send the forced tokens that waited for logits, sample the next, append those it forces.
 
-        logits: as `awaited`, the last row for the token to draw. Returns why the request ends.
+        logits: (rows of `awaited`, vocabulary), the last for the token to sample. Returns the
+        finish reason, if the request ends.
         """
-        if self._owed:
+        if self._unsent:
             self.tell(logits[:-1])
         if self._reason is not None:
             return self._reason
         row, forces = logits[-1], self.chain.forces
-        # before anything is drawn: the text may begin with them
+        # before the first token is sampled: the text may begin with forced ones
         if forces and not self.history.output and self._take_forced(row):
-            return None if self._owed else self._reason
+            return None if self._unsent else self._reason
         self._take(self.chain.draw(row, self.history), row)
         if forces:
             self._take_forced(None)
-        return None if self._owed else self._reason
+        return None if self._unsent else self._reason
 
     def tell(self, rows: Floats) -> None:
-        """Send the tokens that were owed, as far as their logits are here."""
+        """Send as many of the tokens that wait for logits as there are rows (n, vocabulary)."""
         for row in rows:
-            token, visible, bytes_of = self._owed.popleft()
+            token, visible, bytes_of = self._unsent.popleft()
             self._send(token, visible, self._logprob(row, token, bytes_of))
 
     def _take_forced(self, row: Floats | None) -> bool:
-        """Whether there were any; row: the logits of the first, where they are known already."""
+        """Append forced tokens; returns whether there were any. row: logits of the first, if they
+        are known already."""
         self._tail = 0
         while self._reason is None and (tokens := self.chain.forced(self.history)):
             for token in tokens:
@@ -196,7 +198,7 @@ class Sequence:
         return self._tail > 0
 
     def _take(self, token: int, row: Floats | None) -> None:
-        """One token more; without its logits it is told later if its probability is asked for."""
+        """Append a token; it is sent later if its log-probability is requested and not known."""
         if not self.history.output:
             self._first_token = time.perf_counter()
         self.history.output.append(token)
@@ -213,7 +215,7 @@ class Sequence:
         if not self.request.params.logprobs:
             self._send(token, visible, None)
         elif row is None:
-            self._owed.append((token, visible, bytes_of))
+            self._unsent.append((token, visible, bytes_of))
         else:
             self._send(token, visible, self._logprob(row, token, bytes_of))
 
@@ -236,8 +238,8 @@ class Sequence:
     ) -> RequestResult:
         """Send the last event."""
         held = ""
-        while self._owed:  # it ends early, and what they were is known
-            token, visible, _ = self._owed.popleft()
+        while self._unsent:  # the request ends before their logits are computed
+            token, visible, _ = self._unsent.popleft()
             self._send(token, visible, None)
         if self._stop is None:
             visible, stop = self._stops.push(self._detokenizer.finish())

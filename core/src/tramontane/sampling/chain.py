@@ -1,4 +1,4 @@
-"""From the parameters of a request to the steps that its tokens go through, and the draw."""
+"""Build a request's sampler chain from its parameters, and sample tokens with it."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ __all__ = ["ADAPTIVE", "TEMPERATURE", "TRUNCATION", "Chain", "build_chain", "par
 
 # The bands of `Sampler.order`.
 TRUNCATION = 100
-"""Steps below it bias, forbid or penalize tokens and so bear on greedy decoding too. Steps from
-here to TEMPERATURE drop unlikely tokens; greedy decoding skips them and all that follow."""
+"""Steps below it bias, forbid or penalize tokens and so apply to greedy decoding too. Steps from
+here to TEMPERATURE drop unlikely tokens; greedy decoding skips them and all later ones."""
 TEMPERATURE = 200
 """Steps from here to ADAPTIVE change how flat the distribution is."""
 ADAPTIVE = 300
-"""Steps from here on find by feedback how much to drop: one at most, and no other that drops."""
+"""Steps from here on adapt by feedback how many tokens they drop: at most one, which excludes
+steps from TRUNCATION to TEMPERATURE."""
 
 
 class Chain:
-    """The sampler of one request. `seed` and the logits decide the tokens, and nothing else."""
+    """The sampler of one request. The tokens depend only on `seed` and the logits."""
 
     def __init__(
         self, steps: Sequence[Step], seed: int, greedy: bool = False, *, forces: bool = True
@@ -41,23 +42,23 @@ class Chain:
         self._random = np.random.Generator(np.random.PCG64(seed))
         self._ids = np.empty(0, np.int64)
         self.prepares = tuple(step.prepare for step in self.steps if isinstance(step, Prepares))
-        """What may be called with the history while the model computes."""
+        """Functions to call with the history while the model computes."""
         places = [place for place, step in enumerate(self.steps) if isinstance(step, Forces)]
         self._forcing = places[0] if places and forces else None
         self.forces = self._forcing is not None
         """Whether a step may force tokens."""
 
     def forced(self, history: History) -> Sequence[int]:
-        """Tokens that must follow, one after the other, as a step says."""
+        """Tokens that must follow, in order, according to a step; may be empty."""
         if self._forcing is None:
             return ()
         step = self.steps[self._forcing]
         return step.forced(history) if isinstance(step, Forces) else ()
 
     def force(self, token: int, history: History) -> bool:
-        """Let a forced token through the steps as the only candidate, as if it had been drawn.
+        """Pass a forced token through the steps as the only candidate, as if it had been sampled.
 
-        So steps that keep count see it, and it takes its random number. False where a step before
+        So steps with state see it, and it consumes a random number. Returns False if a step before
         the one that forces it forbids it.
         """
         place = self._forcing or 0
@@ -75,12 +76,13 @@ class Chain:
         return True
 
     def draw(self, logits: Floats, history: History) -> int:
-        """The next token. Raises RequestError when the logits are no distribution.
+        """Sample the next token from logits (vocabulary). Raises RequestError for logits that are
+        not a distribution.
 
         Greedy: the largest logit, of equal ones the lowest id. Otherwise one uniform number per
-        token is looked up in the cumulative softmax of what the steps left, by ascending id.
+        token is looked up in the cumulative softmax of the remaining candidates, by ascending id.
         """
-        best = int(logits.argmax())  # of equal ones the first, and a NaN before all others
+        best = int(logits.argmax())  # of equal ones the first; NaN counts as the largest
         most = float(logits[best])
         if not most < math.inf:
             raise RequestError(
@@ -110,12 +112,12 @@ def build_chain(
     *,
     forces: bool = True,
 ) -> Chain:
-    """The chain that a request asks for.
+    """The sampler chain of a request.
 
-    Steps that `params.sampler` names run in its order. Those that other fields switch on run by
-    their order: each goes before the first step of the text that has a higher one.
-    Temperature 0 is greedy, and so is a request that has no temperature and asks for nothing that
-    would make sense of a draw, a step at or above TRUNCATION.
+    Steps named in `params.sampler` run in its order. Steps that are enabled by other fields are
+    inserted by their `order`: each before the first step of the text that has a higher one.
+    Temperature 0 is greedy, and so is a request without a temperature and without a step at or
+    above TRUNCATION, which would have no effect on greedy decoding.
     """
     named = _named(params.sampler, offers)
     switched = _switched(params, offers)
@@ -150,7 +152,7 @@ def _some(candidates: Candidates) -> bool:
 
 
 def _check_some(candidates: Candidates) -> None:
-    # before the next step, so that none need ask what the softmax of nothing is
+    # before the next step, so that steps need not handle empty candidates
     if not _some(candidates):
         raise _nothing_left()
 
@@ -168,7 +170,7 @@ def _named(text: str | None, offers: Sequence[Sampler]) -> list[tuple[Sampler, d
 
 
 def _switched(params: SamplingParams, offers: Sequence[Sampler]) -> dict[str, dict[str, Any]]:
-    """By the sampler's name, all options of those that fields of the request or `extra` name."""
+    """All options of the samplers that fields of the request or `extra` enable, by name."""
     fields: dict[str, dict[str, Any]] = {}
     for field, value in params.sampler_fields().items():
         takers = [offer for offer in offers if field in offer.fields]
@@ -189,7 +191,7 @@ def _switched(params: SamplingParams, offers: Sequence[Sampler]) -> dict[str, di
 
 
 def _resting(offer: Sampler) -> dict[str, Any]:
-    """A sampler's options where its request fields are not given: those that change nothing."""
+    """A sampler's options for request fields that are not given: values without effect."""
     resting = {option: RESTING[field] for field, option in offer.fields.items() if field in RESTING}
     return {**offer.options, **resting}
 
@@ -201,7 +203,7 @@ def _twice(name: str, place: str) -> RequestError:
 
 
 def _means_off(field: str, value: object) -> bool:
-    # core draws at temperature 1 and decodes greedily at 0 by itself
+    # core samples at temperature 1 and decodes greedily at 0 without a plugin
     return value == RESTING.get(field) or (field == "temperature" and value == 0)
 
 
@@ -217,11 +219,11 @@ def _check_adaptive(active: Iterable[Sampler]) -> None:
         )
 
 
-def _not_installed(said: str, field: str = "") -> PluginNotInstalled:
+def _not_installed(setting: str, field: str = "") -> PluginNotInstalled:
     if field == "grammar":
-        return PluginNotInstalled(f"{said}: to get it: pip install {known('samplers')[field]}")
+        return PluginNotInstalled(f"{setting}: to get it: pip install {known('samplers')[field]}")
     return PluginNotInstalled(
-        f"{said} needs a sampler that is not installed; to get it: "
+        f"{setting} needs a sampler that is not installed; to get it: "
         "pip install tramontane-plugin-samplers (without it: greedy decoding, temperature=0, and "
         "drawing at temperature=1)"
     )

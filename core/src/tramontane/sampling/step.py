@@ -1,4 +1,4 @@
-"""What a sampler step sees and returns: the candidates for one next token."""
+"""The interface of sampler steps: the candidates for the next token, and a step's context."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ Ids = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Candidates:
-    """Tokens that may come next. ids (n,) distinct, logits (n,); `whole`: ids is 0..vocabulary-1.
+    """Candidates for the next token. ids (n,) distinct, logits (n,); `whole`: ids is
+    0..vocabulary-1.
 
-    A step returns new candidates, never writes into those that it was given, and copies what it
-    keeps of them: `logits` may be memory that the next forward pass writes over.
+    A step returns new candidates, never writes to its arguments, and copies what it stores of
+    them: `logits` may be memory that the next forward pass overwrites.
     """
 
     ids: Ids
@@ -29,34 +30,34 @@ class Candidates:
 
     @classmethod
     def of(cls, logits: Floats) -> Candidates:
-        """The whole vocabulary."""
+        """The complete vocabulary. logits: (vocabulary)."""
         return cls(np.arange(len(logits)), logits, whole=True)
 
     def keep(self, index: npt.NDArray[np.generic]) -> Candidates:
-        """Only those at `index`, positions or a mask. At least one must be left."""
+        """Only those at `index`, positions (k,) or a mask (n,). At least one must remain."""
         return Candidates(self.ids[index], self.logits[index])
 
     def where(self, mask: npt.NDArray[np.bool_]) -> Candidates:
-        """Only those for which `mask` holds. At least one must be left."""
+        """Only the candidates where `mask` (n,) is true. At least one must remain."""
         return self if mask.all() else self.keep(np.flatnonzero(mask))
 
     def with_logits(self, logits: Floats) -> Candidates:
-        """The same tokens with other logits."""
+        """The same tokens with other logits (n,)."""
         return Candidates(self.ids, logits.astype(np.float32, copy=False), self.whole)
 
     def positions(self, tokens: Ids) -> npt.NDArray[np.intp]:
-        """Where those of `tokens` that are still candidates stand, in no particular order."""
+        """Positions of those `tokens` (k,) that are still candidates, in no particular order."""
         if self.whole:
             inside = tokens[(tokens >= 0) & (tokens < len(self.ids))]
             return np.unique(inside).astype(np.intp)
         return np.flatnonzero(np.isin(self.ids, tokens))
 
     def descending(self) -> npt.NDArray[np.intp]:
-        """Positions by falling logit; of equal ones the lower id first."""
+        """Positions (n,) by descending logit; of equal ones the lower id first."""
         return falling(self.logits, self.ids)
 
     def top(self, count: int) -> npt.NDArray[np.intp]:
-        """The first `count` positions of `descending`, but ascending. It sorts next to nothing."""
+        """The first `count` positions of `descending`, in ascending order, without a full sort."""
         return largest(self.logits, self.ids, count)
 
     def best(self, count: int) -> npt.NDArray[np.intp]:
@@ -65,7 +66,7 @@ class Candidates:
         return top[falling(self.logits[top], self.ids[top])]
 
     def probabilities(self) -> npt.NDArray[np.float64]:
-        """Softmax of the logits, in float64."""
+        """Softmax of the logits, (n,) float64."""
         weights = np.exp(self.logits.astype(np.float64) - float(self.logits.max()))
         return np.asarray(weights / weights.sum(), dtype=np.float64)
 
@@ -93,7 +94,7 @@ class History:
 
 @dataclass(frozen=True)
 class SamplerContext:
-    """What a step may know about its request when it is built, once per request."""
+    """Information about the request and the model for building a step, once per request."""
 
     vocab_size: int
     seed: int
@@ -103,43 +104,43 @@ class SamplerContext:
     """Text to token ids, without special tokens."""
     decode: Callable[[Sequence[int]], str]
     token_bytes: Callable[[int], bytes] = lambda token: b""
-    """The bytes that a token stands for within a text; none for an id beyond the vocabulary."""
+    """The bytes of a token within a text; empty for an id outside the vocabulary."""
     special_ids: frozenset[int] = frozenset()
-    """Tokens that are control, never text."""
+    """Control tokens, which are never text."""
     leading_spaces: int = 0
-    """Spaces that do not count at the start of the output: SentencePiece writes one there."""
+    """Leading spaces of the output to ignore: SentencePiece adds one there."""
     kept: MutableMapping[str, Any] = field(default_factory=dict)
-    """What steps keep from request to request of one model, by the sampler's name. Requests are
-    built in several threads at once."""
+    """A cache shared by all requests of one model, by the sampler's name. Steps are built in
+    several threads at once."""
 
 
 class Step(Protocol):
-    """One step of the chain. A step that keeps state (mirostat) is an object of its own request:
-    the last of `history.output` tells it what was drawn from the candidates it returned."""
+    """One step of the chain. A step with state (mirostat) belongs to a single request: the last
+    token of `history.output` is the one sampled from the candidates that it returned before."""
 
     def __call__(self, candidates: Candidates, history: History) -> Candidates: ...
 
 
 @runtime_checkable
 class Forces(Protocol):
-    """What a step may have besides: it knows tokens before any logits do."""
+    """An optional capability of a step: it determines tokens without logits."""
 
     def forced(self, history: History) -> Sequence[int]:
-        """Tokens that must follow the output, one after the other; none where there is a choice.
+        """Tokens that must follow the output, in order; empty if there is a choice.
 
-        History alone decides. Each then goes through the other steps as the only candidate, and
-        the first that one before this step forbids ends the row: what follows is drawn.
+        Must depend only on the history. Each token is passed through the other steps as the only
+        candidate; if a step before this one forbids it, the rest is discarded, and sampled instead.
         """
         ...
 
 
 @runtime_checkable
 class Prepares(Protocol):
-    """What a step may have besides: work for which it needs no logits."""
+    """An optional capability of a step: work that needs no logits."""
 
     def prepare(self, history: History) -> None:
-        """Called before the call with this history, in another thread while the model computes.
+        """Called before the step with the same history, in another thread while the model computes.
 
-        What it raises is lost; the call that follows meets the same trouble.
+        Its exceptions are ignored; the step itself is expected to raise the same error.
         """
         ...

@@ -1,4 +1,4 @@
-"""The tokenizer in a model's folder, whichever files it is in."""
+"""Load the tokenizer of a model's folder from any of the supported files."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ LOOKED_FOR = "tokenizer.json, vocab.json with merges.txt, tokenizer.model, tekke
 
 def from_folder(folder: Path) -> Tokenizer:
     """The tokenizer of a folder: the first of tokenizer.json, vocab.json with merges.txt,
-    tokenizer.model (SentencePiece) and tekken.json, with what the files beside it add.
+    tokenizer.model (SentencePiece) and tekken.json, with the settings of the files beside it.
 
-    A post-processor in tokenizer.json puts BOS and EOS as it says, except what add_bos_token or
-    add_eos_token in tokenizer_config.json explicitly forbid. Texts for tokenizer.model and
-    tekken.json get a BOS unless forbidden, others only when asked.
-    Raises CheckpointError when there is none of them, or it is damaged.
+    A post-processor in tokenizer.json adds BOS and EOS, unless add_bos_token or add_eos_token in
+    tokenizer_config.json is false. With tokenizer.model and tekken.json BOS is added unless
+    add_bos_token is false, with others only if it is true.
+    Raises CheckpointError if there is none of them, or it is damaged.
     """
     side = read_side_files(folder)
     bos_by_default = False
@@ -101,7 +101,7 @@ def _with_roles(
         eos = inner.token_to_id(named["eos_token"]) if "eos_token" in named else None
     before, after = around(inner)
     if (side.add_bos is False and bos in before) or (side.add_eos is False and eos in after):
-        # a post-processor cannot be changed in part: what of it may stay is said in flags
+        # a post-processor cannot be changed in part: replace it by the flags add_bos and add_eos
         inner.post_processor = None
         keep_bos, keep_eos = bos in before, eos in after
     else:
