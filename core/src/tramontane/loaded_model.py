@@ -1,4 +1,4 @@
-"""A model with its tokenizer, its chat template and its engine: what both Python faces stand on."""
+"""A model with its tokenizer, chat template and engine: the base of both Python APIs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from . import memory
 from .answers import Dialect
-from .beside import Beside
+from .beside import BackgroundResult
 from .chat.choose import choose_template
 from .chat.fallback import no_template
 from .chat.messages import has_calls
@@ -33,7 +33,7 @@ PROBE = ({"role": "user", "content": "?"},)
 
 
 class LoadedModel:
-    """Everything that answering takes. Raises TramontaneError of some kind when it cannot be."""
+    """All parts that generate answers. Raises a subclass of TramontaneError if loading fails."""
 
     @uncollected()
     def __init__(
@@ -53,7 +53,7 @@ class LoadedModel:
         checkpoint = open_checkpoint(path, self.registry)
         try:
             self.header = checkpoint.header
-            # what is missing altogether is told before what is wrong in detail
+            # report an unsupported architecture before errors in details
             self.registry.get(Architecture, self.header.architecture)
             self.defaults = dict(checkpoint.generation_defaults())
             source, for_tools = chat_templates(checkpoint)
@@ -63,14 +63,14 @@ class LoadedModel:
             self.template_source, self.tool_template_source = source, for_tools
             self.dialect = Dialect.of(self.registry, for_tools, tool_caller)
 
-            vocabulary = Beside(checkpoint.tokenizer)
+            vocabulary = BackgroundResult(checkpoint.tokenizer)
 
-            def told(done: int, total: int) -> None:
+            def report(done: int, total: int) -> None:
                 vocabulary.started()
                 if progress is not None:
                     progress(done, total)
 
-            self.loaded = load_model(checkpoint, self.registry, options or LoadOptions(), told)
+            self.loaded = load_model(checkpoint, self.registry, options or LoadOptions(), report)
             self.tokenizer = vocabulary.result()
             memory.give_back()
         finally:
@@ -79,17 +79,17 @@ class LoadedModel:
         self._template_for_tools = self._template
         if for_tools and for_tools != source:
             self._template_for_tools = ChatTemplate(for_tools, named=self.tokenizer.named)
-        if callable(engine):  # what is known once the model is there
+        if callable(engine):  # options that depend on the loaded model
             engine = engine(self.loaded)
         force = options is not None and options.force
         self.engine = Engine(self.loaded, self.tokenizer, self.registry, engine, force=force)
         self.engine.warm()
 
     def render(self, messages: Sequence[Message], **variables: Any) -> str:
-        """Messages as the model's template writes them. Raises TemplateError, RequestError.
+        """Render messages with the model's chat template. Raises TemplateError, RequestError.
 
-        Where `variables` has tools, or the conversation has calls, it is the template for these, if
-        the model has one of its own.
+        If `variables` has tools, or the conversation has tool calls, the model's separate template
+        for tools is used, if it has one.
         """
         template = self._template_for_tools if variables.get("tools") else self._template
         if template is not self._template_for_tools and has_calls(messages):
@@ -101,23 +101,23 @@ class LoadedModel:
 
     @cached_property
     def begins_reasoning(self) -> bool:
-        """Whether the model itself does, where it reasons: its template does not do it, even when
-        it is asked to."""
+        """Whether the model generates the opening mark of reasoning itself, because its template
+        does not write it, even with thinking enabled."""
         if self.dialect.reasoner is None:
             return False
         try:
-            said = self.render(PROBE, enable_thinking=True, thinking=True)
+            prompt = self.render(PROBE, enable_thinking=True, thinking=True)
         except TramontaneError:
             return False
-        return not said.rstrip().endswith(self.dialect.reasoner.opening.rstrip())
+        return not prompt.rstrip().endswith(self.dialect.reasoner.opening.rstrip())
 
     def special_token(self, text: str) -> int | None:
-        """The id of a text that is a special token, for grammars."""
+        """The id of a special token with this text, or None; for grammars."""
         token = self.tokenizer.inner.token_to_id(text)
         return token if token in self.tokenizer.special_ids else None
 
     def encode(self, prompt: Prompt) -> tuple[int, ...]:
-        """Token ids of plain text, or the ids themselves."""
+        """Token ids of a text; token ids are returned unchanged."""
         if isinstance(prompt, str):
             return tuple(self.tokenizer.encode(prompt))
         if not all(isinstance(token, int) for token in prompt):
@@ -125,25 +125,25 @@ class LoadedModel:
         return tuple(prompt)
 
     def encode_chat(self, messages: Sequence[Message], **variables: Any) -> tuple[int, ...]:
-        """Token ids of a conversation, up to where the answer begins."""
+        """Token ids of a rendered conversation, including the generation prompt."""
         return tuple(self.tokenizer.encode_chat(self.render(messages, **variables)))
 
     def requests(
         self, prompt: tuple[int, ...], params: SamplingParams | None, **more: Any
     ) -> list[Request]:
-        """A request for each answer asked for, which share the prompt; more: fields of Request."""
+        """One request for each of the `n` answers, sharing the prompt; more: fields of Request."""
         wanted = (params or SamplingParams()).with_defaults(self.defaults)
         count = wanted.best_of or wanted.n
-        if count > wanted.n:  # to choose the best takes their probabilities
+        if count > wanted.n:  # choosing the best needs their probabilities
             wanted = wanted.model_copy(update={"logprobs": True})
-        found: list[Request] = []
+        requests: list[Request] = []
         for i in range(count):
             seed = None if wanted.seed is None else wanted.seed + i
             one = wanted.model_copy(update={"seed": seed})
-            leader = found[0].id if found else None
-            found.append(Request(prompt=prompt, params=one, fork_of=leader, **more))
-        return found
+            leader = requests[0].id if requests else None
+            requests.append(Request(prompt=prompt, params=one, fork_of=leader, **more))
+        return requests
 
     def close(self) -> None:
-        """End the engine's thread; what runs is cancelled."""
+        """Stop the engine's thread; running requests are cancelled."""
         self.engine.close()

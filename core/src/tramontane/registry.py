@@ -38,27 +38,27 @@ KINDS: dict[str, type[plugin.Offer]] = {
     "models": plugin.Model,
 }
 EVENTS = "events"
-"""The entry points of plugins that listen; each is named for the event that it wants to hear."""
+"""The entry points of event listeners; each has the name of the event."""
 CORE = "tramontane-core"
 NO_GPU = "this version has no GPU backend, and no installed plugin brings one of that name"
 SAME_BUT_A_SLIP = 0.75
-"""How alike a device's name must be to be meant: gpu is not cpu."""
+"""Minimum similarity for "did you mean" with devices: gpu is not a typing error for cpu."""
 MOST_LISTED = 12
-"""Names that a message lists; of more it says where they are."""
+"""Maximum number of names that a message lists; for more it names a command that does."""
 SPEC_MARK = "tramontane_spec"
-"""The attribute that pluggy puts on a hook spec of this project."""
+"""The attribute that pluggy sets on hook specifications of this project."""
 O = TypeVar("O", bound=plugin.Offer)  # noqa: E741 - the offer type of a kind
 
 
 class Registry:
     """All plugins of this process. `only`: distributions allowed to load, or None for all.
 
-    The installed distributions are read once, when first asked for.
+    The installed distributions are scanned once, on first use.
     """
 
     def __init__(self, only: Iterable[str] | None = None) -> None:
         self.broken: dict[tuple[str, str], PluginError] = {}
-        """What was skipped and why, by kind and name."""
+        """Errors of plugins that were skipped, by kind and name."""
         self._only = None if only is None else frozenset(map(canonical, only))
         self._awake: set[str] = set()
         self._manager = pluggy.PluginManager("tramontane")
@@ -68,7 +68,7 @@ class Registry:
 
     @classmethod
     def from_environment(cls) -> Registry:
-        """The registry that TRAMONTANE_PLUGINS (distribution names, comma-separated) allows."""
+        """A registry limited to TRAMONTANE_PLUGINS (distribution names, comma-separated)."""
         listed = os.environ.get("TRAMONTANE_PLUGINS")
         if listed is None:
             return cls()
@@ -87,8 +87,8 @@ class Registry:
         return cast("O", self.offer(kind, self._choose(kind, name)))
 
     def all(self, record: type[O]) -> list[O]:
-        """Every offer of a kind. A plugin that fails is logged, kept in `broken`, and skipped."""
-        found: dict[str, plugin.Offer] = {}
+        """Every offer of a kind. A plugin that fails is logged, added to `broken`, and skipped."""
+        offers: dict[str, plugin.Offer] = {}
         kind = _kind_of(record)
         for name in self.names(kind):
             try:
@@ -96,8 +96,8 @@ class Registry:
             except PluginError as error:
                 self._skip(kind, name, error)
             else:
-                found[offer.name] = offer
-        return cast("list[O]", list(found.values()))
+                offers[offer.name] = offer
+        return cast("list[O]", list(offers.values()))
 
     def offer(self, kind: str, entry: EntryPoint) -> plugin.Offer:
         """The offer behind one entry point. Raises PluginIncompatible or PluginBroken."""
@@ -123,17 +123,16 @@ class Registry:
         others = self._manager.get_plugins() - {module}
         hook = self._manager.subset_hook_caller(kind, others)
         try:
-            found = [offer for offers in hook() for offer in offers]
+            result = [offer for offers in hook() for offer in offers]
         except (Exception, SystemExit) as error:
             raise PluginBroken(f"{label(entry)}: {_reason(error)}") from error
-        for offer in found:
+        for offer in result:
             _check_record(kind, entry, offer)
-        return found
+        return result
 
     def tell(self, event: str, **details: object) -> None:
-        """Tell every loaded plugin, and those that advertise the event; return values are ignored.
-
-        A listener that raises does not keep the news from the next.
+        """Notify every loaded plugin, and those that advertise the event; return values are
+        ignored. If a listener raises, the error is logged and the others are still notified.
         """
         self._wake(event)
         caller = getattr(self._manager.hook, event)
@@ -145,15 +144,15 @@ class Registry:
                 log.exception("%s failed in %s", event, listener.plugin_name)
 
     def entries(self, kind: str) -> list[EntryPoint]:
-        """The entry points of a kind, those of distributions not allowed left out."""
-        found = self._installed.get(kind, [])
+        """The entry points of a kind, without those of distributions that are not allowed."""
+        entries = self._installed.get(kind, [])
         if self._only is None:
-            return list(found)
-        return [entry for entry in found if canonical(_owner(entry)) in self._only]
+            return list(entries)
+        return [entry for entry in entries if canonical(_owner(entry)) in self._only]
 
     @cached_property
     def _installed(self) -> dict[str, list[EntryPoint]]:
-        # one scan for all kinds: each reads the metadata of every distribution there is
+        # one scan for all kinds: each scan reads the metadata of every installed distribution
         scan = entry_points()
         return {kind: list(scan.select(group=f"tramontane.{kind}")) for kind in (*KINDS, EVENTS)}
 
@@ -175,7 +174,7 @@ class Registry:
                 )
 
     def _not_installed(self, kind: str, name: str) -> str:
-        said = f"no installed plugin offers {name!r} ({kind})"
+        message = f"no installed plugin offers {name!r} ({kind})"
         for entry in self._installed.get(kind, []):
             if entry.name == name:
                 return (
@@ -183,7 +182,7 @@ class Registry:
                 )
         ours = known(kind)
         if distribution := ours.get(name):
-            return f"{said}; to get it: pip install {distribution}"
+            return f"{message}; to get it: pip install {distribution}"
         installed = self.names(kind)
         if kind == "backends":
             listed = ", ".join(["auto", *installed, "reference"])
@@ -191,12 +190,12 @@ class Registry:
             hint = f"; did you mean {near[0]!r}?" if near else ""
             return f"there is no device {name!r}: {NO_GPU}; devices: {listed}{hint}"
         if close := difflib.get_close_matches(name, {*installed, *ours}, 1):
-            said += f"; did you mean {close[0]!r}?"
+            message += f"; did you mean {close[0]!r}?"
         where = "models" if kind == "architectures" else "plugins"
         listed = ", ".join(installed) or "none"
         if len(installed) > MOST_LISTED:
             listed = f"{len(installed)}, which `tramontane {where}` lists"
-        return f"{said}; installed {kind}: {listed}"
+        return f"{message}; installed {kind}: {listed}"
 
     def _load(self, entry: EntryPoint) -> ModuleType:
         """The module of an entry point, checked against the contract."""
@@ -216,12 +215,12 @@ class Registry:
             self._manager.register(module, name=entry.value)
             self._manager.check_pending()  # a misspelt hook is an error, not silence
         except Exception:
-            # pluggy keeps what it has read of a plugin that it refuses
+            # pluggy does not remove the hooks of a plugin that it rejects
             self._manager.unregister(name=entry.value)
             raise
 
     def _wake(self, event: str) -> None:
-        """Load the plugins that only listen, when there is something to hear for the first time."""
+        """Load the listeners of an event, before it is sent for the first time."""
         if event in self._awake:
             return
         self._awake.add(event)
@@ -249,7 +248,7 @@ class Registry:
 
 
 def known(kind: str) -> dict[str, str]:
-    """Names that our own distributions offer, installed or not, and which of them does."""
+    """Names offered by Tramontane's own distributions, installed or not, with the distribution."""
     table: dict[str, dict[str, str]] = json.loads(
         files("tramontane").joinpath("known.json").read_text("utf-8")
     )
@@ -257,7 +256,7 @@ def known(kind: str) -> dict[str, str]:
 
 
 def label(entry: EntryPoint) -> str:
-    """An entry point as messages name it: distribution, version, module."""
+    """A description of an entry point for messages: distribution, version, module."""
     return f"{_owner(entry)} {_distribution(entry).version} ({entry.value})"
 
 
@@ -272,7 +271,7 @@ def _owner(entry: EntryPoint) -> str:
 
 @cache
 def _name(distribution: Distribution) -> str:
-    # importlib.metadata parses all of a distribution's metadata for each look at its name
+    # importlib.metadata parses a distribution's complete metadata for each access to its name
     return distribution.name
 
 
@@ -287,7 +286,7 @@ def _kind_of(record: type[plugin.Offer]) -> str:
 
 
 def canonical(name: str) -> str:
-    """A distribution's name as pip compares it."""
+    """A distribution's name in the normalized form that pip compares."""
     return re.sub(r"[-_.]+", "-", name.strip()).lower()
 
 
@@ -296,18 +295,18 @@ def _trace(name: str, _impls: object, arguments: object) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """An exception in one line; pluggy's span several."""
-    said = " ".join(f"{type(error).__name__}: {error}".split())
+    """An exception as one line; pluggy's messages span several."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())
     if not isinstance(error, pluggy.PluginValidationError):
-        return said
+        return text
     specs = [name for name, spec in vars(hookspecs).items() if hasattr(spec, SPEC_MARK)]
-    if found := re.search(r"unknown hook '(\w+)'", said):
-        close = difflib.get_close_matches(found[1], specs, 1)
+    if match := re.search(r"unknown hook '(\w+)'", text):
+        close = difflib.get_close_matches(match[1], specs, 1)
         hint = f"did you mean {close[0]!r}?" if close else f"the hooks are {', '.join(specs)}"
-        return f"unknown hook {found[1]!r}; {hint}"
-    if found := re.search(r"for hook '(\w+)'.*Argument\(s\) \{(.*?)\}", said):
-        return f"the hook {found[1]!r} has no argument {found[2]}"
-    return said
+        return f"unknown hook {match[1]!r}; {hint}"
+    if match := re.search(r"for hook '(\w+)'.*Argument\(s\) \{(.*?)\}", text):
+        return f"the hook {match[1]!r} has no argument {match[2]}"
+    return text
 
 
 def _check_record(kind: str, entry: EntryPoint, offer: object) -> None:
@@ -317,7 +316,7 @@ def _check_record(kind: str, entry: EntryPoint, offer: object) -> None:
             f"{label(entry)}: the hook {kind!r} yields {type(offer).__name__}; "
             f"it must yield tramontane.plugin.{record.__name__}"
         )
-    if not isinstance(offer.aliases, tuple):  # a plain string would be searched letter by letter
+    if not isinstance(offer.aliases, tuple):  # a string would be treated as a list of letters
         raise PluginBroken(
             f"{label(entry)}: aliases of {offer.name!r} must be a tuple, not {offer.aliases!r}"
         )
