@@ -211,7 +211,7 @@ def _joined(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def nbytes(layout: Layout) -> int:
-    """A layout's size in memory in bytes."""
+    """The size in memory in bytes of a layout, (rows, columns) or any other shape."""
     return sum(tensor.numel() * tensor.element_size() for tensor in layout.tensors().values())
 
 
