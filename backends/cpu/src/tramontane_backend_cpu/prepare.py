@@ -1,4 +1,4 @@
-"""Make a model fast: repack its matrices, record its step, put both where the model looks."""
+"""Prepare a model: repack its matrices, record its step, and bind kernels to its blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which kernel does an operation, and what it is told."""
+"""Lower recorded operations: select the kernel of each, and fill its arguments."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from .memory import Buffers, address
 
 FLOATS = ("f32", "f16", "bf16")
 CACHE_SHARE = 384 << 10
-"""Bytes of vectors that matrices work on at a time: they stay in a core's second-level cache."""
+"""Bytes of vectors that are multiplied at a time, so that they stay in a core's L2 cache."""
 STRETCH = 64
-"""Units of a row that vectors are multiplied with at a time, about: a block's codes stay in the
-first-level cache."""
+"""Approximate number of units of a row that are multiplied at a time, so that a block's codes stay
+in the L1 cache."""
 GATED_VECTORS = 128
-"""Vectors at a time whose two products are joined, at most."""
+"""Maximum number of vectors whose gate and up products are combined at a time."""
 PANEL = 256 << 10
-"""Bytes of weights per job, about."""
+"""Approximate bytes of weights per job."""
 LEAST_JOBS = 24
-"""Jobs that a matrix is cut into if it has rows enough, so that threads end together."""
+"""Minimum number of jobs for a matrix with enough rows, so that threads finish together."""
 
 
 @dataclass(frozen=True)
 class Operation:
-    """A kernel's address and arguments. counted: which of the step's counts multiplies `jobs`, or
-    -1."""
+    """A kernel's address and arguments. counted: index of the step's count that multiplies `jobs`,
+    or -1."""
 
     kernel: int
     arguments: Any
@@ -60,13 +60,13 @@ def form_for(weight: Layout, exact: bool) -> str:
 
 
 def table(operations: list[Operation]) -> Any:
-    """Operations as the interpreter reads them; they must live as long."""
+    """The interpreter's table of operations, (n, 4) int64; the operations must outlive it."""
     rows = [(o.kernel, address(o.arguments), o.counted, o.jobs) for o in operations]
     return np.array(rows, np.int64)
 
 
 def refuse(node: Node) -> None:
-    """Raises CannotRecord for an operation that has no kernel."""
+    """Raise CannotRecord for an operation that has no kernel."""
     if node.name not in (*LOWERINGS, *rows.UNARY, *rows.BINARY):
         raise CannotRecord(node.name)
     if node.name == "lookup":
@@ -77,7 +77,7 @@ def refuse(node: Node) -> None:
 
 
 def lower(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
-    """A bound operation, of those that are not refused."""
+    """Bind an operation that `refuse` accepts to its buffers."""
     other = _unary if node.name in rows.UNARY else _binary
     return LOWERINGS.get(node.name, other)(node, buffers, inputs)
 
@@ -102,99 +102,111 @@ def _vector(inputs: Inputs, tensor: Any) -> int:
 
 
 def _lookup(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
-    out, stride = buffers.place(_whole(node))
+    out, stride = buffers.place(_output_ref(node))
     weight = node.of["module"].weight
     ids = inputs.positions_at if node.of["positions"] else inputs.tokens_at
     if isinstance(weight, Interleaved):
         packed = weight.packed
-        told = arguments(
+        values = arguments(
             lookup.FIELDS, tokens=ids, out=out, stride=stride, columns=packed.columns,
             units=packed.units, groups=packed.groups, supers=packed.supers, **packed_arrays(packed),
         )  # fmt: skip
-        return Operation(lookup.lookup(packed.packing).address, told)
+        return Operation(lookup.lookup(packed.packing).address, values)
     table = weight.data
     names = ("tokens", "table", "columns", "out", "stride")
-    told = arguments(names, tokens=ids, table=table.data_ptr(),
+    values = arguments(names, tokens=ids, table=table.data_ptr(),
                      columns=table.shape[1], out=out, stride=stride)  # fmt: skip
-    return Operation(dense.lookup(KINDS[table.dtype]).address, told)
+    return Operation(dense.lookup(KINDS[table.dtype]).address, values)
 
 
 def _rms_norm(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
-    (x, x_stride), (out, out_stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
+    (x, x_stride), (out, out_stride) = (
+        buffers.place(node.inputs[0]),
+        buffers.place(_output_ref(node)),
+    )
     module, width = node.of["module"], node.of["width"]
-    told = arguments(
+    values = arguments(
         rows.NORM_FIELDS, x=x, x_stride=x_stride, out=out, out_stride=out_stride,
         parts=_output(node).width // width, width=width, weight=_vector(inputs, module.weight),
         eps=_number(inputs, module.eps),
     )  # fmt: skip
-    return Operation(rows.rms_norm.address, told)
+    return Operation(rows.rms_norm.address, values)
 
 
 def _layer_norm(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
-    (x, x_stride), (out, out_stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
+    (x, x_stride), (out, out_stride) = (
+        buffers.place(node.inputs[0]),
+        buffers.place(_output_ref(node)),
+    )
     module, width = node.of["module"], node.of["width"]
-    told = arguments(
+    values = arguments(
         rows.LAYER_NORM_FIELDS, x=x, x_stride=x_stride, out=out, out_stride=out_stride,
         parts=_output(node).width // width, width=width, weight=_vector(inputs, module.weight),
         eps=_number(inputs, module.eps),
         bias=0 if module.bias is None else _vector(inputs, module.bias),
     )  # fmt: skip
-    return Operation(rows.layer_norm.address, told)
+    return Operation(rows.layer_norm.address, values)
 
 
 def _rope(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
-    (x, x_stride), (out, out_stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
+    (x, x_stride), (out, out_stride) = (
+        buffers.place(node.inputs[0]),
+        buffers.place(_output_ref(node)),
+    )
     rope, width = node.of["rope"], node.of["width"]
     angles = inputs.angles(rope)
-    told = arguments(
+    values = arguments(
         rows.ROPE_FIELDS, x=x, x_stride=x_stride, out=out, out_stride=out_stride,
         parts=_output(node).width // width, width=width, turned=rope.dim,
         angles=angles.at, index=angles.index_at,
     )  # fmt: skip
-    return Operation(rows.rope_halves.address, told)
+    return Operation(rows.rope_halves.address, values)
 
 
 def _store(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     (k, k_stride), (v, v_stride) = (buffers.place(ref) for ref in node.inputs)
     layer = inputs.cache.layers[node.of["layer"]]
     slots, _ = inputs.places_of(layer)
-    told = arguments(
+    values = arguments(
         rows.STORE_FIELDS, k=k, k_stride=k_stride, v=v, v_stride=v_stride, slots=slots,
         heads=node.of["heads"], d_key=node.of["d_key"], d_value=node.of["d_value"],
         keys=layer.keys.data_ptr(), values=layer.values.data_ptr(),
     )  # fmt: skip
     kind = KINDS[layer.keys.dtype]
     kernel = coded.store_codes if kind == "i8" else rows.store_kernel(kind)
-    return Operation(kernel.address, told)
+    return Operation(kernel.address, values)
 
 
 def _pick(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
-    (x, x_stride), (out, out_stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
-    told = arguments(
+    (x, x_stride), (out, out_stride) = (
+        buffers.place(node.inputs[0]),
+        buffers.place(_output_ref(node)),
+    )
+    values = arguments(
         rows.COPY_FIELDS, x=x, x_stride=x_stride, index=inputs.wanted_at, out=out,
         out_stride=out_stride, width=_output(node).width,
     )  # fmt: skip
-    return Operation(rows.pick.address, told)
+    return Operation(rows.pick.address, values)
 
 
 def _convert(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
-    (x, stride), (out, out_stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
+    (x, stride), (out, out_stride) = buffers.place(node.inputs[0]), buffers.place(_output_ref(node))
     value = _output(node)
     if value.form == "bf16":
-        told = arguments(dense.ROUND_FIELDS, x=x, stride=stride, out=out, out_stride=out_stride,
+        values = arguments(dense.ROUND_FIELDS, x=x, stride=stride, out=out, out_stride=out_stride,
                          columns=value.width)  # fmt: skip
-        return Operation(dense.rounded(value.form).address, told)
-    told = arguments(
+        return Operation(dense.rounded(value.form).address, values)
+    values = arguments(
         quantize.FIELDS, count=inputs.count_at(value.domain), tile=SET.tile,
         units=-(-value.width // UNIT), columns=value.width, x=x, stride=stride, out=out,
         begin=0,
     )  # fmt: skip
-    return Operation(quantize.quantizer(value.form == "plain").address, told)
+    return Operation(quantize.quantizer(value.form == "plain").address, values)
 
 
 def _linear(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     module = node.of["module"]
-    (x, x_stride), (out, stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
+    (x, x_stride), (out, stride) = buffers.place(node.inputs[0]), buffers.place(_output_ref(node))
     value = node.inputs[0].value
     assert value is not None
     shared = {
@@ -211,20 +223,20 @@ def _linear(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
 def dense_operation(
     weight: Dense, x_stride: int, rounded: bool, shared: dict[str, int]
 ) -> Operation:
-    """A plain matrix times vectors. rounded: whether they are bfloat16."""
+    """An unquantized matrix times vectors. rounded: whether these are bfloat16."""
     kind = KINDS[weight.data.dtype]
     across, deep = SET.dense_tile
     n_rows, columns = weight.shape
     weight_stride = columns * weight.data.element_size()
     panel = panel_of(n_rows, weight_stride, across)
     at_once = min(columns, dense.DEPTH) * x_stride // columns
-    told = arguments(
+    values = arguments(
         dense.FIELDS, rows=n_rows, panel=panel, columns=columns, weight=weight.data.data_ptr(),
         weight_stride=weight_stride, input_stride=x_stride,
         vectors_at_once=max(1, CACHE_SHARE // at_once // deep) * deep, **shared,
     )  # fmt: skip
     kernel = dense.dense_kernel("bf16.bf16" if rounded else kind)
-    return Operation(kernel.address, told, -1, -(-n_rows // panel))
+    return Operation(kernel.address, values, -1, -(-n_rows // panel))
 
 
 def affine_operation(
@@ -234,8 +246,9 @@ def affine_operation(
     room: Callable[[int], int],
     panel: int | None = None,
 ) -> Operation:
-    """A packed matrix times vectors. shared: what does not come from the matrix. room: (bytes) ->
-    address of so many for each thread. panel: blocks of rows per job."""
+    """A packed matrix times vectors. shared: arguments that do not depend on the matrix. room:
+    (bytes) -> address of a scratch buffer of that size per thread. panel: blocks of rows per
+    job."""
     packed = weight.packed
     unit = PLAIN_UNIT_BYTES if exact else UNIT_BYTES
     if panel is None:
@@ -243,7 +256,7 @@ def affine_operation(
     stretch = stretch_of(packed)
     at_once = max(1, CACHE_SHARE // (SET.tile * stretch * unit))
     partial = 4 * ROWS * panel * at_once * SET.tile if stretch < packed.units else 0
-    told = arguments(
+    values = arguments(
         matmul.FIELDS, blocks=packed.blocks, panel=panel, units=packed.units, tile=SET.tile,
         tile_unit_bytes=unit, tiles_at_once=at_once, stretch=stretch,
         partials=room(partial) if partial else 0, partial_bytes=partial,
@@ -252,20 +265,20 @@ def affine_operation(
         columns_rows=packed.rows, supers=packed.supers, steps=packed.steps, **packed_arrays(packed),
         **shared,
     )  # fmt: skip
-    return Operation(matmul.matmul.address, told, -1, -(-packed.blocks // panel))
+    return Operation(matmul.matmul.address, values, -1, -(-packed.blocks // panel))
 
 
 def stretch_of(packed: Packed) -> int:
-    """Units of a row that many vectors are multiplied with at a time: whole groups, or whole groups
-    of groups where scales have scales."""
-    whole = max(1, packed.packing.group // UNIT)
+    """Units of a row that many vectors are multiplied with at a time: a multiple of the group, or
+    of the super-group if there are two levels of scales."""
+    multiple = max(1, packed.packing.group // UNIT)
     if packed.packing.above:
-        whole = packed.units // packed.supers
-    return min(packed.units, max(whole, STRETCH // whole * whole))
+        multiple = packed.units // packed.supers
+    return min(packed.units, max(multiple, STRETCH // multiple * multiple))
 
 
 def _gated(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
-    (x, _), (out, _) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
+    (x, _), (out, _) = buffers.place(node.inputs[0]), buffers.place(_output_ref(node))
     source, result = node.inputs[0].value, _output(node)
     assert source is not None
     matrices: dict[str, int] = {}
@@ -277,9 +290,9 @@ def _gated(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
             "count": count, "out": 0, "stride": 0, "input": x, "add": 0,
             "bias": 0 if module.bias is None else _vector(inputs, module.bias),
         }  # fmt: skip
-        told = affine_operation(module.weight, exact, shared, lambda size: 0).arguments
-        single, whole = (told[matmul.FIELDS.index(kernel)] for kernel in ("single", "whole"))
-        matrices |= {name: inputs.keep(told), f"{name}_single": single, f"{name}_whole": whole}
+        values = affine_operation(module.weight, exact, shared, lambda size: 0).arguments
+        single, whole = (values[matmul.FIELDS.index(kernel)] for kernel in ("single", "whole"))
+        matrices |= {name: inputs.keep(values), f"{name}_single": single, f"{name}_whole": whole}
     packed = [node.of[name].weight.packed for name in ("gate", "up")]
     blocks, units = packed[0].blocks, packed[0].units
     unit = PLAIN_UNIT_BYTES if exact else UNIT_BYTES
@@ -288,24 +301,27 @@ def _gated(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     stretch = units if stretch >= units else stretch
     at_once = max(1, min(CACHE_SHARE // (stretch * unit), GATED_VECTORS) // SET.tile)
     scratch = gated.scratch_bytes(panel, at_once * SET.tile)
-    told = arguments(
+    values = arguments(
         gated.FIELDS, count=count, blocks=blocks, panel=panel, units=units, tile=SET.tile,
         tile_unit_bytes=unit, tiles_at_once=at_once, stretch=stretch, input=x, out=out,
         activation=rows.unary(node.of["activation"]).address, scratch=inputs.room(scratch),
         scratch_bytes=scratch, out_units=result.width // UNIT, **matrices,
     )  # fmt: skip
     kernel = gated.gated(result.form == "plain")
-    return Operation(kernel.address, told, -1, -(-blocks // panel))
+    return Operation(kernel.address, values, -1, -(-blocks // panel))
 
 
 def panel_of(count: int, size: int, step: int) -> int:
-    """Rows, or blocks of rows, per job: `count` of `size` bytes, in multiples of `step`."""
-    most = max(1, min(PANEL // max(size, 1), count // LEAST_JOBS))
-    return max(step, most // step * step)
+    """Rows, or blocks of rows, per job: of `count` with `size` bytes each, a multiple of `step`."""
+    limit = max(1, min(PANEL // max(size, 1), count // LEAST_JOBS))
+    return max(step, limit // step * step)
 
 
 def _attention(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
-    (q, q_stride), (out, out_stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
+    (q, q_stride), (out, out_stride) = (
+        buffers.place(node.inputs[0]),
+        buffers.place(_output_ref(node)),
+    )
     of = node.of
     layer = inputs.cache.layers[of["layer"]]
     kv_heads, d_key, d_value = layer.kv_heads, layer.d_key, layer.d_value
@@ -315,7 +331,7 @@ def _attention(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     _, tables = inputs.places_of(layer)
     few, many = SET.attention_tiles
     asked = of.get("asked")
-    told = arguments(
+    values = arguments(
         attention_kernels.FIELDS, tiles=inputs.tiles_at, tables=tables,
         splits=inputs.splits_at, heads=heads, kv_heads=kv_heads, d_key=d_key, d_value=d_value, q=q,
         q_stride=q_stride, out=out, out_stride=out_stride, keys=layer.keys.data_ptr(),
@@ -329,36 +345,39 @@ def _attention(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         **inputs.scratch(heads // kv_heads, kv_heads, d_key, d_value),
     )  # fmt: skip
     if node.name == "merge_splits":
-        return Operation(attention_kernels.merge_splits.address, told, inputs.MERGES, kv_heads)
+        return Operation(attention_kernels.merge_splits.address, values, inputs.MERGES, kv_heads)
     return Operation(
-        attention_kernels.attention(kind == "i8").address, told, inputs.ATTENTIONS, kv_heads
+        attention_kernels.attention(kind == "i8").address, values, inputs.ATTENTIONS, kv_heads
     )
 
 
 def _slopes(inputs: Inputs, alibi: Any) -> int:
-    """What scores lose per token of distance, behind the numbers of a register's lanes."""
+    """The address of ALiBi slopes (heads), preceded by the lane numbers 0 to 15, or 0."""
     if alibi is None:
         return 0
     return inputs.keep(np.concatenate((np.arange(16), np.asarray(alibi))).astype(np.float32))
 
 
 def _unary(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
-    (x, x_stride), (out, out_stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
-    told = arguments(
+    (x, x_stride), (out, out_stride) = (
+        buffers.place(node.inputs[0]),
+        buffers.place(_output_ref(node)),
+    )
+    values = arguments(
         rows.UNARY_FIELDS, x=x, x_stride=x_stride, out=out, out_stride=out_stride,
         width=_output(node).width, value=_number(inputs, node.of.get("value", 0.0)),
     )  # fmt: skip
-    return Operation(rows.unary(node.name).address, told)
+    return Operation(rows.unary(node.name).address, values)
 
 
 def _binary(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     (x, x_stride), (y, y_stride) = (buffers.place(ref) for ref in node.inputs)
-    out, out_stride = buffers.place(_whole(node))
-    told = arguments(
+    out, out_stride = buffers.place(_output_ref(node))
+    values = arguments(
         rows.BINARY_FIELDS, x=x, x_stride=x_stride, y=y, y_stride=y_stride, out=out,
         out_stride=out_stride, width=_output(node).width,
     )  # fmt: skip
-    return Operation(rows.binary(node.name).address, told)
+    return Operation(rows.binary(node.name).address, values)
 
 
 def packed_arrays(packed: Any) -> dict[str, int]:
@@ -366,7 +385,7 @@ def packed_arrays(packed: Any) -> dict[str, int]:
     return {name: address(packed.arrays[name]) if name in packed.arrays else 0 for name in names}
 
 
-def _whole(node: Node) -> Any:
+def _output_ref(node: Node) -> Any:
     value = _output(node)
     return Ref(value, 0, value.width)
 

@@ -1,4 +1,4 @@
-"""A recorded model, bound to memory and run."""
+"""Bind a recorded model to memory, and run it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .record import Recording
 from .schedule import Phase, add_in_place, convert_inputs, phases, share_memory
 
 FIRST = 32
-"""Tokens that memory is taken for at first: enough to decode."""
+"""Capacity of the first buffers in tokens, enough for decoding; later ones are multiples of it."""
 
 
 class Program:
@@ -49,7 +49,8 @@ class Program:
         self._bound: _Bound | None = None
 
     def run(self, tokens: Sequence[int], batch: Batch) -> Any:
-        """Logits (wanted, vocabulary), float32, which the next step writes over."""
+        """Run a step. Returns logits (wanted, vocabulary) float32, which the next step
+        overwrites."""
         bound, wanted = self._bound, len(batch.numbers.wanted)
         places = sum([len(span.blocks) for span in batch.spans])
         if bound is None or not bound.fits(len(tokens), wanted, places, batch.cache):
@@ -59,15 +60,15 @@ class Program:
         return bound.logits[:wanted]
 
     def missing_kernels(self, cache: KVCache, skip: Callable[[Node], bool]) -> list[Kernel]:
-        """Kernels that are still to be compiled, besides those of nodes to skip. cache: one like
-        that which it will run with."""
+        """Kernels that are not compiled yet, except those of skipped nodes. cache: one with the
+        layers and types of the cache that the program will run with."""
         buffers, inputs = self._memory(FIRST, FIRST, 0, cache)
-        with missing() as found:
+        with missing() as kernels:
             for phase in self._phases:
                 for node in phase.nodes:
                     if not skip(node):
                         lowered(node, buffers, inputs)
-        return found
+        return kernels
 
     def _bind(self, tokens: int, wanted: int, places: int, cache: KVCache) -> _Bound:
         before = self._bound
@@ -75,8 +76,8 @@ class Program:
             tokens = max(tokens, before.buffers.tokens)
             wanted = max(wanted, before.buffers.wanted)
             places = max(places, before.inputs.places)
-        self._bound = None  # its memory goes first
-        # steps of one token more each time must not bind each time
+        self._bound = None  # free its memory first
+        # round up, so that growing by one token per step does not bind anew each time
         tokens, wanted = -(-tokens // FIRST) * FIRST, -(-wanted // FIRST) * FIRST
 
         def bound() -> _Bound:
@@ -84,12 +85,12 @@ class Program:
             return _Bound(self._phases, *memory, self._logits, self._pool)
 
         with missing() as kernels:
-            found = bound()
-        if kernels:  # compiled together, they take less time than one after another
+            result = bound()
+        if kernels:  # compile them in parallel
             compile_ahead.wish(kernels, self._pool.threads)
-            found = bound()
+            result = bound()
         compile_ahead.rest()
-        return found
+        return result
 
     def _memory(
         self, tokens: int, wanted: int, places: int, cache: KVCache
@@ -99,22 +100,22 @@ class Program:
 
 
 class _Bound:
-    """A program's operations with the addresses that they work on."""
+    """A program's operations, bound to the addresses of buffers."""
 
     def __init__(
-        self, found: list[Phase], buffers: Buffers, inputs: Inputs, kept: Value, pool: Pool
+        self, phases: list[Phase], buffers: Buffers, inputs: Inputs, logits: Value, pool: Pool
     ) -> None:
         self.buffers, self.inputs = buffers, inputs
         self._operations: list[Operation] = []
         rows = []
-        for phase in found:
+        for phase in phases:
             first = len(self._operations)
             for node in phase.nodes:
                 self._operations.append(lowered(node, buffers, inputs))
             mode = interpreter.JOBS if phase.domain is None else interpreter.ROWS
             rows.append((mode, first, len(phase.nodes), phase.domain or 0))
         self.step = pool.step(np.array(rows, np.int64), table(self._operations), inputs.counts)
-        self.logits: Any = buffers.floats(kept)
+        self.logits: Any = buffers.floats(logits)
 
     def fits(self, tokens: int, wanted: int, places: int, cache: KVCache) -> bool:
         return (
@@ -126,15 +127,15 @@ class _Bound:
 
 
 def lowered(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
-    """A node as the kernel that does it is told."""
+    """Lower a node, including the operations of experts."""
     return lower_mixture.LOWERINGS.get(node.name, lower)(node, buffers, inputs)
 
 
 def _with_merges(nodes: list[Node]) -> list[Node]:
-    """After each attention, what joins the parts of long contexts."""
-    found: list[Node] = []
+    """Insert after each attention the operation that merges the splits of long contexts."""
+    result: list[Node] = []
     for node in nodes:
-        found.append(node)
+        result.append(node)
         if node.name == "attention":
-            found.append(Node("merge_splits", node.inputs, node.output, dict(node.of), [node]))
-    return found
+            result.append(Node("merge_splits", node.inputs, node.output, dict(node.of), [node]))
+    return result

@@ -1,8 +1,8 @@
-"""Turn a model into a list of operations by running it once, on no numbers.
+"""Trace a model: record it as a list of operations by running it once with placeholder tensors.
 
-The model runs on the meta device with three tokens of which two are wanted. Blocks that have
-kernels note themselves down instead of computing; plain arithmetic between them is seen by torch's
-dispatcher. Whatever a step does with more tokens, it does row by row, so the list holds for any.
+The model runs on the meta device with three tokens, of which two need logits. Blocks that have
+kernels record a node instead of computing; plain arithmetic between them is intercepted by torch's
+dispatcher. All operations work row by row, so the list is valid for any number of tokens.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ BINARY = {
 
 
 class Recording:
-    """The nodes, in order, and what the model returned."""
+    """A recorded model: its nodes in order, and the reference to its logits."""
 
     def __init__(self, model: CausalLM) -> None:
         self.nodes: list[Node] = []
         self._refs: dict[int, Ref] = {}
-        self._kept: list[Tensor] = []
+        self._alive: list[Tensor] = []
         self._model = model
         self._stores: dict[int, Node] = {}
         self.tokens = torch.empty(N_TOKENS, dtype=torch.int64, device="meta")
@@ -63,10 +63,10 @@ class Recording:
         self.slots = torch.empty(N_TOKENS, dtype=torch.int64, device="meta")
         with self._noted(), _Watch(self), torch.no_grad():
             batch: Any = _NoBatch(self)
-            self.logits = self.ref(_told(model, self.tokens, batch))
+            self.logits = self.ref(_run(model, self.tokens, batch))
 
     def ref(self, tensor: Any) -> Ref:
-        """Where a tensor's numbers are. Raises CannotRecord for one that nothing here made."""
+        """The reference to a recorded tensor. Raises CannotRecord for one of unknown origin."""
         if id(tensor) in self._refs:
             return self._refs[id(tensor)]
         if isinstance(tensor, Tensor) and tensor.device.type == "cpu" and tensor.dim() <= 1:
@@ -78,7 +78,7 @@ class Recording:
         return id(tensor) in self._refs
 
     def keep(self, tensor: Tensor, ref: Ref) -> Tensor:
-        self._kept.append(tensor)  # or its id might come again
+        self._alive.append(tensor)  # so that its id is not reused
         self._refs[id(tensor)] = ref
         return tensor
 
@@ -86,7 +86,7 @@ class Recording:
         self, name: str, inputs: tuple[Any, ...], shape: tuple[int, ...], domain: int | None = None,
         **of: Any,
     ) -> Tensor:  # fmt: skip
-        """Add a node whose result has `shape` after its rows."""
+        """Add a node; returns a placeholder (rows, *shape) for its result."""
         refs = tuple(each if isinstance(each, Ref) else self.ref(each) for each in inputs)
         if domain is None:
             domain = next(ref.value.domain for ref in refs if ref.value is not None)
@@ -117,7 +117,7 @@ class Recording:
 
     @contextmanager
     def _noted(self) -> Iterator[None]:
-        """Every block that has a kernel notes itself down."""
+        """Patch the model so that every block that has a kernel records a node."""
         undo: list[Callable[[], None]] = []
         ropes: dict[int, _NotedRope] = {}
         for module in self._model.modules():
@@ -169,24 +169,24 @@ def _refused(name: str) -> Tensor:
 
 
 def _is_share(x: Any, y: Any) -> bool:
-    """Whether x has one number for each vector of y."""
+    """Whether x (rows, 1) has one factor for each row of y (rows, columns)."""
     return (
         isinstance(y, Tensor) and x.dim() == y.dim() == 2
         and x.shape == (y.shape[0], 1) and y.shape[1] > 1
     )  # fmt: skip
 
 
-def _told(model: CausalLM, tokens: Tensor, batch: Any) -> Any:
+def _run(model: CausalLM, tokens: Tensor, batch: Any) -> Any:
     try:
         return model(tokens, batch)
     except CannotRecord:
         raise
-    except Exception as error:  # it asked for what only a real batch has
+    except Exception as error:  # for example, it used an attribute that only a real batch has
         raise CannotRecord(f"{type(error).__name__}: {error}") from error
 
 
 class _Watch(TorchDispatchMode):
-    """Notes plain torch operations down, or says that it cannot."""
+    """Records plain torch operations. Raises CannotRecord for those without a kernel."""
 
     def __init__(self, recording: Recording) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -194,7 +194,7 @@ class _Watch(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        # to say so, torch would load its compiler, which takes a second
+        # torch's own implementation imports its compiler, which takes a second
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -203,7 +203,7 @@ class _Watch(TorchDispatchMode):
             return func(*args, **(kwargs or {}))
         if func in VIEWS:
             out = func(*args, **(kwargs or {}))
-            # float64 is a model's wish for the same bits everywhere, which kernels give in float32
+            # models use float64 for reproducible results, which kernels provide in float32
             kinds = (torch.float32, torch.float64)
             if out.shape[:1] != args[0].shape[:1] or out.dtype not in kinds:
                 raise CannotRecord(f"{func} that moves rows")
@@ -262,7 +262,7 @@ class _Watch(TorchDispatchMode):
 
 
 class _NotedRope:
-    """Stands for a rotation while the model is recorded."""
+    """Replaces a rotary embedding while the model is recorded."""
 
     def __init__(self, recording: Recording, rope: Rope) -> None:
         self._recording, self._rope = recording, rope
@@ -275,7 +275,7 @@ class _NotedRope:
 
 
 class _NoBatch:
-    """Stands for a batch: what models may ask of one."""
+    """A placeholder for a batch, with the attributes that models may use."""
 
     def __init__(self, recording: Recording) -> None:
         self.wanted, self.slots = recording.wanted, recording.slots
@@ -287,10 +287,10 @@ class _NoBatch:
 class _Layers:
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
-        self._made: dict[int, _NoCache] = {}
+        self._caches: dict[int, _NoCache] = {}
 
     def __getitem__(self, index: int) -> _NoCache:
-        return self._made.setdefault(index, _NoCache(self._recording, index))
+        return self._caches.setdefault(index, _NoCache(self._recording, index))
 
 
 class _NoCache:
