@@ -1,4 +1,5 @@
-"""All chosen experts of a layer in one run: five phases instead of three runs for each expert."""
+"""Eager fallback for experts: all chosen experts of a layer in one run with five phases, instead of
+three runs for each expert."""
 
 from __future__ import annotations
 
@@ -21,14 +22,14 @@ from .vector.chosen import SET
 from .vector.tiles import PLAIN_UNIT_BYTES, ROWS, UNIT, UNIT_BYTES
 
 KERNELS = {"silu": "silu", "relu": "relu", "gelu": "gelu", "gelu_pytorch_tanh": "gelu_tanh"}
-"""What the functions between matrices are called here."""
+"""Kernels of activation functions, by their names in transformers."""
 TOGETHER = 16
-"""Experts in a run, at most: a thread looks for its job among all operations of a phase."""
+"""Maximum number of experts per run: threads search for jobs in all operations of a phase."""
 COUNT, INPUT, OUT = (matmul.FIELDS.index(name) for name in ("count", "input", "out"))
 
 
 class Stack:
-    """A stack of repacked matrices as the kernels are told of it, one row of arguments for each."""
+    """The kernel arguments of a stack of repacked matrices, one row for each matrix."""
 
     def __init__(self, weight: Interleaved, count: int, exact: bool, rooms: Rooms) -> None:
         self.n_out, self.columns = weight.shape[0] // count, weight.shape[1]
@@ -51,25 +52,25 @@ class Stack:
 
 
 class Mixture:
-    """A drop-in for `Experts.through`: a row's result depends on nothing but the row."""
+    """A drop-in for `Experts.through`: a row's result depends only on that row."""
 
     def __init__(
         self, weights: list[Interleaved], count: int, act: str, exact: bool, pool: Pool
     ) -> None:
-        self._pool, self._act, self._exact, self._kept = pool, act, exact, weights
+        self._pool, self._act, self._exact, self._weights = pool, act, exact, weights
         self._count, self._rooms = count, Rooms(pool.threads)
         self._unit_bytes = PLAIN_UNIT_BYTES if exact else UNIT_BYTES
 
     @cached_property
     def _stacks(self) -> tuple[Stack, Stack, Stack]:
-        """Gate, up and down; not before they are needed, which in a recorded step is never."""
+        """Gate, up and down; created on first use, because a recorded step does not need them."""
         gate, up, down = (
-            Stack(weight, self._count, self._exact, self._rooms) for weight in self._kept
+            Stack(weight, self._count, self._exact, self._rooms) for weight in self._weights
         )
         return gate, up, down
 
     def __call__(self, x: Tensor, counts: Tensor) -> Tensor:
-        """x: (rows, hidden), sorted by expert; counts: (experts) rows of each."""
+        """x: (rows, hidden), sorted by expert; counts: (experts) rows of each -> (rows, hidden)."""
         each = counts.numpy()
         parts, start = [], 0
         for some in np.split(each.nonzero()[0], range(TOGETHER, len(each), TOGETHER)):
@@ -80,7 +81,7 @@ class Mixture:
         return torch.cat(parts) if parts else x.new_empty(0, self._stacks[2].n_out)
 
     def _some(self, x: Tensor, chosen: Any, sizes: Any) -> Tensor:
-        """Few experts' rows: `sizes` of each of the `chosen`."""
+        """Run a few experts. x: (rows, hidden); chosen: (k) experts; sizes: (k) rows of each."""
         n, (gates, ups, downs) = len(x), self._stacks
         starts = np.concatenate(([0], sizes.cumsum()[:-1]))
         given = _floats(n, x.shape[1])
@@ -94,11 +95,11 @@ class Mixture:
             *self._multiplied(ups, chosen, sizes, first.places, up, starts),
         ]
         wide = 4 * gate.shape[1]
-        told = np.array([gate.ctypes.data, wide, gate.ctypes.data, wide, gates.n_out, 0])
+        scale_arguments = np.array([gate.ctypes.data, wide, gate.ctypes.data, wide, gates.n_out, 0])
         both = np.array(
             [gate.ctypes.data, wide, up.ctypes.data, wide, gate.ctypes.data, wide, gates.n_out]
         )
-        bend = [(rows.unary(self._act).address, address(told), -1, 0),
+        bend = [(rows.unary(self._act).address, address(scale_arguments), -1, 0),
                 (rows.binary("mul").address, address(both), -1, 0)]  # fmt: skip
         last = self._multiplied(downs, chosen, sizes, second.places, out, starts)
         groups = [before, multiply, bend, between, last]

@@ -1,7 +1,7 @@
-"""Plain weights moved to where processors read them fastest.
+"""Copy unquantized weights to huge pages, which the processor reads fastest.
 
-A mapped file lies in pages of 4 KiB, and a matrix has a row in each: looking pages up costs
-a quarter of the time that reading takes. numpy asks for large pages for what is large.
+A mapped file has pages of 4 KiB, and consecutive rows are in different pages: TLB misses cost a
+quarter of the reading time. numpy requests huge pages for large arrays.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from torch import Tensor
 from . import page_size
 
 LEAST = 4 << 20
-"""Bytes from which numpy asks for large pages."""
+"""Minimum size in bytes for which numpy requests huge pages."""
 
 
 def moved(tensor: Tensor) -> Tensor:
-    """A copy in large pages; the mapped pages of the original, if it is mapped, are let go."""
+    """A copy of a tensor in huge pages, in the same shape; if the original is a mapped file, its
+    pages are released."""
     if sys.platform != "linux" or tensor.nbytes < LEAST or not tensor.is_contiguous():
         return tensor
     copy = torch.from_numpy(np.empty(tensor.nbytes, np.uint8)).view(tensor.dtype).view(tensor.shape)
@@ -34,7 +35,7 @@ def moved(tensor: Tensor) -> Tensor:
 
 
 def _is_file(address: int) -> bool:
-    """Whether an address is in a mapped file: only such pages come back when they are let go."""
+    """Whether an address is in a mapped file: only such pages can be read again when released."""
     with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
         for line in maps:
             bounds, *_, inode = line.split(maxsplit=5)[:5]

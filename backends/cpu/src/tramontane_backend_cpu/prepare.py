@@ -42,7 +42,8 @@ Multiply: TypeAlias = Callable[[Tensor, Layout], Tensor]
 
 
 def repack(weight: Layout, device: Device, threads: int | None) -> Layout:
-    """A matrix as the kernels want it, if there is one for it. Implements `backend.Pack`."""
+    """Repack a matrix (rows, columns) for the kernels, if one supports it. Implements
+    `backend.Pack`."""
     if isinstance(weight, Dense):
         return Dense(moved(weight.data))
     if not can_pack(weight):
@@ -54,7 +55,7 @@ def repack(weight: Layout, device: Device, threads: int | None) -> Layout:
 def translate(
     matrices: Sequence[Stored], device: Device, threads: int | None
 ) -> list[Layout | None]:
-    """The same from a file's blocks. Implements `backend.Translate`."""
+    """Repack matrices from a file's blocks. Implements `backend.Translate`."""
     return translated(matrices, shared_pool(threads or usable()))
 
 
@@ -68,11 +69,11 @@ def prepare(
     pool = shared_pool(count)
     exact = activations == "f32"
     chosen: dict[str, str] = {}
-    packed: dict[int, tuple[Layout, Layout]] = {}  # with what it was, or its id might come again
+    packed: dict[int, tuple[Layout, Layout]] = {}  # by id, with the original to keep it alive
     for module in model.modules():
         if isinstance(module, (Linear, Embedding)):
             weight: Layout = module.weight
-            if isinstance(weight, (Affine, Codebook)):  # not packed as it was read
+            if isinstance(weight, (Affine, Codebook)):  # not repacked while loading
                 if id(weight) not in packed:
                     packed[id(weight)] = weight, repack(weight, device, threads)
                 module.weight = weight = packed[id(weight)][1]
@@ -98,7 +99,7 @@ def prepare(
 
 
 def _choose(module: Linear | Embedding, exact: bool, pool: Pool) -> str:
-    """Put a kernel on a block; returns what it is called."""
+    """Bind a kernel to a block; returns its description."""
     weight: Layout = module.weight
     if isinstance(module, Embedding):
         if not isinstance(weight, Interleaved):
@@ -110,9 +111,9 @@ def _choose(module: Linear | Embedding, exact: bool, pool: Pool) -> str:
 
 
 def _choose_stacked(module: StackedLinear, exact: bool, pool: Pool) -> str:
-    """The same for several matrices in one."""
+    """Bind a kernel to a stack of matrices; returns its description."""
     weight: Layout = module.weight
-    # a kernel's rows go by 16, and each matrix must begin with some of its own
+    # kernels work on blocks of 16 rows, and no block may span two matrices
     if (
         isinstance(weight, (Affine, Codebook))
         and weight.shape[0] // module.count % ROWS == 0

@@ -1,4 +1,4 @@
-"""What stands in for a prepared model's `forward`."""
+"""The replacement of a prepared model's `forward`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .program import Program
 
 
 class Forward:
-    """Runs the recorded step; the model as it is written where it cannot be recorded.
+    """Runs the recorded step, or the model eagerly if it cannot be recorded.
 
-    why: what stopped the recording, None if nothing did.
+    why: the reason why it cannot be recorded, or None.
     """
 
     def __init__(self, model: CausalLM, pool: Pool, *, exact: bool) -> None:

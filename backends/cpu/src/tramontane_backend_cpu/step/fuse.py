@@ -1,4 +1,4 @@
-"""Operations that are done as one, so that what lies between them never goes to memory."""
+"""Fuse operations, so that intermediate values are never written to memory."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from .graph import Node, Ref, Value
 from .schedule import uses
 
 ACTIVATIONS = ("silu", "gelu_tanh", "gelu", "relu", "sigmoid", "tanh")
-"""Those that take nothing but the vector."""
+"""Activation functions without parameters."""
 
 
 def fuse_gates(nodes: list[Node]) -> list[Node]:
-    """Replace activation(gate(x)) * up(x), on its way into a matrix, by one operation.
+    """Replace activation(gate(x)) * up(x), the input of a matrix, by one operation.
 
     nodes: with their conversions, see `schedule.convert_inputs`.
     """
@@ -40,7 +40,7 @@ def fuse_gates(nodes: list[Node]) -> list[Node]:
 def _parts(
     convert: Node, made: dict[Value | None, Node]
 ) -> tuple[Node, Node, Node, Node] | None:  # fmt: skip
-    """gate, up, activation and product that a conversion takes its input from."""
+    """The gate, up, activation and product nodes that produce a conversion's input, or None."""
     product = _maker(convert.inputs[0], made)
     if product is None or product.name != "mul":
         return None
@@ -63,7 +63,7 @@ def _can_join(gate: Node, up: Node) -> bool:
 
 
 def _maker(ref: Ref, made: dict[Value | None, Node]) -> Node | None:
-    """The operation that made a value, if the whole of it is meant."""
+    """The operation that produces a value, if the reference covers all of it."""
     value = ref.value
     whole = value is not None and ref.offset == 0 and ref.width == value.width
     return made.get(value) if whole else None

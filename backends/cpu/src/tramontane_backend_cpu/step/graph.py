@@ -1,4 +1,4 @@
-"""What a recorded step consists of."""
+"""The graph of a recorded step: values, references to them, and nodes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 TOKENS, WANTED = 0, 1
-"""Whose rows a value has: all tokens of the step, or those whose logits are asked for."""
+"""Domains, the rows of a value: all tokens of the step, or those whose logits are requested."""
 
 
 @dataclass(eq=False)
 class Value:
-    """A matrix with a row for each token, or for each wanted one.
+    """A matrix (rows of the domain, width).
 
-    form: "f32"; or what matrices want to read: "int8" and "plain" in the tiles of
+    form: "f32"; or a form that matrix products read: "int8" and "plain" in the tiles of
     `vector/tiles.py`, "bf16" in rows.
     """
 
@@ -21,14 +21,14 @@ class Value:
     width: int
     form: str = "f32"
     times: int = 1
-    """Vectors of each row, such as one for each expert that it goes to."""
+    """Vectors per row, such as one for each expert that the row is routed to."""
     spare: int = 0
-    """More vectors that there must be room for."""
+    """Additional vectors to allocate."""
 
 
 @dataclass(frozen=True)
 class Ref:
-    """Some columns of a value, or a constant: one row of float32 that is the same for all."""
+    """Some columns of a value, or a constant: one row of float32 for all rows."""
 
     value: Value | None
     offset: int
@@ -39,17 +39,17 @@ class Ref:
 
 @dataclass(eq=False)
 class Node:
-    """One operation. `name` says which kernel, `of` what else it needs to know."""
+    """An operation. `name` selects the kernel, `of` has its attributes."""
 
     name: str
     inputs: tuple[Ref, ...]
     output: Value | None
     of: dict[str, Any] = field(default_factory=dict)
     after: list[Node] = field(default_factory=list)
-    """What must be done before, though no input says so."""
+    """Operations that must run before, in addition to the producers of its inputs."""
     ahead: list[Value] = field(default_factory=list)
-    """What it may begin to write for an operation that comes after it."""
+    """Values of later operations that it may start to write."""
 
 
 class CannotRecord(Exception):
-    """The model does something that has no kernel. Names the operation."""
+    """The model uses an operation that has no kernel. The message names it."""

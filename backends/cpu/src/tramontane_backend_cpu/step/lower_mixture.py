@@ -1,4 +1,4 @@
-"""What the kernels of experts are told. How many jobs they have, the step finds out itself."""
+"""Lower the operations of experts. The step computes the number of their jobs itself."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from .memory import Buffers, address, row_bytes
 from .mixture import Sorting
 
 PANEL = 128 << 10
-"""Bytes of weights per job and matrix, about."""
+"""Approximate bytes of weights per job and matrix."""
 LEAST_JOBS = 24
-"""Jobs that one row's experts are cut into, if they have rows enough."""
+"""Minimum number of jobs for one row's experts, if they have enough rows."""
 COUNTS = 2
-"""Of each sorting: experts that have rows, and rows that are still to be gathered."""
+"""Counts of each sorting: experts that have rows, and rows that are still to be gathered."""
 
 
 def _route(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
@@ -140,13 +140,13 @@ def _out(node: Node, buffers: Buffers) -> tuple[int, int]:
 
 
 def _table(sorting: Sorting, inputs: Inputs) -> int:
-    """Address of what a sorting leaves."""
+    """The address of a sorting's results."""
     words = routing.sorting_words(sorting.experts, sorting.k, inputs.tokens)
     return inputs.table(sorting, words)
 
 
 def _count(sorting: Sorting, inputs: Inputs) -> int:
-    """Which of the step's counts are the sorting's."""
+    """The index of a sorting's first count among the step's counts."""
     return inputs.FURTHER + COUNTS * sorting.number
 
 
