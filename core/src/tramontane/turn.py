@@ -119,14 +119,14 @@ class Turn:
         )
 
     def _grammar(self) -> Grammar | None:
-        given, dialect = self._params.grammar, self._inner.dialect
+        constraint, dialect = self._params.grammar, self._inner.dialect
         box, form = self._toolbox, None
-        if given is not None and given.type in FORMS and not given.after:
-            form = given
+        if constraint is not None and constraint.type in FORMS and not constraint.after:
+            form = constraint
         tools = box.allowed if self._tools else []
-        if given is not None and form is None:  # the grammar constrains the complete text
+        if constraint is not None and form is None:  # the grammar constrains the complete text
             tools = [replace(tool, bound=False) for tool in tools]
-        made = dialect.grammar(
+        calls_grammar = dialect.grammar(
             tools,
             required=bool(self._tools) and box.required,
             several=box.parallel,
@@ -135,18 +135,18 @@ class Turn:
             thinks=self._thinks(),
             form=form,
         )
-        if form is not None or given is None:
-            return made
-        if made is not None:
+        if form is not None or constraint is None:
+            return calls_grammar
+        if calls_grammar is not None:
             raise RequestError(
-                f"a {given.type} grammar and tool calls that are made sure exclude each other; "
-                "keep one"
+                f"a {constraint.type} grammar and tool calls that are made sure exclude each "
+                "other; keep one"
             )
         reasoner = dialect.reasoner
-        if reasoner is None or given.after:
-            return given
+        if reasoner is None or constraint.after:
+            return constraint
         opened = self._prompt.rstrip().endswith(reasoner.opening)
-        return given.model_copy(update={"after": reasoner.closing}) if opened else given
+        return constraint.model_copy(update={"after": reasoner.closing}) if opened else constraint
 
     def _thinks(self) -> bool:
         off = self._variables.get("enable_thinking") is False

@@ -84,11 +84,11 @@ class Mixture:
         """Run a few experts. x: (rows, hidden); chosen: (k) experts; sizes: (k) rows of each."""
         n, (gates, ups, downs) = len(x), self._stacks
         starts = np.concatenate(([0], sizes.cumsum()[:-1]))
-        given = _floats(n, x.shape[1])
-        given[:, : x.shape[1]] = x.detach().float().numpy()
+        inputs = _floats(n, x.shape[1])
+        inputs[:, : x.shape[1]] = x.detach().float().numpy()
         gate, up = _floats(n, gates.n_out), _floats(n, ups.n_out)
         out = _floats(n, downs.n_out)
-        before, first = self._converted(given, gates, sizes, starts)
+        before, first = self._converted(inputs, gates, sizes, starts)
         between, second = self._converted(gate, downs, sizes, starts)
         multiply = [
             *self._multiplied(gates, chosen, sizes, first.places, gate, starts),
@@ -117,7 +117,7 @@ class Mixture:
     def _converted(
         self, source: Any, stack: Stack, sizes: Any, starts: Any
     ) -> tuple[list[tuple[int, int, int, int]], _Tiles]:
-        """Each expert's vectors in tiles of their own."""
+        """Convert each expert's vectors to separate tiles."""
         bytes_each = stack.units * self._unit_bytes
         room = -(-sizes // SET.tile) * SET.tile * bytes_each
         tiles = _Tiles(aligned(int(room.sum()), np.uint8), sizes)
@@ -128,34 +128,34 @@ class Mixture:
             "columns": stack.columns, "x": source.ctypes.data + starts * stride, "stride": stride,
             "out": tiles.places, "begin": 0,
         }  # fmt: skip
-        tiles.told = np.stack(
+        tiles.fields = np.stack(
             [np.broadcast_to(fields[name], len(sizes)) for name in quantize.FIELDS], 1
         ).astype(np.int64)
         kernel = quantize.quantizer(self._exact).address
-        at = address(tiles.told) + np.arange(len(sizes)) * tiles.told.strides[0]
+        at = address(tiles.fields) + np.arange(len(sizes)) * tiles.fields.strides[0]
         tiles.jobs = np.stack([np.full(len(sizes), kernel), at, tiles.counts_at], 1).astype(
             np.int64
         )
         where = address(tiles.jobs) + np.arange(len(sizes)) * tiles.jobs.strides[0]
         return [
-            (by_jobs.address, int(told), -1, -(-int(size) // AT_ONCE))
-            for told, size in zip(where, sizes, strict=True)
+            (by_jobs.address, int(job), -1, -(-int(size) // AT_ONCE))
+            for job, size in zip(where, sizes, strict=True)
         ], tiles
 
     def _multiplied(
         self, stack: Stack, chosen: Any, sizes: Any, places: Any, out: Any, starts: Any
     ) -> list[tuple[int, int, int, int]]:
-        """A matrix of each chosen expert with its vectors."""
-        told = stack.arguments
-        told[chosen, COUNT] = address(sizes) + 8 * np.arange(len(sizes))
-        told[chosen, INPUT] = places
-        told[chosen, OUT] = out.ctypes.data + starts * 4 * out.shape[1]
-        told[chosen, matmul.FIELDS.index("stride")] = 4 * out.shape[1]
+        """Multiply the matrix of each chosen expert with its vectors."""
+        fields = stack.arguments
+        fields[chosen, COUNT] = address(sizes) + 8 * np.arange(len(sizes))
+        fields[chosen, INPUT] = places
+        fields[chosen, OUT] = out.ctypes.data + starts * 4 * out.shape[1]
+        fields[chosen, matmul.FIELDS.index("stride")] = 4 * out.shape[1]
         return [(matmul.matmul.address, stack.at(int(e)), -1, stack.jobs) for e in chosen]
 
 
 def mixture(experts: Experts, exact: bool, pool: Pool) -> Mixture | None:
-    """What stands in for `experts.through`, if there are kernels for all of it."""
+    """A replacement for `experts.through`, if there are kernels for all of it."""
     act = next((KERNELS[name] for name in KERNELS if ACTIVATIONS[name] is experts.act), None)
     weights: list[Any] = [
         part.weight for part in (experts.gate_proj, experts.up_proj, experts.down_proj)
@@ -167,10 +167,10 @@ def mixture(experts: Experts, exact: bool, pool: Pool) -> Mixture | None:
 
 
 class _Tiles:
-    """Vectors as matrices read them, and what the kernels that make them are told."""
+    """Converted vectors that matrices read, with the arguments of the conversion kernels."""
 
     places: Any
-    told: Any
+    fields: Any
     jobs: Any
 
     def __init__(self, memory: Any, sizes: Any) -> None:
@@ -179,6 +179,6 @@ class _Tiles:
 
 
 def _floats(count: int, width: int) -> Any:
-    """Rows of float32, each of whole units."""
+    """An array (n, columns rounded up to a multiple of UNIT) float32."""
     padded = -(-width // UNIT) * UNIT
     return aligned(count * padded, np.float32).reshape(count, padded)

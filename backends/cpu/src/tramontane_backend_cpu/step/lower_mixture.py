@@ -36,7 +36,7 @@ def _route(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     memory = routing.memory_bytes(sorting.experts)
     gather = _gather(node.of["gather"], buffers, inputs)
     assert node.output is not None
-    told = arguments(
+    values = arguments(
         routing.FIELDS, scores=scores, scores_stride=scores_stride, experts=sorting.experts,
         k=sorting.k, groups=groups, taken=taken, normalize=int(module.normalize),
         scale=inputs.keep(np.array([module.scale], np.float32)),
@@ -46,7 +46,7 @@ def _route(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         counts=inputs.count_at(_count(sorting, inputs)), gather=gather.kernel,
         gathered=inputs.keep(gather.arguments), tile=SET.tile,
     )  # fmt: skip
-    return Operation(routing.router(biased).address, told, node.output.domain, 1)
+    return Operation(routing.router(biased).address, values, node.output.domain, 1)
 
 
 def _gather(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
@@ -54,13 +54,13 @@ def _gather(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     (x, x_stride), (chosen, chosen_stride) = (buffers.place(ref) for ref in node.inputs)
     out, out_bytes = _out(node, buffers)
     memory = mixture.memory_bytes(0)
-    told = arguments(
+    values = arguments(
         mixture.GATHER_FIELDS, x=x, x_stride=x_stride, chosen=chosen, chosen_stride=chosen_stride,
         k=sorting.k, experts=sorting.experts, sorting=_table(sorting, inputs),
         convert=_conversion(node.output, x_stride, inputs), out=out, out_bytes=out_bytes,
         memory=inputs.room(memory), memory_bytes=memory,
     )  # fmt: skip
-    return Operation(mixture.gather.address, told, _count(sorting, inputs) + 1, 1)
+    return Operation(mixture.gather.address, values, _count(sorting, inputs) + 1, 1)
 
 
 def _gate_up(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
@@ -76,7 +76,7 @@ def _gate_up(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         for part in (module.gate_proj, module.up_proj)
     )
     jobs = -(-wide // panel)
-    told = arguments(
+    values = arguments(
         mixture.GATE_UP_FIELDS, experts=sorting.experts, sorting=_table(sorting, inputs),
         panels=jobs, panel=panel, wide=wide, gate=gate, up=up, input=x, input_bytes=input_bytes,
         act=rows.unary(node.of["act"]).address, multiply=rows.binary("mul").address,
@@ -84,7 +84,7 @@ def _gate_up(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         number={"f32": 4, "bf16": 2}.get(form, 0), out=out, out_bytes=out_bytes,
         memory=inputs.room(memory), memory_bytes=memory,
     )  # fmt: skip
-    return Operation(mixture.gate_up.address, told, _count(sorting, inputs), jobs)
+    return Operation(mixture.gate_up.address, values, _count(sorting, inputs), jobs)
 
 
 def _down(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
@@ -95,13 +95,13 @@ def _down(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     panel = _panel(module.down_proj, node.output.width, sorting.k)
     memory = mixture.memory_bytes(0)
     jobs = -(-node.output.width // panel)
-    told = arguments(
+    values = arguments(
         mixture.DOWN_FIELDS, sorting=_table(sorting, inputs), experts=sorting.experts, panels=jobs,
         down=_matrices(module.down_proj, panel, node.inputs[0].value, out_stride, inputs),
         input=x, input_bytes=input_bytes, out=out, out_stride=out_stride,
         memory=inputs.room(memory), memory_bytes=memory,
     )  # fmt: skip
-    return Operation(mixture.down.address, told, _count(sorting, inputs), jobs)
+    return Operation(mixture.down.address, values, _count(sorting, inputs), jobs)
 
 
 def _combine(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
@@ -109,22 +109,22 @@ def _combine(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     (x, x_stride), (weights, weights_stride), _ = (buffers.place(ref) for ref in node.inputs)
     out, out_stride = _out(node, buffers)
     assert node.output is not None
-    told = arguments(
+    values = arguments(
         mixture.COMBINE_FIELDS, weights=weights, weights_stride=weights_stride, k=sorting.k,
         experts=sorting.experts, sorting=_table(sorting, inputs), x=x, x_stride=x_stride,
         out=out, out_stride=out_stride, width=node.output.width,
     )  # fmt: skip
-    return Operation(mixture.combine.address, told)
+    return Operation(mixture.combine.address, values)
 
 
 def _weigh(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     (share, share_stride), (x, x_stride) = (buffers.place(ref) for ref in node.inputs)
     out, out_stride = _out(node, buffers)
-    told = arguments(
+    values = arguments(
         mixture.WEIGH_FIELDS, share=share, share_stride=share_stride, x=x, x_stride=x_stride,
         out=out, out_stride=out_stride, width=node.inputs[1].width,
     )  # fmt: skip
-    return Operation(mixture.weigh.address, told)
+    return Operation(mixture.weigh.address, values)
 
 
 LOWERINGS: dict[str, Callable[[Node, Buffers, Inputs], Operation]] = {
@@ -151,10 +151,10 @@ def _count(sorting: Sorting, inputs: Inputs) -> int:
 
 
 def _panel(stack: StackedLinear, width: int, k: int) -> int:
-    """Columns of results per job: whole units, about as many in each."""
+    """Columns of results per job: a multiple of UNIT, balanced between jobs."""
     row = sum(tensor.nbytes for tensor in stack.weight.tensors().values()) // stack.weight.shape[0]
-    most = max(UNIT, min(PANEL // row, width * k // LEAST_JOBS))
-    panels = -(-width // most)
+    limit = max(UNIT, min(PANEL // row, width * k // LEAST_JOBS))
+    panels = -(-width // limit)
     return -(-width // panels // UNIT) * UNIT
 
 
@@ -164,18 +164,18 @@ def _conversion(value: Value | None, stride: int, inputs: Inputs) -> int:
     if value.form in ("int8", "plain"):
         fields: tuple[str, ...] = quantize.FIELDS
         units = -(-value.width // UNIT)
-        told = arguments(
+        values = arguments(
             fields, count=0, tile=SET.tile, units=units, columns=value.width, x=0, stride=stride,
             out=0, begin=0,
         )  # fmt: skip
         kernel = quantize.quantizer(value.form == "plain").address
     else:
         fields = dense.ROUND_FIELDS
-        told = arguments(
+        values = arguments(
             fields, x=0, stride=stride, out=0, out_stride=row_bytes(value), columns=value.width
         )
         kernel = dense.rounded(value.form).address
-    return _call(kernel, told[None], fields, "x", inputs)
+    return _call(kernel, values[None], fields, "x", inputs)
 
 
 def _matrices(stack: StackedLinear, panel: int, value: Value, stride: int, inputs: Inputs) -> int:
@@ -188,34 +188,34 @@ def _matrices(stack: StackedLinear, panel: int, value: Value, stride: int, input
         fields: tuple[str, ...] = matmul.FIELDS
         one, exact = weight.rows(slice(0, rows)), value.form == "plain"
         first = affine_operation(one, exact, shared, inputs.room, panel // ROWS)
-        told = np.tile(first.arguments, (count, 1))
+        values = np.tile(first.arguments, (count, 1))
         for name, at in packed_arrays(weight.packed).items():
             if at:
                 step = rows // ROWS * weight.packed.arrays[name].strides[0]
-                told[:, fields.index(name)] += np.arange(count) * step
+                values[:, fields.index(name)] += np.arange(count) * step
     else:
         assert isinstance(weight, Dense)
         fields = dense.FIELDS
         alone = Dense(weight.data[:rows])
         first = dense_operation(alone, row_bytes(value), value.form == "bf16", shared)
-        told = np.tile(first.arguments, (count, 1))
+        values = np.tile(first.arguments, (count, 1))
         step = rows * weight.data.stride(0) * weight.data.element_size()
-        told[:, fields.index("weight")] += np.arange(count) * step
-        told[:, fields.index("panel")] = panel
-    return _call(first.kernel, told, fields, "input", inputs)
+        values[:, fields.index("weight")] += np.arange(count) * step
+        values[:, fields.index("panel")] = panel
+    return _call(first.kernel, values, fields, "input", inputs)
 
 
-def _call(kernel: int, told: Any, fields: tuple[str, ...], vectors: str, inputs: Inputs) -> int:
-    """What `tell` in kernels/mixture.py reads: told has a row for each expert."""
+def _call(kernel: int, values: Any, fields: tuple[str, ...], vectors: str, inputs: Inputs) -> int:
+    """The argument record that `tell` in kernels/mixture.py reads; values: (experts, fields)."""
 
     def place(name: str) -> int:
         return fields.index(name) if name in fields else -1
 
     assert 8 * (1 + len(fields)) <= mixture.ROOM
-    inputs.keep(told)
+    inputs.keep(values)
     call = arguments(
-        mixture.CALL, kernel=kernel, arguments=address(told), words=len(fields),
-        each=told.strides[0], count=place("count"), input=place(vectors), out=place("out"),
+        mixture.CALL, kernel=kernel, arguments=address(values), words=len(fields),
+        each=values.strides[0], count=place("count"), input=place(vectors), out=place("out"),
         columns=place("columns"), begin=place("begin"),
     )  # fmt: skip
     return inputs.keep(call)

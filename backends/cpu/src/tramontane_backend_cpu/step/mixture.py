@@ -71,20 +71,20 @@ def expand(nodes: list[Node], exact: bool) -> tuple[list[Node], int]:
     Raises CannotRecord for experts without kernels.
     """
     routes = {node.output: node for node in nodes if node.name == "route"}
-    found: list[Node] = []
+    result: list[Node] = []
     sortings = 0
     for node in nodes:
         if node.name == "experts":
             route = routes.pop(node.inputs[2].value, None)
             if route is None or node.inputs[2].offset != route.of["module"].k:
                 raise CannotRecord("experts that no router of their own has chosen")
-            found += _operations(node, route, exact, sortings, found)
+            result += _operations(node, route, exact, sortings, result)
             sortings += 1
         else:
-            found.append(node)
+            result.append(node)
     if routes:
         raise CannotRecord("a router without experts")
-    return found, sortings
+    return result, sortings
 
 
 def activation(module: Experts) -> str:
@@ -114,19 +114,24 @@ def _operations(
     sorting = Sorting(module.count, k, number)
     spare = module.count * (SET.tile - 1)  # tiles are whole
     # one more: a separate place for rows of experts that no other row has chosen
-    given = Value(domain, x.width, forms[0], k + 1, spare)
+    gathered = Value(domain, x.width, forms[0], k + 1, spare)
     between = Value(domain, wide // module.count, forms[2], k, spare)
-    made = Value(domain, node.output.width, "f32", k)
-    gather = Node("gather", (x, chosen), given, {"sorting": sorting})
+    products = Value(domain, node.output.width, "f32", k)
+    gather = Node("gather", (x, chosen), gathered, {"sorting": sorting})
     route.of |= {"sorting": sorting, "gather": gather}
     route.inputs += (x,)
-    route.ahead.append(given)
+    route.ahead.append(gathered)
     if not any(each.output is x.value for each in before[: before.index(route)]):
         raise CannotRecord("a router that comes before what the experts read")
     of = {"sorting": sorting, "module": module}
     return [
         gather,
-        Node("gate_up", (Ref(given, 0, given.width),), between, {**of, "act": activation(module)}),
-        Node("down", (Ref(between, 0, between.width),), made, of),
-        Node("combine", (Ref(made, 0, made.width), weights, chosen), node.output, of),
+        Node(
+            "gate_up",
+            (Ref(gathered, 0, gathered.width),),
+            between,
+            {**of, "act": activation(module)},
+        ),
+        Node("down", (Ref(between, 0, between.width),), products, of),
+        Node("combine", (Ref(products, 0, products.width), weights, chosen), node.output, of),
     ]

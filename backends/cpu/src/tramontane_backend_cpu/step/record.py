@@ -146,7 +146,7 @@ class Recording:
         if isinstance(module, Router) and type(module) in ROUTERS:
             return lambda x: note_route(self, module, x)
         if type(module) is Experts:
-            return lambda *told: note_experts(self, module, *told)
+            return lambda *arguments: note_experts(self, module, *arguments)
         if isinstance(module, (Linear, StackedLinear)):
             return lambda *_: _refused(type(module).__name__)
         if type(module) is Embedding:
