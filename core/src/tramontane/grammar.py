@@ -71,8 +71,8 @@ def schema_grammar(schema: Mapping[str, Any] | type[Any], after: str = "") -> Gr
     try:
         found = TypeAdapter(schema).json_schema()
     except Exception as error:  # pydantic has several, and user types raise their own
-        said = str(error).partition("\n")[0]
-        raise RequestError(f"schema={schema!r} is neither a dict nor a model: {said}") from error
+        reason = str(error).partition("\n")[0]
+        raise RequestError(f"schema={schema!r} is neither a dict nor a model: {reason}") from error
     return Grammar(type="json_schema", value=_closed(found), after=after)
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from . import memory
 from .answers import Dialect
-from .beside import Beside
+from .beside import BackgroundResult
 from .chat.choose import choose_template
 from .chat.fallback import no_template
 from .chat.messages import has_calls
@@ -68,7 +68,7 @@ class LoadedModel:
             self.template_source, self.tool_template_source = source, for_tools
             self.dialect = Dialect.of(self.registry, for_tools, tool_caller)
 
-            vocabulary = Beside(partial(self._read_tokenizer, checkpoint, token_ids))
+            vocabulary = BackgroundResult(partial(self._read_tokenizer, checkpoint, token_ids))
 
             def told(done: int, total: int) -> None:
                 vocabulary.started()

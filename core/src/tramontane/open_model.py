@@ -1,4 +1,4 @@
-"""What `LLM` and `AsyncLLM` share: loading, token ids, and events as chunks."""
+"""The common base of `LLM` and `AsyncLLM`: loading, tokenization, and converting events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .source import DEFAULT, HubOptions
 from .toolbox import name_of
 
 Schema: TypeAlias = Mapping[str, Any] | type[Any]
-"""A JSON schema, a pydantic model, or any type that pydantic has a schema of."""
+"""A JSON schema, a pydantic model, or any type for which pydantic can create a schema."""
 
 Prompts: TypeAlias = list[str] | list[list[int]]
 """A batch: texts, or lists of token ids."""
@@ -32,7 +32,7 @@ Params: TypeAlias = SamplingParams | Sequence[SamplingParams] | None
 
 
 class OpenModel:
-    """A model that is loaded, and an engine that runs it."""
+    """A loaded model, and the engine that runs it."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class OpenModel:
 
     @property
     def report(self) -> LoadReport:
-        """What became of the checkpoint: layouts, kernels, bytes."""
+        """How the checkpoint was loaded: layouts, kernels, bytes."""
         return self.inner.loaded.report
 
     @property
@@ -137,7 +137,7 @@ class OpenModel:
         return self.inner.tokenizer.decode(tokens, skip_special=skip_special)
 
     def tools(self, given: Sequence[Any] = ()) -> list[Any]:
-        """The tools of a chat: those given, and those of MCP servers that are up now."""
+        """The tools of a chat: the given ones, and those of all connected MCP servers."""
         if self._servers is None:
             return list(given)
         names = {name_of(tool) for tool in given}
@@ -151,7 +151,7 @@ class OpenModel:
         return self._servers
 
     def close(self) -> None:
-        """Free the engine's thread; running requests are cancelled, MCP servers left."""
+        """Stop the engine's thread; running requests are cancelled, MCP servers disconnected."""
         if self._servers is not None:
             self._servers.close()
         self.inner.close()
@@ -208,12 +208,12 @@ def one_of(params: Params) -> SamplingParams | None:
 
 
 def conversation(messages: Sequence[Message] | str) -> Sequence[Message]:
-    """Messages, or one user's text as a message."""
+    """A list of messages; a string becomes one user message."""
     return [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
 
 
 def with_schema(params: SamplingParams | None, schema: Schema | None) -> SamplingParams | None:
-    """The parameters with the schema's grammar. Raises RequestError where they have another."""
+    """The parameters with the schema's grammar. Raises RequestError if they have a grammar."""
     if schema is None:
         return params
     if params is not None and params.grammar is not None:
@@ -223,9 +223,9 @@ def with_schema(params: SamplingParams | None, schema: Schema | None) -> Samplin
 
 
 def chunk_of(event: Event, index: dict[str, int], parsers: Sequence[AnswerParser] = ()) -> Chunk:
-    """An event as its caller sees it, told apart by the parser of its request, if there are any.
+    """Convert an engine event to a chunk, with deltas by the request's parser, if there are any.
 
-    Raises RequestError for a request that failed.
+    Raises RequestError for a request that failed, EngineBusy for one that timed out in the queue.
     """
     place = index[event.id]
     deltas = tuple(parsers[place].push(event.text)) if parsers else ()
@@ -240,12 +240,12 @@ def chunk_of(event: Event, index: dict[str, int], parsers: Sequence[AnswerParser
 
 
 def refuse_best_of(params: SamplingParams | None) -> None:
-    """What is best is known at the end. Raises RequestError."""
+    """Raise RequestError for `best_of`, which cannot be streamed."""
     if params is not None and params.best_of not in (None, params.n):
         raise RequestError(f"best_of={params.best_of} cannot be streamed: leave out one of the two")
 
 
 def cancel_all(cancels: Iterable[Callable[[], None]]) -> None:
-    """Cancel requests; those that have ended do not mind."""
+    """Cancel requests; no effect on those that have finished."""
     for cancel in cancels:
         cancel()

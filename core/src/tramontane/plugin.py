@@ -1,7 +1,7 @@
 """Everything that a plugin author imports. Importing it imports neither torch nor pydantic.
 
-An entry point says that a name exists. An offer, one of the records below, says what it is. A
-target, `"package.module:attribute"`, says where the heavy code lives; it is imported when needed.
+An entry point declares a name. An offer, one of the records below, describes the extension. A
+target, `"package.module:attribute"`, is the import path of its code, imported when needed.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ Target: TypeAlias = str
 
 
 def load(target: Target) -> Any:
-    """Import what a target names. Raises ImportError or AttributeError as Python does."""
+    """Import a target's attribute. Raises ImportError or AttributeError as Python does."""
     return resolve_name(target)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """Something that a plugin brings, under names that a user or a checkpoint can say."""
+    """An extension that a plugin provides, under names that users or checkpoints refer to."""
 
     name: str
     aliases: tuple[str, ...] = ()
@@ -96,14 +96,15 @@ class Backend(Offer):
     """A kind of device. name: what `--device` accepts."""
 
     probe: Target
-    """() -> list[tramontane.backend.Device]; cheap, and empty rather than raising when not here."""
+    """() -> list[tramontane.backend.Device]; cheap; empty if there is no such device, not an
+    error."""
     prepare: Target
-    """A `tramontane.backend.Prepare`: (model, device, threads, activations) -> what it chose."""
+    """A `tramontane.backend.Prepare`: (model, device, threads, activations) -> chosen kernels."""
     pack: Target | None = None
-    """A `tramontane.backend.Pack`: (weight, device, threads) -> weight, as each is read."""
+    """A `tramontane.backend.Pack`: (weight, device, threads) -> weight, for each that is read."""
     translate: Target | None = None
     """A `tramontane.backend.Translate`: (matrices, device, threads) -> a weight or None for
-    each, straight from a file's blocks."""
+    each, directly from a file's blocks."""
     expect: Target | None = None
     """A `tramontane.backend.Expect`: (nbytes, threads) -> None, before torch is imported."""
     foresee: Target | None = None
@@ -130,30 +131,30 @@ class Sampler(Offer):
     build: Target
     """(options: dict, context: SamplerContext) -> Step, or None when the options mean "off"."""
     ready: Target | None = None
-    """(context: SamplerContext) -> None: puts into `context.kept` what the first request of a model
-    would wait for. Servers call it in a thread once a model is loaded."""
+    """(context: SamplerContext) -> None: warm-up; puts into `context.kept` what a model's first
+    request would have to compute. Servers call it in a thread once a model is loaded."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ToolCaller(Offer):
-    """How models write tool calls, or reasoning. Chosen when all `markers` occur in the chat
-    template; of several the one with the most marker text. Without any: the last resort."""
+    """A syntax of tool calls, or of reasoning. Chosen if all `markers` occur in the chat template;
+    of several the one with the most marker text. One without markers is the fallback."""
 
     markers: tuple[str, ...]
     opening: str
     closing: str
     reads: tuple[str, ...] = ("calls",)
-    """"calls", "reasoning", or both. One that reads reasoning alone needs nothing but `opening` and
-    `closing`, what stands around it."""
+    """"calls", "reasoning", or both. One that reads only reasoning needs only `opening` and
+    `closing`, the marks around it."""
     parse: Target | None = None
-    """A `tramontane.tools.ParseToolCalls`: (text, tools) -> list[ToolCall], given what is from
-    `opening` to `closing`."""
+    """A `tramontane.tools.ParseToolCalls`: (text, tools) -> list[ToolCall]; the text is the one
+    between `opening` and `closing`."""
     scan: Target | None = None
-    """(tramontane.answers.Scan) -> generator, in place of `parse`: it reads calls as they come."""
+    """(tramontane.answers.Scan) -> generator, instead of `parse`: parses calls while streaming."""
     grammar: Target | None = None
-    """A `tramontane.tools.WriteCalls`, with which a call can be made sure; None: it cannot."""
+    """A `tramontane.tools.WriteCalls`, a grammar that guarantees calls; None: not supported."""
     answer: str = ""
-    """What an answer that is no call begins with, where it is told from reasoning by that."""
+    """The mark that begins an answer without calls, if that distinguishes it from reasoning."""
     example: str = ""
     """A text in which a model calls `get_weather` with `{"city": "Oslo"}`; the conformance kit
     parses and damages it."""

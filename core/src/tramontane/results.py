@@ -22,7 +22,7 @@ class Completion:
     schema: Mapping[str, Any] | type[Any] | None = None
     """What the answers were asked to be."""
     answers: tuple[Answer, ...] = ()
-    """Of a chat, the texts of the choices told apart: content, reasoning, tool calls."""
+    """For a chat, the parsed texts of the choices: content, reasoning, tool calls."""
     added: tuple[Mapping[str, Any], ...] = ()
     """Messages that rounds of tools put between the question and this answer."""
 
@@ -115,4 +115,4 @@ class Chunk:
     logprob: TokenLogprob | None = None
     result: RequestResult | None = None
     deltas: tuple[Delta, ...] = ()
-    """Of a chat, the same text told apart, as far as that is known."""
+    """For a chat, the text parsed into content, reasoning and calls, as far as it is known."""

@@ -1,4 +1,4 @@
-"""What the safetensors library says of a damaged file, in words for those who do not know it."""
+"""Explain the safetensors library's errors about damaged files."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ WORDS = {
 
 
 def damage(error: Exception) -> str:
-    """One line; the library's own details stand behind it where they say more."""
-    said = str(error).removeprefix(PREFIX)
-    for theirs, ours in WORDS.items():
-        if said.startswith(theirs):
-            more = said.removeprefix(theirs).strip(" :")
-            return f"{ours} ({one_line(more)})" if more else ours
-    return one_line(said)
+    """A one-line explanation, followed by the library's details if there are any."""
+    text = str(error).removeprefix(PREFIX)
+    for prefix, explanation in WORDS.items():
+        if text.startswith(prefix):
+            details = text.removeprefix(prefix).strip(" :")
+            return f"{explanation} ({one_line(details)})" if details else explanation
+    return one_line(text)

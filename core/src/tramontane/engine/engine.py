@@ -22,7 +22,7 @@ from tramontane.errors import EngineBusy, RequestError
 from tramontane.registry import Registry
 from tramontane.tokenizer.tokenizer import Tokenizer
 
-from .ahead import Ahead
+from .ahead import OverlapWorker
 from .at_exit import close_at_exit
 from .batch import Batch
 from .chains import Chains
@@ -80,7 +80,7 @@ class Engine:
             batch_size=batch_size,
             max_batched_tokens=self.options.max_batched_tokens or batch_size + max_seqs,
         )
-        self._ahead = Ahead()
+        self._overlap = OverlapWorker()
         self.chains = Chains(
             registry,
             tokenizer,
@@ -209,7 +209,7 @@ class Engine:
                 log.exception("the engine's loop failed")
                 for sequence in list(scheduler.running):
                     self._fail(sequence, error)
-        self._ahead.close()
+        self._overlap.close()
         for sequence in [*self._arrived, *scheduler.running, *scheduler.waiting]:
             self._finish(sequence, "cancelled")
         with self._wake:
@@ -264,7 +264,7 @@ class Engine:
     def _step(self, work: list[tuple[Sequence, int]]) -> None:
         started = time.perf_counter()
         self._steps += 1
-        self._ahead.start(
+        self._overlap.start(
             [
                 partial(prepare, sequence.history)
                 for sequence, count in work
@@ -276,7 +276,7 @@ class Engine:
         try:
             logits = self._forward(work, wanted)
         except Exception as error:
-            self._ahead.wait()
+            self._overlap.wait()
             self._failed_steps += 1
             log.exception("a step failed")
             if len(work) == 1:
@@ -285,7 +285,7 @@ class Engine:
                 for piece in work:
                     self._step([piece])
             return
-        self._ahead.wait()
+        self._overlap.wait()
         decoding = sum([sequence.decoding for sequence, _ in work])
         tokens = sum([count for _, count in work])
         self._scheduler.pace.measured(decoding, tokens - decoding, time.perf_counter() - started)
