@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self, overload
+from typing import Any, Literal, Self, Unpack, overload
 
 from .answers import AnswerParser
 from .engine.request import Event, Request, RequestResult
@@ -20,6 +20,8 @@ from .open_model import (
     with_schema,
 )  # fmt: skip
 from .results import Chunk, Completion, best
+from .sampling_keywords import CHAT, Sampling, with_keywords
+from .sampling_keywords import template_variables as variables_of
 from .sampling_params import SamplingParams
 from .toolbox import Approve, Toolbox
 from .turn import Turn
@@ -47,6 +49,7 @@ class AsyncLLM(OpenModel):
         *,
         stream: Literal[False] = False,
         schema: Schema | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Awaitable[Completion]: ...
     @overload
     def generate(
@@ -56,6 +59,7 @@ class AsyncLLM(OpenModel):
         *,
         stream: Literal[True],
         schema: Schema | None = None,
+        **sampling: Unpack[Sampling],
     ) -> AsyncIterator[Chunk]: ...
     def generate(
         self,
@@ -64,9 +68,11 @@ class AsyncLLM(OpenModel):
         *,
         stream: bool = False,
         schema: Schema | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Awaitable[Completion] | AsyncIterator[Chunk]:
         """Continue a text or token ids: await it, or with `stream` iterate over it."""
-        return self._one(self.inner.encode(prompt), with_schema(params, schema), stream, schema)
+        params = with_schema(with_keywords(params, sampling), schema)
+        return self._one(self.inner.encode(prompt), params, stream, schema)
 
     @overload
     def chat(
@@ -76,7 +82,14 @@ class AsyncLLM(OpenModel):
         *,
         stream: Literal[False] = False,
         schema: Schema | None = None,
-        **variables: Any,
+        tools: Sequence[Any] = (),
+        tool_choice: str | Sequence[str] = "auto",
+        parallel_tool_calls: bool = True,
+        max_tool_rounds: int = 8,
+        approve: Approve | None = None,
+        tool_timeout: float = 30.0,
+        template_variables: Mapping[str, Any] | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Awaitable[Completion]: ...
     @overload
     def chat(
@@ -86,7 +99,14 @@ class AsyncLLM(OpenModel):
         *,
         stream: Literal[True],
         schema: Schema | None = None,
-        **variables: Any,
+        tools: Sequence[Any] = (),
+        tool_choice: str | Sequence[str] = "auto",
+        parallel_tool_calls: bool = True,
+        max_tool_rounds: int = 8,
+        approve: Approve | None = None,
+        tool_timeout: float = 30.0,
+        template_variables: Mapping[str, Any] | None = None,
+        **sampling: Unpack[Sampling],
     ) -> AsyncIterator[Chunk]: ...
     def chat(
         self,
@@ -101,9 +121,12 @@ class AsyncLLM(OpenModel):
         max_tool_rounds: int = 8,
         approve: Approve | None = None,
         tool_timeout: float = 30.0,
-        **variables: Any,
+        template_variables: Mapping[str, Any] | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Awaitable[Completion] | AsyncIterator[Chunk]:
         """Answer a conversation, as `LLM.chat` does. Tools that are coroutines run in the loop."""
+        params = with_keywords(params, sampling, CHAT, self.inner.template_source or "")
+        variables = variables_of(template_variables)
         toolbox = Toolbox(
             self.tools(tools), tool_choice, parallel_tool_calls, approve, tool_timeout
         )

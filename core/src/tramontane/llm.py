@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self, TypeGuard, cast, overload
+from typing import Any, Literal, Self, TypeGuard, Unpack, cast, overload
 
 from .answers import AnswerParser
 from .engine.request import Event, Finished, Request, RequestResult
@@ -21,6 +21,8 @@ from .open_model import (
     with_schema,
 )  # fmt: skip
 from .results import Chunk, Completion, best
+from .sampling_keywords import CHAT, Sampling, with_keywords
+from .sampling_keywords import template_variables as variables_of
 from .sampling_params import SamplingParams
 from .toolbox import Approve, Toolbox
 from .turn import Turn
@@ -72,6 +74,7 @@ class LLM(OpenModel):
         *,
         stream: Literal[False] = False,
         schema: Schema | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Completion: ...
     @overload
     def generate(
@@ -81,6 +84,7 @@ class LLM(OpenModel):
         *,
         stream: Literal[False] = False,
         schema: Schema | None = None,
+        **sampling: Unpack[Sampling],
     ) -> list[Completion]: ...
     @overload
     def generate(
@@ -90,6 +94,7 @@ class LLM(OpenModel):
         *,
         stream: Literal[True],
         schema: Schema | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Iterator[Chunk]: ...
     def generate(
         self,
@@ -98,14 +103,16 @@ class LLM(OpenModel):
         *,
         stream: bool = False,
         schema: Schema | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Completion | list[Completion] | Iterator[Chunk]:
         """Continue a text (or token ids), or each of a list of texts, batched together.
 
         stream: an iterator of chunks, as tokens come; to stop early, close it.
         schema: a JSON schema or a pydantic model; the answer is of it, `parsed` its value.
-        Raises RequestError for a prompt or parameters that cannot be.
+        sampling: fields of SamplingParams, such as temperature=0, beside `params` or without.
+        Raises RequestError for a prompt or parameters that cannot be, and for unknown ones.
         """
-        params = with_schema(params, schema)
+        params = with_schema(with_keywords(params, sampling), schema)
         if _are_texts(prompt):
             if stream:
                 raise RequestError("stream takes one prompt; call it once for each of several")
@@ -128,7 +135,14 @@ class LLM(OpenModel):
         *,
         stream: Literal[False] = False,
         schema: Schema | None = None,
-        **variables: Any,
+        tools: Sequence[Any] = (),
+        tool_choice: str | Sequence[str] = "auto",
+        parallel_tool_calls: bool = True,
+        max_tool_rounds: int = 8,
+        approve: Approve | None = None,
+        tool_timeout: float = 30.0,
+        template_variables: Mapping[str, Any] | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Completion: ...
     @overload
     def chat(
@@ -138,7 +152,14 @@ class LLM(OpenModel):
         *,
         stream: Literal[True],
         schema: Schema | None = None,
-        **variables: Any,
+        tools: Sequence[Any] = (),
+        tool_choice: str | Sequence[str] = "auto",
+        parallel_tool_calls: bool = True,
+        max_tool_rounds: int = 8,
+        approve: Approve | None = None,
+        tool_timeout: float = 30.0,
+        template_variables: Mapping[str, Any] | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Iterator[Chunk]: ...
     def chat(
         self,
@@ -153,7 +174,8 @@ class LLM(OpenModel):
         max_tool_rounds: int = 8,
         approve: Approve | None = None,
         tool_timeout: float = 30.0,
-        **variables: Any,
+        template_variables: Mapping[str, Any] | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Completion | Iterator[Chunk]:
         """Answer a conversation: dicts with `role` and `content`, or one user's text.
 
@@ -164,10 +186,13 @@ class LLM(OpenModel):
           stream, are only returned, in `tool_calls`.
         tool_choice: auto, none, required, a tool's name, or names of those that may be called.
         approve: asked before each call; False, or a text that says why, refuses it.
-        tool_timeout: seconds for a call. Errors are told to the model.
-        variables: passed to the chat template, such as enable_thinking=False.
+        tool_timeout: seconds for a call. The model is given the text of errors.
+        template_variables: for the chat template, such as {"enable_thinking": False}.
+        sampling: as in `generate`.
         Raises TemplateError, RequestError.
         """
+        params = with_keywords(params, sampling, CHAT, self.inner.template_source or "")
+        variables = variables_of(template_variables)
         toolbox = Toolbox(
             self.tools(tools), tool_choice, parallel_tool_calls, approve, tool_timeout
         )
