@@ -63,14 +63,41 @@ class Result:
 def run(argv: list[str]) -> int:
     """Print a table, or with --json an object."""
     parser = Parser("tramontane bench", description=SUMMARY)
-    parser.add_argument("--prompt", type=whole_numbers(0), default=[512], metavar="N,...")
-    parser.add_argument("--gen", type=whole_numbers(0), default=[64], metavar="N,...")
-    parser.add_argument("--depth", type=whole_numbers(0), default=[0], metavar="N,...")
-    parser.add_argument("--parallel", type=whole_numbers(1), default=[1], metavar="N,...")
+    parser.add_argument(
+        "--prompt",
+        help="tokens of the prompts to read; 0: no such test",
+        type=whole_numbers(0),
+        default=[512],
+        metavar="N,...",
+    )
+    parser.add_argument(
+        "--gen",
+        help="tokens to generate; 0: no such test",
+        type=whole_numbers(0),
+        default=[64],
+        metavar="N,...",
+    )
+    parser.add_argument(
+        "--depth",
+        help="tokens of context in front, not counted",
+        type=whole_numbers(0),
+        default=[0],
+        metavar="N,...",
+    )
+    parser.add_argument(
+        "--parallel", help="sequences at once", type=whole_numbers(1), default=[1], metavar="N,..."
+    )
     parser.add_argument(
         "--reps", type=at_least(1), default=3, metavar="N", help="the median counts"
     )
-    parser.add_argument("-t", "--threads", type=whole_numbers(1), default=[None], metavar="N,...")
+    parser.add_argument(
+        "-t",
+        "--threads",
+        help="default: physical cores",
+        type=whole_numbers(1),
+        default=[None],
+        metavar="N,...",
+    )
     parser.add_argument(
         "--compare", type=Path, metavar="FILE", help="what --json gave before, or a peer's figures"
     )

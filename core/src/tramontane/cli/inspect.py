@@ -8,10 +8,9 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
-from tramontane.errors import CheckpointError, PluginError, RequestError, UsageError
-from tramontane.source import DEFAULT
+from tramontane.errors import CheckpointError, PluginError, RequestError
 
-from .options import add_model
+from .options import add_model, hub_options
 from .parser import Parser
 
 if TYPE_CHECKING:
@@ -30,13 +29,10 @@ SHOWN = (
 def run(argv: list[str]) -> int:
     """Print the header of a model."""
     parser = Parser("tramontane inspect", description=SUMMARY)
-    parser.add_argument("name", nargs="?", metavar="MODEL", help="as for -m")
     parser.add_argument("--tensors", action="store_true", help="every tensor on a line")
     parser.add_argument("--json", action="store_true", help="print a JSON object instead")
     add_model(parser)
     options = parser.parse_args(argv)
-    if options.name and options.model != DEFAULT:
-        raise UsageError(f"two models, {options.name} and {options.model}: name one")
     found = _look(options)
     if options.json:
         json.dump(found, sys.stdout, indent=2, default=str)
@@ -54,13 +50,12 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
     from tramontane.checkpoint.open import open_checkpoint
     from tramontane.plugin import Architecture
     from tramontane.registry import Registry
-    from tramontane.source import HubOptions, find_model
+    from tramontane.source import find_model
 
     registry = Registry.from_environment()
-    hub = HubOptions(
-        revision=options.revision, token_source=options.token_source, cache_dir=options.hf_cache
+    checkpoint = open_checkpoint(
+        find_model(options.model, registry, hub_options(options)), registry
     )
-    checkpoint = open_checkpoint(find_model(options.name or options.model, registry, hub), registry)
     header = checkpoint.header
     try:
         offer = registry.get(Architecture, header.architecture)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tramontane.errors import RequestError, UsageError
 from tramontane.registry import Registry
+from tramontane.source import HubOptions
 from tramontane.uncollected import keep_imports, uncollected
 
 from .grammar import grammar_of
@@ -50,20 +51,40 @@ SAMPLING: dict[str, tuple[Any, str]] = {
 }
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
-    """-m and how to load what it names."""
-    group = parser.add_argument_group("model")
+def add_source(group: Any, default: str | None = "default") -> None:
+    """-m, and how to reach what it names."""
+    otherwise = "; without it, the small embedded one" if default else ""
     group.add_argument(
-        "-m", "--model", default="default", metavar="MODEL",
-        help="a folder, a model file, org/name, org/name:file.gguf, or an installed model; "
-        "without it, the small embedded one",
+        "-m", "--model", default=default, metavar="MODEL",
+        help="a folder, a model file, org/name, org/name:file.gguf, or an installed model"
+        + otherwise,
     )  # fmt: skip
     group.add_argument("--revision", help="branch, tag or commit on the hub")
     group.add_argument(
         "--token-source", default="cache", metavar="SOURCE",
         help="the hub's token: cache (logged in), none, env:NAME, path:FILE or literal:TOKEN",
     )  # fmt: skip
-    group.add_argument("--hf-cache", type=Path, metavar="DIR", help="where downloads are kept")
+    group.add_argument("--hf-cache", type=Path, metavar="DIR", help="the folder of downloads")
+
+
+def hub_options(options: argparse.Namespace) -> HubOptions:
+    """What `add_source` was given."""
+    return HubOptions(
+        revision=options.revision, token_source=options.token_source, cache_dir=options.hf_cache
+    )
+
+
+def cache_folder(options: argparse.Namespace) -> Path:
+    """The folder of downloads: --hf-cache, or where the hub's client has it."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return Path(options.hf_cache or HF_HUB_CACHE).expanduser()
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """-m and how to load what it names."""
+    group = parser.add_argument_group("model")
+    add_source(group)
     group.add_argument("--chat-template", type=Path, metavar="FILE", help="a .jinja or .json file")
     group.add_argument(
         "--tool-caller", metavar="NAME",

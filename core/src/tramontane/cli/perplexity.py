@@ -25,7 +25,9 @@ def run(argv: list[str]) -> int:
     """Print exp(mean negative log-likelihood) per token."""
     parser = Parser("tramontane perplexity", description=SUMMARY)
     parser.add_argument("text", nargs="?", type=Path, metavar="FILE", help="a UTF-8 text")
-    parser.add_argument("-f", "--file", type=Path, metavar="FILE", help="the same")
+    parser.add_argument(
+        "-f", "--file", type=Path, metavar="FILE", help="the same; then the argument is MODEL"
+    )
     parser.add_argument(
         "--stride",
         type=at_least(1),
@@ -36,8 +38,10 @@ def run(argv: list[str]) -> int:
     add_model(parser)
     add_threads(parser)
     options = parser.parse_args(argv)
-    if (options.file is None) == (options.text is None):
-        raise UsageError("name one text to score: tramontane perplexity FILE")
+    if options.file is not None and options.text is not None:
+        parser.set_model(options, options.text)
+    elif options.file is None and options.text is None:
+        raise UsageError("name a text to score: tramontane perplexity FILE")
     file = options.file or options.text
     try:
         text = file.read_text("utf-8")

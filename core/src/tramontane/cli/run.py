@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tramontane.errors import RequestError, UsageError
+from tramontane.errors import ModelNotFound, RequestError, UsageError
 
 from .figures import as_json, figures
 from .options import add_model, add_sampling, add_threads, given_sampling, open_llm, sampling
@@ -16,14 +16,16 @@ from .paint import paint
 from .parser import Parser
 
 if TYPE_CHECKING:
+    from tramontane.llm import LLM
+
     from .conversation import Conversation
 
 SUMMARY = "Chat with a model; with -i, --prompt-file or piped input, answer once."
 EXAMPLES = """\
 examples:
   tramontane run                                       chat with the embedded model
-  tramontane run -m model.gguf -i "Tell me a story"    answer once
-  tramontane run -m org/name --temperature 0.2 --seed 7
+  tramontane run model.gguf -i "Tell me a story"       answer once
+  tramontane run org/name --temperature 0.2 --seed 7
   echo "Once upon a time" | tramontane run --no-template -n 50
   tramontane run --prompt-file ask.txt -i "the text that replaces {{PROMPT}}"
 """
@@ -44,7 +46,7 @@ def run(argv: list[str]) -> int:
     prompt = _prompt(options)
     if prompt is None and options.json:
         raise UsageError("--json answers once: give -i TEXT, --prompt-file, or piped input")
-    with open_llm(options, mcp=options.mcp_config) as llm:
+    with _opened(options) as llm:
         from tramontane.chat.thinking import thinking_variables
 
         from .conversation import Conversation
@@ -72,6 +74,15 @@ def run(argv: list[str]) -> int:
             if target is not None:
                 conversation.save(target)
     return 0
+
+
+def _opened(options: argparse.Namespace) -> LLM:
+    try:
+        return open_llm(options, mcp=options.mcp_config)
+    except ModelNotFound as error:
+        if "/" in options.model or options.input is not None:
+            raise
+        raise ModelNotFound(f"{error}; a text to answer goes after -i") from error
 
 
 def _available(inner: Any) -> dict[str, Any]:
