@@ -14,7 +14,7 @@ from .engine.request import Event, Finished
 from .errors import EngineBusy, RequestError
 from .grammar import schema_grammar
 from .loaded_model import LoadedModel, Message
-from .mcp import McpServers, read_config
+from .mcp import McpConfig, McpServers, read_config
 from .registry import Registry
 from .results import Chunk
 from .sampling_params import SamplingParams
@@ -56,7 +56,7 @@ class OpenModel:
         registry: Registry | None = None,
         progress: Progress | None = None,
         tool_caller: str | None = None,
-        mcp: Path | str | Mapping[str, Any] | None = None,
+        mcp: Path | str | Mapping[str, Any] | McpConfig | None = None,
     ) -> None:
         """Load a model.
 
@@ -73,7 +73,7 @@ class OpenModel:
 
         Raises ModelNotFound, CheckpointError, PluginError, NotEnoughMemory, all TramontaneError.
         """
-        servers = None if mcp is None else read_config(mcp)
+        servers = mcp if mcp is None or isinstance(mcp, McpConfig) else read_config(mcp)
         self.inner = LoadedModel(
             model,
             hub=HubOptions(revision=revision, token_source=token_source, cache_dir=cache_dir),

@@ -17,6 +17,7 @@ from .parser import Parser
 
 if TYPE_CHECKING:
     from tramontane.llm import LLM
+    from tramontane.mcp import McpConfig
 
     from .conversation import Conversation
 
@@ -78,11 +79,18 @@ def run(argv: list[str]) -> int:
 
 def _opened(options: argparse.Namespace) -> LLM:
     try:
-        return open_llm(options, mcp=options.mcp_config)
+        return open_llm(options, mcp=_servers(options.mcp_config))
     except ModelNotFound as error:
         if "/" in options.model or options.input is not None:
             raise
         raise ModelNotFound(f"{error}; a text to answer goes after -i") from error
+
+
+def _servers(path: Path | None) -> McpConfig | None:
+    """Without a server that was named the answer would be another one, and nobody would know."""
+    from tramontane.mcp.config import read_config
+
+    return None if path is None else read_config(path).all_required()
 
 
 def _available(inner: Any) -> dict[str, Any]:
