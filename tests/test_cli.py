@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -85,6 +86,48 @@ def test_json_has_everything(run: Run, model: Path) -> None:
     assert json.loads(again[1])["token_ids"] == answer["token_ids"]
 
 
+def test_the_model_has_the_name_that_was_asked_for(run: Run, model: Path) -> None:
+    for given, name in (((), "embedded"), (("embedded",), "embedded"), ((model,), str(model))):
+        _, out, _ = run("run", *given, "-i", "x", "--json", "-n", "1")
+        assert json.loads(out)["model"] == name
+
+
+def test_figures_have_the_wait_and_the_context(run: Run) -> None:
+    _, _, err = run("run", "-i", "x", "-n", "1")
+    assert err.startswith("[ready in ")
+    assert " of 512" in err
+
+
+def test_nothing_is_printed_for_a_request_that_is_refused(run: Run) -> None:
+    status, out, err = run("run", "--no-template", "-i", "x " * 600)
+    assert (status, out) == (1, "")
+    assert err.startswith("error: the prompt has")
+
+
+@pytest.mark.parametrize(
+    ("schema", "hint"),
+    [
+        ({"type": "object", "properties": {"a": {"type": "integer"}}}, True),
+        ({"type": "object", "properties": {"a": {}}, "required": ["a"]}, True),
+        ({"type": "object", "properties": {"a": {}}, "additionalProperties": False}, True),
+        (
+            {
+                "type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"],
+                "additionalProperties": False,
+            },
+            False,
+        ),
+        ({"type": "integer"}, False),
+    ],
+)  # fmt: skip
+def test_a_schema_that_allows_more_than_it_seems_has_a_hint(
+    run: Run, schema: dict[str, object], hint: bool
+) -> None:
+    options = ("run", "-i", "x", "--json-schema", json.dumps(schema), "-n", "2")
+    assert run(*options)[2].startswith("hint: ") is hint
+    assert run(*options, "--quiet")[2] == ""
+
+
 def test_sampling_options_reach_the_chain(run: Run, model: Path) -> None:
     common = ("run", "-m", model, "-i", "x", "-n", "4", "--ignore-eos", "--json")
     _, greedy, _ = run(*common, "--temperature", "0")
@@ -125,11 +168,15 @@ def test_session_of_another_model_is_refused(run: Run, model: Path, tmp_path: Pa
     before = session.read_bytes()
     status, _, err = run("run", "-m", model, "-i", "x", "--load-session", session)
     assert (status, "another model" in err) == (1, True)
+    options = ("-i", "x", "-n", "1", "--quiet", "--load-session", session)
+    status, _, err = run("run", *options, "--kv-type", "f32")
+    assert (status, "give --kv-type bf16" in err or "give --kv-type f16" in err) == (1, True)
+    assert run("run", *options, "--dtype", "f32")[2] == err
     for damage in (before[:100], before[: len(before) // 2], b"no session at all"):
         session.write_bytes(damage)
         status, out, err = run("run", "-i", "x", "--load-session", session)
         assert (status, out) == (1, "")
-        assert "not a whole session" in err
+        assert "not a complete session" in err
         assert len(err.strip().splitlines()) == 1
 
 
@@ -208,6 +255,12 @@ def test_tokenize_and_inspect(run: Run, model: Path) -> None:
     assert told["bytes"] == sum(tensor["bytes"] for tensor in told["tensors"].values())
     _, text, _ = run("inspect", model, "--tensors")
     assert "model.layers.1.mlp.up_proj.weight" in text
+    assert re.search(r"^tool calls +none known$", text, re.MULTILINE)
+    assert re.search(r"^chat template +roles .*user, assistant", text, re.MULTILINE)
+    _, text, _ = run("inspect", "embedded")
+    assert re.search(r"^tool calls +hermes$", text, re.MULTILINE)
+    assert "roles system, user, assistant, tool; variables tools\n" in text
+    assert "{%" not in text
 
 
 def test_perplexity_does_not_depend_on_windows_of_one_text(
@@ -302,13 +355,42 @@ def test_chat_in_a_terminal(model: Path, tmp_path: Path) -> None:
     chat.say(f"/save {tmp_path / 'kept'}")
     chat.until("(saved")
     chat.say("/clear")
-    chat.until("(forgotten)")
+    chat.until("(a new conversation)")
     chat.say(f"/load {tmp_path / 'kept'}")
     chat.until("(loaded: 2 messages)")
     chat.say("/topp 7")
-    chat.until("top_p=7.0")
+    chat.until("/top-p 7.0: at most 1")
     assert chat.leave(b"\x04") == 0
     assert "/nosuch" in (tmp_path / "history").read_text()
+
+
+def test_pasted_lines_are_one_message(model: Path, tmp_path: Path) -> None:
+    chat = Terminal(model, "-n", "2", "--ignore-eos", home=tmp_path)
+    assert f"{model}: ready in " in chat.until("> ")
+    chat.say("one\ntwo\nthree")
+    chat.until("]")
+    chat.until("> ")
+    chat.say("/undo")
+    chat.until("(forgotten: one two three)")
+    assert chat.leave(b"\x04") == 0
+
+
+def test_a_full_context_is_not_the_end(run: Run, model: Path, tmp_path: Path) -> None:
+    chat = Terminal("-m", model, "-n", "20", "--ignore-eos", "--num-ctx", "150", home=tmp_path)
+    seen = ""
+    for _ in range(6):
+        chat.until("> ")
+        chat.say("a message of some length")
+        seen += chat.until("]")
+    assert "error" not in seen
+    assert " of 150" in seen
+    assert "messages dropped to fit the context" in seen
+    chat.until("> ")
+    chat.say("x" * 200)
+    assert "and the context 150; shorten it or raise --num-ctx" in chat.until("\n", 10) + (
+        chat.until("Python)")
+    )
+    assert chat.leave(b"\x04") == 0
 
 
 def test_interrupt_stops_the_answer_and_not_the_chat(model: Path, tmp_path: Path) -> None:

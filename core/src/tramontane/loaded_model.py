@@ -24,7 +24,7 @@ from .errors import RequestError, TramontaneError
 from .plugin import Architecture
 from .registry import Registry
 from .sampling_params import SamplingParams
-from .source import DEFAULT, HubOptions, find_model
+from .source import DEFAULT, HubOptions, find_model, shown_name
 from .uncollected import uncollected
 
 Message: TypeAlias = Mapping[str, Any]
@@ -49,6 +49,7 @@ class LoadedModel:
         tool_caller: str | None = None,
     ) -> None:
         self.registry = registry or Registry.from_environment()
+        self.name = shown_name(str(model), self.registry)
         path = find_model(str(model), self.registry, hub or HubOptions())
         checkpoint = open_checkpoint(path, self.registry)
         try:

@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
-from tramontane.errors import CheckpointError, PluginError, RequestError
+from tramontane.errors import CheckpointError, PluginError, RequestError, TemplateError
 
 from .options import add_model, hub_options
 from .parser import Parser
@@ -64,17 +64,23 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
     except PluginError as error:
         served, context = str(error), {}
     try:
-        tokenizer: dict[str, Any] = _tokenizer(checkpoint.tokenizer())
+        found = checkpoint.tokenizer()
+        tokenizer: dict[str, Any] = _tokenizer(found)
+        named = found.named
     except CheckpointError as error:
-        tokenizer = {"problem": str(error)}
+        tokenizer, named = {"problem": str(error)}, {}
     template, for_tools = chat_templates(checkpoint)
     checkpoint.close()
     if options.chat_template is not None:
+        template = choose_template(None, None, options.chat_template)
         for_tools = choose_template(None, None, options.chat_template, tools=True)
     try:
         dialect = Dialect.of(registry, for_tools, options.tool_caller)
     except PluginError as error:
         raise RequestError(f"--tool-caller: {error}") from error
+    # a caller without markers is the last resort for templates that show nothing
+    caller = dialect.caller
+    known = caller if caller and (options.tool_caller or caller.markers) else None
     total = sum(info.nbytes for info in header.tensors.values())
     return {
         "path": str(header.path),
@@ -92,7 +98,8 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
         "memory_free": memory.free(),
         "tokenizer": tokenizer,
         "chat_template": template,
-        "tool_caller": dialect.caller.name if dialect.caller else None,
+        "template": _features(template, for_tools, named),
+        "tool_caller": known.name if known else None,
         "reasoning": dialect.reasoner.name if dialect.reasoner else None,
     }
 
@@ -138,9 +145,9 @@ def _print(found: dict[str, Any], tensors: bool) -> None:
         )
         or "not known",
         "tokenizer": ", ".join(f"{key} {value}" for key, value in found["tokenizer"].items()),
-        "chat template": _first_line(found["chat_template"]),
-        "tool calls": found["tool_caller"] or "none",
-        "reasoning": found["reasoning"] or "none",
+        "chat template": _summary(found["template"]),
+        "tool calls": found["tool_caller"] or "none known",
+        "reasoning": found["reasoning"] or "none known",
     }
     width = max(map(len, rows))
     for title, value in rows.items():
@@ -152,8 +159,31 @@ def _print(found: dict[str, Any], tensors: bool) -> None:
             print(f"{info['stored']:<8}{readable(info['bytes']):>8}  {name}  {shape}")
 
 
-def _first_line(template: str | None) -> str:
+def _features(
+    template: str | None, for_tools: str | None, named: dict[str, str]
+) -> dict[str, Any] | None:
+    """Roles that the template writes, and variables that it reads; None without a template."""
+    from tramontane.chat.features import roles, variables
+
+    if template is None:
+        return None
+    try:
+        return {
+            "roles": roles(for_tools or template, named),
+            "variables": sorted(
+                {*variables(template), *variables(for_tools or template)} - {*named}
+            ),
+        }
+    except TemplateError as error:
+        return {"problem": str(error)}
+
+
+def _summary(template: dict[str, Any] | None) -> str:
     if template is None:
         return "none"
-    first = template.strip().splitlines()[0] if template.strip() else ""
-    return f"{len(template)} characters: {first[:60]}"
+    if "problem" in template:
+        return str(template["problem"])
+    parts = [
+        f"{what} {', '.join(template[what])}" for what in ("roles", "variables") if template[what]
+    ]
+    return "; ".join(parts) or "no roles"

@@ -250,7 +250,7 @@ def given_sampling(options: argparse.Namespace) -> dict[str, Any]:
     try:
         sampling(given)
     except RequestError as error:
-        raise UsageError(_by_option(str(error))) from error
+        raise UsageError(by_option(str(error))) from error
     return given
 
 
@@ -262,9 +262,9 @@ FIELDS = {
 """Options that are not named for their field."""
 
 
-def _by_option(said: str) -> str:
-    """What SamplingParams says of a field, said of the option: "top_p=2: must be less than or
-    equal to 1" is "--top-p 2: at most 1"."""
+def by_option(said: str) -> str:
+    """The error of a field of SamplingParams, with the option's name: "top_p=2: must be less than
+    or equal to 1" becomes "--top-p 2: at most 1"."""
     found = re.fullmatch(r"(\w+)(?:\.[\w.\-]+)?=(.*?): must be (.*)", said, re.DOTALL)
     if found is None:
         return said

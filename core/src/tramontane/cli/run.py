@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from tramontane.errors import ModelNotFound, RequestError, UsageError
 
-from .figures import as_json, figures
+from .figures import as_json, figures, since_start
+from .grammar import loose_schema
 from .options import add_model, add_sampling, add_threads, given_sampling, open_llm, sampling
 from .paint import paint
 from .parser import Parser
@@ -45,6 +46,8 @@ def run(argv: list[str]) -> int:
         raise UsageError("reasoning is the chat template's, and --no-template continues plain text")
     given = given_sampling(options)
     prompt = _prompt(options)
+    if not options.quiet and (hint := loose_schema(given.get("grammar"))):
+        print(hint, file=sys.stderr)
     if prompt is None and options.json:
         raise UsageError("--json answers once: give -i TEXT, --prompt-file, or piped input")
     with _opened(options) as llm:
@@ -52,10 +55,11 @@ def run(argv: list[str]) -> int:
 
         from .conversation import Conversation
 
+        ready = since_start()
         variables = thinking_variables(options.reasoning_effort, options.thinking)
-        conversation = Conversation(llm, options.system, _tell, variables)
+        conversation = Conversation(llm, options.system, _tell, variables, drops=prompt is None)
         for unknown in conversation.unknown():
-            _tell(f"the chat template does not know {unknown}, which changes nothing")
+            _tell(f"the chat template has no variable {unknown}, so it has no effect")
         session = options.load_session or options.persist_session
         if session is not None and (options.load_session or session.exists()):
             conversation.load(session)
@@ -65,11 +69,11 @@ def run(argv: list[str]) -> int:
         params = sampling(given, **defaults)
         try:
             if prompt is not None:
-                _once(conversation, prompt, params, options)
+                _once(conversation, prompt, params, options, ready)
             else:
                 from .chat import chat
 
-                chat(conversation, params, quiet=options.quiet)
+                chat(conversation, params, quiet=options.quiet, ready=ready)
         finally:
             target = options.save_session or options.persist_session
             if target is not None:
@@ -185,22 +189,27 @@ def _decoded(data: bytes, name: str) -> str:
 
 
 def _once(
-    conversation: Conversation, prompt: str, params: Any, options: argparse.Namespace
+    conversation: Conversation,
+    prompt: str,
+    params: Any,
+    options: argparse.Namespace,
+    ready: float,
 ) -> None:
     def show(text: str) -> None:
         if not options.json:
             print(text, end="", flush=True)
 
-    answer = conversation.continue_text if options.no_template else conversation.ask
-    if options.no_template and not options.json:
-        show(prompt)
-    result = answer(prompt, params, show)
+    if options.no_template:
+        result = conversation.continue_text(prompt, params, show, echo=True)
+    else:
+        result = conversation.ask(prompt, params, show)
     if options.json:
-        print(json.dumps(as_json(result, str(conversation.llm.inner.header.path))))
+        print(json.dumps(as_json(result, conversation.llm.inner.name)))
         return
     if not result.text.endswith("\n"):
         print()
     if not options.quiet:
-        print(figures(result), file=sys.stderr)
+        line = figures(result, context=conversation.llm.context_length, ready=ready)
+        print(line, file=sys.stderr)
     if result.finish_reason == "cancelled":
         raise KeyboardInterrupt

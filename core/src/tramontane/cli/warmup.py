@@ -21,5 +21,5 @@ def run(argv: list[str]) -> int:
     begun = time.perf_counter()
     with open_llm(options) as llm:
         seconds = time.perf_counter() - begun  # the first step's too, which waits for its kernels
-        print(f"{llm.report.path} is ready on {llm.report.device}, after {seconds:.1f} s")
+        print(f"{llm.inner.name} is ready on {llm.report.device}, after {seconds:.1f} s")
     return 0

@@ -172,7 +172,7 @@ class Engine:
         ):
             raise RequestError(
                 f"the prompt has {count} tokens and the context {self.context_length}; shorten it "
-                "or raise --num-ctx (num_ctx in Python): nothing is cut off in silence"
+                "or raise --num-ctx (num_ctx in Python)"
             )
         for token in request.prompt:
             if not 0 <= token < vocabulary:
