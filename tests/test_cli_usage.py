@@ -50,7 +50,7 @@ USAGE = [
     ("run --top_p=0.5", "unknown option --top_p; did you mean --top-p?"),
     ("run --zzz", "unknown option --zzz (tramontane run --help)"),
     ("run --te", "--temperature needs a value"),
-    ("run --top- 1", "option --top- is short for several: --top-k, --top-p"),
+    ("run --top- 1", "option --top- is ambiguous: --top-k, --top-p"),
     ("run a_b hello", "unexpected argument 'a_b'; a text to answer goes after -i"),
     ("run hello -m b", "two models, hello and b: name one"),
     ("run --quiet=3", "--quiet takes no value"),

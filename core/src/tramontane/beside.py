@@ -19,7 +19,7 @@ class Beside(Generic[T]):
     def started(self) -> None:
         """Begin, if it has not begun. Raises what the function raised, if it already has."""
         if self._future is None:
-            pool = ThreadPoolExecutor(1, "tramontane-beside")
+            pool = ThreadPoolExecutor(1, "tramontane-loader")
             self._future = pool.submit(self._function)
             pool.shutdown(wait=False)
         elif self._future.done():

@@ -79,16 +79,24 @@ def run(argv: list[str]) -> int:
     )
     parser.add_argument(
         "--depth",
-        help="tokens of context in front, not counted",
+        help="tokens in the context before the test",
         type=whole_numbers(0),
         default=[0],
         metavar="N,...",
     )
     parser.add_argument(
-        "--parallel", help="sequences at once", type=whole_numbers(1), default=[1], metavar="N,..."
+        "--parallel",
+        help="sequences that run at once",
+        type=whole_numbers(1),
+        default=[1],
+        metavar="N,...",
     )
     parser.add_argument(
-        "--reps", type=at_least(1), default=3, metavar="N", help="the median counts"
+        "--reps",
+        type=at_least(1),
+        default=3,
+        metavar="N",
+        help="repetitions, of which the median is reported",
     )
     parser.add_argument(
         "-t",
@@ -99,7 +107,10 @@ def run(argv: list[str]) -> int:
         metavar="N,...",
     )
     parser.add_argument(
-        "--compare", type=Path, metavar="FILE", help="what --json gave before, or a peer's figures"
+        "--compare",
+        type=Path,
+        metavar="FILE",
+        help="an earlier --json output, or another engine's figures",
     )
     parser.add_argument("--json", action="store_true", help="print a JSON object instead")
     add_model(parser)
@@ -281,9 +292,11 @@ def _print(result: Result, *, first: bool) -> None:
     name = f"prefill {result.prompt}" if result.prompt else f"decode {result.gen}"
     low, high = min(result.samples), max(result.samples)
     share = result.bandwidth_share
-    reads = "" if share is None else f"   {share:.0%} of memory's bandwidth"
+    reads = "" if share is None else f"   {share:.0%} of the memory bandwidth"
     if share is None and result.bytes_per_step is not None:
-        reads = f"   {readable(result.bytes_per_step)} a token, which caches may hold"
+        reads = (
+            f"   {readable(result.bytes_per_step)} a token, which may fit the processor's caches"
+        )
     if result.ratio is not None:
         reads += f"   {result.ratio:.2f}x"
     threads = result.threads or "auto"

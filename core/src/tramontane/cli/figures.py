@@ -52,7 +52,7 @@ def figures(
     if dropped:
         parts.append(f"the oldest {dropped} messages dropped to fit the context")
     if result.finish_reason == "length":
-        parts.append("cut off by --max-tokens")
+        parts.append("stopped by --max-tokens")
     elif result.finish_reason == "context":
         parts.append("the context is full; --num-ctx N makes it larger")
     elif result.finish_reason == "cancelled":

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tramontane.config import DecoderConfig
     from tramontane.plugin import Architecture
 
-SUMMARY = "Show what a model is: header, tensors, bytes, tokenizer and template. Loads no weights."
+SUMMARY = "Show a model's header, tensors, size, tokenizer and template. Loads no weights."
 SHOWN = (
     "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim",
     "intermediate_size", "vocab_size", "max_position_embeddings", "rope_theta", "rope_scaling",
@@ -140,7 +140,7 @@ def _print(found: dict[str, Any], tensors: bool) -> None:
         **{key: value for key, value in found["config"].items()},
         "tensors": f"{len(found['tensors'])} ({stored})",
         "bytes": f"{readable(found['bytes'])}, {readable(found['memory_free'])} free here",
-        "a token of context": ", ".join(
+        "KV cache per token": ", ".join(
             f"{readable(size)} in {kind}" for kind, size in found["kv_bytes_per_token"].items()
         )
         or "not known",

@@ -21,15 +21,15 @@ BUILT_IN = {
     "bench": "Measure how fast a model runs here.",
     "perplexity": "Measure how well a model predicts a text.",
     "tokenize": "Show the tokens of a text.",
-    "inspect": "Show what a model file holds, without loading it.",
+    "inspect": "Show what a model file contains, without loading it.",
     "plugins": "List the installed plugins and what each offers.",
-    "models": "List the model families that are installed, and those that could be.",
-    "new": "Write the first files of a plugin.",
+    "models": "List the supported model families, installed or not.",
+    "new": "Create the files of a new plugin.",
     "pull": "Download a model, so that it runs without a network.",
     "list": "List the models on this machine.",
     "rm": "Remove downloaded models.",
-    "warmup": "Compile what a model needs on this machine, before it is needed.",
-    "doctor": "Look at this machine and say what is wrong with it.",
+    "warmup": "Compile a model's kernels for this machine in advance.",
+    "doctor": "Check this machine and the installation, and show how to fix problems.",
 }
 
 EXAMPLES = """\

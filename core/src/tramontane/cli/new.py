@@ -10,16 +10,22 @@ from tramontane.registry import Registry
 
 from .parser import Parser
 
-SUMMARY = "Write the first files of a plugin: another's, under a name of its own."
+SUMMARY = "Create the files of a new plugin from those of an existing one."
 
 
 def run(argv: list[str]) -> int:
     """Write a distribution's folder. Raises RequestError when there is one."""
     parser = Parser("tramontane new", description=SUMMARY)
     parser.add_argument("kind", choices=["architecture"], help="what the plugin offers")
-    parser.add_argument("name", help="of the family: small letters and digits")
-    parser.add_argument("--like", required=True, help="the model that it is most like")
-    parser.add_argument("--into", type=Path, default=Path(), metavar="DIR", help="default: here")
+    parser.add_argument("name", help="name of the family: lower-case letters and digits")
+    parser.add_argument("--like", required=True, help="the architecture to start from")
+    parser.add_argument(
+        "--into",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="where to create it (default: the current folder)",
+    )
     options = parser.parse_args(argv)
     from tramontane.scaffold.architecture import architecture_files
 
@@ -27,7 +33,7 @@ def run(argv: list[str]) -> int:
     workspace = (options.into / "arch").is_dir()
     folder = options.into / "arch" / options.name if workspace else options.into / options.name
     if folder.exists():
-        raise RequestError(f"{folder} is there already; choose another name, or --into DIR")
+        raise RequestError(f"{folder} exists already; choose another name, or --into DIR")
     files = architecture_files(options.name, like, _fixed(like), f"tramontane-arch-{options.name}")
     for path, text in files.items():
         # a workspace has its pages together

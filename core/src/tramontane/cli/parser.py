@@ -170,7 +170,7 @@ class Parser(argparse.ArgumentParser):
             names = [_long(name) for name in message.removeprefix(missing).split(", ")]
             return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} missing"
         if found := re.fullmatch(r"ambiguous option: (\S+) could match (.*)", message):
-            return f"option {found[1]} is short for several: {found[2]}"
+            return f"option {found[1]} is ambiguous: {found[2]}"
         if not (found := ARGUMENT.fullmatch(message)):
             return message
         name, said = _long(found["name"]), found["said"]

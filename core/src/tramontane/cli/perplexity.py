@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from tramontane.llm import LLM
 
 SUMMARY = """\
-Perplexity of a text, in windows of the context: each window is scored given its own beginning only,
-tokens that an earlier window has scored are not counted again."""
+Perplexity of a text, in windows of the context length. Tokens that an earlier window has scored are
+not counted again."""
 
 
 def run(argv: list[str]) -> int:
@@ -26,13 +26,17 @@ def run(argv: list[str]) -> int:
     parser = Parser("tramontane perplexity", description=SUMMARY)
     parser.add_argument("text", nargs="?", type=Path, metavar="FILE", help="a UTF-8 text")
     parser.add_argument(
-        "-f", "--file", type=Path, metavar="FILE", help="the same; then the argument is MODEL"
+        "-f",
+        "--file",
+        type=Path,
+        metavar="FILE",
+        help="the text as an option; the argument is then MODEL",
     )
     parser.add_argument(
         "--stride",
         type=at_least(1),
         metavar="N",
-        help="tokens between windows; default: the whole window",
+        help="tokens between windows; default: the window",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print a JSON object instead")
     add_model(parser)

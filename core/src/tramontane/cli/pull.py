@@ -11,7 +11,7 @@ from tramontane.source import find_model, local_path
 from .options import add_source, hub_options
 from .parser import Parser
 
-SUMMARY = "Download a model from the hub into the cache, or what is missing of it."
+SUMMARY = "Download a model from the hub into the cache; an interrupted download is resumed."
 
 
 def run(argv: list[str]) -> int:

@@ -43,7 +43,7 @@ def run(argv: list[str]) -> int:
     if options.mcp_config is not None and options.no_template:
         raise UsageError("--mcp-config needs a chat, and --no-template continues plain text")
     if options.no_template and (options.reasoning_effort or options.thinking is not None):
-        raise UsageError("reasoning is the chat template's, and --no-template continues plain text")
+        raise UsageError("reasoning needs a chat template, and --no-template continues plain text")
     given = given_sampling(options)
     prompt = _prompt(options)
     if not options.quiet and (hint := loose_schema(given.get("grammar"))):
@@ -113,35 +113,46 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("-i", "--input", metavar="TEXT", help="answer this, once")
+    parser.add_argument("-i", "--input", metavar="TEXT", help="answer this text and exit")
     parser.add_argument(
         "--prompt-file", type=Path, metavar="FILE",
         help="the prompt; {{PROMPT}} in it is replaced by -i or piped input",
     )  # fmt: skip
     parser.add_argument("--system", metavar="TEXT", help="the system message")
-    parser.add_argument("--no-template", action="store_true", help="continue plain text")
+    parser.add_argument(
+        "--no-template", action="store_true", help="continue plain text, without the chat template"
+    )
     parser.add_argument(
         "--thinking", action=argparse.BooleanOptionalAction,
-        help="whether the model reasons before it answers, if its chat template can tell it",
+        help="reason before answering or not, if the chat template has a switch for it",
     )  # fmt: skip
     parser.add_argument(
         "--reasoning-effort", metavar="TEXT",
-        help="how much: low, medium, high, what the template knows; off: not at all",
+        help="how much: low, medium, high, as the template has it; off: none",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print a JSON object instead of text")
     parser.add_argument(
-        "--logprobs", type=int, metavar="N", help="with --json: each token's N likeliest"
+        "--logprobs",
+        type=int,
+        metavar="N",
+        help="with --json: the N most likely tokens of each position",
     )
-    parser.add_argument("-q", "--quiet", action="store_true", help="no line of figures at the end")
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", help="do not print the line of figures"
+    )
     parser.add_argument(
         "--mcp-config", type=Path, metavar="FILE",
-        help="MCP servers whose tools the model may call: mcpServers, or mistral.rs's form",
+        help="JSON file with MCP servers whose tools the model may call",
     )  # fmt: skip
     group = parser.add_argument_group("sessions")
-    group.add_argument("--save-session", type=Path, metavar="FILE", help="save when done")
-    group.add_argument("--load-session", type=Path, metavar="FILE", help="go on from there")
     group.add_argument(
-        "--persist-session", type=Path, metavar="FILE", help="load if it exists, save when done"
+        "--save-session", type=Path, metavar="FILE", help="save the conversation at the end"
+    )
+    group.add_argument(
+        "--load-session", type=Path, metavar="FILE", help="continue a saved conversation"
+    )
+    group.add_argument(
+        "--persist-session", type=Path, metavar="FILE", help="load if it exists, save at the end"
     )
     add_model(parser)
     add_threads(parser)
@@ -163,10 +174,14 @@ def _prompt(options: argparse.Namespace) -> str | None:
     template = _read(options.prompt_file)
     if "{{PROMPT}}" in template:
         if text is None:
-            raise RequestError(f"{options.prompt_file} has {{{{PROMPT}}}}: say what with -i TEXT")
+            raise RequestError(
+                f"{options.prompt_file} has {{{{PROMPT}}}}: give its text with -i TEXT"
+            )
         return template.replace("{{PROMPT}}", text)
     if text is not None:
-        raise RequestError(f"-i has no place in {options.prompt_file}: it has no {{{{PROMPT}}}}")
+        raise RequestError(
+            f"-i cannot be inserted into {options.prompt_file}: it has no {{{{PROMPT}}}}"
+        )
     return template
 
 

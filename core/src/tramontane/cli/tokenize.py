@@ -8,14 +8,16 @@ import sys
 from .options import add_model, hub_options
 from .parser import Parser
 
-SUMMARY = "Show the tokens of a text: ids, and the piece of text that each stands for."
+SUMMARY = "Show the tokens of a text: their ids and their text."
 
 
 def run(argv: list[str]) -> int:
     """Print ids and pieces."""
     parser = Parser("tramontane tokenize", description=SUMMARY)
     parser.add_argument("text", nargs="?", metavar="TEXT", help="without it, standard input")
-    parser.add_argument("--input", metavar="TEXT", help="the same; then the argument is MODEL")
+    parser.add_argument(
+        "--input", metavar="TEXT", help="the text as an option; the argument is then MODEL"
+    )
     parser.add_argument("--no-special", action="store_true", help="no BOS or EOS around the text")
     parser.add_argument("--json", action="store_true", help="print a JSON object instead")
     add_model(parser)

@@ -125,7 +125,8 @@ class Engine:
             waiting = len(self._arrived) + len(self._scheduler.waiting)
             if self.options.max_waiting is not None and waiting >= self.options.max_waiting:
                 raise EngineBusy(
-                    f"{waiting} requests are waiting, as many as may; try again later", RETRY_AFTER
+                    f"{waiting} requests are waiting, and the queue is full; try again later",
+                    RETRY_AFTER,
                 )
             self._arrived.append(sequence)
             self._wake.notify_all()
@@ -240,7 +241,7 @@ class Engine:
             return
         waiting = self._scheduler.waiting
         for sequence in [s for s in waiting if not s.started and s.waited > limit]:
-            said = f"no place was free for {limit:g} s; try again later"
+            said = f"no capacity was free for {limit:g} s; try again later"
             self._finish(sequence, "error", said, busy=True)
 
     def _begin(self, sequence: Sequence) -> None:

@@ -119,5 +119,5 @@ def _check(partial: Path, etag: str, file: RemoteFile) -> None:
         partial.unlink()
         raise DownloadError(
             f"{file.name} is damaged: its SHA-256 is {found[:12]}..., the hub says {etag[:12]}...; "
-            "it is removed: run again to fetch it anew"
+            "it is removed: run again to download it"
         )

@@ -268,7 +268,7 @@ def expanded(text: str, where: str) -> str:
     def found(match: re.Match[str]) -> str:
         value = os.environ.get(match[1], match[2])
         if value is None:
-            raise RequestError(f"{where}: the environment has no {match[1]}, which ${{}} asks for")
+            raise RequestError(f"{where}: the environment has no {match[1]}, which ${{}} refers to")
         return value
 
     return VARIABLE.sub(found, text)
