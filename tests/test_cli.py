@@ -109,6 +109,7 @@ def test_nothing_is_printed_for_a_request_that_is_refused(run: Run) -> None:
     [
         ({"type": "object", "properties": {"a": {"type": "integer"}}}, True),
         ({"type": "object", "properties": {"a": {}}, "required": ["a"]}, True),
+        ({"properties": {"a": {}}, "required": ["a"], "additionalProperties": False}, True),
         ({"type": "object", "properties": {"a": {}}, "additionalProperties": False}, True),
         (
             {

@@ -40,6 +40,8 @@ def loose_schema(grammar: Grammar | None) -> str | None:
     if not isinstance(schema, dict) or not isinstance(schema.get("properties"), dict):
         return None
     missing, required = [], schema.get("required", [])
+    if "type" not in schema:
+        missing.append('without "type": "object" other values are allowed')
     if isinstance(required, list) and any(name not in required for name in schema["properties"]):
         missing.append('without "required" properties may be left out')
     if "additionalProperties" not in schema:
