@@ -103,7 +103,7 @@ class Dialect:
                 return None
             name = "a model without a tool caller" if self.caller is None else self.caller.name
             beside = (
-                "" if form is None or required else ", nor makes them sure together with a schema"
+                "" if form is None or required else ", nor one that combines them with a schema"
             )
             raise RequestError(
                 f"{name}: there is no grammar that makes its tool calls sure{beside}"
