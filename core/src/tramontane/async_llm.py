@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast, overload
 
 from .answers import AnswerParser
 from .engine.request import Event, Request, RequestResult
@@ -15,6 +15,7 @@ from .open_model import (
     Params,
     Prompts,
     Schema,
+    all_with_keywords,
     batch_of,
     cancel_all,
     chunk_of,
@@ -25,6 +26,8 @@ from .open_model import (
     with_schema,
 )  # fmt: skip
 from .results import Chunk, Completion, best
+from .sampling_keywords import CHAT, Sampling, with_keywords
+from .sampling_keywords import template_variables as variables_of
 from .sampling_params import SamplingParams
 from .toolbox import Approve, Toolbox
 from .turn import Turn
@@ -56,6 +59,7 @@ class AsyncLLM(OpenModel):
         *,
         stream: Literal[False] = False,
         schema: Schema | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Awaitable[Completion]: ...
     @overload
     def generate(
@@ -74,6 +78,7 @@ class AsyncLLM(OpenModel):
         *,
         stream: Literal[True],
         schema: Schema | None = None,
+        **sampling: Unpack[Sampling],
     ) -> AsyncIterator[Chunk]: ...
     def generate(
         self,
@@ -82,10 +87,11 @@ class AsyncLLM(OpenModel):
         *,
         stream: bool = False,
         schema: Schema | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Awaitable[Completion] | Awaitable[list[Completion]] | AsyncIterator[Chunk]:
         """Continue a text or token ids, or each of a list of these, as `LLM.generate` does: await
         it, or with `stream` iterate over it."""
-        prompts = batch_of(prompt)
+        params, prompts = all_with_keywords(params, sampling), batch_of(prompt)
         if prompts is None:
             each = [with_schema(one_of(params), schema)]
         else:
@@ -113,7 +119,14 @@ class AsyncLLM(OpenModel):
         *,
         stream: Literal[False] = False,
         schema: Schema | None = None,
-        **variables: Any,
+        tools: Sequence[Any] = (),
+        tool_choice: str | Sequence[str] = "auto",
+        parallel_tool_calls: bool = True,
+        max_tool_rounds: int = 8,
+        approve: Approve | None = None,
+        tool_timeout: float = 30.0,
+        template_variables: Mapping[str, Any] | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Awaitable[Completion]: ...
     @overload
     def chat(
@@ -123,7 +136,14 @@ class AsyncLLM(OpenModel):
         *,
         stream: Literal[True],
         schema: Schema | None = None,
-        **variables: Any,
+        tools: Sequence[Any] = (),
+        tool_choice: str | Sequence[str] = "auto",
+        parallel_tool_calls: bool = True,
+        max_tool_rounds: int = 8,
+        approve: Approve | None = None,
+        tool_timeout: float = 30.0,
+        template_variables: Mapping[str, Any] | None = None,
+        **sampling: Unpack[Sampling],
     ) -> AsyncIterator[Chunk]: ...
     def chat(
         self,
@@ -138,9 +158,12 @@ class AsyncLLM(OpenModel):
         max_tool_rounds: int = 8,
         approve: Approve | None = None,
         tool_timeout: float = 30.0,
-        **variables: Any,
+        template_variables: Mapping[str, Any] | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Awaitable[Completion] | AsyncIterator[Chunk]:
         """Answer a conversation, as `LLM.chat` does. Tools that are coroutines run in the loop."""
+        params = with_keywords(params, sampling, CHAT, self.inner.template_source or "")
+        variables = variables_of(template_variables)
         toolbox = Toolbox(
             self.tools(tools), tool_choice, parallel_tool_calls, approve, tool_timeout
         )

@@ -20,7 +20,7 @@ class BackgroundResult(Generic[T]):
         """Start the thread, if it is not started. Raises the function's exception, if it already
         failed."""
         if self._future is None:
-            pool = ThreadPoolExecutor(1, "tramontane-background-result")
+            pool = ThreadPoolExecutor(1, "tramontane-loader")
             self._future = pool.submit(self._function)
             pool.shutdown(wait=False)
         elif self._future.done():

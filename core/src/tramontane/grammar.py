@@ -56,7 +56,7 @@ class Grammar(BaseModel):
                 f"not {type(self.value).__name__}"
             )
         if isinstance(self.value, str) and len(self.value) > LONGEST:
-            raise ValueError(f"a grammar of {len(self.value)} characters; the most is {LONGEST}")
+            raise ValueError(f"a grammar of {len(self.value)} characters; the limit is {LONGEST}")
         return self
 
 
@@ -99,6 +99,6 @@ def read_value(text: str, schema: Mapping[str, Any] | type[Any]) -> Any:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
         where = f"at {place}: " if place else ""
-        raise RequestError(f"the answer is not what the schema asks: {where}{first['msg']}") from (
+        raise RequestError(f"the answer does not fit the schema: {where}{first['msg']}") from (
             error
         )

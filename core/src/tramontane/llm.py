@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast, overload
 
 from .answers import AnswerParser
 from .engine.request import Event, Finished, Request, RequestResult
@@ -15,6 +15,7 @@ from .open_model import (
     Params,
     Prompts,
     Schema,
+    all_with_keywords,
     batch_of,
     cancel_all,
     chunk_of,
@@ -25,6 +26,8 @@ from .open_model import (
     with_schema,
 )  # fmt: skip
 from .results import Chunk, Completion, best
+from .sampling_keywords import CHAT, Sampling, with_keywords
+from .sampling_keywords import template_variables as variables_of
 from .sampling_params import SamplingParams
 from .toolbox import Approve, Toolbox
 from .turn import Turn
@@ -80,6 +83,7 @@ class LLM(OpenModel):
         *,
         stream: Literal[False] = False,
         schema: Schema | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Completion: ...
     @overload
     def generate(
@@ -89,6 +93,7 @@ class LLM(OpenModel):
         *,
         stream: Literal[False] = False,
         schema: Schema | None = None,
+        **sampling: Unpack[Sampling],
     ) -> list[Completion]: ...
     @overload
     def generate(
@@ -98,6 +103,7 @@ class LLM(OpenModel):
         *,
         stream: Literal[True],
         schema: Schema | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Iterator[Chunk]: ...
     def generate(
         self,
@@ -106,6 +112,7 @@ class LLM(OpenModel):
         *,
         stream: bool = False,
         schema: Schema | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Completion | list[Completion] | Iterator[Chunk]:
         """Continue a text or token ids, or each of a list of these, batched together.
 
@@ -113,9 +120,10 @@ class LLM(OpenModel):
         stream: an iterator of chunks, as tokens come; to stop early, close it. `Chunk.index` counts
         the answers of all prompts, in their order.
         schema: a JSON schema or a pydantic model; the answer is of it, `parsed` its value.
-        Raises RequestError for a prompt or parameters that cannot be.
+        sampling: fields of SamplingParams, such as temperature=0, beside `params` or without.
+        Raises RequestError for a prompt or parameters that cannot be, and for unknown ones.
         """
-        prompts = batch_of(prompt)
+        params, prompts = all_with_keywords(params, sampling), batch_of(prompt)
         if prompts is None:
             each = [with_schema(one_of(params), schema)]
         else:
@@ -153,7 +161,14 @@ class LLM(OpenModel):
         *,
         stream: Literal[False] = False,
         schema: Schema | None = None,
-        **variables: Any,
+        tools: Sequence[Any] = (),
+        tool_choice: str | Sequence[str] = "auto",
+        parallel_tool_calls: bool = True,
+        max_tool_rounds: int = 8,
+        approve: Approve | None = None,
+        tool_timeout: float = 30.0,
+        template_variables: Mapping[str, Any] | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Completion: ...
     @overload
     def chat(
@@ -163,7 +178,14 @@ class LLM(OpenModel):
         *,
         stream: Literal[True],
         schema: Schema | None = None,
-        **variables: Any,
+        tools: Sequence[Any] = (),
+        tool_choice: str | Sequence[str] = "auto",
+        parallel_tool_calls: bool = True,
+        max_tool_rounds: int = 8,
+        approve: Approve | None = None,
+        tool_timeout: float = 30.0,
+        template_variables: Mapping[str, Any] | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Iterator[Chunk]: ...
     def chat(
         self,
@@ -178,7 +200,8 @@ class LLM(OpenModel):
         max_tool_rounds: int = 8,
         approve: Approve | None = None,
         tool_timeout: float = 30.0,
-        **variables: Any,
+        template_variables: Mapping[str, Any] | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Completion | Iterator[Chunk]:
         """Answer a conversation: dicts with `role` and `content`, or one user's text.
 
@@ -189,10 +212,13 @@ class LLM(OpenModel):
           stream, are only returned, in `tool_calls`.
         tool_choice: auto, none, required, a tool's name, or names of those that may be called.
         approve: asked before each call; False, or a text that says why, refuses it.
-        tool_timeout: seconds for a call. Errors are told to the model.
-        variables: passed to the chat template, such as enable_thinking=False.
+        tool_timeout: seconds for a call. The model is given the text of errors.
+        template_variables: for the chat template, such as {"enable_thinking": False}.
+        sampling: as in `generate`.
         Raises TemplateError, RequestError.
         """
+        params = with_keywords(params, sampling, CHAT, self.inner.template_source or "")
+        variables = variables_of(template_variables)
         toolbox = Toolbox(
             self.tools(tools), tool_choice, parallel_tool_calls, approve, tool_timeout
         )

@@ -26,7 +26,7 @@ from .errors import NotEnoughMemory, NoTokenizer, RequestError, TramontaneError
 from .plugin import Architecture
 from .registry import Registry
 from .sampling_params import SamplingParams
-from .source import DEFAULT, HubOptions, find_model
+from .source import DEFAULT, HubOptions, find_model, shown_name
 from .tokenizer.tokenizer import Tokenizer
 from .uncollected import uncollected
 
@@ -54,6 +54,7 @@ class LoadedModel:
     ) -> None:
         """token_ids: load a model without a tokenizer too, for prompts of token ids."""
         self.registry = registry or Registry.from_environment()
+        self.name = shown_name(str(model), self.registry)
         path = find_model(str(model), self.registry, hub or HubOptions())
         checkpoint = open_checkpoint(path, self.registry)
         try:

@@ -15,9 +15,10 @@ from .engine.request import Event, Finished
 from .errors import EngineBusy, RequestError
 from .grammar import schema_grammar
 from .loaded_model import LoadedModel, Message, Prompt
-from .mcp import McpServers, read_config
+from .mcp import McpConfig, McpServers, read_config
 from .registry import Registry
 from .results import Chunk
+from .sampling_keywords import Sampling, with_keywords
 from .sampling_params import SamplingParams
 from .source import DEFAULT, HubOptions
 from .toolbox import name_of
@@ -62,7 +63,7 @@ class OpenModel:
         registry: Registry | None = None,
         progress: Progress | None = None,
         tool_caller: str | None = None,
-        mcp: Path | str | Mapping[str, Any] | None = None,
+        mcp: Path | str | Mapping[str, Any] | McpConfig | None = None,
     ) -> None:
         """Load a model.
 
@@ -82,7 +83,7 @@ class OpenModel:
 
         Raises ModelNotFound, CheckpointError, PluginError, NotEnoughMemory, all TramontaneError.
         """
-        servers = None if mcp is None else read_config(mcp)
+        servers = mcp if mcp is None or isinstance(mcp, McpConfig) else read_config(mcp)
         self.inner = LoadedModel(
             model,
             hub=HubOptions(revision=revision, token_source=token_source, cache_dir=cache_dir),
@@ -183,6 +184,16 @@ def _is_prompt(value: Any) -> bool:
     # arrays and tensors of one number have a length by name only
     is_list = hasattr(value, "__len__") and getattr(value, "ndim", 1) > 0
     return isinstance(value, str) or (is_list and not isinstance(value, bytes))
+
+
+def all_with_keywords(params: Params, given: Sampling) -> Params:
+    """Parameters, or each of a list of them, together with those that are keywords.
+
+    Raises RequestError as `with_keywords` does.
+    """
+    if params is None or not isinstance(params, Sequence):
+        return with_keywords(params, given)
+    return [with_keywords(one, given) or one for one in params]
 
 
 def params_of(

@@ -355,5 +355,5 @@ def _check_core_version(entry: EntryPoint) -> None:
         if not need.specifier.contains(__version__, True):
             raise PluginIncompatible(
                 f"{label(entry)} was written for {CORE}{need.specifier}; this is {__version__}; "
-                f"to mend it: pip install -U {_owner(entry)} {CORE}"
+                f"to fix it: pip install -U {_owner(entry)} {CORE}"
             )

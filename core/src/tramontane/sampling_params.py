@@ -239,7 +239,7 @@ class SamplingParams(BaseModel):
             return SamplingParams(**{**dict(self), **missing})
         except RequestError as error:
             raise RequestError(
-                f"generation_config.json: {error}; give the parameter to overrule it"
+                f"generation_config.json: {error}; pass the parameter to override it"
             ) from error
 
 

@@ -71,10 +71,12 @@ class Toolbox:
                 )
 
         if not self.timeout > 0:
-            raise RequestError(f"tool_timeout={self.timeout!r} should be seconds, more than none")
+            raise RequestError(
+                f"tool_timeout={self.timeout!r} should be a number of seconds above 0"
+            )
         if self.required and not self._by_name:
             raise RequestError(
-                f"tool_choice {self.choice!r} asks for a call, and there are no tools"
+                f"tool_choice {self.choice!r} requires a call, and there are no tools"
             )
 
     @property

@@ -48,8 +48,8 @@ def _open_file(path: Path, registry: Registry) -> Checkpoint:
     if path.suffix in WEIGHTS:
         if not (path.parent / "config.json").exists():
             raise CheckpointError(
-                f"{path} needs the model's config.json beside it: copy it, and the tokenizer's"
-                " files, from where the weights are from"
+                f"{path} needs the model's config.json in the same folder: copy it, and the "
+                "tokenizer's files, from where the weights are from"
             )
         return FolderCheckpoint(path.parent, [path])
     for offer in registry.all(Quantizer):

@@ -7,10 +7,10 @@ from tramontane.one_line import one_line
 PREFIX = "Error while deserializing header: "
 WORDS = {
     "header too small": "it is too short to have a header",
-    "header too large": "its first 8 bytes are no length of a header",
+    "header too large": "its first 8 bytes are not a valid header length",
     "invalid header length": "it ends within its header",
     "incomplete metadata, file not fully covered": (
-        "its size is not the one that its header says: it is cut off, or something follows it"
+        "its size differs from the size in its header: it is truncated, or has extra bytes"
     ),
     "invalid UTF-8 in header": "its header is not UTF-8",
     "invalid JSON in header": "its header is not the JSON of a safetensors file",

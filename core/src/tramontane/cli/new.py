@@ -11,7 +11,7 @@ from tramontane.registry import Registry
 
 from .parser import Parser
 
-SUMMARY = "Write the first files of a plugin: a small one that works, under a name of its own."
+SUMMARY = "Create the files of a new plugin: a small one that works, under its own name."
 PLACES = {"architecture": "arch", "quantizer": "quant", "backend": "backends"}
 """Folders of a workspace; other kinds go to plugins."""
 
@@ -22,13 +22,21 @@ def run(argv: list[str]) -> int:
 
     parser = Parser("tramontane new", description=SUMMARY)
     parser.add_argument("kind", choices=["architecture", *KINDS], help="what the plugin offers")
-    parser.add_argument("name", help="small letters and digits; not for a family: hyphens too")
+    parser.add_argument(
+        "name", help="lower-case letters and digits; hyphens too, except for a family"
+    )
     parser.add_argument(
         "--like", metavar="FAMILY",
-        help="for an architecture: the one that it is most like, by a name of it, of its "
-        "distribution, or of its folder",
+        help="for an architecture: the one to start from, by one of its names, its "
+        "distribution, or its folder",
     )  # fmt: skip
-    parser.add_argument("--into", type=Path, default=Path(), metavar="DIR", help="default: here")
+    parser.add_argument(
+        "--into",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="where to create it (default: the current folder)",
+    )
     options = parser.parse_args(argv)
     if options.kind == "architecture" and options.like is None:
         raise UsageError("an architecture begins from another one: give --like FAMILY, as llama")
@@ -38,7 +46,7 @@ def run(argv: list[str]) -> int:
     workspace = place.is_dir()
     folder = place / options.name if workspace else options.into / options.name
     if folder.exists():
-        raise RequestError(f"{folder} is there already; choose another name, or --into DIR")
+        raise RequestError(f"{folder} exists already; choose another name, or --into DIR")
     for path, text in _files(options.kind, options.name, options.like).items():
         # a workspace has its pages on families together
         page = workspace and path == "README.md" and options.kind == "architecture"

@@ -125,7 +125,8 @@ class Engine:
             waiting = len(self._arrived) + len(self._scheduler.waiting)
             if self.options.max_waiting is not None and waiting >= self.options.max_waiting:
                 raise EngineBusy(
-                    f"{waiting} requests are waiting, as many as may; try again later", RETRY_AFTER
+                    f"{waiting} requests are waiting, and the queue is full; try again later",
+                    RETRY_AFTER,
                 )
             self._arrived.append(sequence)
             self._wake.notify_all()
@@ -172,7 +173,7 @@ class Engine:
         ):
             raise RequestError(
                 f"the prompt has {count} tokens and the context {self.context_length}; shorten it "
-                "or raise --num-ctx (num_ctx in Python): nothing is cut off in silence"
+                "or raise --num-ctx (num_ctx in Python)"
             )
         if self.tokenizer.missing and (request.params.stop or request.params.grammar):
             raise RequestError(self.tokenizer.missing)
@@ -242,7 +243,7 @@ class Engine:
             return
         waiting = self._scheduler.waiting
         for sequence in [s for s in waiting if not s.started and s.waited > limit]:
-            said = f"no place was free for {limit:g} s; try again later"
+            said = f"not scheduled within {limit:g} s (queue timeout); try again later"
             self._finish(sequence, "error", said, busy=True)
 
     def _begin(self, sequence: Sequence) -> None:

@@ -19,6 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from tramontane.checkpoint.load import KV_TYPES
 from tramontane.checkpoint.safetensors_damage import damage
 from tramontane.errors import SessionError
 
@@ -73,6 +74,7 @@ def save(path: Path, session: Session, model: LoadedModel) -> None:
     metadata = {
         "version": VERSION,
         "fingerprint": fingerprint(model),
+        "kv_type": model.loaded.report.kv_dtype,
         "messages": [dict(message) for message in session.messages],
     }
     temporary = ""
@@ -102,7 +104,7 @@ def read(path: Path, model: LoadedModel) -> Session:
                 for index in range(len(kv_shapes(model.loaded.model)) if tokens else 0)
             )
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
-        raise SessionError(f"{path} is not a whole session file: {damage(error)}") from error
+        raise SessionError(f"{path} is not a complete session file: {damage(error)}") from error
     for pair, (heads, *widths) in zip(pairs, kv_shapes(model.loaded.model), strict=False):
         for tensor, width in zip(pair, widths, strict=True):
             stored = kept_width(width, model.loaded.kv_dtype)
@@ -114,10 +116,17 @@ def read(path: Path, model: LoadedModel) -> Session:
 
 def _check(path: Path, metadata: Any, model: LoadedModel) -> None:
     if not isinstance(metadata, dict) or not isinstance(metadata.get("messages"), Sequence):
-        raise SessionError(f"{path} is not a session of Tramontane's")
+        raise SessionError(f"{path} is not a session file of Tramontane")
     if metadata.get("version") != VERSION:
         raise SessionError(
             f"{path} has session format {metadata.get('version')!r}; this version reads {VERSION}"
+        )
+    before, now = metadata.get("kv_type"), model.loaded.report.kv_dtype
+    if before in KV_TYPES.values() and before != now:
+        short = next(short for short, name in KV_TYPES.items() if name == before)
+        raise SessionError(
+            f"{path} has keys and values in {before}, and this model has them in {now}: give "
+            f"--kv-type {short}"
         )
     if metadata.get("fingerprint") != fingerprint(model):
         raise SessionError(f"{path} was saved with another model, or another --kv-type")

@@ -110,7 +110,7 @@ def test_every_tensor_reads_as_the_header_says(offer: Quantizer, sample: Path) -
 def test_what_lies_in_the_file_is_what_is_read(offer: Quantizer, sample: Path) -> None:
     checkpoint = opened(offer, sample)
     if not isinstance(checkpoint, ReadsStored):
-        pytest.skip("it hands out no matrices as they lie in the file")
+        pytest.skip("it does not read matrices in the file's own layout")
     for name in checkpoint.header.tensors:
         stored = checkpoint.stored(name)
         if stored is None:
