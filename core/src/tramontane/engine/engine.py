@@ -124,10 +124,8 @@ class Engine:
                 raise EngineBusy("the engine is shutting down", RETRY_AFTER)
             waiting = len(self._arrived) + len(self._scheduler.waiting)
             if self.options.max_waiting is not None and waiting >= self.options.max_waiting:
-                raise EngineBusy(
-                    f"{waiting} requests are waiting, and the queue is full; try again later",
-                    RETRY_AFTER,
-                )
+                text = f"{waiting} requests are waiting, and the queue is full; try again later"
+                raise EngineBusy(text, RETRY_AFTER)
             self._arrived.append(sequence)
             self._wake.notify_all()
         return cancel
