@@ -1,4 +1,4 @@
-"""What a backend plugin deals in: devices, and a model to make fast on one."""
+"""The interface of backend plugins: devices, and preparing a model to run fast on one."""
 
 from __future__ import annotations
 
@@ -32,62 +32,64 @@ def eager_reason(kernels: Mapping[str, str]) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """One device that a backend found. Found without touching it: a probe costs milliseconds."""
+    """A device that a backend discovered. Discovery must not initialize it, and takes
+    milliseconds."""
 
     name: str
     """What `--device` accepts: the backend's name, with an index where there are several."""
     torch_device: str
-    """Where torch keeps the tensors, "cpu" or "cuda:0"."""
+    """The torch device of the tensors, "cpu" or "cuda:0"."""
     label: str
-    """What a person calls it."""
+    """A name for people, such as the processor's model name."""
     memory_total: int
     memory_free: int
     """Bytes."""
     rank: int = 0
-    """`--device auto` takes the highest."""
+    """`--device auto` selects the device with the highest rank."""
     dtype: str = "float32"
-    """What `--dtype auto` computes in."""
+    """The type that `--dtype auto` computes in."""
     kv_dtype: str | None = None
-    """What `--kv-type auto` keeps keys and values in; None: what it computes in."""
+    """Storage type of keys and values for `--kv-type auto`; None: the type it computes in."""
     features: tuple[str, ...] = ()
     """Instruction sets and the like, for `doctor`."""
     details: Mapping[str, str] = field(default_factory=dict)
 
 
 class Pack(Protocol):
-    """A backend's optional third target: called on each matrix as it is read, so that no more
-    than a few lie in memory twice."""
+    """A backend's optional third target: repacks each matrix when it is read, so that only a few
+    are in memory twice at any time."""
 
     def __call__(self, weight: Layout, device: Device, threads: int | None) -> Layout:
-        """The same matrix as the backend's kernels want it, or as it was."""
+        """weight: a matrix (rows, columns). Returns it repacked for the backend's kernels, or
+        unchanged."""
         ...
 
 
 class Translate(Protocol):
-    """A backend's optional fourth target: called instead of `Pack` on matrices that can be had as
-    they lie in the file, many at a time."""
+    """A backend's optional fourth target: called instead of `Pack` for matrices that are accessible
+    as stored in the file, many at a time."""
 
     def __call__(
         self, matrices: Sequence[Stored], device: Device, threads: int | None
     ) -> Sequence[Layout | None]:
-        """Each as the backend's kernels want it; None for one that it leaves to the format's own
-        translation, which also says what is wrong with damaged numbers."""
+        """matrices: each (rows, columns). Returns each repacked for the backend's kernels; None for
+        one that it leaves to the format's own conversion, which also reports invalid values."""
         ...
 
 
 class Expect(Protocol):
-    """A backend's optional fifth target: told what will come while torch is imported."""
+    """A backend's optional fifth target: preallocates memory while torch is imported."""
 
     def __call__(self, nbytes: int, threads: int | None) -> None:
-        """So many bytes of weights will be read, nearly, if nothing goes wrong; the backend may
-        begin to get memory. It lets go of what it has left in `Prepare`. threads: as there. Imports
-        no torch."""
+        """About `nbytes` bytes of weights will probably be loaded; the backend may start to
+        allocate memory. It must release what is unused in `Prepare`. threads: as there. Must not
+        import torch."""
         ...
 
 
 class Foresee(Protocol):
-    """A backend's optional sixth target: told what a model will be like before its weights are
-    read, so that what must be compiled for it can be meanwhile."""
+    """A backend's optional sixth target: compiles the kernels of a model in the background before
+    its weights are read."""
 
     def __call__(
         self,
@@ -98,26 +100,28 @@ class Foresee(Protocol):
         activations: str,
         kv_dtype: torch.dtype,
     ) -> None:
-        """Begin what takes long. model: on the meta device, not to be changed. matrices: those of
-        which the file says how they lie, by the path of the weight; nothing is to be read. The rest
-        as in `Prepare`; kv_dtype: of the cache. Nothing may depend on its being called."""
+        """Start compiling. model: on the meta device, must not be changed. matrices: those whose
+        stored format is known, (rows, columns) each, by the path of the weight; they must not be
+        read. kv_dtype: storage type of the cache. Other arguments: as in `Prepare`. Optional:
+        everything must also work without this call."""
         ...
 
 
 BACKGROUND = "tramontane-background"
-"""The name of threads with which a backend goes on with a model that answers already. They end by
-themselves; `bench` waits for them."""
+"""The name of threads that continue to optimize a model after it is ready. They end by themselves;
+`bench` waits for them."""
 
 
 class Prepare(Protocol):
-    """A backend's second target: called once, when a model's weights are in place."""
+    """A backend's second target: called once, after a model's weights are loaded."""
 
     def __call__(
         self, model: CausalLM, device: Device, threads: int | None, activations: str
     ) -> Mapping[str, str]:
-        """Repack weights, put kernels on blocks. Returns what was chosen: operation and layout
-        (such as "linear affine4/g32/1-level/zero") to a kernel's name. What it leaves alone runs
-        on the reference. The key STEP, if there is one, states how the whole step runs: any text,
-        or EAGER and the reason. activations: "auto" allows what multiplies packed weights to be
-        rounded, as to 8 bits; "f32" does not."""
+        """Repack weights and bind kernels to blocks. Returns the kernel chosen for each operation
+        and layout (such as "linear affine4/g32/1-level/zero"). Operations without a kernel run on
+        the reference. The key STEP, if there is one, states how the whole step runs: any text, or
+        EAGER and the reason. threads: None leaves their number to the backend. activations:
+        "auto" allows activations to be quantized in products with packed weights, for example to 8
+        bits; "f32" does not."""
         ...

@@ -1,10 +1,10 @@
-"""Packed layouts: the few shapes that weights have in memory, whatever format they came from.
+"""Packed layouts: the in-memory representations of weights, independent of the file format.
 
-A format's plugin translates its bytes into one of these, exactly; a backend has kernels for each.
-`decode` is the reference that both are held to. A matrix has shape (rows, columns): a linear
-layer's output features by its input features. On the way to a model a layout's tensors may have any
-strides, as a transposed view has; those in a model are contiguous, so that kernels may take their
-addresses.
+A format's plugin converts its bytes into one of these without rounding; a backend has kernels for
+each. `decode` is the reference implementation for both. A matrix has shape (rows, columns): a
+linear layer's output features by its input features. On the way to a
+model a layout's tensors may have any strides, as a transposed view has; those in a model are
+contiguous, so that kernels may take their addresses.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .bit_planes import PLANES as PLANES
 
 @dataclass(frozen=True)
 class Dense:
-    """Plain numbers. data: (rows, columns) or any other shape, any float dtype."""
+    """Unquantized weights. data: (rows, columns) or any other shape, any float dtype."""
 
     data: Tensor
 
@@ -113,12 +113,12 @@ class Affine:
 
 @dataclass(frozen=True)
 class Codebook:
-    """Codes that name the numbers of a table, times a scale per group of columns.
+    """Codes that are indices into a lookup table, times a scale per group of columns.
 
     weight = scale * table[code], each product rounded to float32, with scale = super_scale * scale
-    when there are two levels. Floats of 8 bits are their own codes in a table of 256.
+    when there are two levels. 8-bit floats are codes into a table of all 256 values.
 
-    bits: 4 or 8. codes: a plane as `Affine` has them.
+    bits: 4 or 8. codes: one plane, as in `Affine`.
     table: (2^bits,) float32.
     scale: (rows, columns / group), any float dtype, or int8 or uint8 for two levels.
     super_scale: (rows, columns / super_group) float, or None.
@@ -169,18 +169,19 @@ Layout: TypeAlias = Dense | Affine | Codebook
 
 
 def affine_kind(bits: int, group: int, zero: int, *, two_level: bool, minimum: bool) -> str:
-    """What an affine layout is called."""
+    """The name of an affine layout, such as "affine4/g32/1-level/zero"."""
     offset = "min" if minimum else "zero" if zero else "none"
     return f"affine{bits}/g{group}/{1 + two_level}-level/{offset}"
 
 
 def below(layouts: Sequence[Layout]) -> Layout:
-    """Matrices of one kind as one, each below the one before. Raises ValueError."""
+    """Concatenate matrices (rows_i, columns) of one kind along rows -> (sum of rows_i, columns).
+    Raises ValueError."""
     first = layouts[0]
     if len({(layout.kind, layout.shape[1:]) for layout in layouts}) > 1:
         raise ValueError("its matrices are not stored alike")
     named = [layout.tensors() for layout in layouts]
-    # by their bytes: those of 8-bit floats have NaN, which equals nothing
+    # compared as bytes: tables of 8-bit floats contain NaN, which is not equal to itself
     if len({each["table"].numpy().tobytes() for each in named if "table" in each}) > 1:
         raise ValueError("its matrices have tables of their own")
     parts = iter(
@@ -189,40 +190,42 @@ def below(layouts: Sequence[Layout]) -> Layout:
             for name, tensor in named[0].items()
         ]
     )
-    # `map` goes through the tensors in the order of `tensors`
+    # `map` visits the tensors in the order of `tensors`
     return first.map(lambda _: next(parts))
 
 
 def contiguous(layout: Layout) -> Layout:
-    """The same numbers, each tensor row after row; only tensors with other strides are copied."""
+    """The same matrix (rows, columns), its tensors contiguous; only those with other strides are
+    copied."""
     return layout.map(torch.Tensor.contiguous)
 
 
-# shapes are tried out on tensors without memory, for which torch has indexing, `cat` and sums in
-# Python, and imports its compiler to run them: half a second that a user waits for nothing
+# shapes are checked with meta tensors, for which torch implements indexing, `cat` and sums in
+# Python, and imports its compiler to run them, which takes half a second; so avoid these here
 
 
 def picked(tensor: Tensor, index: Tensor | slice) -> Tensor:
-    """Some of a tensor's rows."""
+    """Selected rows of a tensor (rows, ...). index: (n) int64 or a slice -> (n, ...)."""
     return tensor[index] if isinstance(index, slice) else tensor.index_select(0, index)
 
 
 def _joined(tensors: Sequence[Tensor]) -> Tensor:
-    """One below the other."""
+    """Concatenate tensors (rows_i, ...) along rows."""
     counts = [len(tensor) for tensor in tensors]
-    whole = tensors[0].new_empty((sum(counts), *tensors[0].shape[1:]))
-    for part, tensor in zip(whole.split(counts), tensors, strict=True):
+    joined = tensors[0].new_empty((sum(counts), *tensors[0].shape[1:]))
+    for part, tensor in zip(joined.split(counts), tensors, strict=True):
         part.copy_(tensor)
-    return whole
+    return joined
 
 
 def nbytes(layout: Layout) -> int:
-    """Bytes that a layout holds in memory."""
+    """The size in memory in bytes of a layout, (rows, columns) or any other shape."""
     return sum(tensor.numel() * tensor.element_size() for tensor in layout.tensors().values())
 
 
 def two_level(value: Tensor, above: Tensor | None) -> Tensor:
-    """Per-group numbers in float32, (rows, groups), multiplied by their super-group's."""
+    """Scales or minimums in float32. value: (rows, groups), above: (rows, super_groups) factors or
+    None -> (rows, groups)."""
     if above is None:
         return value.float()
     per_super = value.shape[1] // above.shape[1]
@@ -230,7 +233,7 @@ def two_level(value: Tensor, above: Tensor | None) -> Tensor:
 
 
 def unpack(planes: tuple[Tensor, ...], widths: tuple[int, ...]) -> Tensor:
-    """Planes of packed bits as one int16 code per column."""
+    """Unpack bit planes, (rows, columns * width / 8) uint8 each, to codes (rows, columns) int16."""
     codes: Tensor | None = None
     shift = 0
     for plane, width in zip(planes, widths, strict=True):
@@ -244,7 +247,8 @@ def unpack(planes: tuple[Tensor, ...], widths: tuple[int, ...]) -> Tensor:
 
 
 def pack(codes: Tensor, bits: int) -> tuple[Tensor, ...]:
-    """Unsigned codes (rows, columns) as the planes of PLANES[bits]; columns a multiple of 8."""
+    """Pack unsigned codes (rows, columns), columns a multiple of 8, into planes of PLANES[bits]
+    bits, (rows, columns * width / 8) uint8 each."""
     planes = []
     codes = codes.to(torch.int16)
     for width in PLANES[bits]:

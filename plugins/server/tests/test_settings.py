@@ -148,7 +148,6 @@ def test_the_command_line_is_said_in_one_line(tmp_path: Path) -> None:
         (["--port", "x"], '--port: must be an integer (it is "x")'),
         (["--access-log", "xml"], "--access-log: must be 'text', 'json' or 'off'"),
         (["--prot", "80"], "unknown option --prot; did you mean --port?"),
-        (["model.gguf"], "unexpected argument 'model.gguf'; a model is -m"),
         (["--host", "192.0.2.1"], "this machine has no such address"),
         (["--log-file", str(tmp_path)], "cannot write to"),
     ):

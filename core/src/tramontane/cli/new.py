@@ -39,7 +39,10 @@ def run(argv: list[str]) -> int:
     )
     options = parser.parse_args(argv)
     if options.kind == "architecture" and options.like is None:
-        raise UsageError("an architecture begins from another one: give --like FAMILY, as llama")
+        raise UsageError(
+            "an architecture starts from another one: give --like FAMILY; "
+            "tramontane models lists them"
+        )
     if options.kind != "architecture" and options.like is not None:
         raise UsageError(f"--like is for an architecture, not for a {options.kind}")
     place = options.into / PLACES.get(options.kind, "plugins")

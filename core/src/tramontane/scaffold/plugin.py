@@ -8,6 +8,7 @@ from importlib.resources import files
 
 from tramontane import __version__
 from tramontane.errors import RequestError
+from tramontane.registry import known
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 PROJECT = """\
@@ -70,7 +71,7 @@ KINDS = {
     ),
     "command": Kind("plugin", "commands", "writing-a-command.md", "The command @name@."),
     "model": Kind(
-        "model", "models", "writing-a-model.md", "The model @name@.", ("tramontane-arch-llama",)
+        "model", "models", "writing-a-model.md", "The model @name@."
     ),
 }  # fmt: skip
 
@@ -87,9 +88,11 @@ def plugin_files(kind: str, name: str) -> dict[str, str]:
         )
     about = KINDS[kind]
     dist = f"tramontane-{about.part}-{name}"
-    requires = "".join(
-        f', "{each}~={__version__}"' if each.startswith("tramontane") else f', "{each}"'
-        for each in about.requires
+    text = files("tramontane.scaffold").joinpath("templates", f"{kind}.txt").read_text("utf-8")
+    # the families whose names the template uses
+    families = {family for name, family in known("architectures").items() if f'"{name}"' in text}
+    requires = "".join(f', "{each}"' for each in about.requires) + "".join(
+        f', "{family}~={__version__}"' for family in sorted(families)
     )
     flags = f'\n[project.entry-points."tramontane.sampler_flags"]\n{name} = "@package@.plugin"\n'
     words = {
@@ -111,7 +114,6 @@ def plugin_files(kind: str, name: str) -> dict[str, str]:
         "README.md": README,
         f"src/{package}/__init__.py": '"""@about@"""\n',
     }
-    text = files("tramontane.scaffold").joinpath("templates", f"{kind}.txt").read_text("utf-8")
     for part in text.split("=== ")[1:]:
         path, _, content = part.partition("\n")
         made[path] = content

@@ -75,7 +75,6 @@ def _settings(argv: list[str], name: str, summary: str) -> Settings:
 def _parser(name: str, summary: str) -> argparse.ArgumentParser:
     parser = Parser(
         f"tramontane {name}",
-        stray="a model is -m",
         description=summary,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
