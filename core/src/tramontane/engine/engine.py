@@ -171,8 +171,8 @@ class Engine:
             request.params.max_tokens == 0 and count == self.context_length
         ):
             raise RequestError(
-                f"the prompt has {count} tokens and the context {self.context_length}; shorten it "
-                "or raise --num-ctx (num_ctx in Python): nothing is cut off in silence"
+                f"the prompt has {count} tokens and the context {self.context_length}: shorten it",
+                hint="or raise --num-ctx (num_ctx in Python); prompts are never truncated silently",
             )
         for token in request.prompt:
             if not 0 <= token < vocabulary:
@@ -370,7 +370,9 @@ class Engine:
         # what it computed may be why
         self.cache.pool.unlearn(sequence.blocks)
         refused = isinstance(error, RequestError)
-        said = str(error) if refused else f"{type(error).__name__}: {error}"
+        said = (
+            error.message if isinstance(error, RequestError) else f"{type(error).__name__}: {error}"
+        )
         self._finish(sequence, "error", said, refused=refused)
 
     def _finish(

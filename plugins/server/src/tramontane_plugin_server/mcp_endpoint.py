@@ -11,6 +11,7 @@ from tramontane.errors import ConfigError, TramontaneError
 from tramontane.sampling_params import SamplingParams
 from tramontane.toolbox import Toolbox
 
+from .http.errors import api_error
 from .serving import Serving
 from .turns import begin
 
@@ -41,7 +42,7 @@ def add(app: FastAPI, serving: Serving) -> AbstractAsyncContextManager[Any]:
         try:
             yield
         except TramontaneError as error:
-            raise ToolError(str(error)) from error
+            raise ToolError(str(api_error(error))) from error
 
     def params_of(tokens: int | None, most: int, temperature: float | None) -> SamplingParams:
         """tokens: what was asked for; else as many as are sensible and the server gives."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,6 +33,10 @@ KINDS = {
 }  # fmt: skip
 
 
+LOG = "the server's log has the reason"
+log = logging.getLogger(__name__)
+
+
 class ApiError(TramontaneError):
     """Something to answer with a status. param: the field that is to blame."""
 
@@ -55,30 +61,35 @@ class ApiError(TramontaneError):
 
 
 def api_error(error: Exception) -> ApiError:
-    """What to answer when this was raised."""
+    """What to answer when this was raised.
+
+    Hints are left out: they name options, Python arguments and packages, which clients do not have.
+    What is wrong with the server's own files goes into its log.
+    """
     match error:
         case ApiError():
             return error
         case EngineBusy():
-            return ApiError(429, str(error), code="queue_full", retry_after=error.seconds)
+            return ApiError(429, error.message, code="queue_full", retry_after=error.seconds)
         case RequestError() if "the context" in str(error):
-            return ApiError(400, str(error), code="context_length_exceeded")
-        case NoTemplate():  # core's words name a file of the server's, and options
+            return ApiError(400, error.message, code="context_length_exceeded")
+        case NoTemplate():
             return ApiError(
                 400, "this model has no chat template, so it cannot be chatted with; it continues"
                 " plain texts at /v1/completions", param="model", code="no_chat_template",
             )  # fmt: skip
         case RequestError() | TemplateError() | PluginNotInstalled():
-            return ApiError(400, str(error))
+            return ApiError(400, error.message)
         case NotEnoughMemory():
-            return ApiError(503, str(error))
+            log.error("%s", error)
+            return ApiError(503, f"the model needs more memory than is free; {LOG}")
         case HTTPException():
             return ApiError(error.status_code, _said(error))
         case RequestValidationError():
             return _invalid(error)
-        case TramontaneError():
-            return ApiError(500, str(error))
-    return ApiError(500, "the server failed; its log says more")
+        case TramontaneError():  # about files and settings: for the server's owner
+            log.error("%s", error)
+    return ApiError(500, f"the server failed; {LOG}")
 
 
 def anthropic(scope: Scope) -> bool:
@@ -105,7 +116,7 @@ def answer(error: Exception, scope: Scope) -> JSONResponse:
     found = api_error(error)
     headers = {}
     if found.retry_after is not None:
-        headers["retry-after"] = str(max(1, round(found.retry_after)))
+        headers["retry-after"] = str(max(1, math.ceil(found.retry_after)))
     if found.status == 401:
         headers["www-authenticate"] = "Bearer"
     if isinstance(error, HTTPException) and error.headers:
