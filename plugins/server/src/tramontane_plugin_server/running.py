@@ -54,6 +54,8 @@ def serve(settings: Settings, sockets: list[socket.socket]) -> int:
         if serving.mcp is not None:
             serving.mcp.close()
         handler.close()
+        if settings.address_file is not None:
+            settings.address_file.unlink(missing_ok=True)
     return 1 if server.failed or not server.started else 0
 
 
@@ -74,7 +76,21 @@ class _Server(uvicorn.Server):
         await super().startup(sockets=sockets)
         on_hangup(self._hung_up)
         if self.started:
+            self._write_address()
             self._loading = asyncio.create_task(self._load())
+
+    def _write_address(self) -> None:
+        """For health checks and scripts, which then follow the settings. Complete or absent."""
+        path = self._serving.settings.address_file
+        if path is None:
+            return
+        part = path.with_name(path.name + ".part")
+        try:
+            part.write_text(self._listens_at + "\n", "utf-8")
+            part.replace(path)
+        except OSError as error:
+            _say(f"error: cannot write the address to {path}: {error.strerror}")
+            self.failed = self.should_exit = True
 
     async def _load(self) -> None:
         address = self._listens_at

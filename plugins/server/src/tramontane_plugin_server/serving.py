@@ -34,7 +34,7 @@ class Serving:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.keys = KeyRing(settings.keys(), settings.admin_keys())
-        self.metrics = Metrics()
+        self.metrics = Metrics(by_key=settings.metrics_by_key)
         self.catalog = Catalog(settings.models)
         self.metrics.watch(self.catalog)
         self.ignored = IgnoredLog()

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from tramontane.errors import ConfigError
 from tramontane.problems import Problem, first_problem, nearest
 
-from .key_files import keys_of
+from .key_files import Key, keys_of
 
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -80,14 +80,22 @@ class Settings(BaseModel):
         pattern="^0?[0-7]{3}$",
         description="rights of the socket's file, octal; 660: its group may connect too",
     )
+    address_file: Path | None = Field(
+        None, description="write the address there while it listens, for health checks"
+    )
     api_key: tuple[str, ...] = Field((), description="ask for it; repeatable")
-    api_key_file: Path | None = Field(None, description="keys, one per line; # begins a comment")
+    api_key_file: Path | None = Field(
+        None, description="keys, one per line: KEY, or NAME: KEY and limits"
+    )
     admin_key: tuple[str, ...] = Field(
         (), description="a key that may also load and unload models; repeatable"
     )
     admin_key_file: Path | None = Field(None, description="the same, as --api-key-file")
     open_path: tuple[OpenPath, ...] = Field(
         (), description="needs no key: /ready, /metrics, /docs or /openapi.json; repeatable"
+    )
+    show_model_paths: bool = Field(
+        False, description="let /v1/models show where models were loaded from, as root"
     )
     cors_origin: tuple[str, ...] = Field(
         (), description="let web pages from there ask; repeatable, *: all"
@@ -132,6 +140,9 @@ class Settings(BaseModel):
         8, description="how often an answer may call tools that run here"
     )
     access_log: Literal["text", "json", "off"] = Field("text", description="a line per request")
+    metrics_by_key: bool = Field(
+        False, description="count requests and tokens by the names of API keys in /metrics"
+    )
     log_file: Path | None = Field(None, description="where to; else stderr")
     models: tuple[ModelSettings, ...] = Field(
         (ModelSettings.model_validate({}),), min_length=1, description="see ModelSettings"
@@ -170,11 +181,11 @@ class Settings(BaseModel):
         if url.username is not None:
             raise ValueError("tool_dispatch_url has a user's name: use tool_dispatch_header")
 
-    def keys(self) -> frozenset[str]:
+    def keys(self) -> frozenset[Key]:
         """All API keys, as options and files have them now. Raises ConfigError."""
         return keys_of(self.api_key, self.api_key_file)
 
-    def admin_keys(self) -> frozenset[str]:
+    def admin_keys(self) -> frozenset[Key]:
         """All admin keys likewise. Raises ConfigError."""
         return keys_of(self.admin_key, self.admin_key_file)
 
