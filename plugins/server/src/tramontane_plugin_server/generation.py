@@ -1,4 +1,4 @@
-"""Answers on their way from the engine's thread to the event loop."""
+"""Events from the engine's thread to the event loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What /metrics shows: Prometheus' text, with the kinds that vLLM and mistral.rs have."""
+"""/metrics: Prometheus text, with the metrics that vLLM and mistral.rs have."""
 
 from __future__ import annotations
 

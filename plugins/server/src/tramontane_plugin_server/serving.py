@@ -1,4 +1,4 @@
-"""What every route needs: settings, models, metrics, and the way from a request to tokens."""
+"""State of the application, which every route needs: settings, models, metrics, generation."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class Access:
         _spent.set(taken)
         started, status, size = time.perf_counter(), 499, 0  # 499: gone before an answer
 
-        async def told(message: Message) -> None:
+        async def send_counted(message: Message) -> None:
             nonlocal status, size
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -93,12 +93,12 @@ class Access:
 
         self._metrics.in_flight.inc()
         try:
-            await self._app(scope, receive, told)
+            await self._app(scope, receive, send_counted)
         except Exception:
             logging.getLogger(__name__).exception("%s failed", scope["path"])
             if status != 499:
                 raise  # too late for another answer: the connection is cut
-            await answer(RuntimeError(), scope)(scope, receive, told)
+            await answer(RuntimeError(), scope)(scope, receive, send_counted)
         finally:
             seconds = time.perf_counter() - started
             self._metrics.in_flight.dec()
@@ -114,19 +114,19 @@ class Access:
     ) -> str:
         client = (scope.get("client") or ("-",))[0]
         if self._style == "json":
-            told = {
+            entry = {
                 "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "id": identity, "client": client,
                 "method": scope["method"], "path": scope["path"], "status": status,
                 "seconds": round(seconds, 4), "bytes": size,
             }  # fmt: skip
             if taken.key:
-                told["key"] = taken.key
+                entry["key"] = taken.key
             if taken.model:
-                told |= {
+                entry |= {
                     "model": taken.model, "prompt_tokens": taken.prompt,
                     "cached_tokens": taken.cached, "completion_tokens": taken.answer,
                 }  # fmt: skip
-            return json.dumps(told)
+            return json.dumps(entry)
         path = json.dumps(scope["path"])[1:-1]  # no line of a client's making
         line = f"{client} {scope['method']} {path} {status} {seconds:.3f}s {size}B {identity}"
         if taken.key:

@@ -1,4 +1,4 @@
-"""Errors as HTTP answers, in the shape of the API that was asked."""
+"""Errors as HTTP responses, in the form of the API of the request."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def api_error(error: Exception) -> ApiError:
             log.error("%s", error)
             return ApiError(503, f"the model needs more memory than is free; {LOG}")
         case HTTPException():
-            return ApiError(error.status_code, _said(error))
+            return ApiError(error.status_code, _message(error))
         case RequestValidationError():
             return _invalid(error)
         case TramontaneError():  # about files and settings: for the server's owner
@@ -107,12 +107,12 @@ def body(error: ApiError, *, anthropic: bool) -> dict[str, Any]:
         kind = "rate_limit_error" if error.status == 429 else kind
         details = {} if error.details is None else {"details": error.details}
         return {"type": "error", "error": {"type": kind, "message": str(error), **details}}
-    told = {"message": str(error), "type": error.kind, "param": error.param, "code": error.code}
-    return {"error": told}
+    shown = {"message": str(error), "type": error.kind, "param": error.param, "code": error.code}
+    return {"error": shown}
 
 
 def answer(error: Exception, scope: Scope) -> JSONResponse:
-    """The whole answer."""
+    """The HTTP response."""
     found = api_error(error)
     headers = {}
     if found.retry_after is not None:
@@ -129,11 +129,11 @@ async def handle(request: Request, error: Exception) -> JSONResponse:
     return answer(error, request.scope)
 
 
-def _said(error: HTTPException) -> str:
+def _message(error: HTTPException) -> str:
     if error.status_code == 404:
-        return "there is nothing at this path; /docs lists what there is"
+        return "there is nothing at this path; /docs lists the paths"
     if error.status_code == 405:
-        return "this path does not take this method; /docs lists what it takes"
+        return "this path does not accept this method; /docs lists the methods"
     return str(error.detail)
 
 
@@ -151,13 +151,13 @@ def _invalid(error: RequestValidationError) -> ApiError:
     name = one_line(".".join(map(str, problem.path)))
     if "param" in problem.context:  # a validator's own words, which name the field
         param = ".".join(filter(None, [name, problem.context["param"]]))
-        said = f"{name}: {problem.words}" if name else problem.words
+        message = f"{name}: {problem.words}" if name else problem.words
         code = problem.context["code"]
-        return ApiError(400, said, param=param, code=code, details=_details(param))
+        return ApiError(400, message, param=param, code=code, details=_details(param))
     if problem.kind == "extra_forbidden":
         return ApiError(
-            400, f"unknown parameter {name!r}: it is not honoured here, so it is refused; "
-            "/docs lists what is", param=name, code="unknown_parameter",
+            400, f"unknown parameter {name!r}: not supported; "
+            "/docs lists the supported ones", param=name, code="unknown_parameter",
         )  # fmt: skip
     code = _code(problem.kind)
     if name:

@@ -1,4 +1,4 @@
-"""API keys: with one set, every path but /health and those that the owner opens asks for it."""
+"""API keys: once one is set, every path needs one but /health and those of --open-path."""
 
 from __future__ import annotations
 
@@ -82,16 +82,16 @@ class Keys:
 
     def _refusal(self, given: bytes | None, scope: Scope) -> ApiError | None:
         if given is None:
-            said = "an API key is needed: send it as 'Authorization: Bearer KEY'"
-            return ApiError(401, said, code="invalid_api_key")
+            message = "an API key is required: send it as 'Authorization: Bearer KEY'"
+            return ApiError(401, message, code="invalid_api_key")
         key = self._ring.find(given)
         if key is None:
-            return ApiError(401, "this API key is not one of ours", code="invalid_api_key")
+            return ApiError(401, "this API key is not valid", code="invalid_api_key")
         account = belongs_to(key.name)
         path = scope["path"].rstrip("/")
         if path in ADMIN and not self._ring.is_admin(given):
-            said = "loading and unloading models needs an admin key; the server's owner gives them"
-            return ApiError(403, said, code="admin_key_required")
+            message = "loading and unloading models requires an admin key"
+            return ApiError(403, message, code="admin_key_required")
         if scope["method"] != "POST" or path in ADMIN:
             return None
         account.charge = functools.partial(self._charge, key.name)
