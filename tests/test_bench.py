@@ -28,8 +28,8 @@ def test_bench_measures_what_it_says(run: Run, model: Path) -> None:
     _, table, _ = run("bench", "-m", model, "--prompt", "16", "--gen", "4", "--reps", "1")
     assert "prefill 16" in table
     assert "decode 4" in table
-    assert "which caches may hold" in table
-    assert "of memory's bandwidth" not in table
+    assert "which may fit the processor's caches" in table
+    assert "of the memory bandwidth" not in table
 
 
 @pytest.mark.parametrize("kind", ["ours", "peer"])
@@ -57,7 +57,7 @@ def test_a_model_beyond_the_caches_has_a_share_of_the_bandwidth(
 ) -> None:
     monkeypatch.setattr("tramontane.cli.bench.cache_size", lambda: 0)
     command = ("bench", "-m", model, "--prompt", "0", "--gen", "4", "--reps", "1")
-    assert "of memory's bandwidth" in run(*command)[1]
+    assert "of the memory bandwidth" in run(*command)[1]
 
 
 @pytest.mark.parametrize(

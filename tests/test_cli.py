@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import pty
-import select
+import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,6 +81,49 @@ def test_json_has_everything(run: Run, model: Path) -> None:
     assert json.loads(again[1])["token_ids"] == answer["token_ids"]
 
 
+def test_the_model_has_the_name_that_was_asked_for(run: Run, model: Path) -> None:
+    for given, name in (((), "embedded"), (("embedded",), "embedded"), ((model,), str(model))):
+        _, out, _ = run("run", *given, "-i", "x", "--json", "-n", "1")
+        assert json.loads(out)["model"] == name
+
+
+def test_figures_have_the_wait_and_the_context(run: Run) -> None:
+    _, _, err = run("run", "-i", "x", "-n", "1")
+    assert err.startswith("[ready in ")
+    assert " of 512" in err
+
+
+def test_nothing_is_printed_for_a_request_that_is_refused(run: Run) -> None:
+    status, out, err = run("run", "--no-template", "-i", "x " * 600)
+    assert (status, out) == (1, "")
+    assert err.startswith("error: the prompt has")
+
+
+@pytest.mark.parametrize(
+    ("schema", "hint"),
+    [
+        ({"type": "object", "properties": {"a": {"type": "integer"}}}, True),
+        ({"type": "object", "properties": {"a": {}}, "required": ["a"]}, True),
+        ({"properties": {"a": {}}, "required": ["a"], "additionalProperties": False}, True),
+        ({"type": "object", "properties": {"a": {}}, "additionalProperties": False}, True),
+        (
+            {
+                "type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"],
+                "additionalProperties": False,
+            },
+            False,
+        ),
+        ({"type": "integer"}, False),
+    ],
+)  # fmt: skip
+def test_a_schema_that_allows_more_than_it_seems_has_a_hint(
+    run: Run, schema: dict[str, object], hint: bool
+) -> None:
+    options = ("run", "-i", "x", "--json-schema", json.dumps(schema), "-n", "2")
+    assert run(*options)[2].startswith("hint: ") is hint
+    assert run(*options, "--quiet")[2] == ""
+
+
 def test_sampling_options_reach_the_chain(run: Run, model: Path) -> None:
     common = ("run", "-m", model, "-i", "x", "-n", "4", "--ignore-eos", "--json")
     _, greedy, _ = run(*common, "--temperature", "0")
@@ -125,11 +164,15 @@ def test_session_of_another_model_is_refused(run: Run, model: Path, tmp_path: Pa
     before = session.read_bytes()
     status, _, err = run("run", "-m", model, "-i", "x", "--load-session", session)
     assert (status, "another model" in err) == (1, True)
+    options = ("-i", "x", "-n", "1", "--quiet", "--load-session", session)
+    status, _, err = run("run", *options, "--kv-type", "f32")
+    assert (status, "give --kv-type bf16" in err or "give --kv-type f16" in err) == (1, True)
+    assert run("run", *options, "--dtype", "f32")[2] == err
     for damage in (before[:100], before[: len(before) // 2], b"no session at all"):
         session.write_bytes(damage)
         status, out, err = run("run", "-i", "x", "--load-session", session)
         assert (status, out) == (1, "")
-        assert "not a whole session" in err
+        assert "not a complete session" in err
         assert len(err.strip().splitlines()) == 1
 
 
@@ -208,6 +251,12 @@ def test_tokenize_and_inspect(run: Run, model: Path) -> None:
     assert told["bytes"] == sum(tensor["bytes"] for tensor in told["tensors"].values())
     _, text, _ = run("inspect", model, "--tensors")
     assert "model.layers.1.mlp.up_proj.weight" in text
+    assert re.search(r"^tool calls +none known$", text, re.MULTILINE)
+    assert re.search(r"^chat template +roles .*user, assistant", text, re.MULTILINE)
+    _, text, _ = run("inspect", "embedded")
+    assert re.search(r"^tool calls +hermes$", text, re.MULTILINE)
+    assert "roles system, user, assistant, tool; variables tools\n" in text
+    assert "{%" not in text
 
 
 def test_perplexity_does_not_depend_on_windows_of_one_text(
@@ -241,85 +290,6 @@ def test_published_perplexity(run: Run, tmp_path: Path) -> None:
         from math import log
 
         assert log(told["perplexity"]) * told["tokens"] == pytest.approx(nll, rel=1e-4)
-
-
-class Terminal:
-    """A chat in a real terminal."""
-
-    def __init__(self, *arguments: str | Path, home: Path) -> None:
-        self._unread = ""
-        self.pid, self.file = pty.fork()
-        if self.pid == 0:
-            os.environ["TRAMONTANE_CACHE"] = str(home)
-            os.environ["TERM"] = "dumb"
-            command = [sys.executable, "-m", "tramontane", "run", *map(str, arguments)]
-            os.execv(sys.executable, command)
-
-    def until(self, text: str, seconds: float = 120) -> str:
-        """What is printed up to and with `text`."""
-        end = time.monotonic() + seconds
-        while text not in self._unread:
-            ready, _, _ = select.select([self.file], [], [], max(0.0, end - time.monotonic()))
-            assert ready, f"waited for {text!r}, saw {self._unread!r}"
-            self._unread += os.read(self.file, 4096).decode(errors="replace")
-        seen, found, self._unread = self._unread.partition(text)
-        return seen + found
-
-    def say(self, text: str) -> None:
-        os.write(self.file, f"{text}\n".encode())
-
-    def leave(self, how: bytes, seconds: float = 60) -> int:
-        """Type `how` at the prompt; the exit status."""
-        # before the prompt the terminal would take Ctrl-D for itself
-        self.until("> ")
-        os.write(self.file, how)
-        end = time.monotonic() + seconds
-        while True:
-            ended, status = os.waitpid(self.pid, os.WNOHANG)
-            if ended:
-                os.close(self.file)
-                return os.waitstatus_to_exitcode(status)
-            if time.monotonic() > end:
-                os.kill(self.pid, signal.SIGKILL)
-                raise AssertionError("the chat does not end")
-            # what is printed must be read, or the other side waits
-            if select.select([self.file], [], [], 0.05)[0]:
-                with contextlib.suppress(OSError):
-                    os.read(self.file, 4096)
-
-
-def test_chat_in_a_terminal(model: Path, tmp_path: Path) -> None:
-    chat = Terminal("-m", model, "-n", "5", "--ignore-eos", home=tmp_path)
-    chat.until("> ")
-    chat.say("hello")
-    assert "t/s" in chat.until("]")
-    chat.until("> ")
-    chat.say("/temperature 0")
-    chat.say("/temperature")
-    chat.until("/temperature is 0.0")
-    chat.say("/nosuch")
-    chat.until("there is no command /nosuch")
-    chat.say(f"/save {tmp_path / 'kept'}")
-    chat.until("(saved")
-    chat.say("/clear")
-    chat.until("(forgotten)")
-    chat.say(f"/load {tmp_path / 'kept'}")
-    chat.until("(loaded: 2 messages)")
-    chat.say("/topp 7")
-    chat.until("top_p=7.0")
-    assert chat.leave(b"\x04") == 0
-    assert "/nosuch" in (tmp_path / "history").read_text()
-
-
-def test_interrupt_stops_the_answer_and_not_the_chat(model: Path, tmp_path: Path) -> None:
-    chat = Terminal("-m", model, "--ignore-eos", "--num-ctx", "4000", home=tmp_path)
-    chat.until("> ")
-    chat.say("go on for ever")
-    chat.until("\n")
-    time.sleep(0.5)
-    os.write(chat.file, b"\x03")
-    chat.until("stopped")
-    assert chat.leave(b"/exit\n") == 0
 
 
 def test_interrupt_of_one_answer_ends_the_program(model: Path) -> None:

@@ -50,8 +50,9 @@ USAGE = [
     ("run --top_p=0.5", "unknown option --top_p; did you mean --top-p?"),
     ("run --zzz", "unknown option --zzz (tramontane run --help)"),
     ("run --te", "--temperature needs a value"),
-    ("run --top- 1", "option --top- is short for several: --top-k, --top-p"),
-    ("run hello", "unexpected argument 'hello'; a text to answer goes after -i, a model after -m"),
+    ("run --top- 1", "option --top- is ambiguous: --top-k, --top-p"),
+    ("run a_b hello", "unexpected argument 'a_b'; a text to answer goes after -i"),
+    ("run hello -m b", "two models, hello and b: name one"),
     ("run --quiet=3", "--quiet takes no value"),
     ("run --system", "--system needs a value"),
     ("run --dtype int8", "--dtype int8: must be auto, f32, bf16 or f16"),
@@ -77,12 +78,17 @@ USAGE = [
     ("bench --reps 0", "--reps 0: at least 1"),
     ("bench --parallel 1,0", "--parallel 0: at least 1"),
     ("bench --gen 1,x", "--gen x: not a whole number"),
-    ("perplexity", "name one text to score: tramontane perplexity FILE"),
-    ("perplexity a -f b", "name one text to score"),
+    ("perplexity", "name a text to score: tramontane perplexity FILE"),
+    ("perplexity a -f b -m c", "two models, a and c: name one"),
+    ("tokenize a -i b -m c", "two models, a and c: name one"),
+    ("pull", "name a model: tramontane pull org/name"),
+    ("list x", "unexpected argument 'x'"),
+    ("rm", "MODEL is missing"),
+    ("warmup a b", "unexpected argument"),
     ("perplexity a --stride 0", "--stride 0: at least 1"),
     ("inspect a -m b", "two models, a and b: name one"),
-    ("new architecture", "name and --like are missing"),
-    ("new model x --like y", "kind model: must be architecture"),
+    ("new architecture", "name is missing"),
+    ("new model x --like y", "--like is for an architecture, not for a model"),
     ("plugins foo", "unexpected argument 'foo'"),
 ]
 
@@ -101,7 +107,94 @@ def test_wrong_usage_names_the_option_the_value_and_the_way_out(
 
 def test_every_command_has_a_row_here() -> None:
     looked_at = {line.split()[0] for line, _ in USAGE}
-    assert {*BUILT_IN} - looked_at == {"tokenize", "models", "warmup", "doctor"}  # options of run
+    assert {*BUILT_IN} - looked_at == {"models", "doctor"}
+
+
+@pytest.mark.parametrize("name", ["run", "bench", "perplexity", "inspect", "warmup", "pull"])
+def test_the_model_is_an_argument_too(run: Run, tmp_path: Path, name: str) -> None:
+    more = ("-i", "x") if name == "run" else ("-f", __file__) if name == "perplexity" else ()
+    for given in (("nothing-here",), ("-m", "nothing-here")):
+        status, out, err = run(name, *given, *more)
+        assert (status, out) == (1, "")
+        assert err.startswith("error: no model 'nothing-here'")
+
+
+def test_a_text_in_the_place_of_the_model_says_where_it_goes(run: Run) -> None:
+    for line, status in (("tell me a story", 2), ("hello", 1)):
+        done = run("run", line, "-n", "1", piped=b"x")
+        assert done[0] == status
+        assert "a text to answer goes after -i" in done[2]
+
+
+def test_texts_and_models_are_arguments_together(run: Run, model: Path, tmp_path: Path) -> None:
+    expected = run("tokenize", "-m", model, "ab", "--json")
+    assert expected[0] == 0
+    for line in (
+        (model, "ab", "--json"), (model, "--json", "ab"), (model, "-i", "ab", "--json"),
+        ("--json", model, "--prompt", "ab"),
+    ):  # fmt: skip
+        assert run("tokenize", *line) == expected
+    (tmp_path / "text").write_text("a text of some length, " * 2)
+    expected = run("perplexity", "-m", model, "-f", tmp_path / "text")
+    assert expected[0] == 0
+    assert run("perplexity", model, tmp_path / "text") == expected
+    assert run("perplexity", model, "-f", tmp_path / "text") == expected
+    once = ("--temperature", "0", "-n", "3", "--quiet")
+    assert run("run", model, "-p", "hi", *once) == run("run", "-m", model, "-i", "hi", *once)
+
+
+def test_help_shows_what_matters_and_help_all_the_rest(run: Run) -> None:
+    for name in commands():
+        few, every = run(name, "--help")[1], run(name, "--help-all")[1]
+        options = [len(set(re.findall(r"^  (-\S+)", text, re.MULTILINE))) for text in (few, every)]
+        assert options[0] <= 21, name
+        if f"more options: tramontane {name} --help-all" not in few:
+            assert few == every, name
+        else:
+            assert options[0] < options[1], name
+    assert "--xtc-threshold" in run("run", "--help-all")[1]
+    assert "--xtc-threshold" not in run("run", "--help")[1]
+
+
+FORMS = {
+    "threads": ("-t", "--threads"),
+    "model": ("-m", "--model"),
+    "verbose": ("-v", "--verbose"),
+    "hf-cache": ("--hf-cache", "--cache-dir"),
+    "max-tokens": ("-n", "--max-tokens"),
+    "force": ("--force",),
+}
+
+
+@pytest.mark.parametrize("name", commands())
+def test_an_option_has_the_same_forms_in_every_command(run: Run, name: str) -> None:
+    lines = re.findall(r"^  (-.*?)(?:  .*)?$", run(name, "--help-all")[1], re.MULTILINE)
+    shown = [tuple(re.findall(r"(?<![\w-])--?[a-z][\w-]*", line)) for line in lines]
+    for option, forms in FORMS.items():
+        assert [found for found in shown if f"--{option}" in found] in ([], [forms]), name
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("ps", "nothing runs in the background"),
+        ("completions", "there is no shell completion yet"),
+        ("download", "tramontane pull MODEL"),
+        ("pul", "did you mean 'pull'?"),
+    ],
+)
+def test_words_of_other_tools_have_a_hint(run: Run, line: str, message: str) -> None:
+    status, out, err = run(line)
+    assert (status, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_names_of_other_tools_are_commands(run: Run) -> None:
+    assert run("version") == run("--version")
+    assert run("ls") == run("list")
+    assert run("chat", "--help") == run("run", "--help")
+    assert run("show", "embedded") == run("inspect", "-m", "embedded")
 
 
 @pytest.mark.parametrize("option", ["-v", "--verbose"])

@@ -134,12 +134,26 @@ def test_the_command_answers_through_a_server(servers, run, tmp_path):
     assert '[add({"a": 62, "b": 935})]' in err
 
 
+def test_a_server_that_is_down_ends_the_command(run, tmp_path):
+    pytest.importorskip("mcp")
+    path = tmp_path / "servers.json"
+    for required, expected in ((None, 1), (True, 1), (False, 0)):
+        gone = {"command": "/no/such/program"}
+        gone |= {} if required is None else {"required": required}
+        path.write_text(json.dumps({"mcpServers": {"gone": gone}}))
+        status, out, err = run("run", "--mcp-config", path, "-i", "hi", "-n", "2", "--quiet")
+        assert (status, bool(out)) == (expected, not expected)
+        assert ("gone is required, and is down" in err) == bool(expected)
+
+
 def test_the_readme_shows_what_happens(run, tmp_path, monkeypatch):
     pytest.importorskip("mcp")
     readme = (ROOT / "README.md").read_text()
     for name, text in re.findall(r"^```\w+ file=(\S+)\n(.*?)^```$", readme, re.M | re.S):
-        (tmp_path / name).write_text(text.replace('"python"', json.dumps(sys.executable)))
-    command, said = re.findall(r"^\$ tramontane (.+?)\n(.*?)^```$", readme, re.M | re.S)[0]
+        (tmp_path / name).write_text(text)
+    # "python" is this environment's, whatever PATH has
+    monkeypatch.setenv("PATH", str(tmp_path))
+    command, said = re.findall(r"^\$ \./dev (.+?)\n(.*?)^```$", readme, re.M | re.S)[0]
     monkeypatch.chdir(tmp_path)
     status, out, err = run(*shlex.split(command))
     assert status == 0

@@ -61,7 +61,7 @@ def test_in_a_workspace_files_go_where_they_belong(run: Cli, tmp_path: Path) -> 
 def test_what_cannot_be_is_refused(run: Cli, tmp_path: Path) -> None:
     again = ("new", "architecture", "acme", "--like", "llama", "--into", tmp_path)
     assert run(*again)[0] == 0
-    assert "is there already" in run(*again)[2]
+    assert "exists already" in run(*again)[2]
     said = run("new", "architecture", "A-b", "--like", "llama", "--into", tmp_path)[2]
     assert "'A-b' is no name" in said
     assert "no installed plugin offers 'nobody'" in run(

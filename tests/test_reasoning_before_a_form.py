@@ -40,8 +40,8 @@ def test_a_model_that_wants_to_reason_does(tmp_path: Path, thinking: bool | None
     with opened(tmp_path, "by itself") as llm:
         first = llm.inner.tokenizer.encode("<think>", add_special=False)[0]
         params = SamplingParams(max_tokens=40, temperature=0, logit_bias={first: 100.0})
-        told = {} if thinking is None else {"enable_thinking": thinking}
-        answer = llm.chat("Will it rain?", params, schema=Answer, **told)
+        variables = {} if thinking is None else {"enable_thinking": thinking}
+        answer = llm.chat("Will it rain?", params, schema=Answer, template_variables=variables)
         assert bool(answer.reasoning) == (thinking is None)
         if thinking is False:
             assert answer.parsed.wet in (True, False)

@@ -215,7 +215,7 @@ def test_a_full_queue_refuses_and_an_old_request_is_told(open_llm: Open) -> None
     *_, last = waiting
     assert isinstance(last, Finished)
     assert last.result.busy
-    assert "no place was free for 0 s" in (last.result.error or "")
+    assert "not scheduled within 0 s" in (last.result.error or "")
     list(running)
 
 

@@ -112,7 +112,7 @@ def test_any_type_of_pydantic_is_a_schema(llm):
 def test_an_answer_that_is_cut_off_says_so(llm):
     answer = llm.generate("x", SamplingParams(max_tokens=3), schema=SCHEMA)
     assert answer.finish_reason == "length"
-    with pytest.raises(RequestError, match=r"cut off after 3 tokens .*'length'"):
+    with pytest.raises(RequestError, match=r"truncated after 3 tokens .*'length'"):
         _ = answer.parsed
 
 

@@ -133,7 +133,7 @@ def test_what_cannot_be_made_sure_is_refused() -> None:
     without = replace(registry.get(ToolCaller, "gemma4"), grammar=None)
     with pytest.raises(RequestError, match="gemma4: there is no grammar"):
         Dialect(without).grammar(TOOLS, required=True)
-    with pytest.raises(RequestError, match=r"gemma4: .*, nor beside a form of answers"):
+    with pytest.raises(RequestError, match=r"gemma4: .*, nor one that combines them"):
         Dialect(without).grammar([Tool(name="f")], form=FORM)
     with pytest.raises(RequestError, match="no tools"):
         dialect("hermes").grammar([], required=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 
-from tramontane.engine.ahead import Ahead
+from tramontane.engine.ahead import OverlapWorker
 
 
 def test_calls_run_in_a_thread_of_their_own_and_are_over_after_waiting() -> None:
-    ahead, ran = Ahead(), []
+    ahead, ran = OverlapWorker(), []
     gate = threading.Event()
     for number in range(3):
         ahead.start([lambda: gate.wait() and None, lambda n=number: ran.append((n, here()))])
@@ -25,7 +25,7 @@ def here() -> str:
 
 
 def test_one_that_fails_does_not_stop_the_others() -> None:
-    ahead, ran = Ahead(), []
+    ahead, ran = OverlapWorker(), []
 
     def fail() -> None:
         raise ValueError("in the other thread")
@@ -38,7 +38,7 @@ def test_one_that_fails_does_not_stop_the_others() -> None:
 
 def test_with_nothing_to_do_there_is_no_thread() -> None:
     before = threading.active_count()
-    ahead = Ahead()
+    ahead = OverlapWorker()
     ahead.start([])
     ahead.wait()
     assert threading.active_count() == before

@@ -85,8 +85,8 @@ def test_no_access_to_a_folder_above(monkeypatch: pytest.MonkeyPatch) -> None:
         ("empty", b"", "is empty: copy or download it again"),
         ("empty.gguf", b"", "is empty: copy or download it again"),
         ("page.gguf", b"<html>", "is not a gguf file: it begins with b'<htm'"),
-        ("x.safetensors", b"", "needs the model's config.json beside it"),
-        ("x.bin", b"", "needs the model's config.json beside it"),
+        ("x.safetensors", b"", "needs the model's config.json in the same folder"),
+        ("x.bin", b"", "needs the model's config.json in the same folder"),
     ],
 )
 def test_not_a_model(tmp_path: Path, name: str, data: bytes, said: str) -> None:

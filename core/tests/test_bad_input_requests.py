@@ -14,6 +14,7 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from tramontane import LLM, SamplingParams
 from tramontane.errors import CheckpointError, RequestError, TemplateError, TramontaneError
+from tramontane.loaded_model import LoadedModel
 
 from .refusal import checked
 from .tiny_folder import CONFIG, tensors, write_folder
@@ -83,7 +84,7 @@ def test_ids_out_of_range(llm: LLM, token: int) -> None:
     assert f"token {token} is outside the vocabulary of 256" in said
 
 
-@pytest.mark.parametrize("prompt", [[1.5], [None], [[1]], [b"a"], ["a", 1]], ids=str)
+@pytest.mark.parametrize("prompt", [[1.5], [None], [[1], 2], [b"a"], ["a", 1]], ids=str)
 def test_prompts_of_other_things(llm: LLM, prompt: Any) -> None:
     said = refused(lambda: llm.generate(prompt, GREEDY))
     assert "a prompt is a string or a list of token ids" in said
@@ -166,8 +167,12 @@ def test_generation_defaults_that_cannot_be(
 
 
 def test_a_model_without_a_tokenizer(tmp_path: Path) -> None:
-    said = refused(lambda: LLM(write_folder(tmp_path), device="reference"), CheckpointError)
+    with LLM(write_folder(tmp_path), device="reference") as llm:
+        assert len(llm.generate([1, 2], GREEDY).token_ids) == 4
+        said = refused(lambda: llm.generate("text"))
     assert "has no tokenizer; looked for tokenizer.json" in said
+    # what has no use for token ids, such as a server, refuses the model itself
+    assert said.startswith(refused(lambda: LoadedModel(tmp_path), CheckpointError))
 
 
 def test_a_tokenizer_of_another_model(tmp_path: Path) -> None:

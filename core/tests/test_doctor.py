@@ -65,7 +65,7 @@ def test_a_folder_that_cannot_be_written_is_a_problem(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "status", "word"),
     [
-        ({}, "ok", "nothing set"),
+        ({}, "ok", "no setting"),
         ({"OMP_NUM_THREADS": "4"}, "ok", "OMP_NUM_THREADS=4"),
         ({"OMP_NUM_THREADS": "4,2"}, "ok", "4,2"),
         ({"OMP_NUM_THREADS": "many"}, "warning", "not a count"),
@@ -124,8 +124,8 @@ def test_processors_as_linux_tells_them(lines, model, features, monkeypatch):
     [
         (["avx2", "avx512bw", "avx512_vnni"], ""),
         (["asimd", "asimddp"], ""),
-        (["avx2", "fma"], "no VNNI and no AVX-512, without which prompts were read at 40 %"),
-        (["avx2", "fma", "avx_vnni"], "no AVX-512, without which prompts were read at 48 %"),
+        (["avx2", "fma"], "no VNNI and no AVX-512, without which prefill reached 40 %"),
+        (["avx2", "fma", "avx_vnni"], "no AVX-512, without which prefill reached 48 %"),
         (["avx2", "avx512bw"], "no VNNI"),
     ],
 )
@@ -145,7 +145,7 @@ def test_what_an_older_processor_costs_is_what_was_measured():
     best = rates["AVX512-BF16 and VNNI"]
     for name, flags in (("AVX2 with VNNI", ["avx2", "avx_vnni"]), ("AVX2 without VNNI", ["avx2"])):
         prefill, decode = (round(100 * a / b) for a, b in zip(rates[name], best, strict=True))
-        assert f"at {prefill} % and answers written at {decode} %" in processor.lacking(flags)
+        assert f"reached {prefill} % and decoding {decode} %" in processor.lacking(flags)
 
 
 def test_apples_differ(monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from tramontane.errors import RequestError
@@ -95,3 +96,17 @@ def test_files_that_are_none(tmp_path):
     (tmp_path / "bad.json").write_text("{")
     with pytest.raises(RequestError, match=r"bad.json is not JSON"):
         read_config(tmp_path / "bad.json")
+
+
+@pytest.mark.parametrize("command", ["python", "python3", "/usr/bin/python", "pythonic"])
+def test_python_alone_is_the_one_that_runs_this(command: str) -> None:
+    (server,) = read_config({"mcpServers": {"a": {"command": command, "args": ["a.py"]}}}).servers
+    expected = sys.executable if command in ("python", "python3") else command
+    assert server.server.command == (expected, "a.py")
+
+
+@pytest.mark.parametrize(("given", "every"), [({}, True), ({"required": False}, False)])
+def test_all_are_required_but_those_that_say_no(given: dict[str, bool], every: bool) -> None:
+    config = read_config({"mcpServers": {"a": {"command": "x", **given}}})
+    assert not config.servers[0].required
+    assert config.all_required().servers[0].required is every

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
-from tramontane.blocks import Attention, Linear, StackedLinear, rope_for
+from tramontane.blocks import Attention, HeadNorm, Linear, RMSNorm, StackedLinear, rope_for
 from tramontane.checkpoint.checkpoint import Header, TensorInfo
 from tramontane.checkpoint.rules import (
     Deinterleave,
@@ -188,3 +188,21 @@ def test_packed_matrices_below_each_other() -> None:
     assert torch.equal(joined.decode(), torch.cat((named.decode(), named.decode())))
     with pytest.raises(ValueError, match="tables of their own"):
         below([named, replace(named, table=table + 1)])
+
+
+def test_norm_weights_along_a_head_move_as_the_rows_do() -> None:
+    model = Model()
+    attention: Attention = model.self_attn  # type: ignore[assignment]
+    attention.rope.dim = 4  # type: ignore[union-attr]
+    attention.q_norm = HeadNorm(4, 1e-5, heads=4)
+    attention.k_norm = RMSNorm(4, 1e-5)
+    by_head = torch.arange(16.0).view(4, 4)
+    rule = Deinterleave("*_norm")
+    moved = rule.change(Dense(by_head), "self_attn.q_norm", model)
+    assert torch.equal(moved.decode(), by_head[:, [0, 2, 1, 3]])
+    shared = rule.change(Dense(torch.arange(4.0)), "self_attn.k_norm", model)
+    assert shared.decode().tolist() == [0, 2, 1, 3]
+    shape_only = rule.change(Dense(by_head.to("meta")), "self_attn.q_norm", model)
+    assert shape_only.shape == (4, 4)
+    with pytest.raises(ValueError, match="6 rows are no multiple of d_head 4"):
+        rule.change(Dense(numbered(6)), "self_attn.q_proj", model)

@@ -22,10 +22,10 @@ def tensor(first: int, last: int, **more: Any) -> dict[str, Any]:
     ("data", "said"),
     [
         (b"abc", "too short to have a header"),
-        (b"\xff" * 20, "no length of a header"),
+        (b"\xff" * 20, "not a valid header length"),
         (file({"a": tensor(0, 8)})[:20], "ends within its header"),
-        (file({"a": tensor(0, 8)}, b"123"), "its size is not the one that its header says"),
-        (file({"a": tensor(0, 8)}, b"123456789"), "something follows it"),
+        (file({"a": tensor(0, 8)}, b"123"), "its size differs from the size in its header"),
+        (file({"a": tensor(0, 8)}, b"123456789"), "or has extra bytes"),
         (file(b"\xff{}"), "not UTF-8"),
         (file(b"{nope"), "not the JSON of a safetensors file (key must be a string"),
         (file({"a": tensor(0, 8, dtype="F99")}), "unknown variant `F99`"),

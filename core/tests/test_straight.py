@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tramontane.beside import Beside
+from tramontane.beside import BackgroundResult
 from tramontane.checkpoint import straight
 from tramontane.checkpoint.load import LoadOptions, build, fill
 from tramontane.checkpoint.rules import Deinterleave, Rename, Skip
@@ -127,19 +127,19 @@ def test_rows_that_are_not_read_yet() -> None:
 
 def test_beside() -> None:
     gate = threading.Event()
-    work = Beside(lambda: gate.wait(30) and threading.current_thread().name)
+    work = BackgroundResult(lambda: gate.wait(30) and threading.current_thread().name)
     work.started()
     work.started()  # has begun, has not failed
     gate.set()
     assert work.result() != threading.current_thread().name
-    assert Beside(lambda: 7).result() == 7
+    assert BackgroundResult(lambda: 7).result() == 7
 
 
 def test_what_fails_beside_is_told_as_soon_as_it_is_asked() -> None:
     def fail() -> None:
         raise ValueError("no")
 
-    work = Beside(fail)
+    work = BackgroundResult(fail)
     work.started()
     with pytest.raises(ValueError, match="no"):
         work.result()

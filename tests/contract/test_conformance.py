@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from importlib.metadata import distributions
+from types import SimpleNamespace
 
 import pytest
 from tramontane.registry import EVENTS, KINDS, Registry
+from tramontane.testing import pytest_plugin
 
 SOURCES = [e for kind in (*KINDS, EVENTS) for e in Registry().entries(kind)]
 OURS = sorted({e.dist.name for e in SOURCES if e.dist and e.dist.name.startswith("tramontane-")})
@@ -107,9 +109,43 @@ def test_the_kit_finds_it_and_says_what_is_wrong(told, distribution, check, mess
     assert any(message in report for report in failed), "\n".join(failed)
 
 
+def test_a_run_ends_with_what_is_not_proven(told):
+    (line,) = [line for line in told["acme-careless"].splitlines() if "not proven" in line]
+    assert line.startswith("not proven equal to an independent implementation: ")
+    assert "CarelessForCausalLM" in line
+    assert line.endswith("run with --reference transformers. give the quantizer decode=.")
+    assert "not proven" not in told["acme-lying"]  # nothing to compare
+
+
 def test_a_distribution_that_is_not_there_or_no_plugin_is_a_usage_error(kit, tmp_path):
     assert "no distribution 'acme-nowhere' is installed" in kit("acme-nowhere", tmp_path).stderr
     assert "pluggy has no entry point in any of tramontane.arch" in kit("pluggy", tmp_path).stderr
+
+
+REFUSED = [
+    (("--reference", "transformers"), "needs --tramontane DIST"),
+    (("--tramontane", "tramontane-quant-gguf", "--reference", "transformers"), "no architecture"),
+    (
+        ("--tramontane", "tramontane-arch-gpt2", "--reference", "transformers:Nothing"),
+        "has no model class Nothing; name the one to compare GPT2LMHeadModel with",
+    ),
+    (
+        ("--tramontane", "tramontane-arch-llama", "--reference", "transformers:LlamaForCausalLM"),
+        "which cannot all be that class",
+    ),
+    (("--tramontane", "tramontane-arch-gpt2", "--reference", "vllm"), "what can be compared with"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), REFUSED, ids=lambda value: str(value)[-20:])
+def test_a_reference_that_cannot_be_is_a_usage_error(options, message):
+    asked = {"--tramontane": None, "--reference": None}
+    asked |= dict(zip(options[::2], options[1::2], strict=True))
+    config = SimpleNamespace(
+        getoption=asked.get, args=[], args_source=None, pluginmanager=pytest.PytestPluginManager()
+    )
+    with pytest.raises(pytest.UsageError, match=re.escape(message)):
+        pytest_plugin.pytest_configure(config)
 
 
 def test_the_kit_stays_out_of_the_way_without_its_option(python, tmp_path):

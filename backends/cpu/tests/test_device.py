@@ -13,7 +13,7 @@ def test_probe() -> None:
     (found,) = device.probe()
     assert found.name == "cpu"
     assert 0 < found.memory_free <= found.memory_total
-    assert set(found.features) <= set(device.TOLD)
+    assert set(found.features) <= set(device.REPORTED)
 
 
 def test_threads_are_bounded_by_affinity() -> None:

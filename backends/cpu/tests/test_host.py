@@ -24,7 +24,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def told(monkeypatch: pytest.MonkeyPatch, name: str) -> str:
     """The processor's name, where LLVM would say that it is `name`."""
     answer = host.Host(name, "x86_64-linux", ("avx2",))
-    monkeypatch.setattr(host, "_asked", lambda: answer)
+    monkeypatch.setattr(host, "_by_llvm", lambda: answer)
     return host.host.__wrapped__().name
 
 
@@ -63,4 +63,4 @@ def test_nothing_is_kept_where_it_cannot_be(
 
 
 def test_the_answer_is_llvms() -> None:
-    assert host.host() == host._asked()
+    assert host.host() == host._by_llvm()

@@ -76,8 +76,8 @@ def test_layer_norm_of_heads_of_any_width(width: int) -> None:
     stride = 4 * 3 * width
     fields = arguments(
         rows.LAYER_NORM_FIELDS, x=x.data_ptr(), x_stride=stride, out=out.data_ptr(),
-        out_stride=stride, parts=3, width=width, weight=told[0].data_ptr(), eps=eps.data_ptr(),
-        bias=told[1].data_ptr(),
+        out_stride=stride, parts=3, width=width, weight=told[0].data_ptr(), weight_step=0,
+        eps=eps.data_ptr(), bias=told[1].data_ptr(),
     )  # fmt: skip
     rows.layer_norm.ctypes(address(fields), 0, 5)
     torch.testing.assert_close(out, norm(x), rtol=1e-5, atol=1e-5)

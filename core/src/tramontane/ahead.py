@@ -1,7 +1,8 @@
-"""What a command begins before torch is imported, which takes longer than all else that it does.
+"""Preloading: work that starts in the background before torch is imported.
 
-Python runs on one core meanwhile. Another one can load torch's own library, without Python's lock,
-a backend can get memory, and the disk can read the weights.
+Importing torch is the longest part of a command's startup, and Python uses one core for it.
+Meanwhile another thread can load torch's library without holding the GIL, a backend can allocate
+memory, and the system can read the weights into its page cache.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ LIBRARIES = {"linux": "libtorch_cpu.so", "darwin": "libtorch_cpu.dylib"}
 
 
 def begin(model: str, device: str, registry: Registry, threads: int | None = None) -> None:
-    """Begin with what a command named, if it is on this disk. threads: None leaves their number to
-    the backend. Raises ConfigError, PluginError."""
+    """Start preloading the model of a command, if it is a local one. threads: None leaves their
+    number to the backend. Raises ConfigError, PluginError."""
     if _too_late():
         return
     threading.Thread(target=_load_library, name="tramontane-torch", daemon=True).start()
@@ -41,18 +42,18 @@ def begin(model: str, device: str, registry: Registry, threads: int | None = Non
 
 
 def _too_late() -> bool:
-    """Whether there is nothing to wait for: all cores are the load's."""
+    """Whether torch is imported already, so that preloading would only compete for cores."""
     return "torch" in sys.modules
 
 
 def _read(files: Sequence[Path]) -> None:
-    """Let the system read files into its cache, as far as it likes."""
+    """Ask the system to read files into its page cache."""
     if not hasattr(os, "posix_fadvise"):
         return
     for file in files:
         try:
             descriptor = os.open(file, os.O_RDONLY)
-        except OSError:  # who opens it in earnest says why
+        except OSError:  # the loader opens the file again, and reports the error
             return
         try:
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
@@ -61,12 +62,12 @@ def _read(files: Sequence[Path]) -> None:
 
 
 def _load_library() -> None:
-    """Load torch's largest library; `import torch` finds it there."""
-    found = find_spec("torch")
+    """Load torch's largest library, so that `import torch` finds it loaded."""
+    spec = find_spec("torch")
     name = LIBRARIES.get(sys.platform)
-    if found is None or found.origin is None or name is None:
+    if spec is None or spec.origin is None or name is None:
         return
     try:
-        ctypes.CDLL(str(Path(found.origin).parent / "lib" / name))
-    except OSError:  # then `import torch` says what is wrong
+        ctypes.CDLL(str(Path(spec.origin).parent / "lib" / name))
+    except OSError:  # `import torch` will report the error
         return

@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast, overload
 
 from .answers import AnswerParser
 from .engine.request import Event, Request, RequestResult
 from .loaded_model import Message, Prompt
 from .open_model import (
     OpenModel,
+    Params,
+    Prompts,
     Schema,
+    all_with_keywords,
+    batch_of,
     cancel_all,
     chunk_of,
     conversation,
+    one_of,
+    params_of,
     refuse_best_of,
     with_schema,
 )  # fmt: skip
 from .results import Chunk, Completion, best
+from .sampling_keywords import CHAT, Sampling, with_keywords
+from .sampling_keywords import template_variables as variables_of
 from .sampling_params import SamplingParams
 from .toolbox import Approve, Toolbox
 from .turn import Turn
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 class AsyncLLM(OpenModel):
@@ -47,26 +59,57 @@ class AsyncLLM(OpenModel):
         *,
         stream: Literal[False] = False,
         schema: Schema | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Awaitable[Completion]: ...
     @overload
     def generate(
         self,
-        prompt: Prompt,
-        params: SamplingParams | None = None,
+        prompt: Prompts,
+        params: Params = None,
+        *,
+        stream: Literal[False] = False,
+        schema: Schema | None = None,
+    ) -> Awaitable[list[Completion]]: ...
+    @overload
+    def generate(
+        self,
+        prompt: Prompt | Prompts,
+        params: Params = None,
         *,
         stream: Literal[True],
         schema: Schema | None = None,
+        **sampling: Unpack[Sampling],
     ) -> AsyncIterator[Chunk]: ...
     def generate(
         self,
-        prompt: Prompt,
-        params: SamplingParams | None = None,
+        prompt: Prompt | Prompts,
+        params: Params = None,
         *,
         stream: bool = False,
         schema: Schema | None = None,
-    ) -> Awaitable[Completion] | AsyncIterator[Chunk]:
-        """Continue a text or token ids: await it, or with `stream` iterate over it."""
-        return self._one(self.inner.encode(prompt), with_schema(params, schema), stream, schema)
+        **sampling: Unpack[Sampling],
+    ) -> Awaitable[Completion] | Awaitable[list[Completion]] | AsyncIterator[Chunk]:
+        """Continue a text or token ids, or each of a list of these, as `LLM.generate` does: await
+        it, or with `stream` iterate over it."""
+        params, prompts = all_with_keywords(params, sampling), batch_of(prompt)
+        if prompts is None:
+            each = [with_schema(one_of(params), schema)]
+        else:
+            each = params_of(params, len(prompts), schema)
+        sets = self.inner.batch(prompts or [cast("Prompt", prompt)], each)
+        if stream:
+            for one in each:
+                refuse_best_of(one)
+            return self._chunks([request for several in sets for request in several])
+        counts = [one.n if one else 1 for one in each]
+        found = self._completions(sets, counts, schema)
+        return self._first(found) if prompts is None else found
+
+    async def logits(self, ids: Sequence[int]) -> npt.NDArray[np.float32]:
+        """The model's logits at every position, (tokens, vocabulary), as `LLM.logits` returns."""
+        (result,) = await self._results([self.inner.logits_request(ids)])
+        assert result.prompt_logits is not None
+        return result.prompt_logits
 
     @overload
     def chat(
@@ -76,7 +119,14 @@ class AsyncLLM(OpenModel):
         *,
         stream: Literal[False] = False,
         schema: Schema | None = None,
-        **variables: Any,
+        tools: Sequence[Any] = (),
+        tool_choice: str | Sequence[str] = "auto",
+        parallel_tool_calls: bool = True,
+        max_tool_rounds: int = 8,
+        approve: Approve | None = None,
+        tool_timeout: float = 30.0,
+        template_variables: Mapping[str, Any] | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Awaitable[Completion]: ...
     @overload
     def chat(
@@ -86,7 +136,14 @@ class AsyncLLM(OpenModel):
         *,
         stream: Literal[True],
         schema: Schema | None = None,
-        **variables: Any,
+        tools: Sequence[Any] = (),
+        tool_choice: str | Sequence[str] = "auto",
+        parallel_tool_calls: bool = True,
+        max_tool_rounds: int = 8,
+        approve: Approve | None = None,
+        tool_timeout: float = 30.0,
+        template_variables: Mapping[str, Any] | None = None,
+        **sampling: Unpack[Sampling],
     ) -> AsyncIterator[Chunk]: ...
     def chat(
         self,
@@ -101,9 +158,12 @@ class AsyncLLM(OpenModel):
         max_tool_rounds: int = 8,
         approve: Approve | None = None,
         tool_timeout: float = 30.0,
-        **variables: Any,
+        template_variables: Mapping[str, Any] | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Awaitable[Completion] | AsyncIterator[Chunk]:
         """Answer a conversation, as `LLM.chat` does. Tools that are coroutines run in the loop."""
+        params = with_keywords(params, sampling, CHAT, self.inner.template_source or "")
+        variables = variables_of(template_variables)
         toolbox = Toolbox(
             self.tools(tools), tool_choice, parallel_tool_calls, approve, tool_timeout
         )
@@ -128,21 +188,18 @@ class AsyncLLM(OpenModel):
             requests = turn.requests()
         return turn.completed(await self._results(requests))
 
-    def _one(
-        self,
-        prompt: tuple[int, ...],
-        params: SamplingParams | None,
-        stream: bool,
-        schema: Schema | None,
-    ) -> Awaitable[Completion] | AsyncIterator[Chunk]:
-        requests = self.inner.requests(prompt, params, continues=True)
-        if stream:
-            refuse_best_of(params)
-            return self._chunks(requests)
-        return self._wait(requests, params.n if params else 1, schema)
+    async def _completions(
+        self, sets: list[list[Request]], counts: list[int], schema: Schema | None
+    ) -> list[Completion]:
+        results = iter(await self._results([request for several in sets for request in several]))
+        return [
+            Completion(best([next(results) for _ in several], count), schema)
+            for several, count in zip(sets, counts, strict=True)
+        ]
 
-    async def _wait(self, requests: list[Request], count: int, schema: Schema | None) -> Completion:
-        return Completion(best(await self._results(requests), count), schema)
+    @staticmethod
+    async def _first(found: Awaitable[list[Completion]]) -> Completion:
+        return (await found)[0]
 
     async def _results(self, requests: list[Request]) -> list[RequestResult]:
         results = {}

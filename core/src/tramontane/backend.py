@@ -14,6 +14,22 @@ if TYPE_CHECKING:
     from tramontane.stored import Stored
 
 
+STEP = "step"
+"""The name, in what `Prepare` returns, of how the model's whole step runs."""
+EAGER = "eager: "
+"""How its value begins where the backend could not record the step; the reason follows."""
+
+
+def eager_reason(kernels: Mapping[str, str]) -> str | None:
+    """Why a model runs operation by operation and not as the backend's recorded step, which is
+    faster: the operation and the module that it is in, "aten.cumsum.default in
+    model.layers.0.self_attn.q_norm (AcmeNorm)". None where it is recorded, or where the backend
+    records nothing. kernels: what `Prepare` returned, `LoadReport.kernels`.
+    """
+    value = kernels.get(STEP, "")
+    return value.removeprefix(EAGER) if value.startswith(EAGER) else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Device:
     """One device that a backend found. Found without touching it: a probe costs milliseconds."""
@@ -101,6 +117,7 @@ class Prepare(Protocol):
     ) -> Mapping[str, str]:
         """Repack weights, put kernels on blocks. Returns what was chosen: operation and layout
         (such as "linear affine4/g32/1-level/zero") to a kernel's name. What it leaves alone runs
-        on the reference. activations: "auto" allows what multiplies packed weights to be rounded,
-        as to 8 bits; "f32" does not."""
+        on the reference. The key STEP, if there is one, states how the whole step runs: any text,
+        or EAGER and the reason. activations: "auto" allows what multiplies packed weights to be
+        rounded, as to 8 bits; "f32" does not."""
         ...

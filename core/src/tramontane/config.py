@@ -1,4 +1,4 @@
-"""What a model's config.json may say. What is supported is what validates."""
+"""Configurations: what `config.json` may contain. A configuration that validates is supported."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ FIRST_WORDS: Mapping[str, str] = MappingProxyType(
         "activation_function": "hidden_act",
     }
 )
-"""How the first decoders' configurations say it; see `DecoderConfig.spellings`."""
+"""The names of fields in the configurations of GPT-2 and its time; see
+`DecoderConfig.spellings`."""
+
+MAY_DIFFER = ("num_attention_heads", "num_key_value_heads", "intermediate_size")
+"""Fields that a family may redefine as `tuple[int, ...]`, one for each layer."""
 
 UNSUPPORTED = "unsupported"
 """Where a container lists settings that no field has: a model with any is refused."""
@@ -40,12 +44,19 @@ class ModelConfig(BaseModel):
 
 
 class DecoderConfig(ModelConfig):
-    """The numbers that every decoder-only transformer has."""
+    """The fields that every decoder-only transformer has; a family's class adds its own.
+
+    Names are those of `config.json`. num_key_value_heads defaults to num_attention_heads, head_dim
+    to hidden_size / num_attention_heads. Keys that no field has are ignored; add a field with
+    `Literal[False]` to refuse another value. `read_config` builds one.
+    """
 
     spellings: ClassVar[Mapping[str, str]] = {}
-    """A family's own words for fields, "n_embd": "hidden_size"; the field's name goes first."""
+    """Other names of fields in this family, {"n_embd": "hidden_size"}; where both are given, the
+    field's own name is used."""
     absent: ClassVar[Mapping[str, Any]] = {}
-    """What a missing key means in a family, where that is not the field's own default."""
+    """What a missing key means in this family, {field: value}, where it is not the default
+    below."""
 
     vocab_size: int = Field(gt=0, le=2**24, strict=True)
     hidden_size: int = Field(gt=0, le=2**20, strict=True)
@@ -76,6 +87,7 @@ class DecoderConfig(ModelConfig):
                 value = filled.pop(said)
                 if filled.get(meant) is None:
                     filled[meant] = value
+        cls._refuse_layers(filled)
         nullable = cls._nullable()
         filled = {k: v for k, v in filled.items() if v is not None or k in nullable}
         cls.derive(filled)
@@ -98,8 +110,19 @@ class DecoderConfig(ModelConfig):
         return filled
 
     @classmethod
+    def _refuse_layers(cls, values: Mapping[str, Any]) -> None:
+        """Containers give a tuple where layers differ; most fields have one value for all."""
+        for name, field in cls.model_fields.items():
+            if isinstance(value := values.get(name), tuple) and _is_single(field.annotation):
+                raise ValueError(
+                    f"{name}={reprlib.repr(value)} differs between layers, which this family does "
+                    "not support"
+                )
+
+    @classmethod
     def derive(cls, values: dict[str, Any]) -> None:
-        """Complete what a family's checkpoints say, in place; nothing is checked yet."""
+        """Override to compute fields from others, in place, before anything is validated. values:
+        the keys of config.json, with `spellings` applied and null left out."""
 
     @classmethod
     def _nullable(cls) -> set[str]:
@@ -113,21 +136,34 @@ class DecoderConfig(ModelConfig):
 
     @property
     def rotary(self) -> bool:
-        """Whether queries and keys are rotated, in any layer."""
+        """Whether queries and keys are rotated in any layer; override for families without RoPE."""
         return True
+
+    @property
+    def _differs(self) -> bool:
+        """Whether layers have heads of their own."""
+        return any(
+            isinstance(getattr(self, name), tuple)
+            for name in ("num_attention_heads", "num_key_value_heads")
+        )
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.num_attention_heads % self.num_key_value_heads:
-            raise ValueError(
-                f"num_attention_heads {self.num_attention_heads} is not a multiple of "
-                f"num_key_value_heads {self.num_key_value_heads}"
-            )
-        for name in PER_LAYER:
+        for name in (*PER_LAYER, *type(self).model_fields):
             told = getattr(self, name, None)
-            if told is not None and len(told) != self.num_hidden_layers:
+            counted = name in PER_LAYER or (name in MAY_DIFFER and isinstance(told, tuple))
+            if told is not None and counted and len(told) != self.num_hidden_layers:
                 raise ValueError(
                     f"{name} has {len(told)} entries for {self.num_hidden_layers} layers"
+                )
+        for layer in range(self.num_hidden_layers if self._differs else 1):
+            heads = of_layer(self.num_attention_heads, layer)
+            shared = of_layer(self.num_key_value_heads, layer)
+            if heads < 1 or shared < 1 or heads % shared:
+                where = f" in layer {layer}" if self._differs else ""
+                raise ValueError(
+                    f"num_attention_heads {heads} is not a multiple of num_key_value_heads "
+                    f"{shared}{where}"
                 )
         window = getattr(self, "sliding_window", None)
         used = getattr(self, "use_sliding_window", True)  # where it is not, some write 0
@@ -155,7 +191,8 @@ class DecoderConfig(ModelConfig):
 
 
 class LayerNormConfig(DecoderConfig):
-    """Numbers of the families whose norms subtract the mean."""
+    """For families with `LayerNorm`: layer_norm_eps, also read from layer_norm_epsilon and
+    norm_epsilon."""
 
     layer_norm_eps: float = Field(
         default=1e-5,
@@ -166,8 +203,20 @@ class LayerNormConfig(DecoderConfig):
     )
 
 
+def of_layer(value: Any, index: int) -> int:
+    """A number of a layer, of a field that may have one for each; see `MAY_DIFFER`."""
+    return int(value[index] if isinstance(value, tuple) else value)
+
+
+def _is_single(annotation: Any) -> bool:
+    """Whether a field's type has one value only, or none."""
+    arguments = get_args(annotation) or (annotation,)
+    return all(each in (int, float, bool, str, NoneType) for each in arguments)
+
+
 def read_config(config: type[C], values: Mapping[str, Any]) -> C:
-    """Validate a checkpoint's configuration. Raises ConfigError naming field, value, and why."""
+    """Validate a checkpoint's configuration. config: the family's class. values: config.json as a
+    mapping. Raises ConfigError, which names field, value and reason."""
     try:
         return config.model_validate(dict(values))
     except ValidationError as error:

@@ -53,6 +53,10 @@ class ConfigError(CheckpointError):
     """A model's configuration has a value that the architecture does not support."""
 
 
+class NoTokenizer(CheckpointError):
+    """A model's files have no tokenizer; it takes and returns token ids only."""
+
+
 class NotEnoughMemory(TramontaneError):
     """A model needs more bytes than are free; the message has both numbers."""
 

@@ -56,7 +56,7 @@ class Grammar(BaseModel):
                 f"not {type(self.value).__name__}"
             )
         if isinstance(self.value, str) and len(self.value) > LONGEST:
-            raise ValueError(f"a grammar of {len(self.value)} characters; the most is {LONGEST}")
+            raise ValueError(f"a grammar of {len(self.value)} characters; the limit is {LONGEST}")
         return self
 
 
@@ -71,8 +71,8 @@ def schema_grammar(schema: Mapping[str, Any] | type[Any], after: str = "") -> Gr
     try:
         found = TypeAdapter(schema).json_schema()
     except Exception as error:  # pydantic has several, and user types raise their own
-        said = str(error).partition("\n")[0]
-        raise RequestError(f"schema={schema!r} is neither a dict nor a model: {said}") from error
+        reason = str(error).partition("\n")[0]
+        raise RequestError(f"schema={schema!r} is neither a dict nor a model: {reason}") from error
     return Grammar(type="json_schema", value=_closed(found), after=after)
 
 
@@ -99,6 +99,6 @@ def read_value(text: str, schema: Mapping[str, Any] | type[Any]) -> Any:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
         where = f"at {place}: " if place else ""
-        raise RequestError(f"the answer is not what the schema asks: {where}{first['msg']}") from (
+        raise RequestError(f"the answer does not fit the schema: {where}{first['msg']}") from (
             error
         )

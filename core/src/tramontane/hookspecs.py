@@ -1,7 +1,7 @@
 """What a plugin may implement.
 
 Offers are asked for once, when a plugin is loaded; each yields records from `tramontane.plugin`.
-Events are told to every loaded plugin as they happen; their return value is ignored.
+Every loaded plugin is notified of events as they happen; the return value is ignored.
 Plural noun: an offer. Past participle: an event. There is nothing else, and never a hook
 inside the token loop.
 """

@@ -7,7 +7,7 @@ from importlib.metadata import Distribution, EntryPoint
 
 from .errors import PluginError
 from .plugin import Offer
-from .registry import EVENTS, KINDS, Registry, canonical, distributions
+from .registry import EVENTS, FLAGS, KINDS, Registry, canonical, distributions
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ def inventory(registry: Registry) -> list[Installed]:
                 item.offers.get(kind, []).sort(key=lambda offer: offer.name)
             for entry in _own(registry, EVENTS, name):
                 _listen(item, registry, entry)
+            for entry in _own(registry, FLAGS, name):
+                _flag(item, registry, entry)
         found.append(item)
     return found
 
@@ -73,6 +75,13 @@ def _listen(item: Installed, registry: Registry, entry: EntryPoint) -> None:
         item.troubles.append(Trouble(EVENTS, entry.name, error))
     else:
         item.events.append(entry.name)
+
+
+def _flag(item: Installed, registry: Registry, entry: EntryPoint) -> None:
+    try:
+        registry.flag(entry)
+    except PluginError as error:
+        item.troubles.append(Trouble(FLAGS, entry.name, error))
 
 
 def _own(registry: Registry, kind: str, distribution: str) -> list[EntryPoint]:

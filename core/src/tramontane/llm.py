@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self, TypeGuard, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast, overload
 
 from .answers import AnswerParser
 from .engine.request import Event, Finished, Request, RequestResult
-from .errors import RequestError
 from .loaded_model import Message, Prompt
 from .open_model import (
     OpenModel,
+    Params,
+    Prompts,
     Schema,
+    all_with_keywords,
+    batch_of,
     cancel_all,
     chunk_of,
     conversation,
+    one_of,
+    params_of,
     refuse_best_of,
     with_schema,
 )  # fmt: skip
 from .results import Chunk, Completion, best
+from .sampling_keywords import CHAT, Sampling, with_keywords
+from .sampling_keywords import template_variables as variables_of
 from .sampling_params import SamplingParams
 from .toolbox import Approve, Toolbox
 from .turn import Turn
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 class EventStream:
@@ -72,53 +83,75 @@ class LLM(OpenModel):
         *,
         stream: Literal[False] = False,
         schema: Schema | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Completion: ...
     @overload
     def generate(
         self,
-        prompt: list[str],
-        params: SamplingParams | None = None,
+        prompt: Prompts,
+        params: Params = None,
         *,
         stream: Literal[False] = False,
         schema: Schema | None = None,
+        **sampling: Unpack[Sampling],
     ) -> list[Completion]: ...
     @overload
     def generate(
         self,
-        prompt: Prompt,
-        params: SamplingParams | None = None,
+        prompt: Prompt | Prompts,
+        params: Params = None,
         *,
         stream: Literal[True],
         schema: Schema | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Iterator[Chunk]: ...
     def generate(
         self,
-        prompt: Prompt | list[str],
-        params: SamplingParams | None = None,
+        prompt: Prompt | Prompts,
+        params: Params = None,
         *,
         stream: bool = False,
         schema: Schema | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Completion | list[Completion] | Iterator[Chunk]:
-        """Continue a text (or token ids), or each of a list of texts, batched together.
+        """Continue a text or token ids, or each of a list of these, batched together.
 
-        stream: an iterator of chunks, as tokens come; to stop early, close it.
+        params: for all prompts, or a list with one for each prompt of a batch.
+        stream: an iterator of chunks, as tokens come; to stop early, close it. `Chunk.index` counts
+        the answers of all prompts, in their order.
         schema: a JSON schema or a pydantic model; the answer is of it, `parsed` its value.
-        Raises RequestError for a prompt or parameters that cannot be.
+        sampling: fields of SamplingParams, such as temperature=0, beside `params` or without.
+        Raises RequestError for a prompt or parameters that cannot be, and for unknown ones.
         """
-        params = with_schema(params, schema)
-        if _are_texts(prompt):
-            if stream:
-                raise RequestError("stream takes one prompt; call it once for each of several")
-            sets = [
-                self.inner.requests(self.inner.encode(p), params, continues=True) for p in prompt
-            ]
-            results = self._wait([request for requests in sets for request in requests])
-            count = params.n if params else 1
-            return [
-                Completion(best([results[r.id] for r in requests], count), schema)
-                for requests in sets
-            ]
-        return self._one(self.inner.encode(cast("Prompt", prompt)), params, stream, schema)
+        params, prompts = all_with_keywords(params, sampling), batch_of(prompt)
+        if prompts is None:
+            each = [with_schema(one_of(params), schema)]
+        else:
+            each = params_of(params, len(prompts), schema)
+        sets = self.inner.batch(prompts or [cast("Prompt", prompt)], each)
+        requests = [request for several in sets for request in several]
+        if stream:
+            for one in each:
+                refuse_best_of(one)
+            return self._chunks(requests)
+        results = self._wait(requests)
+        found = [
+            Completion(best([results[r.id] for r in several], one.n if one else 1), schema)
+            for several, one in zip(sets, each, strict=True)
+        ]
+        return found[0] if prompts is None else found
+
+    def logits(self, ids: Sequence[int]) -> npt.NDArray[np.float32]:
+        """The model's logits at every position, (tokens, vocabulary) float32, before any sampler.
+
+        Row i is the distribution of the token behind ids[i]; its bits are those that `generate`
+        draws from. It takes 4 x tokens x vocabulary bytes, and as much context as ids has tokens;
+        nothing is taken from the prefix cache.
+        Raises RequestError for ids that cannot be, NotEnoughMemory.
+        """
+        (result,) = self._results([self.inner.logits_request(ids)])
+        assert result.prompt_logits is not None
+        return result.prompt_logits
 
     @overload
     def chat(
@@ -128,7 +161,14 @@ class LLM(OpenModel):
         *,
         stream: Literal[False] = False,
         schema: Schema | None = None,
-        **variables: Any,
+        tools: Sequence[Any] = (),
+        tool_choice: str | Sequence[str] = "auto",
+        parallel_tool_calls: bool = True,
+        max_tool_rounds: int = 8,
+        approve: Approve | None = None,
+        tool_timeout: float = 30.0,
+        template_variables: Mapping[str, Any] | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Completion: ...
     @overload
     def chat(
@@ -138,7 +178,14 @@ class LLM(OpenModel):
         *,
         stream: Literal[True],
         schema: Schema | None = None,
-        **variables: Any,
+        tools: Sequence[Any] = (),
+        tool_choice: str | Sequence[str] = "auto",
+        parallel_tool_calls: bool = True,
+        max_tool_rounds: int = 8,
+        approve: Approve | None = None,
+        tool_timeout: float = 30.0,
+        template_variables: Mapping[str, Any] | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Iterator[Chunk]: ...
     def chat(
         self,
@@ -153,7 +200,8 @@ class LLM(OpenModel):
         max_tool_rounds: int = 8,
         approve: Approve | None = None,
         tool_timeout: float = 30.0,
-        **variables: Any,
+        template_variables: Mapping[str, Any] | None = None,
+        **sampling: Unpack[Sampling],
     ) -> Completion | Iterator[Chunk]:
         """Answer a conversation: dicts with `role` and `content`, or one user's text.
 
@@ -164,10 +212,13 @@ class LLM(OpenModel):
           stream, are only returned, in `tool_calls`.
         tool_choice: auto, none, required, a tool's name, or names of those that may be called.
         approve: asked before each call; False, or a text that says why, refuses it.
-        tool_timeout: seconds for a call. Errors are told to the model.
-        variables: passed to the chat template, such as enable_thinking=False.
+        tool_timeout: seconds for a call. The model is given the text of errors.
+        template_variables: for the chat template, such as {"enable_thinking": False}.
+        sampling: as in `generate`.
         Raises TemplateError, RequestError.
         """
+        params = with_keywords(params, sampling, CHAT, self.inner.template_source or "")
+        variables = variables_of(template_variables)
         toolbox = Toolbox(
             self.tools(tools), tool_choice, parallel_tool_calls, approve, tool_timeout
         )
@@ -191,19 +242,6 @@ class LLM(OpenModel):
         """The engine's own events, for those who build on it."""
         events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         return EventStream(events, self.inner.engine.submit(request, events.put))
-
-    def _one(
-        self,
-        prompt: tuple[int, ...],
-        params: SamplingParams | None,
-        stream: bool,
-        schema: Schema | None,
-    ) -> Completion | Iterator[Chunk]:
-        requests = self.inner.requests(prompt, params, continues=True)
-        if stream:
-            refuse_best_of(params)
-            return self._chunks(requests)
-        return Completion(best(self._results(requests), params.n if params else 1), schema)
 
     def _results(self, requests: list[Request]) -> list[RequestResult]:
         results = self._wait(requests)
@@ -229,10 +267,6 @@ class LLM(OpenModel):
             cancel_all(cancels)
             raise
         return _chunks(events, requests, cancels, parsers)
-
-
-def _are_texts(prompt: Prompt | list[str]) -> TypeGuard[list[str]]:
-    return isinstance(prompt, list) and bool(prompt) and all(isinstance(p, str) for p in prompt)
 
 
 def _chunks(

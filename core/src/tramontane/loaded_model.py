@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
+from operator import index
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from . import memory
 from .answers import Dialect
-from .beside import Beside
+from .beside import BackgroundResult
 from .chat.choose import choose_template
 from .chat.fallback import no_template
 from .chat.messages import has_calls
 from .chat.template import ChatTemplate
-from .checkpoint.checkpoint import chat_templates
+from .checkpoint.checkpoint import Checkpoint, chat_templates
 from .checkpoint.load import Loaded, LoadOptions, Progress, load_model
 from .checkpoint.open import open_checkpoint
 from .engine.engine import Engine
 from .engine.options import EngineOptions
 from .engine.request import Request
-from .errors import RequestError, TramontaneError
+from .errors import NotEnoughMemory, NoTokenizer, RequestError, TramontaneError
 from .plugin import Architecture
 from .registry import Registry
 from .sampling_params import SamplingParams
-from .source import DEFAULT, HubOptions, find_model
+from .source import DEFAULT, HubOptions, find_model, shown_name
+from .tokenizer.tokenizer import Tokenizer
 from .uncollected import uncollected
 
 Message: TypeAlias = Mapping[str, Any]
@@ -47,8 +50,11 @@ class LoadedModel:
         registry: Registry | None = None,
         progress: Progress | None = None,
         tool_caller: str | None = None,
+        token_ids: bool = False,
     ) -> None:
+        """token_ids: load a model without a tokenizer too, for prompts of token ids."""
         self.registry = registry or Registry.from_environment()
+        self.name = shown_name(str(model), self.registry)
         path = find_model(str(model), self.registry, hub or HubOptions())
         checkpoint = open_checkpoint(path, self.registry)
         try:
@@ -63,7 +69,7 @@ class LoadedModel:
             self.template_source, self.tool_template_source = source, for_tools
             self.dialect = Dialect.of(self.registry, for_tools, tool_caller)
 
-            vocabulary = Beside(checkpoint.tokenizer)
+            vocabulary = BackgroundResult(partial(self._read_tokenizer, checkpoint, token_ids))
 
             def told(done: int, total: int) -> None:
                 vocabulary.started()
@@ -85,12 +91,25 @@ class LoadedModel:
         self.engine = Engine(self.loaded, self.tokenizer, self.registry, engine, force=force)
         self.engine.warm()
 
+    def _read_tokenizer(self, checkpoint: Checkpoint, token_ids: bool) -> Tokenizer:
+        try:
+            return checkpoint.tokenizer()
+        except NoTokenizer as error:
+            if not token_ids:
+                raise
+            from .tokenizer.absent import AbsentTokenizer, end_tokens
+
+            found = (each.get("eos_token_id") for each in (self.defaults, self.header.config))
+            return AbsentTokenizer(error, end_tokens(*found))
+
     def render(self, messages: Sequence[Message], **variables: Any) -> str:
         """Messages as the model's template writes them. Raises TemplateError, RequestError.
 
         Where `variables` has tools, or the conversation has calls, it is the template for these, if
         the model has one of its own.
         """
+        if self.tokenizer.missing:  # before the template, which it may lack as well
+            raise RequestError(self.tokenizer.missing)
         template = self._template_for_tools if variables.get("tools") else self._template
         if template is not self._template_for_tools and has_calls(messages):
             template = self._template_for_tools
@@ -120,9 +139,26 @@ class LoadedModel:
         """Token ids of plain text, or the ids themselves."""
         if isinstance(prompt, str):
             return tuple(self.tokenizer.encode(prompt))
-        if not all(isinstance(token, int) for token in prompt):
-            raise RequestError("a prompt is a string or a list of token ids")
-        return tuple(prompt)
+        try:
+            return tuple(map(index, prompt))
+        except TypeError as error:
+            raise RequestError(
+                f"a prompt is a string or a list of token ids, not {reprlib.repr(prompt)}"
+            ) from error
+
+    def logits_request(self, ids: Prompt) -> Request:
+        """What computes the logits of every position. Raises RequestError, NotEnoughMemory."""
+        if isinstance(ids, str):
+            raise RequestError("logits takes token ids; tokenize(text) returns those of a text")
+        prompt = self.encode(ids)
+        need, free = 4 * len(prompt) * self.loaded.config.vocab_size, memory.free()
+        if need > free:
+            raise NotEnoughMemory(
+                f"the logits of {len(prompt)} tokens take {need} bytes (4 x tokens x vocabulary), "
+                f"and {free} are free; pass fewer tokens at a time"
+            )
+        params = SamplingParams(max_tokens=0, temperature=0)
+        return Request(prompt=prompt, params=params, prompt_logits=True)
 
     def encode_chat(self, messages: Sequence[Message], **variables: Any) -> tuple[int, ...]:
         """Token ids of a conversation, up to where the answer begins."""
@@ -143,6 +179,15 @@ class LoadedModel:
             leader = found[0].id if found else None
             found.append(Request(prompt=prompt, params=one, fork_of=leader, **more))
         return found
+
+    def batch(
+        self, prompts: Sequence[Prompt], params: Sequence[SamplingParams | None]
+    ) -> list[list[Request]]:
+        """The requests of each prompt, which its text goes on from."""
+        return [
+            self.requests(self.encode(prompt), one, continues=True)
+            for prompt, one in zip(prompts, params, strict=True)
+        ]
 
     def close(self) -> None:
         """End the engine's thread; what runs is cancelled."""

@@ -1,4 +1,4 @@
-"""How many bytes are free here, for this process: the machine's, or the container's if less."""
+"""Memory available to this process: the machine's, or the container's if that is less."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ import psutil
 CGROUP = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
 NO_LIMIT = 1 << 60
-"""Bytes; what version 1 writes for "no limit" lies above this."""
+"""Bytes; cgroup version 1 writes a larger number for "no limit"."""
 
 
 def total() -> int:
-    """Bytes of memory that this process may ever have."""
-    limits = [most for most, _ in _limits()]
+    """Maximum memory of this process in bytes."""
+    limits = [limit for limit, _ in _limits()]
     return min([int(psutil.virtual_memory().total), *limits])
 
 
 def free() -> int:
-    """Bytes that can be taken now without swapping; page cache counts as free."""
-    rooms = [most - taken for most, taken in _limits()]
-    return max(0, min([int(psutil.virtual_memory().available), *rooms]))
+    """Bytes that can be allocated now without swapping; page cache counts as free."""
+    available = [limit - used for limit, used in _limits()]
+    return max(0, min([int(psutil.virtual_memory().available), *available]))
 
 
 def give_back() -> None:
-    """Let the system have what was freed and the C library keeps, where it can be told to: after
-    what takes much memory for a while, as reading a vocabulary does."""
+    """Return freed memory that the C library retains to the system, where it supports that: to be
+    called after work that temporarily takes much memory, such as reading a vocabulary."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:  # glibc's
         trim(0)
 
 
 def _limits() -> Iterator[tuple[int, int]]:
-    """Limits of this process's groups, with what each uses beside page cache."""
+    """(limit, used) bytes of each cgroup of this process; used: without page cache."""
     for group in _groups("0::/", CGROUP):
         yield from _limit(group, "memory.max", "memory.current", "inactive_file")
     for group in _groups(":memory:/", CGROUP / "memory"):
@@ -46,9 +46,10 @@ def _limits() -> Iterator[tuple[int, int]]:
 
 
 def _groups(marker: str, root: Path) -> Iterator[Path]:
-    """The group of this process and those above it, each of which may have a limit of its own.
+    """The cgroup of this process and its parents, each of which may have a limit.
 
-    A container may be told its path on the host, where nothing is here: its limit is at the root.
+    In a container the path may be the one on the host, which does not exist: its limit is then at
+    the root.
     """
     try:
         lines = MEMBERSHIP.read_text().splitlines()
@@ -61,18 +62,18 @@ def _groups(marker: str, root: Path) -> Iterator[Path]:
 
 def _limit(group: Path, limit: str, used: str, cached: str) -> Iterator[tuple[int, int]]:
     try:
-        most = int((group / limit).read_text())
-        taken = int((group / used).read_text())
+        limit_bytes = int((group / limit).read_text())
+        used_bytes = int((group / used).read_text())
         lines = (group / "memory.stat").read_text().splitlines()
         reclaimable = sum(int(n) for name, n in map(str.split, lines) if name == cached)
     except (OSError, ValueError):  # no such file, or "max"
         return
-    if most < NO_LIMIT:
-        yield most, max(0, taken - reclaimable)
+    if limit_bytes < NO_LIMIT:
+        yield limit_bytes, max(0, used_bytes - reclaimable)
 
 
 def readable(count: int) -> str:
-    """Bytes as people read them: 1.2 GB."""
+    """A number of bytes with a decimal unit, such as 1.2 GB."""
     value = float(count)
     for unit in ("B", "KB", "MB", "GB"):
         if abs(value) < 1000:

@@ -1,7 +1,8 @@
-"""What `LLM` and `AsyncLLM` share: loading, token ids, and events as chunks."""
+"""The common base of `LLM` and `AsyncLLM`: loading, tokenization, and converting events."""
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,20 +14,26 @@ from .engine.options import EngineOptions
 from .engine.request import Event, Finished
 from .errors import EngineBusy, RequestError
 from .grammar import schema_grammar
-from .loaded_model import LoadedModel, Message
-from .mcp import McpServers, read_config
+from .loaded_model import LoadedModel, Message, Prompt
+from .mcp import McpConfig, McpServers, read_config
 from .registry import Registry
 from .results import Chunk
+from .sampling_keywords import Sampling, with_keywords
 from .sampling_params import SamplingParams
 from .source import DEFAULT, HubOptions
 from .toolbox import name_of
 
 Schema: TypeAlias = Mapping[str, Any] | type[Any]
-"""A JSON schema, a pydantic model, or any type that pydantic has a schema of."""
+"""A JSON schema, a pydantic model, or any type for which pydantic can create a schema."""
+
+Prompts: TypeAlias = list[str] | list[list[int]]
+"""A batch: texts, or lists of token ids."""
+Params: TypeAlias = SamplingParams | Sequence[SamplingParams] | None
+"""For all prompts, or one for each."""
 
 
 class OpenModel:
-    """A model that is loaded, and an engine that runs it."""
+    """A loaded model, and the engine that runs it."""
 
     def __init__(
         self,
@@ -56,9 +63,12 @@ class OpenModel:
         registry: Registry | None = None,
         progress: Progress | None = None,
         tool_caller: str | None = None,
-        mcp: Path | str | Mapping[str, Any] | None = None,
+        mcp: Path | str | Mapping[str, Any] | McpConfig | None = None,
     ) -> None:
         """Load a model.
+
+        A model without a tokenizer loads too; it takes and returns token ids, and what needs a text
+        raises RequestError.
 
         model: a folder, a model file, an installed model's name, or a hub id; without one, the
           small embedded model.
@@ -73,7 +83,7 @@ class OpenModel:
 
         Raises ModelNotFound, CheckpointError, PluginError, NotEnoughMemory, all TramontaneError.
         """
-        servers = None if mcp is None else read_config(mcp)
+        servers = mcp if mcp is None or isinstance(mcp, McpConfig) else read_config(mcp)
         self.inner = LoadedModel(
             model,
             hub=HubOptions(revision=revision, token_source=token_source, cache_dir=cache_dir),
@@ -102,6 +112,7 @@ class OpenModel:
             registry=registry,
             progress=progress,
             tool_caller=tool_caller,
+            token_ids=True,
         )
         try:
             self._servers = None if servers is None else McpServers(servers, self.inner.registry)
@@ -111,7 +122,7 @@ class OpenModel:
 
     @property
     def report(self) -> LoadReport:
-        """What became of the checkpoint: layouts, kernels, bytes."""
+        """How the checkpoint was loaded: layouts, kernels, bytes."""
         return self.inner.loaded.report
 
     @property
@@ -127,7 +138,7 @@ class OpenModel:
         return self.inner.tokenizer.decode(tokens, skip_special=skip_special)
 
     def tools(self, given: Sequence[Any] = ()) -> list[Any]:
-        """The tools of a chat: those given, and those of MCP servers that are up now."""
+        """The tools of a chat: the given ones, and those of all connected MCP servers."""
         if self._servers is None:
             return list(given)
         names = {name_of(tool) for tool in given}
@@ -141,19 +152,79 @@ class OpenModel:
         return self._servers
 
     def close(self) -> None:
-        """Free the engine's thread; running requests are cancelled, MCP servers left."""
+        """Stop the engine's thread; running requests are cancelled, MCP servers disconnected."""
         if self._servers is not None:
             self._servers.close()
         self.inner.close()
 
 
+def batch_of(prompt: Prompt | Prompts) -> list[Prompt] | None:
+    """The prompts of a batch; None for one prompt. Raises RequestError for what is neither."""
+    if isinstance(prompt, str):
+        return None
+    try:
+        items: list[Any] = list(prompt)
+    except TypeError:
+        items = [prompt]
+        is_prompt = [False]
+    else:
+        is_prompt = [_is_prompt(each) for each in items]
+    if items and all(is_prompt):
+        return items
+    if any(is_prompt):
+        place = is_prompt.index(False)
+        raise RequestError(
+            f"prompt {place} of the batch is {reprlib.repr(items[place])}: "
+            "a prompt is a string or a list of token ids"
+        )
+    return None
+
+
+def _is_prompt(value: Any) -> bool:
+    # arrays and tensors of one number have a length by name only
+    is_list = hasattr(value, "__len__") and getattr(value, "ndim", 1) > 0
+    return isinstance(value, str) or (is_list and not isinstance(value, bytes))
+
+
+def all_with_keywords(params: Params, given: Sampling) -> Params:
+    """Parameters, or each of a list of them, together with those that are keywords.
+
+    Raises RequestError as `with_keywords` does.
+    """
+    if params is None or not isinstance(params, Sequence):
+        return with_keywords(params, given)
+    return [with_keywords(one, given) or one for one in params]
+
+
+def params_of(
+    params: Params, count: int, schema: Schema | None
+) -> list[SamplingParams | None]:  # fmt: skip
+    """Parameters for each prompt of a batch. Raises RequestError where there are not as many."""
+    if params is None or isinstance(params, SamplingParams):
+        return [with_schema(params, schema)] * count
+    if len(params) != count:
+        raise RequestError(
+            f"{len(params)} SamplingParams for {count} prompts: pass one, or one for each prompt"
+        )
+    return [with_schema(each, schema) for each in params]
+
+
+def one_of(params: Params) -> SamplingParams | None:
+    """The parameters of a single prompt. Raises RequestError for a list of them."""
+    if params is None or isinstance(params, SamplingParams):
+        return params
+    raise RequestError(
+        f"{len(params)} SamplingParams for one prompt: pass one, or a list of prompts"
+    )
+
+
 def conversation(messages: Sequence[Message] | str) -> Sequence[Message]:
-    """Messages, or one user's text as a message."""
+    """A list of messages; a string becomes one user message."""
     return [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
 
 
 def with_schema(params: SamplingParams | None, schema: Schema | None) -> SamplingParams | None:
-    """The parameters with the schema's grammar. Raises RequestError where they have another."""
+    """The parameters with the schema's grammar. Raises RequestError if they have a grammar."""
     if schema is None:
         return params
     if params is not None and params.grammar is not None:
@@ -163,9 +234,9 @@ def with_schema(params: SamplingParams | None, schema: Schema | None) -> Samplin
 
 
 def chunk_of(event: Event, index: dict[str, int], parsers: Sequence[AnswerParser] = ()) -> Chunk:
-    """An event as its caller sees it, told apart by the parser of its request, if there are any.
+    """Convert an engine event to a chunk, with deltas by the request's parser, if there are any.
 
-    Raises RequestError for a request that failed.
+    Raises RequestError for a request that failed, EngineBusy for one that timed out in the queue.
     """
     place = index[event.id]
     deltas = tuple(parsers[place].push(event.text)) if parsers else ()
@@ -180,12 +251,12 @@ def chunk_of(event: Event, index: dict[str, int], parsers: Sequence[AnswerParser
 
 
 def refuse_best_of(params: SamplingParams | None) -> None:
-    """What is best is known at the end. Raises RequestError."""
+    """Raise RequestError for `best_of`, which cannot be streamed."""
     if params is not None and params.best_of not in (None, params.n):
         raise RequestError(f"best_of={params.best_of} cannot be streamed: leave out one of the two")
 
 
 def cancel_all(cancels: Iterable[Callable[[], None]]) -> None:
-    """Cancel requests; those that have ended do not mind."""
+    """Cancel requests; no effect on those that have finished."""
     for cancel in cancels:
         cancel()

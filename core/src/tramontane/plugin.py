@@ -1,7 +1,7 @@
 """Everything that a plugin author imports. Importing it imports neither torch nor pydantic.
 
-An entry point says that a name exists. An offer, one of the records below, says what it is. A
-target, `"package.module:attribute"`, says where the heavy code lives; it is imported when needed.
+An entry point declares a name. An offer, one of the records below, describes the extension. A
+target, `"package.module:attribute"`, is the import path of its code, imported when needed.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ Target: TypeAlias = str
 
 
 def load(target: Target) -> Any:
-    """Import what a target names. Raises ImportError or AttributeError as Python does."""
+    """Import a target's attribute. Raises ImportError or AttributeError as Python does."""
     return resolve_name(target)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """Something that a plugin brings, under names that a user or a checkpoint can say."""
+    """An extension that a plugin provides, under names that users or checkpoints refer to."""
 
     name: str
     aliases: tuple[str, ...] = ()
@@ -55,6 +55,10 @@ class Architecture(Offer):
     weights: Target | None = None
     """A dict from checkpoint dialect ("hf", "gguf") to a list of `tramontane.checkpoint.rules`, or
     a function of the config that returns one; None: tensor path equals attribute path."""
+    metadata: Mapping[str, str] | str | None = field(default=None, hash=False)
+    """Keys of a container's metadata ("acme.decay" of a GGUF file) to fields of `config`; or a
+    target: such a mapping, or (metadata, config) -> a mapping of fields to values, given the raw
+    metadata and the fields so far. They go before the container's own. Arrays come as tuples."""
     example: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """A tiny config.json (2 layers) with which the conformance kit builds the model."""
 
@@ -68,11 +72,23 @@ class Quantizer(Offer):
     open: Target | None = None
     """(Path) -> `tramontane.checkpoint.Checkpoint`, for containers."""
     translate: Target | None = None
-    """(tensors: dict[str, Tensor], config: dict) -> Layout, for one linear layer of `quant_method`.
-    The keys are the tensors' names below the layer's path."""
+    """(tensors: dict[str, Tensor], config: dict) -> Layout or None, for each matrix of a folder of
+    safetensors that is not just a plain weight. The keys are the tensors' names below the layer's
+    path; config is the whole quantization configuration; None: dense as stored. Optional keywords:
+    path, the layer's in the checkpoint's names, and shape, (rows, columns) that the model wants."""
+    matches: Target | None = None
+    """(config: dict) -> bool: whether `translate` reads a quantization configuration without
+    `quant_method`. Optional keyword: model, all of config.json."""
+    memory: Target | None = None
+    """(tensors: dict[str, TensorInfo], config: dict) -> int: bytes that the layer will have in
+    memory, with the keywords of `translate`; None: as many as in the file."""
     sample: Target | None = None
     """(folder: Path) -> Path: writes a tiny valid file or folder there; the conformance kit loads
     and damages it."""
+    decode: Target | None = None
+    """The format's own arithmetic, written plainly and apart from the translation, to which the
+    conformance kit holds it. For a container (Path) -> Mapping[str, Tensor], float32 by the
+    tensors' names; with `translate` (tensors, config) -> Tensor, (rows, columns) in float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,14 +96,15 @@ class Backend(Offer):
     """A kind of device. name: what `--device` accepts."""
 
     probe: Target
-    """() -> list[tramontane.backend.Device]; cheap, and empty rather than raising when not here."""
+    """() -> list[tramontane.backend.Device]; cheap; empty if there is no such device, not an
+    error."""
     prepare: Target
-    """A `tramontane.backend.Prepare`: (model, device, threads, activations) -> what it chose."""
+    """A `tramontane.backend.Prepare`: (model, device, threads, activations) -> chosen kernels."""
     pack: Target | None = None
-    """A `tramontane.backend.Pack`: (weight, device, threads) -> weight, as each is read."""
+    """A `tramontane.backend.Pack`: (weight, device, threads) -> weight, for each that is read."""
     translate: Target | None = None
     """A `tramontane.backend.Translate`: (matrices, device, threads) -> a weight or None for
-    each, straight from a file's blocks."""
+    each, directly from a file's blocks."""
     expect: Target | None = None
     """A `tramontane.backend.Expect`: (nbytes, threads) -> None, before torch is imported."""
     foresee: Target | None = None
@@ -101,37 +118,43 @@ class Sampler(Offer):
 
     order: int
     """Steps run in ascending order unless a request gives its own."""
+    exclusive: bool | None = None
+    """Whether it finds by itself how many tokens to keep, so that no other exclusive step, and none
+    that drops tokens, may run besides. None: it does if its order is 300 or more."""
     options: Mapping[str, float | int | str | None] = field(default_factory=dict, hash=False)
     """The options and their defaults, first the one that may be given without its key."""
     fields: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Request fields that switch the step on, each with the option that it sets."""
+    flags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Options of the command line, without "--", each with the option that it sets. Each is an
+    entry point of `tramontane.sampler_flags` too, so that help lists it and imports nothing."""
     build: Target
     """(options: dict, context: SamplerContext) -> Step, or None when the options mean "off"."""
     ready: Target | None = None
-    """(context: SamplerContext) -> None: puts into `context.kept` what the first request of a model
-    would wait for. Servers call it in a thread once a model is loaded."""
+    """(context: SamplerContext) -> None: warm-up; puts into `context.kept` what a model's first
+    request would have to compute. Servers call it in a thread once a model is loaded."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ToolCaller(Offer):
-    """How models write tool calls, or reasoning. Chosen when all `markers` occur in the chat
-    template; of several the one with the most marker text. Without any: the last resort."""
+    """A syntax of tool calls, or of reasoning. Chosen if all `markers` occur in the chat template;
+    of several the one with the most marker text. One without markers is the fallback."""
 
     markers: tuple[str, ...]
     opening: str
     closing: str
     reads: tuple[str, ...] = ("calls",)
-    """"calls", "reasoning", or both. One that reads reasoning alone needs nothing but `opening` and
-    `closing`, what stands around it."""
+    """"calls", "reasoning", or both. One that reads only reasoning needs only `opening` and
+    `closing`, the marks around it."""
     parse: Target | None = None
-    """A `tramontane.tools.ParseToolCalls`: (text, tools) -> list[ToolCall], given what is from
-    `opening` to `closing`."""
+    """A `tramontane.tools.ParseToolCalls`: (text, tools) -> list[ToolCall]; the text is the one
+    between `opening` and `closing`."""
     scan: Target | None = None
-    """(tramontane.answers.Scan) -> generator, in place of `parse`: it reads calls as they come."""
+    """(tramontane.answers.Scan) -> generator, instead of `parse`: parses calls while streaming."""
     grammar: Target | None = None
-    """A `tramontane.tools.WriteCalls`, with which a call can be made sure; None: it cannot."""
+    """A `tramontane.tools.WriteCalls`, a grammar that guarantees calls; None: not supported."""
     answer: str = ""
-    """What an answer that is no call begins with, where it is told from reasoning by that."""
+    """The mark that begins an answer without calls, if that distinguishes it from reasoning."""
     example: str = ""
     """A text in which a model calls `get_weather` with `{"city": "Oslo"}`; the conformance kit
     parses and damages it."""

@@ -1,6 +1,6 @@
-"""Plain torch for every operation that a backend may have a kernel for: slow, right, any device.
+"""Reference implementations in plain torch of all operations that a backend may have kernels for.
 
-A kernel is a function of the same signature; backends put theirs on a block's `kernel`.
+A kernel is a function with the same signature; backends assign it to a block's `kernel`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .engine.kv_cache import LayerCache
 
 CHUNK = 1 << 24
-"""Weights decoded at once: bounds the memory that a packed matrix takes while it multiplies."""
+"""Weights decoded at once, which bounds the temporary memory of a product with packed weights."""
 
 
 def linear(x: Tensor, weight: Layout) -> Tensor:
@@ -38,10 +38,10 @@ def linear(x: Tensor, weight: Layout) -> Tensor:
 
 
 def grouped_linear(x: Tensor, counts: Tensor, weight: Layout) -> Tensor:
-    """x Wᵀ with a matrix for each run of rows. x: (rows, columns), counts: (matrices) rows of x
-    in each run, weight: (matrices * n_out, columns) -> (rows, n_out) in x's dtype.
+    """x Wᵀ with a different matrix for each group of consecutive rows.
 
-    Matrices without rows are not read.
+    x: (rows, columns), counts: (matrices) number of rows in each group, weight:
+    (matrices * n_out, columns) -> (rows, n_out) in x's dtype. Matrices without rows are not read.
     """
     n_out = weight.shape[0] // len(counts)
     parts, start = [], 0
@@ -54,7 +54,8 @@ def grouped_linear(x: Tensor, counts: Tensor, weight: Layout) -> Tensor:
 
 
 def embedding(tokens: Tensor, weight: Layout, dtype: torch.dtype) -> Tensor:
-    """Rows of a table. tokens: (n) ids -> (n, columns)."""
+    """Rows of the embedding table. tokens: (n) ids, weight: (vocabulary, columns) -> (n, columns)
+    in `dtype`."""
     return weight.rows(tokens).decode(dtype)
 
 
@@ -67,11 +68,11 @@ def attention(
     softcap: float | None = None,
     alibi: Sequence[float] | None = None,
 ) -> Tensor:
-    """Each token against its own sequence's cache, up to and with itself.
+    """Causal attention of each token over its own sequence's cache, including the token itself.
 
-    q: (tokens, heads, d_head) -> (tokens, heads, d_value). window: how many tokens back a token
-    sees, itself included; None: all. softcap: scores are softcap * tanh(score / softcap), after
-    `scale`. alibi: what the scores of each head lose per token of distance.
+    q: (tokens, heads, d_head) -> (tokens, heads, d_value). window: number of tokens that a token
+    attends to, itself included; None: all. softcap: scores are softcap * tanh(score / softcap),
+    after `scale`. alibi: (heads) slopes, subtracted from scores per token of distance.
     """
     parts = []
     q = cache.queries(q)
@@ -84,14 +85,16 @@ def attention(
         if window is not None:
             seen &= column > position - window
         groups = q.shape[1] // keys.shape[1]
-        mine = q[rows].transpose(0, 1)  # (heads, count, d)
+        queries = q[rows].transpose(0, 1)  # (heads, count, d)
         keys = keys.to(q.dtype).repeat_interleave(groups, 1).transpose(0, 1)
         values = values.to(q.dtype).repeat_interleave(groups, 1).transpose(0, 1)
         mask = seen if alibi is None else _falling(alibi, position - column, seen, q.dtype)
         if softcap is None:
-            mixed = F.scaled_dot_product_attention(mine, keys, values, attn_mask=mask, scale=scale)
+            mixed = F.scaled_dot_product_attention(
+                queries, keys, values, attn_mask=mask, scale=scale
+            )
         else:
-            scores = softcap * torch.tanh((mine @ keys.mT).float() * (scale / softcap))
+            scores = softcap * torch.tanh((queries @ keys.mT).float() * (scale / softcap))
             scores = scores.masked_fill(~seen, float("-inf")) if alibi is None else scores + mask
             mixed = scores.softmax(-1).to(q.dtype) @ values
         parts.append(mixed.transpose(0, 1))
@@ -101,11 +104,11 @@ def attention(
 def latent_attention(
     asked: Tensor, turned: Tensor, cache: LayerCache, batch: Batch, scale: float
 ) -> Tensor:
-    """Each token against its own sequence's latents, up to and with itself.
+    """Causal multi-head latent attention of each token over its own sequence's cached latents.
 
-    The cache's values are latents, its keys what is rotated of keys, one head of each. asked:
-    (tokens, heads, rank) against latents, turned: (tokens, heads, d) against keys ->
-    (tokens, heads, rank).
+    The cache's values are the latents, its keys the rotary part of the keys, one head of each.
+    asked: (tokens, heads, rank) queries for the latents, turned: (tokens, heads, d) rotary
+    queries -> (tokens, heads, rank).
     """
     parts = []
     turned = cache.queries(turned)
@@ -115,17 +118,17 @@ def latent_attention(
         position = torch.arange(span.length - span.count, span.length, device=asked.device)[:, None]
         seen = torch.arange(span.length, device=asked.device) <= position
         values = latents.to(asked.dtype).transpose(0, 1)
-        whole = torch.cat((values, keys.to(asked.dtype).transpose(0, 1)), -1)
-        mine = torch.cat((asked[rows], turned[rows]), -1).transpose(0, 1)
-        heads = (len(mine), -1, -1)
+        joined = torch.cat((values, keys.to(asked.dtype).transpose(0, 1)), -1)
+        queries = torch.cat((asked[rows], turned[rows]), -1).transpose(0, 1)
+        heads = (len(queries), -1, -1)
         mixed = F.scaled_dot_product_attention(
-            mine, whole.expand(heads), values.expand(heads), attn_mask=seen, scale=scale
+            queries, joined.expand(heads), values.expand(heads), attn_mask=seen, scale=scale
         )
         parts.append(mixed.transpose(0, 1))
     return torch.cat(parts)
 
 
 def _falling(alibi: Sequence[float], distance: Tensor, seen: Tensor, dtype: torch.dtype) -> Tensor:
-    """(heads, tokens, length): what is added to scores."""
+    """ALiBi biases with the causal mask, (heads, tokens, length), to be added to scores."""
     slopes = torch.tensor(alibi, dtype=torch.float32, device=distance.device)[:, None, None]
     return (-slopes * distance).masked_fill(~seen, float("-inf")).to(dtype)

@@ -39,6 +39,8 @@ KINDS: dict[str, type[plugin.Offer]] = {
 }
 EVENTS = "events"
 """The entry points of plugins that listen; each is named for the event that it wants to hear."""
+FLAGS = "sampler_flags"
+"""The entry points of samplers' options of the command line, each named for the option."""
 CORE = "tramontane-core"
 NO_GPU = "this version has no GPU backend, and no installed plugin brings one of that name"
 SAME_BUT_A_SLIP = 0.75
@@ -155,7 +157,9 @@ class Registry:
     def _installed(self) -> dict[str, list[EntryPoint]]:
         # one scan for all kinds: each reads the metadata of every distribution there is
         scan = entry_points()
-        return {kind: list(scan.select(group=f"tramontane.{kind}")) for kind in (*KINDS, EVENTS)}
+        return {
+            kind: list(scan.select(group=f"tramontane.{kind}")) for kind in (*KINDS, EVENTS, FLAGS)
+        }
 
     def _advertised(self, kind: str, entry: EntryPoint) -> set[str]:
         owner = _owner(entry)
@@ -241,6 +245,21 @@ class Registry:
                 f"{label(entry)} advertises the event {entry.name!r} but does not listen to it"
             )
         return module
+
+    def flag(self, entry: EntryPoint) -> plugin.Sampler:
+        """The sampler that an entry point of `tramontane.sampler_flags` is for. Raises as `offer`
+        does."""
+        for offer in cast("list[plugin.Sampler]", self.offers("samplers", entry)):
+            if entry.name in offer.flags:
+                if (option := offer.flags[entry.name]) not in offer.options:
+                    raise PluginBroken(
+                        f"{label(entry)}: the flag --{entry.name} sets {option!r}, which is no "
+                        f"option of the sampler {offer.name!r}"
+                    )
+                return offer
+        raise PluginBroken(
+            f"{label(entry)} advertises the flag --{entry.name} but no sampler offers it"
+        )
 
     def _skip(self, kind: str, name: str, error: PluginError) -> None:
         if (kind, name) not in self.broken:
@@ -336,5 +355,5 @@ def _check_core_version(entry: EntryPoint) -> None:
         if not need.specifier.contains(__version__, True):
             raise PluginIncompatible(
                 f"{label(entry)} was written for {CORE}{need.specifier}; this is {__version__}; "
-                f"to mend it: pip install -U {_owner(entry)} {CORE}"
+                f"to fix it: pip install -U {_owner(entry)} {CORE}"
             )

@@ -22,7 +22,7 @@ class Completion:
     schema: Mapping[str, Any] | type[Any] | None = None
     """What the answers were asked to be."""
     answers: tuple[Answer, ...] = ()
-    """Of a chat, the texts of the choices told apart: content, reasoning, tool calls."""
+    """For a chat, the parsed texts of the choices: content, reasoning, tool calls."""
     added: tuple[Mapping[str, Any], ...] = ()
     """Messages that rounds of tools put between the question and this answer."""
 
@@ -51,20 +51,20 @@ class Completion:
     def value(self, index: int) -> Any:
         """`parsed` of one of several answers."""
         if self.schema is None:
-            raise RequestError("no schema was given: pass schema= to have a value come back")
+            raise RequestError("no schema was given: pass schema= to get a value")
         choice = self.choices[index]
         if choice.finish_reason in ("length", "context", "cancelled"):
             raise RequestError(
-                f"the answer was cut off after {choice.usage.completion_tokens} tokens "
-                f"(finish_reason={choice.finish_reason!r}), so it is no whole value; its text is "
-                "there, and a larger max_tokens gives it room"
+                f"the answer was truncated after {choice.usage.completion_tokens} tokens "
+                f"(finish_reason={choice.finish_reason!r}), so its value is not complete; "
+                "its text is available, and a larger max_tokens may complete it"
             )
         if not self.answers:
             return read_value(choice.text, self.schema)
         answer = self.answers[index]
         if answer.calls and not answer.content:
             raise RequestError(
-                f"the answer is a call of {answer.calls[0].name}, and no value yet: see tool_calls"
+                f"the answer is a call of {answer.calls[0].name}, not a value: see tool_calls"
             )
         return read_value(answer.content, self.schema)
 
@@ -115,4 +115,4 @@ class Chunk:
     logprob: TokenLogprob | None = None
     result: RequestResult | None = None
     deltas: tuple[Delta, ...] = ()
-    """Of a chat, the same text told apart, as far as that is known."""
+    """For a chat, the text parsed into content, reasoning and calls, as far as it is known."""

@@ -152,9 +152,9 @@ class LongRope(_Scaling):
         return self.original_max_position_embeddings or self.max_position_embeddings
 
     def magnitude(self, length: int) -> float:
-        told = self.long_mscale if length > self._trained else self.short_mscale
-        if told is not None:
-            return told
+        configured = self.long_mscale if length > self._trained else self.short_mscale
+        if configured is not None:
+            return configured
         if self.attention_factor is not None:
             return self.attention_factor
         factor = self.factor or self.max_position_embeddings / self._trained

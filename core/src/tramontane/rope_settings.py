@@ -30,19 +30,19 @@ def read_rope(values: dict[str, Any]) -> None:
     Raises ValueError when `rope_scaling` and `rope_parameters` say different things.
     """
     beside = {name: values[name] for name in INSIDE if name in values}
-    told = [values.pop(key, None) for key in ("rope_scaling", "rope_parameters")]
-    told = [{} if settings is None else settings for settings in told]
-    for settings in told:
+    groups = [values.pop(key, None) for key in ("rope_scaling", "rope_parameters")]
+    groups = [{} if settings is None else settings for settings in groups]
+    for settings in groups:
         if not isinstance(settings, Mapping):
             values["rope_scaling"] = settings  # refused by that name
             return
-    scaling, parameters = ({**beside, **_named(settings)} for settings in told)
-    if all(told) and scaling != parameters:
+    scaling, parameters = ({**beside, **_named(settings)} for settings in groups)
+    if all(groups) and scaling != parameters:
         raise ValueError(
             f"rope_scaling and rope_parameters differ: {reprlib.repr(scaling)} and "
             f"{reprlib.repr(parameters)}; leave the wrong one out of config.json"
         )
-    settings = scaling if told[0] else parameters
+    settings = scaling if groups[0] else parameters
     values.update({name: settings.pop(name) for name in INSIDE if name in settings})
     if settings and settings.get("rope_type") != "default":
         values["rope_scaling"] = settings
@@ -72,12 +72,12 @@ def overridden(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[st
 
 
 def _named(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What is said, with the kind under its newer name."""
-    said = {key: value for key, value in settings.items() if value is not None}
-    if "type" in said:
-        said.setdefault("rope_type", said["type"])
-        del said["type"]
-    return said
+    """The settings that are not null, with `type` under its newer name `rope_type`."""
+    named = {key: value for key, value in settings.items() if value is not None}
+    if "type" in named:
+        named.setdefault("rope_type", named["type"])
+        del named["type"]
+    return named
 
 
 def complete_scaling(values: dict[str, Any]) -> None:

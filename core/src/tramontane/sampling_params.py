@@ -239,7 +239,7 @@ class SamplingParams(BaseModel):
             return SamplingParams(**{**dict(self), **missing})
         except RequestError as error:
             raise RequestError(
-                f"generation_config.json: {error}; give the parameter to overrule it"
+                f"generation_config.json: {error}; pass the parameter to override it"
             ) from error
 
 
@@ -251,14 +251,14 @@ def _readable(error: ValidationError) -> str:
     where = ".".join(names)
     if first["type"] == "extra_forbidden":
         close = difflib.get_close_matches(where, SamplingParams.model_fields, 1)
-        said = f"there is no parameter {where!r}"
-        said += f"; did you mean {close[0]!r}?" if close else ""
+        message = f"there is no parameter {where!r}"
+        message += f"; did you mean {close[0]!r}?" if close else ""
     else:
         message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
         message = message.replace("should", "must")
         message = message[0].lower() + message[1:]
         value = repr(first["input"])
         value = value if len(value) <= 60 else f"{value[:57]}..."
-        said = f"{where}={value}: {message}" if where else message
+        message = f"{where}={value}: {message}" if where else message
     more = len(problems) - 1
-    return f"{said} (and {more} more)" if more else said
+    return f"{message} (and {more} more)" if more else message

@@ -1,4 +1,4 @@
-"""From what a user says after `-m` to a path on this disk."""
+"""From the name after `-m` to a path on this disk."""
 
 from __future__ import annotations
 
@@ -48,6 +48,13 @@ def find_model(name: str, registry: Registry, hub: HubOptions) -> Path:
     )
 
 
+def shown_name(name: str, registry: Registry) -> str:
+    """The name that was given; of the default, the installed model's."""
+    if local_path(name) is None and name in registry.names("models"):
+        return registry.get(Model, name).name
+    return name
+
+
 def local_path(name: str) -> Path | None:
     """The path that a name is, if there is one. Raises ModelNotFound where one may not look."""
     try:
@@ -62,7 +69,7 @@ def local_path(name: str) -> Path | None:
 
 
 def bundled(offer: Model) -> Path:
-    """Where an installed model's file lies."""
+    """The path of an installed model's file."""
     package, _, resource = offer.file.partition(":")
     path = Path(str(files(package).joinpath(resource)))
     if not path.exists():

@@ -1,8 +1,8 @@
-"""Matrices as a file has them, before anything is translated.
+"""Matrices as stored in a file, before they are converted to a layout.
 
-A format's plugin may say, besides translating, where in its blocks the parts of an affine layout
-lie. A backend that can read such a recipe takes the blocks straight to the order that its kernels
-want, in one pass; for all others there is the translation.
+In addition to converting, a format's plugin may describe with a recipe where the parts of an affine
+layout are in its blocks. A backend that supports recipes repacks the blocks directly into the order
+of its kernels, in one pass; all others use the conversion.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from .layouts import Layout
 @dataclass(frozen=True)
 class Term:
     """Some bits of a block: the little-endian 32-bit word at byte `offset`, shifted right by
-    `shift` (left where that is negative), under `mask`.
+    `shift` (left if negative), and masked with `mask`.
 
-    spread: the four bits that `mask` leaves, the lowest, become the lowest bits of four bytes.
+    spread: the lowest four bits, which `mask` selects, become the lowest bits of four bytes.
     """
 
     offset: int
@@ -34,12 +34,12 @@ class Term:
 
 
 Quad: TypeAlias = tuple[Term, ...]
-"""Four bytes, the first of them lowest: what its terms come to together."""
+"""Four bytes, little-endian: the sum of its terms."""
 
 
 @dataclass(frozen=True)
 class Half:
-    """A float16 at byte `offset` of a block. negative: with the other sign."""
+    """A float16 at byte `offset` of a block. negative: its sign is inverted."""
 
     offset: int
     negative: bool = False
@@ -47,8 +47,8 @@ class Half:
 
 @dataclass(frozen=True)
 class Bytes:
-    """Small integers of a block, four to a quad. less: subtracted from each, which makes them
-    signed. signed: int8, else uint8."""
+    """Small integers of a block, four to a quad. less: an offset that is subtracted from each,
+    which makes them signed. signed: int8, else uint8."""
 
     quads: tuple[Quad, ...]
     less: int = 0
@@ -57,10 +57,10 @@ class Bytes:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How `count` weights in a block of `size` bytes are a piece of a row of an `Affine`.
+    """How a block of `size` bytes encodes `count` consecutive weights of a row of an `Affine`.
 
-    planes: for each of the layout's planes a quad for every four columns: their codes' part in that
-      plane, not shifted. flip: bits of the codes in the first plane to turn over.
+    planes: for each of the layout's bit planes a quad for every four columns: their codes' bits in
+      that plane, not shifted. flip: bits of the codes in the first plane to invert.
     scale, minimum: one number for each group of columns, a Half only where there is one group.
     """
 
@@ -79,7 +79,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Plain:
-    """Numbers as a processor has them. dtype: float32, float16 or bfloat16."""
+    """Unquantized weights. dtype: float32, float16 or bfloat16."""
 
     dtype: torch.dtype
     count: int = 1
@@ -90,8 +90,8 @@ class Plain:
 
 
 class Raw(Protocol):
-    """Bytes that can be had in runs: an array, or a stretch of a file. A run holds until the
-    next."""
+    """Bytes that can be sliced: an array, or a range of a file. A slice is valid until the next
+    one is taken."""
 
     def __len__(self) -> int: ...
 
@@ -100,19 +100,19 @@ class Raw(Protocol):
 
 @dataclass(frozen=True)
 class Stored:
-    """A matrix (rows, columns) whose blocks lie row by row in `raw`.
+    """A matrix (rows, columns) whose blocks are stored row by row in `raw`.
 
-    order: which rows are wanted, and in what order; None: all as they are.
+    order: (rows) int64, the selected rows in order; None: all rows in the stored order.
     """
 
     raw: Raw
     shape: tuple[int, int]
     recipe: Recipe | Plain
     translate: Callable[[Raw, int, int], Layout]
-    """(blocks, rows, columns) -> the layout. Raises CheckpointError for damaged numbers."""
+    """(blocks, rows, columns) -> the layout. Raises CheckpointError for invalid values."""
     file: tuple[int, int] | None = None
-    """A descriptor and an offset at which the same bytes can be read by who does so himself, for as
-    long as the checkpoint is open."""
+    """A file descriptor and an offset from which a backend can read the same bytes itself, while
+    the checkpoint is open."""
     order: Tensor | None = None
 
     @property
@@ -120,13 +120,13 @@ class Stored:
         return self.shape[1] // self.recipe.count * self.recipe.size
 
     def rows(self, index: Tensor | slice) -> Stored:
-        """Some of the rows, as `Layout.rows`; nothing is read."""
+        """A selection of the rows, as `Layout.rows`; nothing is read."""
         order = torch.arange(self.shape[0]) if self.order is None else self.order
         order = order[index]
         return replace(self, order=order, shape=(len(order), self.shape[1]))
 
     def translated(self) -> Layout:
-        """The layout itself. Reads the rows from the first that is wanted to the last."""
+        """Convert to the layout. Reads the file from the first selected row to the last."""
         if self.order is None:
             return self.translate(self.raw, *self.shape)
         first, last = int(self.order.min()), int(self.order.max()) + 1

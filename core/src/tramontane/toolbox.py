@@ -1,4 +1,4 @@
-"""The tools of a conversation: Python functions with their schemas, and how calls are run."""
+"""The tools of a conversation: Python functions with their schemas, and running calls."""
 
 from __future__ import annotations
 
@@ -18,31 +18,32 @@ from tramontane.errors import RequestError, TramontaneError
 from tramontane.tools import Tool, ToolCall
 
 LONGEST_RESULT = 64_000
-"""Characters of a result that a model is shown."""
+"""Maximum length in characters of a result that is passed to the model."""
 NAME = re.compile(r"[\w.:/-]+")
 ARGUMENT = re.compile(r"^\s*:?(?:param\s+)?(\w+)\s*(?:\([^)]*\))?:\s*(.+)$")
 Approve: TypeAlias = Callable[[ToolCall], bool | str]
-"""Whether a call may run; a text says why not, to the model."""
+"""Whether a call may run; a string is the reason for a refusal, passed to the model."""
 
 
 @dataclass(frozen=True)
 class Function:
-    """A tool and what runs it. run: takes the arguments by name; it may be a coroutine function."""
+    """A tool and the function that runs it. run: takes keyword arguments; may be a coroutine
+    function."""
 
     tool: Tool
     run: Callable[..., Any]
     arguments: type[BaseModel] | None = None
-    """What arguments must be, beside the tool's schema."""
+    """A model that validates the arguments, in addition to the tool's schema."""
     timeout: float | None = None
-    """Seconds for a call of it, where it has its own."""
+    """Seconds for a call; None: the toolbox's timeout."""
 
 
 @dataclass
 class Toolbox:
-    """What a model may call in a conversation.
+    """The tools that a model may call in a conversation.
 
-    choice: auto, none, required, a tool's name, or a list of names: one of these, if any.
-    parallel: whether an answer may have several calls. approve: asked before a call is run.
+    choice: auto, none, required, a tool's name, or a list of names: at most one of these.
+    parallel: whether an answer may have several calls. approve: called before a call is run.
     timeout: seconds for one call.
     """
 
@@ -51,35 +52,37 @@ class Toolbox:
     parallel: bool = True
     approve: Approve | None = None
     timeout: float = 30.0
-    _found: dict[str, Tool | Function] = field(init=False, default_factory=dict)
+    _by_name: dict[str, Tool | Function] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         for given in self.tools:
-            made = tool_of(given)
-            name = _spec(made).name
-            _check(_spec(made))
-            if name in self._found:
+            tool = tool_of(given)
+            name = _spec(tool).name
+            _check(_spec(tool))
+            if name in self._by_name:
                 raise RequestError(f"two tools are named {name!r}; give one of them another name")
-            self._found[name] = made
+            self._by_name[name] = tool
         named = [self.choice] if isinstance(self.choice, str) else list(self.choice)
         for name in named:
-            if name not in self._found and name not in ("auto", "none", "required"):
+            if name not in self._by_name and name not in ("auto", "none", "required"):
                 raise RequestError(
                     f"tool_choice {name!r} is no tool, nor auto, none or required; tools: "
-                    f"{', '.join(self._found) or 'none'}"
+                    f"{', '.join(self._by_name) or 'none'}"
                 )
 
         if not self.timeout > 0:
-            raise RequestError(f"tool_timeout={self.timeout!r} should be seconds, more than none")
-        if self.required and not self._found:
             raise RequestError(
-                f"tool_choice {self.choice!r} asks for a call, and there are no tools"
+                f"tool_timeout={self.timeout!r} should be a number of seconds above 0"
+            )
+        if self.required and not self._by_name:
+            raise RequestError(
+                f"tool_choice {self.choice!r} requires a call, and there are no tools"
             )
 
     @property
     def offered(self) -> list[Tool]:
-        """The tools that the model is told of."""
-        tools = [_spec(tool) for tool in self._found.values()]
+        """The tools that are shown to the model."""
+        tools = [_spec(tool) for tool in self._by_name.values()]
         if self.choice == "none":
             return []
         if isinstance(self.choice, str):
@@ -88,7 +91,7 @@ class Toolbox:
 
     @property
     def allowed(self) -> list[Tool]:
-        """Those that it may call now."""
+        """The tools that the model may call in this round."""
         return [t for t in self.offered if self.choice in ("auto", "required", t.name)
                 or not isinstance(self.choice, str)]  # fmt: skip
 
@@ -98,22 +101,22 @@ class Toolbox:
         return isinstance(self.choice, str) and self.choice not in ("auto", "none")
 
     def runs(self, calls: Sequence[ToolCall]) -> bool:
-        """Whether all calls are to be run here: none is of a tool that only has a schema."""
+        """Whether all calls can be run here: none is of a tool that has only a schema."""
         return bool(calls) and not any(
-            isinstance(self._found.get(call.name), Tool) for call in calls
+            isinstance(self._by_name.get(call.name), Tool) for call in calls
         )
 
     def run(self, calls: Sequence[ToolCall]) -> list[str]:
-        """The results, as the model is told them; all at once, each within the time."""
+        """Run the calls in parallel, each with its timeout; returns the texts for the model."""
         started = [self._start(call) for call in calls]
         return [self._outcome(call, future) for call, future in zip(calls, started, strict=True)]
 
     async def run_async(self, calls: Sequence[ToolCall]) -> list[str]:
-        """The same without blocking the event loop. Coroutine functions run in it."""
+        """Like `run`, without blocking the event loop. Coroutine functions run in it."""
         return list(await asyncio.gather(*(self._await(call) for call in calls)))
 
     def _start(self, call: ToolCall) -> Future[Any]:
-        """Run a call in a thread, which nobody waits for once its time is up."""
+        """Run a call in a daemon thread, which is abandoned after the timeout."""
         future: Future[Any] = Future()
 
         def work() -> None:
@@ -137,7 +140,7 @@ class Toolbox:
 
     async def _await(self, call: ToolCall) -> str:
         try:
-            function = self._found.get(call.name)
+            function = self._by_name.get(call.name)
             if isinstance(function, Function) and inspect.iscoroutinefunction(function.run):
                 function, arguments = self._ready(call)
                 return as_text(await asyncio.wait_for(function.run(**arguments), self._time(call)))
@@ -147,13 +150,13 @@ class Toolbox:
             return self._failed(call, error)
 
     def _time(self, call: ToolCall) -> float:
-        function = self._found.get(call.name)
+        function = self._by_name.get(call.name)
         own = function.timeout if isinstance(function, Function) else None
         return self.timeout if own is None else own
 
     def _ready(self, call: ToolCall) -> tuple[Function, dict[str, Any]]:
         """The function of a call and its arguments. Raises RequestError for what cannot run."""
-        function = self._found.get(call.name)
+        function = self._by_name.get(call.name)
         if not isinstance(function, Function) or function.tool not in self.allowed:
             names = ", ".join(tool.name for tool in self.allowed)
             raise RequestError(f"there is no tool {call.name!r}; there are: {names}")
@@ -182,7 +185,7 @@ async def _awaited(result: Any) -> Any:
 
 
 def _check(tool: Tool) -> None:
-    """A name that every syntax of calls can write, and arguments that are an object."""
+    """Raise RequestError for a name or a schema that some call syntax cannot represent."""
     if not NAME.fullmatch(tool.name):
         raise RequestError(
             f"tool {tool.name!r:.80}: a name has letters, digits and any of _ . : / - in it"
@@ -197,12 +200,12 @@ def _spec(tool: Tool | Function) -> Tool:
 
 
 def name_of(given: Any) -> str:
-    """What a model calls a tool by."""
+    """A tool's name."""
     return _spec(tool_of(given)).name
 
 
 def tool_of(given: Any) -> Tool | Function:
-    """A tool of a function, a `Tool`, or a dict as OpenAI's API has it. Raises RequestError."""
+    """A tool from a function, a `Tool`, or a dict in OpenAI's format. Raises RequestError."""
     if isinstance(given, Tool | Function):
         return given
     if isinstance(given, Mapping):
@@ -223,12 +226,12 @@ def tool_of(given: Any) -> Tool | Function:
 
 
 def function_tool(function: Callable[..., Any]) -> Function:
-    """A function as a tool: the schema from its signature, the words from its docstring.
+    """A function as a tool: schema from its signature, descriptions from its docstring.
 
-    Raises RequestError for parameters that a model cannot give by name.
+    Raises RequestError for parameters that cannot be passed by name.
     """
     name = getattr(function, "__name__", type(function).__name__)
-    words, said = _docstring(function)
+    description, descriptions = _docstring(function)
     fields: dict[str, Any] = {}
     try:
         parameters = inspect.signature(function, eval_str=True).parameters.values()
@@ -250,30 +253,30 @@ def function_tool(function: Callable[..., Any]) -> Function:
     schema.pop("title", None)
     for parameter_name, about in schema.get("properties", {}).items():
         about.pop("title", None)
-        if parameter_name in said:
-            about.setdefault("description", said[parameter_name])
-    return Function(Tool(name=name, description=words, parameters=schema), function, model)
+        if parameter_name in descriptions:
+            about.setdefault("description", descriptions[parameter_name])
+    return Function(Tool(name=name, description=description, parameters=schema), function, model)
 
 
 def _docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
-    """The docstring's words, and what it says of each parameter, as `name: words` on a line."""
+    """The docstring's text, and its descriptions of parameters, lines of the form `name: text`."""
     try:
         names = set(inspect.signature(function).parameters)
     except (TypeError, ValueError):
         names = set()
-    words: list[str] = []
-    said: dict[str, str] = {}
+    text: list[str] = []
+    descriptions: dict[str, str] = {}
     for line in (inspect.getdoc(function) or "").splitlines():
-        found = ARGUMENT.match(line)
-        if found and found[1] in names:
-            said[found[1]] = found[2].strip()
+        match = ARGUMENT.match(line)
+        if match and match[1] in names:
+            descriptions[match[1]] = match[2].strip()
         elif line.strip() not in ("Args:", "Arguments:", "Parameters:"):
-            words.append(line)
-    return "\n".join(words).strip(), said
+            text.append(line)
+    return "\n".join(text).strip(), descriptions
 
 
 def as_text(result: Any) -> str:
-    """A result as a model is shown it: text as it is, other values as JSON, both bounded."""
+    """A result as text for the model: strings unchanged, other values as JSON, both truncated."""
     if isinstance(result, BaseModel):
         text = result.model_dump_json()
     elif isinstance(result, str):

@@ -1,4 +1,4 @@
-"""One turn of a conversation: what the model is asked, what it answers, and the rounds of tools."""
+"""One chat turn: the requests to the engine, their answers, and the rounds of tool calls."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 
 
 FORMS = ("json_object", "json_schema")
-"""Grammars of an answer that need not be all of its text: calls and reasoning may come instead."""
+"""Grammars that constrain only the answer: tool calls and reasoning are allowed in addition."""
 
 
 class Turn:
-    """From messages to a `Completion`, and on from there while the model calls tools.
+    """Converts messages to requests and results to a `Completion`, in rounds while the model calls
+    tools.
 
-    Raises TemplateError, RequestError for what cannot be asked.
+    Raises TemplateError, RequestError for invalid requests.
     """
 
     def __init__(
@@ -52,26 +53,26 @@ class Turn:
             self._variables["tools"] = [as_spec(tool) for tool in self._tools]
 
     def requests(self) -> list[Request]:
-        """For each of the answers that are asked for."""
+        """One request for each of the `n` answers."""
         self._prompt = self._inner.render(self.messages, **self._variables)
         if self._tools and self._ignores_tools():
             raise RequestError("the model's chat template has no place for tools")
         prompt = tuple(self._inner.tokenizer.encode_chat(self._prompt))
         changed: dict[str, Any] = {}
         if self._tools or self._marks_are_special():
-            changed["skip_special_tokens"] = False  # what is told apart is among them
+            changed["skip_special_tokens"] = False  # the parser needs the marks among them
         if (grammar := self._grammar()) is not None:
             changed["grammar"] = grammar
         params = self._params.model_copy(update=changed) if changed else self._params
         return self._inner.requests(prompt, params)
 
     def parser(self) -> AnswerParser:
-        """Of one answer to the last requests."""
+        """A parser for one answer to the last requests."""
         several = self._toolbox.parallel
         return self._inner.dialect.parser(self._tools, self._prompt, several=several)
 
     def completed(self, results: Sequence[RequestResult]) -> Completion:
-        """The answers to the last requests."""
+        """Parse the results of the last requests."""
         results = best(results, self._params.n)
         answers = tuple(self.parser().whole(result.text) for result in results)
         return Completion(
@@ -79,16 +80,16 @@ class Turn:
         )
 
     def calls(self, completion: Completion) -> bool:
-        """Whether the answer's calls are to be run, and the model asked again."""
+        """Whether the answer's calls are to be run, with another round afterwards."""
         if len(completion.choices) > 1:
             return False
         return self._toolbox.runs(completion.tool_calls)
 
     def add(self, completion: Completion, results: Sequence[str]) -> None:
-        """The answer and what its calls gave."""
+        """Append the answer and the results of its calls to the messages."""
         answer = completion.answers[0]
         calls = [(call, call.id or secrets.token_hex(5)[:9]) for call in answer.calls]
-        said: dict[str, Any] = {
+        message: dict[str, Any] = {
             "role": "assistant",
             "content": answer.content,
             "tool_calls": [
@@ -101,13 +102,13 @@ class Turn:
             ],
         }
         if answer.reasoning:
-            said["reasoning_content"] = answer.reasoning
-        self.messages.append(said)
+            message["reasoning_content"] = answer.reasoning
+        self.messages.append(message)
         for (call, id), result in zip(calls, results, strict=True):
             self.messages.append(
                 {"role": "tool", "tool_call_id": id, "name": call.name, "content": result}
             )
-        if self._toolbox.required:  # once: the result is there to be answered with
+        if self._toolbox.required:  # only once: the next round may answer with the result
             self._toolbox.choice = "auto"
 
     def _marks_are_special(self) -> bool:
@@ -118,14 +119,14 @@ class Turn:
         )
 
     def _grammar(self) -> Grammar | None:
-        given, dialect = self._params.grammar, self._inner.dialect
+        constraint, dialect = self._params.grammar, self._inner.dialect
         box, form = self._toolbox, None
-        if given is not None and given.type in FORMS and not given.after:
-            form = given
+        if constraint is not None and constraint.type in FORMS and not constraint.after:
+            form = constraint
         tools = box.allowed if self._tools else []
-        if given is not None and form is None:  # all of the text is the grammar's
+        if constraint is not None and form is None:  # the grammar constrains the complete text
             tools = [replace(tool, bound=False) for tool in tools]
-        made = dialect.grammar(
+        calls_grammar = dialect.grammar(
             tools,
             required=bool(self._tools) and box.required,
             several=box.parallel,
@@ -134,18 +135,18 @@ class Turn:
             thinks=self._thinks(),
             form=form,
         )
-        if form is not None or given is None:
-            return made
-        if made is not None:
+        if form is not None or constraint is None:
+            return calls_grammar
+        if calls_grammar is not None:
             raise RequestError(
-                f"a {given.type} grammar and tool calls that are made sure exclude each other; "
-                "keep one"
+                f"a {constraint.type} grammar and tool calls that are made sure exclude each "
+                "other; keep one"
             )
         reasoner = dialect.reasoner
-        if reasoner is None or given.after:
-            return given
+        if reasoner is None or constraint.after:
+            return constraint
         opened = self._prompt.rstrip().endswith(reasoner.opening)
-        return given.model_copy(update={"after": reasoner.closing}) if opened else given
+        return constraint.model_copy(update={"after": reasoner.closing}) if opened else constraint
 
     def _thinks(self) -> bool:
         off = self._variables.get("enable_thinking") is False
@@ -157,12 +158,12 @@ class Turn:
 
 
 def as_spec(tool: Any) -> dict[str, Any]:
-    """A tool as chat templates have it."""
+    """A tool in the format that chat templates expect."""
     about = {"name": tool.name, "description": tool.description}
     parameters = dict(tool.parameters) or {"type": "object", "properties": {}}
     return {"type": "function", "function": {**about, "parameters": json_copy(parameters)}}
 
 
 def json_copy(value: Any) -> Any:
-    """JSON data of its own."""
+    """A deep copy of JSON data."""
     return json.loads(json.dumps(value))

@@ -1,6 +1,6 @@
-"""Importing and loading without looks for garbage: the objects that come are many, and stay.
+"""Pause the garbage collector while importing and loading, which create many permanent objects.
 
-Each look goes over all there are; together they take a fifth of the time until a model is ready.
+Each collection traverses all objects; together they take a fifth of the time to load a model.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import cache
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Python's collector of cycles does not run meanwhile; also a decorator."""
+    """Context manager or decorator: Python's cyclic garbage collector is paused."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -25,10 +25,10 @@ def uncollected() -> Iterator[None]:
 
 @cache
 def keep_imports() -> None:
-    """Never look for garbage among what is there now: for a command that has imported, and not
-    loaded yet. Once: what is there later may go again.
+    """Exclude all present objects from garbage collection (`gc.freeze`), once per process: to be
+    called after imports, and before a model is loaded.
 
-    There are 300,000 objects, most of them torch's. A look at them takes a tenth of a second:
-    before the first token, between others, and several times when the process ends.
+    There are 300,000 objects, most of them torch's. Traversing them takes a tenth of a second:
+    before the first token, between later ones, and several times at exit.
     """
     gc.freeze()

@@ -85,7 +85,7 @@ def test_one_that_was_lost_comes_back() -> None:
 
 def test_a_tool_that_hangs_is_cut_off_and_the_server_stays() -> None:
     with opened(adder=adder(timeouts={"hang": 0.2})) as servers:
-        with pytest.raises(TramontaneError, match=r"no answer within 0\.2 s"):
+        with pytest.raises(TramontaneError, match=r"no response within 0\.2 s"):
             servers.call("adder", "hang", {})
         assert servers.call("adder", "add", {"a": 1, "b": 1}) == "2"
 
@@ -208,7 +208,7 @@ def test_models_call_them_like_functions() -> None:
         added, failed, hung = toolbox.run(calls)
     assert added == "42"
     assert failed.startswith("error: MCP server adder: fail failed: ")
-    assert hung == "error: MCP server adder: no answer within 0.2 s"
+    assert hung == "error: MCP server adder: no response within 0.2 s"
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def test_a_model_listed_twice_is_one_with_two_names() -> None:
 
 def test_every_field_is_an_option(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        serve.run(["--help"])
+        serve.run(["--help-all"])
     page = capsys.readouterr().out
     for field in [*Settings.model_fields, *ModelSettings.model_fields]:
         if field != "models":

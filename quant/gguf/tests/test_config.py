@@ -207,10 +207,18 @@ def test_vocab_size_falls_back_to_tokens_then_to_rows(write: Write) -> None:
     assert "vocab_size" not in open_gguf(write()).header.config
 
 
-def test_per_layer_values_must_be_equal(write: Write) -> None:
-    assert config(write, lambda w: w.add_head_count_kv([2, 2]))["num_key_value_heads"] == 2
-    with pytest.raises(CheckpointError, match=r"head_count_kv differs between layers \(\[1, 2\]\)"):
-        config(write, lambda w: w.add_head_count_kv([2, 1]))
+def test_values_of_layers_are_one_where_equal_and_a_tuple_where_not(write: Write) -> None:
+    def heads(*each: int) -> Any:
+        def fill(w: gguf.GGUFWriter) -> None:
+            w.add_block_count(2)
+            w.add_head_count_kv(list(each))
+
+        return config(write, fill)["num_key_value_heads"]
+
+    assert heads(2, 2) == 2
+    assert heads(2, 1) == (2, 1)
+    with pytest.raises(CheckpointError, match=r"head_count_kv has 3 values \(\[2, 1, 1\]\) for 2"):
+        heads(2, 1, 1)
 
 
 def yarn(w: gguf.GGUFWriter) -> None:

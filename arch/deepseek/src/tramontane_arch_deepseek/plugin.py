@@ -10,6 +10,7 @@ TINY = {
     "intermediate_size": 48,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
+    "num_key_value_heads": 4,
     "moe_intermediate_size": 24,
     "n_routed_experts": 8,
     "num_experts_per_tok": 2,

@@ -43,5 +43,6 @@ def architectures() -> Iterator[Architecture]:
             "shared_intermediate_size": 48,
             "layer_types": ["attention", "attention"],
             "position_embedding_type": "rope",
+            "mamba_n_heads": 4,
         },
     )

@@ -29,5 +29,5 @@ def architectures() -> Iterator[Architecture]:
         config="tramontane_arch_starcoder.model:GPTBigCodeConfig",
         model="tramontane_arch_starcoder.model:GPTBigCode",
         weights="tramontane_arch_starcoder.model:BIGCODE_WEIGHTS",
-        example=TINY,
+        example=TINY | {"n_inner": 48},
     )

@@ -1,4 +1,5 @@
-"""Single blocks, for models whose step cannot be recorded: the same kernels, the same bits."""
+"""Eager fallback: kernels for single blocks, for models whose step cannot be recorded. Results are
+bit-identical to the recorded step."""
 
 from __future__ import annotations
 
@@ -56,8 +57,8 @@ def multiply_packed(to_be_exact: bool, pool: Pool) -> Callable[[Tensor, Layout],
             "bias": 0, "add": 0,
         }, room.room)  # fmt: skip
         phases = np.array([(interpreter.ROWS, 0, 1, TOKENS), (interpreter.JOBS, 1, 1, 0)], np.int64)
-        done = [Operation(quantize.quantizer(exact).address, convert), operation]
-        pool.run(pool.step(phases, table(done), counts))
+        operations = [Operation(quantize.quantizer(exact).address, convert), operation]
+        pool.run(pool.step(phases, table(operations), counts))
         del buffers, room
         return torch.from_numpy(out).to(x.dtype)
 
@@ -65,8 +66,8 @@ def multiply_packed(to_be_exact: bool, pool: Pool) -> Callable[[Tensor, Layout],
 
 
 def multiply_dense(pool: Pool) -> Callable[[Tensor, Layout], Tensor]:
-    """A drop-in for `reference.linear` on plain floats: torch's own adds up in another order when
-    there are more vectors."""
+    """A drop-in for `reference.linear` on unquantized weights. torch's own product sums in an order
+    that depends on the number of vectors."""
 
     def multiply(x: Tensor, weight: Layout) -> Tensor:
         assert isinstance(weight, Dense)
@@ -151,12 +152,12 @@ def embed_packed(tokens: Tensor, weight: Layout, dtype: torch.dtype) -> Tensor:
     assert isinstance(weight, Interleaved)
     packed, ids = weight.packed, np.ascontiguousarray(tokens.numpy())
     out = np.empty((len(ids), packed.columns), np.float32)
-    told = arguments(
+    packed_arguments = arguments(
         lookup.FIELDS, tokens=address(ids), out=address(out), stride=4 * packed.columns,
         columns=packed.columns, units=packed.units, groups=packed.groups, supers=packed.supers,
         **packed_arrays(packed),
     )  # fmt: skip
-    lookup.lookup(packed.packing).ctypes(address(told), 0, len(ids))
+    lookup.lookup(packed.packing).ctypes(address(packed_arguments), 0, len(ids))
     return torch.from_numpy(out).to(dtype)
 
 
@@ -193,7 +194,8 @@ def attend_latents(pool: Pool) -> Callable[..., Tensor]:
 def _attend(
     pool: Pool, q: Tensor, cache: LayerCache, batch: Batch, about: dict[str, Any]
 ) -> Tensor:  # fmt: skip
-    """The recorded step's attention, by itself."""
+    """The recorded step's attention for a single layer. q: (tokens, heads, d_key) -> (tokens,
+    heads, d_value)."""
     tokens, heads, d_key = q.shape
     layer = next(i for i, each in enumerate(batch.cache.layers) if each is cache)
     queries = Value(TOKENS, heads * d_key)
@@ -201,14 +203,14 @@ def _attend(
     buffers = Buffers({queries: 0, mixed: 1}, tokens, 0)
     places = sum(len(span.blocks) for span in batch.spans)
     inputs = Inputs(batch.cache, tokens, len(batch.wanted), pool.threads, places)
-    whole = (Ref(queries, 0, queries.width),)
-    done = [
-        lower(Node(name, whole, mixed, {"layer": layer, **about}), buffers, inputs)
+    query_refs = (Ref(queries, 0, queries.width),)
+    operations = [
+        lower(Node(name, query_refs, mixed, {"layer": layer, **about}), buffers, inputs)
         for name in ("attention", "merge_splits")
     ]
     inputs.write(batch.numbers.positions, batch)
     buffers.floats(queries)[:] = q.detach().float().flatten(1).numpy()
     phases = np.array([(interpreter.JOBS, i, 1, 0) for i in range(2)], np.int64)
-    pool.run(pool.step(phases, table(done), inputs.counts))
+    pool.run(pool.step(phases, table(operations), inputs.counts))
     out = torch.from_numpy(buffers.floats(mixed).copy())
     return out.view(tokens, heads, cache.d_value).to(q.dtype)

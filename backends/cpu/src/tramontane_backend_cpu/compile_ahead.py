@@ -1,8 +1,9 @@
-"""Kernels compiled by other processes, several at once, beside whatever this one does.
+"""Compile kernels in worker processes, several at once, in the background.
 
-Compiling is mostly numba's Python, of which a process does one thing at a time. So kernels that
-will be needed are wished for, `compile_process.py` makes their objects, and who asks for one waits
-for it. Nothing depends on these processes: what they do not bring is compiled here.
+Compiling is mostly numba's Python, which the GIL serializes within a process. So kernels that will
+be needed are queued here, workers (`compile_process.py`) return their object files, and a caller
+that needs one waits for it. Workers are optional: what they do not return is compiled in this
+process.
 """
 
 from __future__ import annotations
@@ -25,26 +26,26 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 progress = logging.getLogger("tramontane.progress")
 LEAST = 3
-"""Kernels that are worth other processes: to start one takes as long as to compile two."""
+"""Minimum number of kernels for starting workers: a start takes as long as compiling two."""
 EACH = 2
-"""Kernels for each process, at least."""
+"""Minimum number of kernels per worker."""
 MOST = 8
-"""Processes at once."""
+"""Maximum number of workers."""
 ROOM = 512 << 20
-"""Bytes of free memory for each: it takes up to 210 MB, and the weights are still to come."""
+"""Free memory required per worker in bytes: it uses up to 210 MB, and weights are yet to load."""
 PATIENCE = 60.0
-"""Seconds without a sign of life after which the processes are given up."""
+"""Seconds without a result after which the workers are killed."""
 IDLE = 10.0
-"""Seconds without work after which a process is ended, unless `rest` has said that it may."""
+"""Seconds without work after which a worker is ended; after `rest`, it is ended at once."""
 
 
 class Compilers:
-    """What was wished for, and who is at it; for any thread."""
+    """The queue of kernels to compile, and the workers. Thread-safe."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._waiting: dict[Kernel, int] = {}
-        """With the number of the wish: earlier ones are needed earlier."""
+        """Queued kernels, with the number of the `wish` call: earlier ones are needed earlier."""
         self._begun: set[Kernel] = set()
         self._done: dict[Kernel, bytes | None] = {}
         self._threads: dict[threading.Thread, OtherProcess] = {}
@@ -53,8 +54,8 @@ class Compilers:
         self._wishes = self._number = self._total = 0
 
     def wish(self, kernels: Iterable[Kernel], processes: int, *, more: bool = False) -> None:
-        """Have those compiled that are not yet, in so many processes at most, if it is worth it.
-        more: others are to come, for which processes may already begin."""
+        """Queue kernels that are not compiled yet, for at most `processes` workers, if that is
+        worthwhile. more: further kernels will follow, so that more workers may start already."""
         new = [
             kernel
             for kernel in dict.fromkeys(kernels)
@@ -62,7 +63,7 @@ class Compilers:
         ]
         if not new or processes < 2 or not OtherProcess.possible():
             return
-        room = memory.free() // ROOM
+        affordable = memory.free() // ROOM
         with self._changed:
             known = {*self._waiting, *self._begun, *self._done}
             new = [kernel for kernel in new if kernel not in known]
@@ -74,8 +75,8 @@ class Compilers:
             self._resting = False
             self._changed.notify_all()
             busy = processes if more else -(-len(self._waiting) // EACH)
-            most = min(processes, MOST, room, busy)
-            for _ in range(len(self._threads), most):
+            limit = min(processes, MOST, affordable, busy)
+            for _ in range(len(self._threads), limit):
                 process = OtherProcess()
                 thread = threading.Thread(
                     target=self._use, args=(process,), name="tramontane-compile", daemon=True
@@ -84,32 +85,32 @@ class Compilers:
                 thread.start()
 
     def result(self, kernel: Kernel) -> bytes | None:
-        """A kernel's object; None: who asks is to compile it himself."""
+        """Wait for a kernel's object file; None: the caller has to compile it."""
         with self._changed:
             while self._threads and (kernel in self._waiting or kernel in self._begun):
                 if not self._changed.wait(PATIENCE):
                     self._give_up(f"nothing came for {PATIENCE:g} s")
             while self._ending and threading.current_thread().daemon:
-                self._changed.wait()  # who compiles while Python ends, takes it down
+                self._changed.wait()  # compiling while the interpreter exits would crash it
             return self._done.get(kernel)
 
     def tell(self, kernel: Kernel) -> None:
-        """This process compiles a kernel itself, now."""
+        """Note for the progress message that this process compiles a kernel itself, now."""
         with self._changed:
             if kernel in self._begun or kernel in self._done:
-                return  # it was said when another began with it
+                return  # already reported when a worker started on it
             if self._waiting.pop(kernel, None) is None:
                 self._total += 1
-            self._say_next()
+            self._report_next()
 
     def rest(self) -> None:
-        """End the processes that have no work: no more is to come soon."""
+        """End idle workers: no more kernels will be queued soon."""
         with self._changed:
             self._resting = True
             self._changed.notify_all()
 
     def close(self, *, ending: bool = False) -> None:
-        """End the processes. ending: and the one that this is."""
+        """End the workers. ending: this process is exiting too."""
         with self._changed:
             self._ending = ending
             threads = list(self._threads)
@@ -118,16 +119,16 @@ class Compilers:
             thread.join(1)
 
     def _use(self, process: OtherProcess) -> None:
-        """A thread: what one process is told, and what it answers."""
+        """Thread function: exchange kernels and object files with one worker."""
         kernel, why = None, ""
         try:
             process.start()
             while (kernel := self._next()) is not None:
-                found = process.compiled(kernel)
-                if found is not None:
-                    keep(kernel.key, found)
-                self._finish(kernel, found)
-        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for it
+                code = process.compiled(kernel)
+                if code is not None:
+                    keep(kernel.key, code)
+                self._finish(kernel, code)
+        except Exception as error:  # noqa: BLE001 - whatever it is, callers must not wait forever
             why = f"{type(error).__name__}: {error}"
         process.end()
         with self._changed:
@@ -147,33 +148,33 @@ class Compilers:
             del self._waiting[kernel]
             self._modules.setdefault(kernel.function.__module__, threading.current_thread())
             self._begun.add(kernel)
-            self._say_next()
+            self._report_next()
             return kernel
 
     def _rank(self, kernel: Kernel) -> tuple[int, int, int]:
-        """What this thread's process is best told next. Kernels of a module share parts, which are
-        compiled once in a process; long ones come first, or all would wait for them in the end."""
+        """Sort key for the next kernel of this thread's worker. Kernels of one module share
+        functions, which are compiled once per process; long ones first, to balance the load."""
         owner = self._modules.get(kernel.function.__module__)
         shared = 1 if owner is None else 0 if owner is threading.current_thread() else 2
         return self._waiting[kernel], shared, -len(kernel.function.__code__.co_code)
 
-    def _finish(self, kernel: Kernel, found: bytes | None) -> None:
+    def _finish(self, kernel: Kernel, code: bytes | None) -> None:
         with self._changed:
             if kernel in self._begun:
                 self._begun.remove(kernel)
-                self._done[kernel] = found
+                self._done[kernel] = code
             self._changed.notify_all()
 
     def _give_up(self, why: str) -> None:
         if self._threads:
-            log.debug("no more kernels are compiled by other processes: %s", why)
+            log.debug("no more kernels are compiled in worker processes: %s", why)
         self._given_up = True
         for process in self._threads.values():
             process.kill()
         self._threads.clear()
         self._changed.notify_all()
 
-    def _say_next(self) -> None:
+    def _report_next(self) -> None:
         self._number += 1
         progress.info(
             "compiling kernels for this machine, once (%d of %d)", self._number, self._total
@@ -209,7 +210,7 @@ def _close() -> None:
 
 
 def _forget() -> None:
-    """A fork has none of the threads."""
+    """After a fork, which has none of the threads."""
     global _compilers
     _compilers = Compilers()
 

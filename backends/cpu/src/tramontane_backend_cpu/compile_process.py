@@ -1,6 +1,6 @@
-"""The process that compiles kernels for others: `other_process.py` tells which.
+"""The worker process that compiles kernels; `other_process.py` is the client.
 
-It imports numba and no torch, writes no file, and ends when whoever began it has ended.
+It imports numba and not torch, writes no files, and exits when its parent process has exited.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from .other_process import read, write
 
 
 def serve() -> None:
-    """Answer with an object for each kernel; with nothing for one that is no use there."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is meant for who began this
+    """Return an object file for each requested kernel; empty for one that cannot be compiled."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent process
     with os.fdopen(os.dup(1), "wb") as answers:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whatever is printed is no answer
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # discard anything that is printed
         try:
             write(answers, folder().name.encode())
             from .compiling import compiled
 
-            gc.disable()  # what a kernel leaves behind is less than looking for it costs
+            gc.disable()  # collecting takes longer than the garbage of a few kernels is worth
             while True:
                 key, origin = pickle.loads(read(sys.stdin.buffer))
                 try:
                     kernel = origin.kernel()
-                    found = compiled(kernel) if kernel.key == key else b""
-                except Exception:  # noqa: BLE001 - who asked meets it himself, and says what it is
-                    found = b""
-                write(answers, found)
+                    code = compiled(kernel) if kernel.key == key else b""
+                except Exception:  # noqa: BLE001 - the parent compiles it, and reports the error
+                    code = b""
+                write(answers, code)
         except (EOFError, BrokenPipeError):
             os._exit(0)

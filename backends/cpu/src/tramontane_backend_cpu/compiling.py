@@ -1,4 +1,4 @@
-"""Numba's part: from a kernel's Python to an object file. Imported when something is compiled."""
+"""Compile a kernel's Python to an object file with numba. Imported only when needed."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ if TYPE_CHECKING:
     from .numba_setup import Kernel
 
 OPTIONS = {"nogil": True, "error_model": "numpy"}
-"""No fastmath: the order of sums is the kernels' own, and the same in all their variants."""
+"""No fastmath: kernels define the order of sums, the same in all their variants."""
 PART_OPTIONS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
-if (_features := for_numba()) is not None:  # read once, when numba makes its target
+if (_features := for_numba()) is not None:  # numba reads it once, when it creates its target
     numba.config.CPU_FEATURES = _features
 
 
 def compiled(kernel: Kernel) -> bytes:
-    """A kernel's object file, in which it is called `machine_code.NAME`."""
+    """A kernel's object file, in which its function has the name `machine_code.NAME`."""
     with global_compiler_lock:
-        _, _, (found, _) = _library(kernel).serialize_using_object_code()
-        return bytes(found)
+        _, _, (code, _) = _library(kernel).serialize_using_object_code()
+        return bytes(code)
 
 
 def assembly(kernel: Kernel) -> str:
-    """The same in the processor's own words."""
+    """A kernel's assembly code."""
     with global_compiler_lock:
         return str(_library(kernel).get_asm_str())
 
 
 def _library(kernel: Kernel) -> Any:
-    """A kernel and what it is made of, as numba keeps it."""
+    """Numba's library of a kernel and the functions it calls."""
     target = registry.cpu_target
     flags = compiler.Flags()
     target.options.parse_as_flags(flags, {"nopython": True, **OPTIONS})
@@ -58,8 +58,8 @@ def _library(kernel: Kernel) -> Any:
 
 
 def _entry(context: Any, described: Any) -> Any:
-    """The function that is called. What numba's own returns besides its result, whether Python
-    has an error to raise, is left: kernels have none."""
+    """The entry function. It drops the status that numba's function returns in addition to its
+    result: kernels raise no Python exceptions."""
     module = context.create_module("entry")
     integers = [ir.IntType(64)] * len(described.argtypes)
     nothing = described.restype == numba.types.void
@@ -87,7 +87,7 @@ def _type_of_part(part: Part, context: Any) -> Any:
 @cache
 def _function_of(operation: Operation) -> Any:
     made, context = intrinsic(operation), registry.cpu_target.typing_context
-    context.refresh()  # or it would not know what has just been made
+    context.refresh()  # so that it knows the intrinsic that was just created
     return context.resolve_value_type(made)
 
 

@@ -1,4 +1,4 @@
-"""The one CPU there is. Found without importing torch or numba."""
+"""Describe the CPU as a device, without importing torch or numba."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tramontane.errors import ConfigError
 from . import memory_ahead
 from .threads import usable
 
-TOLD = (
+REPORTED = (
     "avx2", "fma", "f16c", "avxvnni", "avx512f", "avx512bw", "avx512vnni", "avx512bf16",
     "amx-tile", "amx-int8", "neon", "dotprod", "i8mm", "bf16", "sve",
 )  # fmt: skip
-"""The instruction sets that decide how fast matrices multiply, as LLVM names them."""
+"""Instruction sets that determine the speed of matrix products, with LLVM's names."""
 
 
 def probe() -> list[Device]:
@@ -30,7 +30,7 @@ def probe() -> list[Device]:
             memory_total=memory.total(),
             memory_free=memory.free() + memory_ahead.held(),
             kv_dtype="float16",
-            features=tuple(name for name in TOLD if name in flags),
+            features=tuple(name for name in REPORTED if name in flags),
             details={
                 "physical cores": str(physical),
                 "threads used": str(usable()),
@@ -41,7 +41,7 @@ def probe() -> list[Device]:
 
 
 def _kernels() -> tuple[str, frozenset[str]]:
-    """The instruction set that kernels are compiled for, and what the processor can do."""
+    """The instruction set that kernels are compiled for, and the processor's features."""
     try:
         from .processor import features
         from .vector.chosen import SET

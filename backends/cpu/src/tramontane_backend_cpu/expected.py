@@ -1,4 +1,4 @@
-"""What begins before torch is imported, which has one core to itself and leaves the others."""
+"""Preloading before torch is imported: the import uses one core, the others are free."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .threads import usable
 
 
 def expect(nbytes: int, threads: int | None) -> None:
-    """Get memory for so many bytes of weights, and compile what every model needs. Implements
-    `backend.Expect`."""
+    """Preallocate memory for `nbytes` bytes of weights, and compile the kernels that every model
+    needs. Implements `backend.Expect`."""
     memory_ahead.expect(nbytes)
-    wish(KERNELS, threads or usable(), more=True)  # where these are missing all others are
+    wish(KERNELS, threads or usable(), more=True)  # if these are missing, so are all others

@@ -1,4 +1,5 @@
-"""All chosen experts of a layer in one run: five phases instead of three runs for each expert."""
+"""Eager fallback for experts: all chosen experts of a layer in one run with five phases, instead of
+three runs for each expert."""
 
 from __future__ import annotations
 
@@ -21,14 +22,14 @@ from .vector.chosen import SET
 from .vector.tiles import PLAIN_UNIT_BYTES, ROWS, UNIT, UNIT_BYTES
 
 KERNELS = {"silu": "silu", "relu": "relu", "gelu": "gelu", "gelu_pytorch_tanh": "gelu_tanh"}
-"""What the functions between matrices are called here."""
+"""Kernels of activation functions, by their names in transformers."""
 TOGETHER = 16
-"""Experts in a run, at most: a thread looks for its job among all operations of a phase."""
+"""Maximum number of experts per run: threads search for jobs in all operations of a phase."""
 COUNT, INPUT, OUT = (matmul.FIELDS.index(name) for name in ("count", "input", "out"))
 
 
 class Stack:
-    """A stack of repacked matrices as the kernels are told of it, one row of arguments for each."""
+    """The kernel arguments of a stack of repacked matrices, one row for each matrix."""
 
     def __init__(self, weight: Interleaved, count: int, exact: bool, rooms: Rooms) -> None:
         self.n_out, self.columns = weight.shape[0] // count, weight.shape[1]
@@ -51,25 +52,25 @@ class Stack:
 
 
 class Mixture:
-    """A drop-in for `Experts.through`: a row's result depends on nothing but the row."""
+    """A drop-in for `Experts.through`: a row's result depends only on that row."""
 
     def __init__(
         self, weights: list[Interleaved], count: int, act: str, exact: bool, pool: Pool
     ) -> None:
-        self._pool, self._act, self._exact, self._kept = pool, act, exact, weights
+        self._pool, self._act, self._exact, self._weights = pool, act, exact, weights
         self._count, self._rooms = count, Rooms(pool.threads)
         self._unit_bytes = PLAIN_UNIT_BYTES if exact else UNIT_BYTES
 
     @cached_property
     def _stacks(self) -> tuple[Stack, Stack, Stack]:
-        """Gate, up and down; not before they are needed, which in a recorded step is never."""
+        """Gate, up and down; created on first use, because a recorded step does not need them."""
         gate, up, down = (
-            Stack(weight, self._count, self._exact, self._rooms) for weight in self._kept
+            Stack(weight, self._count, self._exact, self._rooms) for weight in self._weights
         )
         return gate, up, down
 
     def __call__(self, x: Tensor, counts: Tensor) -> Tensor:
-        """x: (rows, hidden), sorted by expert; counts: (experts) rows of each."""
+        """x: (rows, hidden), sorted by expert; counts: (experts) rows of each -> (rows, hidden)."""
         each = counts.numpy()
         parts, start = [], 0
         for some in np.split(each.nonzero()[0], range(TOGETHER, len(each), TOGETHER)):
@@ -80,25 +81,25 @@ class Mixture:
         return torch.cat(parts) if parts else x.new_empty(0, self._stacks[2].n_out)
 
     def _some(self, x: Tensor, chosen: Any, sizes: Any) -> Tensor:
-        """Few experts' rows: `sizes` of each of the `chosen`."""
+        """Run a few experts. x: (rows, hidden); chosen: (k) experts; sizes: (k) rows of each."""
         n, (gates, ups, downs) = len(x), self._stacks
         starts = np.concatenate(([0], sizes.cumsum()[:-1]))
-        given = _floats(n, x.shape[1])
-        given[:, : x.shape[1]] = x.detach().float().numpy()
+        inputs = _floats(n, x.shape[1])
+        inputs[:, : x.shape[1]] = x.detach().float().numpy()
         gate, up = _floats(n, gates.n_out), _floats(n, ups.n_out)
         out = _floats(n, downs.n_out)
-        before, first = self._converted(given, gates, sizes, starts)
+        before, first = self._converted(inputs, gates, sizes, starts)
         between, second = self._converted(gate, downs, sizes, starts)
         multiply = [
             *self._multiplied(gates, chosen, sizes, first.places, gate, starts),
             *self._multiplied(ups, chosen, sizes, first.places, up, starts),
         ]
         wide = 4 * gate.shape[1]
-        told = np.array([gate.ctypes.data, wide, gate.ctypes.data, wide, gates.n_out, 0])
+        scale_arguments = np.array([gate.ctypes.data, wide, gate.ctypes.data, wide, gates.n_out, 0])
         both = np.array(
             [gate.ctypes.data, wide, up.ctypes.data, wide, gate.ctypes.data, wide, gates.n_out]
         )
-        bend = [(rows.unary(self._act).address, address(told), -1, 0),
+        bend = [(rows.unary(self._act).address, address(scale_arguments), -1, 0),
                 (rows.binary("mul").address, address(both), -1, 0)]  # fmt: skip
         last = self._multiplied(downs, chosen, sizes, second.places, out, starts)
         groups = [before, multiply, bend, between, last]
@@ -116,7 +117,7 @@ class Mixture:
     def _converted(
         self, source: Any, stack: Stack, sizes: Any, starts: Any
     ) -> tuple[list[tuple[int, int, int, int]], _Tiles]:
-        """Each expert's vectors in tiles of their own."""
+        """Convert each expert's vectors to separate tiles."""
         bytes_each = stack.units * self._unit_bytes
         room = -(-sizes // SET.tile) * SET.tile * bytes_each
         tiles = _Tiles(aligned(int(room.sum()), np.uint8), sizes)
@@ -127,34 +128,34 @@ class Mixture:
             "columns": stack.columns, "x": source.ctypes.data + starts * stride, "stride": stride,
             "out": tiles.places, "begin": 0,
         }  # fmt: skip
-        tiles.told = np.stack(
+        tiles.fields = np.stack(
             [np.broadcast_to(fields[name], len(sizes)) for name in quantize.FIELDS], 1
         ).astype(np.int64)
         kernel = quantize.quantizer(self._exact).address
-        at = address(tiles.told) + np.arange(len(sizes)) * tiles.told.strides[0]
+        at = address(tiles.fields) + np.arange(len(sizes)) * tiles.fields.strides[0]
         tiles.jobs = np.stack([np.full(len(sizes), kernel), at, tiles.counts_at], 1).astype(
             np.int64
         )
         where = address(tiles.jobs) + np.arange(len(sizes)) * tiles.jobs.strides[0]
         return [
-            (by_jobs.address, int(told), -1, -(-int(size) // AT_ONCE))
-            for told, size in zip(where, sizes, strict=True)
+            (by_jobs.address, int(job), -1, -(-int(size) // AT_ONCE))
+            for job, size in zip(where, sizes, strict=True)
         ], tiles
 
     def _multiplied(
         self, stack: Stack, chosen: Any, sizes: Any, places: Any, out: Any, starts: Any
     ) -> list[tuple[int, int, int, int]]:
-        """A matrix of each chosen expert with its vectors."""
-        told = stack.arguments
-        told[chosen, COUNT] = address(sizes) + 8 * np.arange(len(sizes))
-        told[chosen, INPUT] = places
-        told[chosen, OUT] = out.ctypes.data + starts * 4 * out.shape[1]
-        told[chosen, matmul.FIELDS.index("stride")] = 4 * out.shape[1]
+        """Multiply the matrix of each chosen expert with its vectors."""
+        fields = stack.arguments
+        fields[chosen, COUNT] = address(sizes) + 8 * np.arange(len(sizes))
+        fields[chosen, INPUT] = places
+        fields[chosen, OUT] = out.ctypes.data + starts * 4 * out.shape[1]
+        fields[chosen, matmul.FIELDS.index("stride")] = 4 * out.shape[1]
         return [(matmul.matmul.address, stack.at(int(e)), -1, stack.jobs) for e in chosen]
 
 
 def mixture(experts: Experts, exact: bool, pool: Pool) -> Mixture | None:
-    """What stands in for `experts.through`, if there are kernels for all of it."""
+    """A replacement for `experts.through`, if there are kernels for all of it."""
     act = next((KERNELS[name] for name in KERNELS if ACTIVATIONS[name] is experts.act), None)
     weights: list[Any] = [
         part.weight for part in (experts.gate_proj, experts.up_proj, experts.down_proj)
@@ -166,10 +167,10 @@ def mixture(experts: Experts, exact: bool, pool: Pool) -> Mixture | None:
 
 
 class _Tiles:
-    """Vectors as matrices read them, and what the kernels that make them are told."""
+    """Converted vectors that matrices read, with the arguments of the conversion kernels."""
 
     places: Any
-    told: Any
+    fields: Any
     jobs: Any
 
     def __init__(self, memory: Any, sizes: Any) -> None:
@@ -178,6 +179,6 @@ class _Tiles:
 
 
 def _floats(count: int, width: int) -> Any:
-    """Rows of float32, each of whole units."""
+    """An array (n, columns rounded up to a multiple of UNIT) float32."""
     padded = -(-width // UNIT) * UNIT
     return aligned(count * padded, np.float32).reshape(count, padded)

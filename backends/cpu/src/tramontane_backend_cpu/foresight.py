@@ -1,7 +1,8 @@
-"""Which kernels a model will need, found out before its weights are read.
+"""Forecast the kernels that a model will need, before its weights are read.
 
-A copy of the model, with matrices that are like those of the file and take no memory, is recorded
-and lowered as the model itself will be. What is missing is compiled while the weights are read.
+A copy of the model, with placeholder matrices of the file's formats that take no memory, is
+recorded and lowered as the model itself will be. Missing kernels are compiled in the background
+while the weights are read.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from .translation import foreseen, kernels_for
 
 log = logging.getLogger(__name__)
 BLOCKS = 2
-"""Of the cache that the copy is lowered with."""
+"""Size of the KV cache that the copy is lowered with."""
 
 
 def foresee(
@@ -46,25 +47,25 @@ def foresee(
     activations: str,
     kv_dtype: torch.dtype,
 ) -> None:
-    """Have missing kernels compiled from now on. Implements `tramontane.backend.Foresee`."""
+    """Start compiling missing kernels. Implements `tramontane.backend.Foresee`."""
     count = threads or usable()
     first = _reading(matrices)
     wish(first, count)
     if all(kernel.is_ready() for kernel in first):
-        return  # these matrices were read before, and so, nearly always, was such a model
+        return  # all cached: then such a model has almost certainly run before
     try:
         with torch.no_grad():
             exact = activations == "f32"
-            then = missing_kernels(model, matrices, count, exact, kv_dtype)
-        wish([*first, *then], count)  # the first as well, where they alone were not worth it
-    except Exception as error:  # noqa: BLE001 - it is tried in earnest when the weights are there
-        log.debug("kernels are not foreseen: %s: %s", type(error).__name__, error)
+            later = missing_kernels(model, matrices, count, exact, kv_dtype)
+        wish([*first, *later], count)  # the first again: alone they may have been too few
+    except Exception as error:  # noqa: BLE001 - errors are reported when the model is prepared
+        log.debug("forecasting kernels failed: %s: %s", type(error).__name__, error)
 
 
 def _reading(matrices: Mapping[str, Stored]) -> list[Kernel]:
-    """What is called before a step is bound."""
-    found = {kernel: None for stored in matrices.values() for kernel in kernels_for(stored)}
-    return [*KERNELS, *(found or (repack_plane, repack_numbers))]
+    """Kernels that are called while weights are read, before a step is bound."""
+    kernels = {kernel: None for stored in matrices.values() for kernel in kernels_for(stored)}
+    return [*KERNELS, *(kernels or (repack_plane, repack_numbers))]
 
 
 def missing_kernels(
@@ -74,8 +75,8 @@ def missing_kernels(
     exact: bool,
     kv_dtype: torch.dtype,
 ) -> list[Kernel]:
-    """Those that are not compiled yet of all that the model's step consists of, besides those for
-    matrices that are not among the given ones."""
+    """Kernels of the model's step that are not compiled yet, except those for matrices that are
+    not given."""
     copied = copy.deepcopy(model)
     unknown = _fill(copied, {path: foreseen(stored) for path, stored in matrices.items()})
     program = Forward(copied, shared_pool(threads), exact=exact).program
@@ -92,8 +93,8 @@ def missing_kernels(
 
 
 def _fill(model: nn.Module, layouts: Mapping[str, Layout | None]) -> set[nn.Module]:
-    """Give a model without weights some that take no memory; returns the modules for which it is
-    not known what they will have. They get what most others have."""
+    """Fill a model on the meta device with placeholder weights that take no memory; returns the
+    modules whose format is not known. These get the most common format."""
     unknown = set()
     known = [layout for layout in layouts.values() if layout is not None]
     kinds = Counter(layout.kind for layout in known)
@@ -113,7 +114,7 @@ def _fill(model: nn.Module, layouts: Mapping[str, Layout | None]) -> set[nn.Modu
 
 
 def _with_shape(layout: Any, rows: int, columns: int) -> Any:
-    """A matrix of the same kind, of which nobody asks where its numbers are."""
+    """A placeholder matrix of the same kind, without data."""
     if isinstance(layout, Interleaved):
         packed = replace(layout.packed, rows=rows, columns=columns, arrays={})
         return Interleaved(packed, layout.kind)

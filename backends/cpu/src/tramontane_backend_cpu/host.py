@@ -1,7 +1,7 @@
-"""What LLVM says of this machine: asked once on a machine, since its library takes 45 MB.
+"""LLVM's description of this machine, cached on disk, because loading LLVM's library takes 45 MB.
 
-The answer is kept under a digest of how Linux describes the processor, so that a folder that is
-taken to another machine is none of its answers. Where Linux does not, LLVM is asked each time.
+The cache key is a hash of Linux's description of the processor, so that a folder that is copied to
+another machine is not used there. On other systems LLVM is queried each time.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from tramontane import folders
 
 DESCRIPTION = Path("/proc/cpuinfo")
 TELLING = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags")
-"""Lines of the description that stay the same, of x86-64 processors: all that there are do the
-same."""
+"""Lines of an x86-64 processor's description that do not change between boots."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +34,14 @@ class Host:
 
 @cache
 def host() -> Host:
-    """This machine's."""
+    """The description of this machine, from the cache or LLVM."""
     path = _path()
-    found = None if path is None else _kept(path)
-    if found is None:
-        found = _asked()
+    description = None if path is None else _cached(path)
+    if description is None:
+        description = _by_llvm()
         if path is not None:
-            _keep(path, found)
-    return found
+            _write(path, description)
+    return description
 
 
 def base() -> Path:
@@ -57,38 +56,38 @@ def _path() -> Path | None:
         with DESCRIPTION.open(encoding="utf-8") as lines:
             first = {}
             for line in lines:
-                name, colon, told = line.partition(":")
+                name, colon, value = line.partition(":")
                 if not colon:
                     break
-                first[name.strip()] = told.strip()
+                first[name.strip()] = value.strip()
     except OSError:
         return None
     if not first.get("flags"):
         return None
-    told = repr([version("llvmlite"), *(first.get(name) for name in TELLING)])
-    return base() / f"host-{hashlib.sha256(told.encode()).hexdigest()[:16]}.json"
+    key = repr([version("llvmlite"), *(first.get(name) for name in TELLING)])
+    return base() / f"host-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
 
 
-def _kept(path: Path) -> Host | None:
+def _cached(path: Path) -> Host | None:
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-        return Host(str(held["name"]), str(held["triple"]), tuple(map(str, held["features"])))
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return Host(str(data["name"]), str(data["triple"]), tuple(map(str, data["features"])))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _keep(path: Path, found: Host) -> None:
+def _write(path: Path, description: Host) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, written = tempfile.mkstemp(dir=path.parent)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(asdict(found), file)
+            json.dump(asdict(description), file)
         os.replace(written, path)
-    except OSError:  # `object_cache.py` says so where it matters
+    except OSError:  # `object_cache.py` logs a warning about the folder
         return
 
 
-def _asked() -> Host:
+def _by_llvm() -> Host:
     import llvmlite.binding as llvm
 
     has = tuple(sorted(name for name, has in llvm.get_host_cpu_features().items() if has))

@@ -1,7 +1,7 @@
-"""Memory for weights that a thread gets while the process imports what it needs.
+"""Preallocate memory for weights in a thread while the process imports its libraries.
 
-A fresh page must be found and cleared, on virtual machines by the host too: for a gigabyte that
-may take as long as all imports, which have one core to themselves and leave another.
+A new page must be allocated and cleared, on virtual machines by the host too: for a gigabyte that
+may take as long as all imports, which use only one core.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from tramontane import memory
 from . import page_size
 
 LEAST = 256 << 20
-"""Bytes of weights from which it is worth a thread."""
+"""Minimum bytes of weights for which preallocation is worthwhile."""
 SHARE = 2
-"""Of the memory that is free, one in so many may be taken before weights are looked at."""
+"""At most 1 / SHARE of the free memory is preallocated."""
 
 
 @dataclass
-class _Ahead:
-    """One stretch of memory. rest: what nobody has taken. got: bytes of it that are there."""
+class _Preallocated:
+    """A preallocated array. rest: the part that is not used yet. got: bytes with mapped pages."""
 
     rest: Any
     got: int = 0
@@ -32,16 +32,16 @@ class _Ahead:
     thread: threading.Thread | None = None
 
     def get(self) -> None:
-        whole = self.rest
-        first, end = _pages(whole)
+        array = self.rest
+        first, end = _pages(array)
         for start in range(first, end, page_size.STEP):
             size = min(page_size.STEP, end - start)
-            if self.enough.is_set() or not page_size.get(whole, start, size):
+            if self.enough.is_set() or not page_size.get(array, start, size):
                 return
             self.got += size
 
     def end(self) -> None:
-        """Let go of what is left."""
+        """Stop the thread and release the unused part."""
         self.enough.set()
         if self.thread is not None:
             self.thread.join()
@@ -50,44 +50,44 @@ class _Ahead:
             page_size.advise(first, end - first, mmap.MADV_DONTNEED)
 
 
-_now: list[_Ahead] = []
+_now: list[_Preallocated] = []
 
 
 def expect(nbytes: int) -> None:
-    """Begin to get memory for so many bytes of weights."""
+    """Start to allocate memory for `nbytes` bytes of weights."""
     if _now or sys.platform != "linux" or not LEAST <= nbytes <= memory.free() // SHARE:
         return
     import numpy as np
 
-    ahead = _Ahead(np.empty(nbytes, np.uint8))  # numpy asks for large pages
+    ahead = _Preallocated(np.empty(nbytes, np.uint8))  # numpy requests huge pages
     ahead.thread = threading.Thread(target=ahead.get, name="tramontane-memory", daemon=True)
     _now.append(ahead)
     ahead.thread.start()
 
 
 def held() -> int:
-    """Bytes of memory that are no more free, but are for weights which have not come yet."""
+    """Preallocated bytes that are reserved for weights which are not loaded yet."""
     return sum(ahead.got for ahead in _now)
 
 
 def take() -> Any:
-    """The memory that was got, None where there is none; `give_back` what is not used."""
+    """The preallocated array, or None; pass the unused part to `give_back`."""
     return _now[0].rest if _now else None
 
 
 def give_back(rest: Any) -> None:
-    """The rest of what was taken."""
+    """Return the unused part of the array from `take`."""
     if _now:
         _now[0].rest = rest
 
 
 def forget() -> None:
-    """No more weights will come."""
+    """Release the unused memory: no more weights will be loaded."""
     while _now:
         _now.pop().end()
 
 
 def _pages(array: Any) -> tuple[int, int]:
-    """Where its first whole page begins and its last one ends."""
+    """Addresses of the start of an array's first complete page, and of the end of its last one."""
     page, first = mmap.PAGESIZE, array.ctypes.data
     return -(-first // page) * page, (first + len(array)) // page * page

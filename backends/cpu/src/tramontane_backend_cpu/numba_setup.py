@@ -1,8 +1,8 @@
-"""Kernels as Python functions. Every kernel file takes `family`, `native` and `njit` from here.
+"""Declare kernels as Python functions: all kernel modules use `family`, `native` and `njit`.
 
-Nothing is compiled, nor numba imported, before an address is asked for: kernels that no model
-needs cost nothing, and those that were compiled before come from `object_cache.py` without numba.
-Others may be on their way already, from the processes of `compile_ahead.py`.
+Nothing is compiled, nor numba imported, before an address is requested: unused kernels cost
+nothing, and those that were compiled before are loaded from `object_cache.py` without numba.
+Others may already be compiled by the worker processes of `compile_ahead.py`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _missing: ContextVar[list[Kernel] | None] = ContextVar("_missing", default=None)
 class Part:
     """A function that kernels call, compiled into them. options: numba's.
 
-    Its attributes have the names that numba looks for where it puts functions in line.
+    Its attributes have the names that numba expects when it inlines functions.
     """
 
     def __init__(self, function: Callable[..., Any], **options: Any) -> None:
@@ -38,23 +38,23 @@ class Part:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where another process finds a kernel: a name in a module, called with arguments if it is a
-    family's."""
+    """The import path of a kernel for worker processes: a name in a module, and the arguments if it
+    is created by a family."""
 
     module: str
     name: str
     arguments: tuple[Any, ...] | None = None
 
     def kernel(self) -> Kernel:
-        found = getattr(import_module(self.module), self.name)
-        made: Kernel = found if self.arguments is None else found(*self.arguments)
-        return made
+        attribute = getattr(import_module(self.module), self.name)
+        kernel: Kernel = attribute if self.arguments is None else attribute(*self.arguments)
+        return kernel
 
 
 class Kernel:
-    """A function of so many 64-bit integers, to be called by its address or from Python.
+    """A compiled function of `arguments` 64-bit integers, called by its address or from Python.
 
-    result: whether it returns a 64-bit integer. origin: None for one that only its maker knows.
+    result: whether it returns a 64-bit integer. origin: None if other processes cannot import it.
     """
 
     def __init__(self, function: Callable[..., Any], arguments: int, *, result: bool) -> None:
@@ -62,11 +62,11 @@ class Kernel:
         name = function.__qualname__
         self.origin = None if "." in name else Origin(function.__module__, name)
         self._code: Code | None = None
-        self._one = threading.RLock()
+        self._lock = threading.RLock()
 
     @property
     def address(self) -> int:
-        """Where its machine code is; compiles it where it is not kept from before."""
+        """The address of its machine code; compiles the kernel if it is not cached."""
         missing = _missing.get()
         if missing is None or self.is_ready():
             return self._compiled().address
@@ -75,34 +75,34 @@ class Kernel:
 
     @cached_property
     def ctypes(self) -> Any:
-        """The same for Python, which lets go of its lock meanwhile."""
+        """A callable for Python, which releases the GIL during the call."""
         return self._function(ctypes.CFUNCTYPE)
 
     @cached_property
     def brief(self) -> Any:
-        """The same with the lock kept, for what takes a microsecond: no other thread comes
-        between."""
+        """A callable that holds the GIL, for calls of about a microsecond, so that no other thread
+        runs in between."""
         return self._function(ctypes.PYFUNCTYPE)
 
     def _function(self, kind: Any) -> Any:
         result = ctypes.c_int64 if self.result else None
-        made = kind(result, *[ctypes.c_int64] * self.arguments)
-        return made(self._compiled().address)
+        prototype = kind(result, *[ctypes.c_int64] * self.arguments)
+        return prototype(self._compiled().address)
 
     @cached_property
     def key(self) -> str | None:
-        """What it is called among those that are kept."""
+        """Its key in the object cache."""
         return key_of(self.function)
 
     def is_ready(self) -> bool:
-        """Whether nothing is left to be compiled."""
-        with self._one:
-            if self._code is None and (found := kept(self.key)) is not None:
-                self._code = Code(found)
+        """Whether it is compiled or cached."""
+        with self._lock:
+            if self._code is None and (cached := kept(self.key)) is not None:
+                self._code = Code(cached)
             return self._code is not None
 
     def assembly(self) -> str:
-        """What the processor is told, in its own words; compiles the kernel once more."""
+        """Its assembly code; compiles the kernel again."""
         from .compiling import assembly
 
         return assembly(self)
@@ -111,60 +111,60 @@ class Kernel:
         if self._code is None and not self.is_ready():
             from . import compile_ahead
 
-            # waited for without the lock: others want to know whether it is ready
-            found = compile_ahead.result(self)
-            with self._one:  # several may ask, and compiling twice takes twice as long
+            # wait without the lock: other threads call `is_ready`
+            code = compile_ahead.result(self)
+            with self._lock:  # only one thread may compile it
                 if not self.is_ready():
-                    if found is None:
+                    if code is None:
                         from .compiling import compiled
 
                         compile_ahead.tell(self)
-                        found = compiled(self)
-                        keep(self.key, found)
-                    self._code = Code(found)
+                        code = compiled(self)
+                        keep(self.key, code)
+                    self._code = Code(code)
         assert self._code is not None
         return self._code
 
 
 @contextmanager
 def missing() -> Iterator[list[Kernel]]:
-    """Lists the kernels whose address is asked for within and that are not compiled yet: it is 0.
-    For who wants to know them before they are needed."""
-    found: list[Kernel] = []
-    token = _missing.set(found)
+    """Collect the kernels whose address is requested inside the block and that are not compiled;
+    their address is 0. To find out which kernels will be needed."""
+    kernels: list[Kernel] = []
+    token = _missing.set(kernels)
     try:
-        yield found
+        yield kernels
     finally:
         _missing.reset(token)
 
 
 def njit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
-    """Make a function a part of kernels; with or without numba's options."""
+    """Decorator for a function that kernels call; with or without numba's options."""
     return partial(Part, **options) if function is None else Part(function, **options)
 
 
 def native(arguments: int, *, result: bool = False) -> Callable[[Callable[..., Any]], Kernel]:
-    """Make a function of so many 64-bit integers a kernel."""
+    """Decorator that makes a function of `arguments` 64-bit integers a kernel."""
     return partial(Kernel, arguments=arguments, result=result)
 
 
 def family(factory: Callable[..., Kernel]) -> Callable[..., Any]:
-    """Let a function that makes kernels make each once. Its arguments are plain, or a dataclass of
-    what is plain: they are told to other processes."""
+    """Decorator for a function that creates kernels: results are cached. Its arguments are plain
+    values, or a dataclass of these, because they are sent to worker processes."""
 
-    known: dict[tuple[Any, ...], Kernel] = {}
+    kernels: dict[tuple[Any, ...], Kernel] = {}
 
     @wraps(factory)
-    def made(*arguments: Any) -> Kernel:
-        with _making:  # two of the same would be compiled twice
-            if arguments not in known:
-                kernel = known[arguments] = factory(*arguments)
+    def cached(*arguments: Any) -> Kernel:
+        with _family_lock:  # equal kernels would be compiled twice
+            if arguments not in kernels:
+                kernel = kernels[arguments] = factory(*arguments)
                 kernel.origin = Origin(factory.__module__, factory.__qualname__, arguments)
-            return known[arguments]
+            return kernels[arguments]
 
-    return made
+    return cached
 
 
-_making = threading.RLock()
+_family_lock = threading.RLock()
 
 __all__ = ["Kernel", "Part", "family", "native", "njit"]

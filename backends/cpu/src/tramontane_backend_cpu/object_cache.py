@@ -1,8 +1,8 @@
-"""Where compiled kernels are kept: one file each, in a folder for one machine and one version.
+"""The cache of compiled kernels: one file each, in a folder for one machine and one version.
 
-The folder's name is made of our sources, of those who compile, and of the processor; a file's of
-the kernel and of what it is compiled for. A file begins with a digest of the rest, and appears all
-at once: whoever else compiles the same at the same time makes the same.
+The folder's name is a hash of the backend's sources, the compilers' versions and the processor; a
+file's is a hash of the kernel and its parameters. A file begins with a digest of the rest, and is
+written atomically: processes that compile the same kernel at the same time write equal files.
 """
 
 from __future__ import annotations
@@ -36,29 +36,29 @@ def folder() -> Path:
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
     cpu = os.environ.get("NUMBA_CPU_NAME") or host().name
-    told = [version("numba"), version("llvmlite"), platform.python_version(), cpu]
-    digest.update(repr([*told, *sorted(features())]).encode())
+    versions = [version("numba"), version("llvmlite"), platform.python_version(), cpu]
+    digest.update(repr([*versions, *sorted(features())]).encode())
     return base() / f"{digest.hexdigest()[:16]}-{SET.name}"
 
 
 def key_of(function: Callable[..., Any]) -> str | None:
-    """A file's name for a kernel; None for one of somebody else's, whose sources we do not know.
+    """A kernel's file name; None for one of another package, whose sources are not hashed.
 
-    Raises TypeError for a kernel made of what has no name that is the same in every process.
+    Raises TypeError if a parameter has no representation that is the same in every process.
     """
     if not function.__module__.startswith(f"{PACKAGE}."):
         return None
-    whole = _named(function)
-    return f"{function.__name__}-{hashlib.sha256(whole.encode()).hexdigest()[:24]}.o"
+    name = _named(function)
+    return f"{function.__name__}-{hashlib.sha256(name.encode()).hexdigest()[:24]}.o"
 
 
 def _named(value: Any) -> str:
-    """A value in words that are the same in every process, a function by what it closes over."""
+    """A representation that is the same in every process; functions with their closures."""
     value = getattr(value, "py_func", getattr(value, "function", value))  # a part, an operation
     if isinstance(value, FunctionType):
         cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
-        told = [(name, _named(cell.cell_contents)) for name, cell in cells]
-        return repr((value.__module__, value.__qualname__, told))
+        closure = [(name, _named(cell.cell_contents)) for name, cell in cells]
+        return repr((value.__module__, value.__qualname__, closure))
     if isinstance(value, PLAIN) or type(value).__module__ == "numpy":
         return f"{type(value).__name__} {value!r}"
     if isinstance(value, tuple):
@@ -67,31 +67,31 @@ def _named(value: Any) -> str:
 
 
 def kept(key: str | None) -> bytes | None:
-    """A kernel's object, if it is there and whole."""
+    """A kernel's cached object file, if it exists and is intact."""
     if key is None:
         return None
     try:
-        held = (folder() / key).read_bytes()
+        data = (folder() / key).read_bytes()
     except OSError:
         return None
-    digest, found = held[:DIGEST], held[DIGEST:]
-    return found if hashlib.sha256(found).digest() == digest else None
+    digest, code = data[:DIGEST], data[DIGEST:]
+    return code if hashlib.sha256(code).digest() == digest else None
 
 
-def keep(key: str | None, found: bytes) -> None:
-    """Write it down for the next process; where that cannot be, a warning says so, once."""
+def keep(key: str | None, code: bytes) -> None:
+    """Write an object file to the cache; logs one warning if that fails."""
     if key is None:
         return
     try:
         folder().mkdir(parents=True, exist_ok=True)
         handle, path = tempfile.mkstemp(dir=folder())
         with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(found).digest() + found)
+            file.write(hashlib.sha256(code).digest() + code)
         try:
             os.replace(path, folder() / key)
         except OSError:
             os.unlink(path)
-            if kept(key) is None:  # Windows leaves alone what another process is reading
+            if kept(key) is None:  # Windows does not replace a file that another process reads
                 raise
     except OSError as error:
         _warn(str(error))

@@ -1,7 +1,7 @@
-"""Object files of x86-64 Linux, put in memory without LLVM, whose library alone takes 45 MB.
+"""Load object files of x86-64 Linux without LLVM, whose library alone takes 45 MB.
 
-Kernels are compiled for a large code model: what they refer to is an absolute address of 64 bits,
-or a distance from where it stands. Whatever else a file asks for is left to LLVM's own linker.
+Kernels are compiled for the large code model: references are absolute 64-bit addresses or relative
+to their position. Files with other relocations or sections are left to LLVM's linker.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ SYMBOLS, ADDRESSES, NO_BITS, UNWINDING = 2, 4, 8, 0x70000001
 WRITABLE, LOADED, OF_A_THREAD = 0x1, 0x2, 0x400
 UNDEFINED, RESERVED = 0, 0xFF00
 FORMS = {1: ("<Q", False), 24: ("<q", True), 2: ("<i", True), 4: ("<i", True)}
-"""How addresses are written, by R_X86_64_64, PC64, PC32 and PLT32; whether as a distance."""
+"""Encoding of addresses in R_X86_64_64, PC64, PC32 and PLT32 relocations; whether relative."""
 
 
 class Unknown(Exception):
-    """Something that is not linked here."""
+    """A feature of object files that this linker does not support."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """name is where its name stands among names."""
+    """A section header. name: its name's offset in the string table."""
 
     name: int
     kind: int
@@ -44,14 +44,14 @@ class Section:
 
 
 class Linked:
-    """An object's sections in memory that can be executed and not be written to, for as long as
-    this is kept. Raises Unknown."""
+    """An object file's sections in executable, read-only memory, for the lifetime of this object.
+    Raises Unknown."""
 
-    def __init__(self, found: bytes) -> None:
+    def __init__(self, data: bytes) -> None:
         if sys.platform != "linux" or platform.machine() != "x86_64":
             raise Unknown(platform.machine())
         try:
-            self._found, self._sections = found, _sections(found)
+            self._data, self._sections = data, _sections(data)
             self._link()
         except (struct.error, IndexError) as error:
             raise Unknown(f"damaged: {error}") from error
@@ -71,16 +71,16 @@ class Linked:
         for index, place in places.items():
             section = self._sections[index]
             if section.kind != NO_BITS:
-                bits = self._found[section.offset : section.offset + section.size]
+                bits = self._data[section.offset : section.offset + section.size]
                 self._memory[place : place + len(bits)] = bits
         for section in self._sections:
             if section.kind == ADDRESSES and section.info in places:
                 self._relocate(section, places[section.info])
         if _protect()(self._start, len(self._memory), mmap.PROT_READ | mmap.PROT_EXEC) != 0:
-            raise Unknown("the system does not let memory be executed")
+            raise Unknown("the system does not allow executable memory")
 
     def address_of(self, name: str) -> int:
-        """Where a function is."""
+        """The address of a function. Raises Unknown."""
         for table in self._sections:
             if table.kind == SYMBOLS:
                 for index in range(table.size // 24):
@@ -91,7 +91,7 @@ class Linked:
     def _relocate(self, table: Section, base: int) -> None:
         symbols = self._sections[table.link]
         for at in range(table.offset, table.offset + table.size, 24):
-            offset, info, addend = struct.unpack_from("<QQq", self._found, at)
+            offset, info, addend = struct.unpack_from("<QQq", self._data, at)
             kind, symbol = info & 0xFFFFFFFF, info >> 32
             if kind not in FORMS:
                 raise Unknown(f"relocation {kind}")
@@ -102,9 +102,7 @@ class Linked:
             struct.pack_into(form, self._memory, base + offset, value)
 
     def _symbol(self, table: Section, index: int) -> int:
-        *_, section, value, _ = struct.unpack_from(
-            "<IBBHQQ", self._found, table.offset + 24 * index
-        )
+        *_, section, value, _ = struct.unpack_from("<IBBHQQ", self._data, table.offset + 24 * index)
         if section == UNDEFINED:
             return _of_the_process(self._symbol_name(table, index))
         if section >= RESERVED or section not in self._places:
@@ -112,40 +110,40 @@ class Linked:
         return int(self._places[section] + value)
 
     def _symbol_name(self, table: Section, index: int) -> str:
-        (name,) = struct.unpack_from("<I", self._found, table.offset + 24 * index)
+        (name,) = struct.unpack_from("<I", self._data, table.offset + 24 * index)
         return self._text(table.link, name)
 
     def _is_unwinding(self, section: Section) -> bool:
-        """What tells debuggers and exceptions the way back, of which kernels have none."""
+        """Whether a section has unwind tables for debuggers and exceptions, not used by kernels."""
         named = self._text(self._names, section.name)
         return section.kind == UNWINDING or named == ".eh_frame"
 
     def _text(self, table: int, offset: int) -> str:
         start = self._sections[table].offset + offset
-        return self._found[start : self._found.index(b"\0", start)].decode()
+        return self._data[start : self._data.index(b"\0", start)].decode()
 
     @property
     def _names(self) -> int:
-        (names,) = struct.unpack_from("<H", self._found, 62)
+        (names,) = struct.unpack_from("<H", self._data, 62)
         return int(names)
 
 
-def _sections(found: bytes) -> list[Section]:
-    kind, machine = struct.unpack_from("<HH", found, 16)
-    if found[:6] != b"\x7fELF\x02\x01" or (kind, machine) != (RELOCATABLE, X86_64):
+def _sections(data: bytes) -> list[Section]:
+    kind, machine = struct.unpack_from("<HH", data, 16)
+    if data[:6] != b"\x7fELF\x02\x01" or (kind, machine) != (RELOCATABLE, X86_64):
         raise Unknown("another kind of file")
     (start,), (size, count) = (
-        struct.unpack_from("<Q", found, 40),
-        struct.unpack_from("<HH", found, 58),
+        struct.unpack_from("<Q", data, 40),
+        struct.unpack_from("<HH", data, 58),
     )
     return [
-        Section(*struct.unpack_from("<IIQQQQIIQQ", found, start + size * index))
+        Section(*struct.unpack_from("<IIQQQQIIQQ", data, start + size * index))
         for index in range(count)
     ]
 
 
 def _of_the_process(name: str) -> int:
-    """A function of the C library, such as memset."""
+    """The address of a function of the C library, such as memset. Raises Unknown."""
     try:
         return ctypes.cast(getattr(ctypes.CDLL(None), name), ctypes.c_void_p).value or 0
     except AttributeError:

@@ -1,4 +1,4 @@
-"""A process that compiles kernels, as the one that asks it knows it. See `compile_process.py`."""
+"""The client of a worker process that compiles kernels. See `compile_process.py`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .numba_setup import Kernel
 
 SIZE = 8
-"""Bytes that say how long a message is."""
+"""Bytes of the length field in front of each message."""
 BEGIN = (
     "import json, sys; sys.path[:] = json.loads(sys.stdin.buffer.readline()); "
     "from tramontane_backend_cpu.compile_process import serve; serve()"
@@ -27,11 +27,11 @@ ENVIRONMENT = {
     "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "__PYVENV_LAUNCHER__",
     "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX",
 }  # fmt: skip
-"""What it is told of the environment, besides what numba is: no keys, no tokens."""
+"""Environment variables passed to the worker, besides numba's: no keys, no tokens."""
 
 
 class OtherProcess:
-    """Not started yet. Every method but `kill` belongs to one thread."""
+    """A worker process, not started yet. All methods except `kill` must be called in one thread."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -39,13 +39,13 @@ class OtherProcess:
 
     @staticmethod
     def possible() -> bool:
-        """Whether this process was begun by a Python that can be begun again: a frozen program, or
-        one that embeds Python, would begin itself."""
+        """Whether `sys.executable` is a Python interpreter: a frozen program, or one that embeds
+        Python, would start itself."""
         name = Path(sys.executable or "").stem.lower()
         return name.startswith("python") and not getattr(sys, "frozen", False)
 
     def start(self) -> None:
-        """Raises OSError, ValueError for one of another version or for another processor."""
+        """Start the worker. Raises OSError, or ValueError if it has another version or CPU."""
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", BEGIN],
             stdin=subprocess.PIPE,
@@ -61,28 +61,28 @@ class OtherProcess:
         requests.flush()
         greeting = read(answers)
         if greeting != folder().name.encode():
-            raise ValueError(f"a process that compiles for {greeting!r} answers")
+            raise ValueError(f"the worker compiles for {greeting!r}")
 
     def compiled(self, kernel: Kernel) -> bytes | None:
-        """A kernel's object, None if it cannot be compiled there. Raises OSError, EOFError."""
+        """A kernel's object file, None if it cannot be compiled there. Raises OSError, EOFError."""
         requests, answers = self._pipes()
         write(requests, pickle.dumps((kernel.key, kernel.origin)))
         return read(answers) or None
 
     def kill(self) -> None:
-        """From any thread."""
+        """Kill the worker; may be called in any thread."""
         self._killed = True
         if self._process is not None:
             self._process.kill()
 
     def end(self) -> None:
-        """It has nothing to lose."""
+        """Kill the worker and close its pipes."""
         self.kill()
         if self._process is not None:
             for pipe in self._pipes():
                 try:
                     pipe.close()
-                except OSError:  # what was to be written
+                except OSError:  # unwritten data
                     continue
             self._process.wait()
 
@@ -99,21 +99,21 @@ def write(pipe: IO[bytes], message: bytes) -> None:
 
 
 def read(pipe: IO[bytes]) -> bytes:
-    """Raises EOFError where there is no more."""
+    """Read a message. Raises EOFError if the pipe is closed."""
     return _exactly(pipe, int.from_bytes(_exactly(pipe, SIZE)))
 
 
 def _exactly(pipe: IO[bytes], size: int) -> bytes:
-    found = pipe.read(size)
-    if len(found) < size:
-        raise EOFError("it has ended")
-    return found
+    data = pipe.read(size)
+    if len(data) < size:
+        raise EOFError("the worker has exited")
+    return data
 
 
 def _environment() -> dict[str, str]:
-    told = {
+    passed = {
         name: value
         for name, value in os.environ.items()
         if name.upper() in ENVIRONMENT or name.startswith("NUMBA_")
     }
-    return {**told, VARIABLE: SET.name}
+    return {**passed, VARIABLE: SET.name}

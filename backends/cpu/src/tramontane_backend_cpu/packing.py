@@ -157,26 +157,26 @@ def pack(weight: Affine | Codebook, pool: Pool, slabs: Slabs | None = None) -> P
     arrays: dict[str, Any] = {}
     slabs = slabs or Slabs(sum(tensor.nbytes for tensor in weight.tensors().values()))
     work: list[tuple[int, Any]] = []
-    kept = []
+    alive = []
     numbers, (scale, least) = _numbers(weight)
     for name, plane, width in zip(("low", "high"), weight.codes, PLANES[weight.bits], strict=False):
         source = plane.contiguous()
-        kept.append(source)
+        alive.append(source)
         out = arrays[name] = slabs.take((blocks, units * 4 * ROWS * width), np.uint8)
-        told = (source.data_ptr(), rows, source.shape[1], width, units, out.ctypes.data)
-        work.append((repack_plane.address, np.array(told, np.int64)))
+        fields = (source.data_ptr(), rows, source.shape[1], width, units, out.ctypes.data)
+        work.append((repack_plane.address, np.array(fields, np.int64)))
     for name, value in numbers.items():
         if name == "minimum" and least == SHARED[1]:
             arrays[name] = arrays["scale"]
         elif value is not None:
             source = value.contiguous()
-            kept.append(source)
+            alive.append(source)
             padded = supers if name.startswith("super") else per_row
             size = source.element_size()
             out = arrays[name] = slabs.take((blocks, padded, ROWS), f"u{size}")
-            told = (source.data_ptr(), rows, source.shape[1], padded, size, out.ctypes.data)
-            work.append((repack_numbers.address, np.array(told, np.int64)))
-    pool.run_jobs([(kernel, told, blocks) for kernel, told in work])
+            fields = (source.data_ptr(), rows, source.shape[1], padded, size, out.ctypes.data)
+            work.append((repack_numbers.address, np.array(fields, np.int64)))
+    pool.run_jobs([(kernel, fields, blocks) for kernel, fields in work])
     above = "" if weight.super_scale is None else KINDS[weight.super_scale.dtype]
     values, zero = values_of(weight), getattr(weight, "zero", 0)
     assert values is not None

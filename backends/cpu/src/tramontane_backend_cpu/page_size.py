@@ -1,10 +1,10 @@
-"""Memory for weights in large pages: at once where these are quick to get, else after a while.
+"""Huge pages for weights: at once if they are quick to allocate, else later in the background.
 
-Large pages save looking pages up, a tenth of the time that decoding takes. On a virtual machine
-those that are free may have been handed back to the host, which takes one or two seconds to give a
-gigabyte; small ones, of which the guest keeps some, take a third of a second. So large ones are
-timed as they come. From where they were slow on small ones are taken, of which large ones are made
-when the model answers already.
+Huge pages avoid TLB misses, a tenth of the time of decoding. On a virtual machine free huge pages
+may have been returned to the host, which takes one or two seconds to provide a gigabyte; small
+pages, some of which the guest retains, take a third of a second. So the allocation of huge pages is
+timed. Once it is slow, small pages are used, which are merged to huge ones after the model is
+ready.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from typing import Any
 from tramontane.backend import BACKGROUND
 
 POPULATE_WRITE, COLLAPSE = 23, 25
-"""Advice of Linux 5.14 and 6.1: get pages now; make a large one of small ones. Older ones refuse
-it, and nothing happens."""
+"""madvise values of Linux 5.14 and 6.1: allocate pages now; merge small ones to a huge one. Older
+kernels reject them, without other effect."""
 LARGE = 2 << 20
 STEP = 4 << 20
-"""Bytes that are got and timed at once."""
+"""Bytes that are allocated and timed at once."""
 SLOW = 1e9
-"""Bytes a second; small pages come at three times that, large ones mostly at ten or more."""
+"""Bytes per second; small pages take a third of that time, huge ones usually a tenth or less."""
 REST = 1
-"""How many times as long as it works the thread rests that makes pages large."""
+"""Idle time of the background thread, relative to its working time."""
 PATIENCE = 0.25
-"""Seconds that it waits for a step to end, before each page: on its core the step would wait."""
+"""Maximum seconds to wait for a running step before each page, so as not to take its core."""
 SETTING = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 _small: list[tuple[weakref.ref[Any], int, int]] = []
 
 
 def get(array: Any, start: int, size: int) -> bool:
-    """Get an array's pages from an address on, and decide what those behind are like. Whether they
-    came."""
-    before = time.thread_time()  # of the clock's time others may have had some
+    """Allocate an array's pages from an address on; if that is slow, use small pages for the rest.
+    Returns whether the system supports it."""
+    before = time.thread_time()  # wall-clock time would include other threads
     if not advise(start, size, POPULATE_WRITE):
         return False
     took = time.thread_time() - before
@@ -52,42 +52,42 @@ def get(array: Any, start: int, size: int) -> bool:
 
 
 def settle(array: Any, size: int) -> None:
-    """Get an array's first `size` bytes, all to be written to, for as long as they come in large
-    pages quickly."""
+    """Allocate an array's first `size` bytes, all of which will be written, in huge pages, as long
+    as these are quick to allocate."""
     if sys.platform != "linux":
         return
-    start, end = _whole_pages(array[:size])
-    if _small and end > start:  # it is that kind of machine
+    start, end = _complete_pages(array[:size])
+    if _small and end > start:  # huge pages were slow before
         _make_small(array, start)
     while start + STEP <= end and not _is_small(array) and get(array, start, STEP):
         start += STEP
 
 
 def enlarge(busy: Callable[[], bool]) -> None:
-    """Begin to make large pages of what is in small ones, in a thread; nothing waits for it.
+    """Start to merge small pages to huge ones in a background thread.
 
-    busy: whether a step is on its way.
+    busy: whether a step is running.
     """
     if _small:
-        told = list(_small)
+        ranges = list(_small)
         _small.clear()
         if "[never]" not in _setting():
             threading.Thread(
-                target=_enlarge, args=(told, busy), name=BACKGROUND, daemon=True
+                target=_enlarge, args=(ranges, busy), name=BACKGROUND, daemon=True
             ).start()
 
 
-def _enlarge(told: list[tuple[weakref.ref[Any], int, int]], busy: Callable[[], bool]) -> None:
-    for held, first, end in told:
+def _enlarge(ranges: list[tuple[weakref.ref[Any], int, int]], busy: Callable[[], bool]) -> None:
+    for held, first, end in ranges:
         start = -(-first // LARGE) * LARGE
         while start + LARGE <= end:
             _wait(busy)
-            array = held()  # or its memory might be another's by now
+            array = held()  # a reference, so that its memory is not freed meanwhile
             if array is None:
                 break
             before = time.perf_counter()
             advise(start, LARGE, mmap.MADV_HUGEPAGE)
-            if not advise(start, LARGE, COLLAPSE):  # nothing was written to what follows
+            if not advise(start, LARGE, COLLAPSE):  # the following pages were never written
                 break
             del array
             start += LARGE
@@ -101,7 +101,7 @@ def _wait(busy: Callable[[], bool]) -> None:
 
 
 def advise(start: int, size: int, advice: int) -> bool:
-    """madvise without Python's lock; whether it was taken."""
+    """Call madvise without holding the GIL; returns whether it succeeded."""
     return bool(_madvise()(start, size, advice) == 0)
 
 
@@ -113,8 +113,8 @@ def _madvise() -> Any:
 
 
 def _make_small(array: Any, start: int) -> None:
-    """Let what nobody has got yet be in small pages, for now."""
-    end = _whole_pages(array)[1]
+    """Use small pages for an array's bytes from an address on, until `enlarge`."""
+    end = _complete_pages(array)[1]
     if end > start:
         advise(start, end - start, mmap.MADV_NOHUGEPAGE)
         _small.append((weakref.ref(array), start, end))
@@ -124,8 +124,8 @@ def _is_small(array: Any) -> bool:
     return any(held() is array for held, _, _ in _small)
 
 
-def _whole_pages(array: Any) -> tuple[int, int]:
-    """Where an array's first whole page begins and its last one ends."""
+def _complete_pages(array: Any) -> tuple[int, int]:
+    """Addresses of the start of an array's first complete page, and of the end of its last one."""
     page, first = mmap.PAGESIZE, array.ctypes.data
     return -(-first // page) * page, (first + len(array)) // page * page
 

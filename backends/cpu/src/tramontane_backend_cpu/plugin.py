@@ -1,4 +1,4 @@
-"""What this distribution offers."""
+"""The offers of this distribution."""
 
 from collections.abc import Iterator
 

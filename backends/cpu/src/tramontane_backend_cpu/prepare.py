@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 import torch
 from torch import Tensor
-from tramontane.backend import Device
+from tramontane.backend import EAGER, STEP, Device
 from tramontane.blocks import (
     ACTIVATIONS,
     Attention,
@@ -43,6 +44,7 @@ from .threads import limit_others, usable
 from .translation import translated
 from .vector.tiles import ROWS
 
+log = logging.getLogger(__name__)
 Multiply: TypeAlias = Callable[[Tensor, Layout], Tensor]
 
 
@@ -102,7 +104,13 @@ def prepare(
     else:
         _activate(model, pool)
     page_size.enlarge(pool.busy)
-    chosen["step"] = "recorded" if forward.why is None else f"as written: {forward.why}"
+    chosen[STEP] = "recorded" if forward.why is None else f"{EAGER}{forward.why}"
+    if forward.operation:
+        log.warning(
+            "the CPU backend runs this model operation by operation, which is slower, because of "
+            "%s; docs/writing-an-architecture.md, \"Operations that keep the fast step\", lists "
+            "what it has kernels for", forward.why,
+        )  # fmt: skip
     return chosen
 
 

@@ -1,7 +1,7 @@
-"""What the processor can do, in LLVM's words.
+"""CPU feature detection, with LLVM's feature names.
 
-LLVM asks nobody but Linux and Windows about 64-bit Arm, and does not ask them about products of
-bytes or of bfloat16, which decide how fast matrices multiply. That is asked for here.
+LLVM detects 64-bit Arm features only on Linux and Windows, and not the dot products of bytes or of
+bfloat16, which determine the speed of matrix products. These are detected here.
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ ARM = {
     "i8mm": (26, 13, "FEAT_I8MM", 66),
     "bf16": (26, 14, "FEAT_BF16", 68),
 }
-"""Linux's word of capabilities and the bit in it (getauxval: AT_HWCAP, AT_HWCAP2), macOS's name
+"""Linux's auxiliary vector entry and the bit in it (getauxval: AT_HWCAP, AT_HWCAP2), macOS's name
 (sysctl), Windows's number (IsProcessorFeaturePresent)."""
 
 
 def architecture() -> str:
-    """The machine as LLVM calls it on Linux: x86_64, aarch64, and so on."""
+    """The machine's architecture with LLVM's name on Linux: x86_64, aarch64, and so on."""
     name = host().triple.partition("-")[0]
     return {"arm64": "aarch64", "arm64e": "aarch64", "x86_64h": "x86_64"}.get(name, name)
 
 
 def features() -> frozenset[str]:
-    """What kernels are compiled for: the machine's features, or NUMBA_CPU_FEATURES."""
-    told = os.environ.get("NUMBA_CPU_FEATURES")
-    if told is not None:
-        return frozenset(name[1:] for name in told.split(",") if name.startswith("+"))
+    """Features that kernels are compiled for: the machine's, or NUMBA_CPU_FEATURES."""
+    override = os.environ.get("NUMBA_CPU_FEATURES")
+    if override is not None:
+        return frozenset(name[1:] for name in override.split(",") if name.startswith("+"))
     return frozenset(host().features) | unseen()
 
 
 def unseen() -> frozenset[str]:
-    """Features that the machine has and LLVM does not see."""
+    """Features of the machine that LLVM does not detect."""
     if architecture() != "aarch64":
         return frozenset()
-    found = {name for name, where in ARM.items() if _has(*where)}
-    return frozenset(found | {"neon"})  # no system runs on one without
+    detected = {name for name, where in ARM.items() if _has(*where)}
+    return frozenset(detected | {"neon"})  # which all systems require
 
 
 def for_numba() -> str | None:
-    """The features as numba takes them; None where it finds them by itself."""
+    """The features in numba's format; None if numba detects them itself."""
     if "NUMBA_CPU_FEATURES" in os.environ or not (more := unseen()):
         return None
     import llvmlite.binding as llvm
@@ -54,10 +54,10 @@ def for_numba() -> str | None:
 
 
 def sysctl(name: str) -> int:
-    """A number that macOS tells about the machine; 0 where there is no such number or no macOS."""
+    """A value of macOS's sysctl; 0 if it does not exist, or on other systems."""
     if platform.system() != "Darwin":
         return 0
-    value = ctypes.c_int64(0)  # told in 32 or in 64 bits, the lower first
+    value = ctypes.c_int64(0)  # filled with 32 or 64 bits, little-endian
     size = ctypes.c_size_t(ctypes.sizeof(value))
     ask = ctypes.CDLL(None).sysctlbyname
     failed = ask(name.encode(), ctypes.byref(value), ctypes.byref(size), None, ctypes.c_size_t(0))

@@ -1,4 +1,4 @@
-"""What a recipe says, as the stores that `kernels/translate.py` makes a kernel of."""
+"""Convert a recipe to the list of stores from which `kernels/translate.py` creates a kernel."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .vector.chosen import SET
 from .vector.tiles import ROWS
 
 RUN = 256
-"""Columns of a row before it is the next one's turn: its blocks are small, and lie in a line."""
+"""Columns of a row that are processed before the next row: their blocks share a cache line."""
 HALF_BYTES = 0x0F0F0F0F
 UNITS = {Half: 2, Bytes: 1}
 
 
 @cache
 def translator_of(recipe: Recipe) -> Any:
-    """The kernel that goes by a recipe."""
+    """The kernel that repacks blocks according to a recipe."""
     low, high = (*PLANES[recipe.bits], 0)[:2]
     plane = recipe.count // 32 * 64 * SET.registers
     least = 0 if recipe.minimum is None else UNITS[type(recipe.minimum)]
@@ -62,7 +62,7 @@ def plan(recipe: Recipe) -> str:
 
 
 def shares_bytes(recipe: Recipe) -> bool:
-    """Whether each scale is the lower half of a byte of which the minimum is the upper."""
+    """Whether each scale and its minimum are the lower and the upper half of one byte."""
     scale, minimum = recipe.scale, recipe.minimum
     if not isinstance(scale, Bytes) or not isinstance(minimum, Bytes) or scale.less | minimum.less:
         return False
@@ -75,7 +75,7 @@ def shares_bytes(recipe: Recipe) -> bool:
 
 
 def _whole_bytes(scale: Half | Bytes) -> Bytes:
-    """Scales with the minima that share their bytes."""
+    """The scales combined with the minima in the same bytes."""
     assert isinstance(scale, Bytes)
     return Bytes(tuple((replace(quad[0], mask=0xFFFFFFFF),) for quad in scale.quads))
 

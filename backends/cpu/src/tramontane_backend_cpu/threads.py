@@ -1,4 +1,4 @@
-"""How many threads to compute with."""
+"""The number of compute threads."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def usable() -> int:
-    """Physical cores that this process may run on: decoding is bound by memory, and a core's
-    second thread only gets in the way. So do the slow cores of Apple's processors: a step has
-    many parts, and waits for the last thread in each. A container's CPU quota counts, rounded up.
+    """The number of physical cores that this process may use, limited by a container's CPU quota,
+    rounded up. Decoding is memory-bound, so a core's second hardware thread does not help. The
+    efficiency cores of Apple's processors are not counted: each phase of a step waits for the
+    slowest thread.
     """
     logical = psutil.cpu_count() or 1
     fast = sysctl("hw.perflevel0.physicalcpu")
     physical = fast or psutil.cpu_count(logical=False) or logical
     try:
         allowed = len(psutil.Process().cpu_affinity())
-    except AttributeError:  # macOS has none
+    except AttributeError:  # not available on macOS
         allowed = logical
-    most = min(allowed, physical)
+    limit = min(allowed, physical)
     quota = _quota()
-    return max(1, most if quota is None else min(most, quota))
+    return max(1, limit if quota is None else min(limit, quota))
 
 
 def _quota() -> int | None:
-    """CPUs that a container grants, by cgroup v2 and v1; None: no limit."""
+    """The CPU quota of a container, by cgroup v2 or v1; None: no limit."""
     try:
         spent, _, period = (CGROUP / "cpu.max").read_text().partition(" ")
     except OSError:
@@ -45,7 +46,7 @@ def _quota() -> int | None:
 
 
 def limit_others(count: int) -> None:
-    """Keep torch from having more threads than we have: ours and its own would fight."""
+    """Limit torch's threads to the same number, because they compete with the backend's."""
     import torch
 
     torch.set_num_threads(count)

@@ -1,6 +1,6 @@
-"""Matrices from a file's blocks to `packing.py`'s order, many of them in one go on the pool.
+"""Repack matrices from a file's blocks to the order of `packing.py`, many in one run of the pool.
 
-While it runs Python is free, to read a vocabulary for instance.
+The GIL is released meanwhile, for example for reading the vocabulary.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from .step.pool import Pool
 from .vector.tiles import ROWS, UNIT
 
 CACHEFUL = 256 << 10
-"""Bytes that are read at a time: what was read is still in the cache when it is translated."""
+"""Bytes that are read at a time, so that they are still in the CPU cache when repacked."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """A matrix on its way. failed: whether the file ended too early, and how many of its scales
-    are infinite or not numbers. kept: what the kernel's arguments point at."""
+    """A matrix to be repacked. failed: (whether the file ended too early, number of infinite or NaN
+    scales). kept: arrays that the kernel's arguments point to."""
 
     layout: Any
     kernel: int
@@ -45,8 +45,8 @@ class Work:
 
 
 def translated(matrices: Sequence[Stored], pool: Pool) -> list[Layout | None]:
-    """Each as the kernels want it; None for one without a kernel, or with damage that its format
-    can tell."""
+    """Repack matrices for the kernels; None for one without a kernel, or with damaged data, which
+    the format's own conversion reports."""
     slabs = Slabs(sum(stored.shape[0] * stored.row_bytes for stored in matrices))
     work = [_work(stored, slabs, pool.threads) for stored in matrices]
     slabs.close()
@@ -57,7 +57,7 @@ def translated(matrices: Sequence[Stored], pool: Pool) -> list[Layout | None]:
 
 
 def kernels_for(stored: Stored) -> list[Kernel]:
-    """Those that `translated` runs; none where it leaves a matrix alone."""
+    """Kernels that `translated` runs for a matrix; empty if it does not support it."""
     if not _can(stored):
         return []
     if isinstance(stored.recipe, Plain):
@@ -66,11 +66,11 @@ def kernels_for(stored: Stored) -> list[Kernel]:
 
 
 def foreseen(stored: Stored) -> Layout | None:
-    """What a matrix will be, with numbers that take no memory; None for what has no kernel."""
+    """The layout that a matrix will have, with placeholder data; None if there is no kernel."""
     rows, columns = stored.shape
     if isinstance(stored.recipe, Plain):
         return Dense(torch.zeros(1, dtype=stored.recipe.dtype).expand(rows, columns))
-    if 0 in stored.shape or not _is_whole(stored, stored.recipe):
+    if 0 in stored.shape or not _is_aligned(stored, stored.recipe):
         return None
     blocks, in_row = -(-rows // ROWS), columns // stored.recipe.count
     arrays = _arrays(stored.recipe, NoMemory(), blocks, in_row)
@@ -83,13 +83,13 @@ def _can(stored: Stored) -> bool:
         return False
     if isinstance(stored.recipe, Plain):
         return stored.order is None
-    return _is_whole(stored, stored.recipe)
+    return _is_aligned(stored, stored.recipe)
 
 
-def _is_whole(stored: Stored, recipe: Recipe) -> bool:
-    """Whether units of columns, groups and the format's blocks end together."""
-    whole = stored.shape[1] % recipe.count == 0 and recipe.count % UNIT == 0
-    return whole and (recipe.group == 16 or recipe.group % UNIT == 0)
+def _is_aligned(stored: Stored, recipe: Recipe) -> bool:
+    """Whether rows are multiples of the format's blocks, and blocks and groups of units."""
+    aligned = stored.shape[1] % recipe.count == 0 and recipe.count % UNIT == 0
+    return aligned and (recipe.group == 16 or recipe.group % UNIT == 0)
 
 
 def _work(stored: Stored, slabs: Slabs, threads: int) -> Work | None:
@@ -101,18 +101,18 @@ def _work(stored: Stored, slabs: Slabs, threads: int) -> Work | None:
 
 
 def _plain(stored: Stored, slabs: Slabs, read: int) -> Work:
-    """Plain numbers: a copy in large pages, of which the file's own are never mapped."""
+    """An unquantized matrix: a copy in huge pages, read without mapping the file."""
     assert isinstance(stored.recipe, Plain)
     assert stored.file is not None
     rows, columns = stored.shape
     size = rows * columns * stored.recipe.size
     out, failed = slabs.take((size,), np.uint8), np.zeros(1, np.int64)
-    told = _told(
+    fields = _arguments(
         PLAIN_FIELDS, read=read, file=stored.file[0], offset=stored.file[1], out=out.ctypes.data,
         size=size, run=CACHEFUL, short=failed.ctypes.data,
     )  # fmt: skip
     layout = Dense(torch.from_numpy(out).view(stored.recipe.dtype).view(rows, columns))
-    return Work(layout, read_plain.address, told, -(-size // CACHEFUL), failed, ())
+    return Work(layout, read_plain.address, fields, -(-size // CACHEFUL), failed, ())
 
 
 def _packed(stored: Stored, recipe: Recipe, slabs: Slabs, read: int, threads: int) -> Work:
@@ -131,13 +131,13 @@ def _packed(stored: Stored, recipe: Recipe, slabs: Slabs, read: int, threads: in
     widest = int((highest - lowest).max()) * size
     buffers = np.empty((threads, widest), np.uint8)
     sources = np.empty((threads, at_once * ROWS), np.int64)
-    inner = _told(
+    inner = _arguments(
         TRANSLATE_FIELDS, sources=0, rows=rows, count=in_row, size=recipe.size,
         damaged=failed[1:].ctypes.data,
         **{name: arrays[name].ctypes.data if name in arrays else 0 for name in TARGETS},
     )  # fmt: skip
     each = np.tile(inner, (threads, 1))
-    told = _told(
+    fields = _arguments(
         FIELDS, translator=translator_of(recipe).address, arguments=each.ctypes.data, read=read,
         file=stored.file[0], offset=stored.file[1], buffers=buffers.ctypes.data,
         buffer_bytes=widest, row_bytes=size, rows=rows, blocks=blocks, at_once=at_once,
@@ -146,7 +146,7 @@ def _packed(stored: Stored, recipe: Recipe, slabs: Slabs, read: int, threads: in
     )  # fmt: skip
     kept = (order, lowest, highest, buffers, sources, each)
     layout = _interleaved(recipe, rows, columns, arrays)
-    return Work(layout, read_and_translate.address, told, len(starts), failed, kept)
+    return Work(layout, read_and_translate.address, fields, len(starts), failed, kept)
 
 
 def _interleaved(recipe: Recipe, rows: int, columns: int, arrays: dict[str, Any]) -> Interleaved:
@@ -186,13 +186,13 @@ def _kind(value: Half | Bytes) -> str:
     return "i8" if value.signed else "u8"
 
 
-def _told(fields: tuple[str, ...], **values: int) -> Any:
+def _arguments(fields: tuple[str, ...], **values: int) -> Any:
     return np.array([values[name] for name in fields], np.int64)
 
 
 @cache
 def _read_address() -> int:
-    """Address of the system's call that reads at a place of a file; 0 where there is none."""
+    """The address of the C library's `pread`; 0 if there is none."""
     try:
         return ctypes.cast(ctypes.CDLL(None).pread, ctypes.c_void_p).value or 0
     except (OSError, AttributeError, TypeError):  # Windows has no such call

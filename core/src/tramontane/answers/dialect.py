@@ -102,7 +102,9 @@ class Dialect:
             if not strict and form is None:
                 return None
             name = "a model without a tool caller" if self.caller is None else self.caller.name
-            beside = "" if form is None or required else ", nor beside a form of answers"
+            beside = (
+                "" if form is None or required else ", nor one that combines them with a schema"
+            )
             raise RequestError(
                 f"{name}: there is no grammar that makes its tool calls sure{beside}"
             )

@@ -10,7 +10,7 @@ from .layer import ParallelLayer, ParallelNormsLayer, PreNormLayer, SandwichNorm
 from .linear import Linear
 from .mlp import MLP, GatedMLP
 from .moe import Experts, SparseMoE
-from .norm import LayerNorm, RMSNorm, layer_norm, rms_norm
+from .norm import HeadNorm, LayerNorm, RMSNorm, layer_norm, rms_norm
 from .rope import Rope, rope_for
 from .routing import BiasedRouter, GroupedRouter, Router
 from .stacked import StackedLinear
@@ -26,6 +26,7 @@ __all__ = [
     "GatedMLP",
     "Gelu",
     "GroupedRouter",
+    "HeadNorm",
     "LatentAttention",
     "LayerNorm",
     "LayerOf",

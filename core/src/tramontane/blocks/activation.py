@@ -1,4 +1,4 @@
-"""The functions between a feed-forward half's matrices, by their names in configurations."""
+"""Activation functions of feed-forward halves, by their names in configurations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Gelu: TypeAlias = Literal["gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh"]
-"""The exact one (Hendrycks and Gimpel 2016), and three names of its tanh approximation."""
+"""Values of `hidden_act` that mean GELU: the exact one (Hendrycks and Gimpel 2016), and three names
+of its tanh approximation."""
 
 _TANH = partial(F.gelu, approximate="tanh")
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -21,3 +22,4 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu_fast": _TANH,
     "gelu_pytorch_tanh": _TANH,
 }
+"""`hidden_act` of a configuration to a function, any shape -> the same shape."""

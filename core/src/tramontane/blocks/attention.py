@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from tramontane import reference
+from tramontane.config import of_layer
 
 from .linear import Linear
 from .rope import Rope
@@ -18,16 +19,22 @@ if TYPE_CHECKING:
 
 
 class Attention(nn.Module):
-    """softmax(q kᵀ scale) v, (tokens, hidden) -> (tokens, hidden).
+    """softmax(q kᵀ scale) v over the paged cache, (tokens, hidden) -> (tokens, hidden).
 
-    rope None: not rotated. q_norm, k_norm: applied per head, before the rotation. scale None:
-    1 / sqrt(head_dim). window: how many tokens back a token sees, itself included. alibi: what each
-    head's scores lose per token of distance.
+    Grouped-query where num_key_value_heads is less than num_attention_heads. Tensors: q_proj (heads
+    * d_head, hidden), k_proj and v_proj (kv_heads * d_head, hidden), o_proj (hidden, heads *
+    d_head).
+
+    index: the layer's number, whose cache it uses. rope: the rotation; None: not rotated. q_norm,
+    k_norm: modules called with q (tokens, heads, d_head) and k (tokens, kv_heads, d_head), before
+    the rotation, which return the same shape. scale: None means 1 / sqrt(d_head). window: tokens
+    that a token sees, itself included; None: all. alibi: (heads) what each head's scores lose per
+    token of distance. bias: of q_proj, k_proj and v_proj; out_bias: of o_proj.
     """
 
     kernel: Callable[..., Tensor]
     softcap: float | None = None
-    """Scores are softcap * tanh(score / softcap); a subclass or its maker sets it."""
+    """Scores become softcap * tanh(score / softcap); None: no cap. Set it after construction."""
 
     def __init__(
         self,
@@ -45,7 +52,8 @@ class Attention(nn.Module):
     ) -> None:
         super().__init__()
         hidden, d_head = cfg.hidden_size, cfg.head_dim
-        heads, kv_heads = cfg.num_attention_heads, cfg.num_key_value_heads
+        heads = of_layer(cfg.num_attention_heads, index)
+        kv_heads = of_layer(cfg.num_key_value_heads, index)
         self.index, self.d_head, self.kv_heads = index, d_head, kv_heads
         self.rope, self.window, self.alibi = rope, window, alibi
         self.scale = d_head**-0.5 if scale is None else scale
@@ -57,6 +65,7 @@ class Attention(nn.Module):
         self.kernel = reference.attention
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
+        """x: (tokens, hidden), normalized -> (tokens, hidden), to be added to the residual."""
         per_head = (-1, self.d_head)  # the count of heads comes from the weight
         q, k, v = (each.unflatten(-1, per_head) for each in self.project(x))
         if self.q_norm is not None:
@@ -72,5 +81,6 @@ class Attention(nn.Module):
         return out
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values of all heads, (tokens, heads * d_head) each."""
+        """x: (tokens, hidden) -> q (tokens, heads * d_head), k and v (tokens, kv_heads * d_head).
+        Override it for norms or scales across all heads."""
         return self.q_proj(x), self.k_proj(x), self.v_proj(x)

@@ -1,4 +1,4 @@
-"""A whole decoder-only language model."""
+"""A complete decoder-only language model."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from .norm import NormOf, rms_norm
 
 
 class LayerOf(Protocol):
-    """What makes a model's layers: a class, or a function."""
+    """What builds a model's layers, a class or a function: (cfg, index of the layer) -> a module
+    called with x (tokens, hidden) and batch, which returns (tokens, hidden)."""
 
     def __call__(self, cfg: Any, index: int, /) -> nn.Module: ...
 
 
 class Decoder(nn.Module):
-    """The part of a checkpoint that is called "model": table, layers and last norm."""
+    """The part of a checkpoint that is called "model": embedding, layers and last norm."""
 
     def __init__(self, cfg: DecoderConfig, layer: LayerOf, norm: NormOf) -> None:
         super().__init__()
@@ -33,16 +34,20 @@ class Decoder(nn.Module):
 
 
 class CausalLM(nn.Module):
-    """Embed, layers, norm, project. A subclass names its Layer and bends `embed` or `logits`.
+    """Embedding, layers, last norm, projection to logits. A subclass sets `Layer`, and overrides
+    `embed` or `logits` where its family scales them.
 
-    Models are built on the meta device: nothing in a constructor may compute on weights.
+    Tensors: model.embed_tokens (vocabulary, hidden), model.layers.N, model.norm (hidden), lm_head
+    (vocabulary, hidden), which is the embedding where `tie_word_embeddings` is true. Models are
+    built on the meta device: nothing in a constructor may compute on weights.
     """
 
     Layer: ClassVar[LayerOf]
-    """(cfg, index) -> a module called with (x, batch)."""
+    """See `LayerOf`. A function is wrapped: `Layer = staticmethod(function)`."""
     Norm: ClassVar[NormOf] = staticmethod(rms_norm)
-    """The norm behind the last layer."""
+    """(cfg) -> the norm behind the last layer."""
     head_bias: ClassVar[bool] = False
+    """Whether lm_head has a bias, (vocabulary)."""
 
     def __init__(self, cfg: DecoderConfig) -> None:
         super().__init__()
@@ -51,7 +56,8 @@ class CausalLM(nn.Module):
         self.lm_head = Linear(cfg.hidden_size, cfg.vocab_size, bias=self.head_bias, split=None)
 
     def forward(self, tokens: Tensor, batch: Batch) -> Tensor:
-        """tokens: (n) ids, of all sequences in a row -> logits (len(batch.wanted), vocabulary)."""
+        """tokens: (tokens) int64 ids, of all sequences one after the other -> logits
+        (len(batch.wanted), vocabulary), of those tokens whose logits are needed."""
         x = self.embed(tokens, batch)
         for layer in self.model.layers:
             x = layer(x, batch)
@@ -59,25 +65,30 @@ class CausalLM(nn.Module):
 
     @torch.inference_mode()
     def step(self, tokens: Sequence[int], batch: Batch) -> Any:
-        """The same in numbers that Python has: what the engine calls.
+        """`forward` without tensors: what the engine calls.
 
-        Returns a numpy array (len(batch.wanted), vocabulary) of float32. It may be the model's own,
-        which the next step writes over. A backend may put another in its place.
+        Returns a numpy array (len(batch.wanted), vocabulary) of float32. Its memory may belong to
+        the model, which the next step overwrites. A backend may replace this method.
         """
         ids = torch.tensor(tokens, dtype=torch.int64, device=batch.cache.device)
         return self(ids, batch).float().cpu().numpy()
 
     def embed(self, tokens: Tensor, batch: Batch) -> Tensor:
+        """tokens: (tokens) ids -> (tokens, hidden)."""
         out: Tensor = self.model.embed_tokens(tokens)
         return out
 
     def logits(self, x: Tensor) -> Tensor:
+        """x: (rows, hidden), behind the last norm -> (rows, vocabulary)."""
         out: Tensor = self.lm_head(x)
         return out
 
 
 class PositionedLM(CausalLM):
-    """A model that adds a learned vector for each position to the token's, instead of rotating."""
+    """A `CausalLM` that adds a learned vector of each position to the token's, instead of rotating.
+
+    Tensor: positions (max_position_embeddings, hidden).
+    """
 
     def __init__(self, cfg: DecoderConfig) -> None:
         super().__init__(cfg)

@@ -12,7 +12,10 @@ from tramontane.layouts import Dense, Layout
 
 
 class Embedding(nn.Module):
-    """Rows of a (count, dim) table; `dtype` is that of the vectors, the table may be packed."""
+    """A table of vectors, weight (count, dim), perhaps packed: ids (tokens) -> (tokens, dim).
+
+    `dtype`: of the vectors, which is that of the model's activations.
+    """
 
     weight: Layout
     kernel: Callable[[Tensor, Layout, torch.dtype], Tensor]

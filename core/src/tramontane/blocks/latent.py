@@ -1,4 +1,4 @@
-"""Multi-head latent attention (DeepSeek-AI 2024): of each token, one small vector is kept."""
+"""Multi-head latent attention (DeepSeek-AI 2024): the cache has one small vector per token."""
 
 from __future__ import annotations
 
@@ -36,10 +36,13 @@ class LatentSizes(Protocol):
 
 
 class LatentAttention(nn.Module):
-    """Attention whose keys and values are one latent vector, shared by all heads, and one rotated
-    key; what makes a head's key and value of the latent is applied to its query and result.
+    """Attention whose cache holds, per token, a latent vector (kv_lora_rank) and a rotated key
+    (qk_rope_head_dim), shared by all heads; (tokens, hidden) -> (tokens, hidden).
 
-    (q_nope W_k) cᵀ + q_rope k_ropeᵀ are the scores, W_v (weights c) a head's result, c the latents.
+    Scores are (q_nope W_k) cᵀ + q_rope k_ropeᵀ, and a head's result is W_v (weights c), with c the
+    latents: the matrices that would expand keys and values are applied to queries and results.
+    sizes: the ranks and head sizes of the configuration, often cfg itself. scale: of the scores.
+    bias: of the down projections and o_proj. The CPU backend does not record it.
     """
 
     kernel: Callable[..., Tensor]
@@ -94,7 +97,8 @@ class LatentAttention(nn.Module):
         return out
 
     def each_head(self, matrices: StackedLinear, x: Tensor) -> Tensor:
-        """Every head's vectors through its own matrix, (tokens, heads, n_in) -> (.., n_out)."""
+        """Each head's vectors times its own matrix, (tokens, heads, n_in) -> (tokens, heads,
+        n_out)."""
         tokens, heads = x.shape[:2]
         counts = torch.full((heads,), tokens, device=x.device)
         by_head: Tensor = matrices(x.transpose(0, 1).flatten(0, 1), counts)

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 class PreNormLayer(nn.Module):
-    """Normalize, transform, add; twice."""
+    """x + attention(norm(x)), then x + mlp(norm(x)); (tokens, hidden) -> (tokens, hidden).
+
+    norm: (cfg) -> a norm over hidden, for both. Tensors: input_layernorm, self_attn,
+    post_attention_layernorm, mlp.
+    """
 
     def __init__(
         self, cfg: DecoderConfig, self_attn: nn.Module, mlp: nn.Module, *, norm: NormOf = rms_norm
@@ -32,7 +36,11 @@ class PreNormLayer(nn.Module):
 
 
 class SandwichNormLayer(nn.Module):
-    """Normalize before and after each half."""
+    """A norm before and after each half, the residual outside: x + norm(attention(norm(x))), then
+    the same with mlp; (tokens, hidden) -> (tokens, hidden).
+
+    Tensors: as `PreNormLayer`, and pre_feedforward_layernorm, post_feedforward_layernorm.
+    """
 
     def __init__(
         self, cfg: DecoderConfig, self_attn: nn.Module, mlp: nn.Module, *, norm: NormOf = rms_norm
@@ -52,7 +60,8 @@ class SandwichNormLayer(nn.Module):
 
 
 class ParallelLayer(nn.Module):
-    """Both halves read the same normalized vector (Wang and Komatsuzaki 2021)."""
+    """x + attention(n) + mlp(n) with n = norm(x) (Wang and Komatsuzaki 2021); (tokens, hidden) ->
+    (tokens, hidden). Tensors: input_layernorm, self_attn, mlp."""
 
     def __init__(
         self, cfg: DecoderConfig, self_attn: nn.Module, mlp: nn.Module, *, norm: NormOf = rms_norm
@@ -69,7 +78,8 @@ class ParallelLayer(nn.Module):
 
 
 class ParallelNormsLayer(PreNormLayer):
-    """Both halves read the same vector, each by its own norm."""
+    """x + attention(norm(x)) + mlp(other norm(x)), as in GPT-NeoX; (tokens, hidden) -> (tokens,
+    hidden). Tensors: as `PreNormLayer`."""
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
         mixed = self.self_attn(self.input_layernorm(x), batch)

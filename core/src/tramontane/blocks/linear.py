@@ -1,4 +1,4 @@
-"""Where weights multiply: the block that formats pack and backends speed up."""
+"""The matrix product: the block whose weights are quantized and that backends have kernels for."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tramontane.layouts import Dense, Layout
 class Linear(nn.Module):
     """y = x Wᵀ + b, (tokens, n_in) -> (tokens, n_out).
 
-    split: what one tensor-parallel rank keeps. "out": rows, nothing to exchange. "in": columns,
-    whose partial sums are added up. None: all of it.
+    weight: (n_out, n_in), dense or packed; bias: (n_out). split: how the matrix would be divided
+    among tensor-parallel ranks; it has no effect yet. "out": by rows, "in": by columns, None: not.
     """
 
     weight: Layout

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 
 class GatedMLP(nn.Module):
-    """down(act(gate(x)) * up(x)) (Shazeer 2020, GLU variants). wide None: intermediate_size."""
+    """down(act(gate(x)) * up(x)) (Shazeer 2020, GLU variants), (tokens, hidden) -> (tokens,
+    hidden).
+
+    act: any shape -> the same shape. bias: of all three. wide: rows of gate_proj and up_proj; None:
+    intermediate_size. Tensors: gate_proj and up_proj (wide, hidden), down_proj (hidden, wide).
+    """
 
     def __init__(
         self,
@@ -38,7 +43,10 @@ class GatedMLP(nn.Module):
 
 
 class MLP(nn.Module):
-    """down(act(up(x))), as before there were gates."""
+    """down(act(up(x))), without a gate, (tokens, hidden) -> (tokens, hidden).
+
+    Tensors: up_proj (intermediate_size, hidden), down_proj (hidden, intermediate_size).
+    """
 
     def __init__(
         self, cfg: DecoderConfig, *, act: Callable[[Tensor], Tensor], bias: bool = True

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 class Experts(nn.Module):
-    """`count` gated feed-forward halves, each `wide`, their matrices stacked."""
+    """`count` gated feed-forward halves (see `GatedMLP`) of `wide` rows, their matrices stacked.
+
+    Tensors: gate_proj and up_proj (count * wide, hidden), down_proj (count * hidden, wide). Use
+    `Stack` rules for checkpoints with a tensor for each expert, `PACKED_EXPERTS` for stacked ones.
+    """
 
     def __init__(
         self,
@@ -34,9 +38,10 @@ class Experts(nn.Module):
         self.down_proj = StackedLinear(count, wide, hidden, split="in")
 
     def forward(self, x: Tensor, weights: Tensor, chosen: Tensor) -> Tensor:
-        """x: (tokens, hidden). weights, chosen: (tokens, k) of experts -> (tokens, hidden).
+        """x: (tokens, hidden). weights: (tokens, k). chosen: (tokens, k) int64, the experts'
+        numbers -> (tokens, hidden).
 
-        Rows are sorted by expert, so that each expert's matrices are read once, if at all.
+        Rows are sorted by expert, so that each expert's matrices are read once at most.
         """
         k = chosen.shape[1]
         order = chosen.flatten().argsort(stable=True)
@@ -49,16 +54,19 @@ class Experts(nn.Module):
         return weighted.sum(1)
 
     def through(self, x: Tensor, counts: Tensor) -> Tensor:
-        """Rows, sorted by expert, through their experts. What a backend may have a kernel for."""
+        """x: (rows, hidden), sorted by expert; counts: (count) rows of each -> (rows, hidden). A
+        backend may replace it by a kernel."""
         wide = self.act(self.gate_proj(x, counts)) * self.up_proj(x, counts)
         out: Tensor = self.down_proj(wide, counts)
         return out
 
 
 class SparseMoE(nn.Module):
-    """The experts that `gate` chooses, weighted, plus one that every token goes through.
+    """The weighted sum of the experts that `gate` chooses, plus `shared_experts`, which every token
+    passes through; (tokens, hidden) -> (tokens, hidden).
 
-    gate: (tokens, hidden) -> weights and experts, (tokens, k) each. shared: a module called with x.
+    gate: (tokens, hidden) -> weights and experts' numbers, (tokens, k) each. shared_experts: a
+    module (tokens, hidden) -> (tokens, hidden), or None.
     """
 
     def __init__(self, gate: Router, experts: Experts, shared_experts: nn.Module | None = None):

@@ -13,13 +13,16 @@ if TYPE_CHECKING:
 
 
 class NormOf(Protocol):
-    """What makes a norm over the hidden vector."""
+    """What builds a norm over the hidden vector: (cfg) -> a module, (tokens, hidden) -> the
+    same."""
 
     def __call__(self, cfg: Any, /) -> nn.Module: ...
 
 
 class RMSNorm(nn.Module):
-    """x / rms(x) * weight over the last dimension (Zhang and Sennrich 2019), in float32."""
+    """x / sqrt(mean(x²) + eps) * weight over the last dimension, of `dim` numbers, in float32
+    (Zhang and Sennrich 2019). x: (..., dim) -> the same shape and dtype. weight: (dim).
+    """
 
     def __init__(self, dim: int, eps: float) -> None:
         super().__init__()
@@ -32,7 +35,9 @@ class RMSNorm(nn.Module):
 
 
 class LayerNorm(nn.Module):
-    """(x - mean) / deviation * weight + bias over the last dimension (Ba et al. 2016)."""
+    """(x - mean) / sqrt(variance + eps) * weight + bias over the last dimension, of `dim` numbers
+    (Ba et al. 2016). x: (..., dim) -> the same shape and dtype. weight, bias: (dim).
+    """
 
     def __init__(self, dim: int, eps: float, *, bias: bool = True) -> None:
         super().__init__()
@@ -44,11 +49,52 @@ class LayerNorm(nn.Module):
         return F.layer_norm(x, (x.shape[-1],), self.weight, self.bias, self.eps)
 
 
+class HeadNorm(nn.Module):
+    """A norm of each head by itself, x (tokens, heads, d_head) -> the same shape, in float32.
+
+    dim: d_head. heads: None, one weight (d_head) that all heads share; a number, a weight of each
+    head, (heads, d_head), as Cohere's Command R+ has. center: subtract the mean (`LayerNorm`)
+    instead of dividing by the root of the mean square alone (`RMSNorm`). bias: added after the
+    weight, of its shape; only with center. eps: added to the mean square, no unit.
+
+    It is what `Attention` takes as q_norm and k_norm. With one weight for all heads it equals
+    `RMSNorm(d_head, eps)` or `LayerNorm(d_head, eps)`. For a norm across all heads (OLMo 2), use
+    `RMSNorm(heads * d_head, eps)` in `Attention.project` instead.
+
+    Raises ValueError for a bias without center.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        eps: float,
+        *,
+        heads: int | None = None,
+        center: bool = False,
+        bias: bool = False,
+    ) -> None:
+        super().__init__()
+        if bias and not center:
+            raise ValueError("bias=True needs center=True: RMS norms have none")
+        self.eps, self.center = eps, center
+        shape = (dim,) if heads is None else (heads, dim)
+        self.weight = nn.Parameter(torch.empty(shape), requires_grad=False)
+        self.bias = nn.Parameter(torch.empty(shape), requires_grad=False) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.center:
+            normal = F.rms_norm(x.float(), (x.shape[-1],), None, self.eps)
+            return self.weight * normal.to(x.dtype)
+        normal = F.layer_norm(x.float(), (x.shape[-1],), None, None, self.eps)
+        out = self.weight.float() * normal
+        return (out if self.bias is None else out + self.bias.float()).to(x.dtype)
+
+
 def rms_norm(cfg: DecoderConfig) -> RMSNorm:
-    """A norm over the hidden vector, as most families have it."""
+    """`RMSNorm` over the hidden vector, with rms_norm_eps of the configuration."""
     return RMSNorm(cfg.hidden_size, cfg.rms_norm_eps)
 
 
 def layer_norm(cfg: LayerNormConfig) -> LayerNorm:
-    """The older kind, with a bias."""
+    """`LayerNorm` with a bias over the hidden vector, with layer_norm_eps of the configuration."""
     return LayerNorm(cfg.hidden_size, cfg.layer_norm_eps)

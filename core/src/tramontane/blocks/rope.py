@@ -1,4 +1,4 @@
-"""Rotary position embedding (Su et al. 2021), half-split: pairs are (i, i + d / 2)."""
+"""Rotary position embedding (Su et al. 2021) by halves: pairs are (i, i + d / 2)."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ if TYPE_CHECKING:
 
 
 class Rope:
-    """Rotates the first `dim` numbers of a head by position / theta^(2i / dim).
+    """Rotates the first `dim` numbers of each head: pair (i, i + dim / 2) by the angle position /
+    theta^(2i / dim), in radians. For checkpoints that rotate adjacent pairs, see `Deinterleave`.
 
-    Layers with equal settings share one Rope, and a batch computes its angles once.
+    scaling: how angles change with context, from `rope_scaling` of the configuration; None: as
+    above. Layers with equal settings may share one; a batch computes its angles once.
     """
 
     def __init__(self, dim: int, theta: float, scaling: Scaling | None = None) -> None:
         self.dim, self.theta, self.scaling = dim, theta, scaling
         self.settings = (dim, theta, scaling)
-        """Rotations with equal ones turn by the same angles."""
+        """Rotations with equal settings have the same angles."""
 
     def __call__(self, x: Tensor, batch: Batch) -> Tensor:
-        """x: (tokens, heads, d_head), rotated."""
+        """x: (tokens, heads, d_head) -> the same shape, rotated by the tokens' positions."""
         cos, sin = batch.angles(self)  # (tokens, 1, dim / 2)
         cos, sin = cos.to(x.dtype), sin.to(x.dtype)
         a, b = x[..., : self.dim].chunk(2, -1)
@@ -34,10 +36,10 @@ class Rope:
         return turned if self.dim == x.shape[-1] else torch.cat((turned, x[..., self.dim :]), -1)
 
     def angles(self, positions: Tensor, extents: Tensor) -> tuple[Tensor, Tensor]:
-        """cos and sin, (tokens, 1, dim / 2) float32.
+        """cos and sin of the angles, (tokens, 1, dim / 2) float32 each.
 
-        positions: (tokens). extents: (tokens), how long each token's context was when it was
-        first computed: what length-dependent scalings look at, so that chunking changes nothing.
+        positions: (tokens). extents: (tokens), the length of each token's context when it was first
+        computed, which length-dependent scalings use, so that chunking changes nothing.
         """
         factor: float | Tensor = 1.0
         if self.scaling is None:
@@ -61,6 +63,7 @@ class Rope:
 
 
 def rope_for(cfg: DecoderConfig) -> Rope:
-    """The rotation that a configuration asks for."""
+    """The rotation of a configuration: head_dim, partial_rotary_factor, rope_theta,
+    rope_scaling."""
     dim = int(cfg.head_dim * cfg.partial_rotary_factor)
     return Rope(dim, cfg.rope_theta, cfg.rope_scaling)

@@ -1,4 +1,4 @@
-"""Which experts a token goes to, and how much each counts."""
+"""Routers: which experts a token goes to, and with what weight."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ def best(scores: Tensor, k: int) -> Tensor:
 
 
 class Router(Linear):
-    """The k likeliest experts by softmax. normalize: their weights are made to sum to one."""
+    """The k experts with the largest softmax scores, (tokens, hidden) -> weights and numbers,
+    (tokens, k) each. weight: (experts, hidden).
+
+    normalize: whether the k weights are divided by their sum. scale: what they are multiplied with
+    after that. Raises ConfigError for more than `experts`.
+    """
 
     def __init__(
         self, hidden: int, experts: int, k: int, *, normalize: bool, scale: float = 1.0
@@ -29,24 +34,28 @@ class Router(Linear):
         self.k, self.normalize, self.scale = k, normalize, scale
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-        """(tokens, hidden) -> weights, float32, and experts, (tokens, k) each."""
+        """x: (tokens, hidden) -> weights (tokens, k) float32, and experts' numbers (tokens, k)
+        int64."""
         return self.choose(super().forward(x.float()))
 
     def choose(self, scores: Tensor) -> tuple[Tensor, Tensor]:
-        """Weights and experts from (tokens, experts) scores."""
+        """scores: (tokens, experts) -> what `forward` returns."""
         chosen = best(scores, self.k)
         return self.weighted(scores.softmax(-1).gather(-1, chosen)), chosen
 
     def weighted(self, weights: Tensor) -> Tensor:
+        """(tokens, k) -> the same, normalized and scaled."""
         if self.normalize:
             weights = weights / weights.sum(-1, keepdim=True)
         return weights * self.scale
 
 
 class GroupedRouter(Router):
-    """Experts in groups; a token's are all of its few best groups (DeepSeek-AI 2024).
+    """A `Router` that chooses among the experts of a token's best groups only (DeepSeek-AI 2024);
+    (tokens, hidden) -> weights and numbers, (tokens, k) each.
 
-    groups: how many there are and how many a token goes to. A group counts as its best expert.
+    groups: how many groups there are, and how many of them a token may use. A group's score is that
+    of its best expert. Raises ConfigError where k experts cannot be chosen from them.
     """
 
     def __init__(
@@ -74,7 +83,8 @@ class GroupedRouter(Router):
         return self.weighted(scores.softmax(-1).gather(-1, chosen)), chosen
 
     def within(self, scores: Tensor, group: Tensor) -> Tensor:
-        """Scores, minus infinity those that are in none of the groups that are best."""
+        """scores: (tokens, experts), group: (tokens, groups) -> scores, minus infinity outside the
+        best groups."""
         count, taken = self.groups
         kept = torch.zeros_like(group).scatter_(-1, best(group, taken), 1.0)
         members = kept.repeat_interleave(scores.shape[-1] // count, -1)
@@ -82,8 +92,9 @@ class GroupedRouter(Router):
 
 
 class BiasedRouter(GroupedRouter):
-    """Scores by sigmoid; a bias that balances the load takes part in choosing, and not in the
-    weights (DeepSeek-AI 2024, V3). A group counts as its two best experts."""
+    """A `GroupedRouter` with sigmoid scores and a bias, balance (experts), that is added for the
+    choice and not in the weights (DeepSeek-AI 2024, V3). A group's score is the sum of its two best
+    experts'. Raises ConfigError for groups of fewer than two."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Several matrices of one shape as one: those of experts, or of heads."""
+"""Several matrices of one shape stored as one: those of experts, or of heads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tramontane.layouts import Dense, Layout
 class StackedLinear(nn.Module):
     """y = x Wᵀ with one of `count` matrices for each row, (rows, n_in) -> (rows, n_out).
 
-    The matrices lie one below the other, (count * n_out, n_in). split: as for `Linear`, of each.
+    weight: (count * n_out, n_in), the matrices one below the other. split: as for `Linear`.
     """
 
     weight: Layout
@@ -30,5 +30,6 @@ class StackedLinear(nn.Module):
         self.kernel = reference.grouped_linear
 
     def forward(self, x: Tensor, counts: Tensor) -> Tensor:
-        """counts: (count) how many rows each matrix has; rows lie in the matrices' order."""
+        """x: (rows, n_in), in the order of the matrices. counts: (count) int64, how many rows each
+        matrix has -> (rows, n_out)."""
         return self.kernel(x, counts, self.weight)

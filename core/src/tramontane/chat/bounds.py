@@ -42,7 +42,7 @@ class Budget:
         """Raises SecurityError when steps or time are used up."""
         self._left -= 1
         if self._left < 0:
-            raise SecurityError("it does more steps than a chat template may")
+            raise SecurityError("it exceeds the limit of steps of a chat template")
         if time.monotonic() > self._until:
             raise SecurityError(f"it renders for more than {self._seconds} seconds")
 
@@ -53,7 +53,7 @@ class Budget:
         elif isinstance(made, list | tuple | dict):
             self._characters -= 8 * len(made)
         if self._characters < 0:
-            raise SecurityError(f"it makes more than {TOTAL} characters of text on its way")
+            raise SecurityError(f"it makes more than {TOTAL} characters of intermediate text")
 
 
 class Counted:

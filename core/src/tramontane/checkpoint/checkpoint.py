@@ -1,4 +1,4 @@
-"""What a checkpoint is to the loader, whatever its files are: a header, and tensors by name."""
+"""The loader's interface to a checkpoint of any file format: a header, and tensors by name."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tramontane.tokenizer.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """One tensor as the header tells it. shape: as PyTorch has it, rows first. stored: the
-    format's own name for its type. nbytes: in the file."""
+    """A tensor's entry in the header. shape: in PyTorch's order, rows first. stored: the
+    format's own name for its type. nbytes: size in the file."""
 
     shape: tuple[int, ...]
     stored: str
@@ -24,19 +24,19 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class Header:
-    """What can be known of a checkpoint before a weight is read."""
+    """The metadata of a checkpoint, read before any weight."""
 
     path: Path
     container: str
     """"safetensors", "pytorch", or the name of the quantizer offer that opened it."""
     dialect: str
-    """Whose names the tensors have: "hf" or "gguf"."""
+    """The naming scheme of the tensors: "hf" or "gguf"."""
     architecture: str
     config: Mapping[str, Any]
-    """In config.json's words, whatever the file's own are."""
+    """The model's configuration with config.json's keys, for any file format."""
     tensors: Mapping[str, TensorInfo]
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    """Everything else that the file says, for `inspect`."""
+    """All other metadata of the file, for `inspect`."""
 
 
 class Checkpoint(Protocol):
@@ -47,7 +47,7 @@ class Checkpoint(Protocol):
 
     @property
     def names(self) -> Mapping[str, str]:
-        """The container's module names in the model's words, `{}` for a layer's number; empty
+        """The model's module names by the container's, with `{}` for a layer's number; empty
         when they are the same."""
         ...
 
@@ -56,15 +56,15 @@ class Checkpoint(Protocol):
         ...
 
     def tokenizer(self) -> Tokenizer:
-        """Raises CheckpointError when the checkpoint has none."""
+        """Raises NoTokenizer where the checkpoint has none, CheckpointError for a damaged one."""
         ...
 
     def chat_template(self) -> str | None:
-        """The template, jinja, of chats without tools, and of all where there is only one."""
+        """The jinja template for chats without tools, and for all chats if it is the only one."""
         ...
 
     def generation_defaults(self) -> Mapping[str, Any]:
-        """What generation_config.json says, or an empty mapping."""
+        """The content of generation_config.json, or an empty mapping."""
         ...
 
     def close(self) -> None: ...
@@ -72,26 +72,26 @@ class Checkpoint(Protocol):
 
 @runtime_checkable
 class ReadsStored(Protocol):
-    """What a checkpoint may do besides: hand matrices out as they lie in the file."""
+    """An optional capability of a checkpoint: giving access to matrices as stored in the file."""
 
     def stored(self, name: str) -> Stored | None:
-        """One matrix, not read yet; None for what only `read` knows."""
+        """One matrix, not read yet; None for a tensor that only `read` supports."""
         ...
 
 
 @runtime_checkable
 class HasToolTemplate(Protocol):
-    """What a checkpoint may have besides: a chat template of its own for chats with tools."""
+    """An optional capability of a checkpoint: a separate template for chats with tools."""
 
     def tool_template(self) -> str | None:
-        """None where there is none but `chat_template`."""
+        """The template for chats with tools; None if there is only `chat_template`."""
         ...
 
 
 def chat_templates(checkpoint: Checkpoint) -> tuple[str | None, str | None]:
     """The chat template, and the one for chats with tools, which may be the same.
 
-    Raises TemplateError where a file that should have one cannot be read.
+    Raises TemplateError if a file that should contain one cannot be read.
     """
     plain = checkpoint.chat_template()
     special = checkpoint.tool_template() if isinstance(checkpoint, HasToolTemplate) else None

@@ -1,4 +1,4 @@
-"""A Hugging Face folder: config.json beside safetensors or PyTorch weight files."""
+"""A Hugging Face folder: config.json with safetensors or PyTorch weight files."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class FolderCheckpoint:
         return self._owner[name].read(name)
 
     def stored(self, name: str) -> Stored | None:
-        """Implements `ReadsStored`, for files that do."""
+        """Implements `ReadsStored`, for files that implement it."""
         file = self._owner[name]
         return file.stored(name) if isinstance(file, ReadsStored) else None
 

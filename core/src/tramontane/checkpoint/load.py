@@ -14,19 +14,22 @@ import torch
 from torch import Tensor
 
 from tramontane import memory
-from tramontane.backend import Device
+from tramontane.backend import Device, eager_reason
 from tramontane.blocks import CausalLM, Embedding
 from tramontane.config import DecoderConfig, read_config
 from tramontane.devices import choose_device
 from tramontane.engine.kv_cache import bytes_per_token
 from tramontane.errors import CheckpointError, ConfigError, NotEnoughMemory
 from tramontane.layouts import Dense, Layout, contiguous, nbytes
-from tramontane.plugin import Architecture, Quantizer, load
+from tramontane.plugin import Architecture, load
 from tramontane.registry import Registry
 from tramontane.rope_settings import overridden
 from tramontane.stored import Stored
 
 from .checkpoint import Checkpoint, Header, TensorInfo
+from .choose_quantizer import quantizer_of
+from .metadata import fields_of
+from .quantized_layers import QuantizedCheckpoint
 from .read_ahead import read_ahead
 from .rules import Rule
 from .slots import Slot, Source, match, slots
@@ -89,6 +92,11 @@ class LoadReport:
     context_length: int
     seconds: float
 
+    @property
+    def eager_reason(self) -> str | None:
+        """Why the model's step is not recorded; see `backend.eager_reason`."""
+        return eager_reason(self.kernels)
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -114,9 +122,10 @@ def load_model(
     """Fill a model from a checkpoint. Raises CheckpointError, PluginError, NotEnoughMemory."""
     started = time.perf_counter()
     header = checkpoint.header
-    refuse_unread_quantization(header, registry)
+    bytes_in_file = sum(info.nbytes for info in header.tensors.values())
+    quantizer = quantizer_of(header, registry)
     architecture = registry.get(Architecture, header.architecture)
-    values = overridden(header.config, options.overrides)
+    values = overridden(fields_of(architecture, header), options.overrides)
     config = cast("DecoderConfig", read_config(load(architecture.config), values))
     device, backend = choose_device(options.device, registry)
     dtype_name = device.dtype if options.dtype == "auto" else SHORT_DTYPES.get(options.dtype)
@@ -129,6 +138,10 @@ def load_model(
     kv_dtype = KV_DTYPES[kv_dtype_name]
     refuse_absurd_depth(header, config)
     model = build(architecture, config)
+    if quantizer is not None:
+        rules = rules_of(architecture, config, header.dialect)
+        checkpoint = QuantizedCheckpoint(checkpoint, *quantizer, model, rules)
+        header = checkpoint.header
     assign(checkpoint, model, config, architecture)  # a wrong size is told before a large one
     context = plan(header, model, device, dtype, kv_dtype, options)
     place = place_of(backend, device, options, kv_dtype)
@@ -150,7 +163,7 @@ def load_model(
         kv_bytes_per_token=bytes_per_token(model, kv_dtype),
         layouts=dict(Counter(weight.kind for weight in unique.values())),
         kernels=kernels,
-        bytes_in_file=sum(info.nbytes for info in header.tensors.values()),
+        bytes_in_file=bytes_in_file,
         bytes_in_memory=sum(nbytes(weight) for weight in unique.values()),
         context_length=context,
         seconds=time.perf_counter() - started,
@@ -168,17 +181,6 @@ def kv_dtype_of(options: LoadOptions, device: Device, dtype: str) -> str:
         return KV_TYPES[options.kv_type]
     exact = options.dtype != "auto" or options.activations == "f32"
     return dtype if exact or device.kv_dtype is None else device.kv_dtype
-
-
-def refuse_unread_quantization(header: Header, registry: Registry) -> None:
-    """A checkpoint that says it is quantized needs a plugin that reads its kind."""
-    settings = header.config.get("quantization_config")
-    if not isinstance(settings, Mapping):
-        return
-    method = str(settings.get("quant_method", "unknown"))
-    offer = registry.get(Quantizer, method)
-    if offer.translate is None:
-        raise CheckpointError(f"{header.path}: {method!r} cannot be read from safetensors")
 
 
 def refuse_absurd_depth(header: Header, config: DecoderConfig) -> None:
@@ -236,6 +238,11 @@ def in_memory(info: TensorInfo, dtype: torch.dtype, options: LoadOptions) -> int
     if options.dtype == "auto" or info.stored.lower() not in DENSE:
         return info.nbytes
     return prod(info.shape) * dtype.itemsize
+
+
+def packed_clone(tensor: Tensor) -> Tensor:
+    """A copy without gaps."""
+    return tensor.clone(memory_format=torch.contiguous_format)
 
 
 DEFAULT_CONTEXT = 8192
@@ -331,8 +338,8 @@ def fill(
         if not finished:
             if isinstance(layout, Dense) and options.dtype != "auto":
                 layout = Dense(layout.data.to(dtype))
-            if not options.mmap:
-                layout = layout.map(torch.clone)
+            # backends go by addresses; a copy only where a rule or a format left gaps
+            layout = layout.map(Tensor.contiguous if options.mmap else packed_clone)
             if path == EMBEDDING:
                 sample = layout.rows(slice(0, 8)).decode(torch.float32)
             if place.pack is not None and wanted[path].packs and not wanted[path].stacked:

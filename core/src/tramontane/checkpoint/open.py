@@ -1,4 +1,4 @@
-"""What is this path? Header first: nothing of the weights is read here."""
+"""Open a path as a checkpoint. Only headers are read here, no weights."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .weight_files import choose_weights
 WEIGHTS = (".safetensors", ".bin", ".pth", ".pt")
 
 MOST_LISTED = 8
-"""Models that a message names."""
+"""Maximum number of models that an error message lists."""
 
 MOST_LOOKED = 1000
-"""Entries of a folder that are looked at to find them."""
+"""Maximum number of a folder's entries that are searched for models."""
 
 
 def open_checkpoint(path: Path, registry: Registry) -> Checkpoint:
@@ -41,15 +41,15 @@ def open_checkpoint(path: Path, registry: Registry) -> Checkpoint:
 
 
 def _open_file(path: Path, registry: Registry) -> Checkpoint:
-    if path.exists() and not path.is_file():  # reading a pipe or a device might never end
+    if path.exists() and not path.is_file():  # reading a pipe or a device could block forever
         raise CheckpointError(f"{path} is not a model: it is neither a file nor a folder")
     with path.open("rb") as file:
         start = file.read(16)
     if path.suffix in WEIGHTS:
         if not (path.parent / "config.json").exists():
             raise CheckpointError(
-                f"{path} needs the model's config.json beside it: copy it, and the tokenizer's"
-                " files, from where the weights are from"
+                f"{path} needs the model's config.json in the same folder: copy it, and the "
+                "tokenizer's files, from where the weights are from"
             )
         return FolderCheckpoint(path.parent, [path])
     for offer in registry.all(Quantizer):
@@ -80,35 +80,36 @@ def _open_folder(path: Path, registry: Registry) -> Checkpoint:
     inside = [item for item in sorted(path.iterdir()) if item.is_file()]
     suffixes = {f".{name}" for name in (*registry.names("quantizers"), *known("quantizers"))}
     models = [item for item in inside if item.suffix in suffixes]
-    whole = [item for item in models if "-of-" not in item.stem or "-00001-of-" in item.stem]
-    if len(whole) == 1:
-        return _open_file(whole[0], registry)
-    if whole:
-        listed = ", ".join(item.name for item in whole[:8])
-        more = f" and {len(whole) - 8} more" if len(whole) > 8 else ""
+    candidates = [item for item in models if "-of-" not in item.stem or "-00001-of-" in item.stem]
+    if len(candidates) == 1:
+        return _open_file(candidates[0], registry)
+    if candidates:
+        listed = ", ".join(item.name for item in candidates[:8])
+        more = f" and {len(candidates) - 8} more" if len(candidates) > 8 else ""
         raise CheckpointError(f"{path} holds several models; name one of {listed}{more}")
     if weights := choose_weights(item.name for item in inside):
         raise CheckpointError(
             f"{path} has {weights[0]} but no config.json: copy it, and the tokenizer's files, from"
             " where the weights are from, or download the model again"
         )
-    said = f"{path} is not a model: it has no config.json and no model file"
+    message = f"{path} is not a model: it has no config.json and no model file"
     if below := _models_below(path, suffixes):
         more = f" and {len(below) - MOST_LISTED} more" if len(below) > MOST_LISTED else ""
-        said += f"; it holds models, of which to name one: {', '.join(below[:MOST_LISTED])}{more}"
-    raise CheckpointError(said)
+        names = ", ".join(below[:MOST_LISTED])
+        message += f"; it holds models, of which to name one: {names}{more}"
+    raise CheckpointError(message)
 
 
 def _models_below(path: Path, suffixes: set[str]) -> list[str]:
-    """Folders in a folder, and files in these, that look like models."""
-    found = []
+    """Paths of the subfolders of a folder, and of files in these, that look like models."""
+    models = []
     for folder in islice((item for item in sorted(path.iterdir()) if item.is_dir()), MOST_LOOKED):
         try:
             inside = sorted(islice(folder.iterdir(), MOST_LOOKED))
         except OSError:
             continue
         if folder / "config.json" in inside:
-            found.append(str(folder))
+            models.append(str(folder))
         else:
-            found += [str(item) for item in inside if item.suffix in suffixes and item.is_file()]
-    return found
+            models += [str(item) for item in inside if item.suffix in suffixes and item.is_file()]
+    return models

@@ -23,7 +23,7 @@ class PytorchFile:
     """A pickled dict of tensors, loaded with `weights_only=True`."""
 
     def __init__(self, path: Path) -> None:
-        with path.open("rb"):  # who may not read it should hear that, not that it is damaged
+        with path.open("rb"):  # raises PermissionError, instead of calling the file damaged
             pass
         loaded = _load(path)
         if not isinstance(loaded, dict) or not all(map(_named_tensor, loaded.items())):
@@ -47,21 +47,21 @@ class PytorchFile:
 
 def _load(path: Path) -> Any:
     try:
-        # files of before torch 1.6 are no zip archives, and cannot be mapped
-        whole = zipfile.is_zipfile(path)
+        # files written before torch 1.6 are not zip archives, and cannot be mapped
+        is_zip = zipfile.is_zipfile(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what is refused next, with the way out
-            return torch.load(path, map_location="cpu", mmap=whole, weights_only=True)
+            warnings.simplefilter("ignore")  # about files that are rejected below, with a fix
+            return torch.load(path, map_location="cpu", mmap=is_zip, weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} holds more than tensors, or is damaged; code from a checkpoint is never run: "
             "use a safetensors version, or convert it on a machine that trusts it"
         ) from error
     except Exception as error:
-        # a damaged pickle makes the reader stumble in any way; the cause stays attached
-        said = one_line(str(error).partition("\n")[0].partition(". ")[0] or type(error).__name__)
+        # a damaged pickle can raise any exception; it is chained
+        detail = one_line(str(error).partition("\n")[0].partition(". ")[0] or type(error).__name__)
         raise CheckpointError(
-            f"{path} is not a whole PyTorch weight file: {said}; "
+            f"{path} is not a whole PyTorch weight file: {detail}; "
             "if it was downloaded, download it again"
         ) from error
 

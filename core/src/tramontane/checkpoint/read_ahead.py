@@ -1,4 +1,4 @@
-"""Tensors read and translated by several threads, handed over in order."""
+"""Prefetch: tensors are read and converted by several threads, and yielded in order."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import TypeVar
 K = TypeVar("K")
 V = TypeVar("V")
 READERS = 2
-"""While one waits for the disk or for Python's lock, the other translates."""
+"""While one thread waits for the disk or the GIL, the other converts."""
 
 
 def read_ahead(
     read: Callable[[K], V], names: Sequence[K], readers: int = READERS
 ) -> Iterator[tuple[K, V]]:
-    """(name, read(name)) for each name, a few of them read before they are asked for.
+    """Yield (name, read(name)) for each name; a few are read in advance.
 
-    The first error, in the order of the names, ends it.
+    The first exception, in the order of the names, is raised and stops the iteration.
     """
-    left = iter(names)
+    remaining = iter(names)
     waiting: deque[tuple[K, Future[V]]] = deque()
     with ThreadPoolExecutor(readers, "tramontane-read") as pool:
         try:
             while True:
-                for name in islice(left, 2 * readers - len(waiting)):
+                for name in islice(remaining, 2 * readers - len(waiting)):
                     waiting.append((name, pool.submit(read, name)))
                 if not waiting:
                     return

@@ -1,9 +1,9 @@
-"""How a checkpoint's tensors become a model's, where path alone does not say it.
+"""How a checkpoint's tensors become a model's, where the tensor's path alone does not decide it.
 
 A rule's pattern is a glob over tensor paths without `.weight` or `.bias`: "*.q_proj" covers
-"model.layers.0.self_attn.q_proj.weight" and its bias. A pattern may also be a tensor's whole name.
-Rules are applied in their order, each to the path that those before it made; so rules that change
-numbers come after those that rename, and speak of the model's own paths. Matrices of experts or
+"model.layers.0.self_attn.q_proj.weight" and its bias. A pattern may also be a tensor's full name.
+Rules are applied in their order, each to the path that the rules before it returned; so rules that
+change numbers come after those that rename, and use the model's own paths. Matrices of experts or
 heads, (count, rows, columns), are (count * rows, columns) here.
 """
 
@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from tramontane.layouts import Dense, Layout
+from tramontane.layouts import Dense, Layout, picked
 
 
 class Rule(Protocol):
@@ -27,18 +27,21 @@ class Rule(Protocol):
     def pattern(self) -> str: ...
 
     def paths(self, path: str) -> tuple[str, ...]:
-        """Where a tensor goes; nowhere: it is not used. Tensors that go to one place lie there one
-        below the other, in the order of the numbers in their names."""
+        """The model's paths that a tensor goes to; none: it is not used. Tensors that go to one
+        path are stacked there, rows below rows, in the order of the numbers in their names."""
         ...
 
     def change(self, layout: Layout, path: str, model: nn.Module) -> Layout:
-        """The tensor as the module at `path` wants it. Raises ValueError for a shape that cannot
-        be."""
+        """The tensor as the module at `path` reads it; called once for each of `paths`.
+
+        layout: `Dense` or packed; `layout.shape` is (rows, columns) or (numbers). It may be on the
+        meta device, where shapes are checked before anything is read. model: on the meta device or
+        partly filled, for sizes only. Raises ValueError for a shape that does not fit."""
         ...
 
 
 class Kept:
-    """What rules do unless they say otherwise: leave path and numbers as they are."""
+    """The base of all rules: leaves path and numbers as they are."""
 
     def paths(self, path: str) -> tuple[str, ...]:
         return (path,)
@@ -49,7 +52,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Skip(Kept):
-    """Tensors that the model computes itself."""
+    """Leaves tensors out: those that the model computes itself, such as rotary frequencies."""
 
     pattern: str
 
@@ -59,7 +62,8 @@ class Skip(Kept):
 
 @dataclass(frozen=True)
 class Rename(Kept):
-    """Another name for the same thing; `*` stands for the same on both sides, in its order."""
+    """Gives a tensor another path. Each `*` of `to` takes what the `*` of `pattern` at the same
+    place matched."""
 
     pattern: str
     to: str
@@ -70,7 +74,8 @@ class Rename(Kept):
 
 @dataclass(frozen=True)
 class Stack(Kept):
-    """A tensor for each expert, `{}` its number, as one matrix: "*.experts.{}.up_proj"."""
+    """Puts the tensors of all experts into one, (experts * rows, columns), in the order of their
+    numbers. name: the path with `{}` for the expert's number, "*.experts.{}.up_proj"."""
 
     name: str
 
@@ -85,10 +90,13 @@ class Stack(Kept):
 
 @dataclass(frozen=True)
 class Split(Kept):
-    """A matrix that holds the rows of several, beside each other in the module.
+    """Cuts a fused matrix, (rows of all parts, columns), into modules with the same parent.
 
-    per: the module's attribute that says in how many groups the rows lie, in each some of every
-    part: q, k and v of a head, then those of the next. None: each part in one piece.
+    parts: their names, in the order of the rows. per: None where each part is one range of rows;
+    or an attribute of the parent, such as "kv_heads", with the count of groups where the rows are
+    interleaved by group: q, k and v of the first head, then those of the next.
+
+    Raises ValueError where the rows are not as many as the parts have together.
     """
 
     pattern: str
@@ -126,11 +134,18 @@ Put before the `Stack` rules of the other way, a tensor for each expert.
 
 @dataclass(frozen=True)
 class Deinterleave(Kept):
-    """Rows of each head stored as pairs (0, d/2, 1, d/2 + 1, ...), put back into halves.
+    """For checkpoints whose rotation pairs adjacent numbers, (0, 1), (2, 3), ...: reorders each
+    head to 0, 2, 4, ..., 1, 3, 5, ..., so that `Rope`, which pairs (i, i + d/2), rotates the same
+    pairs.
 
-    For models whose rotation turns adjacent pairs: with the rows of q and k in another order it
-    turns halves, and their products stay as they are. Only rows that are rotated are moved.
-    Quantization never spans rows, so rows of packed weights move as they are.
+    Use it for q and k alike: their products, and so the scores, stay as they are. Also use it for
+    norm weights along a head (q_norm, k_norm) and biases, which must move with the numbers that
+    they multiply: a weight of (d_head), (heads * d_head) or, in a `HeadNorm`, (heads, d_head).
+    Only the first `rope.dim` numbers of a head are moved. Rows of packed weights move as they are,
+    since quantization never spans rows. The module at `pattern` belongs to one with `d_head` and
+    `rope`, such as `Attention`.
+
+    Raises ValueError for rows that are no multiple of d_head.
     """
 
     pattern: str
@@ -140,13 +155,18 @@ class Deinterleave(Kept):
         d_head = int(attention.d_head)
         turned = d_head if attention.rope is None else int(attention.rope.dim)
         order = torch.cat((in_halves(turned), torch.arange(turned, d_head)))
+        if _is_norm(model, path) and isinstance(layout, Dense) and len(layout.shape) == 2:
+            return Dense(picked(layout.data.T, order).T)
+        if layout.shape[0] % d_head:
+            raise ValueError(f"{layout.shape[0]} rows are no multiple of d_head {d_head}")
         heads = torch.arange(layout.shape[0] // d_head)[:, None] * d_head
         return layout.rows((heads + order).flatten())
 
 
 @dataclass(frozen=True)
 class Transpose(Kept):
-    """Matrices stored as (columns, rows)."""
+    """Turns matrices stored as (columns, rows), as GPT-2's, into (rows, columns). Vectors stay as
+    they are. Packed matrices are decoded."""
 
     pattern: str
 
@@ -159,7 +179,7 @@ class Transpose(Kept):
 
 @dataclass(frozen=True)
 class Shift(Kept):
-    """Numbers stored less `by`: weights of norms that multiply with 1 + weight."""
+    """Adds `by` to every number, in float32: for norms that multiply by 1 + weight, `by` is 1."""
 
     pattern: str
     by: float
@@ -167,6 +187,11 @@ class Shift(Kept):
     def change(self, layout: Layout, path: str, model: nn.Module) -> Layout:
         # in place, since torch imports its compiler for sums of tensors without memory
         return Dense(layout.decode(torch.float32).clone().add_(self.by))
+
+
+def _is_norm(model: nn.Module, path: str) -> bool:
+    """Whether the weight at a path is a vector for each head, and no matrix that multiplies."""
+    return isinstance(getattr(model.get_submodule(path), "weight", None), nn.Parameter)
 
 
 def in_halves(dim: int) -> Tensor:

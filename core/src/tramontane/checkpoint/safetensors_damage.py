@@ -1,4 +1,4 @@
-"""What the safetensors library says of a damaged file, in words for those who do not know it."""
+"""Explain the safetensors library's errors about damaged files."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from tramontane.one_line import one_line
 PREFIX = "Error while deserializing header: "
 WORDS = {
     "header too small": "it is too short to have a header",
-    "header too large": "its first 8 bytes are no length of a header",
+    "header too large": "its first 8 bytes are not a valid header length",
     "invalid header length": "it ends within its header",
     "incomplete metadata, file not fully covered": (
-        "its size is not the one that its header says: it is cut off, or something follows it"
+        "its size differs from the size in its header: it is truncated, or has extra bytes"
     ),
     "invalid UTF-8 in header": "its header is not UTF-8",
     "invalid JSON in header": "its header is not the JSON of a safetensors file",
@@ -22,10 +22,10 @@ WORDS = {
 
 
 def damage(error: Exception) -> str:
-    """One line; the library's own details stand behind it where they say more."""
-    said = str(error).removeprefix(PREFIX)
-    for theirs, ours in WORDS.items():
-        if said.startswith(theirs):
-            more = said.removeprefix(theirs).strip(" :")
-            return f"{ours} ({one_line(more)})" if more else ours
-    return one_line(said)
+    """A one-line explanation, followed by the library's details if there are any."""
+    text = str(error).removeprefix(PREFIX)
+    for prefix, explanation in WORDS.items():
+        if text.startswith(prefix):
+            details = text.removeprefix(prefix).strip(" :")
+            return f"{explanation} ({one_line(details)})" if details else explanation
+    return one_line(text)

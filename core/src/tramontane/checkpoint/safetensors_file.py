@@ -36,7 +36,7 @@ class SafetensorsFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        # who may not read it should hear that, not that it is damaged
+        # raises PermissionError, instead of calling the file damaged
         self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         self._closed = weakref.finalize(self, os.close, self._descriptor)
         try:
@@ -62,13 +62,13 @@ class SafetensorsFile:
         try:
             return Dense(self._file.get_tensor(name))
         except (SafetensorError, RuntimeError, AttributeError) as error:
-            # the last two: a dtype that this torch does not have
+            # the last two: a dtype that this version of torch does not support
             raise CheckpointError(
                 f"{self.path}: cannot read {one_line(name)}: {one_line(error)}"
             ) from error
 
     def stored(self, name: str) -> Stored | None:
-        """A plain matrix as it lies in the file. Implements `ReadsStored`."""
+        """An unquantized matrix as stored in the file. Implements `ReadsStored`."""
         info = self._infos[name]
         if info.stored not in PLAIN or len(info.shape) != 2:
             return None
@@ -79,26 +79,26 @@ class SafetensorsFile:
             return Dense(data.view(rows, columns))
 
         start = self._starts[name]
-        raw = _Stretch(self.path, self._descriptor, start, info.nbytes)
+        raw = _ByteRange(self.path, self._descriptor, start, info.nbytes)
         return Stored(raw, (rows, columns), Plain(dtype), translate, (self._descriptor, start))
 
     def _offsets(self) -> dict[str, int]:
-        """Where each tensor begins; the library has checked them, and does not tell."""
+        """Byte offset of each tensor; the library has checked them, but has no API for them."""
         with open(self._descriptor, "rb", closefd=False) as file:
             size = int.from_bytes(file.read(8), "little")
-            told = json.loads(file.read(size))
+            header = json.loads(file.read(size))
         return {
             name: 8 + size + entry["data_offsets"][0]
-            for name, entry in told.items() if name != "__metadata__"
+            for name, entry in header.items() if name != "__metadata__"
         }  # fmt: skip
 
     def close(self) -> None:
-        """The mapping lives as long as its tensors do."""
+        """Close the file; its mapping lives as long as its tensors."""
         self._closed()
 
 
-class _Stretch:
-    """A tensor's bytes, read as they are sliced."""
+class _ByteRange:
+    """The bytes of a tensor in a file, read when they are sliced. Implements `Raw`."""
 
     def __init__(self, path: Path, descriptor: int, start: int, nbytes: int) -> None:
         self._path, self._descriptor = path, descriptor
@@ -111,7 +111,7 @@ class _Stretch:
         start, stop, _ = run.indices(self._nbytes)
         with open(self._descriptor, "rb", closefd=False) as file:
             file.seek(self._start + start)
-            found = np.fromfile(file, np.uint8, stop - start)
-        if len(found) < stop - start:
+            data = np.fromfile(file, np.uint8, stop - start)
+        if len(data) < stop - start:
             raise CheckpointError(f"{self._path}: the file has become shorter")
-        return found
+        return data

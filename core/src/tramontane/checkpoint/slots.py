@@ -1,4 +1,4 @@
-"""The places in a model that a checkpoint fills, and which tensor goes where."""
+"""The weight map: a model's parameters, and the checkpoint tensors that each is loaded from."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from .rules import Rule, Step, follow
 
 @dataclass(frozen=True)
 class Slot:
-    """One tensor that a model wants: the attribute `name` of `module`."""
+    """One parameter of a model: the attribute `name` of `module`."""
 
     module: nn.Module
     name: str
     shape: tuple[int, ...]
     packs: bool
-    """Whether a packed layout may go there, or plain numbers only."""
+    """Whether it may be a packed layout, or only a dense tensor."""
     stacked: bool = False
-    """Whether it holds several matrices, one below the other."""
+    """Whether it consists of several matrices, concatenated along rows."""
 
     def put(self, layout: Layout, dtype: torch.dtype) -> None:
         """Make it the module's. Its tensors must be contiguous: kernels take their addresses."""
@@ -40,7 +40,7 @@ class Slot:
 
 
 def slots(model: nn.Module) -> dict[str, Slot]:
-    """Every place to fill, by its path."""
+    """All parameters by their paths."""
     return dict(_slots(model))
 
 
@@ -56,7 +56,7 @@ def _slots(model: nn.Module) -> Iterator[tuple[str, Slot]]:
 
 @dataclass(frozen=True)
 class Source:
-    """What fills a slot: tensors, one below the other, each with the rules on its way."""
+    """The source of a slot: tensors to concatenate along rows, each with the rules to apply."""
 
     pieces: tuple[tuple[str, tuple[Step, ...]], ...]
 
@@ -65,18 +65,18 @@ class Source:
         return tuple(tensor for tensor, _ in self.pieces)
 
     def make(self, read: Mapping[str, Layout], model: nn.Module) -> Layout:
-        """The slot's content, of what the tensors hold. Raises ValueError."""
-        made = []
+        """Build the slot's content from the tensors. Raises ValueError."""
+        layouts = []
         for tensor, steps in self.pieces:
             layout = _flat(read[tensor])
             for step in steps:
                 layout = step.rule.change(layout, step.path, model)
-            made.append(layout)
-        return made[0] if len(made) == 1 else below(made)
+            layouts.append(layout)
+        return layouts[0] if len(layouts) == 1 else below(layouts)
 
 
 def _flat(layout: Layout) -> Layout:
-    """Stacked matrices one below the other."""
+    """Stacked matrices (count, rows, columns) as one (count * rows, columns)."""
     if isinstance(layout, Dense) and len(layout.shape) == 3:
         return Dense(layout.data.flatten(0, 1))
     return layout
@@ -89,17 +89,18 @@ def match(
     names: Mapping[str, str],
     ties: Mapping[str, str],
 ) -> dict[str, Source]:
-    """Slot path to source. Unused and missing tensors and wrong shapes are errors.
+    """Map slot paths to sources. Raises CheckpointError for unused or missing tensors and wrong
+    shapes.
 
-    names: the container's module names in the model's words, `{}` for a number; empty when they
-    are the same. ties: slots that share the weight of another when the checkpoint says so.
+    names: the model's module names by the container's, with `{}` for a number; empty if they are
+    the same. ties: slots that share another's weight, by the configuration.
     """
     wanted = {path: slot for path, slot in slots(model).items() if path not in ties}
     found: dict[str, list[tuple[str, tuple[Step, ...]]]] = {}
     unused = []
     for tensor in header.tensors:
         stem, last = parted(tensor)
-        for path, end, steps in follow(_translate(stem, names), last, rules):
+        for path, end, steps in follow(module_path(stem, names), last, rules):
             place = f"{path}.{end}" if path and end else path or end
             stacks = place in found and _numbers(tensor) != _numbers(found[place][0][0])
             if place in wanted and (place not in found or stacks):
@@ -118,9 +119,9 @@ def match(
         for path, pieces in found.items()
     }
     wrong = [
-        said
+        problem
         for path, source in sources.items()
-        if (said := _wrong(header, path, source, wanted[path], model))
+        if (problem := _wrong(header, path, source, wanted[path], model))
     ]
     if wrong:
         raise CheckpointError(f"{header.path}: wrong shapes: {_some(wrong)}")
@@ -128,7 +129,7 @@ def match(
 
 
 def parted(tensor: str) -> tuple[str, str]:
-    """A tensor's name without its last part, and that."""
+    """Split a tensor's name before its last part."""
     stem, _, last = tensor.rpartition(".")
     return stem, last
 
@@ -138,7 +139,7 @@ def _numbers(tensor: str) -> tuple[int, ...]:
 
 
 def _wrong(header: Header, path: str, source: Source, slot: Slot, model: nn.Module) -> str | None:
-    """What is wrong with the shapes of a slot's tensors, if anything; reads no weight."""
+    """An error message if the shapes of a slot's tensors are wrong; reads no weight."""
     shapes = {tensor: tuple(header.tensors[tensor].shape) for tensor in source.tensors}
     empty: dict[str, Layout] = {
         tensor: Dense(torch.empty(shape, device="meta")) for tensor, shape in shapes.items()
@@ -149,14 +150,15 @@ def _wrong(header: Header, path: str, source: Source, slot: Slot, model: nn.Modu
             return None
     except ValueError as error:
         why = f": {error}"
-    except (RuntimeError, IndexError):  # torch's own words do not help
+    except (RuntimeError, IndexError):  # torch's messages do not help the user
         pass
     several = f" of {len(shapes)}" if len(shapes) > 1 else ""
     tensor, shape = next(iter(shapes.items()))
     return f"{tensor}{several} is {shape}, {path} wants {slot.shape}{why}"
 
 
-def _translate(stem: str, names: Mapping[str, str]) -> str:
+def module_path(stem: str, names: Mapping[str, str]) -> str:
+    """A tensor's stem in the model's words; itself where `names` does not have it."""
     if not names:
         return stem
     parts = stem.split(".")
@@ -166,12 +168,12 @@ def _translate(stem: str, names: Mapping[str, str]) -> str:
 
 
 def _mismatch(header: Header, unused: list[str], missing: list[str]) -> str:
-    said = f"{header.path} does not fit {header.architecture}"
+    message = f"{header.path} does not fit {header.architecture}"
     if missing:
-        said += f"; missing: {_some(missing)}"
+        message += f"; missing: {_some(missing)}"
     if unused:
-        said += f"; not used: {_some(unused)}"
-    return said
+        message += f"; not used: {_some(unused)}"
+    return message
 
 
 def _some(items: list[str]) -> str:

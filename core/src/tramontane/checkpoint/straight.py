@@ -1,4 +1,4 @@
-"""Matrices on the shortest way: from a file's blocks to a backend's own order, many in one go."""
+"""Fast loading: a backend repacks matrices directly from a file's blocks, many in one call."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from .load import LoadOptions
 
 MOVE_ROWS = (Rename, Deinterleave, Split)
-"""Rules that do with `Stored.rows` alone."""
+"""Rules that only select and reorder rows, so that they apply to `Stored` matrices."""
 Foreseen: TypeAlias = Callable[["CausalLM", Mapping[str, Stored]], None]
 AT_ONCE = 512 << 20
-"""Bytes of a file that a backend is given at a time: as far apart as progress is told."""
+"""Bytes of a file that are passed to a backend per call, which is also the progress interval."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """What a backend does with matrices as they are read. converts: whether plain numbers are to
-    become others, which no backend does."""
+    """A backend's functions for matrices while they are loaded. converts: whether dense weights are
+    converted to another dtype, which backends do not support."""
 
     pack: Callable[[Layout], Layout] | None = None
     translate: Callable[[Sequence[Stored]], Sequence[Layout | None]] | None = None
@@ -42,11 +42,11 @@ class Place:
 
     @property
     def reads(self) -> bool:
-        """Whether the backend reads matrices itself."""
-        return self.translate is not None and hasattr(os, "pread")  # or its threads cannot
+        """Whether the backend reads matrices from the file itself."""
+        return self.translate is not None and hasattr(os, "pread")  # which its threads need
 
     def stored(self, checkpoint: Checkpoint, tensor: str, rules: Sequence[Rule]) -> Stored | None:
-        """A tensor that is not read yet, if that serves backend and rules."""
+        """A tensor that is not read yet, if the backend and the rules support that."""
         if not (self.reads or self.foresee) or not isinstance(checkpoint, ReadsStored):
             return None
         if not all(isinstance(rule, MOVE_ROWS) for rule in rules):
@@ -57,7 +57,8 @@ class Place:
         return stored
 
     def translated(self, unread: Mapping[str, Stored]) -> Iterator[tuple[str, Layout, bool]]:
-        """Slot, layout, and whether the backend is done with it. Raises CheckpointError."""
+        """Yield slot path, layout, and whether the backend has repacked it. Raises
+        CheckpointError."""
         waiting: dict[str, Stored] = {}
         size = 0
         for index, (path, stored) in enumerate(unread.items(), 1):
@@ -69,24 +70,24 @@ class Place:
 
     def _now(self, waiting: Mapping[str, Stored]) -> Iterator[tuple[str, Layout, bool]]:
         assert self.translate is not None
-        made = self.translate(list(waiting.values()))
-        for (path, stored), layout in zip(waiting.items(), made, strict=True):
+        layouts = self.translate(list(waiting.values()))
+        for (path, stored), layout in zip(waiting.items(), layouts, strict=True):
             yield path, stored.translated() if layout is None else layout, layout is not None
 
 
 def place_of(
     backend: Backend | None, device: Device, options: LoadOptions, kv_dtype: torch.dtype
 ) -> Place:
-    """A backend's targets for matrices, those that it has. kv_dtype: of keys and values."""
+    """Load a backend's optional targets for matrices. kv_dtype: of keys and values."""
     if backend is None:
         return Place()
-    given = {"device": device, "threads": options.threads}
+    common = {"device": device, "threads": options.threads}
     pack, translate = (
-        None if target is None else partial(load(target), **given)
+        None if target is None else partial(load(target), **common)
         for target in (backend.pack, backend.translate)
     )
     foresee: Foreseen | None = None
     if backend.foresee is not None:
-        of = {"activations": options.activations, "kv_dtype": kv_dtype}
-        foresee = partial(load(backend.foresee), **given, **of)
+        precision = {"activations": options.activations, "kv_dtype": kv_dtype}
+        foresee = partial(load(backend.foresee), **common, **precision)
     return Place(pack, translate, foresee, converts=options.dtype != "auto")

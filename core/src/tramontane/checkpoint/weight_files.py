@@ -1,4 +1,4 @@
-"""Which files of a folder hold the weights."""
+"""Find the weight files of a folder."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from tramontane.one_line import one_line
 from tramontane.tokenizer.json_file import read_object
 
 KINDS = ((".safetensors", "model"), (".bin", "pytorch_model"), (".pth", ""), (".pt", ""))
-"""Endings in the order of preference, and the name of a file that holds everything."""
+"""Endings in the order of preference, and the stem of an unsharded file's name."""
 
 NOT_WEIGHTS = ("training_args.bin", "optimizer.bin", "scheduler.bin")
 INDEX_LIMIT = 256 << 20
-"""Bytes; the largest real index has about 20 MB."""
+"""Maximum size in bytes; the largest real index has about 20 MB."""
 
 
 def choose_weights(names: Iterable[str]) -> list[str]:
-    """Of the files in a folder: its index if it has one, or all that hold weights, or nothing."""
-    there = set(names)
-    for ending, whole in KINDS:
-        if (index := f"{whole}{ending}.index.json") in there and whole:
+    """The folder's index if it has one, else its weight files, else an empty list."""
+    existing = set(names)
+    for ending, stem in KINDS:
+        if (index := f"{stem}{ending}.index.json") in existing and stem:
             return [index]
-        found = sorted(n for n in there if n.endswith(ending) and n not in NOT_WEIGHTS)
-        if found:
-            return [f"{whole}{ending}"] if f"{whole}{ending}" in found else found
+        weights = sorted(n for n in existing if n.endswith(ending) and n not in NOT_WEIGHTS)
+        if weights:
+            return [f"{stem}{ending}"] if f"{stem}{ending}" in weights else weights
     return []
 
 
 def is_index(name: str) -> bool:
-    """Whether a chosen file only names the others."""
+    """Whether a file is an index, which lists the weight files."""
     return name.endswith(".index.json")
 
 
 def find_weights(folder: Path) -> list[Path]:
-    """The weight files of a folder: those its index names, or the only ones there are.
+    """The weight files of a folder: those listed in its index, or all if it has none.
 
-    Raises CheckpointError when there are none, or one is missing.
+    Raises CheckpointError if there are none, or one is missing.
     """
     chosen = choose_weights(path.name for path in folder.iterdir())
     if not chosen:
@@ -57,12 +57,12 @@ def find_weights(folder: Path) -> list[Path]:
 
 
 def read_index(path: Path) -> list[str]:
-    """The files that an index names. Raises CheckpointError."""
+    """The files listed in an index. Raises CheckpointError."""
     table = read_object(path, INDEX_LIMIT).get("weight_map")
     if not (isinstance(table, Mapping) and table):
         raise CheckpointError(f"{path}: 'weight_map' must map tensors to file names")
     for tensor, name in table.items():
-        # a path would lead out of the folder
+        # a path could point outside the folder
         if not isinstance(name, str) or name in ("", ".", "..") or set(name) & set("/\\\0"):
             raise CheckpointError(
                 f"{path}: {one_line(repr(tensor))} is in {one_line(repr(name))}, "

@@ -63,16 +63,54 @@ class Result:
 def run(argv: list[str]) -> int:
     """Print a table, or with --json an object."""
     parser = Parser("tramontane bench", description=SUMMARY)
-    parser.add_argument("--prompt", type=whole_numbers(0), default=[512], metavar="N,...")
-    parser.add_argument("--gen", type=whole_numbers(0), default=[64], metavar="N,...")
-    parser.add_argument("--depth", type=whole_numbers(0), default=[0], metavar="N,...")
-    parser.add_argument("--parallel", type=whole_numbers(1), default=[1], metavar="N,...")
     parser.add_argument(
-        "--reps", type=at_least(1), default=3, metavar="N", help="the median counts"
+        "--prompt",
+        help="tokens of the prompts to read; 0: no such test",
+        type=whole_numbers(0),
+        default=[512],
+        metavar="N,...",
     )
-    parser.add_argument("-t", "--threads", type=whole_numbers(1), default=[None], metavar="N,...")
     parser.add_argument(
-        "--compare", type=Path, metavar="FILE", help="what --json gave before, or a peer's figures"
+        "--gen",
+        help="tokens to generate; 0: no such test",
+        type=whole_numbers(0),
+        default=[64],
+        metavar="N,...",
+    )
+    parser.add_argument(
+        "--depth",
+        help="tokens in the context before the test",
+        type=whole_numbers(0),
+        default=[0],
+        metavar="N,...",
+    )
+    parser.add_argument(
+        "--parallel",
+        help="sequences that run at once",
+        type=whole_numbers(1),
+        default=[1],
+        metavar="N,...",
+    )
+    parser.add_argument(
+        "--reps",
+        type=at_least(1),
+        default=3,
+        metavar="N",
+        help="repetitions, of which the median is reported",
+    )
+    parser.add_argument(
+        "-t",
+        "--threads",
+        help="default: physical cores",
+        type=whole_numbers(1),
+        default=[None],
+        metavar="N,...",
+    )
+    parser.add_argument(
+        "--compare",
+        type=Path,
+        metavar="FILE",
+        help="an earlier --json output, or another engine's figures",
     )
     parser.add_argument("--json", action="store_true", help="print a JSON object instead")
     add_model(parser)
@@ -254,9 +292,11 @@ def _print(result: Result, *, first: bool) -> None:
     name = f"prefill {result.prompt}" if result.prompt else f"decode {result.gen}"
     low, high = min(result.samples), max(result.samples)
     share = result.bandwidth_share
-    reads = "" if share is None else f"   {share:.0%} of memory's bandwidth"
+    reads = "" if share is None else f"   {share:.0%} of the memory bandwidth"
     if share is None and result.bytes_per_step is not None:
-        reads = f"   {readable(result.bytes_per_step)} a token, which caches may hold"
+        reads = (
+            f"   {readable(result.bytes_per_step)} a token, which may fit the processor's caches"
+        )
     if result.ratio is not None:
         reads += f"   {result.ratio:.2f}x"
     threads = result.threads or "auto"

@@ -33,7 +33,7 @@ def read_earlier(path: Path) -> dict[Key, float]:
         raise RequestError(f"--compare {path}: not an object")
     found = _ours(told) if "results" in told else _of_an_engine(told)
     if not found:
-        raise RequestError(f"--compare {path}: it holds no results of `bench --json`, no pp or tg")
+        raise RequestError(f"--compare {path}: it has no results of `bench --json` and no pp or tg")
     return found
 
 

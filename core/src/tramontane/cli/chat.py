@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tramontane import folders
 from tramontane.chat.thinking import thinking_variables
-from tramontane.errors import TramontaneError
+from tramontane.errors import RequestError, TramontaneError
 
 from .figures import figures
+from .options import by_option
 from .paint import paint
+from .reader import more_waits, prepare_terminal, read_message
 
 if TYPE_CHECKING:
     from tramontane.sampling_params import SamplingParams
@@ -20,42 +22,49 @@ if TYPE_CHECKING:
     from .conversation import Conversation
 
 HELP = """\
-/help                this
+/help                show this help
 /exit                leave; so does Ctrl-D
-/clear               forget the conversation
-/system TEXT         begin again with another system message
-/temperature X       0: always the likeliest token
-/topk N  /topp X     keep the likeliest tokens
+/clear               start a new conversation
+/undo                take back your last message and its answer
+/system TEXT         start a new conversation with this system message
+/temperature X       0: always the most likely token
+/top-k N  /top-p X   keep the most likely tokens
 /seed N              the same seed gives the same answers
-/think on|off|TEXT   reason before answering, or how much
-/save FILE           keep the conversation
-/load FILE           go on with one that was kept
-A line that ends in \\ goes on; lines between two lines of \"\"\" are one message.
-Ctrl-C stops an answer."""
+/think on|off|LEVEL  reason before answering, or how much
+/save FILE           save the conversation
+/load FILE           continue a saved conversation
+Without a value a setting is shown. A line that ends in \\ continues on the next one; lines that are
+pasted together, or are between two lines of \"\"\", are one message. Ctrl-C stops an answer."""
 FIELDS: dict[str, tuple[str, type[int] | type[float]]] = {
     "/temperature": ("temperature", float),
-    "/topk": ("top_k", int),
-    "/topp": ("top_p", float),
+    "/top-k": ("top_k", int),
+    "/top-p": ("top_p", float),
     "/seed": ("seed", int),
 }
-REMEMBERED = 1000
-"""Lines of history that are kept."""
+ALIASES = {"/topk": "/top-k", "/topp": "/top-p", "/quit": "/exit", "/bye": "/exit", "/?": "/help"}
+COMMANDS = {
+    "/help", "/exit", "/clear", "/undo", "/system", "/think", "/save", "/load", *FIELDS, *ALIASES,
+}  # fmt: skip
+WORD = re.compile(r"/[A-Za-z?][\w-]*")
 
 
 class Leave(Exception):
     """The user is done."""
 
 
-def chat(conversation: Conversation, params: SamplingParams, *, quiet: bool) -> None:
-    """Read, answer, repeat, until Ctrl-D or /exit."""
-    keep = _history()
-    name = Path(conversation.llm.report.path).name
-    print(paint(f"{name}: /help lists what you can type, Ctrl-D leaves", "dim"))
+def chat(
+    conversation: Conversation, params: SamplingParams, *, quiet: bool, ready: float = 0
+) -> None:
+    """Read, answer, repeat, until Ctrl-D or /exit. ready: seconds until the model was loaded."""
+    store = prepare_terminal()
+    name = conversation.llm.inner.name
+    loaded = f" ready in {ready:.1f} s;" if ready else ""
+    print(paint(f"{name}:{loaded} /help lists the commands, Ctrl-D leaves", "dim"))
     try:
         while True:
             try:
-                text = read_message(input)
-                if text.startswith("/"):
+                text = read_message(input, is_command, more_waits)
+                if is_command(text):
                     params = command(text, conversation, params)
                 elif text.strip():
                     answer(conversation, text, params, quiet)
@@ -66,62 +75,83 @@ def chat(conversation: Conversation, params: SamplingParams, *, quiet: bool) -> 
     except (EOFError, Leave):
         print()
     finally:
-        keep()
+        store()
 
 
 def answer(conversation: Conversation, text: str, params: SamplingParams, quiet: bool) -> None:
-    """One turn, shown as it comes."""
+    """Answer one message, shown as it comes."""
     result = conversation.ask(text, params, lambda part: print(part, end="", flush=True))
     print()
     if not quiet:
-        print(paint(figures(result), "dim"), file=sys.stderr)
+        context, dropped = conversation.llm.context_length, conversation.dropped
+        print(paint(figures(result, context=context, dropped=dropped), "dim"), file=sys.stderr)
 
 
-def read_message(read: Callable[[str], str]) -> str:
-    """A message of one line or several. Raises EOFError when there is no more."""
-    line = read("> ")
-    if line.strip() == '"""':
-        lines = []
-        while (line := read(". ")).strip() != '"""':
-            lines.append(line)
-        return "\n".join(lines)
-    lines = []
-    while line.endswith("\\"):
-        lines.append(line[:-1])
-        line = read(". ")
-    return "\n".join([*lines, line])
+def is_command(text: str) -> bool:
+    """Whether a line is a command, or a mistyped one; any other text is a message, whatever it
+    begins with."""
+    word, _, rest = text.strip().partition(" ")
+    if "\n" in text or not WORD.fullmatch(word):
+        return False
+    return word in COMMANDS or not rest or _nearest(word) is not None
 
 
 def command(text: str, conversation: Conversation, params: SamplingParams) -> SamplingParams:
     """Obey a line that begins with a slash; returns the parameters that hold from now on."""
     name, _, value = text.strip().partition(" ")
-    value = value.strip()
-    if name in ("/exit", "/quit"):
+    name, value = ALIASES.get(name, name), value.strip()
+    if name == "/exit":
         raise Leave
-    if name == "/clear":
+    if name == "/help":
+        print(HELP)
+    elif name == "/clear":
         conversation.clear()
-        print("(forgotten)")
-    elif name == "/system":
-        conversation.clear(value)
         print("(a new conversation)")
+    elif name == "/undo":
+        undone = conversation.undo()
+        print("(nothing to undo)" if undone is None else f"(forgotten: {_start(undone)})")
+    elif name == "/system":
+        _system(value, conversation)
     elif name == "/think":
         _think(value, conversation)
     elif name in ("/save", "/load"):
-        if not value:
-            print(f"{name} needs a file's name")
-        elif name == "/save":
-            conversation.save(Path(value).expanduser())
-            print(f"(saved to {value})")
-        else:
-            conversation.load(Path(value).expanduser())
-            print(f"(loaded: {len(conversation.messages)} messages)")
+        _file(name, value, conversation)
     elif name in FIELDS:
         return _set(name, value, params)
     else:
-        if name != "/help":
-            print(f"there is no command {name}")
-        print(HELP)
+        near = _nearest(name)
+        hint = f"did you mean {near}?" if near else "/help lists the commands"
+        print(f"there is no command {name}; {hint}")
     return params
+
+
+def _nearest(word: str) -> str | None:
+    close = difflib.get_close_matches(word, COMMANDS, 1, 0.8)
+    return close[0] if close else None
+
+
+def _start(text: str) -> str:
+    first = " ".join(text.split())
+    return first if len(first) <= 60 else f"{first[:57]}..."
+
+
+def _system(value: str, conversation: Conversation) -> None:
+    if value:
+        conversation.clear(value)
+        print("(a new conversation)")
+    else:
+        print(f"(system: {conversation.system or 'none'})")
+
+
+def _file(name: str, value: str, conversation: Conversation) -> None:
+    if not value:
+        print(f"{name} needs the name of a file")
+    elif name == "/save":
+        conversation.save(Path(value).expanduser())
+        print(f"(saved to {value})")
+    else:
+        conversation.load(Path(value).expanduser())
+        print(f"(loaded: {len(conversation.messages)} messages)")
 
 
 def _think(value: str, conversation: Conversation) -> None:
@@ -130,43 +160,24 @@ def _think(value: str, conversation: Conversation) -> None:
         effort = None if on_or_off is not None else value
         conversation.variables = thinking_variables(effort, on_or_off)
         for unknown in conversation.unknown():
-            print(f"(the chat template does not know {unknown}, which changes nothing)")
-    said = [f"{name} is {told}" for name, told in conversation.variables.items()]
-    print(f"({', '.join(said) or 'as the chat template has it'})")
+            print(f"(the chat template has no variable {unknown}, so it has no effect)")
+    given = conversation.variables
+    state = {True: "on", False: "off"}.get(given.get("enable_thinking", ""), "the model's default")
+    print(f"(thinking: {given.get('reasoning_effort', state)})")
 
 
 def _set(name: str, value: str, params: SamplingParams) -> SamplingParams:
     field, kind = FIELDS[name]
     if not value:
-        print(f"{name} is {getattr(params, field)}")
+        now = getattr(params, field)
+        print(f"{name} is {'not set' if now is None else now}")
         return params
     try:
         number = kind(value)
     except ValueError:
         print(f"{name} takes a number, not {value!r}")
         return params
-    return type(params)(**{**dict(params), field: number})
-
-
-def _history() -> Callable[[], None]:
-    """Earlier lines at the arrow keys; returns what keeps them. Works without, too."""
     try:
-        import readline
-    except ImportError:  # not on this system
-        return lambda: None
-    path = folders.cache() / "history"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            readline.read_history_file(path)
-    except OSError:
-        return lambda: None
-    readline.set_history_length(REMEMBERED)
-
-    def keep() -> None:
-        try:
-            readline.write_history_file(path)
-        except OSError as error:
-            print(f"(cannot keep the history in {path}: {error.strerror})", file=sys.stderr)
-
-    return keep
+        return type(params)(**{**dict(params), field: number})
+    except RequestError as error:
+        raise RequestError(by_option(str(error)).replace("--", "/", 1)) from error

@@ -1,4 +1,4 @@
-"""A conversation with a model: messages, what the model has computed of them, and one more turn."""
+"""A conversation with a model: its messages, what is computed of them, and the next answer."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ ROUNDS = 8
 """How often a model may call tools before it has to answer."""
 
 
-class Told:
-    """Shows what an answer says to the user, of its text as it comes."""
+class Shown:
+    """Shows the content and the reasoning of an answer, of its text as it comes."""
 
     def __init__(self, parser: AnswerParser, show: Callable[[str], None]) -> None:
         self._parser, self._show = parser, show
 
     def __call__(self, text: str) -> None:
-        self._tell(self._parser.push(text))
+        self._pass(self._parser.push(text))
 
     def finish(self) -> None:
-        self._tell(self._parser.finish())
+        self._pass(self._parser.finish())
 
-    def _tell(self, deltas: Iterable[Delta]) -> None:
+    def _pass(self, deltas: Iterable[Delta]) -> None:
         for delta in deltas:
             if isinstance(delta, Content | Reasoning):
                 self._show(delta.text)
@@ -49,12 +49,16 @@ class Conversation:
         self,
         llm: LLM,
         system: str | None = None,
-        notify: Callable[[str], None] = lambda said: None,
+        notify: Callable[[str], None] = lambda call: None,
         variables: Mapping[str, Any] | None = None,
+        *,
+        drops: bool = False,
     ) -> None:
-        """notify: told of each tool call. variables: of the chat template."""
+        """notify: called with each tool call. variables: of the chat template. drops: whether the
+        oldest messages are left out once the context is full; else that is an error."""
         self.llm, self.notify = llm, notify
         self.variables = dict(variables or {})
+        self.drops, self.dropped = drops, 0
         self.system = system
         self.messages: list[dict[str, Any]] = []
         self._snapshot: Snapshot | None = None
@@ -72,11 +76,13 @@ class Conversation:
         self._snapshot = None
 
     def ask(self, text: str, params: SamplingParams, show: Callable[[str], None]) -> RequestResult:
-        """One turn, with as many rounds of tools as the model asks for, up to ROUNDS.
+        """Answer a message, with as many rounds of tools as the model requests, up to ROUNDS.
 
         `show` gets the answer's text as it comes; KeyboardInterrupt ends the answer, which is kept
-        as far as it came. Raises RequestError, and then forgets the turn.
+        as far as it came. `dropped` is then the number of older messages that were left out for
+        want of context. Raises RequestError, and then forgets the message.
         """
+        self.dropped = 0
         toolbox = Toolbox(self.llm.tools())
         turn = Turn(
             self.llm.inner,
@@ -86,11 +92,11 @@ class Conversation:
             variables=self.variables,
         )
         for left in reversed(range(ROUNDS + 1)):
-            (request,) = turn.requests()[:1]
+            request = self._request(turn, params)
             if toolbox.tools:
-                told = Told(turn.parser(), show)
-                result = self._answer(request, told)
-                told.finish()
+                shown = Shown(turn.parser(), show)
+                result = self._answer(request, shown)
+                shown.finish()
             else:
                 result = self._answer(request, show)
             completion = turn.completed([result])
@@ -99,18 +105,58 @@ class Conversation:
             for call in completion.tool_calls:
                 self.notify(f"{call.name}({call.arguments:.200})")
             turn.add(completion, toolbox.run(completion.tool_calls))
-        said = completion.content if toolbox.tools else result.text
-        self.messages = [*turn.messages, {"role": "assistant", "content": said}]
+        content = completion.content if toolbox.tools else result.text
+        self.messages = [*turn.messages, {"role": "assistant", "content": content}]
         return result
 
+    def undo(self) -> str | None:
+        """Forget the last message of the user and what followed; returns its text, if any."""
+        for index in reversed(range(len(self.messages))):
+            if self.messages[index]["role"] == "user":
+                text = str(self.messages[index]["content"])
+                del self.messages[index:]
+                return text
+        return None
+
+    def _request(self, turn: Turn, params: SamplingParams) -> Request:
+        """The request for an answer, without the oldest messages if there is no space for it."""
+        context = self.llm.context_length
+        space = context - min(params.max_tokens or context // 4, context // 2)
+        whole = turn.requests()[0]
+        if not self.drops or len(whole.prompt) <= space:
+            return whole
+        # what is left begins with a message of the user, as templates require
+        head = [message for message in turn.messages[:1] if message["role"] == "system"]
+        before = list(turn.messages)
+        for start, message in enumerate(before):
+            if start > len(head) and message["role"] == "user":
+                turn.messages[:] = [*head, *before[start:]]
+                request = turn.requests()[0]
+                if len(request.prompt) <= space:
+                    self.dropped += start - len(head)
+                    return request
+        turn.messages[:] = before
+        return whole if len(whole.prompt) < context else self._last(turn, before, head)
+
+    def _last(self, turn: Turn, before: list[Any], head: list[Any]) -> Request:
+        """Only the newest message; it alone may be too long, which the engine reports."""
+        newest = max(i for i, message in enumerate(before) if message["role"] == "user")
+        turn.messages[:] = [*head, *before[newest:]]
+        self.dropped += newest - len(head)
+        return turn.requests()[0]
+
     def continue_text(
-        self, text: str, params: SamplingParams, show: Callable[[str], None]
+        self, text: str, params: SamplingParams, show: Callable[[str], None], *, echo: bool = False
     ) -> RequestResult:
-        """Continue plain text, without a template, after all that was there before."""
+        """Continue plain text, without a template, after all that was there before.
+
+        echo: whether the text itself is shown too, once the request is accepted.
+        """
         before = "".join(str(m["content"]) for m in self.messages if m["role"] == "text")
         wanted = params.with_defaults(self.llm.inner.defaults)
         prompt = self.llm.inner.encode(before + text)
-        result = self._answer(Request(prompt=prompt, params=wanted, continues=True), show)
+        request = Request(prompt=prompt, params=wanted, continues=True)
+        result = self._answer(request, show, text if echo else "")
         self.messages.append({"role": "text", "content": text + result.text})
         return result
 
@@ -124,10 +170,14 @@ class Conversation:
         first = self.messages[0] if self.messages else {}
         self.system = first.get("content") if first.get("role") == "system" else None
 
-    def _answer(self, request: Request, show: Callable[[str], None]) -> RequestResult:
+    def _answer(
+        self, request: Request, show: Callable[[str], None], before: str = ""
+    ) -> RequestResult:
         request = replace(request, resume=self._snapshot, keep=True)
         result: RequestResult | None = None
         events = self.llm.stream(request)
+        if before:
+            show(before)
         while result is None:
             try:
                 for event in events:

@@ -1,4 +1,4 @@
-"""`tramontane doctor`: what this machine can do, what stands in the way, and the way out."""
+"""`tramontane doctor`: what this machine can do, problems, and how to fix them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tramontane.registry import Registry
 from .paint import paint
 from .parser import Parser
 
-SUMMARY = "Look at the machine, folders, hub and plugins; say what is wrong, and how to fix it."
+SUMMARY = "Check the machine, folders, hub and plugins, and show how to fix problems."
 LOOKS = {"ok": "green", "warning": "yellow", "problem": "red"}
 TITLE, STATUS = 12, 9
 """Widths of the first two columns."""

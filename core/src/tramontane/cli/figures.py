@@ -1,4 +1,4 @@
-"""What is told of a result beside its text: a line of figures, or everything as JSON."""
+"""What is shown of a result besides its text: a line of figures, or everything as JSON."""
 
 from __future__ import annotations
 
@@ -30,20 +30,40 @@ def _logprob(entry: TokenLogprob) -> dict[str, Any]:
     return {**asdict(entry), **more}
 
 
-def figures(result: RequestResult) -> str:
-    """A line of rates, and why the answer ended if that is worth telling."""
+def figures(
+    result: RequestResult, *, context: int = 0, dropped: int = 0, ready: float | None = None
+) -> str:
+    """A line of rates, and why the answer ended where it did not end by itself.
+
+    context: its length in tokens, shown with how much of it is used. dropped: messages that were
+    left out. ready: seconds from the start of the program until the model was loaded.
+    """
     usage, timings = result.usage, result.timings
     fresh = usage.prompt_tokens - usage.cached_tokens
     later = usage.completion_tokens - 1
-    parts = [f"prompt {fresh} tokens, {fresh / max(timings.prompt, 1e-9):.0f} t/s"]
+    parts = [] if ready is None else [f"ready in {ready:.1f} s"]
+    parts.append(f"prompt {fresh} tokens, {fresh / max(timings.prompt, 1e-9):.0f} t/s")
     if later > 0:
         rate = later / max(timings.decode, 1e-9)
         parts.append(f"answer {usage.completion_tokens} tokens, {rate:.1f} t/s")
     parts.append(f"first after {timings.first_token:.2f} s")
+    if context:
+        parts.append(f"context {usage.prompt_tokens + usage.completion_tokens} of {context}")
+    if dropped:
+        parts.append(f"the oldest {dropped} messages dropped to fit the context")
     if result.finish_reason == "length":
-        parts.append("cut off by --max-tokens")
+        parts.append("stopped by --max-tokens")
     elif result.finish_reason == "context":
-        parts.append("the context is full: --num-ctx N, or /clear, makes room")
+        parts.append("the context is full; --num-ctx N makes it larger")
     elif result.finish_reason == "cancelled":
         parts.append("stopped")
     return f"[{'; '.join(parts)}]"
+
+
+def since_start() -> float:
+    """Seconds since this program started."""
+    import time
+
+    import psutil
+
+    return max(0.0, time.time() - float(psutil.Process().create_time()))

@@ -34,6 +34,21 @@ def grammar_of(options: argparse.Namespace) -> Grammar | None:
     return Grammar(type=kind, value=_read(Path(text[1:])) if text[0] == "@" else text)
 
 
+def loose_schema(grammar: Grammar | None) -> str | None:
+    """A hint for a schema of an object that allows more than its writer may think."""
+    schema = grammar.value if grammar is not None and grammar.type == "json_schema" else None
+    if not isinstance(schema, dict) or not isinstance(schema.get("properties"), dict):
+        return None
+    missing, required = [], schema.get("required", [])
+    if "type" not in schema:
+        missing.append('without "type": "object" other values are allowed')
+    if isinstance(required, list) and any(name not in required for name in schema["properties"]):
+        missing.append('without "required" properties may be left out')
+    if "additionalProperties" not in schema:
+        missing.append('without "additionalProperties": false others may be added')
+    return f"hint: {'; '.join(missing)}" if missing else None
+
+
 def _schema(said: str) -> Any:
     inline = said.lstrip().startswith("{")
     name = "--json-schema" if inline else said

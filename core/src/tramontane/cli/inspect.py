@@ -8,10 +8,9 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
-from tramontane.errors import CheckpointError, PluginError, RequestError, UsageError
-from tramontane.source import DEFAULT
+from tramontane.errors import CheckpointError, PluginError, RequestError, TemplateError
 
-from .options import add_model
+from .options import add_model, hub_options
 from .parser import Parser
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from tramontane.config import DecoderConfig
     from tramontane.plugin import Architecture
 
-SUMMARY = "Show what a model is: header, tensors, bytes, tokenizer and template. Loads no weights."
+SUMMARY = "Show a model's header, tensors, size, tokenizer and template. Loads no weights."
 SHOWN = (
     "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim",
     "intermediate_size", "vocab_size", "max_position_embeddings", "rope_theta", "rope_scaling",
@@ -30,13 +29,10 @@ SHOWN = (
 def run(argv: list[str]) -> int:
     """Print the header of a model."""
     parser = Parser("tramontane inspect", description=SUMMARY)
-    parser.add_argument("name", nargs="?", metavar="MODEL", help="as for -m")
     parser.add_argument("--tensors", action="store_true", help="every tensor on a line")
     parser.add_argument("--json", action="store_true", help="print a JSON object instead")
     add_model(parser)
     options = parser.parse_args(argv)
-    if options.name and options.model != DEFAULT:
-        raise UsageError(f"two models, {options.name} and {options.model}: name one")
     found = _look(options)
     if options.json:
         json.dump(found, sys.stdout, indent=2, default=str)
@@ -54,13 +50,12 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
     from tramontane.checkpoint.open import open_checkpoint
     from tramontane.plugin import Architecture
     from tramontane.registry import Registry
-    from tramontane.source import HubOptions, find_model
+    from tramontane.source import find_model
 
     registry = Registry.from_environment()
-    hub = HubOptions(
-        revision=options.revision, token_source=options.token_source, cache_dir=options.hf_cache
+    checkpoint = open_checkpoint(
+        find_model(options.model, registry, hub_options(options)), registry
     )
-    checkpoint = open_checkpoint(find_model(options.name or options.model, registry, hub), registry)
     header = checkpoint.header
     try:
         offer = registry.get(Architecture, header.architecture)
@@ -69,17 +64,23 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
     except PluginError as error:
         served, context = str(error), {}
     try:
-        tokenizer: dict[str, Any] = _tokenizer(checkpoint.tokenizer())
+        found = checkpoint.tokenizer()
+        tokenizer: dict[str, Any] = _tokenizer(found)
+        named = found.named
     except CheckpointError as error:
-        tokenizer = {"problem": str(error)}
+        tokenizer, named = {"problem": str(error)}, {}
     template, for_tools = chat_templates(checkpoint)
     checkpoint.close()
     if options.chat_template is not None:
+        template = choose_template(None, None, options.chat_template)
         for_tools = choose_template(None, None, options.chat_template, tools=True)
     try:
         dialect = Dialect.of(registry, for_tools, options.tool_caller)
     except PluginError as error:
         raise RequestError(f"--tool-caller: {error}") from error
+    # a caller without markers is the last resort for templates that show nothing
+    caller = dialect.caller
+    known = caller if caller and (options.tool_caller or caller.markers) else None
     total = sum(info.nbytes for info in header.tensors.values())
     return {
         "path": str(header.path),
@@ -97,7 +98,8 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
         "memory_free": memory.free(),
         "tokenizer": tokenizer,
         "chat_template": template,
-        "tool_caller": dialect.caller.name if dialect.caller else None,
+        "template": _features(template, for_tools, named),
+        "tool_caller": known.name if known else None,
         "reasoning": dialect.reasoner.name if dialect.reasoner else None,
     }
 
@@ -105,12 +107,13 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
 def _context(offer: Architecture, header: Header) -> dict[str, int]:
     """Bytes that a token of context takes, by what keys and values may be kept in."""
     from tramontane.checkpoint.load import KV_DTYPES, KV_TYPES, build, refuse_absurd_depth
+    from tramontane.checkpoint.metadata import fields_of
     from tramontane.config import read_config
     from tramontane.engine.kv_cache import bytes_per_token
     from tramontane.plugin import load
 
     try:
-        config = cast("DecoderConfig", read_config(load(offer.config), header.config))
+        config = cast("DecoderConfig", read_config(load(offer.config), fields_of(offer, header)))
         refuse_absurd_depth(header, config)
         model = build(offer, config)
     except CheckpointError:  # what `run` would say; there is more to be seen
@@ -138,14 +141,14 @@ def _print(found: dict[str, Any], tensors: bool) -> None:
         **{key: value for key, value in found["config"].items()},
         "tensors": f"{len(found['tensors'])} ({stored})",
         "bytes": f"{readable(found['bytes'])}, {readable(found['memory_free'])} free here",
-        "a token of context": ", ".join(
+        "KV cache per token": ", ".join(
             f"{readable(size)} in {kind}" for kind, size in found["kv_bytes_per_token"].items()
         )
         or "not known",
         "tokenizer": ", ".join(f"{key} {value}" for key, value in found["tokenizer"].items()),
-        "chat template": _first_line(found["chat_template"]),
-        "tool calls": found["tool_caller"] or "none",
-        "reasoning": found["reasoning"] or "none",
+        "chat template": _summary(found["template"]),
+        "tool calls": found["tool_caller"] or "none known",
+        "reasoning": found["reasoning"] or "none known",
     }
     width = max(map(len, rows))
     for title, value in rows.items():
@@ -157,8 +160,31 @@ def _print(found: dict[str, Any], tensors: bool) -> None:
             print(f"{info['stored']:<8}{readable(info['bytes']):>8}  {name}  {shape}")
 
 
-def _first_line(template: str | None) -> str:
+def _features(
+    template: str | None, for_tools: str | None, named: dict[str, str]
+) -> dict[str, Any] | None:
+    """Roles that the template writes, and variables that it reads; None without a template."""
+    from tramontane.chat.features import roles, variables
+
+    if template is None:
+        return None
+    try:
+        return {
+            "roles": roles(for_tools or template, named),
+            "variables": sorted(
+                {*variables(template), *variables(for_tools or template)} - {*named}
+            ),
+        }
+    except TemplateError as error:
+        return {"problem": str(error)}
+
+
+def _summary(template: dict[str, Any] | None) -> str:
     if template is None:
         return "none"
-    first = template.strip().splitlines()[0] if template.strip() else ""
-    return f"{len(template)} characters: {first[:60]}"
+    if "problem" in template:
+        return str(template["problem"])
+    parts = [
+        f"{what} {', '.join(template[what])}" for what in ("roles", "variables") if template[what]
+    ]
+    return "; ".join(parts) or "no roles"

@@ -14,24 +14,29 @@ from tramontane.errors import TramontaneError, UsageError
 from tramontane.plugin import Command, load
 from tramontane.registry import Registry, known
 
+from .foreign_words import ALIASES, HINTS
+
 BUILT_IN = {
     "run": "Chat with a model, or answer once.",
     "bench": "Measure how fast a model runs here.",
     "perplexity": "Measure how well a model predicts a text.",
     "tokenize": "Show the tokens of a text.",
-    "inspect": "Show what a model file holds, without loading it.",
+    "inspect": "Show what a model file contains, without loading it.",
     "plugins": "List the installed plugins and what each offers.",
-    "models": "List the model families that are installed, and those that could be.",
-    "new": "Write the first files of a plugin.",
-    "warmup": "Compile what a model needs on this machine, before it is needed.",
-    "doctor": "Look at this machine and say what is wrong with it.",
+    "models": "List the supported model families, installed or not.",
+    "new": "Create the files of a new plugin.",
+    "pull": "Download a model, so that it runs without a network.",
+    "list": "List the models on this machine.",
+    "rm": "Remove downloaded models.",
+    "warmup": "Compile a model's kernels for this machine in advance.",
+    "doctor": "Check this machine and the installation, and show how to fix problems.",
 }
 
 EXAMPLES = """\
 examples:
   tramontane run                                chat with the small embedded model
-  tramontane run -m model.gguf                  chat with a model in a file
-  tramontane run -m org/name -i "Why is the sky blue?"
+  tramontane run model.gguf                     chat with a model in a file
+  tramontane run org/name -i "Why is the sky blue?"
   tramontane COMMAND --help                     the options of a command
 """
 
@@ -64,7 +69,8 @@ def _dispatch(arguments: list[str]) -> int:
         print(_help())
         return 0
     name, rest = arguments[0], arguments[1:]
-    if name in ("-V", "--version"):
+    name = ALIASES.get(name, name)
+    if name in ("-V", "--version", "version"):
         print(f"tramontane {__version__}")
         return 0
     if name in BUILT_IN:
@@ -83,7 +89,7 @@ def _help() -> str:
     return (
         "usage: tramontane COMMAND [OPTIONS]\n\nTramontane runs language models.\n\ncommands:\n"
         + "\n".join(lines)
-        + "\n\noptions:\n  -h, --help     this\n  -V, --version  the version\n\n"
+        + "\n\noptions:\n  -h, --help     show this help\n  -V, --version  show the version\n\n"
         + EXAMPLES.rstrip()
     )
 
@@ -109,6 +115,8 @@ def _unknown(name: str, registry: Registry) -> str:
     if name in ours:
         return f"{said}; to get it: pip install {ours[name]}"
     there = [*BUILT_IN, *registry.names("commands")]
+    if name in HINTS:
+        return f"{said}: {HINTS[name]}"
     if close := difflib.get_close_matches(name, [*there, *ours], 1):
         return f"{said}; did you mean {close[0]!r}?"
     return f"{said}; commands: {', '.join(there)}"

@@ -11,7 +11,7 @@ from tramontane.registry import Registry, known
 from .paint import paint
 from .parser import Parser
 
-SUMMARY = "List the model families that are installed, and those that could be."
+SUMMARY = "List the supported model families, installed or not."
 
 
 def run(argv: list[str]) -> int:
@@ -31,7 +31,7 @@ def run(argv: list[str]) -> int:
     for distribution, names in installed.items():
         _print(paint(distribution, "bold"), names)
     if others:
-        print("not installed; to get one: pip install NAME\n")
+        print("not installed; to install one: pip install NAME\n")
         for distribution, names in others.items():
             _print(paint(distribution, "dim"), names)
     return 0

@@ -2,41 +2,73 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 
-from tramontane.errors import RequestError
+from tramontane.errors import RequestError, UsageError
 from tramontane.plugin import Architecture, load
 from tramontane.registry import Registry
 
 from .parser import Parser
 
-SUMMARY = "Write the first files of a plugin: another's, under a name of its own."
+SUMMARY = "Create the files of a new plugin: a small one that works, under its own name."
+PLACES = {"architecture": "arch", "quantizer": "quant", "backend": "backends"}
+"""Folders of a workspace; other kinds go to plugins."""
 
 
 def run(argv: list[str]) -> int:
     """Write a distribution's folder. Raises RequestError when there is one."""
-    parser = Parser("tramontane new", description=SUMMARY)
-    parser.add_argument("kind", choices=["architecture"], help="what the plugin offers")
-    parser.add_argument("name", help="of the family: small letters and digits")
-    parser.add_argument("--like", required=True, help="the model that it is most like")
-    parser.add_argument("--into", type=Path, default=Path(), metavar="DIR", help="default: here")
-    options = parser.parse_args(argv)
-    from tramontane.scaffold.architecture import architecture_files
+    from tramontane.scaffold.plugin import KINDS
 
-    like = Registry.from_environment().get(Architecture, options.like)
-    workspace = (options.into / "arch").is_dir()
-    folder = options.into / "arch" / options.name if workspace else options.into / options.name
+    parser = Parser("tramontane new", description=SUMMARY)
+    parser.add_argument("kind", choices=["architecture", *KINDS], help="what the plugin offers")
+    parser.add_argument(
+        "name", help="lower-case letters and digits; hyphens too, except for a family"
+    )
+    parser.add_argument(
+        "--like", metavar="FAMILY",
+        help="for an architecture: the one to start from, by one of its names, its "
+        "distribution, or its folder",
+    )  # fmt: skip
+    parser.add_argument(
+        "--into",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="where to create it (default: the current folder)",
+    )
+    options = parser.parse_args(argv)
+    if options.kind == "architecture" and options.like is None:
+        raise UsageError("an architecture begins from another one: give --like FAMILY, as llama")
+    if options.kind != "architecture" and options.like is not None:
+        raise UsageError(f"--like is for an architecture, not for a {options.kind}")
+    place = options.into / PLACES.get(options.kind, "plugins")
+    workspace = place.is_dir()
+    folder = place / options.name if workspace else options.into / options.name
     if folder.exists():
-        raise RequestError(f"{folder} is there already; choose another name, or --into DIR")
-    files = architecture_files(options.name, like, _fixed(like), f"tramontane-arch-{options.name}")
-    for path, text in files.items():
-        # a workspace has its pages together
-        page = workspace and path == "README.md"
+        raise RequestError(f"{folder} exists already; choose another name, or --into DIR")
+    for path, text in _files(options.kind, options.name, options.like).items():
+        # a workspace has its pages on families together
+        page = workspace and path == "README.md" and options.kind == "architecture"
         to = options.into / "docs" / "models" / f"{options.name}.md" if page else folder / path
         to.parent.mkdir(parents=True, exist_ok=True)
         to.write_text(text, "utf-8")
         print(to)
+    if (maker := folder / "make_model.py").exists():
+        runpy.run_path(str(maker))
+        print(f"{maker} has been run: its files are in the package")
     return 0
+
+
+def _files(kind: str, name: str, like: str | None) -> dict[str, str]:
+    from tramontane.scaffold.architecture import architecture_files
+    from tramontane.scaffold.like import family
+    from tramontane.scaffold.plugin import plugin_files
+
+    if like is None:
+        return plugin_files(kind, name)
+    offer = family(Registry.from_environment(), like)
+    return architecture_files(name, offer, _fixed(offer), f"tramontane-arch-{name}")
 
 
 def _fixed(offer: Architecture) -> list[str]:

@@ -11,63 +11,85 @@ from typing import TYPE_CHECKING, Any
 
 from tramontane.errors import RequestError, UsageError
 from tramontane.registry import Registry
+from tramontane.source import HubOptions
 from tramontane.uncollected import keep_imports, uncollected
 
 from .grammar import grammar_of
 from .parser import at_least
 from .progress import Loading
+from .sampler_flags import add_sampler_flags, given_flags
 
 if TYPE_CHECKING:
     from tramontane.llm import LLM
     from tramontane.sampling_params import SamplingParams
 
 SAMPLING: dict[str, tuple[Any, str]] = {
-    "temperature": (float, "below 1 likelier tokens, 0 always the likeliest"),
+    "temperature": (float, "below 1: likelier tokens; 0: always the most likely one"),
     "top-k": (int, "keep the K most likely tokens; 0: all"),
-    "top-p": (float, "keep the most likely tokens of this probability together"),
-    "min-p": (float, "keep tokens of this share of the likeliest one's probability"),
-    "typical-p": (float, "keep tokens of typical surprise, of this probability together"),
-    "tfs-z": (float, "cut the tail where probabilities level out"),
-    "top-a": (float, "keep tokens above this times the square of the largest probability"),
-    "top-n-sigma": (float, "keep logits this many standard deviations below the largest"),
+    "top-p": (float, "keep the most likely tokens that together have this probability"),
+    "min-p": (float, "keep tokens with at least this share of the top token's probability"),
+    "typical-p": (float, "keep the most typical tokens that together have this probability"),
+    "tfs-z": (float, "tail-free sampling; 1: off"),
+    "top-a": (float, "keep tokens above this times the square of the top probability"),
+    "top-n-sigma": (float, "keep logits within this many standard deviations of the largest"),
     "xtc-probability": (float, "how often to exclude the top choices"),
     "xtc-threshold": (float, "the probability that makes a top choice"),
-    "repetition-penalty": (float, "make tokens that were there less likely; 1: off"),
-    "repetition-window": (int, "in how many of the last tokens; -1: all"),
-    "frequency-penalty": (float, "for each time that a token was generated"),
-    "presence-penalty": (float, "once a token was generated"),
-    "penalty-window": (int, "how far back those two look; -1: all"),
-    "dry-multiplier": (float, "penalty on continuing a repetition; 0: off"),
-    "dry-base": (float, "by what it grows with each token"),
-    "dry-allowed-length": (int, "repetitions this short are free"),
-    "dry-range": (int, "how far back to look; -1: all"),
-    "mirostat": (int, "1 or 2: keep the surprise constant; 0: off"),
-    "mirostat-tau": (float, "the surprise to keep, in bits"),
-    "mirostat-eta": (float, "how fast to correct it"),
-    "dynatemp-range": (float, "let the temperature follow the entropy, by this much"),
-    "dynatemp-exponent": (float, "how it follows"),
+    "repetition-penalty": (float, "make tokens that occurred less likely; 1: off"),
+    "repetition-window": (int, "how many of the last tokens it looks at; -1: all"),
+    "frequency-penalty": (float, "subtracted for each time that a token was generated"),
+    "presence-penalty": (float, "subtracted once a token was generated"),
+    "penalty-window": (int, "how many of the last tokens these two look at; -1: all"),
+    "dry-multiplier": (float, "penalty for continuing a repetition; 0: off"),
+    "dry-base": (float, "growth of the penalty with each token"),
+    "dry-allowed-length": (int, "repetitions up to this length have no penalty"),
+    "dry-range": (int, "how many of the last tokens it looks at; -1: all"),
+    "mirostat": (int, "Mirostat version 1 or 2; 0: off"),
+    "mirostat-tau": (float, "target surprise, in bits"),
+    "mirostat-eta": (float, "learning rate"),
+    "dynatemp-range": (float, "vary the temperature with the entropy, by this much"),
+    "dynatemp-exponent": (float, "exponent of that"),
     "seed": (int, "the same seed gives the same tokens"),
 }
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
-    """-m and how to load what it names."""
-    group = parser.add_argument_group("model")
+def add_source(group: Any, default: str | None = "default") -> None:
+    """-m, and how to reach what it names."""
+    otherwise = "; without it, the small embedded one" if default else ""
     group.add_argument(
-        "-m", "--model", default="default", metavar="MODEL",
-        help="a folder, a model file, org/name, org/name:file.gguf, or an installed model; "
-        "without it, the small embedded one",
+        "-m", "--model", default=default, metavar="MODEL",
+        help="a folder, a model file, org/name, org/name:file.gguf, or an installed model"
+        + otherwise,
     )  # fmt: skip
     group.add_argument("--revision", help="branch, tag or commit on the hub")
     group.add_argument(
         "--token-source", default="cache", metavar="SOURCE",
         help="the hub's token: cache (logged in), none, env:NAME, path:FILE or literal:TOKEN",
     )  # fmt: skip
-    group.add_argument("--hf-cache", type=Path, metavar="DIR", help="where downloads are kept")
+    group.add_argument("--hf-cache", type=Path, metavar="DIR", help="the folder of downloads")
+
+
+def hub_options(options: argparse.Namespace) -> HubOptions:
+    """What `add_source` was given."""
+    return HubOptions(
+        revision=options.revision, token_source=options.token_source, cache_dir=options.hf_cache
+    )
+
+
+def cache_folder(options: argparse.Namespace) -> Path:
+    """The folder of downloads: --hf-cache, or where the hub's client has it."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return Path(options.hf_cache or HF_HUB_CACHE).expanduser()
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """-m and how to load what it names."""
+    group = parser.add_argument_group("model")
+    add_source(group)
     group.add_argument("--chat-template", type=Path, metavar="FILE", help="a .jinja or .json file")
     group.add_argument(
         "--tool-caller", metavar="NAME",
-        help="how the model writes tool calls, where its template does not show it",
+        help="format of the model's tool calls, if its chat template does not show it",
     )  # fmt: skip
     group.add_argument("--device", default="auto", help="auto, reference, or a backend's name")
     group.add_argument("--dtype", default="auto", choices=["auto", "f32", "bf16", "f16"])
@@ -75,65 +97,83 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--activations",
         default="auto",
         choices=["auto", "f32"],
-        help="f32: do not round what packed weights are multiplied with (slower, exact)",
+        help="f32: do not quantize activations (slower, exact)",
     )
     group.add_argument(
         "--kv-type",
         default="auto",
         choices=["auto", "f32", "bf16", "f16", "int8"],
-        help="what keys and values are kept in; int8 takes about half of f16's memory",
+        help="type of the KV cache; int8 takes about half of f16's memory",
     )
-    group.add_argument("--num-ctx", type=at_least(1), metavar="N", help="context in tokens")
+    group.add_argument("--num-ctx", type=at_least(1), metavar="N", help="context length in tokens")
     group.add_argument(
         "--batch-size", type=at_least(1), metavar="N", default=512, help="prompt tokens per step"
     )
-    group.add_argument("--no-mmap", action="store_true", help="read weights instead of mapping")
+    group.add_argument(
+        "--no-mmap",
+        action="store_true",
+        help="read weights into memory instead of mapping the file",
+    )
     group.add_argument("--force", action="store_true", help="load even if memory seems too small")
     group.add_argument(
-        "--rope-freq-base", type=_above_zero, metavar="THETA", help="the base of rotary positions"
+        "--rope-freq-base", type=_above_zero, metavar="THETA", help="base of the rotary embedding"
     )
     group.add_argument(
         "--rope-freq-scale", type=_share, metavar="X",
-        help="stretch positions: 0.5 doubles the context that the model was trained for",
+        help="scale of rotary positions: 0.5 doubles the trained context",
     )  # fmt: skip
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "-t", "--threads", type=at_least(1), metavar="N", help="default: physical cores"
+        "-t",
+        "--threads",
+        type=at_least(1),
+        metavar="N",
+        help="number of threads (default: physical cores)",
     )
 
 
 def add_sampling(parser: argparse.ArgumentParser) -> None:
-    """How tokens are chosen; what is not given comes from the model's generation_config.json."""
+    """How tokens are chosen; what is not given comes from the model's generation_config.json.
+
+    After all other options: those of samplers take the names that are left.
+    """
     group = parser.add_argument_group("sampling")
-    group.add_argument("-n", "--max-tokens", type=int, metavar="N", help="at most so many tokens")
+    group.add_argument(
+        "-n", "--max-tokens", type=int, metavar="N", help="maximum number of tokens to generate"
+    )
     for name, (kind, meaning) in SAMPLING.items():
         metavar = "N" if kind is int else "X"
         group.add_argument(f"--{name}", type=kind, metavar=metavar, help=meaning)
-    group.add_argument("--stop", action="append", metavar="TEXT", help="end there; repeatable")
-    group.add_argument("--ignore-eos", action="store_true", help="go on after the end token")
     group.add_argument(
-        "--token-bias", type=_bias, metavar="ID=BIAS,...", help="add to tokens' logits"
+        "--stop", action="append", metavar="TEXT", help="stop at this text; repeatable"
+    )
+    group.add_argument("--ignore-eos", action="store_true", help="continue after the end token")
+    group.add_argument(
+        "--token-bias", type=_bias, metavar="ID=BIAS,...", help="add to the logits of tokens"
     )
     group.add_argument(
         "--suppress-token", type=at_least(0), action="append", metavar="ID",
-        help="never generate it; repeatable",
+        help="never generate this token; repeatable",
     )  # fmt: skip
     group.add_argument(
         "--sampler", action="append", metavar="CHAIN",
-        help="steps in the order to run: top_k:k=40/top_p:p=0.9/temperature:0.7",
+        help="samplers in this order: top_k:k=40/top_p:p=0.9/temperature:0.7",
     )  # fmt: skip
     shape = group.add_mutually_exclusive_group()
     shape.add_argument(
         "--json-schema", metavar="SCHEMA",
-        help="answer with JSON of this schema: a file, or the schema itself",
+        help="answer with JSON that fits this schema: a file, or the schema itself",
     )  # fmt: skip
     shape.add_argument(
         "--grammar", metavar="KIND:TEXT",
         help="json (any object), regex:TEXT, lark:TEXT, gbnf:TEXT or llguidance:TEXT; @FILE for "
         "TEXT reads it",
     )  # fmt: skip
+    registry = Registry.from_environment()
+    parser.set_defaults(registry=registry)
+    add_sampler_flags(parser, registry)
 
 
 @uncollected()
@@ -141,7 +181,7 @@ def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
     """Load what the options name, with a progress line on a terminal."""
     from tramontane.ahead import begin
 
-    registry = Registry.from_environment()
+    registry = getattr(options, "registry", None) or Registry.from_environment()
     more = {"threads": getattr(options, "threads", None), **more}
     begin(options.model, options.device, registry, more["threads"])
     from tramontane.llm import LLM
@@ -222,6 +262,8 @@ def given_sampling(options: argparse.Namespace) -> dict[str, Any]:
         given["suppress_tokens"] = tuple(options.suppress_token)
     if (grammar := grammar_of(options)) is not None:
         given["grammar"] = grammar
+    if extra := given_flags(options, options.registry):
+        given["extra"] = extra
     if options.sampler:
         given["sampler"] = "/".join(options.sampler)
     if getattr(options, "logprobs", None) is not None:
@@ -229,7 +271,7 @@ def given_sampling(options: argparse.Namespace) -> dict[str, Any]:
     try:
         sampling(given)
     except RequestError as error:
-        raise UsageError(_by_option(str(error))) from error
+        raise UsageError(by_option(str(error))) from error
     return given
 
 
@@ -241,9 +283,9 @@ FIELDS = {
 """Options that are not named for their field."""
 
 
-def _by_option(said: str) -> str:
-    """What SamplingParams says of a field, said of the option: "top_p=2: must be less than or
-    equal to 1" is "--top-p 2: at most 1"."""
+def by_option(said: str) -> str:
+    """The error of a field of SamplingParams, with the option's name: "top_p=2: must be less than
+    or equal to 1" becomes "--top-p 2: at most 1"."""
     found = re.fullmatch(r"(\w+)(?:\.[\w.\-]+)?=(.*?): must be (.*)", said, re.DOTALL)
     if found is None:
         return said

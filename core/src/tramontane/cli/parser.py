@@ -1,4 +1,4 @@
-"""argparse whose errors are one line: the option, the value, and the way out."""
+"""argparse whose errors are one line: the option, the value, and how to correct it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import difflib
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
+
+from .option_table import COMMON, FORMS, MANY, RARE, SWITCHES
 
 ARGUMENT = re.compile(r"argument (?P<name>[^:]+): (?P<said>.*)", re.DOTALL)
 CHOICE = re.compile(r"invalid choice: (?P<value>.*?) \(choose from (?P<choices>.*)\)", re.DOTALL)
@@ -16,14 +19,17 @@ KINDS = {"int": "not a whole number", "float": "not a number"}
 
 
 class Parser(argparse.ArgumentParser):
-    """As argparse's, with `-v`.
+    """As argparse's, with `-v`, `--help-all`, the forms of `option_table`, and MODEL as an argument
+    of every command that has `-m`.
 
-    stray: what a message says about an argument that no option takes.
+    stray: what a message adds about an argument that has no place.
     """
 
     def __init__(self, prog: str | None = None, *, stray: str = "", **more: Any) -> None:
         super().__init__(prog, **more)
         self.stray = stray
+        self._complete = self._all = False
+        self.add_argument("--help-all", action=_HelpAll, help="show every option and exit")
         self.add_argument(
             "-v",
             "--verbose",
@@ -35,13 +41,102 @@ class Parser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """Nothing that is not known is taken, by subcommands either."""
+        self._add_forms()
         given = sys.argv[1:] if args is None else args
         if unknown := self._unknown_in(given):
             self.error(self._unknown(unknown))  # it may be why something else is missing
         found, extra = super().parse_known_args(args, namespace)
+        if self._model is not None and len(extra) == 1 and not extra[0].startswith("-"):
+            self._take_model(found, extra.pop())
         if extra:
             self.error(self._unknown(extra[0]))
         return found, extra
+
+    def format_help(self) -> str:
+        """What `--help` prints, or with `--help-all` before, everything."""
+        self._add_forms()
+        hidden: list[argparse.Action] = []
+        before = [(action, action.help, list(action.option_strings)) for action in self._actions]
+        options = [action for action in self._actions if action.option_strings]
+        many = len(options) > MANY
+        for action in options:
+            if isinstance(action, _HelpAll) and (self._all or not many):
+                action.help = argparse.SUPPRESS
+            elif not self._all and many and self._rare(action):
+                hidden.append(action)
+                action.help = argparse.SUPPRESS
+            elif shown := SWITCHES.get(action.option_strings[0]):
+                action.option_strings = [shown]
+        try:
+            text = super().format_help()
+        finally:
+            for action, about, strings in before:
+                action.help, action.option_strings = about, strings
+        if not hidden:
+            return text
+        return f"{text.rstrip()}\n\n{len(hidden)} more options: {self.prog} --help-all\n"
+
+    def format_usage(self) -> str:
+        return f"usage: {self._usage()}\n"
+
+    def _usage(self) -> str:
+        parts = [] if self._model is None else ["[MODEL]"]
+        for action in self._positionals._group_actions:
+            name = str(action.metavar or action.dest)
+            if action.choices is not None:
+                name = f"{{{','.join(map(str, action.choices))}}}"
+            parts.append(f"[{name}]" if action.nargs == "?" else name)
+        return " ".join([self.prog, "[OPTIONS]", *parts])
+
+    def _add_forms(self) -> None:
+        """Once, when all options are there."""
+        if self._complete:
+            return
+        self._complete = True
+        for name, forms in FORMS.items():
+            action = self._option_string_actions.get(name)
+            for form in forms if action else ():
+                if action is not None and form not in self._option_string_actions:
+                    self._option_string_actions[form] = action
+                    forms_now = [*action.option_strings, form]
+                    action.option_strings = sorted(forms_now, key=lambda f: f.startswith("--"))
+        if self.usage is None and self._subparsers is None:
+            self.usage = self._usage().replace("%", "%%")
+
+    def _rare(self, action: argparse.Action) -> bool:
+        names = set(action.option_strings)
+        in_group = not any(action is own for own in self._optionals._group_actions)
+        return not names & COMMON if in_group else bool(names & RARE)
+
+    @property
+    def _model(self) -> argparse.Action | None:
+        return self._option_string_actions.get("--model")
+
+    def _take_model(self, found: argparse.Namespace, last: str) -> None:
+        """MODEL is an argument: the one before the command's own, or the only one."""
+        action = self._model
+        assert action is not None
+        own = self._positionals._group_actions
+        name = last
+        if own:  # MODEL TEXT: argparse took the first for the text
+            name = getattr(found, own[0].dest)
+            setattr(found, own[0].dest, self._get_value(own[0], last))
+        self.set_model(found, name)
+
+    def set_model(self, found: argparse.Namespace, name: str) -> None:
+        """Take an argument as the model. Leaves with status 2 where there is another."""
+        action = self._model
+        assert action is not None
+        before = getattr(found, action.dest)
+        name = str(name)
+        if any(letter.isspace() for letter in name) and not Path(name).exists():
+            self.error(f"{name!r:.60} is not a model{self.stray and f'; {self.stray}'}")
+        if isinstance(action, argparse._AppendAction):
+            setattr(found, action.dest, [name, *(before or ())])
+        elif before != action.default:
+            self.error(f"two models, {name} and {before}: name one")
+        else:
+            setattr(found, action.dest, name)
 
     def error(self, message: str) -> NoReturn:
         """Print it and leave with status 2."""
@@ -75,7 +170,7 @@ class Parser(argparse.ArgumentParser):
             names = [_long(name) for name in message.removeprefix(missing).split(", ")]
             return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} missing"
         if found := re.fullmatch(r"ambiguous option: (\S+) could match (.*)", message):
-            return f"option {found[1]} is short for several: {found[2]}"
+            return f"option {found[1]} is ambiguous: {found[2]}"
         if not (found := ARGUMENT.fullmatch(message)):
             return message
         name, said = _long(found["name"]), found["said"]
@@ -119,8 +214,9 @@ def whole_numbers(least: int) -> Callable[[str], list[int]]:
 
 
 def _long(name: str) -> str:
-    """Of "-m/--model" the long form."""
-    return name.rpartition("/")[2]
+    """Of "-m/--model/..." the first long form, else the last form."""
+    forms = name.split("/")
+    return next((form for form in forms if form.startswith("--")), forms[-1])
 
 
 def _unquoted(text: str) -> str:
@@ -130,3 +226,16 @@ def _unquoted(text: str) -> str:
 def _one_of(choices: Sequence[str]) -> str:
     *others, last = choices
     return f"{', '.join(others)} or {last}" if others else last
+
+
+class _HelpAll(argparse.Action):
+    def __init__(self, option_strings: Sequence[str], dest: str, **more: Any) -> None:
+        super().__init__(
+            option_strings, argparse.SUPPRESS, default=argparse.SUPPRESS, nargs=0, **more
+        )
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        assert isinstance(parser, Parser)
+        parser._all = True
+        parser.print_help()
+        parser.exit()

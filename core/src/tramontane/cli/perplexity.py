@@ -17,27 +17,35 @@ if TYPE_CHECKING:
     from tramontane.llm import LLM
 
 SUMMARY = """\
-Perplexity of a text, in windows of the context: each window is scored given its own beginning only,
-tokens that an earlier window has scored are not counted again."""
+Perplexity of a text, in windows of the context length. Tokens that an earlier window has scored are
+not counted again."""
 
 
 def run(argv: list[str]) -> int:
     """Print exp(mean negative log-likelihood) per token."""
     parser = Parser("tramontane perplexity", description=SUMMARY)
     parser.add_argument("text", nargs="?", type=Path, metavar="FILE", help="a UTF-8 text")
-    parser.add_argument("-f", "--file", type=Path, metavar="FILE", help="the same")
+    parser.add_argument(
+        "-f",
+        "--file",
+        type=Path,
+        metavar="FILE",
+        help="the text as an option; the argument is then MODEL",
+    )
     parser.add_argument(
         "--stride",
         type=at_least(1),
         metavar="N",
-        help="tokens between windows; default: the whole window",
+        help="tokens between windows; default: the window",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print a JSON object instead")
     add_model(parser)
     add_threads(parser)
     options = parser.parse_args(argv)
-    if (options.file is None) == (options.text is None):
-        raise UsageError("name one text to score: tramontane perplexity FILE")
+    if options.file is not None and options.text is not None:
+        parser.set_model(options, options.text)
+    elif options.file is None and options.text is None:
+        raise UsageError("name a text to score: tramontane perplexity FILE")
     file = options.file or options.text
     try:
         text = file.read_text("utf-8")

@@ -16,7 +16,7 @@ from tramontane.registry import Registry
 from .paint import paint
 from .parser import Parser
 
-SUMMARY = "List the installed plugins, what each offers, and what is broken or clashing and why."
+SUMMARY = "List the installed plugins, what each offers, and problems such as name clashes."
 
 
 def run(argv: list[str]) -> int:
@@ -44,7 +44,7 @@ def _print(installed: list[Installed]) -> None:
         for message in dict.fromkeys(str(trouble.error) for trouble in item.troubles):
             print(f"  {paint('problem', 'red')}         {message}")
         if not item.allowed:
-            print(f"  {paint('not loaded', 'yellow')}      TRAMONTANE_PLUGINS keeps it out")
+            print(f"  {paint('not loaded', 'yellow')}      excluded by TRAMONTANE_PLUGINS")
         print()
     broken = sum(bool(item.troubles) for item in installed)
     count = f"{len(installed)} plugin{'' if len(installed) == 1 else 's'}"

@@ -8,22 +8,26 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tramontane.errors import RequestError, UsageError
+from tramontane.errors import ModelNotFound, RequestError, UsageError
 
-from .figures import as_json, figures
+from .figures import as_json, figures, since_start
+from .grammar import loose_schema
 from .options import add_model, add_sampling, add_threads, given_sampling, open_llm, sampling
 from .paint import paint
 from .parser import Parser
 
 if TYPE_CHECKING:
+    from tramontane.llm import LLM
+    from tramontane.mcp import McpConfig
+
     from .conversation import Conversation
 
 SUMMARY = "Chat with a model; with -i, --prompt-file or piped input, answer once."
 EXAMPLES = """\
 examples:
   tramontane run                                       chat with the embedded model
-  tramontane run -m model.gguf -i "Tell me a story"    answer once
-  tramontane run -m org/name --temperature 0.2 --seed 7
+  tramontane run model.gguf -i "Tell me a story"       answer once
+  tramontane run org/name --temperature 0.2 --seed 7
   echo "Once upon a time" | tramontane run --no-template -n 50
   tramontane run --prompt-file ask.txt -i "the text that replaces {{PROMPT}}"
 """
@@ -39,20 +43,23 @@ def run(argv: list[str]) -> int:
     if options.mcp_config is not None and options.no_template:
         raise UsageError("--mcp-config needs a chat, and --no-template continues plain text")
     if options.no_template and (options.reasoning_effort or options.thinking is not None):
-        raise UsageError("reasoning is the chat template's, and --no-template continues plain text")
+        raise UsageError("reasoning needs a chat template, and --no-template continues plain text")
     given = given_sampling(options)
     prompt = _prompt(options)
+    if not options.quiet and (hint := loose_schema(given.get("grammar"))):
+        print(hint, file=sys.stderr)
     if prompt is None and options.json:
         raise UsageError("--json answers once: give -i TEXT, --prompt-file, or piped input")
-    with open_llm(options, mcp=options.mcp_config) as llm:
+    with _opened(options) as llm:
         from tramontane.chat.thinking import thinking_variables
 
         from .conversation import Conversation
 
+        ready = since_start()
         variables = thinking_variables(options.reasoning_effort, options.thinking)
-        conversation = Conversation(llm, options.system, _tell, variables)
+        conversation = Conversation(llm, options.system, _tell, variables, drops=prompt is None)
         for unknown in conversation.unknown():
-            _tell(f"the chat template does not know {unknown}, which changes nothing")
+            _tell(f"the chat template has no variable {unknown}, so it has no effect")
         session = options.load_session or options.persist_session
         if session is not None and (options.load_session or session.exists()):
             conversation.load(session)
@@ -62,16 +69,32 @@ def run(argv: list[str]) -> int:
         params = sampling(given, **defaults)
         try:
             if prompt is not None:
-                _once(conversation, prompt, params, options)
+                _once(conversation, prompt, params, options, ready)
             else:
                 from .chat import chat
 
-                chat(conversation, params, quiet=options.quiet)
+                chat(conversation, params, quiet=options.quiet, ready=ready)
         finally:
             target = options.save_session or options.persist_session
             if target is not None:
                 conversation.save(target)
     return 0
+
+
+def _opened(options: argparse.Namespace) -> LLM:
+    try:
+        return open_llm(options, mcp=_servers(options.mcp_config))
+    except ModelNotFound as error:
+        if "/" in options.model or options.input is not None:
+            raise
+        raise ModelNotFound(f"{error}; a text to answer goes after -i") from error
+
+
+def _servers(path: Path | None) -> McpConfig | None:
+    """Without a server that was named the answer would be another one, and nobody would know."""
+    from tramontane.mcp.config import read_config
+
+    return None if path is None else read_config(path).all_required()
 
 
 def _available(inner: Any) -> dict[str, Any]:
@@ -90,35 +113,46 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("-i", "--input", metavar="TEXT", help="answer this, once")
+    parser.add_argument("-i", "--input", metavar="TEXT", help="answer this text and exit")
     parser.add_argument(
         "--prompt-file", type=Path, metavar="FILE",
         help="the prompt; {{PROMPT}} in it is replaced by -i or piped input",
     )  # fmt: skip
     parser.add_argument("--system", metavar="TEXT", help="the system message")
-    parser.add_argument("--no-template", action="store_true", help="continue plain text")
+    parser.add_argument(
+        "--no-template", action="store_true", help="continue plain text, without the chat template"
+    )
     parser.add_argument(
         "--thinking", action=argparse.BooleanOptionalAction,
-        help="whether the model reasons before it answers, if its chat template can tell it",
+        help="reason before answering or not, if the chat template has a switch for it",
     )  # fmt: skip
     parser.add_argument(
         "--reasoning-effort", metavar="TEXT",
-        help="how much: low, medium, high, what the template knows; off: not at all",
+        help="how much: low, medium, high, as the template has it; off: none",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print a JSON object instead of text")
     parser.add_argument(
-        "--logprobs", type=int, metavar="N", help="with --json: each token's N likeliest"
+        "--logprobs",
+        type=int,
+        metavar="N",
+        help="with --json: the N most likely tokens of each position",
     )
-    parser.add_argument("-q", "--quiet", action="store_true", help="no line of figures at the end")
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", help="do not print the line of figures"
+    )
     parser.add_argument(
         "--mcp-config", type=Path, metavar="FILE",
-        help="MCP servers whose tools the model may call: mcpServers, or mistral.rs's form",
+        help="JSON file with MCP servers whose tools the model may call",
     )  # fmt: skip
     group = parser.add_argument_group("sessions")
-    group.add_argument("--save-session", type=Path, metavar="FILE", help="save when done")
-    group.add_argument("--load-session", type=Path, metavar="FILE", help="go on from there")
     group.add_argument(
-        "--persist-session", type=Path, metavar="FILE", help="load if it exists, save when done"
+        "--save-session", type=Path, metavar="FILE", help="save the conversation at the end"
+    )
+    group.add_argument(
+        "--load-session", type=Path, metavar="FILE", help="continue a saved conversation"
+    )
+    group.add_argument(
+        "--persist-session", type=Path, metavar="FILE", help="load if it exists, save at the end"
     )
     add_model(parser)
     add_threads(parser)
@@ -140,10 +174,14 @@ def _prompt(options: argparse.Namespace) -> str | None:
     template = _read(options.prompt_file)
     if "{{PROMPT}}" in template:
         if text is None:
-            raise RequestError(f"{options.prompt_file} has {{{{PROMPT}}}}: say what with -i TEXT")
+            raise RequestError(
+                f"{options.prompt_file} has {{{{PROMPT}}}}: give its text with -i TEXT"
+            )
         return template.replace("{{PROMPT}}", text)
     if text is not None:
-        raise RequestError(f"-i has no place in {options.prompt_file}: it has no {{{{PROMPT}}}}")
+        raise RequestError(
+            f"-i cannot be inserted into {options.prompt_file}: it has no {{{{PROMPT}}}}"
+        )
     return template
 
 
@@ -166,22 +204,27 @@ def _decoded(data: bytes, name: str) -> str:
 
 
 def _once(
-    conversation: Conversation, prompt: str, params: Any, options: argparse.Namespace
+    conversation: Conversation,
+    prompt: str,
+    params: Any,
+    options: argparse.Namespace,
+    ready: float,
 ) -> None:
     def show(text: str) -> None:
         if not options.json:
             print(text, end="", flush=True)
 
-    answer = conversation.continue_text if options.no_template else conversation.ask
-    if options.no_template and not options.json:
-        show(prompt)
-    result = answer(prompt, params, show)
+    if options.no_template:
+        result = conversation.continue_text(prompt, params, show, echo=True)
+    else:
+        result = conversation.ask(prompt, params, show)
     if options.json:
-        print(json.dumps(as_json(result, str(conversation.llm.inner.header.path))))
+        print(json.dumps(as_json(result, conversation.llm.inner.name)))
         return
     if not result.text.endswith("\n"):
         print()
     if not options.quiet:
-        print(figures(result), file=sys.stderr)
+        line = figures(result, context=conversation.llm.context_length, ready=ready)
+        print(line, file=sys.stderr)
     if result.finish_reason == "cancelled":
         raise KeyboardInterrupt

@@ -5,30 +5,38 @@ from __future__ import annotations
 import json
 import sys
 
-from .options import add_model
+from .options import add_model, hub_options
 from .parser import Parser
 
-SUMMARY = "Show the tokens of a text: ids, and the piece of text that each stands for."
+SUMMARY = "Show the tokens of a text: their ids and their text."
 
 
 def run(argv: list[str]) -> int:
     """Print ids and pieces."""
     parser = Parser("tramontane tokenize", description=SUMMARY)
-    parser.add_argument("text", nargs="?", help="without it, standard input")
+    parser.add_argument("text", nargs="?", metavar="TEXT", help="without it, standard input")
+    parser.add_argument(
+        "--input", metavar="TEXT", help="the text as an option; the argument is then MODEL"
+    )
     parser.add_argument("--no-special", action="store_true", help="no BOS or EOS around the text")
     parser.add_argument("--json", action="store_true", help="print a JSON object instead")
     add_model(parser)
     options = parser.parse_args(argv)
-    text = options.text if options.text is not None else sys.stdin.read()
+    text = options.text
+    if options.input is not None:
+        if text is not None:
+            parser.set_model(options, text)
+        text = options.input
+    elif text is None:
+        text = sys.stdin.read()
     from tramontane.checkpoint.open import open_checkpoint
     from tramontane.registry import Registry
-    from tramontane.source import HubOptions, find_model
+    from tramontane.source import find_model
 
     registry = Registry.from_environment()
-    hub = HubOptions(
-        revision=options.revision, token_source=options.token_source, cache_dir=options.hf_cache
+    checkpoint = open_checkpoint(
+        find_model(options.model, registry, hub_options(options)), registry
     )
-    checkpoint = open_checkpoint(find_model(options.model, registry, hub), registry)
     tokenizer = checkpoint.tokenizer()
     checkpoint.close()
     ids = tokenizer.encode(text, add_special=not options.no_special)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import time
 
-from .options import add_model, open_llm
+from .options import add_model, add_threads, open_llm
 from .parser import Parser
 
 SUMMARY = """\
-Load a model and put one token through it, so that its kernels are compiled and kept: for an image,
-or before a service starts. A model with the same kinds of matrices needs nothing more."""
+Load a model and run one token, so that its kernels are compiled and cached: for an image, or before
+a service starts. A model with the same kinds of matrices needs nothing more."""
 
 
 def run(argv: list[str]) -> int:
     """Load, and say how long it took."""
     parser = Parser("tramontane warmup", description=SUMMARY)
     add_model(parser)
+    add_threads(parser)
     options = parser.parse_args(argv)
     begun = time.perf_counter()
     with open_llm(options) as llm:
         seconds = time.perf_counter() - begun  # the first step's too, which waits for its kernels
-        print(f"{llm.report.path} is ready on {llm.report.device}, after {seconds:.1f} s")
+        print(f"{llm.inner.name} is ready on {llm.report.device}, after {seconds:.1f} s")
     return 0

@@ -34,7 +34,7 @@ def devices(registry: Registry) -> Iterator[Finding]:
         yield Finding(
             "device",
             "warning",
-            "no backend is installed: models run right, and slowly, on plain torch",
+            "no backend is installed: models run slowly on plain torch",
             "pip install tramontane-backend-cpu",
         )
 
@@ -69,11 +69,13 @@ def plugins(registry: Registry) -> Iterator[Finding]:
         details = {"distribution": item.name, "version": item.version}
         yield Finding("plugins", "problem", message, remedy, details)
     if kept := [item.name for item in found if not item.allowed]:
-        said = f"TRAMONTANE_PLUGINS keeps out {', '.join(kept)}"
+        said = f"TRAMONTANE_PLUGINS excludes {', '.join(kept)}"
         yield Finding("plugins", "warning", said, "unset TRAMONTANE_PLUGINS, or list them in it")
     if not found:
-        remedy = "pip install tramontane, which brings those that most people want"
-        yield Finding("plugins", "warning", "none is installed: core alone runs no model", remedy)
+        remedy = "pip install tramontane, which installs the most common ones"
+        yield Finding(
+            "plugins", "warning", "none is installed: the core alone runs no model", remedy
+        )
     elif not broken:
         names = [item.name for item in found if item.allowed]
         yield Finding("plugins", "ok", f"{len(names)} installed", details={"names": names})

@@ -61,7 +61,7 @@ def lacking(flags: Collection[str] | None = None) -> str:
 
 
 COST = (
-    "prompts were read at {prefill} % and answers written at {decode} % of the speed, "
+    "prefill reached {prefill} % and decoding {decode} % of the speed, "
     "measured with a small Q4_0 model"
 )
 

@@ -48,7 +48,7 @@ def _torch() -> Finding:
         return Finding(
             "torch",
             "warning",
-            f"{said} on {cores} usable cores: they will wait for each other",
+            f"{said} on {cores} usable cores: threads compete for cores",
             f"OMP_NUM_THREADS={cores}, or --threads {cores}",
             details,
         )
@@ -87,4 +87,4 @@ def threads(environment: Mapping[str, str] = os.environ) -> Iterator[Finding]:
             yield Finding("threads", "warning", said, remedy, given)
     if not odd:
         said = ", ".join(f"{name}={value}" for name, value in given.items())
-        yield Finding("threads", "ok", said or "nothing set in the environment", details=given)
+        yield Finding("threads", "ok", said or "no setting in the environment", details=given)

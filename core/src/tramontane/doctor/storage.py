@@ -50,9 +50,9 @@ def _writable(topic: str, folder: Path, variable: str) -> Finding:
             pass
     except OSError as error:
         said = f"{folder} cannot be written: {error.strerror or error}"
-        remedy = f"set {variable} to a folder of yours, or correct the permissions of {nearest}"
+        remedy = f"set {variable} to a writable folder, or correct the permissions of {nearest}"
         return Finding(topic, "problem", said, remedy, details)
-    made = "" if folder.exists() else " (will be made when needed)"
+    made = "" if folder.exists() else " (created when needed)"
     return Finding(topic, "ok", f"{folder}{made}", details=details)
 
 
@@ -61,7 +61,7 @@ def _disk(folder: Path) -> Finding:
     said = f"{readable(usage.free)} of {readable(usage.total)} free at {folder}"
     details = {"free": usage.free, "total": usage.total}
     if usage.free < LITTLE_DISK:
-        remedy = "remove models with `hf cache delete`, or set HF_HOME to a folder on another disk"
+        remedy = "remove models with `tramontane rm`, or set HF_HOME to a folder on another disk"
         return Finding("disk", "warning", said, remedy, details)
     return Finding("disk", "ok", said, details=details)
 

@@ -1,4 +1,4 @@
-"""What needs no logits is done while the model computes them."""
+"""Work that needs no logits runs in a thread while the model computes them."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from queue import SimpleQueue
 log = logging.getLogger(__name__)
 
 
-class Ahead:
-    """One thread beside the engine's, started when there is first something for it to do."""
+class OverlapWorker:
+    """One background thread, started when `start` is first called with work."""
 
     def __init__(self) -> None:
-        self._given: SimpleQueue[Sequence[Callable[[], None]] | None] = SimpleQueue()
+        self._calls: SimpleQueue[Sequence[Callable[[], None]] | None] = SimpleQueue()
         self._done: SimpleQueue[None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._busy = False
 
     def start(self, calls: Sequence[Callable[[], None]]) -> None:
-        """Begin with some calls; `wait` comes before the next ones."""
+        """Run these calls in the background; call `wait` before the next `start`."""
         if not calls:
             return
         if self._thread is None:
             self._thread = threading.Thread(target=self._loop, name="tramontane-ahead", daemon=True)
             self._thread.start()
         self._busy = True
-        self._given.put(calls)
+        self._calls.put(calls)
 
     def wait(self) -> None:
-        """Until they are over."""
+        """Block until the calls passed to `start` have returned."""
         if self._busy:
             self._done.get()
             self._busy = False
@@ -38,15 +38,15 @@ class Ahead:
     def close(self) -> None:
         """End the thread."""
         if self._thread is not None:
-            self._given.put(None)
+            self._calls.put(None)
             self._thread.join()
             self._thread = None
 
     def _loop(self) -> None:
-        while (calls := self._given.get()) is not None:
+        while (calls := self._calls.get()) is not None:
             for call in calls:
                 try:
                     call()
-                except Exception:  # whoever needed it meets the same, where somebody is told
-                    log.debug("what was done ahead failed", exc_info=True)
+                except Exception:  # fails again in the foreground, where the caller gets the error
+                    log.debug("background work failed", exc_info=True)
             self._done.put(None)

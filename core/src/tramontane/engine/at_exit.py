@@ -1,7 +1,7 @@
-"""Engines end before the interpreter does.
+"""Shut engines down before the interpreter exits.
 
-Python kills the threads that are left when it ends. One that is inside a library of C++ then takes
-the process down: a script that stops reading in the middle of an answer would end with SIGABRT.
+Python kills the remaining daemon threads at exit. One that is inside a C++ library then aborts the
+process: a script that stops reading in the middle of an answer would end with SIGABRT.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import weakref
 from typing import Protocol
 
 PATIENCE = 30.0
-"""Seconds that a step may take to end."""
+"""Seconds to wait for the running step of each engine."""
 
 
 class Closable(Protocol):
@@ -22,7 +22,7 @@ _open: weakref.WeakSet[Closable] = weakref.WeakSet()
 
 
 def close_at_exit(engine: Closable) -> None:
-    """Have an engine closed when the process ends, if it lives then."""
+    """Close an engine when the process exits, if it still exists then."""
     _open.add(engine)
 
 

@@ -1,4 +1,4 @@
-"""One forward pass's worth of tokens, of any number of sequences, in a row."""
+"""The tokens of one forward pass, of any number of sequences, concatenated."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Span:
 
 
 class Numbers(NamedTuple):
-    """A batch's tensors as Python has them: for backends whose steps do without torch."""
+    """A batch's tensors as lists of integers: for backends whose steps use no torch tensors."""
 
     positions: list[int]
     extents: list[int]
@@ -37,9 +37,9 @@ class Numbers(NamedTuple):
 
 
 class Batch:
-    """What a model is told beside the tokens themselves.
+    """The inputs of a model's step other than the token ids.
 
-    Every tensor is on the cache's device, and made when it is first asked for.
+    Every tensor is on the cache's device, and created when it is first accessed.
     """
 
     def __init__(self, spans: Sequence[Span], numbers: Numbers, cache: KVCache) -> None:
@@ -83,23 +83,23 @@ class Batch:
 
     @property
     def slots(self) -> Tensor:
-        """(tokens) int64: where each token's key and value go, block * block_size + offset."""
+        """(tokens) int64: cache slot of each token's key and value, block * block_size + offset."""
         return self._tensors[2]
 
     @property
     def wanted(self) -> Tensor:
-        """(rows) int64: the tokens whose logits are asked for."""
+        """(rows) int64: indices of the tokens whose logits are requested."""
         return self._tensors[3]
 
     @cached_property
     def _tensors(self) -> Sequence[Tensor]:
         # one tensor: four small ones cost a small model's step a percent
-        whole = torch.tensor([n for each in self.numbers for n in each], dtype=torch.int64)
+        joined = torch.tensor([n for each in self.numbers for n in each], dtype=torch.int64)
         sizes = [len(each) for each in self.numbers]
-        return tuple(whole.to(self.cache.device).split(sizes))
+        return tuple(joined.to(self.cache.device).split(sizes))
 
     def angles(self, rope: Rope) -> tuple[Tensor, Tensor]:
-        """A rotation's cos and sin for these positions, computed once however many layers ask."""
+        """A rotation's cos and sin for these positions, computed once for all layers."""
         if rope.settings not in self._angles:
             self._angles[rope.settings] = rope.angles(self.positions, self.extents)
         return self._angles[rope.settings]

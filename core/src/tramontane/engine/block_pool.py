@@ -1,8 +1,8 @@
-"""Which cache blocks are held and by how many sequences, and what full ones are known to hold.
+"""Reference counts of cache blocks, and the prefix cache: full blocks by a hash of their content.
 
-A full block is known by a digest of its tokens and all that came before them. When nobody holds it
-any longer it stays, and is handed out anew only when there is no other: the least recently used
-first. Until then a sequence that begins alike takes it instead of computing it.
+A full block is identified by a digest of its tokens and of all tokens before them. When its
+reference count drops to zero it stays cached, and is evicted only when no block is free: the least
+recently used first. Until then a sequence with the same prefix uses it instead of computing it.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from tramontane.errors import NotEnoughMemory
 
 
 class BlockPool:
-    """Blocks 0 to `count` - 1. remember: whether to keep what sequences leave behind."""
+    """Blocks 0 to `count` - 1. remember: whether released full blocks stay cached."""
 
     def __init__(self, count: int, *, remember: bool = True) -> None:
         self.count, self.remember = count, remember
         # taken from the end: low blocks first
         self._free = list(range(count - 1, -1, -1))
-        self._left: OrderedDict[int, None] = OrderedDict()
-        """Known blocks that nobody holds, the least recently used first."""
+        self._unheld: OrderedDict[int, None] = OrderedDict()
+        """Cached blocks with no holder, the least recently used first."""
         self._holders = [0] * count
         self.forgotten: Callable[[int], None] = lambda block: None
-        """Told of each block of which nothing is known any longer."""
+        """Called with each block that is no longer cached."""
         self._digests: dict[int, bytes] = {}
-        self._known: dict[bytes, int] = {}
+        self._by_digest: dict[bytes, int] = {}
         self.evictions = 0
 
     @property
     def free(self) -> int:
-        """Blocks that nobody holds."""
-        return len(self._free) + len(self._left)
+        """Number of blocks with no holder, cached ones included."""
+        return len(self._free) + len(self._unheld)
 
     def take(self, count: int) -> list[int]:
-        """Blocks of which nothing is known, held once. Raises NotEnoughMemory."""
+        """Allocate `count` blocks with a reference count of 1. Raises NotEnoughMemory."""
         if count > self.free:
             raise NotEnoughMemory(f"the KV cache has {self.free} free blocks, {count} are needed")
         taken = []
@@ -45,7 +45,7 @@ class BlockPool:
             if self._free:
                 block = self._free.pop()
             else:
-                block, _ = self._left.popitem(last=False)
+                block, _ = self._unheld.popitem(last=False)
                 self._forget(block)
                 self.evictions += 1
                 self.forgotten(block)
@@ -54,55 +54,55 @@ class BlockPool:
         return taken
 
     def hold(self, blocks: Iterable[int]) -> None:
-        """Hold blocks once more."""
+        """Increment the reference counts of blocks."""
         for block in blocks:
             self._holders[block] += 1
-            self._left.pop(block, None)
+            self._unheld.pop(block, None)
 
     def give_back(self, blocks: Sequence[int]) -> None:
-        """Hold blocks, a sequence's in order, once less."""
-        for block in reversed(blocks):  # a beginning is worth more than an end: it goes last
+        """Decrement the reference counts of blocks, given in a sequence's order."""
+        for block in reversed(blocks):  # prefixes are the most useful, so they are evicted last
             self._holders[block] -= 1
             if self._holders[block]:
                 continue
             if block in self._digests:
-                self._left[block] = None
+                self._unheld[block] = None
             else:
                 self._free.append(block)
                 self.forgotten(block)
 
     def holders(self, block: int) -> int:
-        """How many hold a block."""
+        """A block's reference count."""
         return self._holders[block]
 
     def learn(self, block: int, digest: bytes) -> None:
-        """A block is full, and this is what it holds."""
-        if self.remember and digest not in self._known:
-            self._known[digest] = block
+        """Register a full block under the digest of its content."""
+        if self.remember and digest not in self._by_digest:
+            self._by_digest[digest] = block
             self._digests[block] = digest
 
     def unlearn(self, blocks: Iterable[int]) -> None:
-        """What these hold cannot be trusted: nobody shall take them for what they seem."""
+        """Remove blocks from the prefix cache, because their content may be wrong."""
         for block in blocks:
             if block in self._digests:
                 self._forget(block)
-                if block in self._left:
-                    del self._left[block]
+                if block in self._unheld:
+                    del self._unheld[block]
                     self._free.append(block)
                     self.forgotten(block)
 
     def find(self, digests: Iterable[bytes]) -> list[int]:
-        """The blocks known by these digests, up to the first that is not known."""
-        found = []
+        """The cached blocks with these digests, up to the first that is not cached."""
+        blocks = []
         for digest in digests:
-            block = self._known.get(digest)
+            block = self._by_digest.get(digest)
             if block is None:
                 break
-            found.append(block)
-        return found
+            blocks.append(block)
+        return blocks
 
     def _forget(self, block: int) -> None:
-        del self._known[self._digests.pop(block)]
+        del self._by_digest[self._digests.pop(block)]
 
 
 def chained(before: bytes, tokens: Sequence[int]) -> bytes:
@@ -111,5 +111,5 @@ def chained(before: bytes, tokens: Sequence[int]) -> bytes:
 
 
 def root(salt: str) -> bytes:
-    """The digest before the first block. Requests share blocks with those of equal salt only."""
+    """The digest before the first block. Only requests with equal salts share blocks."""
     return hashlib.blake2b(salt.encode(), digest_size=32).digest()

@@ -1,4 +1,4 @@
-"""Sampler chains of one model's requests, and what they share."""
+"""Builds the sampler chains of one model's requests, and holds the cache that they share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class Chains:
-    """Builds them. forces: whether tokens may be forced."""
+    """Builds sampler chains. forces: whether samplers may force tokens."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Chains:
         self._samplers = registry.all(Sampler)
         self._tokenizer = tokenizer
         self._vocab_size, self._context_length = vocab_size, context_length
-        self._kept: dict[str, object] = {}
+        self._shared: dict[str, object] = {}
         self._thread: threading.Thread | None = None
 
     def build(self, params: SamplingParams, seed: int) -> Chain:
@@ -39,7 +39,7 @@ class Chains:
         return build_chain(params, self._samplers, self._context(seed), forces=self.forces)
 
     def make_ready(self) -> None:
-        """Begin, in a thread, with what the first requests would have to wait for."""
+        """Start warming up the samplers in a thread, so that the first requests need not wait."""
         offers = [offer for offer in self._samplers if offer.ready is not None]
         if offers and self._thread is None:
             self._thread = threading.Thread(
@@ -48,7 +48,7 @@ class Chains:
             self._thread.start()
 
     def close(self, timeout: float | None) -> None:
-        """Wait for that to end, no longer than `timeout` seconds."""
+        """Wait for the warm-up to finish, no longer than `timeout` seconds."""
         if self._thread is not None:
             self._thread.join(timeout)
 
@@ -56,8 +56,8 @@ class Chains:
         for offer in offers:
             try:
                 load(offer.ready or "")(self._context(0))
-            except Exception:  # the request that needs it meets the same
-                log.debug("%s could not be made ready", offer.name, exc_info=True)
+            except Exception:  # a request that uses the sampler gets the same error
+                log.debug("warming up sampler %s failed", offer.name, exc_info=True)
 
     def _context(self, seed: int) -> SamplerContext:
         tokenizer = self._tokenizer
@@ -71,5 +71,5 @@ class Chains:
             token_bytes=tokenizer.token_bytes,
             special_ids=tokenizer.special_ids,
             leading_spaces=tokenizer.spelling.leading,
-            kept=self._kept,
+            kept=self._shared,
         )

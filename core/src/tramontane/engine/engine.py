@@ -22,7 +22,7 @@ from tramontane.errors import EngineBusy, RequestError
 from tramontane.registry import Registry
 from tramontane.tokenizer.tokenizer import Tokenizer
 
-from .ahead import Ahead
+from .ahead import OverlapWorker
 from .at_exit import close_at_exit
 from .batch import Batch
 from .chains import Chains
@@ -80,7 +80,7 @@ class Engine:
             batch_size=batch_size,
             max_batched_tokens=self.options.max_batched_tokens or batch_size + max_seqs,
         )
-        self._ahead = Ahead()
+        self._overlap = OverlapWorker()
         self.chains = Chains(
             registry,
             tokenizer,
@@ -124,9 +124,8 @@ class Engine:
                 raise EngineBusy("the engine is shutting down", RETRY_AFTER)
             waiting = len(self._arrived) + len(self._scheduler.waiting)
             if self.options.max_waiting is not None and waiting >= self.options.max_waiting:
-                raise EngineBusy(
-                    f"{waiting} requests are waiting, as many as may; try again later", RETRY_AFTER
-                )
+                text = f"{waiting} requests are waiting, and the queue is full; try again later"
+                raise EngineBusy(text, RETRY_AFTER)
             self._arrived.append(sequence)
             self._wake.notify_all()
         return cancel
@@ -172,8 +171,10 @@ class Engine:
         ):
             raise RequestError(
                 f"the prompt has {count} tokens and the context {self.context_length}: shorten it",
-                hint="or raise --num-ctx (num_ctx in Python); prompts are never truncated silently",
+                hint="or raise --num-ctx (num_ctx in Python)",
             )
+        if self.tokenizer.missing and (request.params.stop or request.params.grammar):
+            raise RequestError(self.tokenizer.missing)
         for token in request.prompt:
             if not 0 <= token < vocabulary:
                 raise RequestError(f"token {token} is outside the vocabulary of {vocabulary}")
@@ -207,7 +208,7 @@ class Engine:
                 log.exception("the engine's loop failed")
                 for sequence in list(scheduler.running):
                     self._fail(sequence, error)
-        self._ahead.close()
+        self._overlap.close()
         for sequence in [*self._arrived, *scheduler.running, *scheduler.waiting]:
             self._finish(sequence, "cancelled")
         with self._wake:
@@ -240,14 +241,14 @@ class Engine:
             return
         waiting = self._scheduler.waiting
         for sequence in [s for s in waiting if not s.started and s.waited > limit]:
-            said = f"no place was free for {limit:g} s; try again later"
+            said = f"not scheduled within {limit:g} s (queue timeout); try again later"
             self._finish(sequence, "error", said, busy=True)
 
     def _begin(self, sequence: Sequence) -> None:
         first = not sequence.started
         sequence.start()
         resume = sequence.request.resume
-        if resume is None or not first or not self._resumable or sequence.request.score_prompt:
+        if resume is None or not first or not self._resumable or sequence.scores:
             return
         try:
             count = resume.shared(sequence.request.prompt)
@@ -262,7 +263,7 @@ class Engine:
     def _step(self, work: list[tuple[Sequence, int]]) -> None:
         started = time.perf_counter()
         self._steps += 1
-        self._ahead.start(
+        self._overlap.start(
             [
                 partial(prepare, sequence.history)
                 for sequence, count in work
@@ -274,7 +275,7 @@ class Engine:
         try:
             logits = self._forward(work, wanted)
         except Exception as error:
-            self._ahead.wait()
+            self._overlap.wait()
             self._failed_steps += 1
             log.exception("a step failed")
             if len(work) == 1:
@@ -283,7 +284,7 @@ class Engine:
                 for piece in work:
                     self._step([piece])
             return
-        self._ahead.wait()
+        self._overlap.wait()
         decoding = sum([sequence.decoding for sequence, _ in work])
         tokens = sum([count for _, count in work])
         self._scheduler.pace.measured(decoding, tokens - decoding, time.perf_counter() - started)
@@ -295,7 +296,7 @@ class Engine:
     @staticmethod
     def _wanted(sequence: Sequence, count: int) -> range:
         """Offsets of a sequence's tokens in this step whose logits are needed."""
-        if sequence.request.score_prompt and sequence.computed < len(sequence.request.prompt):
+        if sequence.scores and sequence.computed < len(sequence.request.prompt):
             return range(count)
         return sequence.awaited(count)
 
@@ -324,7 +325,7 @@ class Engine:
 
     def _advance(self, sequence: Sequence, count: int, logits: Rows) -> None:
         first, rows = sequence.computed, logits
-        scored = sequence.request.score_prompt and first < len(sequence.request.prompt)
+        scored = sequence.scores and first < len(sequence.request.prompt)
         if scored:  # every row was asked for
             rows = logits[len(logits) - len(sequence.awaited(count)) :]
         self._scheduler.computed(sequence, count)
@@ -369,11 +370,10 @@ class Engine:
     def _fail(self, sequence: Sequence, error: Exception) -> None:
         # what it computed may be why
         self.cache.pool.unlearn(sequence.blocks)
-        refused = isinstance(error, RequestError)
         said = (
             error.message if isinstance(error, RequestError) else f"{type(error).__name__}: {error}"
         )
-        self._finish(sequence, "error", said, refused=refused)
+        self._finish(sequence, "error", said, refused=isinstance(error, RequestError))
 
     def _finish(
         self,

@@ -1,4 +1,4 @@
-"""The paged key-value cache: fixed blocks of tokens, handed out and taken back."""
+"""The paged key-value cache: blocks of a fixed number of tokens, allocated and released."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .kv_codes import dequantize, joined, kept_width, parted, quantize
 from .pages import Pages
 
 BLOCK_SIZE = 16
-ROOM = 16
-"""Numbers behind a cache's last one."""
+PADDING = 16
+"""Padding elements after a cache's last one."""
 
 
 class LayerCache:
     """Keys and values of one layer: keys (blocks, kv_heads, d_key, block_size), values (blocks,
     kv_heads, block_size, d_value).
 
-    Keys lie across: a query's products with a block's tokens are then sums of whole rows.
+    Keys are transposed: a query's scores with a block's tokens are then sums of rows.
     """
 
     def __init__(
@@ -34,32 +34,32 @@ class LayerCache:
         options: dict[str, object],
         pages: Pages | None = None,
     ) -> None:
-        """pages: where blocks lie, for layers that keep a window only; None: where their ids say"""
+        """pages: maps blocks to pages, for layers with a sliding window; None: page = block id."""
         self.kv_heads, self.d_key, self.d_value, self.pages = kv_heads, d_key, d_value, pages
         self.keys: Tensor
         self.values: Tensor
         self.whole = self._take(blocks + (pages is not None), options)
-        """What there is of each block, without a gap."""
+        """Tensors whose first dimension is the page, with everything that is stored of it."""
         if pages is not None:
             for tensor in self.whole:
                 tensor[pages.nowhere] = 0
 
     def _take(self, blocks: int, options: dict[str, object]) -> tuple[Tensor, Tensor]:
-        # empty, not zeros: the system hands out pages when they are first written
-        self.keys = _roomy((blocks, self.kv_heads, self.d_key, BLOCK_SIZE), options)
-        self.values = _roomy((blocks, self.kv_heads, BLOCK_SIZE, self.d_value), options)
+        # empty, not zeros: the system allocates memory pages when they are first written
+        self.keys = _padded((blocks, self.kv_heads, self.d_key, BLOCK_SIZE), options)
+        self.values = _padded((blocks, self.kv_heads, BLOCK_SIZE, self.d_value), options)
         return self.keys, self.values
 
     def page(self, blocks: Tensor) -> Tensor:
-        """Where blocks lie."""
+        """The pages of blocks."""
         return blocks if self.pages is None else self.pages.look(blocks)
 
     def store(self, slots: Tensor, keys: Tensor, values: Tensor) -> None:
-        """Put the keys and values (tokens, kv_heads, d) of new tokens where they belong."""
+        """Write the keys and values (tokens, kv_heads, d) of new tokens to their slots (tokens)."""
         self.put_back(slots, keys.to(self.keys.dtype), values.to(self.values.dtype))
 
     def queries(self, q: Tensor) -> Tensor:
-        """Queries as they are multiplied with keys."""
+        """Queries rounded as the kernels round them before they are multiplied with keys."""
         return q
 
     def gather(self, blocks: Sequence[int], length: int) -> tuple[Tensor, Tensor]:
@@ -67,13 +67,13 @@ class LayerCache:
         return self.take_out(blocks, length)
 
     def put_back(self, slots: Tensor, keys: Tensor, values: Tensor) -> None:
-        """Store what `take_out` returned."""
+        """Write keys and values in the stored format that `take_out` returns."""
         block, place = self.page(slots // BLOCK_SIZE), slots % BLOCK_SIZE
         self.keys[block, :, :, place] = keys
         self.values[block, :, place] = values
 
     def take_out(self, blocks: Sequence[int], length: int) -> tuple[Tensor, Tensor]:
-        """The first `length` tokens of a sequence as they are kept, (length, kv_heads,
+        """The first `length` tokens of a sequence in the stored format, (length, kv_heads,
         kept_width(d, dtype)) each."""
         index = self._pages_of(blocks, length)
         keys = self.keys[index].permute(0, 3, 1, 2).flatten(0, 1)
@@ -81,7 +81,7 @@ class LayerCache:
         return keys[:length], values[:length]
 
     def copy(self, source: int, target: int) -> None:
-        """Make a block's content another's."""
+        """Copy the content of block `source` to block `target`."""
         one, other = self.page(torch.tensor([source, target], device=self.keys.device)).tolist()
         for tensor in self.whole:
             tensor[other] = tensor[one]
@@ -95,8 +95,8 @@ class CodedCache(LayerCache):
     """A layer's cache in 8 bits: keys (blocks, kv_heads, d_key / 4, block_size, 4) and values
     (blocks, kv_heads, block_size, d_value) are codes, int8.
 
-    Keys lie across by fours, as products of bytes are summed. Behind the codes of each block and
-    head, in the same memory, lie the scales of its tokens, bfloat16 (blocks, kv_heads, groups,
+    Keys are transposed in groups of four, the unit of byte dot products. The codes of each block
+    and head are followed in memory by the scales of its tokens, bfloat16 (blocks, kv_heads, groups,
     block_size). See `kv_codes.py`.
     """
 
@@ -135,38 +135,39 @@ class CodedCache(LayerCache):
         keys = self.keys[index].permute(0, 3, 1, 2, 4).flatten(-2)[..., : self.d_key]
         values = self.values[index].permute(0, 2, 1, 3)
         scales = (each[index].permute(0, 3, 1, 2) for each in (self.key_scales, self.value_scales))
-        kept = (joined(*each).flatten(0, 1) for each in zip((keys, values), scales, strict=True))
-        key, value = kept
+        stored = (joined(*each).flatten(0, 1) for each in zip((keys, values), scales, strict=True))
+        key, value = stored
         return key[:length], value[:length]
 
 
 def _coded(
     shape: tuple[int, int], width: int, options: dict[str, object]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Pages for `width` codes of each token of each block and head; their codes, their scales."""
+    """Allocate pages for `width` codes of each token, block and head; with views of their codes
+    and scales."""
     codes = BLOCK_SIZE * width
-    pages = _roomy((*shape, BLOCK_SIZE * kept_width(width, torch.int8)), options)
+    pages = _padded((*shape, BLOCK_SIZE * kept_width(width, torch.int8)), options)
     scales = pages[..., codes:].view(torch.bfloat16).unflatten(-1, (-1, BLOCK_SIZE))
     return pages, pages[..., :codes], scales
 
 
-def _roomy(shape: tuple[int, ...], options: dict[str, object]) -> Tensor:
-    """An empty tensor that may be read a little beyond its end, as vector kernels do."""
+def _padded(shape: tuple[int, ...], options: dict[str, object]) -> Tensor:
+    """An uninitialized tensor with padding behind its end, which vector kernels may read."""
     count = math.prod(shape)
-    whole: Tensor = torch.empty(count + ROOM, **options)  # type: ignore[call-overload]
-    return whole[:count].view(shape)
+    tensor: Tensor = torch.empty(count + PADDING, **options)  # type: ignore[call-overload]
+    return tensor[:count].view(shape)
 
 
 def slots_of(blocks: Sequence[int], length: int, device: torch.device) -> Tensor:
-    """Where the first `length` tokens of a sequence lie."""
+    """Cache slots of the first `length` tokens of a sequence, (length) int64."""
     first = torch.tensor(list(blocks), dtype=torch.int64, device=device) * BLOCK_SIZE
     return (first[:, None] + torch.arange(BLOCK_SIZE, device=device)).flatten()[:length]
 
 
 class KVCache:
-    """Every layer's cache, and which blocks are free.
+    """The caches of all layers, and the pool of their blocks.
 
-    dtype: what keys and values are kept in; int8 is codes with scales. remember: see `BlockPool`.
+    dtype: storage type of keys and values; int8 is codes with scales. remember: see `BlockPool`.
     """
 
     def __init__(
@@ -185,7 +186,7 @@ class KVCache:
         windows = kv_windows(model, blocks * BLOCK_SIZE)
         by_window = {w: Pages(blocks, w, BLOCK_SIZE) for w in dict.fromkeys(windows) if w}
         self.windows = list(by_window.values())
-        """Pages of layers that see no farther than a window."""
+        """Page tables of layers with a sliding window, one for each window size."""
         self.pool.forgotten = self._forgotten
         kind = CodedCache if dtype == torch.int8 else LayerCache
         self.layers: list[LayerCache] = [
@@ -199,27 +200,27 @@ class KVCache:
 
     @property
     def free(self) -> int:
-        """Blocks that nobody holds."""
+        """Number of blocks with no holder."""
         return self.pool.free
 
     def take(self, count: int) -> list[int]:
-        """Blocks for `count` * block_size tokens, ready to be written. Raises NotEnoughMemory."""
+        """Allocate `count` blocks, with pages in all layers. Raises NotEnoughMemory."""
         taken = self.pool.take(count)
         self.ready(taken)
         return taken
 
     def ready(self, blocks: Sequence[int]) -> None:
-        """Blocks that the next step writes to."""
+        """Make sure that blocks that the next step writes to have pages."""
         for pages in self.windows:
             pages.ready(blocks)
 
     def passed(self, blocks: Sequence[int], before: int, after: int) -> None:
-        """A sequence with these blocks went from `before` to `after` tokens."""
+        """Release pages that left the window when a sequence grew from `before` to `after`."""
         for pages in self.windows:
             pages.passed(blocks, before, after, self.pool)
 
     def usable(self, blocks: Sequence[int]) -> int:
-        """How many of known blocks, from the first, can be gone on from."""
+        """How many of these cached blocks, counted from the first, a sequence can continue from."""
         count, before = len(blocks), -1
         while count != before:
             before = count
@@ -228,44 +229,44 @@ class KVCache:
         return count
 
     def give_back(self, blocks: Sequence[int]) -> None:
-        """Blocks that a finished sequence held."""
+        """Release the blocks of a finished sequence."""
         self.pool.give_back(blocks)
 
     def copy(self, source: int, target: int) -> None:
-        """Make a block's content another's, in every layer."""
+        """Copy the content of block `source` to block `target`, in every layer."""
         for layer in self.layers:
             layer.copy(source, target)
 
 
 def kv_shapes(model: nn.Module) -> list[tuple[int, int, int]]:
-    """(kv_heads, d_key, d_value) of each layer that caches, in the order of its index.
+    """(kv_heads, d_key, d_value) of each layer with a KV cache, ordered by its `index`.
 
-    A module that caches has `index` and `kv_heads`, and `d_head`, or `cached`: (d_key, d_value).
+    Such a module has `index` and `kv_heads`, and `d_head`, or `cached`: (d_key, d_value).
     """
-    found: dict[int, tuple[int, int, int]] = {
+    shapes: dict[int, tuple[int, int, int]] = {
         module.index: (module.kv_heads, *getattr(module, "cached", (module.d_head,) * 2))  # type: ignore[misc]
         for module in model.modules()
         if hasattr(module, "kv_heads") and hasattr(module, "index")
     }
-    return [found[index] for index in sorted(found)]
+    return [shapes[index] for index in sorted(shapes)]
 
 
 def kv_windows(model: nn.Module, most: int) -> list[int | None]:
-    """How many tokens back each layer that caches sees, in the order of its index; None: `most`,
-    which is all that there can be."""
-    found: dict[int, int | None] = {
+    """Window of each layer with a KV cache in tokens, ordered by its `index`; None: no window, or
+    one of `most` tokens or more, the largest possible context."""
+    by_index: dict[int, int | None] = {
         module.index: getattr(module, "window", None)  # type: ignore[misc]
         for module in model.modules()
         if hasattr(module, "kv_heads") and hasattr(module, "index")
     }
-    windows = [found[index] for index in sorted(found)]
+    windows = [by_index[index] for index in sorted(by_index)]
     return [window if window is not None and window < most else None for window in windows]
 
 
 def bytes_per_token(model: nn.Module, dtype: torch.dtype) -> int:
-    """What one token of context costs, in bytes, all layers together."""
+    """Bytes of cache for one token of context, all layers together."""
     shapes = kv_shapes(model)
-    if dtype == torch.int8:  # keys lie by fours
+    if dtype == torch.int8:  # keys are padded to groups of four
         shapes = [(heads, -(-key // 4) * 4, value) for heads, key, value in shapes]
     return sum(
         heads * (kept_width(key, dtype) + kept_width(value, dtype)) * dtype.itemsize

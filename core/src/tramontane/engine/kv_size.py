@@ -1,4 +1,4 @@
-"""How large the KV cache is to be: by tokens, bytes, or a share of free memory."""
+"""The KV cache's size, from a number of tokens, of bytes, or a share of free memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9,
 
 
 def kv_blocks(loaded: Loaded, options: EngineOptions, *, force: bool = False) -> int:
-    """How many blocks the cache has. Raises ConfigError, NotEnoughMemory with the numbers."""
+    """Number of blocks of the cache. Raises ConfigError, and NotEnoughMemory with the sizes."""
     each = bytes_per_token(loaded.model, loaded.kv_dtype) * BLOCK_SIZE
     if options.kv_tokens is not None and options.kv_memory is not None:
         raise ConfigError("kv_tokens and kv_memory both say how large the cache is; keep one")
@@ -32,7 +32,7 @@ def kv_blocks(loaded: Loaded, options: EngineOptions, *, force: bool = False) ->
             raise ConfigError(f"kv_tokens={options.kv_tokens}: a cache holds at least one token")
         blocks = -(-(options.kv_tokens or loaded.context_length) // BLOCK_SIZE)
         if options.kv_tokens is None:
-            return blocks  # was planned for when the model was loaded
+            return blocks  # memory for it was already checked when the model was loaded
     if blocks < 1:
         raise ConfigError(
             f"kv_memory={options.kv_memory!r} holds not one block of {BLOCK_SIZE} tokens, which "
@@ -49,9 +49,9 @@ def kv_blocks(loaded: Loaded, options: EngineOptions, *, force: bool = False) ->
 
 
 def memory_of(text: str, free: int) -> int:
-    """Bytes that "512MB", "2GiB", "1000000" or "40%" mean. Raises ConfigError."""
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMG]?I?B|%|)\s*", text.upper())
-    if not found or (found[2] == "%" and not 0 < float(found[1]) <= 100):
+    """Parse a size such as "512MB", "2GiB", "1000000" or "40%" of `free`. Raises ConfigError."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMG]?I?B|%|)\s*", text.upper())
+    if not match or (match[2] == "%" and not 0 < float(match[1]) <= 100):
         raise ConfigError(f"kv_memory={text!r} is no size such as 2GB, 512MiB or 40%")
-    number = float(found[1])
-    return int(number / 100 * free if found[2] == "%" else number * UNITS[found[2]])
+    number = float(match[1])
+    return int(number / 100 * free if match[2] == "%" else number * UNITS[match[2]])

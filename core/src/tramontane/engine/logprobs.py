@@ -1,4 +1,4 @@
-"""How likely the model thought a token, before any sampler."""
+"""Log-probabilities of tokens, from the model's logits before any sampler."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def token_logprob(
 ) -> TokenLogprob:
     """A token's log-probability in a row of logits, with the `count` most likely tokens.
 
-    bytes_of: what a token stands for at this place.
+    logits: (vocabulary) float32. bytes_of: the bytes of a token at this position.
     """
     normal = log_normalizer(logits)
     best: list[int] = []
@@ -44,6 +44,6 @@ def _text(data: bytes) -> str:
 
 
 def log_normalizer(logits: Floats) -> float:
-    """log of the sum of exp(logits), in float64."""
-    most = float(logits.max())
-    return most + math.log(float(np.exp(logits.astype(np.float64) - most).sum()))
+    """log(sum(exp(logits))) of logits (vocabulary), computed in float64."""
+    largest = float(logits.max())
+    return largest + math.log(float(np.exp(logits.astype(np.float64) - largest).sum()))

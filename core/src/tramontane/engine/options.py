@@ -12,18 +12,18 @@ class EngineOptions:
     batch_size: int = 512
     """Prompt tokens per step."""
     max_batched_tokens: int | None = None
-    """All tokens per step, prompts' and those of decoding sequences; None: as the two allow."""
+    """All tokens per step, prompts' and decoding sequences'; None: batch_size + max_seqs."""
     max_seqs: int = 32
-    """Requests that run at once; more wait."""
+    """Requests that run concurrently; more wait in the queue."""
     kv_tokens: int | None = None
-    """Context that all running requests may hold together; None: one full context."""
+    """Capacity of the KV cache in tokens, for all requests together; None: one full context."""
     kv_memory: str | None = None
-    """The same by memory: bytes ("2GB", "512MB") or a share of what is free ("40%")."""
+    """The capacity in memory instead: bytes ("2GB", "512MB") or a share of free memory ("40%")."""
     prefix_cache: bool = True
-    """Whether requests that begin alike share what was computed."""
+    """Whether requests with a common prefix share its keys and values."""
     max_waiting: int | None = None
-    """Requests that may wait; one more is refused at once. None: any number."""
+    """Size of the queue; further requests are rejected at once. None: unlimited."""
     queue_timeout: float | None = None
-    """Seconds that a request may wait for its first step. None: for ever."""
+    """Seconds that a request may wait for its first step. None: no limit."""
     forced_tokens: bool = True
-    """Whether tokens of which a grammar leaves no choice go in without a step for each."""
+    """Whether tokens that a grammar determines are computed as one chunk, not a step for each."""

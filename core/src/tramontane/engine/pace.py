@@ -1,11 +1,11 @@
-"""How many prompt tokens a step may take beside sequences that decode.
+"""The prefill budget: how many prompt tokens a step may compute together with decoding sequences.
 
-Whoever reads a running answer waits for the whole step. A step with part of a long prompt may
-therefore take LONGEST times what one without would; how many tokens that is, is measured as steps
-go by. Short prompts go in at once: that is soon over, and more sequences that decode together cost
-less each.
+The clients of running answers wait for the entire step. A step with a chunk of a long prompt may
+therefore take at most LONGEST times as long as one without; the number of tokens is derived from
+measured step times. Short prompts are computed at once: that takes little time, and decoding more
+sequences together costs less for each.
 
-What a step computes does not depend on how prompts are cut, so timing decides nothing but speed.
+Results do not depend on how prompts are split into chunks, so timing affects nothing but speed.
 """
 
 from __future__ import annotations
@@ -13,42 +13,44 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 LONGEST = 2.0
-"""Times a step without prompts."""
+"""Maximum step time, relative to a step without prompts."""
 FEWEST = 4
-"""Prompt tokens that go into any step: long prompts advance, whatever else runs."""
+"""Minimum of prompt tokens per step, so that long prompts always make progress."""
 SHORT = 256
-"""Tokens of a prompt, or what is left of one, that goes in at once."""
+"""A prompt with at most this many remaining tokens is computed in one step."""
 FIRST = 64
-"""Prompt tokens beside decoding ones before anything was measured."""
+"""Prompt tokens per step together with decoding sequences, before the first measurement."""
 RECENT = 0.2
 """Weight of the last measurement."""
 
 
 class Pace:
-    """Moving averages of what steps cost, in seconds."""
+    """Moving averages of step times, in seconds."""
 
     def __init__(self) -> None:
         self._decoding: float | None = None
-        self._each: float | None = None
+        self._per_token: float | None = None
 
     def room(self, decoding: int, prompts: Sequence[int]) -> int | None:
-        """How many tokens of prompts of these sizes beside `decoding` sequences; None: all."""
+        """Budget of prompt tokens in a step with `decoding` sequences; None: unlimited.
+
+        prompts: remaining tokens of each waiting prompt."""
         if not decoding:
             return None
         short = sum(size for size in prompts if size <= SHORT)
-        if self._decoding is None or self._each is None:
+        if self._decoding is None or self._per_token is None:
             return max(short, FIRST)
-        spare = (LONGEST - 1) * self._decoding / max(self._each, 1e-9)
+        spare = (LONGEST - 1) * self._decoding / max(self._per_token, 1e-9)
         return max(short, FEWEST, int(spare))
 
     def measured(self, decoding: int, prompt: int, seconds: float) -> None:
-        """A step with so many decoding sequences and prompt tokens took so long."""
+        """Record the time of a step with so many decoding sequences and prompt tokens."""
         if not prompt:
             self._decoding = _moved(self._decoding, seconds)
         elif not decoding:
-            self._each = _moved(self._each, seconds / prompt)
+            self._per_token = _moved(self._per_token, seconds / prompt)
         elif self._decoding is not None:
-            self._each = _moved(self._each, max(0.0, seconds - self._decoding) / prompt)
+            self._per_token = _moved(self._per_token, max(0.0, seconds - self._decoding) / prompt)
 
 
 def _moved(before: float | None, now: float) -> float:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 from tramontane.sampling_params import SamplingParams
 
 if TYPE_CHECKING:
+    from tramontane.sampling.step import Floats
+
     from .snapshot import Snapshot
 
 FinishReason: TypeAlias = Literal["stop", "length", "context", "cancelled", "error"]
@@ -28,6 +30,8 @@ class Request:
     which a SentencePiece vocabulary also writes before a text's first word."""
     score_prompt: bool = False
     """Whether to report the log-probability of every prompt token."""
+    prompt_logits: bool = False
+    """Whether to return the logits of every prompt token: 4 bytes x tokens x vocabulary."""
     priority: int = 0
     """Lower ones go first, and are the last to give way when the cache is full."""
     fork_of: str | None = None
@@ -95,6 +99,8 @@ class RequestResult:
     logprobs: tuple[TokenLogprob, ...] | None = None
     prompt_logprobs: tuple[TokenLogprob, ...] | None = None
     """Of the prompt's second token and every later one."""
+    prompt_logits: Floats | None = field(default=None, compare=False, repr=False)
+    """(prompt tokens, vocabulary) float32: row i is the distribution of token i + 1."""
     snapshot: Snapshot | None = None
     error: str | None = None
     busy: bool = False

@@ -194,7 +194,7 @@ class Scheduler:
 
 def _most(sequence: Sequence, room: int) -> int:
     """How many of a sequence's tokens go into a step that has room for so many."""
-    many_rows = sequence.request.score_prompt or sequence.owing
+    many_rows = sequence.scores or sequence.owing
     return min(sequence.pending, room, SCORE_CHUNK if many_rows else room)
 
 

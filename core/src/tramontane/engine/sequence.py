@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
+import numpy as np
+
 from tramontane.sampling import History
 from tramontane.sampling.chain import Chain
 from tramontane.sampling.step import Floats
@@ -73,6 +75,7 @@ class Sequence:
         self._tail = 0
         """Of these, those since the last that was."""
         self.prompt_logprobs: list[TokenLogprob] = []
+        self._prompt_logits: Floats | None = None
         self._owed: deque[tuple[int, str, BytesOf]] = deque()
         """The last tokens, forced ones, their text, and what tokens stand for at their place: told
         when their logits are there."""
@@ -125,8 +128,13 @@ class Sequence:
 
     @property
     def may_share(self) -> bool:
-        """Whether what others computed will do: not where every row's logits are wanted."""
-        return not self.request.score_prompt and self.request.resume is None
+        """Whether cached keys and values will do: not where every row's logits are needed."""
+        return not self.scores and self.request.resume is None
+
+    @property
+    def scores(self) -> bool:
+        """Whether the logits of every prompt token are needed."""
+        return self.request.score_prompt or self.request.prompt_logits
 
     @property
     def started(self) -> bool:
@@ -151,8 +159,15 @@ class Sequence:
             self._started = time.perf_counter()
 
     def score(self, first: int, logits: Floats) -> None:
-        """Note how likely the prompt's tokens were, from rows (n, vocabulary) of tokens `first`
-        and on. Rows that were seen before are passed over."""
+        """Note the logits of the prompt's tokens, and how likely those tokens were, from rows (n,
+        vocabulary) of tokens `first` and on. Rows that were seen before are passed over."""
+        if self.request.prompt_logits:
+            count = len(self.request.prompt)
+            if self._prompt_logits is None:
+                self._prompt_logits = np.empty((count, logits.shape[1]), np.float32)
+            self._prompt_logits[first : first + len(logits)] = logits[: max(0, count - first)]
+        if not self.request.score_prompt:
+            return
         for row, position in zip(logits, range(first, first + len(logits)), strict=True):
             if position == len(self.prompt_logprobs) and position + 1 < len(self.request.prompt):
                 token = self.request.prompt[position + 1]
@@ -268,6 +283,7 @@ class Sequence:
             stop=self._stop,
             logprobs=tuple(self._logprobs) if self.request.params.logprobs else None,
             prompt_logprobs=tuple(self.prompt_logprobs) if self.request.score_prompt else None,
+            prompt_logits=self._prompt_logits if reason != "error" else None,
             snapshot=snapshot,
             error=error,
             busy=busy,

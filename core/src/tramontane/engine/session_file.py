@@ -1,7 +1,7 @@
 """Saved sessions: the tokens, keys and values of a conversation in one safetensors file.
 
 Metadata holds a JSON object: format version, the model's fingerprint, tokens and messages. A
-session goes with the model that made it, and with no other.
+session can be loaded only with the model that it was saved with.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from tramontane.checkpoint.load import KV_TYPES
 from tramontane.checkpoint.safetensors_damage import damage
 from tramontane.errors import SessionError
 
@@ -31,29 +32,29 @@ if TYPE_CHECKING:
 
 VERSION = 1
 LIMIT = 1 << 20
-"""Tokens; no context is longer."""
+"""Maximum number of tokens."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """A conversation, and what the model has computed of it."""
+    """A conversation, and its keys and values as far as they were computed."""
 
     messages: tuple[Mapping[str, Any], ...]
     snapshot: Snapshot | None
 
 
 def fingerprint(model: LoadedModel) -> str:
-    """Of the architecture, its configuration, all tensors' names and shapes, the dtype of the
-    cache, and a sample of the weights."""
+    """A hash of the architecture, its configuration, all tensors' names and shapes, the cache's
+    dtype, and a sample of the weights."""
     digest = hashlib.sha256()
     header = model.header
-    told = {
+    facts = {
         "architecture": header.architecture,
         "config": model.loaded.config.model_dump(mode="json"),
         "tensors": {n: [list(i.shape), i.stored] for n, i in sorted(header.tensors.items())},
         "dtype": str(model.loaded.kv_dtype),
     }
-    digest.update(json.dumps(told, sort_keys=True).encode())
+    digest.update(json.dumps(facts, sort_keys=True).encode())
     norm = model.loaded.model.model.norm.weight.detach().float()
     for tensor in (model.loaded.sample, norm):
         digest.update(tensor.contiguous().cpu().numpy().tobytes())
@@ -61,7 +62,7 @@ def fingerprint(model: LoadedModel) -> str:
 
 
 def save(path: Path, session: Session, model: LoadedModel) -> None:
-    """Write a session, whole or not at all. Raises SessionError."""
+    """Write a session atomically. Raises SessionError."""
     tensors: dict[str, torch.Tensor] = {}
     tokens: tuple[int, ...] = ()
     if session.snapshot is not None:
@@ -73,6 +74,7 @@ def save(path: Path, session: Session, model: LoadedModel) -> None:
     metadata = {
         "version": VERSION,
         "fingerprint": fingerprint(model),
+        "kv_type": model.loaded.report.kv_dtype,
         "messages": [dict(message) for message in session.messages],
     }
     temporary = ""
@@ -83,41 +85,48 @@ def save(path: Path, session: Session, model: LoadedModel) -> None:
         os.replace(temporary, path)
     except (OSError, SafetensorError) as error:
         Path(temporary).unlink(missing_ok=True) if temporary else None
-        # not the error's own words: they name the temporary file
+        # not the error's own text: it names the temporary file
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise SessionError(f"cannot save the session to {path}: {reason}") from error
 
 
 def read(path: Path, model: LoadedModel) -> Session:
-    """Read a session that this model made. Raises SessionError."""
+    """Read a session that was saved with this model. Raises SessionError."""
     if not path.exists():
         raise SessionError(f"no such session: {path}")
     try:
         with safe_open(path, framework="pt") as file:
-            told = json.loads((file.metadata() or {}).get("tramontane_session", "null"))
-            _check(path, told, model)
+            metadata = json.loads((file.metadata() or {}).get("tramontane_session", "null"))
+            _check(path, metadata, model)
             tokens = tuple(file.get_tensor("tokens")[:LIMIT].tolist())
             pairs = tuple(
                 (file.get_tensor(f"keys.{index}"), file.get_tensor(f"values.{index}"))
                 for index in range(len(kv_shapes(model.loaded.model)) if tokens else 0)
             )
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
-        raise SessionError(f"{path} is not a whole session file: {damage(error)}") from error
+        raise SessionError(f"{path} is not a complete session file: {damage(error)}") from error
     for pair, (heads, *widths) in zip(pairs, kv_shapes(model.loaded.model), strict=False):
         for tensor, width in zip(pair, widths, strict=True):
-            kept = kept_width(width, model.loaded.kv_dtype)
-            if tuple(tensor.shape) != (len(tokens), heads, kept):
+            stored = kept_width(width, model.loaded.kv_dtype)
+            if tuple(tensor.shape) != (len(tokens), heads, stored):
                 raise SessionError(f"{path} is damaged: its tensors do not fit its tokens")
     snapshot = Snapshot(tokens, pairs) if tokens else None
-    return Session(tuple(told["messages"]), snapshot)
+    return Session(tuple(metadata["messages"]), snapshot)
 
 
-def _check(path: Path, told: Any, model: LoadedModel) -> None:
-    if not isinstance(told, dict) or not isinstance(told.get("messages"), Sequence):
-        raise SessionError(f"{path} is not a session of Tramontane's")
-    if told.get("version") != VERSION:
+def _check(path: Path, metadata: Any, model: LoadedModel) -> None:
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("messages"), Sequence):
+        raise SessionError(f"{path} is not a session file of Tramontane")
+    if metadata.get("version") != VERSION:
         raise SessionError(
-            f"{path} has session format {told.get('version')!r}; this version reads {VERSION}"
+            f"{path} has session format {metadata.get('version')!r}; this version reads {VERSION}"
         )
-    if told.get("fingerprint") != fingerprint(model):
+    before, now = metadata.get("kv_type"), model.loaded.report.kv_dtype
+    if before in KV_TYPES.values() and before != now:
+        short = next(short for short, name in KV_TYPES.items() if name == before)
+        raise SessionError(
+            f"{path} has keys and values in {before}, and this model has them in {now}: give "
+            f"--kv-type {short}"
+        )
+    if metadata.get("fingerprint") != fingerprint(model):
         raise SessionError(f"{path} was saved with another model, or another --kv-type")

@@ -1,4 +1,4 @@
-"""The keys and values of a sequence, taken out of the cache to be put back later."""
+"""A copy of a sequence's keys and values, to be restored into the cache later."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .kv_cache import KVCache, slots_of
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Tokens, and each layer's keys and values as its cache keeps them, (tokens, kv_heads,
+    """Tokens, and each layer's keys and values in the cache's stored format, (tokens, kv_heads,
     kept_width(d, dtype)), on the CPU."""
 
     tokens: tuple[int, ...]
@@ -32,10 +32,10 @@ class Snapshot:
             layer.put_back(slots, keys[:count].to(cache.device), values[:count].to(cache.device))
 
     def shared(self, prompt: Sequence[int]) -> int:
-        """How many tokens of a prompt are here already; its last must be computed all the same."""
+        """Length of the common prefix with a prompt, whose last token is always recomputed."""
         count = 0
-        for mine, theirs in zip(self.tokens, prompt[:-1], strict=False):
-            if mine != theirs:
+        for saved, token in zip(self.tokens, prompt[:-1], strict=False):
+            if saved != token:
                 break
             count += 1
         return count

@@ -1,4 +1,4 @@
-"""What an engine says about itself."""
+"""An engine's statistics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class EngineStats:
-    """A moment's figures, and counts since the start."""
+    """Current figures, and counters since the start."""
 
     running: int
     waiting: int
@@ -18,6 +18,6 @@ class EngineStats:
     prefix_evictions: int
     preemptions: int
     forced_tokens: int
-    """Tokens of answers that went in without a step of their own."""
+    """Output tokens that were computed without a separate step."""
     steps: int
     failed_steps: int

@@ -1,4 +1,4 @@
-"""Models on a Hugging Face hub: what their names look like, and how they get into the cache."""
+"""Models on a Hugging Face hub: parsing their names, and downloading them into the cache."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["download", "is_hub_id"]
 
 
 def download(name: str, options: HubOptions) -> Path:
-    """The model's folder or file in the cache, fetched as far as it is not there yet.
+    """Download what is not cached yet; returns the model's folder or file in the cache.
 
-    Raises ModelNotFound when it leads nowhere, DownloadError when it cannot be had now.
+    Raises ModelNotFound if there is no such model, DownloadError if the download fails.
     """
     from .model import fetch_model
 

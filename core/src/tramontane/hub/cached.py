@@ -1,4 +1,4 @@
-"""Models that are in a hub's cache, for when the hub is not to be asked."""
+"""Find models in the hub cache without network access."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .trouble import Place
 
 
 def find_cached(place: Place) -> Path:
-    """The folder or file. Raises ModelNotFound that names the file which is not there."""
+    """The model's folder or file. Raises ModelNotFound with the name of a missing file."""
     asked = place.asked
     if asked.file is not None:
         return _cached_parts(asked.file, place)
@@ -34,28 +34,28 @@ def find_cached(place: Place) -> Path:
 
 
 def _cached_parts(file: str, place: Place) -> Path:
-    """The first part of a file, after every other is found too."""
-    found = [_cached(name, place) for name in all_parts(file)]
-    return found[0]
+    """The first part of a file, after checking that all parts are cached."""
+    paths = [_cached(name, place) for name in all_parts(file)]
+    return paths[0]
 
 
 def _cached(name: str, place: Place) -> Path:
-    if found := _find(name, place):
-        return found
+    if path := _find(name, place):
+        return path
     wanted = HubName(place.asked.repo, name)
     at = f" at revision {place.revision}" if place.revision else ""
     raise ModelNotFound(f"{wanted}{at} is not in the cache {place.cache}")
 
 
 def _find(name: str, place: Place) -> Path | None:
-    found = try_to_load_from_cache(
+    path = try_to_load_from_cache(
         place.asked.repo, name, cache_dir=place.cache, revision=place.revision
     )
-    return Path(found) if isinstance(found, str) else None
+    return Path(path) if isinstance(path, str) else None
 
 
 def _single_files(place: Place) -> list[str]:
-    """Models of one file each in the snapshot that is meant."""
+    """Single-file models in the cached snapshot of the revision."""
     revision = place.revision or "main"
     ref = repo_cache(place) / "refs" / revision
     commit = ref.read_text().strip() if ref.is_file() else revision

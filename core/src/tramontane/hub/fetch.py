@@ -1,7 +1,7 @@
-"""One file from a hub into its cache, such that what is interrupted goes on where it was.
+"""Download one file from a hub into its cache, resuming interrupted downloads.
 
-The hub's client keeps the cache's layout, but a file that it began is lost when it ends. So large
-files are put where the client looks for finished ones, `blobs/<hash>`, and it does the rest.
+The hub's client discards a partial file when it exits. So large files are downloaded here, to
+`blobs/<hash>` where the client looks for complete files; the client does the rest.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from tramontane.errors import DownloadError
 from .trouble import Place
 
 SMALL = 4 << 20
-"""Bytes up to which a file is sooner fetched again than gone on with."""
+"""Bytes; a smaller file is downloaded again instead of resumed."""
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file as the hub lists it. blob: what it is called in the cache."""
+    """A file as listed by the hub. blob: its name in the cache's blobs folder."""
 
     name: str
     size: int
@@ -37,7 +37,7 @@ class RemoteFile:
 
 
 def fetch(file: RemoteFile, revision: str, place: Place) -> Path:
-    """Where the file is in the cache, after it is there. Raises what the hub's client raises."""
+    """Download a file; returns its path in the cache. Raises the errors of the hub's client."""
     if SMALL < file.size <= MAX_HTTP_DOWNLOAD_SIZE and not blob_path(file, place).exists():
         _fetch_blob(file, revision, place)
     return Path(
@@ -58,12 +58,12 @@ def repo_cache(place: Place) -> Path:
 
 
 def blob_path(file: RemoteFile, place: Place) -> Path:
-    """Where the client keeps a file's content."""
+    """The path where the client stores a file's content."""
     return repo_cache(place) / "blobs" / (file.blob or "unknown")
 
 
 def to_fetch(file: RemoteFile, place: Place) -> int:
-    """Bytes of a file that are still to come."""
+    """Bytes of a file that are still to be downloaded."""
     blob = blob_path(file, place)
     if blob.exists():
         return 0
@@ -78,13 +78,13 @@ def _partial(blob: Path) -> Path:
 def _fetch_blob(file: RemoteFile, revision: str, place: Place) -> None:
     url = hf_hub_url(place.asked.repo, file.name, revision=revision, endpoint=place.endpoint)
     headers = build_hf_headers(token=place.token.value) | {"Accept-Encoding": "identity"}
-    told = get_hf_file_metadata(url, token=place.token.value, endpoint=place.endpoint)
-    if told.etag is None or "/" in told.etag or told.size is None:
-        return  # an unusual hub: the client alone may still manage
-    if urlsplit(told.location).netloc != urlsplit(url).netloc:
-        headers.pop("authorization", None)  # the token is for the hub, not for where it sends us
-    blob = repo_cache(place) / "blobs" / told.etag
-    lock = place.cache / ".locks" / repo_cache(place).name / f"{told.etag}.lock"
+    metadata = get_hf_file_metadata(url, token=place.token.value, endpoint=place.endpoint)
+    if metadata.etag is None or "/" in metadata.etag or metadata.size is None:
+        return  # an unusual hub: leave the download to the client
+    if urlsplit(metadata.location).netloc != urlsplit(url).netloc:
+        headers.pop("authorization", None)  # never send the token to another host
+    blob = repo_cache(place) / "blobs" / metadata.etag
+    lock = place.cache / ".locks" / repo_cache(place).name / f"{metadata.etag}.lock"
     blob.parent.mkdir(parents=True, exist_ok=True)
     lock.parent.mkdir(parents=True, exist_ok=True)
     with WeakFileLock(lock):
@@ -92,32 +92,32 @@ def _fetch_blob(file: RemoteFile, revision: str, place: Place) -> None:
             return
         partial = _partial(blob)
         with partial.open("ab") as out:
-            begun = out.tell()
-            if begun > told.size:
+            resumed = out.tell()
+            if resumed > metadata.size:
                 out.truncate(0)
-                begun = 0
+                resumed = 0
             http_get(
-                told.location,
+                metadata.location,
                 out,
-                resume_size=begun,
+                resume_size=resumed,
                 headers=headers,
-                expected_size=told.size,
+                expected_size=metadata.size,
                 displayed_filename=file.name,
             )
-        if begun:
-            _check(partial, told.etag, file)
+        if resumed:
+            _check(partial, metadata.etag, file)
         partial.replace(blob)
 
 
 def _check(partial: Path, etag: str, file: RemoteFile) -> None:
-    """Whether what was there before and what came now are one file."""
+    """Check the hash of a resumed file. Raises DownloadError if it differs."""
     if not SHA256.fullmatch(etag):
         return
     with partial.open("rb") as content:
-        found = hashlib.file_digest(content, "sha256").hexdigest()
-    if found != etag:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    if digest != etag:
         partial.unlink()
         raise DownloadError(
-            f"{file.name} is damaged: its SHA-256 is {found[:12]}..., the hub says {etag[:12]}...; "
-            "it is removed: run again to fetch it anew"
+            f"{file.name} is damaged: its SHA-256 is {digest[:12]}..., the hub's is "
+            f"{etag[:12]}...; it is removed: run again to download it again"
         )

@@ -1,4 +1,4 @@
-"""A whole model from a hub: ask what there is, see that it fits on the disk, fetch it."""
+"""Download a complete model from a hub: list its files, check the disk space, download them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from .trouble import FAILURES, Place, explain, reason, unreachable
 
 log = logging.getLogger(__name__)
 PATIENCE = 30.0
-"""Seconds for the list of a repository's files."""
+"""Timeout in seconds for the list of a repository's files."""
 
 SPARE = 64 << 20
-"""Bytes to leave on a disk: one that is filled to the last helps nobody."""
+"""Bytes to leave free on the disk."""
 
 
 def fetch_model(name: str, options: HubOptions) -> Path:
@@ -77,7 +77,7 @@ def _in_cache(place: Place) -> Path | None:
 
 
 def _list(place: Place) -> tuple[str, dict[str, RemoteFile]]:
-    """The commit that is meant, and every file of it."""
+    """The revision's commit, and all of its files by name."""
     api = HfApi(endpoint=place.endpoint, token=place.token.value)
     try:
         info = api.model_info(
@@ -107,7 +107,7 @@ def _fetch(place: Place, commit: str, files: dict[str, RemoteFile]) -> Path:
         single = first_parts(files)
         if len(single) > 1:
             raise ModelNotFound(f"{asked.repo} holds several models: {choices(asked.repo, single)}")
-        # one model, perhaps in parts: nothing to choose
+        # a single model, perhaps in parts
         names = one_file(files, type(asked)(asked.repo, all_parts(single[0])[0]))
         return _all([files[name] for name in names], commit, place)
     if is_index(weights[0]):
@@ -119,9 +119,9 @@ def _fetch(place: Place, commit: str, files: dict[str, RemoteFile]) -> Path:
 
 
 def _all(files: Sequence[RemoteFile], commit: str, place: Place) -> Path:
-    """Fetch files in this order; returns where the first one is."""
+    """Download files in this order; returns the path of the first one."""
     _see_that_it_fits(files, place)
-    # the client notes in the cache what a branch stands for, which is needed when offline
+    # the client records the branch's commit in the cache, which offline use needs
     first = fetch(files[0], place.revision or constants.DEFAULT_REVISION, place)
     if commit not in first.parts:
         raise DownloadError(f"{place.asked.repo} changed while it was fetched: run again")
@@ -131,7 +131,7 @@ def _all(files: Sequence[RemoteFile], commit: str, place: Place) -> Path:
 
 
 def _see_that_it_fits(files: Sequence[RemoteFile], place: Place) -> None:
-    """Raises DownloadError with both numbers before a byte is fetched."""
+    """Raise DownloadError with both sizes if the files do not fit on the disk."""
     need = sum(to_fetch(file, place) for file in files)
     folder = next(path for path in (place.cache, *place.cache.parents) if path.exists())
     free = shutil.disk_usage(folder).free

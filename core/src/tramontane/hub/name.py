@@ -1,4 +1,4 @@
-"""What names a model on a hub: org/name, or org/name:file for one file of it."""
+"""Names of models on a hub: org/name, or org/name:file for a single file."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ WORD = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"
 REPOSITORY = re.compile(f"{WORD}/{WORD}")
 FILE = re.compile(r"(?:[^/\\:\x00-\x1f]+/)*[^/\\:\x00-\x1f]+\.[A-Za-z0-9]+")
 LOCAL_ENDINGS = (".bin", ".git", ".gguf", ".ggml", ".json", ".pt", ".pth", ".safetensors")
-"""Of a path to a file that somebody mistyped, not of a repository."""
+"""A name with one of these endings is a mistyped path, not a repository."""
 
 
 @dataclass(frozen=True)
 class HubName:
-    """A repository, and the one file of it that is wanted, or None for the whole model."""
+    """A repository, and one file of it, or None for the complete model."""
 
     repo: str
     file: str | None = None
@@ -27,7 +27,7 @@ class HubName:
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether a name could be a model on a hub; nothing is asked of one."""
+    """Whether a name has the form of a hub id; does not access the network."""
     repo, colon, file = name.partition(":")
     if not REPOSITORY.fullmatch(repo) or repo.lower().endswith(LOCAL_ENDINGS):
         return False
@@ -35,14 +35,14 @@ def is_hub_id(name: str) -> bool:
         return False
     if not colon:
         return True
-    # a leading dot is hidden, or leads out of the repository
+    # a leading dot marks a hidden file, or points outside the repository
     return FILE.fullmatch(file) is not None and not any(
         part.startswith(".") for part in file.split("/")
     )
 
 
 def parse(name: str) -> HubName:
-    """Take a name apart. Raises ModelNotFound when it is not one."""
+    """Parse a hub id. Raises ModelNotFound if it is not valid."""
     if not is_hub_id(name):
         raise ModelNotFound(
             f"{name!r} is not a hub id, which looks like org/name or org/name:file.gguf"

@@ -1,4 +1,4 @@
-"""Where the token for a hub comes from. Its text is never part of a message."""
+"""Read the token for a hub from its source. The token is never part of a message."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tramontane.errors import DownloadError
 
 FORMS = "cache, none, literal:TOKEN, env:NAME or path:FILE"
 LONGEST = 4096
-"""Characters; the longest that hubs give out have a few hundred."""
+"""Maximum length in characters; real tokens have a few hundred at most."""
 
 
 @dataclass(frozen=True)
 class Token:
-    """value: the text; True: the one that the hub's own log-in keeps; False: none. source: as
-    messages name it."""
+    """value: the token; True: the one stored by `hf auth login`; False: none. source: the name of
+    its source in messages."""
 
     value: str | bool
     source: str
@@ -26,9 +26,9 @@ class Token:
 
 
 def read_token(source: str) -> Token:
-    """The token that `literal:TOKEN | env:NAME | path:FILE | cache | none` tells of.
+    """The token of a source `literal:TOKEN | env:NAME | path:FILE | cache | none`.
 
-    Raises DownloadError that names the source when there is none in it.
+    Raises DownloadError with the name of the source if there is no token in it.
     """
     kind, _, where = source.partition(":")
     if source == "none":
@@ -53,7 +53,7 @@ def read_token(source: str) -> Token:
                 f"the token source {source} cannot be read: {error.strerror or error}"
             ) from error
         return _checked(data.decode("latin-1"), source)
-    # only the kind is shown: what follows may be a token that lacks its "literal:"
+    # show only the kind: the rest may be a token without its "literal:" prefix
     shown = kind if kind in ("literal", "env", "path") else "given"
     raise DownloadError(f"the token source {shown} says no token: it must be {FORMS}")
 

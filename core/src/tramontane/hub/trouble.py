@@ -1,4 +1,4 @@
-"""What went wrong between here and a hub, in one line with a way out."""
+"""Turn the hub client's exceptions into one-line errors that say how to fix the problem."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from tramontane.one_line import one_line
 from .name import HubName
 from .token import Token
 
-# the library under the hub's client changed more than once, and its errors with it
+# the hub's client has changed its HTTP library more than once, and with it its exceptions
 TRANSPORT: tuple[type[BaseException], ...] = (HfHubHTTPError.__bases__[0], ConnectionError)
 FAILURES: tuple[type[BaseException], ...] = (*TRANSPORT, OSError, HFValidationError)
 
 
 @dataclass(frozen=True)
 class Place:
-    """What was asked of whom."""
+    """A request to a hub: model, revision, endpoint, cache folder and token."""
 
     asked: HubName
     revision: str | None
@@ -44,7 +44,7 @@ class Place:
 
 
 def unreachable(error: BaseException) -> bool:
-    """Whether the hub did not answer, or only to say that it cannot now."""
+    """Whether the hub did not answer, or answered with a server error."""
     if isinstance(error, HfHubHTTPError):
         return error.response.status_code >= 500
     if isinstance(error, EntryNotFoundError) and error.__cause__ is not None:
@@ -53,7 +53,7 @@ def unreachable(error: BaseException) -> bool:
 
 
 def explain(error: BaseException, place: Place) -> TramontaneError:
-    """The error to raise for one of the hub client's."""
+    """The error to raise for an exception of the hub's client."""
     if isinstance(error, HfHubHTTPError):
         return _refusal(error, place)
     if isinstance(error, EntryNotFoundError) and error.__cause__ is not None:
@@ -136,5 +136,5 @@ def _disk(error: OSError, place: Place) -> TramontaneError:
 
 
 def reason(error: BaseException) -> str:
-    """The first line of what an exception says, or its kind."""
+    """The first line of an exception's message, or its type's name."""
     return one_line(str(error).strip().partition("\n")[0]).rstrip(".;") or type(error).__name__

@@ -6,14 +6,16 @@ import difflib
 import json
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tramontane.errors import RequestError
 from tramontane.tools import McpServer
 
+PYTHONS = ("python", "python3")
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 TRANSPORTS = {
     "process": "stdio", "stdio": "stdio", "http": "http", "streamable-http": "http",
@@ -30,8 +32,8 @@ class ServerConfig:
 
     prefix: put before its tools' names; None: only where names clash. allow, deny: names of tools.
     timeouts: seconds by tool, over the server's own. concurrency: calls at once.
-    required: whether it is an error that it is down. resources, prompts: whether they are offered
-    as tools.
+    required: whether it is an error that it is down; None: as the caller decides. resources,
+    prompts: whether they are offered as tools.
     """
 
     server: McpServer
@@ -41,7 +43,7 @@ class ServerConfig:
     deny: tuple[str, ...] = ()
     timeouts: Mapping[str, float] | None = None
     concurrency: int = 10
-    required: bool = False
+    required: bool | None = None
     resources: bool = False
     prompts: bool = False
     strict: bool = False
@@ -53,6 +55,11 @@ class McpConfig:
     """All servers that are switched on."""
 
     servers: tuple[ServerConfig, ...] = ()
+
+    def all_required(self) -> McpConfig:
+        """The same, but a server that is down is an error unless its `required` is false."""
+        servers = (replace(s, required=s.required is not False) for s in self.servers)
+        return McpConfig(tuple(servers))
 
     def only(self, name: str) -> McpConfig:
         """One of them. Raises RequestError where there is none of that name."""
@@ -220,7 +227,7 @@ def _server(options: _Fields, name: str, kind: str, source: _Fields) -> ServerCo
     times = _Fields(timeouts, f"{options.where}: timeouts", None) if timeouts is not None else None
     found = McpServer(
         name=name,
-        command=(command, *(source.texts("args") or ())) if command else (),
+        command=(_python(command), *(source.texts("args") or ())) if command else (),
         url=url,
         environment=source.table("env"),
         folder=source.text("cwd"),
@@ -236,11 +243,17 @@ def _server(options: _Fields, name: str, kind: str, source: _Fields) -> ServerCo
         deny=options.texts("deny") or (),
         timeouts={tool: float(times.number(tool, 30)) for tool in times.given} if times else None,
         concurrency=int(options.number("concurrency", 10)),
-        required=options.flag("required"),
+        required=options.flag("required") if options.value("required") is not None else None,
         resources=bool(options.value("resources")),
         prompts=options.flag("prompts"),
         strict=options.flag("strict"),
     )
+
+
+def _python(command: str) -> str:
+    """A bare "python" is the one that runs this: what PATH has may be none, or another environment
+    without the server's packages. A path names any other."""
+    return sys.executable if command in PYTHONS and sys.executable else command
 
 
 def _guess(url: str) -> str:
@@ -255,7 +268,7 @@ def expanded(text: str, where: str) -> str:
     def found(match: re.Match[str]) -> str:
         value = os.environ.get(match[1], match[2])
         if value is None:
-            raise RequestError(f"{where}: the environment has no {match[1]}, which ${{}} asks for")
+            raise RequestError(f"{where}: the environment has no {match[1]}, which ${{}} refers to")
         return value
 
     return VARIABLE.sub(found, text)

@@ -72,7 +72,7 @@ class Connection:
     def _is_down(self, error: Exception) -> None:
         name = self.config.server.name
         if isinstance(error, TimeoutError):
-            said = f"no answer within {self.config.server.timeout:g} s"
+            said = f"no response within {self.config.server.timeout:g} s"
         else:
             said = str(error).removeprefix(f"MCP server {name}: ") or type(error).__name__
         told = self.config.required and not self.tried.is_set()  # as an error of whoever wants it
@@ -124,7 +124,7 @@ class Connection:
                 return await getattr(session, method)(*arguments)
         except TimeoutError:
             raise TramontaneError(
-                f"MCP server {server.name}: no answer within {limit:g} s"
+                f"MCP server {server.name}: no response within {limit:g} s"
             ) from None
         except TramontaneError:
             await self._look(session)

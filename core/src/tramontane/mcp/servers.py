@@ -47,7 +47,8 @@ class McpServers:
             self.close()
             raise RequestError(
                 f"the MCP server {down[0].config.server.name} is required, and is down: "
-                f"{down[0].trouble}"
+                f'{down[0].trouble}; with "required": false in its configuration the model '
+                "answers without its tools"
             )
 
     def __enter__(self) -> McpServers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,8 @@ here to TEMPERATURE drop unlikely tokens; greedy decoding skips them and all tha
 TEMPERATURE = 200
 """Steps from here to ADAPTIVE change how flat the distribution is."""
 ADAPTIVE = 300
-"""Steps from here on find by feedback how much to drop: one at most, and no other that drops."""
+"""Steps from here on are exclusive, unless their offer says otherwise: one at most, and no other
+that drops."""
 
 
 class Chain:
@@ -135,7 +136,7 @@ def build_chain(
         built.insert(next(later, len(built)), (offer, step))
         draws |= offer.order >= TRUNCATION and step is not None
     active = [(offer, step) for offer, step in built if step is not None]
-    _check_adaptive([offer for offer, _ in active])
+    _check_exclusive([offer for offer, _ in active])
     greedy |= params.temperature is None and not draws
     return Chain(
         [step for offer, step in active if not greedy or offer.order < TRUNCATION],
@@ -205,9 +206,17 @@ def _means_off(field: str, value: object) -> bool:
     return value == RESTING.get(field) or (field == "temperature" and value == 0)
 
 
-def _check_adaptive(active: Iterable[Sampler]) -> None:
-    adaptive = [offer.name for offer in active if offer.order >= ADAPTIVE]
-    dropping = [offer.name for offer in active if TRUNCATION <= offer.order < TEMPERATURE]
+def _exclusive(offer: Sampler) -> bool:
+    return offer.order >= ADAPTIVE if offer.exclusive is None else offer.exclusive
+
+
+def _check_exclusive(active: Sequence[Sampler]) -> None:
+    adaptive = [offer.name for offer in active if _exclusive(offer)]
+    dropping = [
+        offer.name
+        for offer in active
+        if TRUNCATION <= offer.order < TEMPERATURE and not _exclusive(offer)
+    ]
     if len(adaptive) > 1:
         raise RequestError(f"{' and '.join(adaptive)} exclude each other; keep one")
     if adaptive and dropping:

@@ -23,21 +23,21 @@ def largest(
     if count * 2 > BLOCKS or rows < 4:
         return _largest(logits, ids, count)
     maxima = logits[: rows * BLOCKS].reshape(rows, BLOCKS).max(axis=0)
-    few = np.flatnonzero(logits >= np.partition(maxima, BLOCKS - count)[BLOCKS - count])
-    return few[_largest(logits[few], ids[few], count)]
+    candidates = np.flatnonzero(logits >= np.partition(maxima, BLOCKS - count)[BLOCKS - count])
+    return candidates[_largest(logits[candidates], ids[candidates], count)]
 
 
 def _largest(
     logits: npt.NDArray[np.float32], ids: npt.NDArray[np.int64], count: int
 ) -> npt.NDArray[np.intp]:
     bound = np.partition(logits, len(logits) - count)[len(logits) - count]
-    kept = logits > bound
+    selected = logits > bound
     equal = np.flatnonzero(logits == bound)
-    missing = count - np.count_nonzero(kept)
+    missing = count - np.count_nonzero(selected)
     if len(equal) > missing:
         equal = equal[np.argsort(ids[equal], kind="stable")[:missing]]
-    kept[equal] = True
-    return np.flatnonzero(kept)
+    selected[equal] = True
+    return np.flatnonzero(selected)
 
 
 def falling(logits: npt.NDArray[np.float32], ids: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:

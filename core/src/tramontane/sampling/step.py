@@ -1,4 +1,4 @@
-"""What a sampler step sees and returns: the candidates for one next token."""
+"""What a sampler step is called with and returns: the candidates for the next token."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ Ids = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Candidates:
-    """Tokens that may come next. ids (n,) distinct, logits (n,); `whole`: ids is 0..vocabulary-1.
+    """Tokens that may come next: ids (n) int64, distinct, and logits (n) float32, in the same
+    order, which need not be sorted. whole: whether ids is 0, 1, ..., vocabulary - 1.
 
-    A step returns new candidates, never writes into those that it was given, and copies what it
-    keeps of them: `logits` may be memory that the next forward pass writes over.
+    A step returns new candidates and never writes into those that it was given. What it retains for
+    a later call it copies: `logits` may be memory that the next forward pass overwrites.
     """
 
     ids: Ids
@@ -29,56 +30,60 @@ class Candidates:
 
     @classmethod
     def of(cls, logits: Floats) -> Candidates:
-        """The whole vocabulary."""
+        """All tokens of the vocabulary. logits: (vocabulary) float32."""
         return cls(np.arange(len(logits)), logits, whole=True)
 
     def keep(self, index: npt.NDArray[np.generic]) -> Candidates:
-        """Only those at `index`, positions or a mask. At least one must be left."""
+        """Those at `index`, positions (m) or a mask (n), in its order. One at least must remain."""
         return Candidates(self.ids[index], self.logits[index])
 
     def where(self, mask: npt.NDArray[np.bool_]) -> Candidates:
-        """Only those for which `mask` holds. At least one must be left."""
+        """Those for which `mask` (n) is true. One at least must remain."""
         return self if mask.all() else self.keep(np.flatnonzero(mask))
 
     def with_logits(self, logits: Floats) -> Candidates:
-        """The same tokens with other logits."""
+        """The same tokens with other logits (n), converted to float32. -inf forbids a token."""
         return Candidates(self.ids, logits.astype(np.float32, copy=False), self.whole)
 
     def positions(self, tokens: Ids) -> npt.NDArray[np.intp]:
-        """Where those of `tokens` that are still candidates stand, in no particular order."""
+        """Positions in ids of those of `tokens` (m) that are still candidates, in no given
+        order."""
         if self.whole:
             inside = tokens[(tokens >= 0) & (tokens < len(self.ids))]
             return np.unique(inside).astype(np.intp)
         return np.flatnonzero(np.isin(self.ids, tokens))
 
     def descending(self) -> npt.NDArray[np.intp]:
-        """Positions by falling logit; of equal ones the lower id first."""
+        """Positions (n) by falling logit; of equal ones the lower id first. It sorts them all."""
         return falling(self.logits, self.ids)
 
     def top(self, count: int) -> npt.NDArray[np.intp]:
-        """The first `count` positions of `descending`, but ascending. It sorts next to nothing."""
+        """The first `count` positions of `descending`, in ascending order of position, without a
+        sort of them all."""
         return largest(self.logits, self.ids, count)
 
     def best(self, count: int) -> npt.NDArray[np.intp]:
-        """The first `count` positions of `descending`, much faster than sorting them all."""
+        """The first `count` positions of `descending`, in its order, without a sort of them all."""
         top = self.top(count)
         return top[falling(self.logits[top], self.ids[top])]
 
     def probabilities(self) -> npt.NDArray[np.float64]:
-        """Softmax of the logits, in float64."""
+        """Softmax of the logits, (n) float64; they sum to 1 over the candidates that remain."""
         weights = np.exp(self.logits.astype(np.float64) - float(self.logits.max()))
         return np.asarray(weights / weights.sum(), dtype=np.float64)
 
 
 @dataclass
 class History:
-    """The tokens of a sequence so far."""
+    """The tokens of a request so far: prompt, and output, which ends with the last drawn token. A
+    step reads them and changes neither."""
 
     prompt: Sequence[int]
     output: list[int]
 
     def last(self, count: int) -> Ids:
-        """The last `count` tokens, output and prompt; all of them if `count` is negative."""
+        """The last `count` tokens of prompt and output together, (m) int64; all if count is
+        negative."""
         if count == 0:
             return np.empty(0, np.int64)
         tokens = [*self.prompt, *self.output] if count < 0 else self._tail(count)
@@ -93,53 +98,58 @@ class History:
 
 @dataclass(frozen=True)
 class SamplerContext:
-    """What a step may know about its request when it is built, once per request."""
+    """What `build` of a sampler is called with, once per request. seed: of the request; what a step
+    draws at random comes from it. eos_ids: tokens that end an answer."""
 
     vocab_size: int
     seed: int
     context_length: int
     eos_ids: frozenset[int]
     encode: Callable[[str], list[int]]
-    """Text to token ids, without special tokens."""
+    """Text to token ids, without special tokens. Raises RequestError for a model without a
+    tokenizer."""
     decode: Callable[[Sequence[int]], str]
     token_bytes: Callable[[int], bytes] = lambda token: b""
-    """The bytes that a token stands for within a text; none for an id beyond the vocabulary."""
+    """The bytes of a token within a text; none for an id beyond the vocabulary."""
     special_ids: frozenset[int] = frozenset()
     """Tokens that are control, never text."""
     leading_spaces: int = 0
-    """Spaces that do not count at the start of the output: SentencePiece writes one there."""
+    """Spaces that are not part of the output at its start: SentencePiece writes one there."""
     kept: MutableMapping[str, Any] = field(default_factory=dict)
-    """What steps keep from request to request of one model, by the sampler's name. Requests are
-    built in several threads at once."""
+    """Where steps store what later requests of the same model can use, under the sampler's name.
+    Requests are built in several threads at once."""
 
 
 class Step(Protocol):
-    """One step of the chain. A step that keeps state (mirostat) is an object of its own request:
-    the last of `history.output` tells it what was drawn from the candidates it returned."""
+    """One step of the chain, called once per token. A step with state (mirostat) is one object per
+    request: the last of `history.output` is what was drawn from the candidates it returned
+    before."""
 
-    def __call__(self, candidates: Candidates, history: History) -> Candidates: ...
+    def __call__(self, candidates: Candidates, history: History) -> Candidates:
+        """The candidates that remain, one at least, with their logits. Raises RequestError."""
+        ...
 
 
 @runtime_checkable
 class Forces(Protocol):
-    """What a step may have besides: it knows tokens before any logits do."""
+    """An optional method of a step that knows tokens before the model has computed logits."""
 
     def forced(self, history: History) -> Sequence[int]:
         """Tokens that must follow the output, one after the other; none where there is a choice.
 
-        History alone decides. Each then goes through the other steps as the only candidate, and
-        the first that one before this step forbids ends the row: what follows is drawn.
+        They depend on history alone. Each is passed through the other steps as the only candidate;
+        at the first one that an earlier step forbids, forcing ends and the next token is drawn.
         """
         ...
 
 
 @runtime_checkable
 class Prepares(Protocol):
-    """What a step may have besides: work for which it needs no logits."""
+    """An optional method of a step with work that needs no logits."""
 
     def prepare(self, history: History) -> None:
         """Called before the call with this history, in another thread while the model computes.
 
-        What it raises is lost; the call that follows meets the same trouble.
+        Exceptions are ignored; the call that follows raises them again.
         """
         ...

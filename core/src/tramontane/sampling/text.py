@@ -13,12 +13,12 @@ from tramontane.plugin import Sampler
 
 
 def parse_chain(text: str, offers: Sequence[Sampler]) -> list[tuple[Sampler, dict[str, Any]]]:
-    """The samplers that a text names, in its order, each with all of its options.
+    """Parse a chain: the samplers in order, each with all of its options.
 
     chain: entries separated by `/` or white space; empty ones are skipped.
     entry: `name`, `name:value` or `name:option=value:option=value`. Case and the characters `-`
-    and `_` of names do not matter, an option may be shortened to a prefix that no other has, and
-    the first option may go without its name. Options not given have the offer's defaults.
+    and `_` of names are ignored, an option may be abbreviated to a unique prefix, and the first
+    option may be given without its name. Other options have the offer's defaults.
     """
     entries = [entry for entry in re.split(r"[/\s]+", text) if entry.strip(":")]
     return [_entry(entry, offers) for entry in entries]
@@ -42,12 +42,12 @@ def _entry(entry: str, offers: Sequence[Sampler]) -> tuple[Sampler, dict[str, An
             )
         if option in given:
             raise RequestError(f"sampler {entry!r}: the option {option!r} is given twice")
-        given[option] = _value(offer, option, value)
+        given[option] = option_value(offer, option, value)
     return offer, {**offer.options, **given}
 
 
 def find_sampler(name: str, offers: Sequence[Sampler]) -> Sampler:
-    """The offer of a name, however it is spelt. Raises RequestError for a name that is none's."""
+    """The offer with this name, ignoring case, `-` and `_`. Raises RequestError if unknown."""
     for offer in offers:
         if plain(name) in map(plain, (offer.name, *offer.aliases)):
             return offer
@@ -59,16 +59,16 @@ def find_sampler(name: str, offers: Sequence[Sampler]) -> Sampler:
 
 
 def plain(name: str) -> str:
-    """A name without what spelling may vary: case, `-` and `_`."""
+    """A name without case, `-` and `_`."""
     return name.lower().replace("-", "").replace("_", "")
 
 
 def _option(key: str, offer: Sampler) -> str:
-    said = plain(key)
+    wanted = plain(key)
     for option in offer.options:
-        if plain(option) == said:
+        if plain(option) == wanted:
             return option
-    match [option for option in offer.options if said and plain(option).startswith(said)]:
+    match [option for option in offer.options if wanted and plain(option).startswith(wanted)]:
         case [option]:
             return option
         case []:
@@ -80,21 +80,22 @@ def _option(key: str, offer: Sampler) -> str:
 
 
 def no_option(offer: Sampler, key: str) -> RequestError:
-    """What to raise for an option that a sampler does not have."""
+    """The error for an unknown option of a sampler."""
     close = difflib.get_close_matches(key.lower(), offer.options, 1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return RequestError(f"sampler {offer.name!r} has no option {key!r}; {hint}{_listing(offer)}")
 
 
-def _value(offer: Sampler, option: str, text: str) -> float | int | str:
+def option_value(offer: Sampler, option: str, text: str) -> float | int | str:
+    """The value of a text, of the type of the option's default. Raises RequestError."""
     default = offer.options[option]
     if isinstance(default, str) or default is None:
         return text
-    whole = isinstance(default, int)
+    is_integer = isinstance(default, int)
     try:
-        number = int(text) if whole else float(text)
+        number = int(text) if is_integer else float(text)
     except ValueError:
-        kind = "a whole number" if whole else "a number"
+        kind = "a whole number" if is_integer else "a number"
         raise RequestError(f"sampler {offer.name!r}: {option}={text!r} must be {kind}") from None
     if not math.isfinite(number):
         raise RequestError(f"sampler {offer.name!r}: {option}={text!r} must be finite")

@@ -1,4 +1,4 @@
-"""`python -m tramontane.testing.cli_page docs/cli.md`: write what `--help` prints into the page."""
+"""`python -m tramontane.testing.cli_page docs/cli.md`: write what commands print into the page."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def commands() -> list[str]:
 
 
 def help_of(name: str) -> str:
-    """What a command prints when it is asked for help, 100 columns wide."""
+    """What a command prints with `--help-all`, 100 columns wide."""
     before = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = COLUMNS
     printed = io.StringIO()
     try:
         with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
-            main([name, "--help"])
+            main([name, "--help-all"])
     finally:
         if before is None:
             del os.environ["COLUMNS"]

@@ -6,9 +6,17 @@ from collections.abc import Callable
 
 import torch
 
-from tramontane.blocks import Attention, CausalLM, GatedMLP, Linear, PreNormLayer, rope_for
+from tramontane.blocks import (
+    Attention,
+    CausalLM,
+    GatedMLP,
+    Linear,
+    PreNormLayer,
+    StackedLinear,
+    rope_for,
+)
 from tramontane.config import DecoderConfig
-from tramontane.layouts import Affine, Dense, Layout, pack
+from tramontane.layouts import Affine, Codebook, Dense, Layout, pack
 from tramontane.plugin import Architecture
 
 from .random_model import random_model
@@ -39,11 +47,11 @@ TINY = Architecture(
 )
 
 
-def tiny_model(layout: str) -> CausalLM:
-    """With random weights, the linear layers in one of LAYOUTS."""
-    model = random_model(TINY)
+def tiny_model(layout: str, offer: Architecture = TINY) -> CausalLM:
+    """With random weights, the matrices of linear layers and experts in one of LAYOUTS."""
+    model = random_model(offer)
     for module in model.modules():
-        if isinstance(module, Linear) and isinstance(module.weight, Dense):
+        if isinstance(module, (Linear, StackedLinear)) and isinstance(module.weight, Dense):
             module.weight = LAYOUTS[layout](module.weight.data)
     return model
 
@@ -55,6 +63,25 @@ def _affine(bits: int, group: int, weight: torch.Tensor) -> Affine:
     scale = grouped.abs().amax(-1) / (zero - 1)
     codes = (grouped / scale[..., None]).round().add(zero).clamp(0, 2 * zero - 1)
     return Affine(bits, group, pack(codes.flatten(1), bits), scale.half(), zero=zero)
+
+
+def _with_minimum(bits: int, group: int, weight: torch.Tensor) -> Affine:
+    """One scale and one minimum per group, codes from 0."""
+    grouped = weight.unflatten(1, (-1, group))
+    minimum = grouped.amin(-1).half()
+    scale = ((grouped.amax(-1) - minimum.float()) / ((1 << bits) - 1)).half()
+    codes = ((grouped - minimum[..., None]) / scale[..., None]).round().clamp(0, (1 << bits) - 1)
+    return Affine(bits, group, pack(codes.flatten(1), bits), scale, minimum=minimum)
+
+
+def _codebook(group: int, weight: torch.Tensor) -> Codebook:
+    """Codes of 16 numbers, closer together near zero."""
+    table = torch.linspace(-1, 1, 16)
+    table = table * table.abs()
+    grouped = weight.unflatten(1, (-1, group))
+    scale = grouped.abs().amax(-1)
+    codes = (grouped / scale[..., None])[..., None].sub(table).abs().argmin(-1)
+    return Codebook(4, group, pack(codes.flatten(1), 4), table, scale.half())
 
 
 def _two_level(weight: torch.Tensor) -> Affine:
@@ -83,9 +110,12 @@ def _two_level(weight: torch.Tensor) -> Affine:
 LAYOUTS: dict[str, Callable[[torch.Tensor], Layout]] = {
     "float32": Dense,
     "bfloat16": lambda weight: Dense(weight.bfloat16()),
+    "float16": lambda weight: Dense(weight.half()),
     "affine8": lambda weight: _affine(8, 32, weight),
     "affine4": lambda weight: _affine(4, 32, weight),
     "affine6": lambda weight: _affine(6, 16, weight),
+    "affine5-minimum": lambda weight: _with_minimum(5, 32, weight),
     "affine4-two-level": _two_level,
+    "codebook4": lambda weight: _codebook(32, weight),
 }
 """Layouts that checkpoints have, made of a plain matrix (rows, columns)."""

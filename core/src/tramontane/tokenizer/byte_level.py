@@ -1,4 +1,4 @@
-"""Byte-level BPE from other files: `vocab.json` with `merges.txt`, Mistral's `tekken.json`."""
+"""Byte-level BPE tokenizers from `vocab.json` with `merges.txt`, or Mistral's `tekken.json`."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ SPLITS = {
         r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
     )
 }
-"""How text is split before merging, by tokenizer_class, where it is not GPT-2's way; with NFC."""
+"""Pre-tokenization patterns by tokenizer_class, if not GPT-2's; used with NFC normalization."""
 
 
 def from_vocab_and_merges(
     folder: Path, *, tokenizer_class: str, add_prefix_space: bool
 ) -> tokenizers.Tokenizer:
-    """Raises CheckpointError where the two files are damaged or do not belong together."""
+    """Build a tokenizer from vocab.json and merges.txt. Raises CheckpointError if they are damaged
+    or do not match."""
     path = folder / "vocab.json"
     vocab = read_object(path, LARGE)
     for text, index in vocab.items():
@@ -55,9 +56,9 @@ def from_vocab_and_merges(
 
 
 def from_tekken(path: Path) -> tokenizers.Tokenizer:
-    """Mistral's own file: bytes by rank, joined the lowest rank first, after the special tokens.
+    """Build a tokenizer from tekken.json: byte strings by merge rank, after the special tokens.
 
-    Raises CheckpointError where it is damaged.
+    Raises CheckpointError if it is damaged.
     """
     data = read_object(path, LARGE)
     try:

@@ -1,10 +1,10 @@
-"""SentencePiece's precompiled normalization rules, checked before a library follows them blindly.
+"""Validate SentencePiece's precompiled normalization rules, which the library does not check.
 
     length u32 | units u32 x length / 4 | replacements, UTF-8, each ended by a zero
 
 The units are a double-array trie over bytes. From a position, byte c leads to the unit at
-position ^ c, if that unit's label is c; its offset gives the next position, where a leaf's value
-lies: the place of a replacement. Source: Darts-clone's unit layout, as SentencePiece uses it.
+position ^ c, if that unit's label is c; its offset gives the next position, where a leaf stores its
+value: the offset of a replacement. Source: Darts-clone's unit layout, as SentencePiece uses it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Units = NDArray[np.uint32]
 
 
 def check_charsmap(data: bytes) -> bytes:
-    """The same bytes, when no text can lead outside of them. Raises CheckpointError."""
+    """Return the same bytes if no lookup can leave their bounds. Raises CheckpointError."""
     length = int.from_bytes(data[:4], "little")
     if length < 4 or length % 4 or 4 + length > len(data):
         raise CheckpointError(f"the normalization rules claim {length} of {len(data)} bytes")

@@ -1,4 +1,4 @@
-"""What the `tokenizers` package does with damaged data, as one kind of error."""
+"""Convert the `tokenizers` package's exceptions on damaged data to CheckpointError."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tramontane.errors import CheckpointError
 
 @contextmanager
 def damage_in(path: Path) -> Iterator[None]:
-    """Raises CheckpointError, in one line, where the package fails on what it was given.
+    """Raise a one-line CheckpointError if the package fails inside the block.
 
-    It raises plain Exception, having no type of its own, and a panic of its Rust code comes as a
-    BaseException that no module exports.
+    It raises plain Exception instead of a type of its own, and a panic of its Rust code is a
+    BaseException subclass that no module exports.
     """
     try:
         yield

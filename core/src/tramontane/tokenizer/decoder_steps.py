@@ -1,8 +1,8 @@
-"""The steps of a tokenizer.json's decoder, each as what it does to one token's text.
+"""The steps of a tokenizer.json's decoder, as functions of a single token's text.
 
-A step sees the token's text, whether the token is the first of all, and whether it is the last.
-Bytes that are no UTF-8 by themselves are carried in the text as surrogates ("surrogateescape").
-Source: the decoders of the `tokenizers` package, which these equal.
+Arguments of a step: the token's text, whether the token is the first one, and whether it is the
+last. Bytes that are not valid UTF-8 alone are represented as surrogates ("surrogateescape").
+Source: the decoders of the `tokenizers` package, which give the same results.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .alphabet import byte_level
 Form: TypeAlias = Callable[[str, bool, bool], str]
 
 EACH_BYTE = "tramontane-each-byte"
-"""A handler of decoding errors: U+FFFD for each byte, as SentencePiece and ByteFallback have it."""
+"""A handler of decoding errors: U+FFFD for each byte, as in SentencePiece and ByteFallback."""
 
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
@@ -30,11 +30,11 @@ CONTRACTIONS = {
     " .": ".", " ?": "?", " !": "!", " ,": ",", " ' ": "'", " n't": "n't", " 'm": "'m",
     " do not": " don't", " 's": "'s", " 've": "'ve", " 're": "'re",
 }  # fmt: skip
-"""What `cleanup` replaces, in this order."""
+"""The replacements of `cleanup`, in order."""
 
 
 def form_of(step: dict[str, Any]) -> Form | None:
-    """What a step does to a token; None for one that does nothing to it, such as Fuse."""
+    """The function of a decoder step; None for one that does not change tokens, such as Fuse."""
     match step["type"]:
         case "ByteLevel":
             return _byte_level
@@ -59,17 +59,17 @@ def form_of(step: dict[str, Any]) -> Form | None:
 
 
 def fused(form: Form) -> Form:
-    """The same on a text whose tokens were joined before: it is one token, the first and last."""
+    """The step applied after the tokens were joined: the text is both the first and last token."""
     return lambda text, first, last: form(text, True, True)
 
 
 def spaced(text: str, first: bool, last: bool) -> str:
-    """What is done where there is no decoder: a space between tokens."""
+    """The default without a decoder: a space between tokens."""
     return text if first else f" {text}"
 
 
 def strip(text: str, content: str, start: int, stop: int) -> str:
-    """Without up to `start` and `stop` times `content`, one character, at its ends."""
+    """Remove the character `content` up to `start` times at the start and `stop` at the end."""
     while start and text.startswith(content):
         text, start = text[1:], start - 1
     while stop and text.endswith(content):
@@ -91,9 +91,9 @@ def _replace(pattern: dict[str, str], content: str) -> Form:
     if "String" in pattern:
         old = pattern["String"]
         return lambda text, first, last: text.replace(old, content)
-    theirs = decoders.Replace(Regex(pattern["Regex"]), content)
-    # the package's own expressions, which cannot be given bytes that are no text
-    return lambda text, first, last: text if _PART.search(text) else str(theirs.decode([text]))
+    decoder = decoders.Replace(Regex(pattern["Regex"]), content)
+    # the package's own regular expressions, which do not accept invalid UTF-8
+    return lambda text, first, last: text if _PART.search(text) else str(decoder.decode([text]))
 
 
 def _metaspace(sign: str, drops_first: bool, text: str, first: bool, last: bool) -> str:

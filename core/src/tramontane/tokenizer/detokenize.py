@@ -1,4 +1,4 @@
-"""Token ids to text as they come, never half a character."""
+"""Incremental detokenization, which never splits a character."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .tokenizer import Tokenizer
 class Detokenizer:
     """The text of a growing sequence of token ids.
 
-    All that `add` returns, and `finish` after it, is together what `Tokenizer.decode` makes of all
-    ids, for any ids: what the decoder does at the ends of a text is done once, there. An `add`
-    costs what its token's bytes cost.
+    The concatenated results of all `add` calls and of `finish` equal `Tokenizer.decode` of all ids,
+    for any ids: what the decoder does at the start and the end of a text is applied once. The cost
+    of `add` is proportional to its token's bytes.
 
-    within: there is text before, so this is not where a text starts. dropped: spaces that are left
-    out all the same, if the text begins with them.
+    within: the text continues another one, so its start is not the start of a text. dropped: number
+    of leading spaces that are removed nevertheless.
     """
 
     def __init__(
@@ -37,21 +37,21 @@ class Detokenizer:
         if within:
             self._before, self._sign, self._leading = -1, " ", dropped
         self._tail = ""
-        """Text that is dropped if nothing comes after it."""
+        """Text that is removed if it is at the end of the complete text."""
         self._within = self._end = b""
-        """What the last token's bytes end in: with another token behind it, and without."""
+        """The end of the last token's bytes: if another token follows, and if none does."""
 
     @property
     def bytes_here(self) -> Callable[[int], bytes]:
-        """What a token would stand for as the next: its bytes, as `add` would decode them."""
+        """A function for the bytes that a token would have as the next one passed to `add`."""
         if self._before is not None and not self._leading:
             return self._tokenizer.token_bytes
         return partial(self._bytes, self._before is None, self._leading)
 
     def add(self, index: int) -> str:
-        """The text that this token completes; empty while a character is incomplete.
+        """The new text with this token; empty while a character is incomplete.
 
-        Bytes that can no longer become a character are U+FFFD at once.
+        Bytes that cannot become a valid character are replaced by U+FFFD at once.
         """
         if index in self._hidden or not self._tokenizer.has(index):
             return ""
@@ -68,8 +68,8 @@ class Detokenizer:
         return self._trim(self._utf8.decode(data))
 
     def finish(self) -> str:
-        """U+FFFD if the last character stayed incomplete, else nothing but what a last token has
-        of its own. To be called once."""
+        """The remaining text: U+FFFD if the last character is incomplete, and text that only a last
+        token has. To be called once."""
         return self._trim(self._utf8.decode(self._end, final=True))
 
     def _bytes(self, first: bool, leading: int, index: int) -> bytes:
@@ -90,6 +90,6 @@ class Detokenizer:
         if not self._trailing:
             return text
         text = self._tail + text
-        kept = self._spelling.trim_end(text)
-        self._tail = text[len(kept) :]
-        return kept
+        visible = self._spelling.trim_end(text)
+        self._tail = text[len(visible) :]
+        return visible

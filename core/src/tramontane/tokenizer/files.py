@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tokenizers
 
-from tramontane.errors import CheckpointError
+from tramontane.errors import CheckpointError, NoTokenizer
 
 from .byte_level import from_tekken, from_vocab_and_merges
 from .damage import damage_in
@@ -26,7 +26,7 @@ def from_folder(folder: Path) -> Tokenizer:
     A post-processor in tokenizer.json puts BOS and EOS as it says, except what add_bos_token or
     add_eos_token in tokenizer_config.json explicitly forbid. Texts for tokenizer.model and
     tekken.json get a BOS unless forbidden, others only when asked.
-    Raises CheckpointError when there is none of them, or it is damaged.
+    Raises NoTokenizer when there is none of them, CheckpointError when it is damaged.
     """
     side = read_side_files(folder)
     bos_by_default = False
@@ -47,7 +47,10 @@ def from_folder(folder: Path) -> Tokenizer:
         bos, eos = inner.token_to_id("<s>"), inner.token_to_id("</s>")
         bos_by_default = bos is not None
     else:
-        raise CheckpointError(f"{folder} has no tokenizer; looked for {LOOKED_FOR}")
+        raise NoTokenizer(
+            f"{folder} has no tokenizer; looked for {LOOKED_FOR}; "
+            "copy those of the model that it was made from into the folder"
+        )
     with damage_in(path):
         add_tokens(inner, side)
         return _with_roles(inner, side, bos, eos, bos_by_default)

@@ -1,4 +1,4 @@
-"""JSON files that came with a model, read with limits and one-line errors."""
+"""Read a model's JSON files, with size limits and one-line errors."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 from tramontane.errors import CheckpointError
 
 SMALL = 64 << 20
-"""Bytes that a configuration file may have; the largest real ones, with templates, have 3 MB."""
+"""Maximum bytes of a configuration file; the largest real ones, with templates, have 3 MB."""
 
 LARGE = 1 << 30
-"""Bytes that a vocabulary file may have; the largest real ones have 40 MB."""
+"""Maximum bytes of a vocabulary file; the largest real ones have 40 MB."""
 
 
 def read_bytes(path: Path, limit: int) -> bytes:
-    """A whole file. Raises CheckpointError when it cannot be read or has more bytes than limit."""
+    """Read a complete file. Raises CheckpointError if it cannot be read or is larger than limit."""
     try:
         with path.open("rb") as file:
-            # a read takes memory for all that it may get, so ask for what there is
+            # `read` allocates the requested size, so request no more than the file's size
             data = file.read(min(os.fstat(file.fileno()).st_size, limit) + 1)
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
@@ -30,7 +30,7 @@ def read_bytes(path: Path, limit: int) -> bytes:
 
 
 def read_text(path: Path, limit: int) -> str:
-    """A whole UTF-8 file. Raises CheckpointError as `read_bytes`, and where it is not UTF-8."""
+    """Read a complete UTF-8 file. Raises CheckpointError as `read_bytes`, and for invalid UTF-8."""
     data = read_bytes(path, limit)
     try:
         return data.decode("utf-8-sig")
@@ -41,7 +41,7 @@ def read_text(path: Path, limit: int) -> str:
 
 
 def read_object(path: Path, limit: int = SMALL) -> dict[str, Any]:
-    """A file that holds one JSON object. Raises CheckpointError with the place of the damage."""
+    """Read a file with one JSON object. Raises CheckpointError with the position of the error."""
     text = read_text(path, limit)
     try:
         value = json.loads(text)
@@ -55,5 +55,5 @@ def read_object(path: Path, limit: int = SMALL) -> dict[str, Any]:
 
 
 def read_if_there(path: Path) -> dict[str, Any]:
-    """As `read_object`; empty when there is no such file."""
+    """Like `read_object`; an empty dict if there is no such file."""
     return read_object(path) if path.exists() else {}

@@ -1,4 +1,4 @@
-"""Just enough of protobuf's wire format to read a SentencePiece model: fields of one message."""
+"""A minimal reader of protobuf's wire format for SentencePiece models: the fields of a message."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tramontane.errors import CheckpointError
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-"""The wire types; 3 and 4 (groups) are long out of use and refused."""
+"""The wire types; 3 and 4 (groups) are obsolete and rejected."""
 
 Value = int | float | bytes
 
@@ -16,8 +16,8 @@ Value = int | float | bytes
 def fields(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple[int, Value]]:
     """Number and value of each field between two offsets.
 
-    A varint comes as an int, four bytes as a float, eight as an int, a text or message as bytes.
-    Raises CheckpointError, with the offset, where the data ends in a field or makes no sense.
+    A varint is an int, four bytes are a float, eight an int, a string or message is bytes.
+    Raises CheckpointError, with the offset, if the data is truncated or invalid.
     """
     end = len(data) if end is None else end
     at = start

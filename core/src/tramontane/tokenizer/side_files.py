@@ -1,6 +1,6 @@
-"""What the files beside a vocabulary say of its special tokens.
+"""Settings of special tokens from the files beside a vocabulary.
 
-tokenizer_config.json first, special_tokens_map.json for what it leaves out; end-of-answer ids from
+tokenizer_config.json first, special_tokens_map.json for keys that it lacks; end-of-answer ids from
 generation_config.json, or else config.json.
 """
 
@@ -24,7 +24,7 @@ ROLES = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_t
 @dataclass(frozen=True)
 class SideFiles:
     """named: texts of the roles that are set; silent: roles that no file mentions.
-    add_bos, add_eos, legacy, add_prefix_space: None where no file says."""
+    add_bos, add_eos, legacy, add_prefix_space: None if no file sets them."""
 
     named: dict[str, str]
     silent: frozenset[str]
@@ -39,7 +39,7 @@ class SideFiles:
 
 
 def read_side_files(folder: Path) -> SideFiles:
-    """Raises CheckpointError where a file is damaged or a value has the wrong type."""
+    """Read the files. Raises CheckpointError if one is damaged or a value has the wrong type."""
     path = folder / "tokenizer_config.json"
     config = read_if_there(path)
     roles = read_if_there(folder / "special_tokens_map.json") | config
@@ -69,9 +69,9 @@ def read_side_files(folder: Path) -> SideFiles:
 
 
 def add_tokens(inner: tokenizers.Tokenizer, side: SideFiles) -> None:
-    """Adds the tokens that the vocabulary's own file does not know of, at the ids they must have.
+    """Add the tokens that the vocabulary's file lacks, with their ids.
 
-    Raises CheckpointError where one would get another id.
+    Raises CheckpointError if one would get another id.
     """
     known = inner.get_added_tokens_decoder()
     for index, token in sorted(side.added, key=lambda pair: pair[0]):
@@ -81,11 +81,11 @@ def add_tokens(inner: tokenizers.Tokenizer, side: SideFiles) -> None:
             inner.add_special_tokens([token])
         else:
             inner.add_tokens([token])
-        got = inner.token_to_id(token.content)
-        if got != index:
+        actual = inner.token_to_id(token.content)
+        if actual != index:
             raise CheckpointError(
                 f"added token {token.content!r} should have id {index}, but the vocabulary makes"
-                f" it {got}; tokenizer_config.json and the vocabulary do not belong together"
+                f" it {actual}; tokenizer_config.json and the vocabulary do not belong together"
             )
 
 
@@ -105,11 +105,11 @@ def _flag(config: Mapping[str, Any], key: str, path: Path) -> bool | None:
 
 def _ids(config: Mapping[str, Any], key: str, path: Path) -> tuple[int, ...]:
     value = config.get(key)
-    found = value if isinstance(value, list) else [] if value is None else [value]
-    for index in found:
+    ids = value if isinstance(value, list) else [] if value is None else [value]
+    for index in ids:
         if not isinstance(index, int) or isinstance(index, bool):
             raise CheckpointError(f"{path}: {key} should be token ids, not {value!r:.80}")
-    return tuple(index for index in found if index >= 0)
+    return tuple(index for index in ids if index >= 0)
 
 
 def _added(value: Any, path: Path) -> tuple[tuple[int, AddedToken], ...]:
@@ -117,7 +117,7 @@ def _added(value: Any, path: Path) -> tuple[tuple[int, AddedToken], ...]:
         return ()
     if not isinstance(value, dict):
         raise CheckpointError(f"{path}: added_tokens_decoder should be an object")
-    found = []
+    added = []
     for key, token in value.items():
         if not key.isdecimal() or not isinstance(token, dict) or "content" not in token:
             raise CheckpointError(f"{path}: added_tokens_decoder has {key!r:.40}: {token!r:.80}")
@@ -127,20 +127,20 @@ def _added(value: Any, path: Path) -> tuple[tuple[int, AddedToken], ...]:
             for name in ("single_word", "lstrip", "rstrip", "normalized", "special")
         }
         if text:
-            found.append((int(key), AddedToken(text, **flags)))
-    return tuple(found)
+            added.append((int(key), AddedToken(text, **flags)))
+    return tuple(added)
 
 
 def _added_by_text(
     value: Mapping[str, Any], folder: Path, named: Mapping[str, str]
 ) -> tuple[tuple[int, AddedToken], ...]:
-    """added_tokens.json, the older form: text to id, with no word on which are special."""
-    found = []
+    """added_tokens.json, the older format: text to id, without flags for special tokens."""
+    added = []
     for text, index in value.items():
         if not isinstance(index, int) or isinstance(index, bool) or not text:
             raise CheckpointError(
                 f"{folder / 'added_tokens.json'}: {text!r:.40} has id {index!r:.80}"
             )
         special = text in named.values()
-        found.append((index, AddedToken(text, normalized=False, special=special)))
-    return tuple(found)
+        added.append((index, AddedToken(text, normalized=False, special=special)))
+    return tuple(added)

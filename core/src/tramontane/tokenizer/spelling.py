@@ -1,4 +1,4 @@
-"""How a vocabulary spells bytes: from a piece, as the vocabulary has it, to what it stands for."""
+"""How a vocabulary represents bytes: from a vocabulary piece to the bytes of its text."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["BYTE_OF", "CHAR_OF", "Spelling", "byte_level", "spell", "spelling_of
 
 @dataclass(frozen=True)
 class Spelling:
-    """What a tokenizer's decoder does, token by token.
+    """A tokenizer's decoder, applied token by token.
 
-    forms: its steps. trimmed: a character, and how often it goes at the start and at the end of a
-    text. repeats: whether a token that follows itself counts again. open_ended: whether a token's
-    text depends on its being the last. errors: how bytes that are no UTF-8 are decoded.
+    forms: its steps. trimmed: a character, and how many of it are removed at the start and at the
+    end of a text. repeats: whether consecutive equal tokens are decoded separately. open_ended:
+    whether the text of the last token differs. errors: handler for invalid UTF-8.
     """
 
     forms: tuple[Form, ...]
@@ -31,7 +31,7 @@ class Spelling:
     errors: str = "replace"
 
     def bytes_of(self, piece: str, first: bool = False, last: bool = False) -> bytes:
-        """A vocabulary piece's bytes, within a text unless it is the first or last token of it."""
+        """The bytes of a vocabulary piece; first, last: at the start or the end of a text."""
         text = piece
         for form in self.forms:
             text = form(text, first, last)
@@ -39,15 +39,14 @@ class Spelling:
 
     @property
     def leading(self) -> int:
-        """Spaces at the start of a text that are not part of it, as they were put there to encode
-        it."""
+        """Number of spaces that encoding adds at the start of a text, and decoding removes."""
         sign, start, _ = self.trimmed
         pieces = ("a", "\u2581a")
         dropped = (len(self.bytes_of(one)) - len(self.bytes_of(one, first=True)) for one in pieces)
         return (start if sign == " " else 0) + max(0, *dropped)
 
     def trim(self, text: str) -> str:
-        """A text without what does not count at its ends: spaces put there to encode it."""
+        """Remove the spaces at both ends of a text that encoding has added."""
         return strip(text, *self.trimmed)
 
     def trim_end(self, text: str) -> str:
@@ -56,7 +55,7 @@ class Spelling:
 
 
 def spelling_of(inner: tokenizers.Tokenizer) -> Spelling:
-    """What the tokenizer's decoder says; without one, a byte-level splitter says it too."""
+    """The spelling of a tokenizer, from its decoder, or from a byte-level pre-tokenizer."""
     steps = list(_steps(inner.decoder))
     kinds = {step["type"] for step in steps}
     if not steps:
@@ -83,7 +82,7 @@ def spelling_of(inner: tokenizers.Tokenizer) -> Spelling:
 
 
 def _steps(part: Any) -> Iterator[dict[str, Any]]:
-    """The parts of a decoder or pre-tokenizer, sequences opened."""
+    """The steps of a decoder or pre-tokenizer, with sequences flattened."""
     if part is None:
         return
     stack = [json.loads(part.__getstate__())]

@@ -1,9 +1,9 @@
-"""A SentencePiece vocabulary as a `tokenizers.Tokenizer`, merges derived from the scores.
+"""A SentencePiece vocabulary as a `tokenizers.Tokenizer`, with merges derived from the scores.
 
-SentencePiece joins, again and again, the two neighbours whose concatenation is the piece with the
-highest score, leftmost first. The `tokenizers` package wants the list of joins instead: every way
-to cut a piece into two pieces, ranked by the score of the whole. The two agree unless overlapping
-joins tie: pieces with equal scores, or two cuts of one piece that share a neighbour.
+SentencePiece repeatedly merges the two neighbours whose concatenation is the piece with the highest
+score, leftmost first. The `tokenizers` package needs a list of merges instead: all ways to split a
+piece into two pieces, ranked by the piece's score. Both give the same result unless overlapping
+merges tie: pieces with equal scores, or two splits of one piece that share a neighbour.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from tramontane.errors import CheckpointError
 from .charsmap import check_charsmap
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
-"""What a piece is, in SentencePiece's numbers; GGUF has the same."""
+"""Types of pieces, with SentencePiece's numbers; the same in GGUF."""
 
 SPACE = "\u2581"
-"""What SentencePiece writes for a space."""
+"""SentencePiece's replacement for a space."""
 
 MOST_WORK = 10**9
-"""Characters that cutting all pieces may copy; a real vocabulary of 256 k needs 2 * 10**7."""
+"""Limit of characters copied to split all pieces; a real vocabulary of 256 k needs 2 * 10**7."""
 
 UNREACHABLE = -1e6
-"""A unigram score so low that text is never cut into such a piece."""
+"""A unigram score so low that such a piece is never used."""
 
 Piece = tuple[str, float, int]
 """Text, score, type."""
@@ -47,17 +47,17 @@ def from_pieces(
     collapse_spaces: bool = False,
     charsmap: bytes = b"",
 ) -> tokenizers.Tokenizer:
-    """A tokenizer for pieces in the order of their ids.
+    """Build a tokenizer from pieces in the order of their ids.
 
-    add_prefix: text gets a space in front, as SentencePiece's add_dummy_prefix.
+    add_prefix: a space is prepended to text, SentencePiece's add_dummy_prefix.
     byte_fallback: a character without a piece becomes its UTF-8 bytes, else the unknown piece.
-    prefix_each: the space comes at the start of each stretch between special tokens (SentencePiece
-      on every stretch alone; Hugging Face's "legacy"), else only at the start of the whole text.
+    prefix_each: the space is prepended to each segment between special tokens (each segment is
+      encoded separately; Hugging Face's "legacy"), else only at the start of the complete text.
     collapse_spaces: SentencePiece's remove_extra_whitespaces.
-    charsmap: SentencePiece's precompiled normalization rules, or nothing.
+    charsmap: SentencePiece's precompiled normalization rules, or empty.
 
-    A piece that repeats an earlier one's text, or is empty, keeps its id but stands for nothing.
-    Raises CheckpointError when the pieces cannot be a vocabulary.
+    A piece that is empty, or has the text of an earlier one, has an id but is never used.
+    Raises CheckpointError if the pieces are not a valid vocabulary.
     """
     if not pieces:
         raise CheckpointError("the vocabulary has no pieces")
@@ -97,7 +97,8 @@ def from_pieces(
 def ranked_merges(
     pieces: Sequence[Piece], ids: dict[str, int], in_text: frozenset[int]
 ) -> list[tuple[str, str]]:
-    """All cuts of a piece into two, the best score first; of one piece, the longest left first."""
+    """All splits of pieces into two, by descending score; for one piece, the longest left part
+    first."""
     if (work := sum(len(text) ** 2 for text, _, _ in pieces)) > MOST_WORK:
         raise CheckpointError(f"the vocabulary's pieces are too long: {work=} over {MOST_WORK}")
     parts = {text for text, index in ids.items() if index in in_text}
@@ -113,13 +114,13 @@ def ranked_merges(
 
 
 def _is_spaced(piece: Piece, add_prefix: bool) -> bool:
-    """Whether a user-defined piece can only be found as an ordinary one: it has spaces, and
-    `tokenizers` would put the prefix in front of its spelling too."""
+    """Whether a user-defined piece must be an ordinary one: it has spaces, and `tokenizers` would
+    prepend the prefix space to an added token too."""
     return piece[2] == USER_DEFINED and add_prefix and SPACE in piece[0]
 
 
 def _score(piece: Piece) -> float:
-    """User-defined pieces come before all others."""
+    """The score of a piece for merging; user-defined pieces come first."""
     return float("inf") if piece[2] == USER_DEFINED else piece[1]
 
 
@@ -168,7 +169,7 @@ def _set_spaces(
 def _add_tokens(
     inner: tokenizers.Tokenizer, pieces: Sequence[Piece], ids: dict[str, int], add_prefix: bool
 ) -> None:
-    """Control pieces and user-defined ones are looked for in the text before it is cut."""
+    """Add control and user-defined pieces, which are matched in the text before it is split."""
     special = []
     plain = []
     for text, index in ids.items():

@@ -30,10 +30,10 @@ class SpmModel:
 
 
 def read_spm(data: bytes) -> SpmModel:
-    """The model in a file's bytes. Field numbers and defaults: sentencepiece_model.proto.
+    """Parse a SentencePiece model file. Field numbers and defaults: sentencepiece_model.proto.
 
-    Raises CheckpointError where the bytes are no such model, are cut off, or need what
-    `tokenizers` cannot do.
+    Raises CheckpointError if it is not such a model, is truncated, or uses a feature that
+    `tokenizers` does not support.
     """
     pieces: list[Piece] = []
     trainer: dict[int, Value] = {}
@@ -87,8 +87,8 @@ def _message(value: Value, what: str) -> bytes:
     return value
 
 
-def _number(found: dict[int, Value], number: int, default: int) -> int:
-    value = found.get(number, default)
+def _number(message: dict[int, Value], number: int, default: int) -> int:
+    value = message.get(number, default)
     if not isinstance(value, int):
         raise CheckpointError(f"field {number} of the SentencePiece model should be an integer")
     return value

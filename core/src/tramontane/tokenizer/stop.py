@@ -1,4 +1,4 @@
-"""Stop strings in a text that comes in parts."""
+"""Find stop strings in streamed text."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Sequence
 class StopMatcher:
     """Finds the first of several stop strings; text that may be the start of one is held back.
 
-    The first is the one whose end comes first; of two that end together, the longer one. Nothing of
-    it shows, nor anything after it. Costs per character what following failure links costs:
-    amortised a constant number of steps (Aho and Corasick, 1975). Empty stop strings are ignored.
+    The first is the one whose end comes first; of two that end together, the longer one. No part of
+    it, nor any text after it, is returned. Amortized cost per character: a constant number of steps
+    along failure links (Aho and Corasick, 1975). Empty stop strings are ignored.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
@@ -27,9 +27,9 @@ class StopMatcher:
         self._stopped: str | None = None
 
     def push(self, text: str) -> tuple[str, str | None]:
-        """What may be shown now, and the stop string once one is complete.
+        """Append text; returns the text that may be shown now, and the stop string if complete.
 
-        After that, pushed text is ignored.
+        After a stop string, further text is ignored.
         """
         if not self._next[0]:
             return text, None
@@ -47,7 +47,7 @@ class StopMatcher:
         return text[:shown], None
 
     def flush(self) -> str:
-        """What was held back, as no more text comes."""
+        """The text that was held back, at the end of the stream."""
         held, self._held, self._state = self._held, "", 0
         return held
 
@@ -64,7 +64,7 @@ class StopMatcher:
         self._stop[state] = stop
 
     def _link(self) -> None:
-        """Failure links, breadth first: the longest proper suffix that is also a start."""
+        """Set failure links, breadth first: the longest proper suffix that is also a prefix."""
         order = list(self._next[0].values())
         for state in order:
             for char, child in self._next[state].items():

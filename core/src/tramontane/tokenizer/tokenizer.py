@@ -1,4 +1,4 @@
-"""A tokenizer as the engine uses it, around Hugging Face's `tokenizers`."""
+"""The engine's tokenizer, a wrapper of Hugging Face's `tokenizers`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from .spelling import spelling_of
 class Tokenizer:
     """Text to token ids and back.
 
-    bos_id: the token that begins a text, if there is one. eos_ids: tokens that end an answer.
-    special_ids: tokens that are control, never text.
+    bos_id: the token that begins a text, or None. eos_ids: tokens that end an answer.
+    special_ids: control tokens, which are never text.
     named: the texts of bos_token, eos_token, unk_token, pad_token, for chat templates.
-    add_bos, add_eos: what `encode` puts around a text beyond what inner's post-processor does; the
-    two are one where they say the same. chat_bos: whether add_bos is also for what chat templates
-    write. Safe to share between threads.
+    add_bos, add_eos: tokens that `encode` adds around a text, unless inner's post-processor already
+    adds them. chat_bos: whether add_bos also applies to rendered chat templates. Thread-safe.
     """
+
+    missing: str | None = None
+    """Why texts are refused, where the model has no tokenizer."""
 
     def __init__(
         self,
@@ -48,7 +50,7 @@ class Tokenizer:
         self._bytes: dict[int, bytes] = {}
         self._plain: tokenizers.Tokenizer | None = None
         self._lock = threading.Lock()
-        # a tokenizer.json may carry its trainer's limits; cutting a prompt is never ours to do
+        # a tokenizer.json may contain limits of its training; prompts must never be truncated
         inner.no_truncation()
         inner.no_padding()
         self._before, self._after = around(inner)
@@ -60,7 +62,7 @@ class Tokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """How many tokens there are; a model's embedding may have more rows."""
+        """Number of tokens; a model's embedding may have more rows."""
         return self.inner.get_vocab_size(with_added_tokens=True)
 
     def encode(
@@ -68,11 +70,11 @@ class Tokenizer:
     ) -> list[int]:
         """Token ids of a text.
 
-        add_special: put BOS and EOS around it as the tokenizer says, save where the text spells
-          them already, as a rendered chat template does.
-        parse_special: False makes spellings of special tokens plain text. Tokens that were added
-          but are not special are found in either case.
-        Raises RequestError where a text is not Unicode: it has half of a surrogate pair.
+        add_special: add the tokenizer's BOS and EOS, unless the text already contains them, as a
+          rendered chat template does.
+        parse_special: with False the texts of special tokens are plain text. Added tokens that are
+          not special are recognized in either case.
+        Raises RequestError if the text is not valid Unicode: it has an unpaired surrogate.
         """
         try:
             text.encode("utf-8")
@@ -92,9 +94,9 @@ class Tokenizer:
         return ids
 
     def encode_chat(self, text: str) -> list[int]:
-        """Token ids of what a chat template wrote, which has BOS where the model wants one.
+        """Token ids of a rendered chat template, which contains BOS if the model needs one.
 
-        With chat_bos it is put in front where the template did not write it, as llama.cpp does.
+        With chat_bos it is prepended if the template did not write it, as in llama.cpp.
         Raises RequestError as `encode` does.
         """
         ids = self.encode(text, add_special=False)
@@ -103,11 +105,11 @@ class Tokenizer:
         return ids
 
     def decode(self, ids: Iterable[int], *, skip_special: bool = True) -> str:
-        """The text of token ids, as the `tokenizers` package's decoder makes it.
+        """The text of token ids, the same as by the `tokenizers` package's decoder.
 
-        It is their bytes, joined, as UTF-8; what is no UTF-8 becomes U+FFFD. The space that a
-        SentencePiece vocabulary puts in front of a text goes away again; nothing is cleaned up but
-        what the decoder itself says. Ids beyond the vocabulary are nothing.
+        The tokens' bytes are joined and decoded as UTF-8; invalid bytes become U+FFFD. The space
+        that a SentencePiece vocabulary prepends to a text is removed; there is no cleanup except
+        the decoder's own. Ids outside the vocabulary are ignored.
         """
         hidden = self.special_ids if skip_special else frozenset()
         known = [index for index in ids if index not in hidden and self.has(index)]
@@ -122,21 +124,21 @@ class Tokenizer:
         return self.spelling.trim(b"".join(parts).decode("utf-8", self.spelling.errors))
 
     def piece(self, index: int) -> str:
-        """A token as the vocabulary spells it. Raises RequestError for an id that it has not."""
+        """The vocabulary's piece of a token. Raises RequestError for an id outside of it."""
         piece = self.inner.id_to_token(index) if 0 <= index < 1 << 32 else None
         if piece is None:
             raise RequestError(f"token id {index} is not in the vocabulary of {self.vocab_size}")
         return piece
 
     def has(self, index: int) -> bool:
-        """Whether the vocabulary has such a token."""
+        """Whether the vocabulary has a token with this id."""
         return self._read(index) is not None
 
     def token_bytes(self, index: int, *, first: bool = False, last: bool = False) -> bytes:
-        """The bytes that a token stands for within a text, perhaps a part of a character.
+        """The bytes of a token within a text, perhaps a part of a character.
 
-        first, last: what it stands for at that end of a text, before `decode` trims it there.
-        Empty for an id that the vocabulary does not have.
+        first, last: as the first or last token of a text, before `decode` trims it.
+        Empty for an id outside the vocabulary.
         """
         if not first and not last:
             return self._read(index) or b""
@@ -144,30 +146,30 @@ class Tokenizer:
         return b"" if piece is None else self._spelled(index, piece, first, last)
 
     def _read(self, index: int) -> bytes | None:
-        found = self._bytes.get(index)
-        if found is None and (piece := self._piece(index)) is not None:
-            found = self._bytes[index] = self._spelled(index, piece, False, False)
-        return found
+        data = self._bytes.get(index)
+        if data is None and (piece := self._piece(index)) is not None:
+            data = self._bytes[index] = self._spelled(index, piece, False, False)
+        return data
 
     def _piece(self, index: int) -> str | None:
-        # of an added token that is looked for in normalized text, its normalized spelling
-        found = self.inner.id_to_token(index) if 0 <= index < 1 << 32 else None
-        return None if found is None else str(found)
+        # for an added token that is matched in normalized text, this is its normalized text
+        piece = self.inner.id_to_token(index) if 0 <= index < 1 << 32 else None
+        return None if piece is None else str(piece)
 
     def _spelled(self, index: int, piece: str, first: bool, last: bool) -> bytes:
         data = self.spelling.bytes_of(piece, first, last)
         if index in self._added and not piece.isascii() and not _is_text(data):
-            # text that a byte-level decoder takes for bytes: the package prints U+FFFD
+            # a byte-level decoder would interpret this text as bytes: the package prints U+FFFD
             return piece.encode()
         return data
 
     def _eos_to_add(self, eos_ids: Sequence[int]) -> int | None:
         named = self.named.get("eos_token")
-        found = None if named is None else self.inner.token_to_id(named)
-        return found if found is not None else next(iter(eos_ids), None)
+        eos_id = None if named is None else self.inner.token_to_id(named)
+        return eos_id if eos_id is not None else next(iter(eos_ids), None)
 
     def _without_special(self) -> tokenizers.Tokenizer:
-        # a twin, as the switch is state of the tokenizer, which other threads are using
+        # a copy, because the setting is state of the tokenizer, which other threads use
         with self._lock:
             if self._plain is None:
                 self._plain = tokenizers.Tokenizer.from_str(self.inner.to_str())
@@ -184,7 +186,7 @@ def _is_text(data: bytes) -> bool:
 
 
 def around(inner: tokenizers.Tokenizer) -> tuple[list[int], list[int]]:
-    """What the post-processor puts before and after a text."""
+    """The token ids that the post-processor adds before and after a text."""
     probe = inner.encode("a", add_special_tokens=True)
     mask = list(probe.special_tokens_mask)
     if 0 not in mask:

@@ -66,7 +66,7 @@ def check(schema: Any) -> None:
         if old and "$ref" in part and beside:
             raise refused(
                 (*path, beside[0]),
-                f"this draft ignores {beside[0]!r} beside $ref; put both into allOf",
+                f"this draft ignores {beside[0]!r} next to $ref; put both into allOf",
             )
 
 

@@ -158,6 +158,7 @@ def samplers() -> Iterable[Sampler]:
         yield Sampler(
             name=f"mirostat{version}",
             order=290 + 10 * version,
+            exclusive=True,
             options={"tau": 5.0, "eta": 0.1, "version": version},
             fields={"mirostat": "version", "mirostat_tau": "tau", "mirostat_eta": "eta"},
             build=f"{HERE}.mirostat:build{version}",

@@ -127,8 +127,12 @@ def config_of(
     """config.json's keys, those that the file has. Raises CheckpointError naming file and key."""
     architecture = architecture_of(metadata, path)
 
+    layers = metadata.get(f"{architecture}.block_count")
+
     def get(key: str) -> Any:
-        return _single(metadata.get(f"{architecture}.{key}"), f"{architecture}.{key}", path)
+        return _of_layers(
+            metadata.get(f"{architecture}.{key}"), layers, f"{architecture}.{key}", path
+        )
 
     config = {word: value for key, word in WORDS.items() if (value := get(key)) is not None}
     config["model_type"] = architecture
@@ -151,12 +155,12 @@ def config_of(
     if isinstance(ahead := get("nextn_predict_layers"), int):  # layers that guess further tokens
         config["num_hidden_layers"] = config.get("num_hidden_layers", 0) - ahead
     config |= _slides(metadata.get(f"{architecture}.attention.sliding_window_pattern"))
-    config |= implied(architecture, config)
     try:
+        config |= implied(architecture, config)
         scaling = rope_scaling(get, factors, path)
         part = partial_rotary(config, get("rope.dimension_count"))
     except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: the rope settings are not numbers: {error}") from error
+        raise CheckpointError(f"{path}: settings of the model are not numbers: {error}") from error
     if scaling is not None:
         config["rope_scaling"] = scaling
     config["partial_rotary_factor"] = part
@@ -175,16 +179,21 @@ def _slides(pattern: Any) -> dict[str, Any]:
     return {} if pattern is None else {"sliding_window_pattern": pattern}
 
 
-def _single(value: Any, key: str, path: Path) -> Any:
-    """One number for all layers. An array has one per layer; they must be equal."""
+def _of_layers(value: Any, layers: Any, key: str, path: Path) -> Any:
+    """One value for all layers, or a tuple of one for each. An array whose values are equal is one.
+
+    layers: how many there are. Raises CheckpointError for an array of another length.
+    """
     if not isinstance(value, Values):
         return value
-    different = sorted(set(value), key=repr)
-    if len(different) > 1:
+    each = tuple(value)
+    if each and all(other == each[0] for other in each):
+        return each[0]
+    if each and len(each) != layers:
         raise CheckpointError(
-            f"{path}: {key} differs between layers ({different}), which is not supported"
+            f"{path}: {key} has {len(each)} values ({reprlib.repr(list(each))}) for {layers} layers"
         )
-    return different[0] if different else None
+    return each or None
 
 
 def sampling_of(metadata: Mapping[str, Any]) -> dict[str, Any]:

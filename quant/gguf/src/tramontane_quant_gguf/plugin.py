@@ -15,4 +15,5 @@ def quantizers() -> Iterable[Quantizer]:
         magic=b"GGUF",
         open="tramontane_quant_gguf.container:open_gguf",
         sample="tramontane_quant_gguf.sample:write_sample",
+        decode="tramontane_quant_gguf.plain:decode",
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import tokenizers
-from tramontane.errors import CheckpointError
+from tramontane.errors import CheckpointError, NoTokenizer
 from tramontane.tokenizer.spm import CONTROL, NORMAL, UNKNOWN, USER_DEFINED, from_pieces
 from tramontane.tokenizer.tokenizer import Tokenizer
 
@@ -46,11 +46,14 @@ DEFAULTS: dict[str, Defaults] = {
 
 
 def read_tokenizer(metadata: Mapping[str, Any], path: Path) -> Tokenizer:
-    """Raises CheckpointError when there is none, of an unknown model, or a contradictory one."""
+    """Raises NoTokenizer when there is none, CheckpointError for one that is damaged."""
     reader = _Reader(metadata, path)
     model = reader.text("model")
     if model is None:
-        raise CheckpointError(f"{path}: it has no tokenizer: tokenizer.ggml.model is missing")
+        raise NoTokenizer(
+            f"{path}: it has no tokenizer: tokenizer.ggml.model is missing; "
+            "convert the model again, with its tokenizer"
+        )
     if model not in MODELS:
         raise CheckpointError(
             f"{path}: tokenizer.ggml.model={model!r} is not supported ({', '.join(MODELS)} are)"

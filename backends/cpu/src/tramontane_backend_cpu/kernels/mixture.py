@@ -43,7 +43,6 @@ COMBINE_FIELDS = (
     "weights", "weights_stride", "k", "experts", "sorting", "x", "x_stride", "out", "out_stride",
     "width",
 )  # fmt: skip
-WEIGH_FIELDS = ("share", "share_stride", "x", "x_stride", "out", "out_stride", "width")
 """chosen: k experts of each vector, int32. sorting: see `routing.py`. panel: columns of a job's
 results, panels: how many jobs an expert has. gate, up, down, convert: addresses of a CALL.
 out_bytes, input_bytes: of one vector. act, multiply: kernels. number: bytes of one of `out`, where
@@ -164,15 +163,3 @@ def combine(arguments, first, last):  # type: ignore[no-untyped-def]
                 if j > 0:
                     before = load_some("f32", to + 4 * i, left)
                 store_some("f32", to + 4 * i, fma(weight, v, before), left)
-
-
-@native(3)
-def weigh(arguments, first, last):  # type: ignore[no-untyped-def]
-    """Vectors times a number of each."""
-    share, share_stride, x, x_stride, out, out_stride, width = words(arguments, 7)
-    for row in range(first, last):
-        weight = same(number("f32", share + row * share_stride))
-        for i in range(0, width, 16):
-            left = min(16, width - i)
-            v = load_some("f32", x + row * x_stride + 4 * i, left)
-            store_some("f32", out + row * out_stride + 4 * i, weight * v, left)

@@ -17,6 +17,7 @@ from tramontane_backend_cpu.vector.arithmetic import (
     lane_sum,
     larger,
     positive,
+    root,
     same,
     tanh,
 )
@@ -31,7 +32,9 @@ from tramontane_backend_cpu.vector.memory import (
     words,
 )
 
-NORM_FIELDS = ("x", "x_stride", "out", "out_stride", "parts", "width", "weight", "eps")
+NORM_FIELDS = (
+    "x", "x_stride", "out", "out_stride", "parts", "width", "weight", "weight_step", "eps"
+)  # fmt: skip
 LAYER_NORM_FIELDS = (*NORM_FIELDS, "bias")
 COPY_FIELDS = ("x", "x_stride", "index", "out", "out_stride", "width")
 ROPE_FIELDS = (
@@ -42,7 +45,8 @@ STORE_FIELDS = (
 )  # fmt: skip
 UNARY_FIELDS = ("x", "x_stride", "out", "out_stride", "width", "value")
 BINARY_FIELDS = ("x", "x_stride", "y", "y_stride", "out", "out_stride", "width")
-"""parts: heads of `width` numbers each in a vector, or 1. eps, value: address of a float32. bias:
+"""parts: heads of `width` numbers each in a vector, or 1. weight_step: bytes from a part's weight
+(and bias) to the next one's, 0 where all have the same. eps, value: address of a float32. bias:
 that of a vector, or 0. index: address of the vectors to pick, or of each vector's row of angles,
 int64. turned: how many of a head's numbers rotate. angles: rows of cos, then sin, of turned / 2
 angles. y_stride 0: the same y for every vector."""
@@ -51,12 +55,13 @@ angles. y_stride 0: the same y for every vector."""
 @native(3)
 def rms_norm(arguments, first, last):  # type: ignore[no-untyped-def]
     """x / sqrt(mean(x^2) + eps) * weight, for each part."""
-    x, x_stride, out, out_stride, parts, width, weight, eps = words(arguments, 8)
+    x, x_stride, out, out_stride, parts, width, weights, step, eps = words(arguments, 9)
     whole = width // 16 * 16
     for row in range(first, last):
         for part in range(parts):
             a = x + row * x_stride + 4 * part * width
             b = out + row * out_stride + 4 * part * width
+            weight = weights + part * step
             total = same(0)
             for i in range(0, whole, 16):
                 v = load("f32", a + 4 * i)
@@ -78,7 +83,8 @@ def rms_norm(arguments, first, last):  # type: ignore[no-untyped-def]
 @native(3)
 def layer_norm(arguments, first, last):  # type: ignore[no-untyped-def]
     """(x - mean) / sqrt(variance + eps) * weight + bias, for each part."""
-    x, x_stride, out, out_stride, parts, width, weight, eps, bias = words(arguments, 9)
+    (x, x_stride, out, out_stride, parts, width, weights, step, eps,
+     bias) = words(arguments, 10)  # fmt: skip
     for row in range(first, last):
         for part in range(parts):
             a = x + row * x_stride + 4 * part * width
@@ -98,9 +104,9 @@ def layer_norm(arguments, first, last):  # type: ignore[no-untyped-def]
             for i in range(0, width, 16):
                 left = min(16, width - i)
                 v = (load_some("f32", a + 4 * i, left) - same(mean)) * factor
-                v = v * load_some("f32", weight + 4 * i, left)
+                v = v * load_some("f32", weights + part * step + 4 * i, left)
                 if bias != 0:
-                    v = v + load_some("f32", bias + 4 * i, left)
+                    v = v + load_some("f32", bias + part * step + 4 * i, left)
                 store_some("f32", b + 4 * i, v, left)
 
 
@@ -165,6 +171,7 @@ def store_kernel(kind: str) -> Any:
 
 UNARY = (
     "silu", "gelu_tanh", "gelu", "tanh", "relu", "sigmoid", "scale", "shift", "square", "clamp",
+    "sqrt", "rsqrt", "exp",
 )  # fmt: skip
 BINARY = ("add", "sub", "mul", "div")
 
@@ -175,6 +182,7 @@ def unary(name: str) -> Any:
     silu, gelu, hyperbolic, relu = (name == n for n in ("silu", "gelu_tanh", "tanh", "relu"))
     sigmoid, scale, shift, square = (name == n for n in ("sigmoid", "scale", "shift", "square"))
     exact_gelu, clamp = name == "gelu", name == "clamp"
+    square_root, reciprocal, power_of_e = name == "sqrt", name == "rsqrt", name == "exp"
 
     def apply(arguments, first, last):  # type: ignore[no-untyped-def]
         x, x_stride, out, out_stride, width, value = words(arguments, 6)
@@ -215,6 +223,12 @@ def unary(name: str) -> Any:
                     v = v + same(number("f32", value))
                 if square:
                     v = v * v
+                if square_root:
+                    v = root(v)
+                if reciprocal:
+                    v = same(1) / root(v)
+                if power_of_e:
+                    v = exp(v)
                 store_some("f32", b + 4 * i, v, left)
 
     return native(3)(apply)

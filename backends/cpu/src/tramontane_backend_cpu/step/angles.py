@@ -1,4 +1,4 @@
-"""A rotation's angles, where kernels look them up: a row of cosines and sines for each position."""
+"""Lookup tables of rotary embeddings: a row of cosines and sines for each position."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ PAGE = 1024
 
 
 class Angles:
-    """Of one rotation, for steps of up to `tokens` tokens at the first `places` positions.
+    """Angles of one rotary embedding, for steps of up to `tokens` tokens and `places` positions.
 
-    A table by position that grows by the page. Where angles depend on the length of the whole
-    context too, each step writes its own rows.
+    A table by position that is filled in pages. If angles also depend on the context length, each
+    step writes its own rows.
     """
 
     def __init__(self, rope: Rope, tokens: int, places: int, positions_at: int) -> None:
         """positions_at: address of each token's position."""
         self.rope = rope
         self._own = rope.scaling is not None and rope.scaling.grows
-        # empty, not zeros: the system hands out memory when it is first written
+        # empty, not zeros: the system allocates memory when it is first written
         self._rows = np.empty((tokens if self._own else places, rope.dim), np.float32)
         self._order = np.arange(tokens if self._own else 0)
         self._known = 0
@@ -34,7 +34,7 @@ class Angles:
         """Address of each token's row."""
 
     def write(self, batch: Batch, longest: int) -> None:
-        """Have the rows for a step in which no context is longer than `longest` tokens."""
+        """Fill the rows for a step in which no context is longer than `longest` tokens."""
         if self._own:
             cos, sin = batch.angles(self.rope)
             self._rows[: len(cos)] = torch.cat((cos[:, 0], sin[:, 0]), -1).numpy()

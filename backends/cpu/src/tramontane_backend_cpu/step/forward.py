@@ -7,7 +7,7 @@ from torch import Tensor
 from tramontane.blocks import CausalLM
 from tramontane.engine.batch import Batch
 
-from .graph import CannotRecord
+from .graph import CannotRecord, NoKernel
 from .pool import Pool
 from .program import Program
 
@@ -15,7 +15,8 @@ from .program import Program
 class Forward:
     """Runs the recorded step; the model as it is written where it cannot be recorded.
 
-    why: what stopped the recording, None if nothing did.
+    why: what stopped the recording, None if nothing did. operation: whether that is an operation
+    that the model's author can replace.
     """
 
     def __init__(self, model: CausalLM, pool: Pool, *, exact: bool) -> None:
@@ -23,13 +24,14 @@ class Forward:
         self._model = model
         self.program: Program | None = None
         self.why: str | None = None
+        self.operation = False
         if model.model.embed_tokens.dtype != torch.float32:
             self.why = f"activations are {model.model.embed_tokens.dtype}"
             return
         try:
             self.program = Program(model, pool, exact=exact)
         except CannotRecord as error:
-            self.why = str(error)
+            self.why, self.operation = str(error), isinstance(error, NoKernel)
 
     def __call__(self, tokens: Tensor, batch: Batch) -> Tensor:
         """What `CausalLM.forward` returns."""

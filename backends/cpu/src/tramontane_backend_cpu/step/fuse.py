@@ -1,4 +1,4 @@
-"""Operations that are done as one, so that what lies between them never goes to memory."""
+"""Fuse operations, so that intermediate values are never written to memory."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from .graph import Node, Ref, Value
 from .schedule import uses
 
 ACTIVATIONS = ("silu", "gelu_tanh", "gelu", "relu", "sigmoid", "tanh")
-"""Those that take nothing but the vector."""
+"""Activation functions without parameters."""
 
 
 def fuse_gates(nodes: list[Node]) -> list[Node]:
-    """Replace activation(gate(x)) * up(x), on its way into a matrix, by one operation.
+    """Replace activation(gate(x)) * up(x), the input of a matrix, by one operation.
 
     nodes: with their conversions, see `schedule.convert_inputs`.
     """
     counts = uses(nodes)
-    made = {node.output: node for node in nodes}
+    producers = {node.output: node for node in nodes}
     gone: set[int] = set()
     fused: dict[int, Node] = {}
     for node in nodes:
         if node.name != "convert" or node.output is None or node.output.form == "bf16":
             continue
-        parts = _parts(node, made)
+        parts = _parts(node, producers)
         if parts is None:
             continue
         gate, up, activation, product = parts
@@ -38,17 +38,17 @@ def fuse_gates(nodes: list[Node]) -> list[Node]:
 
 
 def _parts(
-    convert: Node, made: dict[Value | None, Node]
+    convert: Node, producers: dict[Value | None, Node]
 ) -> tuple[Node, Node, Node, Node] | None:  # fmt: skip
-    """gate, up, activation and product that a conversion takes its input from."""
-    product = _maker(convert.inputs[0], made)
+    """The gate, up, activation and product nodes that produce a conversion's input, or None."""
+    product = _producer(convert.inputs[0], producers)
     if product is None or product.name != "mul":
         return None
-    for mine, other in (product.inputs, product.inputs[::-1]):
-        activation, up = _maker(mine, made), _maker(other, made)
+    for factor, other in (product.inputs, product.inputs[::-1]):
+        activation, up = _producer(factor, producers), _producer(other, producers)
         if activation is None or up is None or activation.name not in ACTIVATIONS:
             continue
-        gate = _maker(activation.inputs[0], made)
+        gate = _producer(activation.inputs[0], producers)
         if gate is not None and gate is not up and _can_join(gate, up):
             return gate, up, activation, product
     return None
@@ -62,8 +62,8 @@ def _can_join(gate: Node, up: Node) -> bool:
     return packed and weights[0].shape == weights[1].shape and weights[0].shape[0] % UNIT == 0
 
 
-def _maker(ref: Ref, made: dict[Value | None, Node]) -> Node | None:
-    """The operation that made a value, if the whole of it is meant."""
+def _producer(ref: Ref, producers: dict[Value | None, Node]) -> Node | None:
+    """The operation that produces a value, if the reference covers all of it."""
     value = ref.value
-    whole = value is not None and ref.offset == 0 and ref.width == value.width
-    return made.get(value) if whole else None
+    complete = value is not None and ref.offset == 0 and ref.width == value.width
+    return producers.get(value) if complete else None

@@ -53,3 +53,8 @@ class Node:
 
 class CannotRecord(Exception):
     """The model does something that has no kernel. Names the operation."""
+
+
+class NoKernel(CannotRecord):
+    """It is a torch operation of the model's own, which its author can replace: see
+    `torch_ops.TABLE`."""

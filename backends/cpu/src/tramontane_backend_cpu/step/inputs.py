@@ -1,4 +1,4 @@
-"""What changes from step to step: tokens, places in the cache, angles; written before each run."""
+"""The inputs that change with each step: tokens, cache slots, rotary angles; written before it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from .memory import Rooms, address, aligned, integers
 
 
 class Inputs:
-    """Buffers for the inputs of steps of up to `tokens` tokens, `wanted` of them wanted."""
+    """Buffers for the inputs of steps of up to `tokens` tokens, with logits for up to `wanted`."""
 
     TILES, ATTENTIONS, MERGES, SPLITS, FURTHER = 2, 3, 4, 5, 8
-    """Of the step's counts, after tokens and wanted ones: query tiles; tiles times splits; tiles
-    that are merged; splits; those that the step itself makes."""
+    """Indices of the step's counts, after tokens and wanted ones: query tiles; tiles times splits;
+    tiles to be merged; splits; counts that the step computes itself."""
 
     def __init__(
         self,
@@ -39,12 +39,12 @@ class Inputs:
         places: int = 0,
         further: int = 0,
     ) -> None:
-        """places: entries of all block tables together; sequences may share blocks. further: counts
-        that the step itself makes."""
+        """places: entries of all block tables together; sequences may share blocks. further: number
+        of counts that the step computes itself."""
         self.cache, self.threads = cache, threads
         self.places = max(cache.blocks + tokens, places)
         self.tokens = tokens
-        self._kept: list[Any] = []
+        self._alive: list[Any] = []
         self.counts, self._counts = integers(self.FURTHER + further)
         self.tokens_at, self._tokens = self._integers(tokens)
         self.slots_at, self._slots = self._integers(tokens)
@@ -56,7 +56,7 @@ class Inputs:
         self._group, self._kv_heads = 1, 1 << 30
         self._scratch: dict[tuple[int, int, int, int], dict[str, int]] = {}
         self.room = Rooms(threads).room
-        """(bytes) -> address of so many for each thread to work in."""
+        """(bytes) -> address of a scratch buffer of that size per thread."""
         self._owned: dict[object, int] = {}
         most_splits = -(-cache.blocks * cache.block_size // SPLIT)
         # split contexts are for steps with few tiles
@@ -65,27 +65,27 @@ class Inputs:
             (pages, np.zeros(tokens, np.int64), np.zeros(self.places, np.int64))
             for pages in cache.windows
         ]
-        """Of layers with a window: where the blocks lie, and with that slots and tables."""
+        """For each sliding window: its page table, and slots and block tables by page."""
         self.splits_at = address(self.counts) + 8 * self.SPLITS
 
     def places_of(self, layer: LayerCache) -> tuple[int, int]:
-        """Addresses of a layer's slots and tables."""
+        """Addresses of a layer's slots and block tables."""
         for pages, slots, tables in self._pages:
             if pages is layer.pages:
                 return address(slots), address(tables)
         return self.slots_at, self.tables_at
 
     def keep(self, array: Any) -> int:
-        """The address of an array that lives as long as this."""
-        self._kept.append(array)
+        """The address of an array, which is kept alive as long as this object."""
+        self._alive.append(array)
         return address(array)
 
     def count_at(self, domain: int) -> int:
-        """Address of how many rows there are."""
+        """The address of the number of rows of a domain."""
         return address(self.counts) + 8 * domain
 
     def angles(self, rope: Rope) -> Angles:
-        """Where the step's tokens find what a rotation turns them by."""
+        """The angles of a rotary embedding for the step's tokens."""
         for known in self._angles:
             if known.rope.settings == rope.settings:
                 return known
@@ -94,7 +94,7 @@ class Inputs:
         return self._angles[-1]
 
     def scratch(self, group: int, kv_heads: int, d_key: int, d_value: int) -> dict[str, int]:
-        """Working memory of attention with `group` heads per cached head."""
+        """Scratch buffers of attention with `group` query heads per KV head."""
         self._group = max(self._group, group)
         self._kv_heads = min(self._kv_heads, kv_heads)
         key = (group, kv_heads, d_key, d_value)
@@ -111,14 +111,14 @@ class Inputs:
         return self._scratch[key]
 
     def table(self, owner: object, size: int) -> int:
-        """An array of so many 64-bit integers for all operations that know the owner."""
+        """The address of `size` 64-bit integers, shared by all operations of an owner."""
         if owner not in self._owned:
             self._owned[owner] = self.keep(np.zeros(size, np.int64))
         return self._owned[owner]
 
     def write(self, tokens: Sequence[int], batch: Batch) -> None:
-        """Take over a step's batch. It is done between steps, when all that it touches is cold:
-        so without numpy, but where layers have windows."""
+        """Write a step's inputs. CPU caches are cold between steps, so numpy is avoided, except for
+        sliding windows."""
         numbers = batch.numbers
         count, wanted = len(tokens), len(numbers.wanted)
         self._tokens[:count] = array("q", tokens)
@@ -134,21 +134,22 @@ class Inputs:
         counts[self.MERGES], counts[self.SPLITS] = tiles if splits > 1 else 0, splits
         counts[interpreter.AT_A_TIME] = 1 if count <= 16 else 8
         for further in range(self.FURTHER, len(counts)):
-            counts[further] = 0  # where nothing is routed
+            counts[further] = 0  # for steps that route nothing
         for angles in self._angles:
             angles.write(batch, longest)
 
     def _write_tiles(self, batch: Batch) -> tuple[int, int]:
-        """Query tiles and block tables; returns how many tiles, and the longest context."""
+        """Write query tiles and block tables; returns the number of tiles, and the longest
+        context."""
         tile = place = longest = 0
         most = max(1, ROWS_AT_ONCE // self._group)
         for span in batch.spans:
             first, blocks = span.length - span.count, len(span.blocks)
             self._tables[place : place + blocks] = array("q", span.blocks)
             for start in range(0, span.count, most):
-                here = min(most, span.count - start)
-                told = (span.start + start, here, first + start, place)
-                self._tiles[4 * tile : 4 * tile + 4] = array("q", told)
+                count = min(most, span.count - start)
+                fields = (span.start + start, count, first + start, place)
+                self._tiles[4 * tile : 4 * tile + 4] = array("q", fields)
                 tile += 1
             place += blocks
             longest = max(longest, span.length)
@@ -156,12 +157,12 @@ class Inputs:
         return tile, longest
 
     def _write_pages(self, count: int, places: int) -> None:
-        """The same for layers with a window: where the blocks' pages are."""
+        """Write slots and block tables by page, for layers with a sliding window."""
         for pages, slots, tables in self._pages:
             np.take(pages.of, np.asarray(self._tables[:places]), out=tables[:places])
             block, rest = np.divmod(np.asarray(self._slots[:count]), self.cache.block_size)
             slots[:count] = pages.of[block] * self.cache.block_size + rest
 
     def _integers(self, count: int) -> tuple[int, memoryview[int]]:
-        whole, view = integers(count)
-        return self.keep(whole), view
+        numbers, view = integers(count)
+        return self.keep(numbers), view

@@ -1,14 +1,14 @@
 """Runs a list of phases on several threads at once: compiled, called once per step and thread.
 
-A phase is a set of jobs that do not depend on each other; threads take them in turn, and wait for
-each other at its end. Memory, in 64-bit integers:
+A phase is a set of independent jobs that are distributed to the threads, with a barrier at its end.
+Memory layout, in 64-bit integers:
 
     phase      mode, first operation, operations, which of the step's counts its rows are
     operation  kernel, arguments, which of the step's counts its jobs are (-1: none), jobs for each
 
-Each thread has a share of a phase's jobs, one after another in memory, and then helps the others
-with theirs. In ROWS, a job is a few vectors, and each goes through all the phase's operations by
-itself. In JOBS, the operations' jobs are simply all there are.
+Each thread has a share of a phase's jobs, contiguous in memory, and then helps the others (work
+stealing). In ROWS, a job is a few vectors, and runs all the phase's operations on them. In JOBS,
+the jobs are those of all operations.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from tramontane_backend_cpu.vector.parallel import (
 
 ROWS, JOBS = 0, 1
 LINE = 64
-"""Bytes between numbers that threads fight over."""
+"""Bytes between counters that several threads write, to avoid false sharing."""
 AT_A_TIME = 7
-"""Of a step's counts, the one that says how many rows a job has."""
+"""Index of the step's count with the number of rows per job."""
 CONTROL = ("generation", "phases", "count", "operations", "counts", "taken", "threads", "give_way")
 """What is said to the threads before a step. generation -1: end. taken: a line for the barrier, one
 for those that are done, and one for each share of a phase. give_way: address of sched_yield, or
 0."""
 PATIENCE = 2000
-"""Looks at the barrier before giving way to other programs."""
+"""Spin iterations at the barrier before yielding to other programs."""
 
 
 class Step:
@@ -155,4 +155,4 @@ def serve(control, thread, seen, looks):  # type: ignore[no-untyped-def]
 
 
 KERNELS = (run_phases, tell, serve)
-"""What every model needs, before its weights are read."""
+"""Kernels that every model needs, before its weights are read."""

@@ -122,26 +122,29 @@ def _lookup(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
 
 
 def _rms_norm(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
-    (x, x_stride), (out, out_stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
-    module, width = node.of["module"], node.of["width"]
-    told = arguments(
-        rows.NORM_FIELDS, x=x, x_stride=x_stride, out=out, out_stride=out_stride,
-        parts=_output(node).width // width, width=width, weight=_vector(inputs, module.weight),
-        eps=_number(inputs, module.eps),
-    )  # fmt: skip
+    told = arguments(rows.NORM_FIELDS, **_norm(node, buffers, inputs))
     return Operation(rows.rms_norm.address, told)
 
 
 def _layer_norm(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
-    (x, x_stride), (out, out_stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
-    module, width = node.of["module"], node.of["width"]
+    bias = getattr(node.of["module"], "bias", None)
     told = arguments(
-        rows.LAYER_NORM_FIELDS, x=x, x_stride=x_stride, out=out, out_stride=out_stride,
-        parts=_output(node).width // width, width=width, weight=_vector(inputs, module.weight),
-        eps=_number(inputs, module.eps),
-        bias=0 if module.bias is None else _vector(inputs, module.bias),
+        rows.LAYER_NORM_FIELDS, **_norm(node, buffers, inputs),
+        bias=0 if bias is None else _vector(inputs, bias),
     )  # fmt: skip
     return Operation(rows.layer_norm.address, told)
+
+
+def _norm(node: Node, buffers: Buffers, inputs: Inputs) -> dict[str, int]:
+    """The fields that both norms have."""
+    (x, x_stride), (out, out_stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
+    module, width = node.of["module"], node.of["width"]
+    return {
+        "x": x, "x_stride": x_stride, "out": out, "out_stride": out_stride, "width": width,
+        "parts": _output(node).width // width, "weight": _vector(inputs, module.weight),
+        "weight_step": 4 * width if module.weight.dim() == 2 else 0,
+        "eps": _number(inputs, module.eps),
+    }  # fmt: skip
 
 
 def _rope(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:

@@ -117,19 +117,8 @@ def _combine(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     return Operation(mixture.combine.address, told)
 
 
-def _weigh(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
-    (share, share_stride), (x, x_stride) = (buffers.place(ref) for ref in node.inputs)
-    out, out_stride = _out(node, buffers)
-    told = arguments(
-        mixture.WEIGH_FIELDS, share=share, share_stride=share_stride, x=x, x_stride=x_stride,
-        out=out, out_stride=out_stride, width=node.inputs[1].width,
-    )  # fmt: skip
-    return Operation(mixture.weigh.address, told)
-
-
 LOWERINGS: dict[str, Callable[[Node, Buffers, Inputs], Operation]] = {
     "route": _route, "gather": _gather, "gate_up": _gate_up, "down": _down, "combine": _combine,
-    "weigh": _weigh,
 }  # fmt: skip
 
 

@@ -16,7 +16,8 @@ ALIGNMENT = 64
 
 
 def aligned(count: int, kind: Any) -> Any:
-    """An array that begins a line of the cache, with room to read a register beyond its end."""
+    """An uninitialized array, aligned to a cache line, with padding for a register read at its
+    end."""
     size = count * np.dtype(kind).itemsize
     raw = np.empty(size + 2 * ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
@@ -41,14 +42,14 @@ def rows_at(tensor: Tensor) -> int:
 
 
 def integers(count: int) -> tuple[Any, memoryview[int]]:
-    """Zeros, int64, and a view of them that is written without numpy, at a fraction of its cost
-    for a few numbers."""
-    whole: Any = np.zeros(count, np.int64)
-    return whole, memoryview(whole).cast("B").cast("q")
+    """Zeros (count) int64, and a memoryview of them, for writing a few numbers at a fraction of
+    numpy's cost."""
+    array: Any = np.zeros(count, np.int64)
+    return array, memoryview(array).cast("B").cast("q")
 
 
 class Buffers:
-    """Memory for `tokens` tokens of which `wanted` are wanted."""
+    """Buffers for steps of up to `tokens` tokens, with logits for up to `wanted` of them."""
 
     def __init__(self, numbers: dict[Value, int], tokens: int, wanted: int) -> None:
         self.tokens, self.wanted = tokens, wanted
@@ -60,7 +61,7 @@ class Buffers:
         return self.tokens if value.domain == TOKENS else self.wanted
 
     def place(self, ref: Ref) -> tuple[int, int]:
-        """Address, and bytes from one row to the next: 0 for a constant."""
+        """The address of a reference, and its row stride in bytes: 0 for a constant."""
         if ref.value is None:
             self._constants[id(ref.constant)] = ref.constant
             return address(ref.constant), 0
@@ -68,37 +69,37 @@ class Buffers:
         return address(self.array(ref.value)) + 4 * ref.offset, stride
 
     def array(self, value: Value) -> Any:
-        """A value's whole buffer."""
+        """A value's buffer."""
         number = self._numbers[value]
         if number not in self._arrays:
-            # tiles are whole: the last one may have room for more vectors than there are
+            # padded to complete tiles
             rows = self.rows(value) * value.times + value.spare
             rows += SET.tile if value.form in ("int8", "plain") else 0
             self._arrays[number] = aligned(rows * row_bytes(value), np.uint8)
         return self._arrays[number]
 
     def floats(self, value: Value) -> Any:
-        """A value as an array (rows, width), the buffer itself."""
+        """A value's buffer as an array (rows, width) float32, not a copy."""
         rows, stride = self.rows(value), row_bytes(value) // 4
         return self.array(value).view(np.float32).reshape(rows, stride)[:, : value.width]
 
 
 class Rooms:
-    """Memory for each of some threads to work in."""
+    """Scratch buffers for each of `threads` threads."""
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
         self._rooms: dict[int, Any] = {}
 
     def room(self, each: int) -> int:
-        """So many bytes for each thread, the same for all that ask for as many."""
+        """The address of `each` bytes per thread; requests of the same size share a buffer."""
         if each not in self._rooms:
             self._rooms[each] = aligned(each * self._threads, np.uint8)
         return address(self._rooms[each])
 
 
 def row_bytes(value: Value) -> int:
-    """Bytes that one vector takes."""
+    """The size of one vector of a value in bytes."""
     units = -(-value.width // UNIT)
     if value.form == "int8":
         return units * UNIT_BYTES

@@ -1,12 +1,12 @@
-"""Experts in a recorded step: noted as two operations, done as five.
+"""Experts in a recorded step: recorded as two operations, expanded to five.
 
     route      scores -> weights and experts of each row; the last one sorts all rows by expert
-    gather     rows, converted, to where their experts read them
-    gate_up    the first two matrices of each expert that has rows, and what follows them
+    gather     converted rows, copied to the input of their experts
+    gate_up    the first two matrices of each expert that has rows, and the activation
     down       the third
     combine    each row's results, weighted
 
-What a sorting is, `kernels/routing.py` says.
+Sorting is described in `kernels/routing.py`.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 ROUTERS = (Router, GroupedRouter, BiasedRouter)
 ACTS = {"silu": "silu", "relu": "relu", "gelu": "gelu", "gelu_pytorch_tanh": "gelu_tanh"}
-"""What the functions between matrices are called among the kernels of rows."""
+"""Kernels of activation functions, by their names in transformers."""
 
 
 @dataclass(eq=False)
 class Sorting:
-    """Which rows go to which experts: what the operations of one layer share.
+    """The assignment of rows to experts, shared by the operations of one layer.
 
-    number: which of the step's sortings it is.
+    number: its index among the step's sortings.
     """
 
     experts: int
@@ -45,9 +45,9 @@ class Sorting:
 
 
 def note_route(recording: Recording, module: Router, x: Tensor) -> tuple[Tensor, Tensor]:
-    """What `Router.forward` returns, noted down."""
+    """Record `Router.forward`."""
     experts, k = module.weight.shape[0], module.k
-    # a choice between experts is no place to save bits
+    # the router is computed in float32, because rounding could change the chosen experts
     scores = recording.note("linear", (x,), (experts,), module=module, exact=True)
     routed = recording.note("route", (scores,), (2 * k,), module=module)
     value = recording.ref(routed).value
@@ -60,35 +60,35 @@ def note_route(recording: Recording, module: Router, x: Tensor) -> tuple[Tensor,
 def note_experts(
     recording: Recording, module: Experts, x: Tensor, weights: Tensor, chosen: Tensor
 ) -> Tensor:
-    """What `Experts.forward` returns, noted down."""
+    """Record `Experts.forward`."""
     hidden = module.down_proj.weight.shape[0] // module.count
     return recording.note("experts", (x, weights, chosen), (hidden,), module=module)
 
 
 def expand(nodes: list[Node], exact: bool) -> tuple[list[Node], int]:
-    """Experts as the operations that there are kernels for, and how many sortings they make.
+    """Expand experts to operations that have kernels; returns also the number of sortings.
 
-    Raises CannotRecord for what has no kernels.
+    Raises CannotRecord for experts without kernels.
     """
     routes = {node.output: node for node in nodes if node.name == "route"}
-    found: list[Node] = []
+    result: list[Node] = []
     sortings = 0
     for node in nodes:
         if node.name == "experts":
             route = routes.pop(node.inputs[2].value, None)
             if route is None or node.inputs[2].offset != route.of["module"].k:
                 raise CannotRecord("experts that no router of their own has chosen")
-            found += _operations(node, route, exact, sortings, found)
+            result += _operations(node, route, exact, sortings, result)
             sortings += 1
         else:
-            found.append(node)
+            result.append(node)
     if routes:
         raise CannotRecord("a router without experts")
-    return found, sortings
+    return result, sortings
 
 
 def activation(module: Experts) -> str:
-    """What its function is called among the kernels of rows. Raises CannotRecord."""
+    """The kernel of its activation function. Raises CannotRecord."""
     for name, kernel in ACTS.items():
         if ACTIVATIONS[name] is module.act:
             return kernel
@@ -113,20 +113,25 @@ def _operations(
     k, domain, wide = route.of["module"].k, x.value.domain, module.gate_proj.weight.shape[0]
     sorting = Sorting(module.count, k, number)
     spare = module.count * (SET.tile - 1)  # tiles are whole
-    # one more: a row has a place of its own for experts that no other has chosen
-    given = Value(domain, x.width, forms[0], k + 1, spare)
+    # one more: a separate place for rows of experts that no other row has chosen
+    gathered = Value(domain, x.width, forms[0], k + 1, spare)
     between = Value(domain, wide // module.count, forms[2], k, spare)
-    made = Value(domain, node.output.width, "f32", k)
-    gather = Node("gather", (x, chosen), given, {"sorting": sorting})
+    products = Value(domain, node.output.width, "f32", k)
+    gather = Node("gather", (x, chosen), gathered, {"sorting": sorting})
     route.of |= {"sorting": sorting, "gather": gather}
     route.inputs += (x,)
-    route.ahead.append(given)
+    route.ahead.append(gathered)
     if not any(each.output is x.value for each in before[: before.index(route)]):
         raise CannotRecord("a router that comes before what the experts read")
     of = {"sorting": sorting, "module": module}
     return [
         gather,
-        Node("gate_up", (Ref(given, 0, given.width),), between, {**of, "act": activation(module)}),
-        Node("down", (Ref(between, 0, between.width),), made, of),
-        Node("combine", (Ref(made, 0, made.width), weights, chosen), node.output, of),
+        Node(
+            "gate_up",
+            (Ref(gathered, 0, gathered.width),),
+            between,
+            {**of, "act": activation(module)},
+        ),
+        Node("down", (Ref(between, 0, between.width),), products, of),
+        Node("combine", (Ref(products, 0, products.width), weights, chosen), node.output, of),
     ]

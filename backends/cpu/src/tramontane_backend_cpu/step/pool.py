@@ -1,8 +1,8 @@
-"""The backend's threads: they wait a little while awake, then asleep, for the next step.
+"""The backend's thread pool: idle threads spin briefly, then sleep, until the next step.
 
-One pool for the process. The thread that asks for a step works too, and no thread holds Python's
-lock meanwhile. Waking a thread costs about as much as a small model's layer, so one that has just
-worked keeps looking for half a millisecond.
+One pool per process. The thread that runs a step works too, and no thread holds the GIL during it.
+Waking a thread costs about as much as a small model's layer, so a thread spins for half a
+millisecond after its work.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from . import interpreter
 from .memory import integers
 
 AWAKE = 20_000
-"""Looks for work before sleeping: about half a millisecond."""
+"""Spin iterations before sleeping: about half a millisecond."""
 
 
 class Pool:
-    """`threads` threads, the caller's included."""
+    """A pool of `threads` threads, including the caller's."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
@@ -33,7 +33,7 @@ class Pool:
         self._words[interpreter.CONTROL.index("give_way")] = _give_way()
         self._address = self._control.ctypes.data
         self._generation = 0
-        self._one = threading.Lock()
+        self._run_lock = threading.Lock()
         self._asleep = [False] * threads
         self._gates: list[queue.SimpleQueue[None]] = [queue.SimpleQueue() for _ in range(threads)]
         for number in range(1, threads):
@@ -43,16 +43,16 @@ class Pool:
         self._end = weakref.finalize(self, _stop, self._control, self._gates)
 
     def step(self, phases: Any, operations: Any, counts: Any) -> interpreter.Step:
-        """What `run` takes. All are int64 arrays: see `interpreter.py`."""
+        """A step for `run`. All arguments are int64 arrays: see `interpreter.py`."""
         return interpreter.Step(phases, operations, counts, self.threads)
 
     def run(self, step: interpreter.Step) -> None:
         """Run a step; one at a time."""
-        with self._one:
+        with self._run_lock:
             self._words[1:6] = step.told
             self._generation += 1
-            # told first, looked at afterwards; `_serve` says that it sleeps first, and looks
-            # for work afterwards: whoever comes second sees what the other has done
+            # publish the step first, then check for sleeping threads; `_serve` sets `asleep`
+            # first, then checks for a step: so at least one of the two sees the other's write
             interpreter.tell.brief(self._address, self._generation)
             for number, asleep in enumerate(self._asleep):
                 if asleep:
@@ -60,17 +60,17 @@ class Pool:
             interpreter.run_phases.ctypes(self._address, 0)
 
     def run_jobs(self, work: list[tuple[int, Any, int]]) -> None:
-        """Run kernels that do not depend on each other: address, arguments, number of jobs."""
+        """Run independent kernels in parallel: (address, arguments, number of jobs) of each."""
         phases = np.array([(interpreter.JOBS, 0, len(work), 0)], np.int64)
         operations = np.array([(k, a.ctypes.data, -1, jobs) for k, a, jobs in work], np.int64)
         self.run(self.step(phases, operations, np.zeros(8, np.int64)))
 
     def busy(self) -> bool:
-        """Whether a step is on its way."""
-        return self._one.locked()
+        """Whether a step is running."""
+        return self._run_lock.locked()
 
     def close(self) -> None:
-        """End the threads."""
+        """Stop the threads."""
         self._end()
 
 
@@ -93,7 +93,7 @@ def _stop(control: Any, gates: list[queue.SimpleQueue[None]]) -> None:
 
 
 def _give_way() -> int:
-    """Address of the system's call that lets other programs run."""
+    """The address of the C library's `sched_yield`; 0 if there is none."""
     try:
         windows = sys.platform == "win32"
         library = ctypes.CDLL("kernel32" if windows else None)
@@ -108,7 +108,7 @@ _making = threading.Lock()
 
 
 def shared_pool(threads: int) -> Pool:
-    """The process's pool of so many threads: models take turns on it."""
+    """The process's pool of this many threads, which models share."""
     with _making:
         if threads not in _pools:
             _pools[threads] = Pool(threads)

@@ -13,7 +13,7 @@ from tramontane.engine.kv_cache import KVCache
 from tramontane_backend_cpu import compile_ahead
 from tramontane_backend_cpu.numba_setup import Kernel, missing
 
-from . import interpreter, lower_mixture
+from . import interpreter, lower_mixture, lower_parts
 from .fuse import fuse_gates
 from .graph import Node, Value
 from .inputs import Inputs
@@ -24,6 +24,8 @@ from .pool import Pool
 from .record import Recording
 from .schedule import Phase, add_in_place, convert_inputs, phases, share_memory
 
+LOWERINGS = {**lower_mixture.LOWERINGS, **lower_parts.LOWERINGS}
+"""Of operations besides those of `lower`."""
 FIRST = 32
 """Tokens that memory is taken for at first: enough to decode."""
 
@@ -39,7 +41,7 @@ class Program:
         nodes, sortings = expand(recording.nodes, exact)
         nodes = convert_inputs(nodes, lambda node: form_of(node, exact))
         for node in nodes:
-            if node.name not in lower_mixture.LOWERINGS:
+            if node.name not in LOWERINGS:
                 refuse(node)
         self._further = sortings * lower_mixture.COUNTS
         nodes = _with_merges(add_in_place(fuse_gates(nodes), self._logits))
@@ -127,7 +129,7 @@ class _Bound:
 
 def lowered(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     """A node as the kernel that does it is told."""
-    return lower_mixture.LOWERINGS.get(node.name, lower)(node, buffers, inputs)
+    return LOWERINGS.get(node.name, lower)(node, buffers, inputs)
 
 
 def _with_merges(nodes: list[Node]) -> list[Node]:

@@ -20,6 +20,7 @@ from tramontane.blocks import (
     CausalLM,
     Embedding,
     Experts,
+    HeadNorm,
     LayerNorm,
     Linear,
     RMSNorm,
@@ -28,24 +29,12 @@ from tramontane.blocks import (
     StackedLinear,
 )
 
-from .graph import TOKENS, WANTED, CannotRecord, Node, Ref, Value
+from . import torch_ops
+from .graph import TOKENS, CannotRecord, Node, NoKernel, Ref, Value
 from .mixture import ROUTERS, note_experts, note_route
 
 N_TOKENS, N_WANTED = 3, 2
-aten = torch.ops.aten
-VIEWS = {
-    aten.view.default, aten._unsafe_view.default, aten.unsqueeze.default, aten.squeeze.dim,
-    aten.alias.default, aten.detach.default, aten._to_copy.default, aten.clone.default,
-    aten.reshape.default, aten.contiguous.default,
-}  # fmt: skip
-UNARY = {
-    aten.silu.default: "silu", aten.tanh.default: "tanh", aten.relu.default: "relu",
-    aten.sigmoid.default: "sigmoid",
-}  # fmt: skip
 NORMS: dict[type[nn.Module], str] = {RMSNorm: "rms_norm", LayerNorm: "layer_norm"}
-BINARY = {
-    aten.add.Tensor: "add", aten.sub.Tensor: "sub", aten.mul.Tensor: "mul", aten.div.Tensor: "div",
-}  # fmt: skip
 
 
 class Recording:
@@ -76,6 +65,12 @@ class Recording:
 
     def knows(self, tensor: Any) -> bool:
         return id(tensor) in self._refs
+
+    def is_last(self, tensor: Tensor) -> bool:
+        """Whether it is what the last node made, and nothing else has its numbers."""
+        mine = self._refs.get(id(tensor))
+        same = [ref for ref in self._refs.values() if mine is not None and ref.value is mine.value]
+        return mine is not None and len(same) == 1 and self.nodes[-1].output is mine.value
 
     def keep(self, tensor: Tensor, ref: Ref) -> Tensor:
         self._kept.append(tensor)  # or its id might come again
@@ -152,10 +147,13 @@ class Recording:
         if type(module) is Embedding:
             return lambda tokens: self._embed(tokens, module)
         if type(module) in NORMS:
-            return lambda x: self.note(
-                NORMS[type(module)], (x,), tuple(x.shape[1:]), module=module, width=x.shape[-1]
-            )
+            return lambda x: self._norm(NORMS[type(module)], x, module)
+        if type(module) is HeadNorm:
+            return lambda x: self._norm("layer_norm" if module.center else "rms_norm", x, module)
         return None
+
+    def _norm(self, name: str, x: Tensor, module: nn.Module) -> Tensor:
+        return self.note(name, (x,), tuple(x.shape[1:]), module=module, width=x.shape[-1])
 
     def _embed(self, tokens: Tensor, module: Embedding) -> Tensor:
         if tokens is not self.tokens and tokens is not self.positions:
@@ -168,21 +166,29 @@ def _refused(name: str) -> Tensor:
     raise CannotRecord(f"{name} has no kernel in a recorded step")
 
 
-def _is_share(x: Any, y: Any) -> bool:
-    """Whether x has one number for each vector of y."""
-    return (
-        isinstance(y, Tensor) and x.dim() == y.dim() == 2
-        and x.shape == (y.shape[0], 1) and y.shape[1] > 1
-    )  # fmt: skip
-
-
 def _told(model: CausalLM, tokens: Tensor, batch: Any) -> Any:
     try:
         return model(tokens, batch)
+    except NoKernel as error:
+        raise NoKernel(f"{error} in {_place(model, error)}") from error
     except CannotRecord:
         raise
     except Exception as error:  # it asked for what only a real batch has
         raise CannotRecord(f"{type(error).__name__}: {error}") from error
+
+
+def _place(model: CausalLM, error: Exception) -> str:
+    """The module whose code was running: its path in the model, and its class."""
+    paths = {id(module): path for path, module in model.named_modules()}
+    found: nn.Module = model
+    frame = error.__traceback__
+    while frame is not None:
+        module = frame.tb_frame.f_locals.get("self")
+        if isinstance(module, nn.Module) and id(module) in paths:
+            found = module
+        frame = frame.tb_next
+    path = paths[id(found)]
+    return f"{path} ({type(found).__name__})" if path else type(found).__name__
 
 
 class _Watch(TorchDispatchMode):
@@ -199,66 +205,12 @@ class _Watch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         recording = self._recording
-        if not any(recording.knows(each) for each in args):
+        given = [
+            each for arg in args for each in (arg if isinstance(arg, (list, tuple)) else [arg])
+        ]
+        if not any(recording.knows(each) for each in given):
             return func(*args, **(kwargs or {}))
-        if func in VIEWS:
-            out = func(*args, **(kwargs or {}))
-            # float64 is a model's wish for the same bits everywhere, which kernels give in float32
-            kinds = (torch.float32, torch.float64)
-            if out.shape[:1] != args[0].shape[:1] or out.dtype not in kinds:
-                raise CannotRecord(f"{func} that moves rows")
-            return recording.keep(out, recording.ref(args[0]))
-        if func in UNARY:
-            return recording.note(UNARY[func], (args[0],), tuple(args[0].shape[1:]))
-        if func is aten.gelu.default:
-            kind = "gelu_tanh" if (kwargs or {}).get("approximate") == "tanh" else "gelu"
-            return recording.note(kind, (args[0],), tuple(args[0].shape[1:]))
-        if func is aten.clamp.default and len(args) == 3 and args[1] == -args[2]:
-            return recording.note("clamp", (args[0],), tuple(args[0].shape[1:]), value=args[2])
-        if func is aten.pow.Tensor_Scalar and args[1] == 2:
-            return recording.note("square", (args[0],), tuple(args[0].shape[1:]))
-        if func in BINARY and not (kwargs or {}):
-            return self._binary(BINARY[func], *args)
-        if func is aten.index.Tensor and args[1][0] is recording.wanted and len(args[1]) == 1:
-            return recording.note("pick", (args[0],), tuple(args[0].shape[1:]), WANTED)
-        if func in (aten.split.Tensor, aten.split_with_sizes.default, aten.slice.Tensor):
-            return self._split(func, *args, **(kwargs or {}))
-        raise CannotRecord(str(func))
-
-    def _binary(self, name: str, x: Any, y: Any) -> Tensor:
-        recording = self._recording
-        if isinstance(y, (int, float)):
-            kernel = "shift" if name in ("add", "sub") else "scale"
-            number = {"add": y, "mul": y, "sub": -y}[name] if name != "div" else 1 / y
-            return recording.note(kernel, (x,), tuple(x.shape[1:]), value=float(number))
-        if not isinstance(x, Tensor) or not recording.knows(x):
-            if name not in ("add", "mul"):
-                raise CannotRecord(f"{name} with a constant on the left")
-            x, y = y, x
-        if isinstance(y, Tensor) and y.dim() == 0 and y.device.type == "cpu":
-            return self._binary(name, x, float(y))
-        ref = recording.ref(y)
-        if name == "mul" and _is_share(y, x):
-            x, y, ref = y, x, recording.ref(x)
-        if name == "mul" and _is_share(x, y):
-            return recording.note("weigh", (x, ref), tuple(y.shape[1:]))
-        if ref.width != recording.ref(x).width or (ref.value is not None and y.shape != x.shape):
-            raise CannotRecord(f"{name} of {tuple(x.shape)} and {tuple(y.shape)}")
-        return recording.note(name, (x, ref), tuple(x.shape[1:]))
-
-    def _split(self, func: Any, x: Tensor, *args: Any, **kwargs: Any) -> Any:
-        recording = self._recording
-        out = func(x, *args, **kwargs)
-        parts = out if isinstance(out, (list, tuple)) else [out]
-        ref = recording.ref(x)
-        if x.dim() != 2 or any(part.shape[0] != x.shape[0] for part in parts):
-            raise CannotRecord(f"{func} of {tuple(x.shape)}")
-        for part in parts:
-            inside = Ref(
-                ref.value, ref.offset + part.storage_offset() - x.storage_offset(), part.shape[1]
-            )
-            recording.keep(part, inside)
-        return out
+        return torch_ops.note(recording, func, args, kwargs or {})
 
 
 class _NotedRope:

@@ -1,4 +1,4 @@
-"""From a recorded list of operations to phases: what can be done at once, and in whose memory."""
+"""Schedule recorded operations in phases that can run in parallel, and assign their buffers."""
 
 from __future__ import annotations
 
@@ -12,34 +12,35 @@ from .graph import Node, Ref, Value
 JOBS = {
     "linear", "gated", "attention", "merge_splits", "route", "gather", "gate_up", "down",
 }  # fmt: skip
-"""Operations that have jobs of their own; the others go vector by vector."""
+"""Operations that define their own jobs; all others are run vector by vector."""
 
 
 @dataclass(frozen=True)
 class Phase:
-    """Operations between two barriers. domain None: jobs."""
+    """Operations between two barriers. domain: of their rows; None: the operations have jobs."""
 
     domain: int | None
     nodes: list[Node]
 
 
 def convert_inputs(nodes: list[Node], form: Callable[[Node], str]) -> list[Node]:
-    """Put what matrices read into the form that each wants, once for all that read the same."""
-    found: list[Node] = []
-    made: dict[tuple[Value | None, int, int, str], Ref] = {}
+    """Insert conversions of the inputs of matrices to the form that each needs, once for all that
+    read the same input."""
+    result: list[Node] = []
+    converted: dict[tuple[Value | None, int, int, str], Ref] = {}
     for node in nodes:
         wanted = form(node) if node.name == "linear" else "f32"
         if wanted != "f32":
             (ref,) = node.inputs
             key = (ref.value, ref.offset, ref.width, wanted)
-            if key not in made:
+            if key not in converted:
                 assert ref.value is not None
                 value = Value(ref.value.domain, ref.width, wanted)
-                found.append(Node("convert", (ref,), value))
-                made[key] = Ref(value, 0, ref.width)
-            node.inputs = (made[key],)
-        found.append(node)
-    return found
+                result.append(Node("convert", (ref,), value))
+                converted[key] = Ref(value, 0, ref.width)
+            node.inputs = (converted[key],)
+        result.append(node)
+    return result
 
 
 def uses(nodes: list[Node]) -> Counter[Value]:
@@ -49,21 +50,21 @@ def uses(nodes: list[Node]) -> Counter[Value]:
     )
 
 
-def add_in_place(nodes: list[Node], kept: Value) -> list[Node]:
-    """Let a matrix add its result to what a following `add` would have added it to.
+def add_in_place(nodes: list[Node], logits: Value) -> list[Node]:
+    """Fuse an `add` into the matrix product before it, which then accumulates into the other input.
 
-    `x + linear(...)` needs no memory of its own when nobody reads x afterwards. kept: the value
-    that the step ends with.
+    `x + linear(...)` needs no separate buffer if x is not read afterwards. logits: the step's
+    result.
     """
     counts = uses(nodes)
     reading: dict[Value | None, list[Node]] = defaultdict(list)
     for node in nodes:
         for value in {ref.value for ref in node.inputs}:
             reading[value].append(node)
-    made = {node.output: node for node in nodes}
+    producers = {node.output: node for node in nodes}
     place = {id(node): index for index, node in enumerate(nodes)}
     replaced: dict[Value, Value] = {}
-    gone: set[int] = set()
+    removed: set[int] = set()
 
     def current(ref: Ref) -> Ref:
         value = ref.value
@@ -72,53 +73,54 @@ def add_in_place(nodes: list[Node], kept: Value) -> list[Node]:
         return Ref(value, ref.offset, ref.width, ref.constant)
 
     for index, node in enumerate(nodes):
-        if node.name != "add" or node.output is kept:
+        if node.name != "add" or node.output is logits:
             continue
-        for mine, other in (node.inputs, node.inputs[::-1]):
-            maker, base = made.get(mine.value), current(other).value
-            if maker is None or mine.value is None or base is None or other.value is None:
+        for product, other in (node.inputs, node.inputs[::-1]):
+            linear, base = producers.get(product.value), current(other).value
+            if linear is None or product.value is None or base is None or other.value is None:
                 continue
             fits = (
-                maker.name == "linear" and "add_to" not in maker.of and counts[mine.value] == 1
-                and mine.width == mine.value.width and other.width == other.value.width
-                and base.domain == mine.value.domain
-                # what experts made comes late, and a matrix need not wait for it
-                and made[other.value].name != "combine"
+                linear.name == "linear" and "add_to" not in linear.of
+                and counts[product.value] == 1
+                and product.width == product.value.width and other.width == other.value.width
+                and base.domain == product.value.domain
+                # results of experts come late, and a matrix product need not wait for them
+                and producers[other.value].name != "combine"
             )  # fmt: skip
             if not fits:
                 continue
             readers = reading[other.value]
             if any(place[id(reader)] > index for reader in readers):
                 continue
-            maker.of["add_to"] = base
-            maker.after.extend(r for r in readers if r is not node and r is not maker)
-            maker.after.append(made[other.value])
+            linear.of["add_to"] = base
+            linear.after.extend(r for r in readers if r is not node and r is not linear)
+            linear.after.append(producers[other.value])
             replaced[node.output] = base  # type: ignore[index]
-            gone.add(id(node))
-            made[node.output] = maker
+            removed.add(id(node))
+            producers[node.output] = linear
             break
-    left = [node for node in nodes if id(node) not in gone]
-    for node in left:
+    remaining = [node for node in nodes if id(node) not in removed]
+    for node in remaining:
         node.inputs = tuple(current(ref) for ref in node.inputs)
-        node.after = [_stand_in(each, gone, made) for each in node.after]
+        node.after = [_replacement(each, removed, producers) for each in node.after]
         if "add_to" in node.of:
             node.output = node.of["add_to"]
-    return left
+    return remaining
 
 
-def _stand_in(node: Node, gone: set[int], made: dict[Value | None, Node]) -> Node:
-    return made[node.output] if id(node) in gone else node
+def _replacement(node: Node, removed: set[int], producers: dict[Value | None, Node]) -> Node:
+    return producers[node.output] if id(node) in removed else node
 
 
 def phases(nodes: list[Node]) -> list[Phase]:
-    """All operations, each as soon as what it needs is done."""
+    """Group operations into phases, each operation as early as its dependencies allow."""
     missing, needed_by = _needs(nodes)
     places = [None if node.name in JOBS else _domain(node) for node in nodes]
     ready: dict[int | None, list[int]] = defaultdict(list)  # a heap for jobs, and for each domain
     for index, place in enumerate(places):
         if not missing[index]:
             ready[place].append(index)
-    found: list[Phase] = []
+    result: list[Phase] = []
     while any(ready.values()):
         rows = [place for place, held in ready.items() if held and place is not None]
         domain = min(rows, key=lambda place: ready[place][0], default=None)
@@ -130,15 +132,15 @@ def phases(nodes: list[Node]) -> list[Phase]:
             for other in needed_by[index]:
                 missing[other] -= 1
                 if not missing[other]:
-                    # what goes vector by vector goes on within the phase
+                    # operations that run vector by vector can depend on others of the same phase
                     now = domain is not None and places[other] == domain and other > index
                     heapq.heappush(todo if now else ready[places[other]], other)
-        found.append(Phase(domain, taken))
-    return found
+        result.append(Phase(domain, taken))
+    return result
 
 
 def _needs(nodes: list[Node]) -> tuple[list[int], list[list[int]]]:
-    """How many others each operation waits for, and which ones wait for it."""
+    """For each operation the number of its dependencies, and the operations that depend on it."""
     places = {id(node): index for index, node in enumerate(nodes)}
     writers: dict[Value, list[int]] = defaultdict(list)
     missing: list[int] = []
@@ -147,7 +149,7 @@ def _needs(nodes: list[Node]) -> tuple[list[int], list[list[int]]]:
         before = {places[id(each)] for each in node.after}
         for ref in node.inputs:
             if ref.value is not None:
-                # a value that is added to has several writers; those recorded so far are meant
+                # a value that is accumulated into has several writers; the earlier ones count
                 before |= set(writers[ref.value])
         before.discard(index)
         missing.append(len(before))
@@ -166,22 +168,22 @@ def _domain(node: Node) -> int:
     return value.domain
 
 
-def share_memory(found: list[Phase], kept: Value) -> dict[Value, int]:
-    """A buffer's number for each value; those never needed together may have the same.
+def share_memory(schedule: list[Phase], logits: Value) -> dict[Value, int]:
+    """Assign a buffer number to each value; values with disjoint lifetimes share buffers.
 
-    Buffers are freed at the end of a phase. They have one width and domain each.
+    Buffers are freed at the end of a phase, and reused for values of the same width and domain.
     """
     last: dict[Value, int] = {}
-    for index, phase in enumerate(found):
+    for index, phase in enumerate(schedule):
         for node in phase.nodes:
             for value in (node.output, *(ref.value for ref in node.inputs)):
                 if value is not None:
                     last[value] = index
-    last[kept] = len(found)
+    last[logits] = len(schedule)
     numbers: dict[Value, int] = {}
     free: dict[tuple[object, ...], list[int]] = {}
     count = 0
-    for index, phase in enumerate(found):
+    for index, phase in enumerate(schedule):
         for node in phase.nodes:
             for value in (node.output, *node.ahead):
                 if value is None or value in numbers:

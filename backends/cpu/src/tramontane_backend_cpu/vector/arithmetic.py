@@ -55,6 +55,12 @@ def fold(emit: Emit, vector: Any, join: Any) -> Any:
     return builder.extract_element(vector, llvm.INT(0))
 
 
+@operation(lambda a: FLOATS)
+def root(emit: Emit, a: Any) -> Any:
+    """The square root, rounded once; NaN below 0."""
+    return emit.call("llvm.sqrt.v16f32", llvm.FLOATS, [a])
+
+
 @operation(lambda a: types.float32)
 def lane_sum(emit: Emit, a: Any) -> Any:
     """The sum of a register's numbers."""

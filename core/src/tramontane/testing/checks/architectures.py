@@ -16,11 +16,13 @@ from safetensors.torch import save_file
 from tramontane.blocks import CausalLM
 from tramontane.checkpoint.load import LoadOptions, build, load_model
 from tramontane.checkpoint.open import open_checkpoint
+from tramontane.checkpoint.slots import slots
 from tramontane.config import DecoderConfig, read_config
 from tramontane.errors import ConfigError
 from tramontane.plugin import Architecture, load
 from tramontane.registry import Registry
 from tramontane.testing.containers import installed_containers
+from tramontane.testing.engine_runs import CONTEXT, EngineRuns
 from tramontane.testing.passes import in_pieces, together, whole
 from tramontane.testing.random_model import RandomCheckpoint, random_model
 
@@ -50,6 +52,20 @@ def _model(name: str, target: str, example: str, offer: Architecture) -> CausalL
 def model(offer: Architecture) -> CausalLM:
     """The example with random weights."""
     return _model(offer.name, offer.model, repr(offer.example), offer)
+
+
+@cache
+def _runs(name: str, target: str, example: str, offer: Architecture) -> EngineRuns:
+    return EngineRuns(random_model(offer))
+
+
+@pytest.fixture
+def runs(offer: Architecture) -> EngineRuns:
+    """Another such model, behind the engine."""
+    found = _runs(offer.name, offer.model, repr(offer.example), offer)
+    allowed = found.model.cfg.max_position_embeddings
+    assert allowed >= CONTEXT, f"the example must allow {CONTEXT} positions, not {allowed}"
+    return found
 
 
 def test_the_example_validates(offer: Architecture) -> None:
@@ -121,9 +137,40 @@ def test_it_loads_from_a_folder(offer: Architecture, model: CausalLM, tmp_path: 
     (tmp_path / "config.json").write_text(json.dumps(config))
     opened = open_checkpoint(tmp_path, Registry())
     loaded = load_model(opened, Registry(), LoadOptions(device="reference"))
+    for path, slot in slots(loaded.model).items():
+        assert getattr(slot.module, slot.name).data.is_contiguous(), f"{path} is a view"
     tokens = prompt(offer, 12)
     torch.testing.assert_close(whole(loaded.model, tokens), whole(model, tokens), **CLOSE)
     opened.close()
+
+
+def test_a_known_prefix_gives_the_same_bits(offer: Architecture, runs: EngineRuns) -> None:
+    first = prompt(offer, 40, seed=1)
+    prompts = [first, first, [*first[:33], *prompt(offer, 5, seed=2)], first]
+    expected = [runs.alone(tokens) for tokens in prompts]
+    assert runs.again(prompts) == expected, "an answer depends on the requests before it"
+
+
+def test_answers_to_one_prompt_give_the_same_bits(offer: Architecture, runs: EngineRuns) -> None:
+    tokens, seeds = prompt(offer, 40, seed=3), [4, 5, 6]
+    expected = [runs.alone(tokens, seed) for seed in seeds]
+    assert runs.forked(tokens, seeds) == expected, "answers that share a prompt (n > 1) differ"
+
+
+@pytest.mark.parametrize("prefix_cache", [True, False])
+def test_a_preempted_request_gives_the_same_bits(
+    offer: Architecture, runs: EngineRuns, prefix_cache: bool
+) -> None:
+    prompts = [prompt(offer, length, seed=length) for length in (14, 9)]
+    expected = [runs.alone(tokens, seed, count=26) for seed, tokens in enumerate(prompts)]
+    found = runs.preempted(prompts, count=26, prefix_cache=prefix_cache)
+    assert found == expected, "a request that was preempted and computed again differs"
+
+
+def test_a_resumed_session_gives_the_same_bits(offer: Architecture, runs: EngineRuns) -> None:
+    found, whole_prompt = runs.resumed(prompt(offer, 20, seed=7), prompt(offer, 5, seed=8))
+    expected = runs.alone(whole_prompt)
+    assert found == expected, "saved keys and values are not all that an answer depends on"
 
 
 @pytest.mark.parametrize(

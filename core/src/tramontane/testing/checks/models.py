@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import as_file, files
 
+from tramontane import LLM, SamplingParams
 from tramontane.checkpoint.open import open_checkpoint
 from tramontane.plugin import Model
 from tramontane.registry import Registry
@@ -31,3 +32,15 @@ def test_it_opens(offer: Model) -> None:
         for name in header.tensors:
             checkpoint.read(name)
         checkpoint.close()
+
+
+def test_it_answers_with_a_token(offer: Model) -> None:
+    package, _, resource = offer.file.partition(":")
+    one = SamplingParams(temperature=0, max_tokens=1, ignore_eos=True)
+    with (
+        as_file(files(package).joinpath(resource)) as path,
+        LLM(path, device="reference", num_ctx=64) as llm,
+    ):
+        answer = llm.generate("Hello", one)
+        assert len(answer.token_ids) == 1, f"{offer.name} answers with {answer.token_ids}"
+        assert llm.inner.tokenizer.decode(answer.token_ids, skip_special=False)

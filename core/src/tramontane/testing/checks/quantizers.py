@@ -6,8 +6,11 @@ import json
 import os
 import random
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -17,6 +20,7 @@ from tramontane.errors import CheckpointError
 from tramontane.layouts import Affine, Codebook, Dense
 from tramontane.plugin import Quantizer, load
 from tramontane.stored import Recipe
+from tramontane.testing.conformance import EQUAL
 from tramontane.testing.recipes import weights_of
 
 
@@ -45,6 +49,17 @@ def read_all(offer: Quantizer, path: Path) -> None:
             checkpoint.read(name).decode()
     finally:
         checkpoint.close()
+
+
+def packed_layers(sample: Path) -> tuple[dict[str, Any], dict[str, dict[str, torch.Tensor]]]:
+    """A folder's quantization_config, and the tensors of each layer that has more than a weight."""
+    settings = json.loads((sample / "config.json").read_text("utf-8"))["quantization_config"]
+    layers: dict[str, dict[str, torch.Tensor]] = defaultdict(dict)
+    for path, tensor in load_file(sample / "model.safetensors").items():
+        stem, _, last = path.rpartition(".")
+        layers[stem][last] = tensor
+    packed = {stem: named for stem, named in layers.items() if set(named) - {"weight", "bias"}}
+    return settings, packed
 
 
 def test_it_opens_a_container_or_translates_layers(offer: Quantizer) -> None:
@@ -95,7 +110,7 @@ def test_every_tensor_reads_as_the_header_says(offer: Quantizer, sample: Path) -
 def test_what_lies_in_the_file_is_what_is_read(offer: Quantizer, sample: Path) -> None:
     checkpoint = opened(offer, sample)
     if not isinstance(checkpoint, ReadsStored):
-        pytest.skip("it hands out no matrices as they lie in the file")
+        pytest.skip("it does not read matrices in the file's own layout")
     for name in checkpoint.header.tensors:
         stored = checkpoint.stored(name)
         if stored is None:
@@ -118,13 +133,8 @@ def test_what_lies_in_the_file_is_what_is_read(offer: Quantizer, sample: Path) -
 def test_layers_translate(offer: Quantizer, sample: Path) -> None:
     if offer.translate is None:
         pytest.skip("a container, not a format of linear layers")
-    settings = json.loads((sample / "config.json").read_text())["quantization_config"]
+    settings, packed = packed_layers(sample)
     assert settings["quant_method"] in (offer.name, *offer.aliases)
-    layers: dict[str, dict[str, torch.Tensor]] = defaultdict(dict)
-    for path, tensor in load_file(sample / "model.safetensors").items():
-        stem, _, last = path.rpartition(".")
-        layers[stem][last] = tensor
-    packed = {stem: named for stem, named in layers.items() if set(named) - {"weight", "bias"}}
     assert packed, "the sample has no packed layer: all of them are plain weights"
     for stem, named in packed.items():
         layout = load(offer.translate)(named, settings)
@@ -134,6 +144,51 @@ def test_layers_translate(offer: Quantizer, sample: Path) -> None:
         for missing in named:
             with pytest.raises(CheckpointError):
                 load(offer.translate)({k: v for k, v in named.items() if k != missing}, settings)
+
+
+def test_weights_are_those_of_the_plain_decoder(
+    offer: Quantizer, sample: Path, record_property: Callable[[str, object], None]
+) -> None:
+    if offer.decode is None:
+        pytest.skip(
+            f"NOT PROVEN: that {offer.name} reads the right numbers; give decode=, a plain decoder "
+            "that shares no code with the translation"
+        )
+    record_property(EQUAL, offer.name)
+    decode, compared = load(offer.decode), 0
+    if offer.open is not None:
+        expected = decode(sample)
+        checkpoint = opened(offer, sample)
+        names = set(checkpoint.header.tensors)
+        assert set(expected) == names, f"decode gives other tensors: {set(expected) ^ names}"
+        for name, weight in expected.items():
+            same_weights(checkpoint.read(name).decode(), weight, name)
+            compared += 1
+        checkpoint.close()
+    else:
+        assert offer.translate is not None
+        settings, layers = packed_layers(sample)
+        for path, named in layers.items():
+            layout = load(offer.translate)(dict(named), settings)
+            same_weights(layout.decode(), decode(dict(named), settings), path)
+            compared += 1
+    assert compared, "the sample has nothing to compare"
+
+
+def same_weights(found: torch.Tensor, expected: torch.Tensor, name: str) -> None:
+    """Equal but for the order in which float32 numbers are multiplied and added."""
+    expected = torch.as_tensor(expected)
+    assert expected.dtype == torch.float32, f"{name}: decode gives {expected.dtype}"
+    assert found.shape == expected.shape, f"{name}: decode gives {tuple(expected.shape)}"
+    apart = (found - expected).abs()
+    allowed = 1e-6 * expected.abs().max()
+    if not bool((apart <= allowed).all()):
+        place = tuple(int(i) for i in np.unravel_index(int(apart.argmax()), found.shape))
+        wrong = int((apart > allowed).sum())
+        raise AssertionError(
+            f"{name}{list(place)} reads as {float(found[place]):.6g}, and decode says "
+            f"{float(expected[place]):.6g}; {wrong} of {apart.numel()} differ"
+        )
 
 
 def test_a_truncated_file_is_a_checkpoint_error(

@@ -1,0 +1,28 @@
+"""Commands that other tools have: which of ours is meant, or why there is none."""
+
+from __future__ import annotations
+
+ALIASES = {"chat": "run", "ls": "list", "remove": "rm", "show": "inspect", "ppl": "perplexity"}
+"""Other names of our commands."""
+
+HINTS = {
+    "ps": "nothing runs in the background; a server shows its models at GET /v1/models",
+    "stop": "nothing runs in the background; Ctrl-C stops `tramontane serve`",
+    "completions": "there is no shell completion yet",
+    "completion": "there is no shell completion yet",
+    "generate": "to answer once: tramontane run MODEL -i TEXT",
+    "complete": "to continue plain text: tramontane run MODEL --no-template -i TEXT",
+    "server": "the server is: tramontane serve MODEL",
+    "download": "to download a model: tramontane pull MODEL",
+    "install": "models: tramontane pull MODEL; plugins: pip install tramontane-...",
+    "delete": "to remove a download: tramontane rm MODEL",
+    "login": "log in to the hub with `hf auth login`; its token is used",
+    "quantize": "models are run as they are; download a quantized file, such as a GGUF",
+    "convert": "models are run as they are: safetensors, PyTorch and GGUF files",
+    "create": "a model's settings are options of run and serve; there are no model files to build",
+    "benchmark": "the benchmark is: tramontane bench MODEL",
+    "update": "to update: pip install --upgrade tramontane",
+    "upgrade": "to update: pip install --upgrade tramontane",
+    "embed": "embeddings are not supported",
+}
+"""For a command that does not exist, in a few words."""

@@ -1,0 +1,78 @@
+"""The plain decoder with what some families' attention or feed-forward half has besides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from tramontane.blocks import (
+    Attention,
+    CausalLM,
+    Experts,
+    GatedMLP,
+    PreNormLayer,
+    Router,
+    SparseMoE,
+    alibi_slopes,
+    rope_for,
+)
+from tramontane.blocks.causal_lm import LayerOf
+from tramontane.config import DecoderConfig
+
+from .tiny import TINY
+
+WINDOW, SOFTCAP, EXPERTS = 10, 2.0, 4
+
+
+def _layer_with(softcap: float | None = None, **options: Any) -> LayerOf:
+    def layer(cfg: DecoderConfig, index: int) -> PreNormLayer:
+        attention = Attention(cfg, index, **{"rope": rope_for(cfg), **options})
+        attention.softcap = softcap
+        return PreNormLayer(cfg, attention, GatedMLP(cfg))
+
+    return layer
+
+
+def _layer_of_experts(cfg: DecoderConfig, index: int) -> PreNormLayer:
+    gate = Router(cfg.hidden_size, EXPERTS, 2, normalize=True)
+    experts = Experts(cfg, EXPERTS, cfg.intermediate_size // EXPERTS)
+    attention = Attention(cfg, index, rope=rope_for(cfg))
+    return PreNormLayer(cfg, attention, SparseMoE(gate, experts))
+
+
+class Windowed(CausalLM):
+    """Each token sees WINDOW tokens."""
+
+    Layer = staticmethod(_layer_with(window=WINDOW))
+
+
+class Alibi(CausalLM):
+    """Scores fall with distance; nothing is rotated."""
+
+    Layer = staticmethod(
+        _layer_with(rope=None, alibi=alibi_slopes(TINY.example["num_attention_heads"]))
+    )
+
+
+class Softcapped(CausalLM):
+    """Scores are capped."""
+
+    Layer = staticmethod(_layer_with(softcap=SOFTCAP))
+
+
+class OfExperts(CausalLM):
+    """Two of EXPERTS feed-forward halves for each token."""
+
+    Layer = staticmethod(_layer_of_experts)
+
+
+VARIANTS = {
+    "plain": TINY,
+    **{
+        name: replace(TINY, name=name, model=f"{__name__}:{model.__name__}")
+        for name, model in {
+            "window": Windowed, "alibi": Alibi, "softcap": Softcapped, "experts": OfExperts,
+        }.items()
+    },
+}  # fmt: skip
+"""Architectures by what a kernel has to do for them."""

@@ -1,0 +1,129 @@
+"""How a quantizer's targets are called, and what they may answer."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from tramontane.blocks import Linear
+from tramontane.checkpoint.checkpoint import Header, TensorInfo
+from tramontane.checkpoint.quantized_layers import QuantizedCheckpoint
+from tramontane.errors import CheckpointError, PluginBroken
+from tramontane.layouts import Affine, Dense, Layout, pack
+from tramontane.plugin import Quantizer
+from tramontane.target_call import call
+
+SCALE = torch.ones(8, 1)
+CODES = pack(torch.arange(64).view(8, 8) % 16, 4)
+
+
+class Stored:
+    """A checkpoint in memory."""
+
+    def __init__(self, **tensors: torch.Tensor) -> None:
+        self.tensors = {f"proj.{name}": tensor for name, tensor in tensors.items()}
+        infos = {
+            name: TensorInfo(tuple(t.shape), str(t.dtype).removeprefix("torch."), t.nbytes)
+            for name, t in self.tensors.items()
+        }
+        self.header = Header(Path("folder"), "safetensors", "hf", "Any", {}, infos)
+        self.names: dict[str, str] = {}
+
+    def read(self, name: str) -> Layout:
+        return Dense(self.tensors[name])
+
+
+class Model(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.device("meta"):
+            self.proj = Linear(8, 8, split=None)
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """(targets of an offer, tensors below the layer) -> the checkpoint."""
+
+    def opened(targets: dict[str, Any], **tensors: torch.Tensor) -> QuantizedCheckpoint:
+        module = ModuleType("acme_targets")
+        vars(module).update(targets)
+        monkeypatch.setitem(sys.modules, "acme_targets", module)
+        offer = Quantizer(name="acme", **{name: f"acme_targets:{name}" for name in targets})
+        return QuantizedCheckpoint(Stored(**tensors), offer, {"bits": 4}, Model(), [])  # type: ignore[arg-type]
+
+    return opened
+
+
+def affine(tensors: Any, config: Any) -> Layout:
+    return Affine(config["bits"], 8, (tensors["codes"],), tensors["scale"])
+
+
+def test_a_target_of_two_arguments_is_enough(opened: Any) -> None:
+    found = opened({"translate": affine}, codes=CODES[0], scale=SCALE)
+    assert found.header.tensors == {"proj.weight": TensorInfo((8, 8), "acme", 64)}
+    assert found.read("proj.weight").decode()[1, 0] == 8
+
+
+def test_a_target_is_given_what_it_names() -> None:
+    given = {"tensors": 1, "config": 2}
+    more = {"path": "p", "shape": 3}
+    assert call(lambda tensors, config, shape=0: (tensors, config, shape), given, **more) == (
+        1,
+        2,
+        3,
+    )
+    assert call(lambda path, tensors, config: (path, tensors, config), given, **more) == ("p", 1, 2)
+    assert call(lambda weights, settings, **rest: rest, given, **more) == more
+    assert call(lambda a, b: (a, b), given, **more) == (1, 2)
+
+
+def test_bytes_in_memory_are_what_the_format_counts(opened: Any) -> None:
+    def memory(tensors: Any, config: Any, shape: Any) -> int:
+        return 2 * shape[0] * shape[1] + tensors["scale"].nbytes
+
+    found = opened({"translate": affine, "memory": memory}, codes=CODES[0], scale=SCALE)
+    assert found.header.tensors["proj.weight"].nbytes == 128 + 32
+
+
+def test_none_is_dense_as_stored(opened: Any) -> None:
+    weight = torch.ones(8, 8, dtype=torch.float8_e4m3fn)
+    found = opened({"translate": lambda tensors, config: None}, weight=weight)
+    assert found.read("proj.weight").kind == "float8_e4m3fn"
+
+
+def test_a_plain_weight_is_not_offered(opened: Any) -> None:
+    found = opened({"translate": affine}, weight=torch.ones(8, 8))
+    assert found.read("proj.weight").kind == "float32"
+
+
+NAN = torch.full((8, 1), torch.nan)
+WRONG = {
+    "no weight": (lambda t, c: None, {"codes": CODES[0]}, "leaves it as stored: no weight there"),
+    "left over": (
+        lambda t, c: None, {"weight": torch.ones(8, 8), "scale": SCALE},
+        "not used by acme: proj.scale",
+    ),
+    "missing": (affine, {"codes": CODES[0]}, "'scale' is missing; it has proj.codes"),
+    "no layout": (lambda t, c: t["scale"], {"scale": SCALE}, "read as Tensor"),
+    "planes": (affine, {"codes": CODES[0][:, :2], "scale": SCALE}, "4 bits need uint8 (8, 4)"),
+    "infinite": (affine, {"codes": CODES[0], "scale": NAN}, "8 of its 8 scales are infinite"),
+    "error": (lambda t, c: 1 / 0, {"scale": SCALE}, "acme cannot read it: ZeroDivisionError"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_names_file_and_layer(opened: Any, case: str) -> None:
+    translate, tensors, said = WRONG[case]
+    with pytest.raises(CheckpointError) as caught:
+        opened({"translate": translate}, **tensors).read("proj.weight")
+    assert str(caught.value).startswith("folder: proj: ")
+    assert said in str(caught.value)
+
+
+def test_bytes_that_cannot_be_are_the_plugins_fault(opened: Any) -> None:
+    with pytest.raises(PluginBroken, match="must return a number of bytes"):
+        opened({"translate": affine, "memory": lambda t, c: -1}, codes=CODES[0], scale=SCALE)
