@@ -106,7 +106,7 @@ def test_a_name_of_ours_that_is_not_installed_says_what_to_install(monkeypatch):
 def test_a_name_kept_out_is_not_told_to_be_installed(distribute, monkeypatch):
     distribute("acme", SAMPLER.format(name="acme"), ["acme"])
     monkeypatch.setenv("TRAMONTANE_PLUGINS", "another,")
-    with pytest.raises(PluginNotInstalled, match="TRAMONTANE_PLUGINS keeps acme out"):
+    with pytest.raises(PluginNotInstalled, match="TRAMONTANE_PLUGINS leaves out acme"):
         Registry.from_environment().get(plugin.Sampler, "acme")
 
 

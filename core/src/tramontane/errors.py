@@ -2,7 +2,19 @@
 
 
 class TramontaneError(Exception):
-    """Base of all of them; the command line prints these without a traceback."""
+    """Base of all of them; the command line prints these without a traceback.
+
+    message: what is wrong. hint: what the one who runs the program can do about it, in options,
+    Python arguments or commands. `str()` has both; an HTTP server sends its clients `message`, as
+    they have neither a command line nor Python.
+    """
+
+    def __init__(self, message: str = "", *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message, self.hint = message, hint
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.hint}" if self.hint else self.message
 
 
 class PluginError(TramontaneError):

@@ -170,7 +170,8 @@ class Registry:
             case [entry]:
                 return entry
             case []:
-                raise PluginNotInstalled(self._not_installed(kind, name))
+                said, hint = self._not_installed(kind, name)
+                raise PluginNotInstalled(said, hint=hint)
             case several:
                 owners = " and ".join(sorted({_owner(entry) for entry in several}))
                 raise PluginConflict(
@@ -178,29 +179,28 @@ class Registry:
                     "or list the distributions to use in TRAMONTANE_PLUGINS"
                 )
 
-    def _not_installed(self, kind: str, name: str) -> str:
+    def _not_installed(self, kind: str, name: str) -> tuple[str, str]:
+        """The message and the hint."""
         said = f"no installed plugin offers {name!r} ({kind})"
         for entry in self._installed.get(kind, []):
             if entry.name == name:
-                return (
-                    f"TRAMONTANE_PLUGINS keeps {_owner(entry)} out, which offers {name!r} ({kind})"
-                )
+                return said, f"TRAMONTANE_PLUGINS leaves out {_owner(entry)}, which offers it"
         ours = known(kind)
         if distribution := ours.get(name):
-            return f"{said}; to get it: pip install {distribution}"
+            return said, f"to get it: pip install {distribution}"
         installed = self.names(kind)
         if kind == "backends":
             listed = ", ".join(["auto", *installed, "reference"])
             near = difflib.get_close_matches(name, installed, 1, SAME_BUT_A_SLIP)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            return f"there is no device {name!r}: {NO_GPU}; devices: {listed}{hint}"
+            return f"there is no device {name!r}: {NO_GPU}; devices: {listed}{hint}", ""
         if close := difflib.get_close_matches(name, {*installed, *ours}, 1):
             said += f"; did you mean {close[0]!r}?"
         where = "models" if kind == "architectures" else "plugins"
         listed = ", ".join(installed) or "none"
         if len(installed) > MOST_LISTED:
             listed = f"{len(installed)}, which `tramontane {where}` lists"
-        return f"{said}; installed {kind}: {listed}"
+        return said, f"installed {kind}: {listed}"
 
     def _load(self, entry: EntryPoint) -> ModuleType:
         """The module of an entry point, checked against the contract."""

@@ -64,12 +64,12 @@ def test_loading_and_unloading_needs_an_admin_key(operated: Live, path: str) -> 
 def test_hangup_reads_the_keys_again_and_stops_nothing(operated: Live, folder: Path) -> None:
     (folder / "keys").write_text("sk-bob\n")
     operated.process.send_signal(signal.SIGHUP)
-    operated.wait_for_line("SIGHUP: keys were read again")
+    operated.wait_for_line("SIGHUP: keys were reloaded")
     assert status(operated, "/v1/models", "sk-ann") == 401
     assert status(operated, "/v1/models", "sk-bob") == 200
     (folder / "keys").unlink()
     operated.process.send_signal(signal.SIGHUP)
-    operated.wait_for_line("what was read before stays")
+    operated.wait_for_line("the previous ones stay in use")
     assert status(operated, "/v1/models", "sk-bob") == 200
     assert status(operated, "/v1/models", "sk-root") == 200
 

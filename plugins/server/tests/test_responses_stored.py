@@ -208,7 +208,7 @@ def test_a_background_response_that_takes_too_long_fails(tmp_path: Path) -> None
         failed = [response for response in responses if response.status == "failed"]
         assert failed
         assert failed[0].error.code == "server_error"
-        assert "no whole answer within 0.2 s" in failed[0].error.message
+        assert "not complete within 0.2 s" in failed[0].error.message
         live.idle()
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tramontane.errors import ConfigError
 from tramontane_plugin_server import serve
+from tramontane_plugin_server.key_files import Key
 from tramontane_plugin_server.settings import ModelSettings, Settings, read, written
 
 
@@ -78,12 +79,12 @@ def test_keys_come_from_options_files_and_the_environment(
     path = tmp_path / "keys"
     path.write_text("one\n\n two \n")
     assert read(None, {"api_key_file": path, "api_key": ("three",)}).keys() == {
-        "one", "two", "three",
+        Key("one"), Key("two"), Key("three"),
     }  # fmt: skip
     path.write_text("\ufeff# a heading\none\n  # more\n\n#two\n")
-    assert read(None, {"api_key_file": path}).keys() == {"one"}
+    assert read(None, {"api_key_file": path}).keys() == {Key("one")}
     assert read(None, {"admin_key_file": path, "admin_key": [" top "]}).admin_keys() == {
-        "one", "top",
+        Key("one"), Key("top"),
     }  # fmt: skip
     path.write_text("one\ntwo # of Ann\n")
     with pytest.raises(ConfigError, match="line 2: a key has no blanks"):

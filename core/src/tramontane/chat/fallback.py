@@ -10,6 +10,7 @@ from tramontane.errors import NoTemplate
 def no_template(model: str) -> NoReturn:
     """Raises NoTemplate that names the model and the two ways out."""
     raise NoTemplate(
-        f"{model} has no chat template, so the format of its chats is unknown; give one with"
-        " --chat-template FILE, or continue plain text with --no-template"
+        "this model has no chat template, so how to write a chat for it is unknown",
+        hint=f"it is {model}: give a template with --chat-template FILE, or continue plain text"
+        " with --no-template",
     )

@@ -170,8 +170,8 @@ class Engine:
             request.params.max_tokens == 0 and count == self.context_length
         ):
             raise RequestError(
-                f"the prompt has {count} tokens and the context {self.context_length}; shorten it "
-                "or raise --num-ctx (num_ctx in Python)"
+                f"the prompt has {count} tokens and the context {self.context_length}: shorten it",
+                hint="or raise --num-ctx (num_ctx in Python)",
             )
         if self.tokenizer.missing and (request.params.stop or request.params.grammar):
             raise RequestError(self.tokenizer.missing)
@@ -370,9 +370,10 @@ class Engine:
     def _fail(self, sequence: Sequence, error: Exception) -> None:
         # what it computed may be why
         self.cache.pool.unlearn(sequence.blocks)
-        refused = isinstance(error, RequestError)
-        said = str(error) if refused else f"{type(error).__name__}: {error}"
-        self._finish(sequence, "error", said, refused=refused)
+        said = (
+            error.message if isinstance(error, RequestError) else f"{type(error).__name__}: {error}"
+        )
+        self._finish(sequence, "error", said, refused=isinstance(error, RequestError))
 
     def _finish(
         self,

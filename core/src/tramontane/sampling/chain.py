@@ -228,9 +228,10 @@ def _check_exclusive(active: Sequence[Sampler]) -> None:
 
 def _not_installed(said: str, field: str = "") -> PluginNotInstalled:
     if field == "grammar":
-        return PluginNotInstalled(f"{said}: to get it: pip install {known('samplers')[field]}")
+        hint = f"to get it: pip install {known('samplers')[field]}"
+        return PluginNotInstalled(f"{said} needs a plugin that is not installed", hint=hint)
     return PluginNotInstalled(
-        f"{said} needs a sampler that is not installed; to get it: "
-        "pip install tramontane-plugin-samplers (without it: greedy decoding, temperature=0, and "
-        "drawing at temperature=1)"
+        f"{said} needs a sampler that is not installed",
+        hint="to get it: pip install tramontane-plugin-samplers (without it: greedy decoding, "
+        "temperature=0, and drawing at temperature=1)",
     )

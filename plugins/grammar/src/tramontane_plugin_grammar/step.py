@@ -25,8 +25,8 @@ def build(options: dict[str, Any], context: SamplerContext) -> Step | None:
         return None
     if not isinstance(given, Grammar):
         raise RequestError(
-            f"sampler grammar: grammar={given!r:.60} must be a Grammar; set it as "
-            "SamplingParams(grammar=...), --grammar or --json-schema"
+            f"sampler grammar: grammar={given!r:.60} must be a Grammar",
+            hint="set it as SamplingParams(grammar=...), --grammar or --json-schema",
         )
     if not context.eos_ids:
         raise RequestError("a grammar needs a model with an end token, and this one has none")

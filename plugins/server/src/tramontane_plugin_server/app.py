@@ -52,7 +52,7 @@ def build(serving: Serving) -> ASGIApp:
     app.state.within = mcp_endpoint.add(app, serving) if settings.mcp else contextlib.nullcontext()
     found: ASGIApp = Methods(app, app.router.routes)
     found = Body(found, settings.max_body, settings.body_timeout)
-    found = Keys(found, serving.keys, settings.open_path)
+    found = Keys(found, serving.keys, settings.open_path, serving.metrics)
     if settings.cors_origin:
         found = CORSMiddleware(
             found,

@@ -1,4 +1,4 @@
-"""The models that a server has: loaded, unloaded, and loaded again when somebody asks."""
+"""The models of a server: loaded, unloaded, and loaded again on request."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 ANY = "*"
 """As an alias: every name that no model has."""
 CONTEXTS = 4
-"""How many full contexts the cache holds unless told otherwise, memory allowing."""
+"""How many full contexts the cache holds by default, memory allowing."""
 
 
 def load(settings: ModelSettings) -> LoadedModel:
@@ -94,7 +94,7 @@ class Served:
         return "unloaded" if self._loading is None else "loading"
 
     async def load(self, *, logged: bool = True) -> LoadedModel:
-        """Load it if it is not; whoever comes meanwhile waits for the same. Raises ApiError.
+        """Load it if it is not loaded; concurrent callers wait for the same load. Raises ApiError.
 
         logged: whether the log says why it cannot be loaded; once, however many wait for it.
         """
@@ -123,7 +123,7 @@ class Served:
         return self.model
 
     async def unload(self) -> None:
-        """Let go of it once it has answered what it is answering."""
+        """Unload it once its running requests have finished."""
         if self._loading is not None:
             await asyncio.shield(self._loading)
         model, self.model = self.model, None
@@ -178,7 +178,7 @@ class Catalog:
                 await served.load(logged=False)
 
     async def unload_idle(self, after: float) -> None:
-        """For ever: unload models that nobody has used for `after` seconds."""
+        """Forever: unload models that were unused for `after` seconds."""
         while True:
             await asyncio.sleep(min(after / 4, 30.0))
             for served in self.models.values():

@@ -1,8 +1,9 @@
-"""Answers on their way from the engine's thread to the event loop."""
+"""Events from the engine's thread to the event loop."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -13,12 +14,14 @@ from tramontane.engine.request import Event, Finished, Request, RequestResult
 from tramontane.errors import EngineBusy
 
 from .http.access import spent
-from .http.errors import ApiError
+from .http.errors import LOG, ApiError
 from .http.tracing import GenerationSpan
 from .metrics import Metrics
 
 if TYPE_CHECKING:
     from tramontane.loaded_model import LoadedModel
+
+log = logging.getLogger(__name__)
 
 
 class Mailbox:
@@ -138,13 +141,12 @@ class Generation:
         metrics.queued.labels(name).observe(event.result.timings.queued)
         metrics.ended.labels(name, event.result.finish_reason).inc()
         self._answer_tokens += usage.completion_tokens
-        self._spent.answer += usage.completion_tokens
+        self._spent.add(answer=usage.completion_tokens)
         metrics.answer_tokens.labels(name).inc(usage.completion_tokens)
         metrics.answer_size.labels(name).observe(usage.completion_tokens)
         if self._first[event.id]:
             self._prompt_tokens += usage.prompt_tokens
-            self._spent.prompt += usage.prompt_tokens
-            self._spent.cached += usage.cached_tokens
+            self._spent.add(prompt=usage.prompt_tokens, cached=usage.cached_tokens)
             metrics.prompt_tokens.labels(name).inc(usage.prompt_tokens)
             metrics.prompt_size.labels(name).observe(usage.prompt_tokens)
 
@@ -155,6 +157,7 @@ def _check(result: RequestResult) -> None:
     if result.error is not None and result.refused:
         raise ApiError(400, result.error)
     if result.error is not None:
-        raise ApiError(500, f"the request failed: {result.error}", code="engine_error")
+        log.error("%s: the request failed: %s", result.id, result.error)
+        raise ApiError(500, f"the request failed; {LOG}", code="engine_error")
     if result.finish_reason == "cancelled":
         raise ApiError(503, "the model was unloaded, or the server stopped, before the answer")

@@ -121,7 +121,7 @@ def pass_over(request: Request, found: dict[str, Any]) -> None:
     first, why = next(iter(found.items()))
     if serving.settings.strict_fields:
         raise ApiError(
-            400, why or f"unknown parameter {first!r}: it is not known here, and this server"
+            400, why or f"unknown parameter {first!r}: it is unknown, and this server"
             " refuses such fields; /docs lists those that are known",
             param=first, code="unsupported_parameter" if why else "unknown_parameter",
         )  # fmt: skip

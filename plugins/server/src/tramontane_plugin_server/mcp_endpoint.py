@@ -11,6 +11,7 @@ from tramontane.errors import ConfigError, TramontaneError
 from tramontane.sampling_params import SamplingParams
 from tramontane.toolbox import Toolbox
 
+from .http.errors import api_error
 from .serving import Serving
 from .turns import begin
 
@@ -36,12 +37,12 @@ def add(app: FastAPI, serving: Serving) -> AbstractAsyncContextManager[Any]:
     )
 
     @contextlib.asynccontextmanager
-    async def told() -> AsyncIterator[None]:
+    async def as_tool_errors() -> AsyncIterator[None]:
         """Errors with a way out are the caller's to read."""
         try:
             yield
         except TramontaneError as error:
-            raise ToolError(str(error)) from error
+            raise ToolError(str(api_error(error))) from error
 
     def params_of(tokens: int | None, most: int, temperature: float | None) -> SamplingParams:
         """tokens: what was asked for; else as many as are sensible and the server gives."""
@@ -60,7 +61,7 @@ def add(app: FastAPI, serving: Serving) -> AbstractAsyncContextManager[Any]:
         """Answer a message. system: instructions that come before it."""
         messages = [{"role": "system", "content": system}] if system else []
         asked = [*messages, {"role": "user", "content": message}]
-        async with told(), serving.catalog.lease(model) as (served, loaded):
+        async with as_tool_errors(), serving.catalog.lease(model) as (served, loaded):
             params = params_of(max_tokens, MOST, temperature)
             turn, requests = await begin(serving, loaded, asked, params, Toolbox(), {}, {})
             with serving.generate(loaded, served.name, requests) as generation:
@@ -75,7 +76,7 @@ def add(app: FastAPI, serving: Serving) -> AbstractAsyncContextManager[Any]:
         temperature: float | None = None,
     ) -> str:
         """Continue a text."""
-        async with told(), serving.catalog.lease(model) as (served, loaded):
+        async with as_tool_errors(), serving.catalog.lease(model) as (served, loaded):
             params = serving.limited(params_of(max_tokens, MOST_TEXT, temperature))
             tokens = await serving.encode(loaded, prompt)
             requests = loaded.requests(tokens, params, continues=True)

@@ -1,4 +1,4 @@
-"""What /metrics shows: Prometheus' text, with the kinds that vLLM and mistral.rs have."""
+"""/metrics: Prometheus text, with the metrics that vLLM and mistral.rs have."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 TOKENS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000)
 GAUGES = {
     "num_requests_running": ("Requests that are being answered.", "running"),
-    "num_requests_waiting": ("Requests that wait for their turn.", "waiting"),
+    "num_requests_waiting": ("Requests that wait to be started.", "waiting"),
     "kv_cache_blocks_used": ("KV cache blocks that requests hold.", "kv_blocks_used"),
     "kv_cache_blocks": ("KV cache blocks in all.", "kv_blocks_total"),
 }
 COUNTERS = {
     "prefix_cache_queries": ("Prompt tokens looked for in the prefix cache.", "prefix_queries"),
     "prefix_cache_hits": ("Prompt tokens found there.", "prefix_hits"),
-    "prefix_cache_evictions": ("Known blocks given to others.", "prefix_evictions"),
-    "num_preemptions": ("Requests that gave way and were computed anew.", "preemptions"),
-    "forced_tokens": ("Generated tokens that a grammar left no choice of.", "forced_tokens"),
+    "prefix_cache_evictions": ("Cached blocks that were reused for others.", "prefix_evictions"),
+    "num_preemptions": ("Requests that were preempted and recomputed.", "preemptions"),
+    "forced_tokens": ("Generated tokens that a grammar fixed, without sampling.", "forced_tokens"),
     "engine_steps": ("Forward passes.", "steps"),
     "engine_failed_steps": ("Forward passes that failed.", "failed_steps"),
 }
@@ -41,7 +41,8 @@ COUNTERS = {
 class Metrics:
     """One server's. Every name begins with `tramontane_`, but for http_*."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, by_key: bool = False) -> None:
+        """by_key: count requests and tokens by the names of API keys too, a series for each."""
         self.registry = CollectorRegistry()
         disable_created_metrics()  # type: ignore[no-untyped-call]  # in this format they are gauges, a third more series of them
 
@@ -77,9 +78,30 @@ class Metrics:
             "http_requests", "Requests.", ["method", "handler", "status"], registry=self.registry
         )
         self._seconds = Histogram(
-            "http_request_duration_seconds", "Of whole answers.", ["method", "handler"],
+            "http_request_duration_seconds", "Until the end of an answer.", ["method", "handler"],
             buckets=SECONDS, registry=self.registry,
         )  # fmt: skip
+
+        self._key_requests = self._key_tokens = None
+        if by_key:
+            self._key_requests = Counter(
+                "tramontane_key_requests", "Requests by the name of their API key.",
+                ["key", "status"], registry=self.registry,
+            )  # fmt: skip
+            self._key_tokens = Counter(
+                "tramontane_key_tokens", "Tokens of prompts and answers by the name of a key.",
+                ["key"], registry=self.registry,
+            )  # fmt: skip
+
+    def key_request(self, key: str, status: int) -> None:
+        """A request with a named key was answered."""
+        if self._key_requests is not None and key:
+            self._key_requests.labels(key, str(status)).inc()
+
+    def key_tokens(self, key: str, tokens: int) -> None:
+        """A request with a named key took tokens."""
+        if self._key_tokens is not None and key:
+            self._key_tokens.labels(key).inc(tokens)
 
     def watch(self, catalog: Catalog) -> None:
         """Show the engines' own figures too."""

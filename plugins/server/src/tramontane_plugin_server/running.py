@@ -1,4 +1,4 @@
-"""A server's life: models loaded, address said, requests answered, keys read again, stopped."""
+"""A server's lifecycle: load models, print the address, serve, reload keys, shut down."""
 
 from __future__ import annotations
 
@@ -54,6 +54,8 @@ def serve(settings: Settings, sockets: list[socket.socket]) -> int:
         if serving.mcp is not None:
             serving.mcp.close()
         handler.close()
+        if settings.address_file is not None:
+            settings.address_file.unlink(missing_ok=True)
     return 1 if server.failed or not server.started else 0
 
 
@@ -74,7 +76,21 @@ class _Server(uvicorn.Server):
         await super().startup(sockets=sockets)
         on_hangup(self._hung_up)
         if self.started:
+            self._write_address()
             self._loading = asyncio.create_task(self._load())
+
+    def _write_address(self) -> None:
+        """For health checks and scripts, which then follow the settings. Complete or absent."""
+        path = self._serving.settings.address_file
+        if path is None:
+            return
+        part = path.with_name(path.name + ".part")
+        try:
+            part.write_text(self._listens_at + "\n", "utf-8")
+            part.replace(path)
+        except OSError as error:
+            _say(f"error: cannot write the address to {path}: {error.strerror}")
+            self.failed = self.should_exit = True
 
     async def _load(self) -> None:
         address = self._listens_at
@@ -95,7 +111,9 @@ class _Server(uvicorn.Server):
         if not self.should_exit:
             self._serving.catalog.draining = True
             name = signal.Signals(sig).name
-            logging.getLogger(__name__).warning("%s: answers that run may end", name)
+            logging.getLogger(__name__).warning(
+                "%s: shutting down, running answers may finish", name
+            )
         # not uvicorn's own, which raises the signal again once all is done
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
@@ -111,9 +129,9 @@ class _Server(uvicorn.Server):
             if self.config.ssl is not None and settings.tls_cert is not None:
                 self.config.ssl.load_cert_chain(settings.tls_cert, settings.tls_key)
         except (TramontaneError, OSError) as error:
-            log.error("SIGHUP: %s; what was read before stays", error)
+            log.error("SIGHUP: %s; the previous ones stay in use", error)
             return
-        log.warning("SIGHUP: keys%s were read again", " and certificate" * bool(settings.tls_cert))
+        log.warning("SIGHUP: keys%s were reloaded", " and certificate" * bool(settings.tls_cert))
 
 
 def _address(settings: Settings, listener: socket.socket) -> str:
@@ -128,7 +146,7 @@ def _banner(serving: Serving, address: str) -> list[str]:
     lines = [_about(served) for served in serving.catalog.models.values()]
     open_to_all = serving.settings.host not in ("127.0.0.1", "localhost", "::1")
     if open_to_all and serving.settings.uds is None and not serving.keys:
-        lines.append("warning: anyone who reaches this address may use it; see --api-key")
+        lines.append("warning: no API key is set: anyone who can connect may use it (--api-key)")
     lines.append(f"ready at {address}/v1 (description at {address}/docs), Ctrl-C stops")
     return lines
 

@@ -30,7 +30,7 @@ examples:
 
 
 def run(argv: list[str]) -> int:
-    """Serve until told to stop."""
+    """Serve until stopped by a signal."""
     settings = _settings(argv, "serve", SERVE)
     settings.check()
     with listening(settings) as sockets:  # first, as it may fail and the rest takes a while
@@ -82,14 +82,16 @@ def _parser(name: str, summary: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings, TOML")
     if name == "config":
-        parser.add_argument("--print", action="store_true", help="what it does anyway")
+        parser.add_argument(
+            "--print", action="store_true", help="accepted, has no effect: printing is the default"
+        )
     server = parser.add_argument_group("server")
     for field, info in Settings.model_fields.items():
         if field != "models":
             _add(server, field, info)
     group = parser.add_argument_group("models")
     group.add_argument("-m", "--model", action="append", metavar="MODEL", help="repeatable")
-    group.add_argument("--name", action="append", help="what requests call it; as often as -m")
+    group.add_argument("--name", action="append", help="name in requests; once for each -m")
     for field, info in ModelSettings.model_fields.items():
         if field not in ("model", "name"):
             _add(group, field, info)

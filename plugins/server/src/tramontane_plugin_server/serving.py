@@ -1,4 +1,4 @@
-"""What every route needs: settings, models, metrics, and the way from a request to tokens."""
+"""State of the application, which every route needs: settings, models, metrics, generation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Serving:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.keys = KeyRing(settings.keys(), settings.admin_keys())
-        self.metrics = Metrics()
+        self.metrics = Metrics(by_key=settings.metrics_by_key)
         self.catalog = Catalog(settings.models)
         self.metrics.watch(self.catalog)
         self.ignored = IgnoredLog()

@@ -1,4 +1,4 @@
-"""What a server is told: by options, by a TOML file, or by neither. Every field is an option."""
+"""Settings of a server, from options and a TOML file. Every field is an option."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from tramontane.errors import ConfigError
 from tramontane.problems import Problem, first_problem, nearest
 
-from .key_files import keys_of
+from .key_files import Key, keys_of
 
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -27,13 +27,13 @@ class ModelSettings(BaseModel):
 
     model: str = Field("default", description="a folder, a model file, org/name, or installed")
     name: str | None = Field(
-        None, min_length=1, description="what requests call it; else its file's name"
+        None, min_length=1, description="name in requests; default: the file's name"
     )
     alias: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
-        (), description="other names of it; repeatable, *: every name that no model has"
+        (), description="another name in requests; repeatable, *: any unknown name"
     )
     load: Literal["start", "demand"] = Field(
-        "start", description="when: before the first request, or by it"
+        "start", description="when to load: at the start, or on the first request"
     )
     revision: str | None = Field(None, description="branch, tag or commit on the hub")
     token_source: str = Field("cache", description="the hub's token: cache, none, env:NAME, ...")
@@ -44,7 +44,7 @@ class ModelSettings(BaseModel):
     )
     kv_type: Literal["auto", "f32", "bf16", "f16", "int8"] = Field(
         "auto",
-        description="what keys and values are kept in; int8 takes about half of f16's memory",
+        description="type of the KV cache; int8 takes about half of f16's memory",
     )
     threads: Count | None = Field(None, description="default: physical cores")
     num_ctx: Count | None = Field(None, description="context in tokens")
@@ -55,16 +55,20 @@ class ModelSettings(BaseModel):
     force: bool = Field(False, description="load even if memory seems too small")
     batch_size: Count = Field(512, description="prompt tokens per step")
     max_batched_tokens: Count | None = Field(
-        None, description="all tokens per step, of prompts and answers"
+        None, description="tokens per step in all, of prompts and answers"
     )
-    max_seqs: Count = Field(32, description="answers that are written at once; more wait")
+    max_seqs: Count = Field(32, description="sequences generated at once; more wait")
     kv_tokens: Count | None = Field(
-        None, description="context of all running requests together; else four full ones"
+        None, description="KV cache in tokens, for all requests; default: four contexts"
     )
-    kv_memory: str | None = Field(None, description="the same as bytes, or share of free memory")
-    prefix_cache: bool = Field(True, description="share what prompts have in common")
-    max_waiting: Count = Field(256, description="requests that may wait; one more gets 429")
-    queue_timeout: Seconds = Field(120.0, description="seconds that a request may wait")
+    kv_memory: str | None = Field(
+        None, description="KV cache in bytes (4GB), or as a share of free memory (40%)"
+    )
+    prefix_cache: bool = Field(True, description="reuse the KV cache of common prompt prefixes")
+    max_waiting: Count = Field(256, description="length of the queue; requests beyond it get 429")
+    queue_timeout: Seconds = Field(
+        120.0, description="seconds that a request may wait in the queue"
+    )
 
 
 class Settings(BaseModel):
@@ -72,56 +76,70 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    host: str = Field("127.0.0.1", description="address to listen at; 0.0.0.0: every one")
+    host: str = Field("127.0.0.1", description="address to listen at; 0.0.0.0: all addresses")
     port: int = Field(1234, ge=0, le=65535, description="0: any free one")
-    uds: Path | None = Field(None, description="listen at this Unix socket instead")
+    uds: Path | None = Field(None, description="listen at this Unix socket instead of a port")
     uds_mode: str = Field(
         "600",
         pattern="^0?[0-7]{3}$",
-        description="rights of the socket's file, octal; 660: its group may connect too",
+        description="permissions of the socket file, octal; 660: its group may connect too",
     )
-    api_key: tuple[str, ...] = Field((), description="ask for it; repeatable")
-    api_key_file: Path | None = Field(None, description="keys, one per line; # begins a comment")
+    address_file: Path | None = Field(
+        None, description="write the address there while it listens, for health checks"
+    )
+    api_key: tuple[str, ...] = Field((), description="a key that clients must send; repeatable")
+    api_key_file: Path | None = Field(
+        None, description="keys, one per line: KEY, or NAME: KEY and limits"
+    )
     admin_key: tuple[str, ...] = Field(
         (), description="a key that may also load and unload models; repeatable"
     )
-    admin_key_file: Path | None = Field(None, description="the same, as --api-key-file")
+    admin_key_file: Path | None = Field(
+        None, description="admin keys, in the form of --api-key-file"
+    )
     open_path: tuple[OpenPath, ...] = Field(
         (), description="needs no key: /ready, /metrics, /docs or /openapi.json; repeatable"
     )
+    show_model_paths: bool = Field(
+        False, description="let /v1/models show where models were loaded from, as root"
+    )
     cors_origin: tuple[str, ...] = Field(
-        (), description="let web pages from there ask; repeatable, *: all"
+        (), description="allow web pages of this origin (CORS); repeatable, *: all"
     )
     tls_cert: Path | None = Field(None, description="certificate chain, PEM")
-    tls_key: Path | None = Field(None, description="its key, PEM")
+    tls_key: Path | None = Field(None, description="private key of the certificate, PEM")
     max_body: Count = Field(8 << 20, description="bytes of a request's body")
     body_timeout: Seconds = Field(30.0, description="seconds for a body to arrive")
-    max_new_tokens: Count | None = Field(None, description="the most that a request may ask for")
-    max_n: Count = Field(16, description="the most answers that a request may ask for")
-    request_timeout: Seconds = Field(600.0, description="seconds for an answer")
+    max_new_tokens: Count | None = Field(None, description="limit on max_tokens of a request")
+    max_n: Count = Field(16, description="limit on n of a request")
+    request_timeout: Seconds = Field(600.0, description="seconds that a request may take")
     send_timeout: Seconds = Field(60.0, description="seconds for a client to take what is sent")
     keep_alive: Seconds = Field(10.0, description="seconds between comments in a silent stream")
-    shutdown_timeout: Seconds = Field(30.0, description="seconds for answers to end when stopped")
+    shutdown_timeout: Seconds = Field(
+        30.0, description="seconds for running answers to finish at shutdown"
+    )
     idle_unload: Seconds | None = Field(None, description="unload a model unused for so long")
-    stored_responses: Count = Field(1000, description="how many responses are kept for later")
-    mcp: bool = Field(False, description="be an MCP server too, at /mcp")
+    stored_responses: Count = Field(
+        1000, description="how many responses are stored, for previous_response_id"
+    )
+    mcp: bool = Field(False, description="serve MCP too, at /mcp")
     mcp_config: Path | None = Field(
         None, description="MCP servers whose tools models may call in chats"
     )
     tool_dispatch_url: str | None = Field(
-        None, description="POST calls of tools there; the next two say which"
+        None, description="URL that tool calls are sent to, by POST; the next two select which"
     )
     tool_dispatch_tools: Path | None = Field(
-        None, description="JSON list of tools that every chat has, and that run there"
+        None, description="JSON list of tools added to every chat, whose calls are sent there"
     )
     tool_dispatch_names: tuple[str, ...] = Field(
-        (), description="requests' own tools that run there too; repeatable, *: all"
+        (), description="tools of requests whose calls are sent there too; repeatable, *: all"
     )
     tool_dispatch_header: tuple[str, ...] = Field(
-        (), description="sent along, 'NAME: VALUE' with ${VARIABLE}s; repeatable"
+        (), description="header to send, 'NAME: VALUE' with ${VARIABLE}s; repeatable"
     )
     tool_dispatch_ca: Path | None = Field(
-        None, description="certificates to trust there, PEM; else the system's"
+        None, description="CA certificates for that URL, PEM; default: the system's"
     )
     tool_dispatch_timeout: Seconds = Field(30.0, description="seconds for a call there")
     tool_dispatch_concurrency: Count = Field(10, description="calls there at once; more wait")
@@ -129,10 +147,13 @@ class Settings(BaseModel):
         False, description="refuse requests that have fields, or tools, of unknown kinds"
     )
     max_tool_rounds: Count = Field(
-        8, description="how often an answer may call tools that run here"
+        8, description="rounds of tool calls that the server runs in one answer"
     )
-    access_log: Literal["text", "json", "off"] = Field("text", description="a line per request")
-    log_file: Path | None = Field(None, description="where to; else stderr")
+    access_log: Literal["text", "json", "off"] = Field("text", description="log a line per request")
+    metrics_by_key: bool = Field(
+        False, description="count requests and tokens by the names of API keys in /metrics"
+    )
+    log_file: Path | None = Field(None, description="file for the log; default: stderr")
     models: tuple[ModelSettings, ...] = Field(
         (ModelSettings.model_validate({}),), min_length=1, description="see ModelSettings"
     )
@@ -170,11 +191,11 @@ class Settings(BaseModel):
         if url.username is not None:
             raise ValueError("tool_dispatch_url has a user's name: use tool_dispatch_header")
 
-    def keys(self) -> frozenset[str]:
+    def keys(self) -> frozenset[Key]:
         """All API keys, as options and files have them now. Raises ConfigError."""
         return keys_of(self.api_key, self.api_key_file)
 
-    def admin_keys(self) -> frozenset[str]:
+    def admin_keys(self) -> frozenset[Key]:
         """All admin keys likewise. Raises ConfigError."""
         return keys_of(self.admin_key, self.admin_key_file)
 

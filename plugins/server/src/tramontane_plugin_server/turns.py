@@ -1,4 +1,4 @@
-"""From a conversation with its tools to the engine's requests, the same for every API."""
+"""Conversations with tools as engine requests, and the loop of tool calls, for every API."""
 
 from __future__ import annotations
 

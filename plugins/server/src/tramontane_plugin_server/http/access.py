@@ -7,6 +7,7 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -24,12 +25,23 @@ GIVEN = re.compile(rb"[\x21-\x7e]{1,128}")
 @dataclass
 class Spent:
     """What a request took: prompt and answer count tokens, and cached those of the prompt that were
-    computed before. model: empty where none was asked."""
+    computed before. model: empty where none was asked. key: the name of the API key, if it has one.
+    charge: called with tokens as they are known."""
 
     model: str = ""
     prompt: int = 0
     answer: int = 0
     cached: int = 0
+    key: str = ""
+    charge: Callable[[int], None] | None = None
+
+    def add(self, *, prompt: int = 0, answer: int = 0, cached: int = 0) -> None:
+        """Count tokens. cached: those of the prompt among them."""
+        self.prompt += prompt
+        self.answer += answer
+        self.cached += cached
+        if self.charge is not None:
+            self.charge(prompt + answer)
 
 
 _spent: ContextVar[Spent] = ContextVar("spent")
@@ -39,6 +51,13 @@ def spent(model: str) -> Spent:
     """Where what this request takes is counted; it is known to be of a model now."""
     found = _spent.get(None) or Spent()
     found.model = model
+    return found
+
+
+def belongs_to(key: str) -> Spent:
+    """The request's account, which is of this key's name from now on."""
+    found = _spent.get(None) or Spent()
+    found.key = key
     return found
 
 
@@ -59,7 +78,7 @@ class Access:
         _spent.set(taken)
         started, status, size = time.perf_counter(), 499, 0  # 499: gone before an answer
 
-        async def told(message: Message) -> None:
+        async def send_counted(message: Message) -> None:
             nonlocal status, size
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -74,18 +93,19 @@ class Access:
 
         self._metrics.in_flight.inc()
         try:
-            await self._app(scope, receive, told)
+            await self._app(scope, receive, send_counted)
         except Exception:
             logging.getLogger(__name__).exception("%s failed", scope["path"])
             if status != 499:
                 raise  # too late for another answer: the connection is cut
-            await answer(RuntimeError(), scope)(scope, receive, told)
+            await answer(RuntimeError(), scope)(scope, receive, send_counted)
         finally:
             seconds = time.perf_counter() - started
             self._metrics.in_flight.dec()
             route = scope.get("route")
             path = getattr(route, "path", "other")  # templates only: paths are the clients'
             self._metrics.http(scope["method"], path, status, seconds)
+            self._metrics.key_request(taken.key, status)
             if self._style != "off":
                 log.info(self._line(scope, identity.decode(), status, seconds, size, taken))
 
@@ -94,19 +114,23 @@ class Access:
     ) -> str:
         client = (scope.get("client") or ("-",))[0]
         if self._style == "json":
-            told = {
+            entry = {
                 "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "id": identity, "client": client,
                 "method": scope["method"], "path": scope["path"], "status": status,
                 "seconds": round(seconds, 4), "bytes": size,
             }  # fmt: skip
+            if taken.key:
+                entry["key"] = taken.key
             if taken.model:
-                told |= {
+                entry |= {
                     "model": taken.model, "prompt_tokens": taken.prompt,
                     "cached_tokens": taken.cached, "completion_tokens": taken.answer,
                 }  # fmt: skip
-            return json.dumps(told)
+            return json.dumps(entry)
         path = json.dumps(scope["path"])[1:-1]  # no line of a client's making
         line = f"{client} {scope['method']} {path} {status} {seconds:.3f}s {size}B {identity}"
+        if taken.key:
+            line += f" key={taken.key}"
         if taken.model:
             line += f" {json.dumps(taken.model)} {taken.prompt}+{taken.answer} tokens"
         return line

@@ -62,7 +62,7 @@ class Body:
 
     def _too_large(self) -> ApiError:
         return ApiError(
-            413, f"the body is larger than {self._most} bytes; the server's owner sets --max-body"
+            413, f"the body is larger than {self._most} bytes, the most that this server reads"
         )
 
 

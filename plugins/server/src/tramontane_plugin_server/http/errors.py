@@ -1,7 +1,9 @@
-"""Errors as HTTP answers, in the shape of the API that was asked."""
+"""Errors as HTTP responses, in the form of the API of the request."""
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,6 +33,10 @@ KINDS = {
 }  # fmt: skip
 
 
+LOG = "the server's log has the reason"
+log = logging.getLogger(__name__)
+
+
 class ApiError(TramontaneError):
     """Something to answer with a status. param: the field that is to blame."""
 
@@ -55,30 +61,35 @@ class ApiError(TramontaneError):
 
 
 def api_error(error: Exception) -> ApiError:
-    """What to answer when this was raised."""
+    """What to answer when this was raised.
+
+    Hints are left out: they name options, Python arguments and packages, which clients do not have.
+    What is wrong with the server's own files goes into its log.
+    """
     match error:
         case ApiError():
             return error
         case EngineBusy():
-            return ApiError(429, str(error), code="queue_full", retry_after=error.seconds)
+            return ApiError(429, error.message, code="queue_full", retry_after=error.seconds)
         case RequestError() if "the context" in str(error):
-            return ApiError(400, str(error), code="context_length_exceeded")
-        case NoTemplate():  # core's words name a file of the server's, and options
+            return ApiError(400, error.message, code="context_length_exceeded")
+        case NoTemplate():
             return ApiError(
                 400, "this model has no chat template, so it cannot be chatted with; it continues"
                 " plain texts at /v1/completions", param="model", code="no_chat_template",
             )  # fmt: skip
         case RequestError() | TemplateError() | PluginNotInstalled():
-            return ApiError(400, str(error))
+            return ApiError(400, error.message)
         case NotEnoughMemory():
-            return ApiError(503, str(error))
+            log.error("%s", error)
+            return ApiError(503, f"the model needs more memory than is free; {LOG}")
         case HTTPException():
-            return ApiError(error.status_code, _said(error))
+            return ApiError(error.status_code, _message(error))
         case RequestValidationError():
             return _invalid(error)
-        case TramontaneError():
-            return ApiError(500, str(error))
-    return ApiError(500, "the server failed; its log says more")
+        case TramontaneError():  # about files and settings: for the server's owner
+            log.error("%s", error)
+    return ApiError(500, f"the server failed; {LOG}")
 
 
 def anthropic(scope: Scope) -> bool:
@@ -96,16 +107,16 @@ def body(error: ApiError, *, anthropic: bool) -> dict[str, Any]:
         kind = "rate_limit_error" if error.status == 429 else kind
         details = {} if error.details is None else {"details": error.details}
         return {"type": "error", "error": {"type": kind, "message": str(error), **details}}
-    told = {"message": str(error), "type": error.kind, "param": error.param, "code": error.code}
-    return {"error": told}
+    shown = {"message": str(error), "type": error.kind, "param": error.param, "code": error.code}
+    return {"error": shown}
 
 
 def answer(error: Exception, scope: Scope) -> JSONResponse:
-    """The whole answer."""
+    """The HTTP response."""
     found = api_error(error)
     headers = {}
     if found.retry_after is not None:
-        headers["retry-after"] = str(max(1, round(found.retry_after)))
+        headers["retry-after"] = str(max(1, math.ceil(found.retry_after)))
     if found.status == 401:
         headers["www-authenticate"] = "Bearer"
     if isinstance(error, HTTPException) and error.headers:
@@ -118,11 +129,11 @@ async def handle(request: Request, error: Exception) -> JSONResponse:
     return answer(error, request.scope)
 
 
-def _said(error: HTTPException) -> str:
+def _message(error: HTTPException) -> str:
     if error.status_code == 404:
-        return "there is nothing at this path; /docs lists what there is"
+        return "there is nothing at this path; /docs lists the paths"
     if error.status_code == 405:
-        return "this path does not take this method; /docs lists what it takes"
+        return "this path does not accept this method; /docs lists the methods"
     return str(error.detail)
 
 
@@ -140,13 +151,13 @@ def _invalid(error: RequestValidationError) -> ApiError:
     name = one_line(".".join(map(str, problem.path)))
     if "param" in problem.context:  # a validator's own words, which name the field
         param = ".".join(filter(None, [name, problem.context["param"]]))
-        said = f"{name}: {problem.words}" if name else problem.words
+        message = f"{name}: {problem.words}" if name else problem.words
         code = problem.context["code"]
-        return ApiError(400, said, param=param, code=code, details=_details(param))
+        return ApiError(400, message, param=param, code=code, details=_details(param))
     if problem.kind == "extra_forbidden":
         return ApiError(
-            400, f"unknown parameter {name!r}: it is not honoured here, so it is refused; "
-            "/docs lists what is", param=name, code="unknown_parameter",
+            400, f"unknown parameter {name!r}: not supported; "
+            "/docs lists the supported ones", param=name, code="unknown_parameter",
         )  # fmt: skip
     code = _code(problem.kind)
     if name:

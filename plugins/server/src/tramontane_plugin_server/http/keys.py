@@ -1,14 +1,20 @@
-"""API keys: with one set, every path but /health and those that the owner opens asks for it."""
+"""API keys: once one is set, every path needs one but /health and those of --open-path."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tramontane_plugin_server.key_files import Key
+from tramontane_plugin_server.metrics import Metrics
+
+from .access import belongs_to
 from .errors import ApiError, answer
+from .rates import Rates
 
 OPEN = frozenset({"/health"})
 ADMIN = frozenset({"/v1/models/unload", "/v1/models/reload"})
@@ -16,26 +22,30 @@ ADMIN = frozenset({"/v1/models/unload", "/v1/models/reload"})
 
 
 class KeyRing:
-    """The keys of a server; they may be replaced while it runs.
+    """The keys of a server and what is left of their limits; they may be replaced while it runs.
 
     Digests are compared, all of them and in constant time: neither a key's bytes nor its length
     nor its place in the list shows in how long it takes.
     """
 
-    def __init__(self, keys: Iterable[str], admin: Iterable[str]) -> None:
+    def __init__(self, keys: Collection[Key], admin: Collection[Key]) -> None:
+        self.rates = Rates(())
         self.replace(keys, admin)
 
-    def replace(self, keys: Iterable[str], admin: Iterable[str]) -> None:
+    def replace(self, keys: Collection[Key], admin: Collection[Key]) -> None:
         """From now on these. An admin key opens what every key does."""
-        self._admin = [_digest(key.encode()) for key in sorted(admin)]
-        self._all = [*(_digest(key.encode()) for key in sorted(keys)), *self._admin]
+        self._admin = [_digest(key.value.encode()) for key in admin]
+        self._all = [(_digest(key.value.encode()), key) for key in (*keys, *admin)]
+        self.rates.replace((*keys, *admin))
 
     def __bool__(self) -> bool:
         return bool(self._all)
 
-    def knows(self, given: bytes) -> bool:
-        """Whether it is one of the keys."""
-        return _among(given, self._all)
+    def find(self, given: bytes) -> Key | None:
+        """The key that this is, or None."""
+        digest = _digest(given)
+        found = [key for known, key in self._all if hmac.compare_digest(digest, known)]
+        return found[-1] if found else None
 
     def is_admin(self, given: bytes) -> bool:
         """Whether it is an admin key."""
@@ -48,8 +58,10 @@ class Keys:
     opened: paths beside /health that need none.
     """
 
-    def __init__(self, app: ASGIApp, ring: KeyRing, opened: Collection[str]) -> None:
-        self._app, self._ring = app, ring
+    def __init__(
+        self, app: ASGIApp, ring: KeyRing, opened: Collection[str], metrics: Metrics
+    ) -> None:
+        self._app, self._ring, self._metrics = app, ring, metrics
         self._open = {*OPEN, *opened}
         if "/docs" in self._open:
             self._open.add("/")  # which leads there
@@ -58,22 +70,39 @@ class Keys:
         if scope["type"] != "http" or not self._ring or scope["path"] in self._open:
             await self._app(scope, receive, send)
             return
-        error = self._refusal(_given(scope), scope["path"])
+        error = self._refusal(_given(scope), scope)
         if error is None:
             await self._app(scope, receive, send)
         else:
             await answer(error, scope)(scope, receive, send)
 
-    def _refusal(self, given: bytes | None, path: str) -> ApiError | None:
+    def _charge(self, name: str, tokens: int) -> None:
+        self._ring.rates.charge(name, tokens)
+        self._metrics.key_tokens(name, tokens)
+
+    def _refusal(self, given: bytes | None, scope: Scope) -> ApiError | None:
         if given is None:
-            said = "an API key is needed: send it as 'Authorization: Bearer KEY'"
-            return ApiError(401, said, code="invalid_api_key")
-        if not self._ring.knows(given):
-            return ApiError(401, "this API key is not one of ours", code="invalid_api_key")
-        if path.rstrip("/") in ADMIN and not self._ring.is_admin(given):
-            said = "loading and unloading models needs an admin key; the server's owner gives them"
-            return ApiError(403, said, code="admin_key_required")
-        return None
+            message = "an API key is required: send it as 'Authorization: Bearer KEY'"
+            return ApiError(401, message, code="invalid_api_key")
+        key = self._ring.find(given)
+        if key is None:
+            return ApiError(401, "this API key is not valid", code="invalid_api_key")
+        account = belongs_to(key.name)
+        path = scope["path"].rstrip("/")
+        if path in ADMIN and not self._ring.is_admin(given):
+            message = "loading and unloading models requires an admin key"
+            return ApiError(403, message, code="admin_key_required")
+        if scope["method"] != "POST" or path in ADMIN:
+            return None
+        account.charge = functools.partial(self._charge, key.name)
+        refused = self._ring.rates.admit(key.name)
+        if refused is None:
+            return None
+        kind, limit, seconds = refused
+        return ApiError(
+            429, f"this API key's limit of {limit} {kind} per minute is used up; try again in "
+            f"{seconds:.0f} s", code="rate_limit_exceeded", retry_after=seconds,
+        )  # fmt: skip
 
 
 def _among(given: bytes, digests: list[bytes]) -> bool:

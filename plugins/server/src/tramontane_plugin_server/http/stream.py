@@ -84,7 +84,7 @@ class EventStream(Response):
             raise
         except Exception as error:
             if isinstance(error, TimeoutError):
-                error = ApiError(504, f"there was no whole answer within {self._timeout:g} s")
+                error = ApiError(504, f"the answer was not complete within {self._timeout:g} s")
             if not self._started:
                 raise error from None
             await self._send(send, self._failed(error))

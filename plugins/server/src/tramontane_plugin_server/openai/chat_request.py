@@ -92,7 +92,7 @@ class ChatRequest(Sampling):
         None,
         ge=1,
         le=128,
-        description="answers to the same prompt, which share its cache; --max-n at most",
+        description="answers to the same prompt, which share its cache; the server has a limit",
     )
     stop: Stop | None = Field(None, description="texts that end the answer and are not part of it")
     logprobs: bool | None = Field(

@@ -49,7 +49,7 @@ class CompletionRequest(Sampling):
         None,
         ge=1,
         le=128,
-        description="answers to the same prompt, which share its cache; --max-n at most",
+        description="answers to the same prompt, which share its cache; the server has a limit",
     )
     best_of: int | None = Field(None, ge=1, le=128, description="generate so many, keep n")
     stop: Stop | None = Field(None, description="texts that end the answer and are not part of it")

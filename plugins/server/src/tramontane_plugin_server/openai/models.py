@@ -44,15 +44,19 @@ async def models(request: Request, which: Annotated[Page, Query()]) -> dict[str,
         return page(listed, which)
     if which.model_fields_set:  # OpenAI's list has no pages
         pass_over(request, {f"?{name}": None for name in sorted(which.model_fields_set)})
-    return {"object": "list", "data": [_shown(served, name) for served, name in listed]}
+    paths = serving_of(request).settings.show_model_paths
+    return {"object": "list", "data": [_shown(*one, paths=paths) for one in listed]}
 
 
 @router.get("/v1/models/{model_id:path}", response_model=Model | ModelInfo, responses=ERRORS)
 async def model(request: Request, model_id: str) -> dict[str, Any]:
     """One of them."""
-    served = serving_of(request).catalog.find(model_id)
+    serving = serving_of(request)
+    served = serving.catalog.find(model_id)
     name = model_id if model_id in served.names else served.name
-    return shown(served, name) if anthropic(request.scope) else _shown(served, name)
+    if anthropic(request.scope):
+        return shown(served, name)
+    return _shown(served, name, paths=serving.settings.show_model_paths)
 
 
 @router.post("/v1/models/unload", response_model=Status, responses=ADMIN)
@@ -83,13 +87,14 @@ def _status(served: Served) -> dict[str, str]:
     return {"model_id": served.name, "status": served.status}
 
 
-def _shown(served: Served, name: str) -> dict[str, Any]:
+def _shown(served: Served, name: str, *, paths: bool) -> dict[str, Any]:
+    """paths: whether `root` is where the model was loaded from, a path of the server's."""
     return {
         "id": name,
         "object": "model",
         "created": served.created,
         "owned_by": "tramontane",
-        "root": served.settings.model,
+        "root": served.settings.model if paths else served.name,
         "status": served.status,
         "max_model_len": served.model.engine.context_length if served.model else None,
     }

@@ -221,7 +221,7 @@ async def _background(
             wire.end()
     except Exception as error:  # noqa: BLE001 - whoever asks for it is told
         if isinstance(error, TimeoutError):
-            error = ApiError(504, f"there was no whole answer within {seconds:g} s")
+            error = ApiError(504, f"the answer was not complete within {seconds:g} s")
         if not begun.done():
             begun.set_exception(error)
             return
