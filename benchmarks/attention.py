@@ -27,7 +27,7 @@ from tramontane_backend_cpu.step.inputs import Inputs
 from tramontane_backend_cpu.step.lower import lower, table
 from tramontane_backend_cpu.step.memory import Buffers
 from tramontane_backend_cpu.step.pool import shared_pool
-from tramontane_backend_cpu.vector.chosen import SET
+from tramontane_backend_cpu.vector.target import SET
 
 MOST = 256 << 20
 """Bytes of half precision that all layers together take at least."""

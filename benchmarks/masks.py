@@ -28,7 +28,7 @@ from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask_par
 from tramontane.grammar import Grammar
 from tramontane.sampling import Candidates, History, SamplerContext
 from tramontane.tokenizer.tokenizer import Tokenizer
-from tramontane_plugin_grammar.compiled import Compiled
+from tramontane_plugin_grammar.grammar_cache import Compiled
 from tramontane_plugin_grammar.step import Constrained
 
 KINDS: list[tuple[dict[str, Any], Any]] = [

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 from tramontane import LLM, SamplingParams
-from tramontane_plugin_grammar.compiled import Compiled
+from tramontane_plugin_grammar.grammar_cache import Compiled
 from tramontane_plugin_grammar.step import Constrained
-from tramontane_plugin_server.catalog import load
+from tramontane_plugin_server.model_manager import load
 from tramontane_plugin_server.settings import ModelSettings
 
 from .tiny import write_model

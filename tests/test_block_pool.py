@@ -7,7 +7,7 @@ import random
 import pytest
 from tramontane.engine.block_pool import BlockPool, chained, root
 from tramontane.engine.kv_size import memory_of
-from tramontane.engine.pace import FEWEST, Pace
+from tramontane.engine.prefill_budget import FEWEST, Pace
 from tramontane.errors import ConfigError, NotEnoughMemory
 
 

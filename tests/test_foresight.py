@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tramontane.block_format import Plain, Recipe, Stored
 from tramontane.blocks import StackedLinear
 from tramontane.checkpoint.load import TIES, build
-from tramontane.checkpoint.slots import slots
+from tramontane.checkpoint.weight_map import slots
 from tramontane.config import read_config
 from tramontane.engine.kv_cache import KVCache
 from tramontane.plugin import Architecture, load
 from tramontane.registry import Registry
-from tramontane.stored import Plain, Recipe, Stored
 from tramontane.testing.random_model import random_model
-from tramontane_backend_cpu.foresight import foresee, missing_kernels
+from tramontane_backend_cpu.kernel_forecast import foresee, missing_kernels
 from tramontane_backend_cpu.numba_setup import Kernel
 from tramontane_backend_cpu.step.forward import Forward
 from tramontane_backend_cpu.step.pool import shared_pool
@@ -95,8 +95,8 @@ def test_whatever_goes_wrong_is_left_to_the_step(monkeypatch: pytest.MonkeyPatch
     def fail(*arguments: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("tramontane_backend_cpu.foresight.missing_kernels", fail)
+    monkeypatch.setattr("tramontane_backend_cpu.kernel_forecast.missing_kernels", fail)
     monkeypatch.setattr(Kernel, "is_ready", lambda kernel: False)
-    monkeypatch.setattr("tramontane_backend_cpu.compile_ahead.OtherProcess.possible", lambda: False)
+    monkeypatch.setattr("tramontane_backend_cpu.precompile.OtherProcess.possible", lambda: False)
     device: Any = None
     foresee(torch.nn.Linear(1, 1), {}, device, 2, "auto", torch.float16)  # type: ignore[arg-type]

@@ -27,7 +27,7 @@ from tramontane.checkpoint.rules import Deinterleave
 from tramontane.config import LayerNormConfig, read_config
 from tramontane.plugin import Architecture, Backend, load
 from tramontane.registry import Registry
-from tramontane.testing.passes import in_pieces, whole
+from tramontane.testing.forward_passes import in_pieces, whole
 
 IDS = [(7 * i + 3) % 60 for i in range(37)]
 

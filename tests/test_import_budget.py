@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from tramontane.registry import KINDS, Registry
-from tramontane.testing.light import HEAVY, heavy_imports
+from tramontane.testing.import_cost import HEAVY, heavy_imports
 
 MODULES = sorted({e.module for kind in KINDS for e in Registry().entries(kind)})
 HELP = """
@@ -83,7 +83,9 @@ def test_loading_leaves_compilers_of_torch_alone():
 
 
 def test_what_begins_ahead_leaves_torch_to_be_imported():
-    begun = "from tramontane.ahead import begin; from tramontane.registry import Registry; "
+    begun = (
+        "from tramontane.system.preload import begin; from tramontane.registry import Registry; "
+    )
     heavy = heavy_imports(begun + "begin('.', 'auto', Registry())")
     assert "psutil" in heavy  # a device was looked for
     assert set(heavy) <= {"psutil", "numpy", "stevedore"}

@@ -17,7 +17,7 @@ logging.getLogger("tramontane.progress").setLevel(logging.INFO)
 logging.basicConfig(format="%(message)s")
 from tramontane import LLM, SamplingParams
 from tramontane_backend_cpu import prepare
-from tramontane_backend_cpu.compile_ahead import _compilers
+from tramontane_backend_cpu.precompile import _compilers
 translated, wished = prepare.translated, []
 def reads(matrices, pool):
     wished.append(_compilers._total)

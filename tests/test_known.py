@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tramontane.testing.known import FILE, known_text
+from tramontane.testing.catalog import FILE, known_text
 
 ROOT = Path(__file__).parents[1]
 
@@ -12,5 +12,5 @@ def test_known_json_is_up_to_date():
     if not (ROOT / FILE).exists():
         pytest.skip(f"{ROOT} is not the workspace: it has no {FILE}")
     assert (ROOT / FILE).read_text("utf-8") == known_text(ROOT), (
-        "run: python -m tramontane.testing.known ."
+        "run: python -m tramontane.testing.catalog ."
     )

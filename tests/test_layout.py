@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tramontane.testing.known import workspace
+from tramontane.testing.catalog import workspace
 
 ROOT = Path(__file__).parents[1]
 PREFIX = {"arch": "arch", "quant": "quant", "backends": "backend", "plugins": "plugin"}

@@ -20,7 +20,7 @@ from tramontane.errors import CheckpointError, NotEnoughMemory, PluginConflict
 from tramontane.layouts import PLANES, Affine, Dense, unpack
 from tramontane.memory import readable
 from tramontane.registry import Registry
-from tramontane.testing.passes import whole
+from tramontane.testing.forward_passes import whole
 
 from .conftest import Cli, Install
 from .strangers.page import write_page

@@ -14,7 +14,7 @@ from tramontane.checkpoint.open import open_checkpoint
 from tramontane.errors import CheckpointError, ConfigError
 from tramontane.layouts import Dense
 from tramontane.registry import Registry
-from tramontane.testing.passes import in_pieces, whole
+from tramontane.testing.forward_passes import in_pieces, whole
 
 from .conftest import Cli, Install
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from tramontane import LLM, AsyncLLM, SamplingParams
 from tramontane.errors import NotEnoughMemory, RequestError
-from tramontane.testing.passes import whole
+from tramontane.testing.forward_passes import whole
 
 from .tiny import write_model
 

@@ -51,7 +51,7 @@ def get_weather(city: Literal["Oslo", "Rome"], days: Literal[1, 2] = 1) -> str:
 
 def strict(function) -> dict:
     """The function's schema, which arguments must keep to."""
-    from tramontane.toolbox import Function, function_tool
+    from tramontane.chat.toolbox import Function, function_tool
 
     made = function_tool(function)
     tool = Tool(name=made.tool.name, parameters=made.tool.parameters, strict=True)

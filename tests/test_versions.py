@@ -9,7 +9,7 @@ import pytest
 import tramontane
 from packaging.requirements import Requirement
 from tramontane.registry import CORE
-from tramontane.testing.known import workspace
+from tramontane.testing.catalog import workspace
 
 ROOT = Path(__file__).parents[1]
 META = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]

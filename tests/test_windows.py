@@ -13,7 +13,7 @@ from tramontane import LLM, SamplingParams
 from tramontane.checkpoint.load import LoadOptions, load_model
 from tramontane.checkpoint.open import open_checkpoint
 from tramontane.engine.block_pool import BlockPool
-from tramontane.engine.pages import Pages
+from tramontane.engine.sliding_window import Pages
 from tramontane.registry import Registry
 
 from .parity import gguf_file

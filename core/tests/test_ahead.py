@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from tramontane.engine.ahead import OverlapWorker
+from tramontane.engine.overlap import OverlapWorker
 
 
 def test_calls_run_in_a_thread_of_their_own_and_are_over_after_waiting() -> None:

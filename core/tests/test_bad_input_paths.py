@@ -10,8 +10,8 @@ import pytest
 from tramontane import LLM
 from tramontane.checkpoint import open as opening
 from tramontane.errors import CheckpointError, ModelNotFound, PluginNotInstalled, TramontaneError
+from tramontane.model.source import HubOptions, find_model
 from tramontane.registry import Registry
-from tramontane.source import HubOptions, find_model
 
 from .refusal import checked, refusal
 from .tiny_folder import CONFIG, write_folder

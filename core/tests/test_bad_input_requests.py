@@ -14,7 +14,7 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from tramontane import LLM, SamplingParams
 from tramontane.errors import CheckpointError, RequestError, TemplateError, TramontaneError
-from tramontane.loaded_model import LoadedModel
+from tramontane.model.loaded_model import LoadedModel
 
 from .refusal import checked
 from .tiny_folder import CONFIG, tensors, write_folder

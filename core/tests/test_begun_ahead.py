@@ -12,15 +12,15 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from tramontane import ahead
 from tramontane.backend import Device
-from tramontane.devices import reference_device
 from tramontane.plugin import Backend, Model
 from tramontane.registry import Registry
+from tramontane.system import preload as ahead
+from tramontane.system.devices import reference_device
 
 LIBRARY = """
 import sys, threading
-from tramontane.ahead import begin
+from tramontane.system.preload import begin
 from tramontane.registry import Registry
 begin("nowhere", "auto", Registry())
 assert "torch" not in sys.modules

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, decoders, models, pre_tokenizers
 from tramontane.tokenizer import Detokenizer, Tokenizer, from_folder
-from tramontane.tokenizer.spelling import CHAR_OF, spell
+from tramontane.tokenizer.byte_alphabet import CHAR_OF, spell
 from tramontane.tokenizer.spm import from_pieces
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "weights"

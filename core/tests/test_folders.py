@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tramontane import folders
+from tramontane.system import paths as folders
 
 
 def test_the_cache_folder_follows_the_environment(monkeypatch):

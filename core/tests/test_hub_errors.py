@@ -14,7 +14,7 @@ from tramontane import LLM
 from tramontane.errors import DownloadError, ModelNotFound, TramontaneError
 from tramontane.hub import download, fetch
 from tramontane.hub.token import read_token
-from tramontane.source import HubOptions
+from tramontane.model.source import HubOptions
 
 from .fake_hub import FakeHub
 from .hub_repos import BIG

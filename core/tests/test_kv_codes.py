@@ -22,7 +22,7 @@ from tramontane.engine.kv_codes import (
     parted,
     quantize,
 )
-from tramontane.engine.pages import Pages
+from tramontane.engine.sliding_window import Pages
 
 CPU = torch.device("cpu")
 WIDTHS = [1, 10, 16, 32, 33, 64, 80, 96, 112, 128, 256]

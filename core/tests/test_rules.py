@@ -22,7 +22,7 @@ from tramontane.checkpoint.rules import (
     follow,
     renamed,
 )
-from tramontane.checkpoint.slots import match
+from tramontane.checkpoint.weight_map import match
 from tramontane.config import DecoderConfig, read_config
 from tramontane.errors import CheckpointError
 from tramontane.layouts import Affine, Codebook, Dense, Layout, below, pack

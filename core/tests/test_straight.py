@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tramontane.beside import BackgroundResult
-from tramontane.checkpoint import straight
+from tramontane.block_format import Plain, Raw, Stored
+from tramontane.checkpoint import fast_load as straight
+from tramontane.checkpoint.fast_load import Place
 from tramontane.checkpoint.load import LoadOptions, build, fill
 from tramontane.checkpoint.rules import Deinterleave, Rename, Skip
-from tramontane.checkpoint.slots import slots
-from tramontane.checkpoint.straight import Place
+from tramontane.checkpoint.weight_map import slots
 from tramontane.config import read_config
 from tramontane.layouts import Dense, Layout
 from tramontane.plugin import Architecture, load
 from tramontane.registry import Registry
-from tramontane.stored import Plain, Raw, Stored
+from tramontane.system.background import BackgroundResult
 from tramontane.testing.random_model import RandomCheckpoint
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tramontane.errors import CheckpointError
 from tramontane.tokenizer import Tokenizer, from_folder
-from tramontane.tokenizer.spelling import byte_level
+from tramontane.tokenizer.byte_alphabet import byte_level
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 VOCABS = DATA / "tokenizers"

@@ -7,7 +7,7 @@ import tokenizers
 from tokenizers import AddedToken, decoders, models, pre_tokenizers
 from tramontane.errors import RequestError
 from tramontane.tokenizer import Tokenizer
-from tramontane.tokenizer.spelling import CHAR_OF, byte_level, spell
+from tramontane.tokenizer.byte_alphabet import CHAR_OF, byte_level, spell
 from tramontane.tokenizer.spm import from_pieces
 
 SPM = [

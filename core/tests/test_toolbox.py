@@ -8,8 +8,8 @@ import time
 
 import pytest
 from pydantic import BaseModel
+from tramontane.chat.toolbox import LONGEST_RESULT, Function, Toolbox, function_tool
 from tramontane.errors import RequestError
-from tramontane.toolbox import LONGEST_RESULT, Function, Toolbox, function_tool
 from tramontane.tools import Tool, ToolCall
 
 

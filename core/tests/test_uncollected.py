@@ -5,21 +5,21 @@ import subprocess
 import sys
 
 import pytest
-from tramontane.uncollected import uncollected
+from tramontane.system.gc_pause import gc_paused
 
 
 def test_the_collector_is_as_it_was() -> None:
     assert gc.isenabled()
-    with uncollected():
+    with gc_paused():
         assert not gc.isenabled()
-        with uncollected():
+        with gc_paused():
             assert not gc.isenabled()
         assert not gc.isenabled(), "the outer one still wants it so"
     assert gc.isenabled()
 
 
 def test_after_an_error_too() -> None:
-    with pytest.raises(ZeroDivisionError), uncollected():
+    with pytest.raises(ZeroDivisionError), gc_paused():
         1 / 0  # noqa: B018
     assert gc.isenabled()
 
@@ -27,7 +27,7 @@ def test_after_an_error_too() -> None:
 def test_one_that_is_off_stays_off() -> None:
     gc.disable()
     try:
-        with uncollected():
+        with gc_paused():
             pass
         assert not gc.isenabled()
     finally:

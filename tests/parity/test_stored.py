@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from tramontane.block_format import Plain, Raw, Recipe, Stored
 from tramontane.layouts import Dense
-from tramontane.stored import Plain, Raw, Recipe, Stored
 from tramontane.testing.recipes import weights_of
 from tramontane_backend_cpu.packing import Interleaved, pack
 from tramontane_backend_cpu.step.pool import shared_pool

@@ -50,13 +50,13 @@ def main(triple: str, cpu: str, features: str) -> None:
         return
     llvm.get_process_triple = lambda: triple
     from numba.core import codegen
-    from tramontane_backend_cpu import host
+    from tramontane_backend_cpu import cpu_features as host
 
     host.host = lambda: host.Host(cpu, triple, ())
 
     codegen.JITCodeLibrary._finalize_specific = lambda library: None
     from tramontane_backend_cpu.kernels.matmul import Packing, affine_kernel
-    from tramontane_backend_cpu.vector.chosen import SET
+    from tramontane_backend_cpu.vector.target import SET
 
     print(SET.name)
     for bits, zero in ((4, 8), (8, 128)):

@@ -11,11 +11,11 @@ from torch import Tensor
 from tramontane.backend import Device
 from tramontane.blocks import ACTIVATIONS, Embedding, Linear, StackedLinear
 from tramontane.layouts import Affine, Dense, Layout
-from tramontane.testing.passes import whole
+from tramontane.testing.forward_passes import whole
 from tramontane.testing.random_model import random_model
-from tramontane.testing.tiny import TINY
-from tramontane_backend_cpu.alone import activate
+from tramontane.testing.tiny_model import TINY
 from tramontane_backend_cpu.device import probe
+from tramontane_backend_cpu.eager import activate
 from tramontane_backend_cpu.experts import KERNELS
 from tramontane_backend_cpu.packing import Apart
 from tramontane_backend_cpu.prepare import prepare, repack

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from tramontane import reference
 from tramontane.engine.batch import Batch
 from tramontane.engine.kv_cache import BLOCK_SIZE, KVCache
-from tramontane_backend_cpu.alone import attend
+from tramontane_backend_cpu.eager import attend
 from tramontane_backend_cpu.kernels.attention import SPLIT
 from tramontane_backend_cpu.step.pool import shared_pool
 

@@ -9,11 +9,11 @@ import torch
 from tramontane import reference
 from tramontane.layouts import Codebook, pack
 from tramontane_backend_cpu import packing
-from tramontane_backend_cpu.alone import embed_packed, multiply_packed, multiply_stacked
+from tramontane_backend_cpu.eager import embed_packed, multiply_packed, multiply_stacked
 from tramontane_backend_cpu.packing import Interleaved, can_pack
 from tramontane_backend_cpu.step.pool import shared_pool
-from tramontane_backend_cpu.vector.chosen import SET
 from tramontane_backend_cpu.vector.tables import bytes_of
+from tramontane_backend_cpu.vector.target import SET
 from tramontane_backend_cpu.vector.tiles import ROWS
 
 from . import matrices

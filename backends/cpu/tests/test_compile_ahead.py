@@ -17,9 +17,11 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from tramontane.testing.light import heavy_imports
-from tramontane_backend_cpu import compile_ahead, object_cache, other_process
-from tramontane_backend_cpu.compile_ahead import Compilers
+from tramontane.testing.import_cost import heavy_imports
+from tramontane_backend_cpu import compile_client as other_process
+from tramontane_backend_cpu import object_cache
+from tramontane_backend_cpu import precompile as compile_ahead
+from tramontane_backend_cpu.compile_client import OtherProcess
 from tramontane_backend_cpu.compiling import compiled
 from tramontane_backend_cpu.kernels import attention, rows
 from tramontane_backend_cpu.kernels.gated import gated
@@ -27,8 +29,8 @@ from tramontane_backend_cpu.kernels.matmul import Packing, affine_kernel
 from tramontane_backend_cpu.kernels.repack import repack_plane
 from tramontane_backend_cpu.numba_setup import Kernel, missing, native
 from tramontane_backend_cpu.object_file import _sections
-from tramontane_backend_cpu.other_process import OtherProcess
-from tramontane_backend_cpu.vector.chosen import SET
+from tramontane_backend_cpu.precompile import Compilers
+from tramontane_backend_cpu.vector.target import SET
 
 EXECUTABLE = 4
 BINARY = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide}
@@ -232,7 +234,7 @@ def test_a_process_is_told_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_kernels_are_compiled_without_torch() -> None:
     everything = (
         "import pkgutil, importlib\n"
-        "import tramontane_backend_cpu.compile_process, tramontane_backend_cpu.compiling\n"
+        "import tramontane_backend_cpu.compile_worker, tramontane_backend_cpu.compiling\n"
         "import tramontane_backend_cpu.step.interpreter, tramontane_backend_cpu.kernels as k\n"
         "for module in pkgutil.iter_modules(k.__path__, f'{k.__name__}.'):\n"
         "    importlib.import_module(module.name)"

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from tramontane.blocks import ACTIVATIONS, Experts
-from tramontane.testing.tiny import LAYOUTS, TINY
-from tramontane_backend_cpu.alone import multiply_packed, multiply_stacked
+from tramontane.testing.tiny_model import LAYOUTS, TINY
+from tramontane_backend_cpu.eager import multiply_packed, multiply_stacked
 from tramontane_backend_cpu.experts import TOGETHER, mixture
 from tramontane_backend_cpu.packing import Interleaved, pack
 from tramontane_backend_cpu.step.pool import shared_pool

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 import torch
 from tramontane.blocks import CausalLM
-from tramontane.testing.passes import together, whole
-from tramontane.testing.tiny import tiny_model
+from tramontane.testing.forward_passes import together, whole
+from tramontane.testing.tiny_model import tiny_model
 from tramontane_backend_cpu.device import probe
 from tramontane_backend_cpu.prepare import prepare
 from tramontane_backend_cpu.step import program

@@ -6,7 +6,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from tramontane_backend_cpu.numba_setup import native
-from tramontane_backend_cpu.vector import halves
+from tramontane_backend_cpu.vector import float16 as halves
 from tramontane_backend_cpu.vector import instruction_set as llvm
 from tramontane_backend_cpu.vector.operation import Emit, operation
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tramontane_backend_cpu import host
+from tramontane_backend_cpu import cpu_features as host
 
 DESCRIPTION = "processor\t: 0\nmodel name\t: {name}\ncpu MHz\t: {speed}\nflags\t: fpu avx2\n\n"
 

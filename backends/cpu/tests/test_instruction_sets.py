@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from tramontane.errors import ConfigError
-from tramontane_backend_cpu.vector import chosen
-from tramontane_backend_cpu.vector.chosen import SETS, choose, fitting
+from tramontane_backend_cpu.vector import target as chosen
 from tramontane_backend_cpu.vector.instruction_set import Portable
+from tramontane_backend_cpu.vector.target import SETS, choose, fitting
 
 FILES = (
     "test_matmul.py",
@@ -38,7 +38,7 @@ def test_on_a_machine(machine: str) -> None:
     # these tests may themselves have been told a set
     environment = {name: value for name, value in os.environ.items() if name != chosen.VARIABLE}
     environment |= settings
-    told = "from tramontane_backend_cpu.vector.chosen import SET; print(SET.name)"
+    told = "from tramontane_backend_cpu.vector.target import SET; print(SET.name)"
     command = [sys.executable, "-c", told]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.strip() == expected

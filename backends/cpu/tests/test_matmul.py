@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from tramontane import reference
 from tramontane.layouts import PLANES, Affine
-from tramontane_backend_cpu.alone import embed_packed, multiply_packed
+from tramontane_backend_cpu.eager import embed_packed, multiply_packed
 from tramontane_backend_cpu.packing import Interleaved, can_pack, pack
 from tramontane_backend_cpu.step.pool import shared_pool
-from tramontane_backend_cpu.vector.chosen import SET
+from tramontane_backend_cpu.vector.target import SET
 
 from . import matrices
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 import psutil
 import pytest
-from tramontane_backend_cpu import device, memory_ahead
-from tramontane_backend_cpu.slabs import LINE, Slabs
+from tramontane_backend_cpu import device
+from tramontane_backend_cpu import early_memory as memory_ahead
+from tramontane_backend_cpu.arena import LINE, Slabs
 
 SIZE = 48 << 20
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux gives memory when asked")

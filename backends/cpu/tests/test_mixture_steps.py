@@ -20,8 +20,8 @@ from tramontane.blocks import (
     SparseMoE,
 )
 from tramontane.config import DecoderConfig, read_config
-from tramontane.testing.passes import in_pieces, together, whole
-from tramontane.testing.tiny import LAYOUTS, TINY, tiny_model
+from tramontane.testing.forward_passes import in_pieces, together, whole
+from tramontane.testing.tiny_model import LAYOUTS, TINY, tiny_model
 from tramontane_backend_cpu.device import probe
 from tramontane_backend_cpu.prepare import prepare
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tramontane_backend_cpu.vector.chosen import SETS
+from tramontane_backend_cpu.vector.target import SETS
 
 from .other_machine import spills
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 from tramontane.backend import BACKGROUND
-from tramontane_backend_cpu import page_size
-from tramontane_backend_cpu.page_size import COLLAPSE, LARGE, POPULATE_WRITE, STEP
-from tramontane_backend_cpu.slabs import Slabs
+from tramontane_backend_cpu import huge_pages as page_size
+from tramontane_backend_cpu.arena import Slabs
+from tramontane_backend_cpu.huge_pages import COLLAPSE, LARGE, POPULATE_WRITE, STEP
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is Linux that has both")
 SIZE = 6 * STEP

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from tramontane_backend_cpu.alone import multiply_packed
+from tramontane_backend_cpu.eager import multiply_packed
 from tramontane_backend_cpu.packing import Interleaved, pack
 from tramontane_backend_cpu.step.pool import Pool
 

@@ -11,8 +11,8 @@ import llvmlite.binding as llvm
 import psutil
 import pytest
 from tramontane_backend_cpu import processor, threads
-from tramontane_backend_cpu.host import Host
-from tramontane_backend_cpu.vector.chosen import fitting
+from tramontane_backend_cpu.cpu_features import Host
+from tramontane_backend_cpu.vector.target import fitting
 
 Play = Callable[..., None]
 LINUX_SEES = {"neon": True, "fp-armv8": True, "lse": True, "sve": True}

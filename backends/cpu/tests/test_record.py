@@ -12,8 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tramontane.blocks import CausalLM
 from tramontane.engine.batch import Batch
 from tramontane.engine.kv_cache import KVCache
-from tramontane.testing.passes import together, whole
-from tramontane.testing.tiny import LAYOUTS, tiny_model
+from tramontane.testing.forward_passes import together, whole
+from tramontane.testing.tiny_model import LAYOUTS, tiny_model
 from tramontane_backend_cpu.device import probe
 from tramontane_backend_cpu.prepare import prepare
 

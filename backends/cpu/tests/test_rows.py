@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from tramontane.blocks import CausalLM, LayerNorm
-from tramontane.testing.passes import whole
-from tramontane.testing.tiny import tiny_model
+from tramontane.testing.forward_passes import whole
+from tramontane.testing.tiny_model import tiny_model
 from tramontane_backend_cpu.device import probe
 from tramontane_backend_cpu.prepare import prepare
 

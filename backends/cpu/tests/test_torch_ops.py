@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tramontane.backend import eager_reason
 from tramontane.blocks import CausalLM, HeadNorm
-from tramontane.testing.passes import in_pieces, whole
+from tramontane.testing.forward_passes import in_pieces, whole
 from tramontane.testing.random_model import random_model
-from tramontane.testing.tiny import TINY
+from tramontane.testing.tiny_model import TINY
 from tramontane_backend_cpu.device import probe
 from tramontane_backend_cpu.prepare import prepare
 from tramontane_backend_cpu.step.torch_ops import OPERATIONS, with_table

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .errors import TramontaneError
-from .uncollected import uncollected
+from .system.gc_pause import gc_paused
 
 if TYPE_CHECKING:
     from .async_llm import AsyncLLM
@@ -39,5 +39,5 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    with uncollected():
+    with gc_paused():
         return getattr(import_module(_HOME[name], __name__), name)

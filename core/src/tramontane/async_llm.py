@@ -8,9 +8,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast, overload
 
 from .answers import AnswerParser
+from .chat.chat_turn import Turn
+from .chat.toolbox import Approve, Toolbox
 from .engine.request import Event, Request, RequestResult
-from .loaded_model import Message, Prompt
-from .open_model import (
+from .model.loaded_model import Message, Prompt
+from .model.open_model import (  # fmt: skip
     OpenModel,
     Params,
     Prompts,
@@ -24,13 +26,11 @@ from .open_model import (
     params_of,
     refuse_best_of,
     with_schema,
-)  # fmt: skip
+)
 from .results import Chunk, Completion, best
 from .sampling_keywords import CHAT, Sampling, with_keywords
 from .sampling_keywords import template_variables as variables_of
 from .sampling_params import SamplingParams
-from .toolbox import Approve, Toolbox
-from .turn import Turn
 
 if TYPE_CHECKING:
     import numpy as np

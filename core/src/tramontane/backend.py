@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import torch
 
+    from tramontane.block_format import Stored
     from tramontane.blocks import CausalLM
     from tramontane.layouts import Layout
-    from tramontane.stored import Stored
 
 
 STEP = "step"

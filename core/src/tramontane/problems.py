@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .one_line import one_line
+from .sanitize import one_line
 
 if TYPE_CHECKING:
     from pydantic import ValidationError

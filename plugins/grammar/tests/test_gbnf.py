@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tramontane.errors import RequestError
 from tramontane.grammar import Grammar
-from tramontane_plugin_grammar.compiled import Compiled, compiled_of
+from tramontane_plugin_grammar.grammar_cache import Compiled, compiled_of
 
 from .letters import context
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tramontane.errors import RequestError
 from tramontane.grammar import Grammar
 from tramontane.sampling import Candidates, Forces, History, Prepares
-from tramontane_plugin_grammar.compiled import KEPT, compiled_of
+from tramontane_plugin_grammar.grammar_cache import KEPT, compiled_of
 from tramontane_plugin_grammar.step import build, make_ready
 from tramontane_plugin_grammar.trouble import FAILED, first_line, stopped
 

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from tramontane.errors import RequestError
 from tramontane.grammar import Grammar
-from tramontane_plugin_grammar.compiled import Compiled, compiled_of
+from tramontane_plugin_grammar.grammar_cache import Compiled, compiled_of
 
 from .letters import context
 

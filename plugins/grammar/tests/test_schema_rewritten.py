@@ -11,9 +11,9 @@ import jsonschema
 import pytest
 from tramontane.errors import RequestError
 from tramontane.grammar import Grammar
-from tramontane_plugin_grammar.compiled import Compiled, compiled_of
-from tramontane_plugin_grammar.places import REWRITTEN
+from tramontane_plugin_grammar.grammar_cache import Compiled, compiled_of
 from tramontane_plugin_grammar.schema import schema_source
+from tramontane_plugin_grammar.schema_walk import REWRITTEN
 
 from .letters import context
 from .test_schema_suite import writable

@@ -12,7 +12,7 @@ import pytest
 from llguidance import LLMatcher
 from tramontane.errors import RequestError
 from tramontane.grammar import Grammar
-from tramontane_plugin_grammar.compiled import Compiled, compiled_of
+from tramontane_plugin_grammar.grammar_cache import Compiled, compiled_of
 
 from .letters import context, encode
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tramontane.chat.toolbox import Toolbox
 from tramontane.cli.main import main
 from tramontane.errors import PluginNotInstalled, RequestError, TramontaneError
 from tramontane.mcp import McpServers, ServerConfig, read_config
 from tramontane.mcp.connection import Connection
 from tramontane.registry import Registry
-from tramontane.toolbox import Toolbox
 from tramontane.tools import McpServer, Tool, ToolCall
 
 from .conftest import ADDER

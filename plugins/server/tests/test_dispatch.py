@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tramontane.chat.toolbox import LONGEST_RESULT, Toolbox
 from tramontane.errors import ConfigError
-from tramontane.toolbox import LONGEST_RESULT, Toolbox
 from tramontane.tools import Tool, ToolCall
 from tramontane_plugin_server.dispatch import Dispatch, read_tools
 from tramontane_plugin_server.settings import read, written

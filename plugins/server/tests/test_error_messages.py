@@ -30,11 +30,11 @@ NOT_ON_THE_WAY = (
     "core/src/tramontane/testing/",
     "core/src/tramontane/hub/",  # loading: the log gets the message
     "core/src/tramontane/checkpoint/",
-    "core/src/tramontane/source.py",
+    "core/src/tramontane/model/source.py",
     "core/src/tramontane/chat/choose.py",
     "core/src/tramontane/mcp/config.py",  # the server's start
     "core/src/tramontane/llm.py",  # Python's own
-    "core/src/tramontane/open_model.py",
+    "core/src/tramontane/model/open_model.py",
     "core/src/tramontane/sampling_keywords.py",
     "core/src/tramontane/results.py",
     "core/src/tramontane/grammar.py",

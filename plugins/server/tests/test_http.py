@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 from tramontane_plugin_server.app import build
-from tramontane_plugin_server.serving import Serving
+from tramontane_plugin_server.app_state import Serving
 from tramontane_plugin_server.settings import read
 
 from .live_server import Live, serving

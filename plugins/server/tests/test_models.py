@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx2 as httpx
 import pytest
-from tramontane_plugin_server.catalog import Catalog
+from tramontane_plugin_server.model_manager import Catalog
 from tramontane_plugin_server.settings import read
 
 from .live_server import serving

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from tramontane_plugin_server.catalog import Catalog
 from tramontane_plugin_server.key_files import keys_of
 from tramontane_plugin_server.metrics import Metrics
+from tramontane_plugin_server.model_manager import Catalog
 from tramontane_plugin_server.settings import ModelSettings, Settings, read
 
 DOCS = Path(__file__).parents[3] / "docs"

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from schemathesis import GenerationMode, checks
 from tramontane_plugin_server import compatibility
 from tramontane_plugin_server.app import build
-from tramontane_plugin_server.serving import Serving
+from tramontane_plugin_server.app_state import Serving
 from tramontane_plugin_server.settings import read
 
 from .live_server import Live, serving

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from starlette.testclient import TestClient
 from tramontane_plugin_server.app import build
-from tramontane_plugin_server.serving import Serving
+from tramontane_plugin_server.app_state import Serving
 from tramontane_plugin_server.settings import read
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -21,7 +21,7 @@ from tramontane.blocks import (
     rope_for,
 )
 from tramontane.config import DecoderConfig
-from tramontane.rope_scaling import Yarn
+from tramontane.config.rope_scaling import Yarn
 
 
 class DeepseekV2Config(DecoderConfig):

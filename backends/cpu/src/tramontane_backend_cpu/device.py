@@ -8,7 +8,7 @@ from tramontane.backend import Device
 from tramontane.doctor.processor import model
 from tramontane.errors import ConfigError
 
-from . import memory_ahead
+from . import early_memory as memory_ahead
 from .threads import usable
 
 REPORTED = (
@@ -44,7 +44,7 @@ def _kernels() -> tuple[str, frozenset[str]]:
     """The instruction set that kernels are compiled for, and the processor's features."""
     try:
         from .processor import features
-        from .vector.chosen import SET
+        from .vector.target import SET
     except (ImportError, OSError, ConfigError) as error:  # a probe never raises
         return f"nothing: {error}", frozenset()
     return SET.name, features()

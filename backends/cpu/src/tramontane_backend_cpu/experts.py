@@ -18,7 +18,7 @@ from .step import interpreter
 from .step.lower import affine_operation, packed_arrays
 from .step.memory import Rooms, address, aligned
 from .step.pool import Pool
-from .vector.chosen import SET
+from .vector.target import SET
 from .vector.tiles import PLAIN_UNIT_BYTES, ROWS, UNIT, UNIT_BYTES
 
 KERNELS = {"silu": "silu", "relu": "relu", "gelu": "gelu", "gelu_pytorch_tanh": "gelu_tanh"}

@@ -2,7 +2,7 @@
 
 Nothing is compiled, nor numba imported, before an address is requested: unused kernels cost
 nothing, and those that were compiled before are loaded from `object_cache.py` without numba.
-Others may already be compiled by the worker processes of `compile_ahead.py`.
+Others may already be compiled by the worker processes of `precompile.py`.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Kernel:
 
     def _compiled(self) -> Code:
         if self._code is None and not self.is_ready():
-            from . import compile_ahead
+            from . import precompile as compile_ahead
 
             # wait without the lock: other threads call `is_ready`
             code = compile_ahead.result(self)

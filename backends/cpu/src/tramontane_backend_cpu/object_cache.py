@@ -19,9 +19,9 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from .host import base, host
+from .cpu_features import base, host
 from .processor import features
-from .vector.chosen import SET
+from .vector.target import SET
 
 log = logging.getLogger(__name__)
 PACKAGE = __name__.partition(".")[0]

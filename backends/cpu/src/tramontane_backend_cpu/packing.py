@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from tramontane.layouts import PLANES, Affine, Codebook
 
+from .arena import Slabs
 from .kernels.matmul import Packing
 from .kernels.repack import repack_numbers, repack_plane
-from .slabs import Slabs
 from .step.pool import Pool
 from .vector.tables import FLOATS8
 from .vector.tiles import ROWS, UNIT

@@ -13,6 +13,6 @@ def backends() -> Iterator[Backend]:
         prepare="tramontane_backend_cpu.prepare:prepare",
         pack="tramontane_backend_cpu.prepare:repack",
         translate="tramontane_backend_cpu.prepare:translate",
-        expect="tramontane_backend_cpu.expected:expect",
-        foresee="tramontane_backend_cpu.foresight:foresee",
+        expect="tramontane_backend_cpu.preallocate:expect",
+        foresee="tramontane_backend_cpu.kernel_forecast:foresee",
     )

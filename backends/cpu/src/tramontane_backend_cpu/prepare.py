@@ -9,6 +9,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 from tramontane.backend import EAGER, STEP, Device
+from tramontane.block_format import Stored
 from tramontane.blocks import (
     ACTIVATIONS,
     Attention,
@@ -20,10 +21,11 @@ from tramontane.blocks import (
     StackedLinear,
 )
 from tramontane.layouts import Affine, Codebook, Dense, Layout
-from tramontane.stored import Stored
 
-from . import memory_ahead, page_size
-from .alone import (
+from . import early_memory as memory_ahead
+from . import huge_pages as page_size
+from .arena import Slabs
+from .eager import (
     activate,
     attend,
     attend_latents,
@@ -34,9 +36,8 @@ from .alone import (
     multiply_stacked,
 )
 from .experts import KERNELS, mixture
-from .large_pages import moved
+from .mapped_weights import moved
 from .packing import Apart, Interleaved, can_pack, pack
-from .slabs import Slabs
 from .step.forward import Forward
 from .step.lower import PLAIN
 from .step.pool import Pool, shared_pool

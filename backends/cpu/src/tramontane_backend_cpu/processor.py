@@ -10,7 +10,7 @@ import ctypes
 import os
 import platform
 
-from .host import host
+from .cpu_features import host
 
 ARM = {
     "dotprod": (16, 20, "FEAT_DotProd", 43),

@@ -7,10 +7,10 @@ from functools import cache
 from typing import Any
 
 from tramontane.bit_planes import PLANES
-from tramontane.stored import Bytes, Half, Quad, Recipe
+from tramontane.block_format import Bytes, Half, Quad, Recipe
 
 from .kernels.translate import translator
-from .vector.chosen import SET
+from .vector.target import SET
 from .vector.tiles import ROWS
 
 RUN = 256

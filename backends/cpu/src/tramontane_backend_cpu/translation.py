@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from tramontane.block_format import Bytes, Half, Plain, Recipe, Stored
 from tramontane.layouts import PLANES, Dense, Layout, affine_kind
-from tramontane.stored import Bytes, Half, Plain, Recipe, Stored
 
+from .arena import NoMemory, Slabs
 from .kernels.matmul import Packing
 from .kernels.read import FIELDS, PLAIN_FIELDS, read_and_translate, read_plain
 from .kernels.translate import FIELDS as TRANSLATE_FIELDS
@@ -23,7 +24,6 @@ from .kernels.translate import TARGETS
 from .numba_setup import Kernel
 from .packing import SHARED, Interleaved, Packed
 from .recipe_plan import shares_bytes, translator_of
-from .slabs import NoMemory, Slabs
 from .step.pool import Pool
 from .vector.tiles import ROWS, UNIT
 

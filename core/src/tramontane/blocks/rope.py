@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from tramontane.rope_scaling import Scaling, plain_frequencies
+from tramontane.config.rope_scaling import Scaling, plain_frequencies
 
 if TYPE_CHECKING:
     from tramontane.config import DecoderConfig

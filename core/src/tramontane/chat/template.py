@@ -12,7 +12,7 @@ import jinja2
 from jinja2.exceptions import SecurityError
 
 from tramontane.errors import TemplateError
-from tramontane.one_line import one_line
+from tramontane.sanitize import one_line
 
 from . import calls
 from .bounds import LARGEST, Budget

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from tramontane.block_format import Stored
 from tramontane.layouts import Layout
-from tramontane.stored import Stored
 from tramontane.tokenizer.tokenizer import Tokenizer
 
 

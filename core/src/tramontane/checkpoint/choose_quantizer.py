@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tramontane.errors import CheckpointError, PluginBroken, PluginConflict
-from tramontane.one_line import one_line
 from tramontane.plugin import Quantizer, load
 from tramontane.registry import Registry
+from tramontane.sanitize import one_line
 from tramontane.target_call import call
 
 from .checkpoint import Header

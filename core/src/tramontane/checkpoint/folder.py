@@ -8,10 +8,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from tramontane.block_format import Stored
 from tramontane.errors import CheckpointError
 from tramontane.layouts import Layout
-from tramontane.one_line import one_line
-from tramontane.stored import Stored
+from tramontane.sanitize import one_line
 from tramontane.tokenizer.json_file import read_if_there, read_object
 from tramontane.tokenizer.tokenizer import Tokenizer
 

@@ -15,25 +15,25 @@ from torch import Tensor
 
 from tramontane import memory
 from tramontane.backend import Device, eager_reason
+from tramontane.block_format import Stored
 from tramontane.blocks import CausalLM, Embedding
 from tramontane.config import DecoderConfig, read_config
-from tramontane.devices import choose_device
 from tramontane.engine.kv_cache import bytes_per_token
 from tramontane.errors import CheckpointError, ConfigError, NotEnoughMemory
 from tramontane.layouts import Dense, Layout, contiguous, nbytes
 from tramontane.plugin import Architecture, load
 from tramontane.registry import Registry
 from tramontane.rope_settings import overridden
-from tramontane.stored import Stored
+from tramontane.system.devices import choose_device
 
 from .checkpoint import Checkpoint, Header, TensorInfo
 from .choose_quantizer import quantizer_of
+from .fast_load import Place, place_of
 from .metadata import fields_of
+from .prefetch import read_ahead
 from .quantized_layers import QuantizedCheckpoint
-from .read_ahead import read_ahead
 from .rules import Rule
-from .slots import Slot, Source, match, slots
-from .straight import Place, place_of
+from .weight_map import Slot, Source, match, slots
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SHORT_DTYPES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tramontane.errors import CheckpointError, PluginBroken, TramontaneError
-from tramontane.one_line import one_line
 from tramontane.plugin import Architecture, load
+from tramontane.sanitize import one_line
 from tramontane.target_call import call
 
 from .checkpoint import Header

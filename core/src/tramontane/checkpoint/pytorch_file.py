@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tramontane.errors import CheckpointError
 from tramontane.layouts import Dense, Layout
-from tramontane.one_line import one_line
+from tramontane.sanitize import one_line
 
 from .checkpoint import TensorInfo
 

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from tramontane.block_format import Stored
 from tramontane.errors import CheckpointError, PluginBroken
 from tramontane.layouts import Dense, Layout
-from tramontane.one_line import one_line
 from tramontane.plugin import Quantizer, load
-from tramontane.stored import Stored
+from tramontane.sanitize import one_line
 from tramontane.target_call import call
 from tramontane.tokenizer.tokenizer import Tokenizer
 
@@ -23,7 +23,7 @@ from .checkpoint import Checkpoint, Header, ReadsStored, TensorInfo
 from .layer_tensors import LayerTensors
 from .layout_checks import check_layout
 from .rules import Rule, follow
-from .slots import Slot, Source, module_path, parted, slots
+from .weight_map import Slot, Source, module_path, parted, slots
 
 PLAIN = {"f64", "f32", "f16", "bf16", "float64", "float32", "float16", "bfloat16"}
 """Weights that are used as they are stored, if no other tensor is below the layer's path."""

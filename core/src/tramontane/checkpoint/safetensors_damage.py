@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tramontane.one_line import one_line
+from tramontane.sanitize import one_line
 
 PREFIX = "Error while deserializing header: "
 WORDS = {

@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from tramontane.block_format import Plain, Raw, Stored
 from tramontane.errors import CheckpointError
 from tramontane.layouts import Dense, Layout
-from tramontane.one_line import one_line
-from tramontane.stored import Plain, Raw, Stored
+from tramontane.sanitize import one_line
 
 from .checkpoint import TensorInfo
 from .safetensors_damage import damage

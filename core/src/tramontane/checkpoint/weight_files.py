@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tramontane.errors import CheckpointError
-from tramontane.one_line import one_line
+from tramontane.sanitize import one_line
 from tramontane.tokenizer.json_file import read_object
 
 KINDS = ((".safetensors", "model"), (".bin", "pytorch_model"), (".pth", ""), (".pt", ""))

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from tramontane.chat.thinking import thinking_variables
 from tramontane.errors import RequestError, TramontaneError
 
-from .figures import figures
+from .color import paint
 from .options import by_option
-from .paint import paint
 from .reader import more_waits, prepare_terminal, read_message
+from .stats import figures
 
 if TYPE_CHECKING:
     from tramontane.sampling_params import SamplingParams

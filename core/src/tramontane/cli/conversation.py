@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tramontane.answers import AnswerParser, Content, Delta, Reasoning
+from tramontane.chat.chat_turn import Turn
+from tramontane.chat.toolbox import Toolbox
 from tramontane.engine.request import Finished, Request, RequestResult
 from tramontane.engine.session_file import Session, read, save
 from tramontane.engine.snapshot import Snapshot
 from tramontane.errors import RequestError
-from tramontane.toolbox import Toolbox
-from tramontane.turn import Turn
 
 if TYPE_CHECKING:
     from tramontane.llm import LLM

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from tramontane.doctor.finding import Finding
 from tramontane.registry import Registry
 
-from .paint import paint
+from .color import paint
 from .parser import Parser
 
 SUMMARY = "Check the machine, folders, hub and plugins, and show how to fix problems."

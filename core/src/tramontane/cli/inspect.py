@@ -48,9 +48,9 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
     from tramontane.chat.choose import choose_template
     from tramontane.checkpoint.checkpoint import chat_templates
     from tramontane.checkpoint.open import open_checkpoint
+    from tramontane.model.source import find_model
     from tramontane.plugin import Architecture
     from tramontane.registry import Registry
-    from tramontane.source import find_model
 
     registry = Registry.from_environment()
     checkpoint = open_checkpoint(

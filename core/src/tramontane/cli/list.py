@@ -6,12 +6,12 @@ import json
 import time
 from pathlib import Path
 
+from tramontane.model.source import bundled
 from tramontane.plugin import Model
 from tramontane.registry import Registry
-from tramontane.source import bundled
 
+from .color import paint
 from .options import cache_folder
-from .paint import paint
 from .parser import Parser
 
 SUMMARY = "List the models on this machine: installed ones, and those in the hub's cache."

@@ -8,7 +8,7 @@ import textwrap
 
 from tramontane.registry import Registry, known
 
-from .paint import paint
+from .color import paint
 from .parser import Parser
 
 SUMMARY = "List the supported model families, installed or not."

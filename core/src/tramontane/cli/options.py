@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tramontane.errors import RequestError, UsageError
+from tramontane.model.source import HubOptions
 from tramontane.registry import Registry
-from tramontane.source import HubOptions
-from tramontane.uncollected import keep_imports, uncollected
+from tramontane.system.gc_pause import gc_paused, keep_imports
 
 from .grammar import grammar_of
 from .parser import at_least
@@ -176,10 +176,10 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     add_sampler_flags(parser, registry)
 
 
-@uncollected()
+@gc_paused()
 def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
     """Load what the options name, with a progress line on a terminal."""
-    from tramontane.ahead import begin
+    from tramontane.system.preload import begin
 
     registry = getattr(options, "registry", None) or Registry.from_environment()
     more = {"threads": getattr(options, "threads", None), **more}

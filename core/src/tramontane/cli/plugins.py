@@ -9,11 +9,11 @@ import textwrap
 from typing import Any
 
 from tramontane import __version__
-from tramontane.inventory import Installed, inventory
 from tramontane.plugin import Offer
 from tramontane.registry import Registry
+from tramontane.registry.inventory import Installed, inventory
 
-from .paint import paint
+from .color import paint
 from .parser import Parser
 
 SUMMARY = "List the installed plugins, what each offers, and problems such as name clashes."

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tramontane.errors import UsageError
+from tramontane.model.source import find_model, local_path
 from tramontane.registry import Registry
-from tramontane.source import find_model, local_path
 
 from .options import add_source, hub_options
 from .parser import Parser

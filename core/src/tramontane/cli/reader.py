@@ -6,7 +6,7 @@ import select
 import sys
 from collections.abc import Callable
 
-from tramontane import folders
+from tramontane.system import paths as folders
 
 REMEMBERED = 1000
 """Lines of history that are stored."""

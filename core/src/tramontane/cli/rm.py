@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tramontane.errors import RequestError
+from tramontane.model.source import local_path
 from tramontane.registry import Registry
-from tramontane.source import local_path
 
 from .options import cache_folder
 from .parser import Parser

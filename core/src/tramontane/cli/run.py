@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from tramontane.errors import ModelNotFound, RequestError, UsageError
 
-from .figures import as_json, figures, since_start
+from .color import paint
 from .grammar import loose_schema
 from .options import add_model, add_sampling, add_threads, given_sampling, open_llm, sampling
-from .paint import paint
 from .parser import Parser
+from .stats import as_json, figures, since_start
 
 if TYPE_CHECKING:
     from tramontane.llm import LLM

@@ -30,8 +30,8 @@ def run(argv: list[str]) -> int:
     elif text is None:
         text = sys.stdin.read()
     from tramontane.checkpoint.open import open_checkpoint
+    from tramontane.model.source import find_model
     from tramontane.registry import Registry
-    from tramontane.source import find_model
 
     registry = Registry.from_environment()
     checkpoint = open_checkpoint(

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from tramontane.backend import Device
 from tramontane.errors import PluginBroken
-from tramontane.inventory import inventory
 from tramontane.memory import readable
 from tramontane.plugin import Backend, load
 from tramontane.registry import Registry
+from tramontane.registry.inventory import inventory
 
 from .finding import Finding
 

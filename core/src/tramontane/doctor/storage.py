@@ -7,8 +7,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tramontane import folders, memory
+from tramontane import memory
 from tramontane.memory import readable
+from tramontane.system import paths as folders
 
 from .finding import Finding
 

@@ -22,16 +22,16 @@ from tramontane.errors import EngineBusy, RequestError
 from tramontane.registry import Registry
 from tramontane.tokenizer.tokenizer import Tokenizer
 
-from .ahead import OverlapWorker
-from .at_exit import close_at_exit
 from .batch import Batch
-from .chains import Chains
 from .kv_cache import BLOCK_SIZE, KVCache
 from .kv_size import kv_blocks
 from .options import EngineOptions
+from .overlap import OverlapWorker
 from .request import Event, FinishReason, Request
+from .sampler_cache import Chains
 from .scheduler import Scheduler
 from .sequence import Sequence
+from .shutdown import close_at_exit
 from .snapshot import Snapshot
 from .stats import EngineStats
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .block_pool import BlockPool
 from .kv_codes import dequantize, joined, kept_width, parted, quantize
-from .pages import Pages
+from .sliding_window import Pages
 
 BLOCK_SIZE = 16
 PADDING = 16

@@ -12,7 +12,7 @@ import bisect
 from dataclasses import dataclass
 
 from .kv_cache import BLOCK_SIZE, KVCache
-from .pace import Pace
+from .prefill_budget import Pace
 from .sequence import Sequence
 
 SCORE_CHUNK = 64

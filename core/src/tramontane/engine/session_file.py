@@ -28,7 +28,7 @@ from .kv_codes import kept_width
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from tramontane.loaded_model import LoadedModel
+    from tramontane.model.loaded_model import LoadedModel
 
 VERSION = 1
 LIMIT = 1 << 20

@@ -10,9 +10,9 @@ from tramontane.checkpoint.weight_files import find_weights
 from tramontane.errors import CheckpointError, ModelNotFound
 
 from .choose import all_parts, choices, first_parts
+from .errors import Place
 from .fetch import repo_cache
 from .name import HubName
-from .trouble import Place
 
 
 def find_cached(place: Place) -> Path:

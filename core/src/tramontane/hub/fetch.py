@@ -19,7 +19,7 @@ from huggingface_hub.utils import WeakFileLock, build_hf_headers  # type: ignore
 
 from tramontane.errors import DownloadError
 
-from .trouble import Place
+from .errors import Place
 
 SMALL = 4 << 20
 """Bytes; a smaller file is downloaded again instead of resumed."""

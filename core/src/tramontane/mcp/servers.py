@@ -12,15 +12,15 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
+from tramontane.chat.toolbox import Function
 from tramontane.errors import RequestError
 from tramontane.plugin import McpClient, load
 from tramontane.registry import Registry
-from tramontane.toolbox import Function
 from tramontane.tools import Prompt, Tool
 
 from .config import McpConfig, no_server
 from .connection import Connection
-from .kept import Ask, kept_tools
+from .resource_tools import Ask, kept_tools
 
 UNFIT = re.compile(r"[^A-Za-z0-9_-]")
 LONGEST_NAME = 64

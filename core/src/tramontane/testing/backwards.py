@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from torch import nn
 
 from tramontane.checkpoint.rules import Rename, Rule, Split, Stack, Transpose, renamed, sibling
-from tramontane.checkpoint.slots import parted
+from tramontane.checkpoint.weight_map import parted
 from tramontane.errors import CheckpointError
 
 Shapes = dict[str, tuple[int, ...]]

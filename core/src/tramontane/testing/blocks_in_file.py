@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tramontane.block_format import Half, Plain, Raw, Recipe, Stored, Term
 from tramontane.layouts import Affine, Dense, Layout, pack
-from tramontane.stored import Half, Plain, Raw, Recipe, Stored, Term
 
 GROUP = 32
 EIGHT = Recipe(

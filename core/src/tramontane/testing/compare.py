@@ -25,7 +25,7 @@ from tramontane.errors import TramontaneError
 from tramontane.plugin import Architecture, Offer
 from tramontane.registry import Registry
 
-from .passes import in_pieces
+from .forward_passes import in_pieces
 
 LIMIT = 1e-4
 """Largest difference allowed, relative to the largest logit; all is computed in float32."""

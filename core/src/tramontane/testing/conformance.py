@@ -11,7 +11,7 @@ from tramontane.errors import PluginError
 from tramontane.plugin import Architecture
 from tramontane.registry import KINDS
 
-from .subject import Subject
+from .target import Subject
 
 CHECKS = Path(__file__).parent / "checks"
 REFERENCE = "reference"

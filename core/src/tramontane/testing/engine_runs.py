@@ -21,7 +21,6 @@ import torch
 
 from tramontane.blocks import CausalLM
 from tramontane.checkpoint.load import Loaded, LoadReport
-from tramontane.devices import reference_device
 from tramontane.engine.batch import Batch
 from tramontane.engine.engine import Engine
 from tramontane.engine.kv_cache import BLOCK_SIZE, bytes_per_token
@@ -29,6 +28,7 @@ from tramontane.engine.options import EngineOptions
 from tramontane.engine.request import Event, Finished, Request, RequestResult
 from tramontane.registry import Registry
 from tramontane.sampling_params import SamplingParams
+from tramontane.system.devices import reference_device
 from tramontane.tokenizer.tokenizer import Tokenizer
 
 CONTEXT = 4 * BLOCK_SIZE

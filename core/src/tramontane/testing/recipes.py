@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from tramontane.block_format import Bytes, Half, Quad, Recipe
 from tramontane.layouts import PLANES
-from tramontane.stored import Bytes, Half, Quad, Recipe
 
 
 def weights_of(recipe: Recipe, block: NDArray[np.uint8]) -> NDArray[np.float32]:

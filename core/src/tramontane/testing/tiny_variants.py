@@ -19,7 +19,7 @@ from tramontane.blocks import (
 from tramontane.blocks.causal_lm import LayerOf
 from tramontane.config import DecoderConfig
 
-from .tiny import TINY
+from .tiny_model import TINY
 
 WINDOW, SOFTCAP, EXPERTS = 10, 2.0, 4
 

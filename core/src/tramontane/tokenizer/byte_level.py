@@ -13,9 +13,9 @@ from tokenizers.models import BPE
 
 from tramontane.errors import CheckpointError
 
-from .damage import damage_in
+from .byte_alphabet import spell
+from .errors import damage_in
 from .json_file import LARGE, read_object, read_text
-from .spelling import spell
 from .spm import NORMAL, ranked_merges
 
 SPLITS = {

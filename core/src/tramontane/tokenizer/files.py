@@ -9,9 +9,9 @@ import tokenizers
 from tramontane.errors import CheckpointError, NoTokenizer
 
 from .byte_level import from_tekken, from_vocab_and_merges
-from .damage import damage_in
+from .errors import damage_in
 from .json_file import LARGE, read_bytes, read_text
-from .side_files import SideFiles, add_tokens, read_side_files
+from .special_tokens import SideFiles, add_tokens, read_side_files
 from .spm import from_pieces
 from .spm_model import read_spm
 from .tokenizer import Tokenizer, around

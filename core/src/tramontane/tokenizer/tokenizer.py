@@ -10,7 +10,7 @@ import tokenizers
 
 from tramontane.errors import RequestError
 
-from .spelling import spelling_of
+from .byte_alphabet import spelling_of
 
 
 class Tokenizer:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .bounds import next_to_whole, without_flags
-from .opposite import either, opposite, others
-from .places import DEEPEST, SAYS_NOTHING, SEVERAL, Path, cannot, inner_schemas, refused
-from .values import finite, key_of
+from .literals import finite, key_of
+from .negation import either, opposite, others
+from .schema_walk import DEEPEST, SAYS_NOTHING, SEVERAL, Path, cannot, inner_schemas, refused
 
 MOST_UNIQUE = 5
 """Values of a list without repetition, of which every order is written out."""

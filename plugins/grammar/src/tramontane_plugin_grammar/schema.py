@@ -12,8 +12,8 @@ from llguidance import LLMatcher
 from tramontane.errors import RequestError
 from tramontane.grammar import BLANKS
 
-from .places import Path, check, inner_schemas, pointer, refused
 from .rewrite import rewritten
+from .schema_walk import Path, check, inner_schemas, pointer, refused
 
 TEXTS = frozenset({"format", "pattern"})
 LENGTHS = frozenset({"maxLength", "minLength"})

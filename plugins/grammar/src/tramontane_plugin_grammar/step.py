@@ -11,7 +11,7 @@ from tramontane.errors import RequestError
 from tramontane.grammar import Grammar
 from tramontane.sampling import Candidates, History, SamplerContext, Step
 
-from .compiled import Compiled, Entry, compiled_of
+from .grammar_cache import Compiled, Entry, compiled_of
 from .masks import Bools, mask_of
 from .trouble import no_panic, stopped
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextvars import ContextVar
 
-from tramontane.one_line import one_line
+from tramontane.sanitize import one_line
 
 log = logging.getLogger(__name__)
 LOGGERS = ("client", "mcp.client.client", "mcp.client.sse", "mcp.client.stdio",

@@ -14,8 +14,8 @@ from mcp import StdioServerParameters, stdio_client
 from tramontane.errors import TramontaneError
 from tramontane.tools import McpServer
 
-from .said import Said
 from .session import Session, session, trouble
+from .stderr_log import Said
 
 LAUNCHER = str(Path(__file__).with_name("launcher.py"))
 

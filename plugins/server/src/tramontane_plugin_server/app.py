@@ -16,6 +16,7 @@ from tramontane.errors import TramontaneError
 
 from . import docs_page, health, mcp_endpoint
 from .anthropic import messages
+from .app_state import Serving
 from .http.access import Access
 from .http.body import Body
 from .http.errors import handle
@@ -23,7 +24,6 @@ from .http.keys import Keys
 from .http.methods import Methods
 from .limits import Described
 from .openai import chat, completions, models, response_counting, responses, tokens
-from .serving import Serving
 
 ABOUT = "Language models over HTTP, in the forms of OpenAI's and Anthropic's APIs."
 

@@ -10,7 +10,7 @@ from tramontane.chat.messages import has_calls
 from .http.errors import ApiError
 
 if TYPE_CHECKING:
-    from tramontane.loaded_model import LoadedModel
+    from tramontane.model.loaded_model import LoadedModel
 
 Message = dict[str, Any]
 

@@ -6,8 +6,8 @@ import sys
 from typing import Any
 
 from .app import build
-from .sections import sections
-from .serving import Serving
+from .app_state import Serving
+from .openapi_page import sections
 from .settings import read
 
 HEAD = """\

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
+from tramontane.chat.toolbox import Function, Toolbox
 from tramontane.errors import ConfigError, RequestError, TramontaneError
 from tramontane.mcp.config import expanded
-from tramontane.one_line import one_line
 from tramontane.problems import first_problem
-from tramontane.toolbox import Function, Toolbox
+from tramontane.sanitize import one_line
 from tramontane.tools import Tool
 
 from .openai.response_tools import AnyTool, FlatTool

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from .openai.shapes import ERRORS
-from .sections import Section, sections
+from .openapi_page import Section, sections
 
 router = APIRouter()
 STYLE = """

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from .app_state import serving_of
 from .openai.shapes import ERRORS, Shape
-from .serving import serving_of
 
 router = APIRouter()
 

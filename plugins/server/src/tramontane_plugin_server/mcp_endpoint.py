@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
+from tramontane.chat.toolbox import Toolbox
 from tramontane.errors import ConfigError, TramontaneError
 from tramontane.sampling_params import SamplingParams
-from tramontane.toolbox import Toolbox
 
+from .app_state import Serving
 from .http.errors import api_error
-from .serving import Serving
-from .turns import begin
+from .tool_loop import begin
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

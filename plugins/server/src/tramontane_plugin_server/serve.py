@@ -34,7 +34,7 @@ def run(argv: list[str]) -> int:
     settings = _settings(argv, "serve", SERVE)
     settings.check()
     with listening(settings) as sockets:  # first, as it may fail and the rest takes a while
-        from .running import serve
+        from .lifecycle import serve
 
         return serve(settings, sockets)
 

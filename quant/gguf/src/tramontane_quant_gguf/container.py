@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from tramontane.block_format import Plain, Raw, Stored
 from tramontane.checkpoint.checkpoint import Header, TensorInfo
 from tramontane.errors import CheckpointError
 from tramontane.layouts import Affine, Codebook, Dense, Layout
-from tramontane.stored import Plain, Raw, Stored
 from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .config import config_of, header_architecture, sampling_of

@@ -35,7 +35,6 @@ from tramontane_backend_cpu.vector.arithmetic import (
     same,
     tanh,
 )
-from tramontane_backend_cpu.vector.chosen import SET
 from tramontane_backend_cpu.vector.memory import (
     SIZES,
     load,
@@ -48,6 +47,7 @@ from tramontane_backend_cpu.vector.memory import (
     words,
 )
 from tramontane_backend_cpu.vector.parallel import call_attention
+from tramontane_backend_cpu.vector.target import SET
 from tramontane_backend_cpu.vector.tiles import float_tile, load_tile, save_tile, tile_fma
 
 FEW, MANY = SET.attention_tiles

@@ -16,6 +16,14 @@ import numpy as np
 
 from tramontane_backend_cpu.numba_setup import native, njit
 from tramontane_backend_cpu.vector.arithmetic import same
+from tramontane_backend_cpu.vector.int8_dot import (
+    add_worth,
+    int_tile,
+    largest,
+    put_fours,
+    tile_dot,
+    tile_times,
+)
 from tramontane_backend_cpu.vector.memory import (
     load,
     load_some,
@@ -25,14 +33,6 @@ from tramontane_backend_cpu.vector.memory import (
     store_some,
     word,
     words,
-)
-from tramontane_backend_cpu.vector.signed import (
-    add_worth,
-    int_tile,
-    largest,
-    put_fours,
-    tile_dot,
-    tile_times,
 )
 from tramontane_backend_cpu.vector.tiles import float_tile, load_tile, save_tile
 

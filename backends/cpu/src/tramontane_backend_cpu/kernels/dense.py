@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tramontane_backend_cpu.numba_setup import family, native, njit
-from tramontane_backend_cpu.vector.chosen import SET
+from tramontane_backend_cpu.vector.gemm_tile import WIDE, outer_sum, outer_sum_some, put_sums, zeros
 from tramontane_backend_cpu.vector.memory import (
     SIZES,
     load_some,
@@ -17,7 +17,7 @@ from tramontane_backend_cpu.vector.memory import (
     word,
     words,
 )
-from tramontane_backend_cpu.vector.outer import WIDE, outer_sum, outer_sum_some, put_sums, zeros
+from tramontane_backend_cpu.vector.target import SET
 
 FIELDS = (
     "count", "rows", "panel", "columns", "weight", "weight_stride", "input", "input_stride",

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from tramontane_backend_cpu.numba_setup import njit
-from tramontane_backend_cpu.vector.chosen import SET
+from tramontane_backend_cpu.vector.gemm_tile import outer_sum, outer_sum_some, put_sums, zeros
 from tramontane_backend_cpu.vector.memory import SIZES
-from tramontane_backend_cpu.vector.outer import outer_sum, outer_sum_some, put_sums, zeros
+from tramontane_backend_cpu.vector.target import SET
 
 BLOCK = 16
 """Tokens of a cache block."""

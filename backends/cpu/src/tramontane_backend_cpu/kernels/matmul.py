@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from tramontane_backend_cpu.numba_setup import family, native, njit
-from tramontane_backend_cpu.vector.chosen import SET
 from tramontane_backend_cpu.vector.memory import SIZES, prefetch, word, words
 from tramontane_backend_cpu.vector.parallel import call_tile
 from tramontane_backend_cpu.vector.tables import BYTE_ZERO, bytes_of
+from tramontane_backend_cpu.vector.target import SET
 from tramontane_backend_cpu.vector.tiles import (
     PLAIN_UNIT_BYTES,
     ROWS,

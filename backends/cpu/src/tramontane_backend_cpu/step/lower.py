@@ -13,7 +13,7 @@ from tramontane.layouts import Dense, Layout
 from tramontane_backend_cpu.kernels import attention as attention_kernels
 from tramontane_backend_cpu.kernels import coded, dense, gated, lookup, matmul, quantize, rows
 from tramontane_backend_cpu.packing import KINDS, Interleaved, Packed
-from tramontane_backend_cpu.vector.chosen import SET
+from tramontane_backend_cpu.vector.target import SET
 from tramontane_backend_cpu.vector.tiles import PLAIN_UNIT_BYTES, ROWS, UNIT, UNIT_BYTES
 
 from .graph import CannotRecord, Node, Ref, Value

@@ -11,7 +11,7 @@ from tramontane.layouts import Dense
 
 from tramontane_backend_cpu.kernels import dense, matmul, mixture, quantize, routing, rows
 from tramontane_backend_cpu.packing import Interleaved
-from tramontane_backend_cpu.vector.chosen import SET
+from tramontane_backend_cpu.vector.target import SET
 from tramontane_backend_cpu.vector.tiles import ROWS, UNIT
 
 from .graph import Node, Ref, Value

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from tramontane_backend_cpu.vector.chosen import SET
+from tramontane_backend_cpu.vector.target import SET
 from tramontane_backend_cpu.vector.tiles import PLAIN_UNIT_BYTES, UNIT, UNIT_BYTES
 
 from .graph import TOKENS, Ref, Value

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from tramontane.blocks import ACTIVATIONS, BiasedRouter, Experts, GroupedRouter, Router
 
-from tramontane_backend_cpu.vector.chosen import SET
+from tramontane_backend_cpu.vector.target import SET
 
 from .graph import CannotRecord, Node, Ref, Value
 from .lower import form_for

@@ -10,7 +10,7 @@ from tramontane.blocks import CausalLM
 from tramontane.engine.batch import Batch
 from tramontane.engine.kv_cache import KVCache
 
-from tramontane_backend_cpu import compile_ahead
+from tramontane_backend_cpu import precompile as compile_ahead
 from tramontane_backend_cpu.numba_setup import Kernel, missing
 
 from . import interpreter, lower_mixture, lower_parts

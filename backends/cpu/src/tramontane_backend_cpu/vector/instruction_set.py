@@ -1,7 +1,7 @@
 """What an instruction set is: how a processor does the few operations that decide speed.
 
 Everything else is plain LLVM, which splits a vector of 16 into the registers that there are. To add
-a set: subclass `Portable`, say what it needs, emit what it does better, and list it in `chosen.py`.
+a set: subclass `Portable`, say what it needs, emit what it does better, and list it in `target.py`.
 """
 
 from __future__ import annotations

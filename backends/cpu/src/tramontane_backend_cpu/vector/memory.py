@@ -6,7 +6,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from . import halves
+from . import float16 as halves
 from . import instruction_set as llvm
 from .arithmetic import masked
 from .operation import FLOATS, Emit, operation, types

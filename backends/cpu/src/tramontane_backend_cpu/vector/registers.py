@@ -14,8 +14,8 @@ from numba.core.extending import lower_builtin, register_model
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 
 from . import instruction_set as llvm
-from .chosen import SET
 from .operation import FLOATS, Emit, Operation, Register
+from .target import SET
 
 
 class RegisterType(types.Type):  # type: ignore[misc]

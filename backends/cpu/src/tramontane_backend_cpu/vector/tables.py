@@ -14,7 +14,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from . import halves
+from . import float16 as halves
 from . import instruction_set as llvm
 from .operation import Emit, operation, types
 

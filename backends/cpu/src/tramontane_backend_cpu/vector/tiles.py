@@ -27,10 +27,10 @@ from llvmlite import ir
 from tramontane.bit_planes import PLANES
 
 from . import instruction_set as llvm
-from .chosen import SET
 from .memory import SIZES, STORED, load_masked, widened
 from .operation import Emit, Register, operation, types
 from .tables import BYTE_ZERO, byte_codes, bytes_of, code_floats
+from .target import SET
 
 UNIT = 32
 ROWS = llvm.LANES * SET.registers

@@ -16,14 +16,14 @@ from safetensors.torch import save_file
 from tramontane.blocks import CausalLM
 from tramontane.checkpoint.load import LoadOptions, build, load_model
 from tramontane.checkpoint.open import open_checkpoint
-from tramontane.checkpoint.slots import slots
+from tramontane.checkpoint.weight_map import slots
 from tramontane.config import DecoderConfig, read_config
 from tramontane.errors import ConfigError
 from tramontane.plugin import Architecture, load
 from tramontane.registry import Registry
 from tramontane.testing.containers import installed_containers
 from tramontane.testing.engine_runs import CONTEXT, EngineRuns
-from tramontane.testing.passes import in_pieces, together, whole
+from tramontane.testing.forward_passes import in_pieces, together, whole
 from tramontane.testing.random_model import RandomCheckpoint, random_model
 
 CLOSE: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-4}

@@ -16,9 +16,9 @@ from tramontane.engine.batch import Batch
 from tramontane.engine.kv_cache import BLOCK_SIZE, KVCache
 from tramontane.plugin import Backend, load
 from tramontane.testing.blocks_in_file import stored_matrices
-from tramontane.testing.passes import in_pieces, together, whole
+from tramontane.testing.forward_passes import in_pieces, together, whole
 from tramontane.testing.rounding import Bound, let_round, product_bound, relative, rounds
-from tramontane.testing.tiny import LAYOUTS, tiny_model
+from tramontane.testing.tiny_model import LAYOUTS, tiny_model
 from tramontane.testing.tiny_variants import VARIANTS
 
 ROWS = (1, 7, 40)

@@ -13,8 +13,8 @@ from packaging.version import Version
 from tramontane.plugin import Offer, load
 from tramontane.registry import CORE, EVENTS, Registry, canonical
 from tramontane.testing.conformance import Conformance
-from tramontane.testing.light import heavy_imports
-from tramontane.testing.subject import Subject, targets
+from tramontane.testing.import_cost import heavy_imports
+from tramontane.testing.target import Subject, targets
 
 
 @pytest.fixture

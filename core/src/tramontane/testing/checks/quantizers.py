@@ -15,11 +15,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tramontane.block_format import Recipe
 from tramontane.checkpoint.checkpoint import Checkpoint, ReadsStored
 from tramontane.errors import CheckpointError
 from tramontane.layouts import Affine, Codebook, Dense
 from tramontane.plugin import Quantizer, load
-from tramontane.stored import Recipe
 from tramontane.testing.conformance import EQUAL
 from tramontane.testing.recipes import weights_of
 

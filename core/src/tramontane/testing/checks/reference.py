@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tramontane.devices import REFERENCE, choose_device
 from tramontane.plugin import Architecture
 from tramontane.registry import Registry
+from tramontane.system.devices import REFERENCE, choose_device
 from tramontane.testing.compare import compare
 from tramontane.testing.conformance import EQUAL, Conformance
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
+from tramontane.chat.toolbox import Function, Toolbox
 from tramontane.sampling_params import SamplingParams
-from tramontane.toolbox import Function, Toolbox
 from tramontane.tools import Tool
 
 from tramontane_plugin_server.openai.fields import NO_EFFECT, Asked, Sampling, refuse

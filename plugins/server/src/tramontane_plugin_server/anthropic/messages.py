@@ -11,15 +11,15 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from tramontane.engine.request import Finished, FinishReason, RequestResult
 
+from tramontane_plugin_server.app_state import Serving, serving_of
 from tramontane_plugin_server.http.errors import api_error, body
 from tramontane_plugin_server.http.stream import event, while_here
 from tramontane_plugin_server.ignored import Route
-from tramontane_plugin_server.serving import Serving, serving_of
 
-from .asking import Going, ask
 from .content import Blocks
 from .message_request import CountRequest, MessageRequest
 from .shapes import ERRORS, Answer, Count
+from .to_engine import Going, ask
 from .wire import Wire
 
 router = APIRouter(route_class=Route)

@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import Field
 
-from tramontane_plugin_server.catalog import Served
 from tramontane_plugin_server.http.errors import ApiError
 from tramontane_plugin_server.ignored import Queried
+from tramontane_plugin_server.model_manager import Served
 
 
 class Page(Queried):

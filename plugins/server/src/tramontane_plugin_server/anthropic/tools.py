@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, InstanceOf
+from tramontane.chat.toolbox import Function, Toolbox
 from tramontane.grammar import Grammar
-from tramontane.toolbox import Function, Toolbox
 from tramontane.tools import Tool
 
 from tramontane_plugin_server.openai.fields import NO_EFFECT, Asked

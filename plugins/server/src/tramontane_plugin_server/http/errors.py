@@ -21,8 +21,8 @@ from tramontane.errors import (
     TemplateError,
     TramontaneError,
 )
-from tramontane.one_line import one_line
 from tramontane.problems import ABSENT, first_problem
+from tramontane.sanitize import one_line
 
 KINDS = {
     400: "invalid_request_error", 401: "authentication_error", 403: "permission_error",

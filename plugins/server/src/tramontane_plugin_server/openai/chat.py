@@ -10,11 +10,11 @@ from fastapi.responses import JSONResponse, Response
 from tramontane.answers import Answer
 from tramontane.engine.request import Finished, RequestResult
 
+from tramontane_plugin_server.app_state import Serving, serving_of
 from tramontane_plugin_server.http.errors import ApiError
 from tramontane_plugin_server.http.stream import event, while_here
 from tramontane_plugin_server.ignored import Route
-from tramontane_plugin_server.serving import Serving, serving_of
-from tramontane_plugin_server.turns import Talk, talk
+from tramontane_plugin_server.tool_loop import Talk, talk
 
 from . import answer
 from .chat_choice import Pieces, choice
@@ -22,7 +22,7 @@ from .chat_request import ChatRequest
 from .shapes import ERRORS, ChatCompletion
 
 if TYPE_CHECKING:
-    from tramontane.loaded_model import LoadedModel
+    from tramontane.model.loaded_model import LoadedModel
 
 router = APIRouter(route_class=Route)
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tramontane.chat.thinking import thinking_variables
+from tramontane.chat.toolbox import Function, Toolbox
 from tramontane.sampling_params import SamplingParams
-from tramontane.toolbox import Function, Toolbox
 from tramontane.tools import Tool
 
 from .fields import NO_EFFECT, STREAM_OPTIONS, Asked, Sampling, Stop, Verbosity, not_both, refuse

@@ -10,9 +10,9 @@ from fastapi.responses import JSONResponse, Response
 from tramontane.engine.request import Finished, RequestResult, TokenLogprob
 from tramontane.results import best
 
+from tramontane_plugin_server.app_state import Serving, serving_of
 from tramontane_plugin_server.http.stream import event, while_here
 from tramontane_plugin_server.ignored import Route
-from tramontane_plugin_server.serving import Serving, serving_of
 
 from . import answer
 from .completion_request import CompletionRequest
@@ -20,7 +20,7 @@ from .shapes import ERRORS, Completion
 
 if TYPE_CHECKING:
     from tramontane.engine.request import Request as Asking
-    from tramontane.loaded_model import LoadedModel
+    from tramontane.model.loaded_model import LoadedModel
     from tramontane.sampling_params import SamplingParams
 
 router = APIRouter(route_class=Route)

@@ -9,10 +9,10 @@ from pydantic import Field
 
 from tramontane_plugin_server.anthropic.models import Page, page, shown
 from tramontane_plugin_server.anthropic.shapes import ModelInfo, ModelPage
-from tramontane_plugin_server.catalog import Served
+from tramontane_plugin_server.app_state import serving_of
 from tramontane_plugin_server.http.errors import anthropic
 from tramontane_plugin_server.ignored import Route, pass_over
-from tramontane_plugin_server.serving import serving_of
+from tramontane_plugin_server.model_manager import Served
 
 from .fields import Asked
 from .shapes import ERRORS, Model, Models, Shape

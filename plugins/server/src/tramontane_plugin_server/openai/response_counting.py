@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Literal
 from fastapi import APIRouter, Request
 from pydantic import Field
 
+from tramontane_plugin_server.app_state import serving_of
 from tramontane_plugin_server.http.errors import ApiError
 from tramontane_plugin_server.ignored import Route
-from tramontane_plugin_server.serving import serving_of
 
 from .fields import Asked
 from .response_items import Input

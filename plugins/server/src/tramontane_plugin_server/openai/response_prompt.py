@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tramontane_plugin_server.app_state import Serving
 from tramontane_plugin_server.conversation import (
     Message,
     call,
@@ -14,16 +15,15 @@ from tramontane_plugin_server.conversation import (
     text_message,
     texts_of,
 )
-from tramontane_plugin_server.serving import Serving
-from tramontane_plugin_server.turns import Begun, Talk, in_rounds, prepare
+from tramontane_plugin_server.tool_loop import Begun, Talk, in_rounds, prepare
 
 from .response_request import ResponseRequest
 from .response_tools import full_name
 
 if TYPE_CHECKING:
-    from tramontane.loaded_model import LoadedModel
+    from tramontane.chat.toolbox import Toolbox
+    from tramontane.model.loaded_model import LoadedModel
     from tramontane.sampling_params import SamplingParams
-    from tramontane.toolbox import Toolbox
 
 Item = dict[str, Any]
 

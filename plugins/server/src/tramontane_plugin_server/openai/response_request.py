@@ -7,9 +7,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 from tramontane.chat.thinking import thinking_variables
+from tramontane.chat.toolbox import Function, Toolbox
 from tramontane.grammar import Grammar
 from tramontane.sampling_params import SamplingParams
-from tramontane.toolbox import Function, Toolbox
 from tramontane.tools import Tool
 
 from .fields import NO_EFFECT, STREAM_OPTIONS, Asked, Sampling, Stop, Verbosity, refuse

@@ -12,10 +12,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import Field
 
+from tramontane_plugin_server.app_state import Serving, serving_of
 from tramontane_plugin_server.http.errors import ApiError, api_error
 from tramontane_plugin_server.http.stream import event, while_here
 from tramontane_plugin_server.ignored import Queried, Route
-from tramontane_plugin_server.serving import Serving, serving_of
 
 from .fields import NO_EFFECT
 from .response_making import Making

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from fastapi import APIRouter, Request
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
+from tramontane.chat.toolbox import Toolbox
 from tramontane.sampling_params import SamplingParams
-from tramontane.toolbox import Toolbox
 
+from tramontane_plugin_server.app_state import serving_of
 from tramontane_plugin_server.http.errors import ApiError
 from tramontane_plugin_server.ignored import Route
-from tramontane_plugin_server.serving import serving_of
-from tramontane_plugin_server.turns import begin
+from tramontane_plugin_server.tool_loop import begin
 
 from .chat_request import Message, as_messages
 from .fields import Asked, TokenId, refuse
@@ -23,7 +23,7 @@ from .shapes import ERRORS, Shape
 from .tool_fields import MOST_TOOLS, AnyTool, tools_of
 
 if TYPE_CHECKING:
-    from tramontane.loaded_model import LoadedModel
+    from tramontane.model.loaded_model import LoadedModel
 
 router = APIRouter(route_class=Route)
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, InstanceOf
+from tramontane.chat.toolbox import Function as Runs
+from tramontane.chat.toolbox import Toolbox
 from tramontane.grammar import Grammar
-from tramontane.toolbox import Function as Runs
-from tramontane.toolbox import Toolbox
 from tramontane.tools import Tool
 
 from .fields import Asked

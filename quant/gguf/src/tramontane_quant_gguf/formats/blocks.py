@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tramontane.stored import Raw as Raw
+from tramontane.block_format import Raw as Raw
 
 CACHEFUL = 1 << 18
 """Bytes of blocks translated at once; temporaries are a few times this for any tensor."""

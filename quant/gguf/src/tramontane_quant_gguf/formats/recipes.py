@@ -7,7 +7,7 @@ are in the formats' own files.
 
 from __future__ import annotations
 
-from tramontane.stored import Bytes, Half, Quad, Recipe, Term
+from tramontane.block_format import Bytes, Half, Quad, Recipe, Term
 
 LOW2, LOW4, LOW6, HIGH2, WHOLE = 0x03030303, 0x0F0F0F0F, 0x3F3F3F3F, 0x30303030, 0xFFFFFFFF
 

@@ -1,0 +1,56 @@
+"""An arena for weights: large allocations, each for many matrices.
+
+A matrix's arrays may be smaller than a huge page, and a page of 4 KiB costs as much to allocate as
+one of 2 MiB. Each array is aligned to a cache line, so that no register is loaded from two lines.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import early_memory as memory_ahead
+from . import huge_pages as page_size
+
+LINE = 64
+LEAST = 64 << 20
+"""Minimum size of a slab in bytes; untouched parts take no memory."""
+
+
+class Slabs:
+    """An allocator of arrays, for about `expected` bytes in total."""
+
+    def __init__(self, expected: int) -> None:
+        self._size, self._expected = max(LEAST, expected * 5 // 4), expected
+        ahead = memory_ahead.take()
+        self._ahead = ahead is not None
+        self._slab: Any = np.empty(0, np.uint8) if ahead is None else ahead
+        self._used = -self._slab.ctypes.data % LINE
+
+    def take(self, shape: tuple[int, ...], kind: Any) -> Any:
+        """Allocate an uninitialized array."""
+        size = int(np.prod(shape)) * np.dtype(kind).itemsize
+        if self._used + size > len(self._slab):
+            self.close()
+            # numpy requests huge pages
+            self._slab = np.empty(max(self._size, size) + LINE, np.uint8)
+            page_size.settle(self._slab, self._expected)
+            self._used = -self._slab.ctypes.data % LINE
+        self._expected = max(0, self._expected - size)
+        start = self._used
+        self._used = start + -(-size // LINE) * LINE  # so that the next array is aligned too
+        return self._slab[start : start + size].view(kind).reshape(shape)
+
+    def close(self) -> None:
+        """Return the unused part of preallocated memory for other arenas."""
+        if self._ahead:
+            memory_ahead.give_back(self._slab[self._used :])
+            self._ahead = False
+
+
+class NoMemory:
+    """An allocator of placeholder arrays that take no memory; all elements are one number."""
+
+    def take(self, shape: tuple[int, ...], kind: Any) -> Any:
+        return np.ndarray(shape, kind, np.zeros(1, kind), strides=(0,) * len(shape))

@@ -1,0 +1,216 @@
+"""Eager fallback: kernels for single blocks, for models whose step cannot be recorded. Results are
+bit-identical to the recorded step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tramontane import reference
+from tramontane.engine.batch import Batch
+from tramontane.engine.kv_cache import LayerCache
+from tramontane.layouts import Dense, Layout
+
+from .kernels import lookup, quantize, rows
+from .packing import Interleaved
+from .step import interpreter
+from .step.graph import TOKENS, Node, Ref, Value
+from .step.inputs import Inputs
+from .step.lower import (
+    Operation,
+    affine_operation,
+    arguments,
+    dense_operation,
+    lower,
+    packed_arrays,
+    table,
+)
+from .step.memory import Buffers, Rooms, address
+from .step.pool import Pool
+from .vector.target import SET
+
+
+def multiply_packed(to_be_exact: bool, pool: Pool) -> Callable[[Tensor, Layout], Tensor]:
+    """A drop-in for `reference.linear` on packed weights."""
+
+    def multiply(x: Tensor, weight: Layout) -> Tensor:
+        assert isinstance(weight, Interleaved)
+        exact = to_be_exact or weight.packed.packing.plain_only
+        numbers = np.ascontiguousarray(x.detach().float().numpy())
+        count, packed = len(numbers), weight.packed
+        value = Value(TOKENS, packed.columns, "plain" if exact else "int8")
+        at, _ = (buffers := Buffers({value: 0}, count, 0)).place(Ref(value, 0, value.width))
+        counts = np.zeros(8, np.int64)
+        counts[0], counts[interpreter.AT_A_TIME] = count, 1
+        out = np.empty((count, packed.rows), np.float32)
+        convert = arguments(
+            quantize.FIELDS, count=address(counts), tile=SET.tile, units=packed.units,
+            columns=packed.columns, x=address(numbers), stride=4 * packed.columns, out=at,
+            begin=0,
+        )  # fmt: skip
+        room = Rooms(pool.threads)
+        operation = affine_operation(weight, exact, {
+            "count": address(counts), "out": address(out), "stride": 4 * packed.rows, "input": at,
+            "bias": 0, "add": 0,
+        }, room.room)  # fmt: skip
+        phases = np.array([(interpreter.ROWS, 0, 1, TOKENS), (interpreter.JOBS, 1, 1, 0)], np.int64)
+        operations = [Operation(quantize.quantizer(exact).address, convert), operation]
+        pool.run(pool.step(phases, table(operations), counts))
+        del buffers, room
+        return torch.from_numpy(out).to(x.dtype)
+
+    return multiply
+
+
+def multiply_dense(pool: Pool) -> Callable[[Tensor, Layout], Tensor]:
+    """A drop-in for `reference.linear` on unquantized weights. torch's own product sums in an order
+    that depends on the number of vectors."""
+
+    def multiply(x: Tensor, weight: Layout) -> Tensor:
+        assert isinstance(weight, Dense)
+        count, (rows, columns) = len(x), weight.shape
+        value = Value(TOKENS, columns)
+        buffers = Buffers({value: 0}, count, 0)
+        at, stride = buffers.place(Ref(value, 0, columns))
+        buffers.floats(value)[:] = x.detach().float().numpy()
+        counts = np.zeros(8, np.int64)
+        counts[0] = count
+        out = np.empty((count, rows), np.float32)
+        operation = dense_operation(weight, stride, False, {
+            "count": address(counts), "out": address(out), "stride": 4 * rows, "input": at,
+            "bias": 0, "add": 0,
+        })  # fmt: skip
+        phases = np.array([(interpreter.JOBS, 0, 1, 0)], np.int64)
+        pool.run(pool.step(phases, table([operation]), counts))
+        return torch.from_numpy(out).to(x.dtype)
+
+    return multiply
+
+
+def multiply_decoded(pool: Pool) -> Callable[[Tensor, Layout], Tensor]:
+    """A drop-in for `reference.linear` on layouts that no kernel reads: decoded some rows at a
+    time, as there, and multiplied as plain floats are."""
+    dense = multiply_dense(pool)
+
+    def multiply(x: Tensor, weight: Layout) -> Tensor:
+        rows, columns = weight.shape
+        step = max(1, reference.CHUNK // columns)
+        parts = [
+            dense(x, Dense(weight.rows(slice(start, start + step)).decode().contiguous()))
+            for start in range(0, rows, step)
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, -1)
+
+    return multiply
+
+
+def activate(kernel: str, pool: Pool) -> Callable[[Tensor], Tensor]:
+    """A drop-in for an activation function: torch's own give the last few numbers of a tensor other
+    bits, so that a row's would depend on how many rows there are."""
+
+    def bend(x: Tensor) -> Tensor:
+        width = x.shape[-1]
+        numbers = np.ascontiguousarray(x.detach().float().numpy()).reshape(-1, width)
+        out = np.empty_like(numbers)
+        value, counts = np.zeros(1, np.float32), np.zeros(8, np.int64)
+        told = arguments(
+            rows.UNARY_FIELDS, x=address(numbers), x_stride=4 * width, out=address(out),
+            out_stride=4 * width, width=width, value=address(value),
+        )  # fmt: skip
+        counts[0], counts[interpreter.AT_A_TIME] = len(numbers), 1
+        phases = np.array([(interpreter.ROWS, 0, 1, TOKENS)], np.int64)
+        operations = table([Operation(rows.unary(kernel).address, told)])
+        pool.run(pool.step(phases, operations, counts))
+        return torch.from_numpy(out.reshape(x.shape)).to(x.dtype)
+
+    return bend
+
+
+def multiply_stacked(
+    multiply: Callable[[Tensor, Layout], Tensor],
+) -> Callable[[Tensor, Tensor, Layout], Tensor]:
+    """A drop-in for `reference.grouped_linear`, with `multiply` for each matrix."""
+
+    def grouped(x: Tensor, counts: Tensor, weight: Layout) -> Tensor:
+        n_out = weight.shape[0] // len(counts)
+        parts, start = [], 0
+        for index, count in enumerate(counts.tolist()):
+            if count:
+                rows = slice(index * n_out, (index + 1) * n_out)
+                parts.append(multiply(x[start : start + count], weight.rows(rows)))
+                start += count
+        return torch.cat(parts) if parts else x.new_empty(0, n_out)
+
+    return grouped
+
+
+def embed_packed(tokens: Tensor, weight: Layout, dtype: torch.dtype) -> Tensor:
+    """A drop-in for `reference.embedding` on packed weights."""
+    assert isinstance(weight, Interleaved)
+    packed, ids = weight.packed, np.ascontiguousarray(tokens.numpy())
+    out = np.empty((len(ids), packed.columns), np.float32)
+    packed_arguments = arguments(
+        lookup.FIELDS, tokens=address(ids), out=address(out), stride=4 * packed.columns,
+        columns=packed.columns, units=packed.units, groups=packed.groups, supers=packed.supers,
+        **packed_arrays(packed),
+    )  # fmt: skip
+    lookup.lookup(packed.packing).ctypes(address(packed_arguments), 0, len(ids))
+    return torch.from_numpy(out).to(dtype)
+
+
+def attend(pool: Pool) -> Callable[..., Tensor]:
+    """A drop-in for `reference.attention`."""
+
+    def attention(
+        q: Tensor,
+        cache: LayerCache,
+        batch: Batch,
+        scale: float,
+        window: int | None,
+        softcap: float | None = None,
+        alibi: Sequence[float] | None = None,
+    ) -> Tensor:
+        about = {"scale": scale, "window": window, "softcap": softcap, "alibi": alibi}
+        return _attend(pool, q, cache, batch, about)
+
+    return attention
+
+
+def attend_latents(pool: Pool) -> Callable[..., Tensor]:
+    """A drop-in for `reference.latent_attention`."""
+
+    def attention(
+        asked: Tensor, turned: Tensor, cache: LayerCache, batch: Batch, scale: float
+    ) -> Tensor:
+        scaled = np.ascontiguousarray((asked.detach().float() * scale).numpy())
+        return _attend(pool, turned, cache, batch, {"scale": scale, "asked": scaled})
+
+    return attention
+
+
+def _attend(
+    pool: Pool, q: Tensor, cache: LayerCache, batch: Batch, about: dict[str, Any]
+) -> Tensor:  # fmt: skip
+    """The recorded step's attention for a single layer. q: (tokens, heads, d_key) -> (tokens,
+    heads, d_value)."""
+    tokens, heads, d_key = q.shape
+    layer = next(i for i, each in enumerate(batch.cache.layers) if each is cache)
+    queries = Value(TOKENS, heads * d_key)
+    mixed = Value(TOKENS, heads * cache.d_value)
+    buffers = Buffers({queries: 0, mixed: 1}, tokens, 0)
+    places = sum(len(span.blocks) for span in batch.spans)
+    inputs = Inputs(batch.cache, tokens, len(batch.wanted), pool.threads, places)
+    query_refs = (Ref(queries, 0, queries.width),)
+    operations = [
+        lower(Node(name, query_refs, mixed, {"layer": layer, **about}), buffers, inputs)
+        for name in ("attention", "merge_splits")
+    ]
+    inputs.write(batch.numbers.positions, batch)
+    buffers.floats(queries)[:] = q.detach().float().flatten(1).numpy()
+    phases = np.array([(interpreter.JOBS, i, 1, 0) for i in range(2)], np.int64)
+    pool.run(pool.step(phases, table(operations), inputs.counts))
+    out = torch.from_numpy(buffers.floats(mixed).copy())
+    return out.view(tokens, heads, cache.d_value).to(q.dtype)

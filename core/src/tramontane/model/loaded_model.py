@@ -1,0 +1,195 @@
+"""A model with its tokenizer, its chat template and its engine: what both Python faces stand on."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
+from operator import index
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from tramontane import memory
+from tramontane.answers import Dialect
+from tramontane.chat.choose import choose_template
+from tramontane.chat.fallback import no_template
+from tramontane.chat.messages import has_calls
+from tramontane.chat.template import ChatTemplate
+from tramontane.checkpoint.checkpoint import Checkpoint, chat_templates
+from tramontane.checkpoint.load import Loaded, LoadOptions, Progress, load_model
+from tramontane.checkpoint.open import open_checkpoint
+from tramontane.engine.engine import Engine
+from tramontane.engine.options import EngineOptions
+from tramontane.engine.request import Request
+from tramontane.errors import NotEnoughMemory, NoTokenizer, RequestError, TramontaneError
+from tramontane.plugin import Architecture
+from tramontane.registry import Registry
+from tramontane.sampling_params import SamplingParams
+from tramontane.system.background import BackgroundResult
+from tramontane.system.gc_pause import gc_paused
+from tramontane.tokenizer.tokenizer import Tokenizer
+
+from .source import DEFAULT, HubOptions, find_model, shown_name
+
+Message: TypeAlias = Mapping[str, Any]
+Prompt: TypeAlias = str | Sequence[int]
+PROBE = ({"role": "user", "content": "?"},)
+
+
+class LoadedModel:
+    """Everything that answering takes. Raises TramontaneError of some kind when it cannot be."""
+
+    @gc_paused()
+    def __init__(
+        self,
+        model: str | Path = DEFAULT,
+        *,
+        hub: HubOptions | None = None,
+        options: LoadOptions | None = None,
+        chat_template: Path | None = None,
+        engine: EngineOptions | Callable[[Loaded], EngineOptions] | None = None,
+        registry: Registry | None = None,
+        progress: Progress | None = None,
+        tool_caller: str | None = None,
+        token_ids: bool = False,
+    ) -> None:
+        """token_ids: load a model without a tokenizer too, for prompts of token ids."""
+        self.registry = registry or Registry.from_environment()
+        self.name = shown_name(str(model), self.registry)
+        path = find_model(str(model), self.registry, hub or HubOptions())
+        checkpoint = open_checkpoint(path, self.registry)
+        try:
+            self.header = checkpoint.header
+            # what is missing altogether is told before what is wrong in detail
+            self.registry.get(Architecture, self.header.architecture)
+            self.defaults = dict(checkpoint.generation_defaults())
+            source, for_tools = chat_templates(checkpoint)
+            if chat_template is not None:
+                source = choose_template(None, None, chat_template)
+                for_tools = choose_template(None, None, chat_template, tools=True)
+            self.template_source, self.tool_template_source = source, for_tools
+            self.dialect = Dialect.of(self.registry, for_tools, tool_caller)
+
+            vocabulary = BackgroundResult(partial(self._read_tokenizer, checkpoint, token_ids))
+
+            def told(done: int, total: int) -> None:
+                vocabulary.started()
+                if progress is not None:
+                    progress(done, total)
+
+            self.loaded = load_model(checkpoint, self.registry, options or LoadOptions(), told)
+            self.tokenizer = vocabulary.result()
+            memory.give_back()
+        finally:
+            checkpoint.close()
+        self._template = source and ChatTemplate(source, named=self.tokenizer.named)
+        self._template_for_tools = self._template
+        if for_tools and for_tools != source:
+            self._template_for_tools = ChatTemplate(for_tools, named=self.tokenizer.named)
+        if callable(engine):  # what is known once the model is there
+            engine = engine(self.loaded)
+        force = options is not None and options.force
+        self.engine = Engine(self.loaded, self.tokenizer, self.registry, engine, force=force)
+        self.engine.warm()
+
+    def _read_tokenizer(self, checkpoint: Checkpoint, token_ids: bool) -> Tokenizer:
+        try:
+            return checkpoint.tokenizer()
+        except NoTokenizer as error:
+            if not token_ids:
+                raise
+            from tramontane.tokenizer.absent import AbsentTokenizer, end_tokens
+
+            found = (each.get("eos_token_id") for each in (self.defaults, self.header.config))
+            return AbsentTokenizer(error, end_tokens(*found))
+
+    def render(self, messages: Sequence[Message], **variables: Any) -> str:
+        """Messages as the model's template writes them. Raises TemplateError, RequestError.
+
+        Where `variables` has tools, or the conversation has calls, it is the template for these, if
+        the model has one of its own.
+        """
+        if self.tokenizer.missing:  # before the template, which it may lack as well
+            raise RequestError(self.tokenizer.missing)
+        template = self._template_for_tools if variables.get("tools") else self._template
+        if template is not self._template_for_tools and has_calls(messages):
+            template = self._template_for_tools
+            variables["tools"] = []  # such templates loop over tools
+        if not template:
+            no_template(str(self.header.path))
+        return template.render(messages, **variables)
+
+    @cached_property
+    def begins_reasoning(self) -> bool:
+        """Whether the model itself does, where it reasons: its template does not do it, even when
+        it is asked to."""
+        if self.dialect.reasoner is None:
+            return False
+        try:
+            said = self.render(PROBE, enable_thinking=True, thinking=True)
+        except TramontaneError:
+            return False
+        return not said.rstrip().endswith(self.dialect.reasoner.opening.rstrip())
+
+    def special_token(self, text: str) -> int | None:
+        """The id of a text that is a special token, for grammars."""
+        token = self.tokenizer.inner.token_to_id(text)
+        return token if token in self.tokenizer.special_ids else None
+
+    def encode(self, prompt: Prompt) -> tuple[int, ...]:
+        """Token ids of plain text, or the ids themselves."""
+        if isinstance(prompt, str):
+            return tuple(self.tokenizer.encode(prompt))
+        try:
+            return tuple(map(index, prompt))
+        except TypeError as error:
+            raise RequestError(
+                f"a prompt is a string or a list of token ids, not {reprlib.repr(prompt)}"
+            ) from error
+
+    def logits_request(self, ids: Prompt) -> Request:
+        """What computes the logits of every position. Raises RequestError, NotEnoughMemory."""
+        if isinstance(ids, str):
+            raise RequestError("logits takes token ids; tokenize(text) returns those of a text")
+        prompt = self.encode(ids)
+        need, free = 4 * len(prompt) * self.loaded.config.vocab_size, memory.free()
+        if need > free:
+            raise NotEnoughMemory(
+                f"the logits of {len(prompt)} tokens take {need} bytes (4 x tokens x vocabulary), "
+                f"and {free} are free; pass fewer tokens at a time"
+            )
+        params = SamplingParams(max_tokens=0, temperature=0)
+        return Request(prompt=prompt, params=params, prompt_logits=True)
+
+    def encode_chat(self, messages: Sequence[Message], **variables: Any) -> tuple[int, ...]:
+        """Token ids of a conversation, up to where the answer begins."""
+        return tuple(self.tokenizer.encode_chat(self.render(messages, **variables)))
+
+    def requests(
+        self, prompt: tuple[int, ...], params: SamplingParams | None, **more: Any
+    ) -> list[Request]:
+        """A request for each answer asked for, which share the prompt; more: fields of Request."""
+        wanted = (params or SamplingParams()).with_defaults(self.defaults)
+        count = wanted.best_of or wanted.n
+        if count > wanted.n:  # to choose the best takes their probabilities
+            wanted = wanted.model_copy(update={"logprobs": True})
+        found: list[Request] = []
+        for i in range(count):
+            seed = None if wanted.seed is None else wanted.seed + i
+            one = wanted.model_copy(update={"seed": seed})
+            leader = found[0].id if found else None
+            found.append(Request(prompt=prompt, params=one, fork_of=leader, **more))
+        return found
+
+    def batch(
+        self, prompts: Sequence[Prompt], params: Sequence[SamplingParams | None]
+    ) -> list[list[Request]]:
+        """The requests of each prompt, which its text goes on from."""
+        return [
+            self.requests(self.encode(prompt), one, continues=True)
+            for prompt, one in zip(prompts, params, strict=True)
+        ]
+
+    def close(self) -> None:
+        """End the engine's thread; what runs is cancelled."""
+        self.engine.close()

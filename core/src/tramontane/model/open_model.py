@@ -1,0 +1,263 @@
+"""The common base of `LLM` and `AsyncLLM`: loading, tokenization, and converting events."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from tramontane.answers import AnswerParser
+from tramontane.chat.toolbox import name_of
+from tramontane.checkpoint.load import LoadOptions, LoadReport, Progress
+from tramontane.engine.engine import RETRY_AFTER
+from tramontane.engine.options import EngineOptions
+from tramontane.engine.request import Event, Finished
+from tramontane.errors import EngineBusy, RequestError
+from tramontane.grammar import schema_grammar
+from tramontane.mcp import McpConfig, McpServers, read_config
+from tramontane.registry import Registry
+from tramontane.results import Chunk
+from tramontane.sampling_keywords import Sampling, with_keywords
+from tramontane.sampling_params import SamplingParams
+
+from .loaded_model import LoadedModel, Message, Prompt
+from .source import DEFAULT, HubOptions
+
+Schema: TypeAlias = Mapping[str, Any] | type[Any]
+"""A JSON schema, a pydantic model, or any type for which pydantic can create a schema."""
+
+Prompts: TypeAlias = list[str] | list[list[int]]
+"""A batch: texts, or lists of token ids."""
+Params: TypeAlias = SamplingParams | Sequence[SamplingParams] | None
+"""For all prompts, or one for each."""
+
+
+class OpenModel:
+    """A loaded model, and the engine that runs it."""
+
+    def __init__(
+        self,
+        model: str | Path = DEFAULT,
+        *,
+        revision: str | None = None,
+        token_source: str = "cache",
+        cache_dir: Path | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+        threads: int | None = None,
+        activations: str = "auto",
+        kv_type: str = "auto",
+        num_ctx: int | None = None,
+        mmap: bool = True,
+        force: bool = False,
+        overrides: dict[str, Any] | None = None,
+        chat_template: Path | None = None,
+        batch_size: int = 512,
+        max_seqs: int = 32,
+        kv_tokens: int | None = None,
+        kv_memory: str | None = None,
+        max_batched_tokens: int | None = None,
+        prefix_cache: bool = True,
+        max_waiting: int | None = None,
+        queue_timeout: float | None = None,
+        registry: Registry | None = None,
+        progress: Progress | None = None,
+        tool_caller: str | None = None,
+        mcp: Path | str | Mapping[str, Any] | McpConfig | None = None,
+    ) -> None:
+        """Load a model.
+
+        A model without a tokenizer loads too; it takes and returns token ids, and what needs a text
+        raises RequestError.
+
+        model: a folder, a model file, an installed model's name, or a hub id; without one, the
+          small embedded model.
+        revision, token_source, cache_dir: of the hub; see `HubOptions`.
+        device, dtype, threads, activations, kv_type, num_ctx, mmap, force, overrides: see
+          `LoadOptions`.
+        chat_template: a Jinja file to use instead of the model's own.
+        batch_size, max_seqs, kv_tokens, kv_memory, max_batched_tokens, prefix_cache, max_waiting,
+          queue_timeout: how requests share the model; see `EngineOptions`.
+        tool_caller: how the model writes tool calls, where its chat template does not show it.
+        mcp: MCP servers whose tools every chat has: a configuration, or a file with one.
+
+        Raises ModelNotFound, CheckpointError, PluginError, NotEnoughMemory, all TramontaneError.
+        """
+        servers = mcp if mcp is None or isinstance(mcp, McpConfig) else read_config(mcp)
+        self.inner = LoadedModel(
+            model,
+            hub=HubOptions(revision=revision, token_source=token_source, cache_dir=cache_dir),
+            options=LoadOptions(
+                device=device,
+                dtype=dtype,
+                threads=threads,
+                activations=activations,
+                kv_type=kv_type,
+                num_ctx=num_ctx,
+                mmap=mmap,
+                force=force,
+                overrides=overrides or {},
+            ),
+            chat_template=chat_template,
+            engine=EngineOptions(
+                batch_size=batch_size,
+                max_seqs=max_seqs,
+                kv_tokens=kv_tokens,
+                kv_memory=kv_memory,
+                max_batched_tokens=max_batched_tokens,
+                prefix_cache=prefix_cache,
+                max_waiting=max_waiting,
+                queue_timeout=queue_timeout,
+            ),
+            registry=registry,
+            progress=progress,
+            tool_caller=tool_caller,
+            token_ids=True,
+        )
+        try:
+            self._servers = None if servers is None else McpServers(servers, self.inner.registry)
+        except BaseException:
+            self.inner.close()
+            raise
+
+    @property
+    def report(self) -> LoadReport:
+        """How the checkpoint was loaded: layouts, kernels, bytes."""
+        return self.inner.loaded.report
+
+    @property
+    def context_length(self) -> int:
+        return self.inner.engine.context_length
+
+    def tokenize(self, text: str, *, add_special: bool = True) -> list[int]:
+        """Token ids of a text."""
+        return self.inner.tokenizer.encode(text, add_special=add_special)
+
+    def detokenize(self, tokens: Sequence[int], *, skip_special: bool = False) -> str:
+        """The text of token ids."""
+        return self.inner.tokenizer.decode(tokens, skip_special=skip_special)
+
+    def tools(self, given: Sequence[Any] = ()) -> list[Any]:
+        """The tools of a chat: the given ones, and those of all connected MCP servers."""
+        if self._servers is None:
+            return list(given)
+        names = {name_of(tool) for tool in given}
+        return [*given, *self._servers.functions(names)]
+
+    @property
+    def mcp(self) -> McpServers:
+        """The MCP servers, with their resources and prompts. Raises RequestError without any."""
+        if self._servers is None:
+            raise RequestError("this model has no MCP servers; name them: mcp=")
+        return self._servers
+
+    def close(self) -> None:
+        """Stop the engine's thread; running requests are cancelled, MCP servers disconnected."""
+        if self._servers is not None:
+            self._servers.close()
+        self.inner.close()
+
+
+def batch_of(prompt: Prompt | Prompts) -> list[Prompt] | None:
+    """The prompts of a batch; None for one prompt. Raises RequestError for what is neither."""
+    if isinstance(prompt, str):
+        return None
+    try:
+        items: list[Any] = list(prompt)
+    except TypeError:
+        items = [prompt]
+        is_prompt = [False]
+    else:
+        is_prompt = [_is_prompt(each) for each in items]
+    if items and all(is_prompt):
+        return items
+    if any(is_prompt):
+        place = is_prompt.index(False)
+        raise RequestError(
+            f"prompt {place} of the batch is {reprlib.repr(items[place])}: "
+            "a prompt is a string or a list of token ids"
+        )
+    return None
+
+
+def _is_prompt(value: Any) -> bool:
+    # arrays and tensors of one number have a length by name only
+    is_list = hasattr(value, "__len__") and getattr(value, "ndim", 1) > 0
+    return isinstance(value, str) or (is_list and not isinstance(value, bytes))
+
+
+def all_with_keywords(params: Params, given: Sampling) -> Params:
+    """Parameters, or each of a list of them, together with those that are keywords.
+
+    Raises RequestError as `with_keywords` does.
+    """
+    if params is None or not isinstance(params, Sequence):
+        return with_keywords(params, given)
+    return [with_keywords(one, given) or one for one in params]
+
+
+def params_of(
+    params: Params, count: int, schema: Schema | None
+) -> list[SamplingParams | None]:  # fmt: skip
+    """Parameters for each prompt of a batch. Raises RequestError where there are not as many."""
+    if params is None or isinstance(params, SamplingParams):
+        return [with_schema(params, schema)] * count
+    if len(params) != count:
+        raise RequestError(
+            f"{len(params)} SamplingParams for {count} prompts: pass one, or one for each prompt"
+        )
+    return [with_schema(each, schema) for each in params]
+
+
+def one_of(params: Params) -> SamplingParams | None:
+    """The parameters of a single prompt. Raises RequestError for a list of them."""
+    if params is None or isinstance(params, SamplingParams):
+        return params
+    raise RequestError(
+        f"{len(params)} SamplingParams for one prompt: pass one, or a list of prompts"
+    )
+
+
+def conversation(messages: Sequence[Message] | str) -> Sequence[Message]:
+    """A list of messages; a string becomes one user message."""
+    return [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
+
+
+def with_schema(params: SamplingParams | None, schema: Schema | None) -> SamplingParams | None:
+    """The parameters with the schema's grammar. Raises RequestError if they have a grammar."""
+    if schema is None:
+        return params
+    if params is not None and params.grammar is not None:
+        raise RequestError("schema= and a grammar in the parameters exclude each other; keep one")
+    given = {} if params is None else dict(params)
+    return SamplingParams(**{**given, "grammar": schema_grammar(schema)})
+
+
+def chunk_of(event: Event, index: dict[str, int], parsers: Sequence[AnswerParser] = ()) -> Chunk:
+    """Convert an engine event to a chunk, with deltas by the request's parser, if there are any.
+
+    Raises RequestError for a request that failed, EngineBusy for one that timed out in the queue.
+    """
+    place = index[event.id]
+    deltas = tuple(parsers[place].push(event.text)) if parsers else ()
+    if isinstance(event, Finished):
+        if event.result.busy:
+            raise EngineBusy(event.result.error or "", RETRY_AFTER)
+        if event.result.error is not None:
+            raise RequestError(f"the request failed: {event.result.error}")
+        rest = tuple(parsers[place].finish()) if parsers else ()
+        return Chunk(event.text, place, result=event.result, deltas=(*deltas, *rest))
+    return Chunk(event.text, place, event.token, event.logprob, deltas=deltas)
+
+
+def refuse_best_of(params: SamplingParams | None) -> None:
+    """Raise RequestError for `best_of`, which cannot be streamed."""
+    if params is not None and params.best_of not in (None, params.n):
+        raise RequestError(f"best_of={params.best_of} cannot be streamed: leave out one of the two")
+
+
+def cancel_all(cancels: Iterable[Callable[[], None]]) -> None:
+    """Cancel requests; no effect on those that have finished."""
+    for cancel in cancels:
+        cancel()

@@ -1,0 +1,114 @@
+"""State of the application, which every route needs: settings, models, metrics, generation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TYPE_CHECKING
+
+from fastapi import Request
+
+from .dispatch import Dispatch
+from .event_bridge import Generation, Mailbox
+from .http.errors import ApiError
+from .http.keys import KeyRing
+from .http.stream import EventStream
+from .ignored import IgnoredLog
+from .metrics import Metrics
+from .model_manager import Catalog
+from .openai.response_store import ResponseStore
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from tramontane.chat.toolbox import Function
+    from tramontane.engine.request import Request as Asking
+    from tramontane.mcp import McpServers
+    from tramontane.model.loaded_model import LoadedModel
+    from tramontane.sampling_params import SamplingParams
+    from tramontane.tools import Tool
+
+
+class Serving:
+    """One server's belongings; routes find it with `serving_of`. Raises ConfigError."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.keys = KeyRing(settings.keys(), settings.admin_keys())
+        self.metrics = Metrics(by_key=settings.metrics_by_key)
+        self.catalog = Catalog(settings.models)
+        self.metrics.watch(self.catalog)
+        self.ignored = IgnoredLog()
+        self.responses = ResponseStore(settings.stored_responses)
+        self._mailbox: Mailbox | None = None
+        self.mcp: McpServers | None = None
+        self.dispatch = Dispatch(settings) if settings.tool_dispatch_url else None
+
+    def reload_keys(self) -> None:
+        """Read the key files again; what was known before stays where they cannot be read.
+
+        Raises ConfigError.
+        """
+        self.keys.replace(self.settings.keys(), self.settings.admin_keys())
+
+    async def encode(self, model: LoadedModel, text: str | Sequence[int]) -> tuple[int, ...]:
+        """Prompt of a text, or of token ids."""
+        return await asyncio.to_thread(model.encode, text)
+
+    def own_tools(self, theirs: Sequence[Tool]) -> list[Function]:
+        """Tools that the server's owner registered. theirs: the request's own; those of them that
+        the owner wants to run are among what is returned."""
+        found = [] if self.dispatch is None else self.dispatch.functions(theirs)
+        if self.mcp is not None:
+            taken = {tool.name for tool in theirs} | {one.tool.name for one in found}
+            found += self.mcp.functions(taken)
+        return found
+
+    def limited(self, params: SamplingParams, *, by_default: bool = False) -> SamplingParams:
+        """Within what the server's owner allows. by_default: max_tokens is not the request's own.
+
+        Raises ApiError for more than that.
+        """
+        wanted = params.best_of or params.n
+        if wanted > self.settings.max_n:
+            name = "best_of" if params.best_of else "n"
+            raise ApiError(
+                400,
+                f"{name}={wanted}: this server gives at most {self.settings.max_n}",
+                param=name,
+                code="invalid_value",
+            )
+        most = self.settings.max_new_tokens
+        if most is None:
+            return params
+        if params.max_tokens is not None and params.max_tokens > most and not by_default:
+            raise ApiError(
+                400, f"max_tokens={params.max_tokens}: this server gives at most {most}",
+                param="max_tokens", code="invalid_value",
+            )  # fmt: skip
+        tokens = most if params.max_tokens is None else min(most, params.max_tokens)
+        return params.model_copy(update={"max_tokens": tokens})
+
+    def generate(self, model: LoadedModel, name: str, requests: Sequence[Asking]) -> Generation:
+        """The answers to requests, to be entered."""
+        if self._mailbox is None:
+            self._mailbox = Mailbox(asyncio.get_running_loop())
+        return Generation(model, name, requests, self._mailbox, self.metrics)
+
+    def stream(
+        self, events: AsyncIterator[bytes], failed: Callable[[Exception], bytes]
+    ) -> EventStream:
+        """A stream with this server's limits."""
+        settings = self.settings
+        return EventStream(
+            events,
+            failed,
+            keep_alive=settings.keep_alive,
+            timeout=settings.request_timeout,
+            send_timeout=settings.send_timeout,
+        )
+
+
+def serving_of(request: Request) -> Serving:
+    """The server that a request came to."""
+    found: Serving = request.app.state.serving
+    return found

@@ -1,0 +1,200 @@
+"""The models of a server: loaded, unloaded, and loaded again on request."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from tramontane.errors import TramontaneError
+
+from .http.errors import ApiError
+from .settings import ModelSettings, name_of
+
+if TYPE_CHECKING:
+    from tramontane.checkpoint.load import Loaded
+    from tramontane.model.loaded_model import LoadedModel
+
+log = logging.getLogger(__name__)
+ANY = "*"
+"""As an alias: every name that no model has."""
+CONTEXTS = 4
+"""How many full contexts the cache holds by default, memory allowing."""
+
+
+def load(settings: ModelSettings) -> LoadedModel:
+    """Load a model and start its engine. Raises TramontaneError."""
+    from tramontane.checkpoint.load import LoadOptions
+    from tramontane.engine.kv_cache import bytes_per_token
+    from tramontane.engine.options import EngineOptions
+    from tramontane.memory import free
+    from tramontane.model.loaded_model import LoadedModel
+    from tramontane.model.source import HubOptions
+    from tramontane.system.gc_pause import keep_imports
+
+    keep_imports()
+
+    def engine(loaded: Loaded) -> EngineOptions:
+        tokens = settings.kv_tokens
+        if tokens is None and settings.kv_memory is None:
+            each = bytes_per_token(loaded.model, loaded.kv_dtype)
+            context = loaded.context_length
+            tokens = max(context, min(CONTEXTS * context, free() // 2 // each))
+        return EngineOptions(
+            batch_size=settings.batch_size,
+            max_batched_tokens=settings.max_batched_tokens,
+            max_seqs=settings.max_seqs,
+            kv_tokens=tokens,
+            kv_memory=settings.kv_memory,
+            prefix_cache=settings.prefix_cache,
+            max_waiting=settings.max_waiting,
+            queue_timeout=settings.queue_timeout,
+        )
+
+    model = LoadedModel(
+        settings.model,
+        hub=HubOptions(revision=settings.revision, token_source=settings.token_source),
+        options=LoadOptions(
+            device=settings.device,
+            dtype=settings.dtype,
+            threads=settings.threads,
+            activations=settings.activations,
+            kv_type=settings.kv_type,
+            num_ctx=settings.num_ctx,
+            force=settings.force,
+        ),
+        chat_template=settings.chat_template,
+        engine=engine,
+        tool_caller=settings.tool_caller,
+    )
+    model.engine.chains.make_ready()
+    return model
+
+
+class Served:
+    """One model. names: all that requests may give. status: unloaded, loading or loaded."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        self.settings, self.name = settings, name_of(settings)
+        self.names = (self.name, *(name for name in settings.alias if name != ANY))
+        self.created = int(time.time())
+        self.model: LoadedModel | None = None
+        self.used = time.monotonic()
+        self.leases = 0
+        self.may_load = True
+        self._loading: asyncio.Task[LoadedModel] | None = None
+
+    @property
+    def status(self) -> str:
+        if self.model is not None:
+            return "loaded"
+        return "unloaded" if self._loading is None else "loading"
+
+    async def load(self, *, logged: bool = True) -> LoadedModel:
+        """Load it if it is not loaded; concurrent callers wait for the same load. Raises ApiError.
+
+        logged: whether the log says why it cannot be loaded; once, however many wait for it.
+        """
+        if self.model is not None:
+            return self.model
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._load(logged))
+        # one that does not wait any longer must not stop it for the others
+        return await asyncio.shield(self._loading)
+
+    async def _load(self, logged: bool) -> LoadedModel:
+        try:
+            self.model = await asyncio.to_thread(load, self.settings)
+            self.may_load = True
+            self.used = time.monotonic()
+        except TramontaneError as error:
+            if logged:
+                log.error("%s cannot be loaded: %s", self.name, error)
+            # why names files of the server's: that is for its owner
+            raise ApiError(
+                503, f"{self.name} cannot be loaded: the server's log says why",
+                code="model_not_loaded",
+            ) from error  # fmt: skip
+        finally:
+            self._loading = None
+        return self.model
+
+    async def unload(self) -> None:
+        """Unload it once its running requests have finished."""
+        if self._loading is not None:
+            await asyncio.shield(self._loading)
+        model, self.model = self.model, None
+        if model is not None:
+            await asyncio.to_thread(_close, model)
+
+
+class Catalog:
+    """All of them, by name, and by their other names. "default" is the first."""
+
+    def __init__(self, models: tuple[ModelSettings, ...]) -> None:
+        self.models = {served.name: served for served in map(Served, models)}
+        self.draining = False
+        self._first = next(iter(self.models.values()))
+        self._by_name = {name: served for served in self.models.values() for name in served.names}
+        self._other = next((one for one in self.models.values() if ANY in one.settings.alias), None)
+
+    def find(self, name: str | None) -> Served:
+        """A model by the name that a request gives; none, or "default": the first.
+
+        Raises ApiError 404.
+        """
+        if name is None or (name == "default" and name not in self._by_name):
+            return self._first
+        found = self._by_name.get(name, self._other)
+        if found is None:
+            known = ", ".join(self._by_name)
+            raise ApiError(
+                404, f"there is no model {name[:100]!r} here; there are: {known}",
+                param="model", code="model_not_found",
+            )  # fmt: skip
+        return found
+
+    @asynccontextmanager
+    async def lease(self, name: str | None) -> AsyncIterator[tuple[Served, LoadedModel]]:
+        """A loaded model, that stays loaded meanwhile. Raises ApiError."""
+        served = self.find(name)
+        if served.model is None and not served.may_load:
+            raise ApiError(503, f"{served.name} was unloaded; POST /v1/models/reload to have it")
+        served.leases += 1
+        try:
+            yield served, served.model or await served.load()
+        finally:
+            served.leases -= 1
+            served.used = time.monotonic()
+
+    async def start(self) -> None:
+        """Load those that are to be loaded at the start. Raises ApiError; the log does not say why,
+        as who starts the server does."""
+        for served in self.models.values():
+            if served.settings.load == "start":
+                await served.load(logged=False)
+
+    async def unload_idle(self, after: float) -> None:
+        """Forever: unload models that were unused for `after` seconds."""
+        while True:
+            await asyncio.sleep(min(after / 4, 30.0))
+            for served in self.models.values():
+                idle = time.monotonic() - served.used
+                if served.model is not None and not served.leases and idle > after:
+                    log.warning("%s was idle for %.0f s and is unloaded", served.name, idle)
+                    await served.unload()
+
+    async def close(self) -> None:
+        """Unload them all, whatever they do."""
+        for served in self.models.values():
+            model, served.model = served.model, None
+            if model is not None:
+                await asyncio.to_thread(model.close)
+
+
+def _close(model: LoadedModel) -> None:
+    model.engine.drain(timeout=60)
+    model.close()
