@@ -21,7 +21,8 @@ from tramontane.blocks import (
     ParallelLayer,
     rope_for,
 )
-from tramontane.checkpoint.load import LoadOptions, build, fill
+from tramontane.checkpoint.load import build, fill
+from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.open import open_checkpoint
 from tramontane.checkpoint.rules import Deinterleave
 from tramontane.config import LayerNormConfig, read_config

@@ -129,3 +129,41 @@ def test_files_are_short():
 def test_names_say_the_idea():
     vague = {"utils", "util", "helpers", "helper", "common", "base", "misc"}
     assert [path for path in tracked("*.py") if path.stem in vague] == []
+
+
+def imports(package: Path) -> dict[str, set[str]]:
+    """Module to the modules of its own distribution that it imports: at its top, in functions, and
+    for types."""
+    files = {
+        ".".join((package.name, *file.relative_to(package).with_suffix("").parts)): file
+        for file in package.rglob("*.py")
+    }
+    modules = {name.removesuffix(".__init__"): file for name, file in files.items()}
+
+    def module_of(name: str) -> str:
+        while name and name not in modules:
+            name = name.rpartition(".")[0]
+        return name
+
+    graph: dict[str, set[str]] = {}
+    for module, file in modules.items():
+        home = module if file.name == "__init__.py" else module.rpartition(".")[0]
+        names = set()
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                path = [home] if node.level else []
+                origin = ".".join([*path, *([node.module] if node.module else [])])
+                names |= {f"{origin}.{alias.name}" for alias in node.names}
+        graph[module] = {module_of(name) for name in names} - {"", module}
+    return graph
+
+
+@pytest.mark.parametrize("path", MEMBERS)
+def test_no_import_goes_in_a_circle(path):
+    root = ROOT / "core/src/tramontane" if path == "core" else package(path)
+    graph = imports(root)
+    while leaves := {module for module, needs in graph.items() if not needs & graph.keys()}:
+        graph = {module: needs for module, needs in graph.items() if module not in leaves}
+    assert not graph, {module: sorted(needs & graph.keys()) for module, needs in graph.items()}

@@ -14,7 +14,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from tramontane.checkpoint.load import Loaded, LoadOptions, load_model
+from tramontane.checkpoint.load import Loaded, load_model
+from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.open import open_checkpoint
 from tramontane.errors import CheckpointError, NotEnoughMemory, PluginConflict
 from tramontane.layouts import PLANES, Affine, Dense, unpack

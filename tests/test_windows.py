@@ -10,7 +10,8 @@ import pytest
 import torch
 from gguf import GGMLQuantizationType as Type
 from tramontane import LLM, SamplingParams
-from tramontane.checkpoint.load import LoadOptions, load_model
+from tramontane.checkpoint.load import load_model
+from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.open import open_checkpoint
 from tramontane.engine.block_pool import BlockPool
 from tramontane.engine.sliding_window import Pages

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
-from tramontane.model.source import HubOptions
+from tramontane.hub.options import HubOptions
 
 from .fake_hub import FakeHub, serving
 from .hub_repos import REPOS

@@ -10,7 +10,8 @@ import pytest
 from tramontane import LLM
 from tramontane.checkpoint import open as opening
 from tramontane.errors import CheckpointError, ModelNotFound, PluginNotInstalled, TramontaneError
-from tramontane.model.source import HubOptions, find_model
+from tramontane.hub.options import HubOptions
+from tramontane.model.source import find_model
 from tramontane.registry import Registry
 
 from .refusal import checked, refusal
@@ -191,6 +192,6 @@ def test_unknown_architectures(
         "KnownForCausalLM": "tramontane-arch-known",
         "LlamaForCausalLM": "tramontane-arch-llama",
     }
-    monkeypatch.setattr("tramontane.registry.known", lambda kind: ours)
+    monkeypatch.setattr("tramontane.registry.registry.known", lambda kind: ours)
     write_folder(tmp_path, {**CONFIG, "architectures": [architecture]})
     assert said in refusal(tmp_path, PluginNotInstalled)

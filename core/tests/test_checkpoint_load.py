@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from tramontane.checkpoint.load import Loaded, LoadOptions, load_model
+from tramontane.checkpoint.load import Loaded, load_model
+from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.open import open_checkpoint
 from tramontane.layouts import Dense
 from tramontane.registry import Registry

@@ -16,7 +16,7 @@ import pytest
 from huggingface_hub import constants
 from tramontane.errors import DownloadError, ModelNotFound
 from tramontane.hub import download, fetch, is_hub_id, model
-from tramontane.model.source import HubOptions
+from tramontane.hub.options import HubOptions
 
 from .fake_hub import FakeHub
 from .hub_repos import BIG
@@ -181,7 +181,10 @@ def test_disk_space_counts_what_is_still_to_come(
     assert download("org/one", options).exists()
 
 
-SCRIPT = "import sys; from tramontane.hub import download; from tramontane.model.source import HubOptions;"
+SCRIPT = (
+    "import sys; from tramontane.hub import download; "
+    "from tramontane.hub.options import HubOptions;"
+)
 RUN = SCRIPT + "print(download(sys.argv[1], HubOptions(token_source='env:MINE')))"
 
 

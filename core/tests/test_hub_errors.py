@@ -13,8 +13,8 @@ from huggingface_hub import constants
 from tramontane import LLM
 from tramontane.errors import DownloadError, ModelNotFound, TramontaneError
 from tramontane.hub import download, fetch
+from tramontane.hub.options import HubOptions
 from tramontane.hub.token import read_token
-from tramontane.model.source import HubOptions
 
 from .fake_hub import FakeHub
 from .hub_repos import BIG

@@ -10,7 +10,8 @@ import psutil
 import pytest
 from tramontane import memory
 from tramontane.checkpoint.checkpoint import Checkpoint
-from tramontane.checkpoint.load import DEFAULT_CONTEXT, LoadOptions, load_model
+from tramontane.checkpoint.load import DEFAULT_CONTEXT, load_model
+from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.open import open_checkpoint
 from tramontane.errors import NotEnoughMemory
 from tramontane.registry import Registry

@@ -6,9 +6,9 @@ import logging
 import sys
 
 import pytest
-from tramontane import plugin, registry
+from tramontane import plugin
 from tramontane.errors import PluginBroken, PluginConflict, PluginIncompatible, PluginNotInstalled
-from tramontane.registry import Registry, canonical
+from tramontane.registry import Registry, canonical, registry
 
 SAMPLER = """
 from tramontane.plugin import Sampler, hookimpl

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tramontane.cli.main import main
 from tramontane.hub import download
-from tramontane.model.source import HubOptions
+from tramontane.hub.options import HubOptions
 
 from .fake_hub import FakeHub
 from .hub_repos import BIG

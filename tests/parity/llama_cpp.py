@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 from gguf import GGMLQuantizationType as Type
-from tramontane.checkpoint.load import LoadOptions, load_model
+from tramontane.checkpoint.load import load_model
+from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.open import open_checkpoint
 from tramontane.registry import Registry
 

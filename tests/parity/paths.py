@@ -12,7 +12,8 @@ import torch
 from gguf import GGMLQuantizationType as Type
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from tramontane.checkpoint.load import Loaded, LoadOptions, load_model
+from tramontane.checkpoint.load import Loaded, load_model
+from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.open import open_checkpoint
 from tramontane.registry import Registry
 

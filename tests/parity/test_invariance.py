@@ -9,7 +9,8 @@ import pytest
 import torch
 from gguf import GGMLQuantizationType as Type
 from torch import Tensor
-from tramontane.checkpoint.load import Loaded, LoadOptions, load_model
+from tramontane.checkpoint.load import Loaded, load_model
+from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.open import open_checkpoint
 from tramontane.engine.batch import Batch
 from tramontane.engine.kv_cache import BLOCK_SIZE, KVCache

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from gguf import GGMLQuantizationType as Type
 from tramontane import LLM, SamplingParams
-from tramontane.checkpoint.load import LoadOptions, load_model
+from tramontane.checkpoint.load import load_model
+from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.open import open_checkpoint
 from tramontane.registry import Registry
 

@@ -13,7 +13,8 @@ import pytest
 import torch
 from gguf import GGMLQuantizationType as Type
 from safetensors import safe_open
-from tramontane.checkpoint.load import Loaded, LoadOptions, load_model
+from tramontane.checkpoint.load import Loaded, load_model
+from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.open import open_checkpoint
 from tramontane.registry import Registry
 

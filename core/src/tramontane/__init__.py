@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import TramontaneError
 from .system.gc_pause import gc_paused
+from .version import __version__
 
 if TYPE_CHECKING:
     from .async_llm import AsyncLLM
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from .results import Chunk, Completion
     from .sampling_params import SamplingParams
 
-__version__ = "0.1.0"
 __all__ = [
     "LLM",
     "AsyncLLM",

@@ -15,11 +15,10 @@ import pluggy
 
 if TYPE_CHECKING:
     from . import plugin
-    from .checkpoint.load import LoadReport
+    from .checkpoint.load_options import LoadReport
     from .engine.request import RequestResult
 
 hookspec = pluggy.HookspecMarker("tramontane")
-hookimpl = pluggy.HookimplMarker("tramontane")
 
 
 @hookspec

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pkgutil import resolve_name
 from typing import Any, TypeAlias
 
-from .hookspecs import hookimpl
+import pluggy
 
 __all__ = [
     "Architecture",
@@ -28,6 +28,8 @@ __all__ = [
     "load",
 ]
 
+hookimpl = pluggy.HookimplMarker("tramontane")
+"""Marks a function of a plugin module that implements a hook of `tramontane.hookspecs`."""
 Target: TypeAlias = str
 
 

@@ -14,7 +14,7 @@ from .object_cache import folder
 from .vector.target import SET, VARIABLE
 
 if TYPE_CHECKING:
-    from .numba_setup import Kernel
+    from .kernel_source import KernelSource
 
 SIZE = 8
 """Bytes of the length field in front of each message."""
@@ -63,7 +63,7 @@ class OtherProcess:
         if greeting != folder().name.encode():
             raise ValueError(f"the worker compiles for {greeting!r}")
 
-    def compiled(self, kernel: Kernel) -> bytes | None:
+    def compiled(self, kernel: KernelSource) -> bytes | None:
         """A kernel's object file, None if it cannot be compiled there. Raises OSError, EOFError."""
         requests, answers = self._pipes()
         write(requests, pickle.dumps((kernel.key, kernel.origin)))

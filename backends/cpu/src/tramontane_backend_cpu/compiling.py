@@ -11,14 +11,14 @@ from numba.core import compiler, registry
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.typing.typeof import typeof_impl
 
+from .kernel_source import Part
 from .machine_code import NAME
-from .numba_setup import Part
 from .processor import for_numba
 from .vector.operation import Operation
 from .vector.registers import intrinsic
 
 if TYPE_CHECKING:
-    from .numba_setup import Kernel
+    from .kernel_source import KernelSource
 
 OPTIONS = {"nogil": True, "error_model": "numpy"}
 """No fastmath: kernels define the order of sums, the same in all their variants."""
@@ -28,20 +28,20 @@ if (_features := for_numba()) is not None:  # numba reads it once, when it creat
     numba.config.CPU_FEATURES = _features
 
 
-def compiled(kernel: Kernel) -> bytes:
+def compiled(kernel: KernelSource) -> bytes:
     """A kernel's object file, in which its function has the name `machine_code.NAME`."""
     with global_compiler_lock:
         _, _, (code, _) = _library(kernel).serialize_using_object_code()
         return bytes(code)
 
 
-def assembly(kernel: Kernel) -> str:
+def assembly(kernel: KernelSource) -> str:
     """A kernel's assembly code."""
     with global_compiler_lock:
         return str(_library(kernel).get_asm_str())
 
 
-def _library(kernel: Kernel) -> Any:
+def _library(kernel: KernelSource) -> Any:
     """Numba's library of a kernel and the functions it calls."""
     target = registry.cpu_target
     flags = compiler.Flags()

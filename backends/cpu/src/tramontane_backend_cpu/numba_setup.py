@@ -12,43 +12,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import cached_property, partial, wraps
-from importlib import import_module
 from typing import Any
 
+from .kernel_source import Origin, Part
 from .machine_code import Code
 from .object_cache import keep, kept, key_of
 
 _missing: ContextVar[list[Kernel] | None] = ContextVar("_missing", default=None)
-
-
-class Part:
-    """A function that kernels call, compiled into them. options: numba's.
-
-    Its attributes have the names that numba expects when it inlines functions.
-    """
-
-    def __init__(self, function: Callable[..., Any], **options: Any) -> None:
-        self.py_func, self.targetoptions = function, options
-
-    def __call__(self, *arguments: Any) -> Any:
-        raise TypeError(f"{self.py_func.__qualname__} is a part of kernels, for them to call")
-
-
-@dataclass(frozen=True)
-class Origin:
-    """The import path of a kernel for worker processes: a name in a module, and the arguments if it
-    is created by a family."""
-
-    module: str
-    name: str
-    arguments: tuple[Any, ...] | None = None
-
-    def kernel(self) -> Kernel:
-        attribute = getattr(import_module(self.module), self.name)
-        kernel: Kernel = attribute if self.arguments is None else attribute(*self.arguments)
-        return kernel
 
 
 class Kernel:
@@ -109,16 +80,16 @@ class Kernel:
 
     def _compiled(self) -> Code:
         if self._code is None and not self.is_ready():
-            from . import precompile as compile_ahead
+            from . import precompile
 
             # wait without the lock: other threads call `is_ready`
-            code = compile_ahead.result(self)
+            code = precompile.result(self)
             with self._lock:  # only one thread may compile it
                 if not self.is_ready():
                     if code is None:
                         from .compiling import compiled
 
-                        compile_ahead.tell(self)
+                        precompile.tell(self)
                         code = compiled(self)
                         keep(self.key, code)
                     self._code = Code(code)

@@ -21,7 +21,7 @@ from .compile_client import OtherProcess
 from .object_cache import keep
 
 if TYPE_CHECKING:
-    from .numba_setup import Kernel
+    from .kernel_source import KernelSource
 
 log = logging.getLogger(__name__)
 progress = logging.getLogger("tramontane.progress")
@@ -44,16 +44,16 @@ class Compilers:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._waiting: dict[Kernel, int] = {}
+        self._waiting: dict[KernelSource, int] = {}
         """Queued kernels, with the number of the `wish` call: earlier ones are needed earlier."""
-        self._begun: set[Kernel] = set()
-        self._done: dict[Kernel, bytes | None] = {}
+        self._begun: set[KernelSource] = set()
+        self._done: dict[KernelSource, bytes | None] = {}
         self._threads: dict[threading.Thread, OtherProcess] = {}
         self._modules: dict[str, threading.Thread] = {}
         self._given_up = self._resting = self._ending = False
         self._wishes = self._number = self._total = 0
 
-    def wish(self, kernels: Iterable[Kernel], processes: int, *, more: bool = False) -> None:
+    def wish(self, kernels: Iterable[KernelSource], processes: int, *, more: bool = False) -> None:
         """Queue kernels that are not compiled yet, for at most `processes` workers, if that is
         worthwhile. more: further kernels will follow, so that more workers may start already."""
         new = [
@@ -84,7 +84,7 @@ class Compilers:
                 self._threads[thread] = process
                 thread.start()
 
-    def result(self, kernel: Kernel) -> bytes | None:
+    def result(self, kernel: KernelSource) -> bytes | None:
         """Wait for a kernel's object file; None: the caller has to compile it."""
         with self._changed:
             while self._threads and (kernel in self._waiting or kernel in self._begun):
@@ -94,7 +94,7 @@ class Compilers:
                 self._changed.wait()  # compiling while the interpreter exits would crash it
             return self._done.get(kernel)
 
-    def tell(self, kernel: Kernel) -> None:
+    def tell(self, kernel: KernelSource) -> None:
         """Note for the progress message that this process compiles a kernel itself, now."""
         with self._changed:
             if kernel in self._begun or kernel in self._done:
@@ -139,7 +139,7 @@ class Compilers:
                 self._give_up(why)
             self._changed.notify_all()
 
-    def _next(self) -> Kernel | None:
+    def _next(self) -> KernelSource | None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._resting or self._given_up, IDLE)
             if not self._waiting or self._given_up:
@@ -151,14 +151,14 @@ class Compilers:
             self._report_next()
             return kernel
 
-    def _rank(self, kernel: Kernel) -> tuple[int, int, int]:
+    def _rank(self, kernel: KernelSource) -> tuple[int, int, int]:
         """Sort key for the next kernel of this thread's worker. Kernels of one module share
         functions, which are compiled once per process; long ones first, to balance the load."""
         owner = self._modules.get(kernel.function.__module__)
         shared = 1 if owner is None else 0 if owner is threading.current_thread() else 2
         return self._waiting[kernel], shared, -len(kernel.function.__code__.co_code)
 
-    def _finish(self, kernel: Kernel, code: bytes | None) -> None:
+    def _finish(self, kernel: KernelSource, code: bytes | None) -> None:
         with self._changed:
             if kernel in self._begun:
                 self._begun.remove(kernel)
@@ -184,17 +184,17 @@ class Compilers:
 _compilers = Compilers()
 
 
-def wish(kernels: Iterable[Kernel], processes: int, *, more: bool = False) -> None:
+def wish(kernels: Iterable[KernelSource], processes: int, *, more: bool = False) -> None:
     """See `Compilers.wish`."""
     _compilers.wish(kernels, processes, more=more)
 
 
-def result(kernel: Kernel) -> bytes | None:
+def result(kernel: KernelSource) -> bytes | None:
     """See `Compilers.result`."""
     return _compilers.result(kernel)
 
 
-def tell(kernel: Kernel) -> None:
+def tell(kernel: KernelSource) -> None:
     """See `Compilers.tell`."""
     _compilers.tell(kernel)
 

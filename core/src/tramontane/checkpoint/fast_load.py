@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tramontane.blocks import CausalLM
 
-    from .load import LoadOptions
+    from .load_options import LoadOptions
 
 MOVE_ROWS = (Rename, Deinterleave, Split)
 """Rules that only select and reorder rows, so that they apply to `Stored` matrices."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import chain
 from math import prod
 from typing import Any, cast
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from tramontane import memory
-from tramontane.backend import Device, eager_reason
+from tramontane.backend import Device
 from tramontane.block_format import Stored
 from tramontane.blocks import CausalLM, Embedding
 from tramontane.config import DecoderConfig, read_config
@@ -29,6 +29,7 @@ from tramontane.system.devices import choose_device
 from .checkpoint import Checkpoint, Header, TensorInfo
 from .choose_quantizer import quantizer_of
 from .fast_load import Place, place_of
+from .load_options import LoadOptions, LoadReport, Progress
 from .metadata import fields_of
 from .prefetch import read_ahead
 from .quantized_layers import QuantizedCheckpoint
@@ -47,55 +48,6 @@ DENSE = {
 
 EMBEDDING = "model.embed_tokens.weight"
 TIES = {"lm_head.weight": EMBEDDING}
-Progress = Callable[[int, int], None]
-"""(bytes done, bytes in all)"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoadOptions:
-    """How to load, whatever the model. dtype: auto, f32, bf16 or f16, of activations and dense
-    weights; auto computes in what the device does best and leaves weights as they are stored."""
-
-    device: str = "auto"
-    dtype: str = "auto"
-    threads: int | None = None
-    activations: str = "auto"
-    """What packed weights are multiplied with: auto lets the backend round it, f32 does not."""
-    kv_type: str = "auto"
-    """Keys and values: f32, bf16, f16 or int8, which is codes with a scale for each 32; auto lets
-    the backend choose, unless dtype or activations say that exactness is wanted."""
-    num_ctx: int | None = None
-    """Context in tokens; None: the model's own, as far as memory goes."""
-    mmap: bool = True
-    force: bool = False
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-    """Values of config.json to replace, such as rope_theta."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoadReport:
-    """What became of a checkpoint: told to plugins, shown by `inspect` and `--verbose`."""
-
-    path: str
-    architecture: str
-    container: str
-    device: str
-    dtype: str
-    kv_dtype: str
-    kv_bytes_per_token: int
-    """What a token of context takes, all layers together, scales included."""
-    layouts: Mapping[str, int]
-    """How many matrices lie in each layout."""
-    kernels: Mapping[str, str]
-    bytes_in_file: int
-    bytes_in_memory: int
-    context_length: int
-    seconds: float
-
-    @property
-    def eager_reason(self) -> str | None:
-        """Why the model's step is not recorded; see `backend.eager_reason`."""
-        return eager_reason(self.kernels)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
-from tramontane import __version__
 from tramontane.errors import TramontaneError, UsageError
 from tramontane.plugin import Command, load
 from tramontane.registry import Registry, known
+from tramontane.version import __version__
 
 from .foreign_words import ALIASES, HINTS
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tramontane.errors import RequestError, UsageError
-from tramontane.model.source import HubOptions
+from tramontane.hub.options import HubOptions
 from tramontane.registry import Registry
 from tramontane.system.gc_pause import gc_paused, keep_imports
 

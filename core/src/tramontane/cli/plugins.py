@@ -8,10 +8,10 @@ import sys
 import textwrap
 from typing import Any
 
-from tramontane import __version__
 from tramontane.plugin import Offer
 from tramontane.registry import Registry
 from tramontane.registry.inventory import Installed, inventory
+from tramontane.version import __version__
 
 from .color import paint
 from .parser import Parser

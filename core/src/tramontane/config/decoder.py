@@ -8,6 +8,7 @@ from types import MappingProxyType, NoneType
 from typing import Any, ClassVar, Self, TypeVar, get_args
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
 from tramontane.errors import ConfigError
 from tramontane.rope_settings import complete_scaling, read_rope
 

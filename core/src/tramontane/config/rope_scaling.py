@@ -15,6 +15,7 @@ from typing import Annotated, ClassVar, Literal, Protocol, TypeAlias
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
+
 from tramontane.errors import ConfigError
 
 Positive = Annotated[float, Field(gt=0, strict=True)]

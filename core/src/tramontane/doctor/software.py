@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 
-from tramontane import __version__
+from tramontane.version import __version__
 
 from .finding import Finding
 from .processor import usable_cores

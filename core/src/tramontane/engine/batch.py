@@ -5,15 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from tramontane.blocks.rope import Rope
-
     from .kv_cache import KVCache
+
+
+class Rotation(Protocol):
+    """A rotary embedding, as far as a batch uses it; see `tramontane.blocks.Rope`."""
+
+    @property
+    def settings(self) -> tuple[object, ...]:
+        """Rotations with equal settings have equal angles."""
+
+    def angles(self, positions: Tensor, extents: Tensor) -> tuple[Tensor, Tensor]:
+        """cos and sin, (tokens, 1, dim / 2) float32, of positions (tokens)."""
 
 
 @dataclass(slots=True)
@@ -98,7 +107,7 @@ class Batch:
         sizes = [len(each) for each in self.numbers]
         return tuple(joined.to(self.cache.device).split(sizes))
 
-    def angles(self, rope: Rope) -> tuple[Tensor, Tensor]:
+    def angles(self, rope: Rotation) -> tuple[Tensor, Tensor]:
         """A rotation's cos and sin for these positions, computed once for all layers."""
         if rope.settings not in self._angles:
             self._angles[rope.settings] = rope.angles(self.positions, self.extents)

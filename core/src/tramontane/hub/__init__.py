@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .name import is_hub_id
 
 if TYPE_CHECKING:
-    from tramontane.model.source import HubOptions
+    from .options import HubOptions
 
 __all__ = ["download", "is_hub_id"]
 

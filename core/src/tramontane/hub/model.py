@@ -13,13 +13,13 @@ from huggingface_hub import HfApi, constants
 from tramontane.checkpoint.weight_files import is_index, read_index
 from tramontane.errors import DownloadError, ModelNotFound
 from tramontane.memory import readable
-from tramontane.model.source import HubOptions
 
 from .cached import find_cached
 from .choose import all_parts, choices, first_parts, one_file, whole_model
 from .errors import FAILURES, Place, explain, reason, unreachable
 from .fetch import RemoteFile, fetch, to_fetch
 from .name import parse
+from .options import HubOptions
 from .token import read_token
 
 log = logging.getLogger(__name__)

@@ -16,12 +16,14 @@ from tramontane.chat.fallback import no_template
 from tramontane.chat.messages import has_calls
 from tramontane.chat.template import ChatTemplate
 from tramontane.checkpoint.checkpoint import Checkpoint, chat_templates
-from tramontane.checkpoint.load import Loaded, LoadOptions, Progress, load_model
+from tramontane.checkpoint.load import Loaded, load_model
+from tramontane.checkpoint.load_options import LoadOptions, Progress
 from tramontane.checkpoint.open import open_checkpoint
 from tramontane.engine.engine import Engine
 from tramontane.engine.options import EngineOptions
 from tramontane.engine.request import Request
 from tramontane.errors import NotEnoughMemory, NoTokenizer, RequestError, TramontaneError
+from tramontane.hub.options import HubOptions
 from tramontane.plugin import Architecture
 from tramontane.registry import Registry
 from tramontane.sampling_params import SamplingParams
@@ -29,7 +31,7 @@ from tramontane.system.background import BackgroundResult
 from tramontane.system.gc_pause import gc_paused
 from tramontane.tokenizer.tokenizer import Tokenizer
 
-from .source import DEFAULT, HubOptions, find_model, shown_name
+from .source import DEFAULT, find_model, shown_name
 
 Message: TypeAlias = Mapping[str, Any]
 Prompt: TypeAlias = str | Sequence[int]

@@ -9,12 +9,13 @@ from typing import Any, TypeAlias
 
 from tramontane.answers import AnswerParser
 from tramontane.chat.toolbox import name_of
-from tramontane.checkpoint.load import LoadOptions, LoadReport, Progress
+from tramontane.checkpoint.load_options import LoadOptions, LoadReport, Progress
 from tramontane.engine.engine import RETRY_AFTER
 from tramontane.engine.options import EngineOptions
 from tramontane.engine.request import Event, Finished
 from tramontane.errors import EngineBusy, RequestError
 from tramontane.grammar import schema_grammar
+from tramontane.hub.options import HubOptions
 from tramontane.mcp import McpConfig, McpServers, read_config
 from tramontane.registry import Registry
 from tramontane.results import Chunk
@@ -22,7 +23,7 @@ from tramontane.sampling_keywords import Sampling, with_keywords
 from tramontane.sampling_params import SamplingParams
 
 from .loaded_model import LoadedModel, Message, Prompt
-from .source import DEFAULT, HubOptions
+from .source import DEFAULT
 
 Schema: TypeAlias = Mapping[str, Any] | type[Any]
 """A JSON schema, a pydantic model, or any type for which pydantic can create a schema."""

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from tramontane.errors import ModelNotFound, PluginBroken
+from tramontane.hub.options import HubOptions
 from tramontane.plugin import Model
 from tramontane.registry import Registry
 
 DEFAULT = "default"
 """The name of the model that runs when no other is named."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class HubOptions:
-    """How to reach a hub. token_source: cache, none, literal:TOKEN, env:NAME or path:FILE."""
-
-    revision: str | None = None
-    token_source: str = "cache"
-    cache_dir: Path | None = None
 
 
 def find_model(name: str, registry: Registry, hub: HubOptions) -> Path:

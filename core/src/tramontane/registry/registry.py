@@ -15,7 +15,8 @@ from types import ModuleType
 from typing import TypeVar, cast
 
 import pluggy
-from tramontane import __version__, hookspecs, plugin
+
+from tramontane import hookspecs, plugin
 from tramontane.errors import (
     PluginBroken,
     PluginConflict,
@@ -23,6 +24,7 @@ from tramontane.errors import (
     PluginIncompatible,
     PluginNotInstalled,
 )
+from tramontane.version import __version__
 
 log = logging.getLogger(__name__)
 
@@ -269,7 +271,7 @@ class Registry:
 def known(kind: str) -> dict[str, str]:
     """Names that our own distributions offer, installed or not, and which of them does."""
     table: dict[str, dict[str, str]] = json.loads(
-        files("tramontane").joinpath("known.json").read_text("utf-8")
+        files("tramontane.registry").joinpath("catalog.json").read_text("utf-8")
     )
     return table.get(kind, {})
 

@@ -6,9 +6,9 @@ import json
 import re
 from collections.abc import Mapping
 
-from tramontane import __version__
 from tramontane.errors import RequestError
 from tramontane.plugin import Architecture
+from tramontane.version import __version__
 
 from .excerpt import excerpt
 

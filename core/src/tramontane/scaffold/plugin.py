@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from importlib.resources import files
 
-from tramontane import __version__
 from tramontane.errors import RequestError
 from tramontane.registry import known
+from tramontane.version import __version__
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 PROJECT = """\

@@ -1,7 +1,6 @@
-"""`python -m tramontane.testing.catalog ROOT`: write known.json, which name is in which distribution.
+"""`python -m tramontane.testing.catalog ROOT`: write the catalog.
 
-From it core says what to install for a name that nothing installed offers, and what commands are
-for.
+It maps names to distributions, for errors that say what to install, and commands to summaries.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from tramontane.plugin import Command
 from tramontane.registry import KINDS, Registry
 
 MEMBERS = ("core", "arch/*", "quant/*", "backends/*", "plugins/*")
-FILE = Path("core/src/tramontane/known.json")
+FILE = Path("core/src/tramontane/registry/catalog.json")
 
 
 def workspace(root: Path) -> dict[Path, dict[str, Any]]:
@@ -50,7 +49,7 @@ def command_summaries(root: Path) -> dict[str, str]:
 
 
 def known_text(root: Path) -> str:
-    """What known.json says when it is up to date."""
+    """What catalog.json contains when it is up to date."""
     table = {**known_names(root), "summaries": command_summaries(root)}
     return json.dumps(table, indent=1, ensure_ascii=False) + "\n"
 

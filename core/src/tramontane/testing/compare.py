@@ -19,7 +19,8 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor
 
-from tramontane.checkpoint.load import LoadOptions, load_model
+from tramontane.checkpoint.load import load_model
+from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.open import open_checkpoint
 from tramontane.errors import TramontaneError
 from tramontane.plugin import Architecture, Offer

@@ -20,7 +20,8 @@ import tokenizers
 import torch
 
 from tramontane.blocks import CausalLM
-from tramontane.checkpoint.load import Loaded, LoadReport
+from tramontane.checkpoint.load import Loaded
+from tramontane.checkpoint.load_options import LoadReport
 from tramontane.engine.batch import Batch
 from tramontane.engine.engine import Engine
 from tramontane.engine.kv_cache import BLOCK_SIZE, bytes_per_token

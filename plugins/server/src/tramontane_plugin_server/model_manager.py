@@ -27,12 +27,12 @@ CONTEXTS = 4
 
 def load(settings: ModelSettings) -> LoadedModel:
     """Load a model and start its engine. Raises TramontaneError."""
-    from tramontane.checkpoint.load import LoadOptions
+    from tramontane.checkpoint.load_options import LoadOptions
     from tramontane.engine.kv_cache import bytes_per_token
     from tramontane.engine.options import EngineOptions
+    from tramontane.hub.options import HubOptions
     from tramontane.memory import free
     from tramontane.model.loaded_model import LoadedModel
-    from tramontane.model.source import HubOptions
     from tramontane.system.gc_pause import keep_imports
 
     keep_imports()

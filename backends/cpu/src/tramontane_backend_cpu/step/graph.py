@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TOKENS, WANTED = 0, 1
 """Whose rows a value has: all tokens of the step, or those whose logits are asked for."""
@@ -58,3 +61,28 @@ class CannotRecord(Exception):
 class NoKernel(CannotRecord):
     """It is a torch operation of the model's own, which its author can replace: see
     `torch_ops.TABLE`."""
+
+
+class Recorder(Protocol):
+    """What notes the operations of a step; see `record.Recording`."""
+
+    wanted: Tensor
+    """The rows whose logits are requested."""
+
+    def ref(self, tensor: Any) -> Ref:
+        """Where a tensor's numbers are."""
+
+    def knows(self, tensor: Any) -> bool:
+        """Whether the step computes this tensor."""
+
+    def is_last(self, tensor: Tensor) -> bool:
+        """Whether the last node computes it, and no other tensor has its numbers."""
+
+    def keep(self, tensor: Tensor, ref: Ref) -> Tensor:
+        """Remember where a tensor's numbers are."""
+
+    def note(
+        self, name: str, inputs: tuple[Any, ...], shape: tuple[int, ...], domain: int | None = None,
+        **of: Any,
+    ) -> Tensor:  # fmt: skip
+        """Add a node whose result has `shape` after its rows."""

@@ -25,7 +25,7 @@ from .graph import CannotRecord, Node, Ref, Value
 from .lower import form_for
 
 if TYPE_CHECKING:
-    from .record import Recording
+    from .graph import Recorder
 
 ROUTERS = (Router, GroupedRouter, BiasedRouter)
 ACTS = {"silu": "silu", "relu": "relu", "gelu": "gelu", "gelu_pytorch_tanh": "gelu_tanh"}
@@ -44,7 +44,7 @@ class Sorting:
     number: int
 
 
-def note_route(recording: Recording, module: Router, x: Tensor) -> tuple[Tensor, Tensor]:
+def note_route(recording: Recorder, module: Router, x: Tensor) -> tuple[Tensor, Tensor]:
     """Record `Router.forward`."""
     experts, k = module.weight.shape[0], module.k
     # the router is computed in float32, because rounding could change the chosen experts
@@ -58,7 +58,7 @@ def note_route(recording: Recording, module: Router, x: Tensor) -> tuple[Tensor,
 
 
 def note_experts(
-    recording: Recording, module: Experts, x: Tensor, weights: Tensor, chosen: Tensor
+    recording: Recorder, module: Experts, x: Tensor, weights: Tensor, chosen: Tensor
 ) -> Tensor:
     """Record `Experts.forward`."""
     hidden = module.down_proj.weight.shape[0] // module.count

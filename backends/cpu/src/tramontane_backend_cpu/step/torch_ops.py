@@ -12,16 +12,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .graph import WANTED, NoKernel, Ref
-
-if TYPE_CHECKING:
-    from .record import Recording
+from .graph import WANTED, NoKernel, Recorder, Ref
 
 aten = torch.ops.aten
 FLOATS = (None, torch.float32, torch.float64)
@@ -46,7 +43,7 @@ def shape_of(x: Tensor) -> tuple[int, ...]:
     return tuple(x.shape[1:])
 
 
-def view(recording: Recording, func: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+def view(recording: Recorder, func: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     out: Tensor = func(x, *args, **kwargs)
     if out.shape[:1] != x.shape[:1] or out.dtype not in FLOATS:
         raise NoKernel(f"{func} that moves rows, or to {out.dtype},")
@@ -58,30 +55,30 @@ def unary(name: str) -> Note:
     return lambda recording, func, x: recording.note(name, (x,), shape_of(x))
 
 
-def gelu(recording: Recording, func: Any, x: Tensor, *, approximate: str = "none") -> Tensor:
+def gelu(recording: Recorder, func: Any, x: Tensor, *, approximate: str = "none") -> Tensor:
     name = "gelu_tanh" if approximate == "tanh" else "gelu"
     return recording.note(name, (x,), shape_of(x))
 
 
-def clamp(recording: Recording, func: Any, x: Tensor, low: Any = None, high: Any = None) -> Tensor:
+def clamp(recording: Recorder, func: Any, x: Tensor, low: Any = None, high: Any = None) -> Tensor:
     if low is None or high is None or low != -high:
         raise NoKernel(f"{func} from {low} to {high}: other than from -bound to bound,")
     return recording.note("clamp", (x,), shape_of(x), value=high)
 
 
-def power(recording: Recording, func: Any, x: Tensor, exponent: float) -> Tensor:
+def power(recording: Recorder, func: Any, x: Tensor, exponent: float) -> Tensor:
     names = {2: "square", 0.5: "sqrt", -0.5: "rsqrt"}
     if exponent not in names:
         raise NoKernel(f"{func} with the exponent {exponent}")
     return recording.note(names[exponent], (x,), shape_of(x))
 
 
-def negate(recording: Recording, func: Any, x: Tensor) -> Tensor:
+def negate(recording: Recorder, func: Any, x: Tensor) -> Tensor:
     return recording.note("scale", (x,), shape_of(x), value=-1.0)
 
 
 def subtract_from(
-    recording: Recording, func: Any, x: Tensor, number: float, alpha: float = 1
+    recording: Recorder, func: Any, x: Tensor, number: float, alpha: float = 1
 ) -> Tensor:
     if alpha != 1:
         raise NoKernel(f"{func} with alpha={alpha}")
@@ -90,7 +87,7 @@ def subtract_from(
 
 
 def add_in_place(
-    recording: Recording, func: Any, x: Tensor, number: float, alpha: float = 1
+    recording: Recorder, func: Any, x: Tensor, number: float, alpha: float = 1
 ) -> Tensor:
     if alpha != 1 or not recording.is_last(x):
         raise NoKernel(f"{func} of a value that is used elsewhere")
@@ -101,7 +98,7 @@ def add_in_place(
 def arithmetic(name: str) -> Note:
     """Two tensors, or a tensor and a number: see `TABLE` for the shapes."""
 
-    def note(recording: Recording, func: Any, x: Any, y: Any, **kwargs: Any) -> Tensor:
+    def note(recording: Recorder, func: Any, x: Any, y: Any, **kwargs: Any) -> Tensor:
         if kwargs:
             raise NoKernel(f"{func} with {', '.join(kwargs)}")
         if isinstance(y, Tensor) and y.dim() == 0 and y.device.type == "cpu":
@@ -159,7 +156,7 @@ def reduction(name: str) -> Note:
     """One number for each vector of the last dimension."""
 
     def note(
-        recording: Recording, func: Any, x: Tensor, dims: Any = None, keepdim: bool = False,
+        recording: Recorder, func: Any, x: Tensor, dims: Any = None, keepdim: bool = False,
         *, dtype: Any = None,
     ) -> Tensor:  # fmt: skip
         last_dimension(func, x, dims)
@@ -171,12 +168,12 @@ def reduction(name: str) -> Note:
     return note
 
 
-def softmax(recording: Recording, func: Any, x: Tensor, dim: int, half: bool = False) -> Tensor:
+def softmax(recording: Recorder, func: Any, x: Tensor, dim: int, half: bool = False) -> Tensor:
     last_dimension(func, x, dim)
     return recording.note("softmax", (x,), shape_of(x), width=x.shape[-1])
 
 
-def deviations(recording: Recording, func: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+def deviations(recording: Recorder, func: Any, x: Tensor) -> tuple[Tensor, Tensor]:
     """x - mean, and the mean of its squares, over the last dimension."""
     mean = reduction("mean")
     away = arithmetic("sub")(recording, func, x, mean(recording, func, x, [-1], True))
@@ -185,7 +182,7 @@ def deviations(recording: Recording, func: Any, x: Tensor) -> tuple[Tensor, Tens
 
 
 def variance(
-    recording: Recording, func: Any, x: Tensor, dims: Any = None, *, correction: Any = None,
+    recording: Recorder, func: Any, x: Tensor, dims: Any = None, *, correction: Any = None,
     keepdim: bool = False,
 ) -> Tensor:  # fmt: skip
     last_dimension(func, x, dims)
@@ -199,7 +196,7 @@ def variance(
 
 
 def layer_norm(
-    recording: Recording, func: Any, x: Tensor, shape: Any, weight: Any, bias: Any, eps: float
+    recording: Recorder, func: Any, x: Tensor, shape: Any, weight: Any, bias: Any, eps: float
 ) -> tuple[Tensor, None, None]:
     if list(shape) != list(x.shape[-1:]):
         raise NoKernel(f"{func} over other dimensions than the last")
@@ -213,13 +210,13 @@ def layer_norm(
     return out, None, None
 
 
-def pick(recording: Recording, func: Any, x: Tensor, index: Any) -> Tensor:
+def pick(recording: Recorder, func: Any, x: Tensor, index: Any) -> Tensor:
     if len(index) != 1 or index[0] is not recording.wanted:
         raise NoKernel(f"{func} with other rows than batch.wanted")
     return recording.note("pick", (x,), shape_of(x), WANTED)
 
 
-def columns(recording: Recording, func: Any, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+def columns(recording: Recorder, func: Any, x: Tensor, *args: Any, **kwargs: Any) -> Any:
     out = func(x, *args, **kwargs)
     parts = out if isinstance(out, (list, tuple)) else [out]
     ref = recording.ref(x)
@@ -282,7 +279,7 @@ OPERATIONS = (
 TABLE: dict[Any, TorchOp] = {each: line for line in OPERATIONS for each in line.operations}
 
 
-def note(recording: Recording, func: Any, args: Any, kwargs: Any) -> Any:
+def note(recording: Recorder, func: Any, args: Any, kwargs: Any) -> Any:
     """What an operation returns, noted. Raises NoKernel, which names the operation."""
     line = TABLE.get(func)
     if line is None:

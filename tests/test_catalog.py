@@ -8,7 +8,7 @@ from tramontane.testing.catalog import FILE, known_text
 ROOT = Path(__file__).parents[1]
 
 
-def test_known_json_is_up_to_date():
+def test_the_catalog_is_up_to_date():
     if not (ROOT / FILE).exists():
         pytest.skip(f"{ROOT} is not the workspace: it has no {FILE}")
     assert (ROOT / FILE).read_text("utf-8") == known_text(ROOT), (

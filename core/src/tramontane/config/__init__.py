@@ -1,0 +1,12 @@
+"""What a model's config.json may contain: field definitions, defaults, and rotary scaling."""
+
+from .decoder import FIRST_WORDS, UNSUPPORTED, DecoderConfig, LayerNormConfig, of_layer, read_config
+
+__all__ = [
+    "FIRST_WORDS",
+    "UNSUPPORTED",
+    "DecoderConfig",
+    "LayerNormConfig",
+    "of_layer",
+    "read_config",
+]

@@ -1,0 +1,1 @@
+"""This process and its machine: memory, devices, paths, background work, start-up."""
