@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from tramontane.config import DecoderConfig, read_config
+from tramontane.config.rope_settings import overridden
 from tramontane.errors import CheckpointError, ConfigError
-from tramontane.rope_settings import overridden
 
 from .refusal import load, refusal
 from .tiny_folder import CONFIG, write_folder
@@ -168,7 +168,7 @@ def test_overrides_are_held_to_the_same(tmp_path: Path) -> None:
     ("options", "said"),
     [
         ({"dtype": "f64"}, "dtype 'f64' is not one of auto, f32, bf16, f16"),
-        ({"device": "toaster"}, "no installed plugin offers 'toaster' (backends)"),
+        ({"device": "toaster"}, "there is no device 'toaster'"),
         ({"num_ctx": 0}, "a context of 0 tokens is too short"),
         ({"num_ctx": -5}, "a context of -5 tokens is too short"),
     ],

@@ -15,7 +15,7 @@ from tramontane.blocks import (
 )
 from tramontane.checkpoint.rules import Deinterleave, Rename, Skip
 from tramontane.config import FIRST_WORDS, LayerNormConfig
-from tramontane.rope_settings import rotary_part
+from tramontane.config.rope_settings import rotary_part
 
 
 class GPTJConfig(LayerNormConfig):

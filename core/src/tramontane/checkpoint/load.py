@@ -18,12 +18,12 @@ from tramontane.backend import Device
 from tramontane.block_format import Stored
 from tramontane.blocks import CausalLM, Embedding
 from tramontane.config import DecoderConfig, read_config
+from tramontane.config.rope_settings import overridden
 from tramontane.engine.kv_cache import bytes_per_token
 from tramontane.errors import CheckpointError, ConfigError, NotEnoughMemory
 from tramontane.layouts import Dense, Layout, contiguous, nbytes
 from tramontane.plugin import Architecture, load
 from tramontane.registry import Registry
-from tramontane.rope_settings import overridden
 from tramontane.system.devices import choose_device
 
 from .checkpoint import Checkpoint, Header, TensorInfo

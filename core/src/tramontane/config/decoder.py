@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Self, TypeVar, get_args
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tramontane.errors import ConfigError
-from tramontane.rope_settings import complete_scaling, read_rope
 
 from .rope_scaling import RopeScaling, check_scaling
+from .rope_settings import complete_scaling, read_rope
 
 PER_LAYER = ("layer_types", "no_rope_layers")
 """Fields, of the families that have them, with an entry for each layer."""

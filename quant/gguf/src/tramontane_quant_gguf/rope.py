@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tramontane.config.rope_settings import rotary_part
 from tramontane.errors import CheckpointError
-from tramontane.rope_settings import rotary_part
 
 Factors = Callable[[str], list[float] | None]
 """A helper tensor's numbers by its name, or None when the file has none."""
