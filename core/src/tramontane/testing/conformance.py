@@ -20,6 +20,8 @@ PROVABLE = ("architectures", "quantizers")
 """Kinds of which the kit alone cannot know that they are right."""
 EQUAL = "tramontane_equal"
 """The property of a check that compares an offer, its value, with an independent implementation."""
+EAGER = "tramontane_eager"
+"""The property of a report that states why a model runs operation by operation."""
 
 
 class Conformance:
@@ -61,8 +63,13 @@ class Conformance:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """What was compared with an independent implementation, and what was not."""
         stats = terminalreporter.stats
-        passed = _compared(stats.get("passed", ()))
-        unproven = self.unproven(passed - _compared(stats.get("failed", ())))
+        passed = _properties(EQUAL, stats.get("passed", ()))
+        for reason in sorted(_properties(EAGER, stats.get("passed", ()))):
+            terminalreporter.write_line(
+                f"not on the recorded step, so slower: {reason}; "
+                'see "Operations that keep the fast step" in docs/writing-an-architecture.md'
+            )
+        unproven = self.unproven(passed - _properties(EQUAL, stats.get("failed", ())))
         if unproven:
             terminalreporter.write_line(
                 f"not proven equal to an independent implementation: {', '.join(unproven)}; "
@@ -119,14 +126,14 @@ def _check_reference(subject: Subject, reference: str) -> None:
         raise pytest.UsageError(str(error)) from error
 
 
-def _compared(reports: Iterable[object]) -> set[str]:
-    """The offers that reports of checks compared."""
+def _properties(key: str, reports: Iterable[object]) -> set[str]:
+    """The values that checks recorded under a key."""
     return {
         str(value)
         for report in reports
         if isinstance(report, pytest.TestReport)
-        for key, value in report.user_properties
-        if key == EQUAL
+        for name, value in report.user_properties
+        if name == key
     }
 
 

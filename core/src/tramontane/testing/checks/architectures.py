@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 import torch
@@ -22,12 +22,14 @@ from tramontane.config import DecoderConfig, read_config
 from tramontane.errors import ConfigError
 from tramontane.plugin import Architecture, load
 from tramontane.registry import Registry
+from tramontane.testing.conformance import EAGER
 from tramontane.testing.containers import installed_containers
 from tramontane.testing.engine_runs import CONTEXT, EngineRuns
 from tramontane.testing.forward_passes import in_pieces, together, whole
 from tramontane.testing.random_model import RandomCheckpoint, random_model
 
 CLOSE: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-4}
+Property: TypeAlias = Callable[[str, object], None]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -130,16 +132,31 @@ def test_a_batch_gives_what_each_gives_alone(offer: Architecture, model: CausalL
         torch.testing.assert_close(logits, whole(model, tokens), **CLOSE)
 
 
-def test_it_loads_from_a_folder(offer: Architecture, model: CausalLM, tmp_path: Path) -> None:
+@pytest.fixture
+def saved(offer: Architecture, model: CausalLM, tmp_path: Path) -> Path:
+    """A folder with the model's weights in float32."""
     checkpoint = RandomCheckpoint(offer, model, offer.example)
     tensors = {name: checkpoint.read(name).decode() for name in checkpoint.header.tensors}
     save_file(tensors, tmp_path / "model.safetensors")
     config = {"architectures": [offer.name], **offer.example}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    opened = open_checkpoint(tmp_path, Registry())
-    loaded = load_model(opened, Registry(), LoadOptions(device="reference"))
+    return tmp_path
+
+
+@pytest.mark.parametrize("device", ["reference", "auto"])
+def test_it_loads_from_a_folder(
+    offer: Architecture, model: CausalLM, saved: Path, device: str, record_property: Property
+) -> None:
+    opened = open_checkpoint(saved, Registry())
+    exact = LoadOptions(device=device, dtype="f32", activations="f32", kv_type="f32")
+    loaded = load_model(opened, Registry(), exact)
     for path, slot in slots(loaded.model).items():
-        assert getattr(slot.module, slot.name).data.is_contiguous(), f"{path} is a view"
+        if device == "reference":
+            assert getattr(slot.module, slot.name).data.is_contiguous(), f"{path} is a view"
+    if loaded.report.eager_reason is not None:
+        record_property(
+            EAGER, f"{offer.name} on {loaded.device.name}: {loaded.report.eager_reason}"
+        )
     tokens = prompt(offer, 12)
     torch.testing.assert_close(whole(loaded.model, tokens), whole(model, tokens), **CLOSE)
     opened.close()
