@@ -114,4 +114,4 @@ def test_in_a_workspace_a_plugin_goes_where_its_kind_is(run: Cli, tmp_path: Path
     (tmp_path / "plugins").mkdir()
     assert run("new", "command", "words", "--into", tmp_path)[0] == 0
     assert (tmp_path / "plugins" / "words" / "README.md").exists()
-    assert "is there already" in run("new", "command", "words", "--into", tmp_path)[2]
+    assert "exists already" in run("new", "command", "words", "--into", tmp_path)[2]

@@ -89,5 +89,5 @@ def test_what_a_model_configures_fills_what_is_not_given(
 
 
 def test_a_wrong_generation_config_is_named() -> None:
-    with pytest.raises(RequestError, match=r"generation_config.json: temperature=-1: .* overrule"):
+    with pytest.raises(RequestError, match=r"generation_config.json: temperature=-1: .* override"):
         SamplingParams().with_defaults({"temperature": -1})
