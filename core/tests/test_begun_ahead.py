@@ -15,7 +15,7 @@ import pytest
 from tramontane.backend import Device
 from tramontane.plugin import Backend, Model
 from tramontane.registry import Registry
-from tramontane.system import preload as ahead
+from tramontane.system import preload
 from tramontane.system.devices import reference_device
 
 LIBRARY = """
@@ -47,21 +47,21 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int | None]]:
         offer = Backend(name="ours", probe="a:b", prepare="a:b", expect=target)
         return reference_device(), None if wanted == "reference" else offer
 
-    monkeypatch.setattr(ahead, "choose_device", choose)
-    monkeypatch.setattr(ahead, "_too_late", lambda: False)
+    monkeypatch.setattr(preload, "choose_device", choose)
+    monkeypatch.setattr(preload, "_too_late", lambda: False)
     return found
 
 
 def test_a_backend_is_told_of_a_file(told: list[tuple[int, int | None]], tmp_path: Path) -> None:
     (tmp_path / "model.gguf").write_bytes(bytes(1000))
-    ahead.begin(str(tmp_path / "model.gguf"), "ours", Registry(), 3)
+    preload.begin(str(tmp_path / "model.gguf"), "ours", Registry(), 3)
     assert told == [(1000, 3)]
 
 
 def test_a_backend_is_told_of_a_folder(told: list[tuple[int, int | None]], tmp_path: Path) -> None:
     for name in ("model-1.safetensors", "model-2.safetensors", "tokenizer.json"):
         (tmp_path / name).write_bytes(bytes(300))
-    ahead.begin(str(tmp_path), "ours", Registry())
+    preload.begin(str(tmp_path), "ours", Registry())
     assert told == [(600, None)]
 
 
@@ -75,7 +75,7 @@ def test_a_backend_is_told_of_an_installed_model(
     registry = Registry()
     monkeypatch.setattr(registry, "names", lambda kind: ["small"])
     monkeypatch.setattr(registry, "get", lambda record, name: offer)
-    ahead.begin("small", "ours", registry)
+    preload.begin("small", "ours", registry)
     assert told == [(500, None)]
 
 
@@ -84,16 +84,16 @@ def test_nothing_begins_where_torch_is(
 ) -> None:
     monkeypatch.undo()
     (tmp_path / "model.gguf").write_bytes(bytes(1000))
-    monkeypatch.setattr(ahead, "choose_device", None)  # would fail if it were called
+    monkeypatch.setattr(preload, "choose_device", None)  # would fail if it were called
     monkeypatch.setitem(sys.modules, "torch", sys.modules.get("torch", ModuleType("torch")))
-    ahead.begin(str(tmp_path / "model.gguf"), "auto", Registry())
+    preload.begin(str(tmp_path / "model.gguf"), "auto", Registry())
     assert told == []
 
 
 @pytest.mark.parametrize("device", ["reference", "without"])
 def test_others_are_not(device: str, told: list[tuple[int, int | None]], tmp_path: Path) -> None:
-    ahead.begin(str(tmp_path), device, Registry())
-    ahead.begin("org/name", device, Registry())
+    preload.begin(str(tmp_path), device, Registry())
+    preload.begin("org/name", device, Registry())
     assert told == []
 
 
@@ -119,7 +119,7 @@ def test_files_are_read_ahead(told: list[tuple[int, int | None]], tmp_path: Path
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     if cached(path):
         pytest.skip("this file system keeps what it was told to let go")
-    ahead.begin(str(path), "reference", Registry())
+    preload.begin(str(path), "reference", Registry())
     until = time.monotonic() + 30
     while not cached(path) and time.monotonic() < until:
         time.sleep(0.01)

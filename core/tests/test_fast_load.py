@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from tramontane.block_format import Plain, Raw, Stored
-from tramontane.checkpoint import fast_load as straight
+from tramontane.checkpoint import fast_load
 from tramontane.checkpoint.fast_load import Place
 from tramontane.checkpoint.load import build, fill
 from tramontane.checkpoint.load_options import LoadOptions
@@ -104,7 +104,7 @@ def test_what_a_backend_leaves_is_translated() -> None:
 
 
 def test_a_backend_gets_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(straight, "AT_ONCE", 100)
+    monkeypatch.setattr(fast_load, "AT_ONCE", 100)
     given: list[int] = []
 
     def note(matrices: Sequence[Stored]) -> list[Layout | None]:

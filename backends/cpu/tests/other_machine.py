@@ -50,9 +50,9 @@ def main(triple: str, cpu: str, features: str) -> None:
         return
     llvm.get_process_triple = lambda: triple
     from numba.core import codegen
-    from tramontane_backend_cpu import cpu_features as host
+    from tramontane_backend_cpu import cpu_features
 
-    host.host = lambda: host.Host(cpu, triple, ())
+    cpu_features.host = lambda: cpu_features.Host(cpu, triple, ())
 
     codegen.JITCodeLibrary._finalize_specific = lambda library: None
     from tramontane_backend_cpu.kernels.matmul import Packing, affine_kernel

@@ -18,9 +18,7 @@ import numpy as np
 import psutil
 import pytest
 from tramontane.testing.import_cost import heavy_imports
-from tramontane_backend_cpu import compile_client as other_process
-from tramontane_backend_cpu import object_cache
-from tramontane_backend_cpu import precompile as compile_ahead
+from tramontane_backend_cpu import compile_client, object_cache, precompile
 from tramontane_backend_cpu.compile_client import OtherProcess
 from tramontane_backend_cpu.compiling import compiled
 from tramontane_backend_cpu.kernels import attention, rows
@@ -41,8 +39,8 @@ SENT = "import sys; sys.stdin.buffer.readline(); out = sys.stdout.buffer; "
 def compilers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Compilers]:
     """Nothing is compiled yet, and nothing wished for."""
     own = Compilers()
-    monkeypatch.setattr(compile_ahead, "_compilers", own)
-    monkeypatch.setattr(object_cache, "folder", lambda: tmp_path / other_process.folder().name)
+    monkeypatch.setattr(precompile, "_compilers", own)
+    monkeypatch.setattr(object_cache, "folder", lambda: tmp_path / compile_client.folder().name)
     yield own
     own.close()
 
@@ -100,9 +98,9 @@ def test_another_process_makes_the_same_code() -> None:
 
 
 def test_few_are_compiled_here(compilers: Compilers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(other_process.subprocess, "Popen", _refuse)
+    monkeypatch.setattr(compile_client.subprocess, "Popen", _refuse)
     kernels = {name: fresh(name) for name in BINARY}
-    compilers.wish(list(kernels.values())[: compile_ahead.LEAST - 1], 8)
+    compilers.wish(list(kernels.values())[: precompile.LEAST - 1], 8)
     compilers.wish(kernels.values(), 1)  # one thread: another process would only take its turn
     assert all(works(kernel, name) for name, kernel in kernels.items())
 
@@ -127,17 +125,17 @@ def _refuse(*arguments: object, **options: object) -> None:
 
 def _no_executable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "")
-    monkeypatch.setattr(other_process.subprocess, "Popen", _refuse)
+    monkeypatch.setattr(compile_client.subprocess, "Popen", _refuse)
 
 
 def _another_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/opt/editor/editor")
-    monkeypatch.setattr(other_process.subprocess, "Popen", _refuse)
+    monkeypatch.setattr(compile_client.subprocess, "Popen", _refuse)
 
 
 def _frozen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "frozen", True, raising=False)
-    monkeypatch.setattr(other_process.subprocess, "Popen", _refuse)
+    monkeypatch.setattr(compile_client.subprocess, "Popen", _refuse)
 
 
 def _not_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,21 +146,21 @@ def _no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object, **options: object) -> None:
         raise PermissionError("no more processes")
 
-    monkeypatch.setattr(other_process.subprocess, "Popen", refuse)
+    monkeypatch.setattr(compile_client.subprocess, "Popen", refuse)
 
 
 def _begins(program: str) -> Callable[[pytest.MonkeyPatch], None]:
-    return lambda monkeypatch: monkeypatch.setattr(other_process, "BEGIN", program)
+    return lambda monkeypatch: monkeypatch.setattr(compile_client, "BEGIN", program)
 
 
 def _answering(rest: str) -> Callable[[pytest.MonkeyPatch], None]:
     """One that greets as it should, and then does something else."""
 
     def arrange(monkeypatch: pytest.MonkeyPatch) -> None:
-        name = other_process.folder().name.encode()
-        greeting = len(name).to_bytes(other_process.SIZE) + name
+        name = compile_client.folder().name.encode()
+        greeting = len(name).to_bytes(compile_client.SIZE) + name
         program = f"{SENT}out.write({greeting!r}); out.flush(); sys.stdin.buffer.read(8); {rest}"
-        monkeypatch.setattr(other_process, "BEGIN", program)
+        monkeypatch.setattr(compile_client, "BEGIN", program)
 
     return arrange
 
@@ -189,7 +187,7 @@ def test_kernels_come_whatever_becomes_of_it(
     trouble: str, compilers: Compilers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     TROUBLE[trouble](monkeypatch)
-    monkeypatch.setattr(compile_ahead, "PATIENCE", 2.0)
+    monkeypatch.setattr(precompile, "PATIENCE", 2.0)
     kernels = {name: fresh(name) for name in BINARY}
     compilers.wish(kernels.values(), 2)
     assert all(works(kernel, name) for name, kernel in kernels.items())
@@ -224,7 +222,7 @@ def test_a_process_is_told_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRAMONTANE_API_KEY", "secret")
     monkeypatch.setenv("PYTHONSTARTUP", "hook.py")
     monkeypatch.setenv("NUMBA_CPU_NAME", "haswell")
-    told = other_process._environment()
+    told = compile_client._environment()
     assert "secret" not in told.values()
     assert "PYTHONSTARTUP" not in told
     assert told["NUMBA_CPU_NAME"] == "haswell"
@@ -244,10 +242,10 @@ def test_kernels_are_compiled_without_torch() -> None:
 
 LEAVES = """\
 import threading, time
-from tramontane_backend_cpu import compile_ahead
+from tramontane_backend_cpu import precompile
 from tramontane_backend_cpu.kernels import rows
 wished = [rows.unary(name) for name in rows.UNARY]
-compile_ahead.wish(wished, 2)
+precompile.wish(wished, 2)
 for kernel in wished:
     threading.Thread(target=lambda asked: asked.address, args=(kernel,), daemon=True).start()
 time.sleep(0.5)
@@ -269,7 +267,7 @@ def test_a_fork_compiles_for_itself(compilers: Compilers) -> None:
     child = os.fork()
     if child == 0:  # pytest must not see it
         try:
-            os._exit(0 if compile_ahead._compilers is not compilers else 1)
+            os._exit(0 if precompile._compilers is not compilers else 1)
         finally:
             os._exit(2)
     assert os.waitpid(child, 0)[1] == 0
@@ -279,10 +277,10 @@ def test_a_fork_compiles_for_itself(compilers: Compilers) -> None:
 PARENT = """\
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job of a shell may ignore it
-from tramontane_backend_cpu import compile_ahead
+from tramontane_backend_cpu import precompile
 from tramontane_backend_cpu.kernels import rows
 wished = [rows.unary(name) for name in rows.UNARY] + [rows.binary(name) for name in rows.BINARY]
-compile_ahead.wish(wished, 2)
+precompile.wish(wished, 2)
 print("begun", flush=True)
 time.sleep(60)
 """

@@ -6,7 +6,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from tramontane_backend_cpu.numba_setup import native
-from tramontane_backend_cpu.vector import float16 as halves
+from tramontane_backend_cpu.vector import float16
 from tramontane_backend_cpu.vector import instruction_set as llvm
 from tramontane_backend_cpu.vector.operation import Emit, operation
 
@@ -15,12 +15,12 @@ SIXTEEN = ir.VectorType(llvm.HALF, llvm.LANES)
 
 @operation(lambda source, out: types.void)
 def widen(emit: Emit, source, out) -> None:  # type: ignore[no-untyped-def]
-    emit.store(halves.widened(emit, emit.load(source, 0, SIXTEEN)), out, 0)
+    emit.store(float16.widened(emit, emit.load(source, 0, SIXTEEN)), out, 0)
 
 
 @operation(lambda source, out: types.void)
 def narrow(emit: Emit, source, out) -> None:  # type: ignore[no-untyped-def]
-    emit.store(halves.narrowed(emit, emit.load(source, 0, llvm.FLOATS)), out, 0)
+    emit.store(float16.narrowed(emit, emit.load(source, 0, llvm.FLOATS)), out, 0)
 
 
 @native(3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tramontane_backend_cpu import cpu_features as host
+from tramontane_backend_cpu import cpu_features
 
 DESCRIPTION = "processor\t: 0\nmodel name\t: {name}\ncpu MHz\t: {speed}\nflags\t: fpu avx2\n\n"
 
@@ -15,7 +15,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that describes a processor, and an empty folder."""
     described = tmp_path / "cpuinfo"
     described.write_text(DESCRIPTION.format(name="one", speed=1))
-    monkeypatch.setattr(host, "DESCRIPTION", described)
+    monkeypatch.setattr(cpu_features, "DESCRIPTION", described)
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "kept"))
     return described
@@ -23,9 +23,9 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def told(monkeypatch: pytest.MonkeyPatch, name: str) -> str:
     """The processor's name, where LLVM would say that it is `name`."""
-    answer = host.Host(name, "x86_64-linux", ("avx2",))
-    monkeypatch.setattr(host, "_by_llvm", lambda: answer)
-    return host.host.__wrapped__().name
+    answer = cpu_features.Host(name, "x86_64-linux", ("avx2",))
+    monkeypatch.setattr(cpu_features, "_by_llvm", lambda: answer)
+    return cpu_features.host.__wrapped__().name
 
 
 def test_llvm_is_asked_once(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,4 +63,4 @@ def test_nothing_is_kept_where_it_cannot_be(
 
 
 def test_the_answer_is_llvms() -> None:
-    assert host.host() == host._by_llvm()
+    assert cpu_features.host() == cpu_features._by_llvm()

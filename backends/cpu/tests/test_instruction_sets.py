@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tramontane.errors import ConfigError
-from tramontane_backend_cpu.vector import target as chosen
+from tramontane_backend_cpu.vector import target
 from tramontane_backend_cpu.vector.instruction_set import Portable
 from tramontane_backend_cpu.vector.target import SETS, choose, fitting
 
@@ -26,7 +26,7 @@ HASWELL = "+sse4.2,+popcnt,+avx,+avx2,+fma,+f16c,+bmi,+bmi2"
 MACHINES = {
     "without AVX-512": ("avx2", {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": HASWELL}),
     "with nothing": ("portable", {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}),
-    "told so": ("portable", {chosen.VARIABLE: "portable"}),
+    "told so": ("portable", {target.VARIABLE: "portable"}),
 }
 
 
@@ -36,7 +36,7 @@ MACHINES = {
 def test_on_a_machine(machine: str) -> None:
     expected, settings = MACHINES[machine]
     # these tests may themselves have been told a set
-    environment = {name: value for name, value in os.environ.items() if name != chosen.VARIABLE}
+    environment = {name: value for name, value in os.environ.items() if name != target.VARIABLE}
     environment |= settings
     told = "from tramontane_backend_cpu.vector.target import SET; print(SET.name)"
     command = [sys.executable, "-c", told]
@@ -44,7 +44,7 @@ def test_on_a_machine(machine: str) -> None:
     assert done.stdout.strip() == expected
     here = Path(__file__).parent
     # the set that was asked for by name has gone through all of them with nothing else to choose
-    files = FILES[2:3] if chosen.VARIABLE in settings else FILES
+    files = FILES[2:3] if target.VARIABLE in settings else FILES
     command = [sys.executable, "-m", "pytest", "-q", *(str(here / file) for file in files)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
@@ -56,6 +56,6 @@ def test_the_portable_set_fits_everywhere() -> None:
 
 
 def test_one_that_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(chosen.VARIABLE, "mmx")
+    monkeypatch.setenv(target.VARIABLE, "mmx")
     with pytest.raises(ConfigError, match=r"mmx: this machine can run auto, .*portable"):
         choose()

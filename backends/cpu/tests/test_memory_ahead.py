@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import psutil
 import pytest
-from tramontane_backend_cpu import device
-from tramontane_backend_cpu import early_memory as memory_ahead
+from tramontane_backend_cpu import device, early_memory
 from tramontane_backend_cpu.arena import LINE, Slabs
 
 SIZE = 48 << 20
@@ -18,15 +17,15 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux gives mem
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(memory_ahead, "LEAST", 1 << 20)
+    monkeypatch.setattr(early_memory, "LEAST", 1 << 20)
     yield
-    memory_ahead.forget()
+    early_memory.forget()
 
 
 def expect(size: int) -> None:
     """Expect so many bytes, and wait until they are there."""
-    memory_ahead.expect(size)
-    for ahead in memory_ahead._now:
+    early_memory.expect(size)
+    for ahead in early_memory._now:
         assert ahead.thread is not None
         ahead.thread.join()
 
@@ -37,7 +36,7 @@ def resident() -> int:
 
 def test_matrices_lie_in_it_one_after_the_other() -> None:
     expect(SIZE)
-    whole = memory_ahead.take()
+    whole = early_memory.take()
     first, end = whole.ctypes.data, whole.ctypes.data + SIZE
     ends = []
     for _ in range(2):  # a file is read in several goes
@@ -60,18 +59,18 @@ def test_matrices_lie_in_it_one_after_the_other() -> None:
 def test_what_is_not_used_is_let_go() -> None:
     before = resident()
     expect(SIZE)
-    if memory_ahead.held() < SIZE - (8 << 20):
+    if early_memory.held() < SIZE - (8 << 20):
         pytest.skip("this kernel does not give memory when asked")
     assert resident() - before > SIZE * 3 // 4
     slabs = Slabs(SIZE)
     kept = slabs.take((1 << 20,), np.uint8)
     kept[:] = 7
     slabs.close()
-    memory_ahead.forget()
+    early_memory.forget()
     assert resident() - before < SIZE // 2
     assert (kept == 7).all()
-    assert memory_ahead.held() == 0
-    assert memory_ahead.take() is None
+    assert early_memory.held() == 0
+    assert early_memory.take() is None
 
 
 def test_it_counts_as_free(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +78,7 @@ def test_it_counts_as_free(monkeypatch: pytest.MonkeyPatch) -> None:
     (found,) = device.probe()
     expect(SIZE)
     (then,) = device.probe()
-    assert then.memory_free - found.memory_free == memory_ahead.held()
+    assert then.memory_free - found.memory_free == early_memory.held()
 
 
 @pytest.mark.parametrize(("wanted", "free"), [(1 << 19, 1 << 40), (SIZE, SIZE)])
@@ -87,6 +86,6 @@ def test_what_is_small_or_too_large_is_not_got(
     wanted: int, free: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tramontane.memory.free", lambda: free)
-    memory_ahead.expect(wanted)
-    assert memory_ahead.take() is None
+    early_memory.expect(wanted)
+    assert early_memory.take() is None
     assert Slabs(100).take((100,), np.uint8).shape == (100,)

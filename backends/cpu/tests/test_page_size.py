@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tramontane.backend import BACKGROUND
-from tramontane_backend_cpu import huge_pages as page_size
+from tramontane_backend_cpu import huge_pages
 from tramontane_backend_cpu.arena import Slabs
 from tramontane_backend_cpu.huge_pages import COLLAPSE, LARGE, POPULATE_WRITE, STEP
 
@@ -33,7 +33,7 @@ class System:
         self.advised.append((start, size, advice))
         if advice == POPULATE_WRITE:
             is_slow = self.slow is not None and got >= self.slow
-            self.clock += size / (page_size.SLOW / 2 if is_slow else page_size.SLOW * 10)
+            self.clock += size / (huge_pages.SLOW / 2 if is_slow else huge_pages.SLOW * 10)
         return True
 
     def told(self, advice: int) -> list[tuple[int, int]]:
@@ -43,15 +43,15 @@ class System:
 @pytest.fixture
 def system(monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
     system = System()
-    monkeypatch.setattr(page_size, "advise", system.advise)
-    monkeypatch.setattr(page_size, "_small", [])
-    monkeypatch.setattr(page_size, "_setting", lambda: "always [madvise] never")
+    monkeypatch.setattr(huge_pages, "advise", system.advise)
+    monkeypatch.setattr(huge_pages, "_small", [])
+    monkeypatch.setattr(huge_pages, "_setting", lambda: "always [madvise] never")
     monkeypatch.setattr("time.thread_time", lambda: system.clock)
     return system
 
 
 def enlarged(busy: bool = False) -> None:
-    page_size.enlarge(lambda: busy)
+    huge_pages.enlarge(lambda: busy)
     for thread in threading.enumerate():
         if thread.name == BACKGROUND:
             thread.join()
@@ -59,7 +59,7 @@ def enlarged(busy: bool = False) -> None:
 
 def test_quick_pages_are_large_all_of_them(system: System) -> None:
     array = np.empty(SIZE, np.uint8)
-    page_size.settle(array, SIZE)
+    huge_pages.settle(array, SIZE)
     assert len(system.told(POPULATE_WRITE)) == (SIZE - mmap.PAGESIZE) // STEP
     assert not system.told(mmap.MADV_NOHUGEPAGE)
     enlarged()
@@ -69,7 +69,7 @@ def test_quick_pages_are_large_all_of_them(system: System) -> None:
 def test_from_slow_ones_on_they_are_small_and_become_large(system: System) -> None:
     system.slow = 2
     array = np.empty(SIZE, np.uint8)
-    page_size.settle(array, SIZE)
+    huge_pages.settle(array, SIZE)
     (first, _), _, (third, _) = system.told(POPULATE_WRITE)
     ((start, size),) = system.told(mmap.MADV_NOHUGEPAGE)
     assert start == third + STEP == first + 3 * STEP
@@ -85,10 +85,10 @@ def test_from_slow_ones_on_they_are_small_and_become_large(system: System) -> No
 
 
 def test_steps_go_first_but_not_for_ever(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_size, "PATIENCE", 1e-3)
+    monkeypatch.setattr(huge_pages, "PATIENCE", 1e-3)
     system.slow = 0
     array = np.empty(SIZE, np.uint8)
-    page_size.settle(array, SIZE)
+    huge_pages.settle(array, SIZE)
     enlarged(busy=True)
     assert system.told(COLLAPSE)
 
@@ -115,7 +115,7 @@ def test_only_what_will_be_written_is_got(system: System) -> None:
 def test_memory_that_is_gone_is_left_alone(system: System) -> None:
     system.slow = 0
     array = np.empty(SIZE, np.uint8)
-    page_size.settle(array, SIZE)
+    huge_pages.settle(array, SIZE)
     gone = weakref.ref(array)
     del array
     assert gone() is None
@@ -126,19 +126,19 @@ def test_memory_that_is_gone_is_left_alone(system: System) -> None:
 def test_whoever_wants_no_large_pages_gets_none(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page_size, "_setting", lambda: "always madvise [never]")
+    monkeypatch.setattr(huge_pages, "_setting", lambda: "always madvise [never]")
     system.slow = 0
     array = np.empty(SIZE, np.uint8)
-    page_size.settle(array, SIZE)
+    huge_pages.settle(array, SIZE)
     enlarged()
     assert not system.told(COLLAPSE)
 
 
 def test_numbers_stay_what_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_size, "_small", [])
-    monkeypatch.setattr(page_size, "SLOW", 1e30)
+    monkeypatch.setattr(huge_pages, "_small", [])
+    monkeypatch.setattr(huge_pages, "SLOW", 1e30)
     array: Any = np.empty(SIZE, np.uint8)
-    page_size.settle(array, SIZE)
+    huge_pages.settle(array, SIZE)
     numbers = np.random.default_rng(0).integers(0, 256, SIZE, dtype=np.uint8)
     array[:] = numbers
     enlarged()

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import early_memory as memory_ahead
-from . import huge_pages as page_size
+from . import early_memory, huge_pages
 
 LINE = 64
 LEAST = 64 << 20
@@ -23,7 +22,7 @@ class Slabs:
 
     def __init__(self, expected: int) -> None:
         self._size, self._expected = max(LEAST, expected * 5 // 4), expected
-        ahead = memory_ahead.take()
+        ahead = early_memory.take()
         self._ahead = ahead is not None
         self._slab: Any = np.empty(0, np.uint8) if ahead is None else ahead
         self._used = -self._slab.ctypes.data % LINE
@@ -35,7 +34,7 @@ class Slabs:
             self.close()
             # numpy requests huge pages
             self._slab = np.empty(max(self._size, size) + LINE, np.uint8)
-            page_size.settle(self._slab, self._expected)
+            huge_pages.settle(self._slab, self._expected)
             self._used = -self._slab.ctypes.data % LINE
         self._expected = max(0, self._expected - size)
         start = self._used
@@ -45,7 +44,7 @@ class Slabs:
     def close(self) -> None:
         """Return the unused part of preallocated memory for other arenas."""
         if self._ahead:
-            memory_ahead.give_back(self._slab[self._used :])
+            early_memory.give_back(self._slab[self._used :])
             self._ahead = False
 
 

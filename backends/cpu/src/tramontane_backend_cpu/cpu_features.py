@@ -16,7 +16,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from tramontane.system import paths as folders
+from tramontane.system import paths
 
 DESCRIPTION = Path("/proc/cpuinfo")
 TELLING = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags")
@@ -46,7 +46,7 @@ def host() -> Host:
 
 def base() -> Path:
     """The folder of everything compiled. Nothing is created here."""
-    return Path(os.environ.get("NUMBA_CACHE_DIR") or folders.cache() / "numba")
+    return Path(os.environ.get("NUMBA_CACHE_DIR") or paths.cache() / "numba")
 
 
 def _path() -> Path | None:

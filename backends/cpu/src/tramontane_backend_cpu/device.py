@@ -8,7 +8,7 @@ from tramontane.backend import Device
 from tramontane.doctor.processor import model
 from tramontane.errors import ConfigError
 
-from . import early_memory as memory_ahead
+from . import early_memory
 from .threads import usable
 
 REPORTED = (
@@ -28,7 +28,7 @@ def probe() -> list[Device]:
             torch_device="cpu",
             label=model(),
             memory_total=memory.total(),
-            memory_free=memory.free() + memory_ahead.held(),
+            memory_free=memory.free() + early_memory.held(),
             kv_dtype="float16",
             features=tuple(name for name in REPORTED if name in flags),
             details={

@@ -14,7 +14,7 @@ from typing import Any
 
 from tramontane import memory
 
-from . import huge_pages as page_size
+from . import huge_pages
 
 LEAST = 256 << 20
 """Minimum bytes of weights for which preallocation is worthwhile."""
@@ -34,9 +34,9 @@ class _Preallocated:
     def get(self) -> None:
         array = self.rest
         first, end = _pages(array)
-        for start in range(first, end, page_size.STEP):
-            size = min(page_size.STEP, end - start)
-            if self.enough.is_set() or not page_size.get(array, start, size):
+        for start in range(first, end, huge_pages.STEP):
+            size = min(huge_pages.STEP, end - start)
+            if self.enough.is_set() or not huge_pages.get(array, start, size):
                 return
             self.got += size
 
@@ -47,7 +47,7 @@ class _Preallocated:
             self.thread.join()
         first, end = _pages(self.rest)
         if end > first:
-            page_size.advise(first, end - first, mmap.MADV_DONTNEED)
+            huge_pages.advise(first, end - first, mmap.MADV_DONTNEED)
 
 
 _now: list[_Preallocated] = []

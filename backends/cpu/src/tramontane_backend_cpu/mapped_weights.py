@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import huge_pages as page_size
+from . import huge_pages
 
 LEAST = 4 << 20
 """Bytes from which numpy asks for large pages."""
@@ -32,7 +32,7 @@ def moved(tensor: Tensor) -> Tensor:
     page = mmap.PAGESIZE
     start, stop = -(-first // page) * page, end // page * page
     if _is_file(start):
-        page_size.advise(start, stop - start, mmap.MADV_DONTNEED)
+        huge_pages.advise(start, stop - start, mmap.MADV_DONTNEED)
     return copy
 
 

@@ -22,8 +22,7 @@ from tramontane.blocks import (
 )
 from tramontane.layouts import Affine, Codebook, Dense, Layout
 
-from . import early_memory as memory_ahead
-from . import huge_pages as page_size
+from . import early_memory, huge_pages
 from .arena import Slabs
 from .eager import (
     activate,
@@ -70,7 +69,7 @@ def prepare(
     model: CausalLM, device: Device, threads: int | None, activations: str = "auto"
 ) -> Mapping[str, str]:
     """Choose kernels for every block. Implements `tramontane.backend.Prepare`."""
-    memory_ahead.forget()
+    early_memory.forget()
     count = threads or usable()
     limit_others(count)
     pool = shared_pool(count)
@@ -104,7 +103,7 @@ def prepare(
         model.step = forward.program.run  # type: ignore[method-assign]
     else:
         _activate(model, pool)
-    page_size.enlarge(pool.busy)
+    huge_pages.enlarge(pool.busy)
     chosen[STEP] = "recorded" if forward.why is None else f"{EAGER}{forward.why}"
     if forward.operation:
         log.warning(

@@ -6,7 +6,7 @@ import select
 import sys
 from collections.abc import Callable
 
-from tramontane.system import paths as folders
+from tramontane.system import paths
 
 REMEMBERED = 1000
 """Lines of history that are stored."""
@@ -61,7 +61,7 @@ def prepare_terminal() -> Callable[[], None]:
         return lambda: None
     if "libedit" not in (readline.__doc__ or ""):
         readline.parse_and_bind("set enable-bracketed-paste on")  # Python switches it off
-    path = folders.cache() / "history"
+    path = paths.cache() / "history"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():

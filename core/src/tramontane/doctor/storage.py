@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tramontane import memory
 from tramontane.memory import readable
-from tramontane.system import paths as folders
+from tramontane.system import paths
 
 from .finding import Finding
 
@@ -37,7 +37,7 @@ def cache_folders() -> Iterator[Finding]:
     """Whether downloads and what is computed once can be kept, and on how much disk."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    hub, own = Path(HF_HUB_CACHE), folders.cache()
+    hub, own = Path(HF_HUB_CACHE), paths.cache()
     yield _writable("hub cache", hub, "HF_HOME")
     yield _writable("cache", own, "TRAMONTANE_CACHE")
     yield _disk(hub)

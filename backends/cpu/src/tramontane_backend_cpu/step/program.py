@@ -10,7 +10,7 @@ from tramontane.blocks import CausalLM
 from tramontane.engine.batch import Batch
 from tramontane.engine.kv_cache import KVCache
 
-from tramontane_backend_cpu import precompile as compile_ahead
+from tramontane_backend_cpu import precompile
 from tramontane_backend_cpu.numba_setup import Kernel, missing
 
 from . import interpreter, lower_mixture, lower_parts
@@ -88,9 +88,9 @@ class Program:
         with missing() as kernels:
             found = bound()
         if kernels:  # compiled together, they take less time than one after another
-            compile_ahead.wish(kernels, self._pool.threads)
+            precompile.wish(kernels, self._pool.threads)
             found = bound()
-        compile_ahead.rest()
+        precompile.rest()
         return found
 
     def _memory(

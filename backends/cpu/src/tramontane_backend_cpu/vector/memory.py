@@ -6,7 +6,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from . import float16 as halves
+from . import float16
 from . import instruction_set as llvm
 from .arithmetic import masked
 from .operation import FLOATS, Emit, operation, types
@@ -128,7 +128,7 @@ def widened(emit: Emit, kind: str, value: Any) -> Any:
         return value
     if kind == "f16":
         if not emit.isa.halves:
-            return halves.widened(emit, value)
+            return float16.widened(emit, value)
         kind_of_llvm = ir.VectorType(ir.HalfType(), llvm.LANES)
         return builder.fpext(builder.bitcast(value, kind_of_llvm), llvm.FLOATS)
     if kind == "bf16":
@@ -155,7 +155,7 @@ def narrowed(emit: Emit, kind: str, value: Any) -> Any:
         return value
     if kind == "f16":
         if not emit.isa.halves:
-            return halves.narrowed(emit, value)
+            return float16.narrowed(emit, value)
         rounded = builder.fptrunc(value, ir.VectorType(ir.HalfType(), llvm.LANES))
         return builder.bitcast(rounded, ir.VectorType(llvm.HALF, llvm.LANES))
     if kind == "bf16":

@@ -14,7 +14,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from . import float16 as halves
+from . import float16
 from . import instruction_set as llvm
 from .operation import Emit, operation, types
 
@@ -89,4 +89,4 @@ def _e5m2(emit: Emit, code: Any) -> Any:
     """The upper byte of a half."""
     upper = emit.builder.shl(code, emit.ints(8))
     short = ir.VectorType(llvm.HALF, llvm.LANES)
-    return halves.widened(emit, emit.builder.trunc(upper, short))
+    return float16.widened(emit, emit.builder.trunc(upper, short))
