@@ -144,7 +144,7 @@ class LLM(OpenModel):
     def logits(self, ids: Sequence[int]) -> npt.NDArray[np.float32]:
         """The model's logits at every position, (tokens, vocabulary) float32, before any sampler.
 
-        Row i is the distribution of the token behind ids[i]; its bits are those that `generate`
+        Row i has the logits for the token that follows ids[i]; its bits are those that `generate`
         draws from. It takes 4 x tokens x vocabulary bytes, and as much context as ids has tokens;
         nothing is taken from the prefix cache.
         Raises RequestError for ids that cannot be, NotEnoughMemory.

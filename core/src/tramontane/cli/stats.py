@@ -46,7 +46,7 @@ def figures(
     if later > 0:
         rate = later / max(timings.decode, 1e-9)
         parts.append(f"answer {usage.completion_tokens} tokens, {rate:.1f} t/s")
-    parts.append(f"first after {timings.first_token:.2f} s")
+    parts.append(f"first token after {timings.first_token:.2f} s")
     if context:
         parts.append(f"context {usage.prompt_tokens + usage.completion_tokens} of {context}")
     if dropped:

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from tramontane.grammar import LONGEST, Grammar
 from tramontane.sampling_params import SamplingParams
 
-NO_EFFECT = "accepted; there is nothing here that it would change"
+NO_EFFECT = "accepted, has no effect"
 
 
 TokenId = Annotated[int, Field(ge=0)]
