@@ -91,5 +91,5 @@ def test_the_command_says_what_is_wrong_with_its_servers(model, run, tmp_path):
     assert status == 1
     assert "the MCP server gone is required, and is down" in err
     status, _, err = run("run", *options, "--no-template")
-    assert status == 1
+    assert status == 2
     assert "--mcp-config needs a chat" in err

@@ -103,7 +103,7 @@ def test_a_full_context_is_not_the_end(model: Path, tmp_path: Path) -> None:
     assert "messages dropped to fit the context" in seen
     chat.until("> ")
     chat.say("x" * 200)
-    assert "and the context 150; shorten it or raise --num-ctx" in chat.until("\n", 10) + (
+    assert "and the context 150: shorten it; or raise --num-ctx" in chat.until("\n", 10) + (
         chat.until("Python)")
     )
     assert chat.leave(b"\x04") == 0

@@ -103,7 +103,7 @@ def test_a_session_keeps_the_codes(folder: Path, device: str, tmp_path: Path) ->
         assert resumed.token_ids == whole.token_ids[8:]
     with (
         LLM(folder, device=device, kv_type="f16") as other,
-        pytest.raises(SessionError, match="another --kv-type"),
+        pytest.raises(SessionError, match="give --kv-type"),
     ):
         read(path, other.inner)
 

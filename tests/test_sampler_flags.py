@@ -22,7 +22,7 @@ LIGHT = """
 import sys
 from tramontane.cli.main import main
 try:
-    main(["run", "--help"])
+    main(["run", "--help-all"])
 except SystemExit:
     print([name for name in ("acme_epsilon", "torch", "numpy", "pydantic") if name in sys.modules])
 """
