@@ -107,6 +107,29 @@ def test_the_architecture_of_the_page_computes_what_transformers_does(kit):
     assert UNPROVEN not in compared.stdout
 
 
+def test_the_architecture_of_the_page_reads_missing_keys_as_transformers_does(installed, python):
+    olmo2 = pytest.importorskip("transformers").Olmo2Config()
+    sizes = {"vocab_size": 64, "hidden_size": 32, "intermediate_size": 64}
+    sizes |= {"num_hidden_layers": 2, "num_attention_heads": 4}
+    code = f"""
+import json
+from tramontane.config import read_config
+from tramontane.plugin import Architecture, load
+from tramontane.registry import Registry
+
+offer = Registry().get(Architecture, "Olmo2ForCausalLM")
+read = read_config(load(offer.config), {sizes!r})
+names = ("rms_norm_eps", "rope_theta", "max_position_embeddings", "tie_word_embeddings")
+print(json.dumps({{name: getattr(read, name) for name in names}}))
+"""
+    assert json.loads(python("-c", code, path=installed).stdout) == {
+        "rms_norm_eps": olmo2.rms_norm_eps,
+        "rope_theta": olmo2.rope_parameters["rope_theta"],
+        "max_position_embeddings": olmo2.max_position_embeddings,
+        "tie_word_embeddings": olmo2.tie_word_embeddings,
+    }
+
+
 def test_the_model_of_the_page_runs_as_it_says(installed, python):
     code = "from tramontane.cli.main import main; main(['run', '-m', 'tiny-nonsense', '-i', 'hi'])"
     code = code.replace("'hi'", "'hi', '-n', '3', '--device', 'reference'")

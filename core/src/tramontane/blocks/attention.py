@@ -23,7 +23,7 @@ class Attention(nn.Module):
 
     Grouped-query where num_key_value_heads is less than num_attention_heads. Tensors: q_proj (heads
     * d_head, hidden), k_proj and v_proj (kv_heads * d_head, hidden), o_proj (hidden, heads *
-    d_head).
+    d_head), and those of q_norm and k_norm where they are given, below these names.
 
     index: the layer's number, whose cache it uses. rope: the rotation; None: not rotated. q_norm,
     k_norm: modules called with q (tokens, heads, d_head) and k (tokens, kv_heads, d_head), before
