@@ -5,29 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
 
 from .answers import AnswerParser
 from .chat.chat_turn import Turn
 from .chat.toolbox import Approve, Toolbox
 from .engine.request import Event, Request, RequestResult
 from .model.loaded_model import Message, Prompt
-from .model.open_model import (  # fmt: skip
-    OpenModel,
+from .model.open_model import OpenModel, cancel_all, chunk_of, conversation
+from .model.prompt_batch import (
     Params,
+    PromptBatch,
     Prompts,
     Schema,
-    all_with_keywords,
-    batch_of,
-    cancel_all,
-    chunk_of,
-    conversation,
-    one_of,
-    params_of,
     refuse_best_of,
     with_schema,
 )
-from .results import Chunk, Completion, best
+from .results import Chunk, Completion
 from .sampling_keywords import CHAT, Sampling, with_keywords
 from .sampling_keywords import template_variables as variables_of
 from .sampling_params import SamplingParams
@@ -91,19 +85,11 @@ class AsyncLLM(OpenModel):
     ) -> Awaitable[Completion] | Awaitable[list[Completion]] | AsyncIterator[Chunk]:
         """Continue a text or token ids, or each of a list of these, as `LLM.generate` does: await
         it, or with `stream` iterate over it."""
-        params, prompts = all_with_keywords(params, sampling), batch_of(prompt)
-        if prompts is None:
-            each = [with_schema(one_of(params), schema)]
-        else:
-            each = params_of(params, len(prompts), schema)
-        sets = self.inner.batch(prompts or [cast("Prompt", prompt)], each)
+        batch = PromptBatch.of(self.inner, prompt, params, sampling, schema, stream=stream)
         if stream:
-            for one in each:
-                refuse_best_of(one)
-            return self._chunks([request for several in sets for request in several])
-        counts = [one.n if one else 1 for one in each]
-        found = self._completions(sets, counts, schema)
-        return self._first(found) if prompts is None else found
+            return self._chunks(batch.requests)
+        found = self._completions(batch)
+        return self._first(found) if batch.single else found
 
     async def logits(self, ids: Sequence[int]) -> npt.NDArray[np.float32]:
         """The model's logits at every position, (tokens, vocabulary), as `LLM.logits` returns."""
@@ -188,14 +174,8 @@ class AsyncLLM(OpenModel):
             requests = turn.requests()
         return turn.completed(await self._results(requests))
 
-    async def _completions(
-        self, sets: list[list[Request]], counts: list[int], schema: Schema | None
-    ) -> list[Completion]:
-        results = iter(await self._results([request for several in sets for request in several]))
-        return [
-            Completion(best([next(results) for _ in several], count), schema)
-            for several, count in zip(sets, counts, strict=True)
-        ]
+    async def _completions(self, batch: PromptBatch) -> list[Completion]:
+        return batch.completions(await self._results(batch.requests))
 
     @staticmethod
     async def _first(found: Awaitable[list[Completion]]) -> Completion:

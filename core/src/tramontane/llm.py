@@ -5,29 +5,23 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
 
 from .answers import AnswerParser
 from .chat.chat_turn import Turn
 from .chat.toolbox import Approve, Toolbox
 from .engine.request import Event, Finished, Request, RequestResult
 from .model.loaded_model import Message, Prompt
-from .model.open_model import (  # fmt: skip
-    OpenModel,
+from .model.open_model import OpenModel, cancel_all, chunk_of, conversation
+from .model.prompt_batch import (
     Params,
+    PromptBatch,
     Prompts,
     Schema,
-    all_with_keywords,
-    batch_of,
-    cancel_all,
-    chunk_of,
-    conversation,
-    one_of,
-    params_of,
     refuse_best_of,
     with_schema,
 )
-from .results import Chunk, Completion, best
+from .results import Chunk, Completion
 from .sampling_keywords import CHAT, Sampling, with_keywords
 from .sampling_keywords import template_variables as variables_of
 from .sampling_params import SamplingParams
@@ -123,23 +117,11 @@ class LLM(OpenModel):
         sampling: fields of SamplingParams, such as temperature=0, beside `params` or without.
         Raises RequestError for a prompt or parameters that cannot be, and for unknown ones.
         """
-        params, prompts = all_with_keywords(params, sampling), batch_of(prompt)
-        if prompts is None:
-            each = [with_schema(one_of(params), schema)]
-        else:
-            each = params_of(params, len(prompts), schema)
-        sets = self.inner.batch(prompts or [cast("Prompt", prompt)], each)
-        requests = [request for several in sets for request in several]
+        batch = PromptBatch.of(self.inner, prompt, params, sampling, schema, stream=stream)
         if stream:
-            for one in each:
-                refuse_best_of(one)
-            return self._chunks(requests)
-        results = self._wait(requests)
-        found = [
-            Completion(best([results[r.id] for r in several], one.n if one else 1), schema)
-            for several, one in zip(sets, each, strict=True)
-        ]
-        return found[0] if prompts is None else found
+            return self._chunks(batch.requests)
+        found = batch.completions(self._results(batch.requests))
+        return found[0] if batch.single else found
 
     def logits(self, ids: Sequence[int]) -> npt.NDArray[np.float32]:
         """The model's logits at every position, (tokens, vocabulary) float32, before any sampler.
@@ -244,15 +226,12 @@ class LLM(OpenModel):
         return EventStream(events, self.inner.engine.submit(request, events.put))
 
     def _results(self, requests: list[Request]) -> list[RequestResult]:
-        results = self._wait(requests)
-        return [results[request.id] for request in requests]
-
-    def _wait(self, requests: list[Request]) -> dict[str, RequestResult]:
-        return {
+        results = {
             chunk.result.id: chunk.result
             for chunk in self._chunks(requests)
             if chunk.result is not None
         }
+        return [results[request.id] for request in requests]
 
     def _chunks(
         self, requests: list[Request], parsers: Sequence[AnswerParser] = ()

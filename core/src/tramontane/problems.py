@@ -86,13 +86,19 @@ def first_problem(error: ValidationError | Sequence[ErrorDetails], value: Any = 
     if first["type"] in TAGS:  # it is about a field of the value
         context = first.get("ctx", {})
         path, found = (*path, context["discriminator"].strip("'")), context.get("tag")
-    return Problem(path, first["type"], _either(words), found, first.get("ctx", {}))
+    return Problem(path, first["type"], _together(words), found, first.get("ctx", {}))
 
 
 def nearest(name: str, known: Iterable[str], shown: str = "") -> str:
     """`did you mean ...?`, or nothing. shown: how to write the nearest, if not as it is."""
     found = difflib.get_close_matches(name, list(known), 1)
     return f"did you mean {shown or repr(found[0])}?" if found else ""
+
+
+def either(choices: Sequence[str]) -> str:
+    """ "a, b or c"."""
+    *others, last = choices
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _shown(value: Any) -> str:
@@ -109,8 +115,7 @@ def _words(one: ErrorDetails) -> str:
         if isinstance(value, float) and value.is_integer():
             known[name] = int(value)
     if tags := known.get("expected_tags"):
-        *others, last = tags.split(", ")
-        known["expected_tags"] = f"{', '.join(others)} or {last}" if others else last
+        known["expected_tags"] = either(tags.split(", "))
     if known.get("expected") in ("True", "False"):
         known["expected"] = known["expected"].lower()
     for singular, limit in (("items", known), ("characters", known)):
@@ -124,12 +129,11 @@ def _words(one: ErrorDetails) -> str:
     return said
 
 
-def _either(words: Sequence[str]) -> str:
+def _together(words: Sequence[str]) -> str:
     """What several alternatives ask, as one."""
     words = list(dict.fromkeys(words))
     if len(words) > 1 and all(said.startswith("must be ") for said in words):
-        *rest, last = [said.removeprefix("must be ") for said in words]
-        return f"must be {', '.join(rest)} or {last}"
+        return f"must be {either([said.removeprefix('must be ') for said in words])}"
     return words[0]
 
 

@@ -192,11 +192,6 @@ def in_memory(info: TensorInfo, dtype: torch.dtype, options: LoadOptions) -> int
     return prod(info.shape) * dtype.itemsize
 
 
-def packed_clone(tensor: Tensor) -> Tensor:
-    """A copy without gaps."""
-    return tensor.clone(memory_format=torch.contiguous_format)
-
-
 DEFAULT_CONTEXT = 8192
 """Tokens of context when nobody asks for more: 128k of cache is not what a first try needs."""
 
@@ -290,8 +285,8 @@ def fill(
         if not finished:
             if isinstance(layout, Dense) and options.dtype != "auto":
                 layout = Dense(layout.data.to(dtype))
-            # backends go by addresses; a copy only where a rule or a format left gaps
-            layout = layout.map(Tensor.contiguous if options.mmap else packed_clone)
+            if not options.mmap:
+                layout = layout.map(torch.clone)
             if path == EMBEDDING:
                 sample = layout.rows(slice(0, 8)).decode(torch.float32)
             if place.pack is not None and wanted[path].packs and not wanted[path].stacked:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tramontane.problems import either
+
 from .option_table import COMMON, FORMS, MANY, RARE, SWITCHES
 
 ARGUMENT = re.compile(r"argument (?P<name>[^:]+): (?P<said>.*)", re.DOTALL)
@@ -179,7 +181,7 @@ class Parser(argparse.ArgumentParser):
             choices = [_unquoted(text) for text in choice["choices"].split(", ")]
             close = difflib.get_close_matches(value, choices, 1)
             hint = f"; did you mean {close[0]}?" if close else ""
-            return f"{name} {value}: must be {_one_of(choices)}{hint}"
+            return f"{name} {value}: must be {either(choices)}{hint}"
         if invalid := INVALID.fullmatch(said):
             what = KINDS.get(invalid["kind"], "not valid")
             return f"{name} {_unquoted(invalid['value'])}: {what}"
@@ -221,11 +223,6 @@ def _long(name: str) -> str:
 
 def _unquoted(text: str) -> str:
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
-
-
-def _one_of(choices: Sequence[str]) -> str:
-    *others, last = choices
-    return f"{', '.join(others)} or {last}" if others else last
 
 
 class _HelpAll(argparse.Action):

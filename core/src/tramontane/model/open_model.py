@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from tramontane.answers import AnswerParser
 from tramontane.chat.toolbox import name_of
@@ -14,24 +13,13 @@ from tramontane.engine.engine import RETRY_AFTER
 from tramontane.engine.options import EngineOptions
 from tramontane.engine.request import Event, Finished
 from tramontane.errors import EngineBusy, RequestError
-from tramontane.grammar import schema_grammar
 from tramontane.hub.options import HubOptions
 from tramontane.mcp import McpConfig, McpServers, read_config
 from tramontane.registry import Registry
 from tramontane.results import Chunk
-from tramontane.sampling_keywords import Sampling, with_keywords
-from tramontane.sampling_params import SamplingParams
 
-from .loaded_model import LoadedModel, Message, Prompt
+from .loaded_model import LoadedModel, Message
 from .source import DEFAULT
-
-Schema: TypeAlias = Mapping[str, Any] | type[Any]
-"""A JSON schema, a pydantic model, or any type for which pydantic can create a schema."""
-
-Prompts: TypeAlias = list[str] | list[list[int]]
-"""A batch: texts, or lists of token ids."""
-Params: TypeAlias = SamplingParams | Sequence[SamplingParams] | None
-"""For all prompts, or one for each."""
 
 
 class OpenModel:
@@ -160,79 +148,9 @@ class OpenModel:
         self.inner.close()
 
 
-def batch_of(prompt: Prompt | Prompts) -> list[Prompt] | None:
-    """The prompts of a batch; None for one prompt. Raises RequestError for what is neither."""
-    if isinstance(prompt, str):
-        return None
-    try:
-        items: list[Any] = list(prompt)
-    except TypeError:
-        items = [prompt]
-        is_prompt = [False]
-    else:
-        is_prompt = [_is_prompt(each) for each in items]
-    if items and all(is_prompt):
-        return items
-    if any(is_prompt):
-        place = is_prompt.index(False)
-        raise RequestError(
-            f"prompt {place} of the batch is {reprlib.repr(items[place])}: "
-            "a prompt is a string or a list of token ids"
-        )
-    return None
-
-
-def _is_prompt(value: Any) -> bool:
-    # arrays and tensors of one number have a length by name only
-    is_list = hasattr(value, "__len__") and getattr(value, "ndim", 1) > 0
-    return isinstance(value, str) or (is_list and not isinstance(value, bytes))
-
-
-def all_with_keywords(params: Params, given: Sampling) -> Params:
-    """Parameters, or each of a list of them, together with those that are keywords.
-
-    Raises RequestError as `with_keywords` does.
-    """
-    if params is None or not isinstance(params, Sequence):
-        return with_keywords(params, given)
-    return [with_keywords(one, given) or one for one in params]
-
-
-def params_of(
-    params: Params, count: int, schema: Schema | None
-) -> list[SamplingParams | None]:  # fmt: skip
-    """Parameters for each prompt of a batch. Raises RequestError where there are not as many."""
-    if params is None or isinstance(params, SamplingParams):
-        return [with_schema(params, schema)] * count
-    if len(params) != count:
-        raise RequestError(
-            f"{len(params)} SamplingParams for {count} prompts: pass one, or one for each prompt"
-        )
-    return [with_schema(each, schema) for each in params]
-
-
-def one_of(params: Params) -> SamplingParams | None:
-    """The parameters of a single prompt. Raises RequestError for a list of them."""
-    if params is None or isinstance(params, SamplingParams):
-        return params
-    raise RequestError(
-        f"{len(params)} SamplingParams for one prompt: pass one, or a list of prompts"
-    )
-
-
 def conversation(messages: Sequence[Message] | str) -> Sequence[Message]:
     """A list of messages; a string becomes one user message."""
     return [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
-
-
-def with_schema(params: SamplingParams | None, schema: Schema | None) -> SamplingParams | None:
-    """The parameters with the schema's grammar. Raises RequestError if they have a grammar."""
-    if schema is None:
-        return params
-    if params is not None and params.grammar is not None:
-        raise RequestError("schema= and a grammar in the parameters exclude each other; keep one")
-    given = {} if params is None else dict(params)
-    return SamplingParams(**{**given, "grammar": schema_grammar(schema)})
 
 
 def chunk_of(event: Event, index: dict[str, int], parsers: Sequence[AnswerParser] = ()) -> Chunk:
@@ -250,12 +168,6 @@ def chunk_of(event: Event, index: dict[str, int], parsers: Sequence[AnswerParser
         rest = tuple(parsers[place].finish()) if parsers else ()
         return Chunk(event.text, place, result=event.result, deltas=(*deltas, *rest))
     return Chunk(event.text, place, event.token, event.logprob, deltas=deltas)
-
-
-def refuse_best_of(params: SamplingParams | None) -> None:
-    """Raise RequestError for `best_of`, which cannot be streamed."""
-    if params is not None and params.best_of not in (None, params.n):
-        raise RequestError(f"best_of={params.best_of} cannot be streamed: leave out one of the two")
 
 
 def cancel_all(cancels: Iterable[Callable[[], None]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import tokenizers
@@ -37,7 +38,7 @@ class Spelling:
             text = form(text, first, last)
         return text.encode("utf-8", "surrogateescape")
 
-    @property
+    @cached_property
     def leading(self) -> int:
         """Number of spaces that encoding adds at the start of a text, and decoding removes."""
         sign, start, _ = self.trimmed

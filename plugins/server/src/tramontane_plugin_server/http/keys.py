@@ -34,7 +34,7 @@ class KeyRing:
 
     def replace(self, keys: Collection[Key], admin: Collection[Key]) -> None:
         """From now on these. An admin key opens what every key does."""
-        self._admin = [_digest(key.value.encode()) for key in admin]
+        self._admin = frozenset(admin)
         self._all = [(_digest(key.value.encode()), key) for key in (*keys, *admin)]
         self.rates.replace((*keys, *admin))
 
@@ -47,9 +47,9 @@ class KeyRing:
         found = [key for known, key in self._all if hmac.compare_digest(digest, known)]
         return found[-1] if found else None
 
-    def is_admin(self, given: bytes) -> bool:
-        """Whether it is an admin key."""
-        return _among(given, self._admin)
+    def is_admin(self, key: Key) -> bool:
+        """Whether it is an admin key. key: found by `find`."""
+        return key in self._admin
 
 
 class Keys:
@@ -89,7 +89,7 @@ class Keys:
             return ApiError(401, "this API key is not valid", code="invalid_api_key")
         account = belongs_to(key.name)
         path = scope["path"].rstrip("/")
-        if path in ADMIN and not self._ring.is_admin(given):
+        if path in ADMIN and not self._ring.is_admin(key):
             message = "loading and unloading models requires an admin key"
             return ApiError(403, message, code="admin_key_required")
         if scope["method"] != "POST" or path in ADMIN:
@@ -103,11 +103,6 @@ class Keys:
             429, f"this API key's limit of {limit} {kind} per minute is used up; try again in "
             f"{seconds:.0f} s", code="rate_limit_exceeded", retry_after=seconds,
         )  # fmt: skip
-
-
-def _among(given: bytes, digests: list[bytes]) -> bool:
-    digest = _digest(given)
-    return sum([hmac.compare_digest(digest, known) for known in digests]) > 0
 
 
 def _digest(key: bytes) -> bytes:
