@@ -84,6 +84,20 @@ class Quantizer(Offer):
     memory: Target | None = None
     """(tensors: dict[str, TensorInfo], config: dict) -> int: bytes that the layer will have in
     memory, with the keywords of `translate`; None: as many as in the file."""
+    kinds: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """What `quantize` or `encode` makes, by the names that `--isq` takes ("q4_k", "nf4"), each with
+    the bits that a weight takes in memory, scales included."""
+    quantize: Target | None = None
+    """(weight: Tensor, kind: str) -> Layout, of a matrix (rows, columns) in float32. Optional
+    keyword: importance, (columns) float32 or None: mean squares of what each column is multiplied
+    with. Raises ValueError for a shape that the kind cannot have."""
+    encode: Target | None = None
+    """(weight: Tensor, kind: str) -> dict[str, Tensor]: the layer's tensors as the format stores
+    them in safetensors, by their names below the layer's path, so that `translate` reads them.
+    Keyword and errors as of `quantize`, in whose place it may stand."""
+    settings: Target | None = None
+    """(kinds: dict[str, str]) -> dict: the `quantization_config` of a folder whose layers were made
+    by `encode`. kinds: each quantized layer's path and kind."""
     sample: Target | None = None
     """(folder: Path) -> Path: writes a tiny valid file or folder there; the conformance kit loads
     and damages it."""

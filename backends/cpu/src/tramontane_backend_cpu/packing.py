@@ -132,7 +132,9 @@ def values_of(weight: Affine | Codebook) -> str | None:
 
 def can_pack(weight: Affine | Codebook) -> bool:
     """Whether there is a kernel for it: groups of 16 or whole units."""
-    if values_of(weight) is None:
+    if values_of(weight) is None or isinstance(getattr(weight, "zero", 0), torch.Tensor):
+        return False
+    if getattr(weight, "factor", 1) != 1 or getattr(weight, "super_divides", False):
         return False
     numbers = (getattr(weight, name, None) for name in NUMBERS)
     kinds = all(tensor is None or tensor.dtype in KINDS for tensor in numbers)
@@ -180,6 +182,7 @@ def pack(weight: Affine | Codebook, pool: Pool, slabs: Slabs | None = None) -> P
     above = "" if weight.super_scale is None else KINDS[weight.super_scale.dtype]
     values, zero = values_of(weight), getattr(weight, "zero", 0)
     assert values is not None
+    assert isinstance(zero, int)
     packing = Packing(weight.bits, weight.group, zero, scale, least, above, values)
     return Packed(packing, rows, columns, supers, per_row // supers // (2 if halves else 1), arrays)
 

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from tramontane.block_format import Recipe
 from tramontane.checkpoint.checkpoint import Checkpoint, ReadsStored
 from tramontane.errors import CheckpointError
-from tramontane.layouts import Affine, Codebook, Dense
+from tramontane.layouts import LAYOUTS
 from tramontane.plugin import Quantizer, load
 from tramontane.testing.conformance import EQUAL
 from tramontane.testing.recipes import weights_of
@@ -93,9 +93,7 @@ def test_every_tensor_reads_as_the_header_says(offer: Quantizer, sample: Path) -
     checkpoint = opened(offer, sample)
     for name, info in checkpoint.header.tensors.items():
         layout = checkpoint.read(name)
-        assert isinstance(layout, (Dense, Affine, Codebook)), (
-            f"{name} reads as {type(layout).__name__}"
-        )
+        assert isinstance(layout, LAYOUTS), f"{name} reads as {type(layout).__name__}"
         assert tuple(layout.shape) == tuple(info.shape), name
         weight = layout.decode()
         assert weight.dtype == torch.float32
@@ -138,7 +136,7 @@ def test_layers_translate(offer: Quantizer, sample: Path) -> None:
     assert packed, "the sample has no packed layer: all of them are plain weights"
     for stem, named in packed.items():
         layout = load(offer.translate)(named, settings)
-        assert isinstance(layout, (Dense, Affine, Codebook)), f"{stem} is {type(layout).__name__}"
+        assert isinstance(layout, LAYOUTS), f"{stem} is {type(layout).__name__}"
         assert tuple(layout.decode().shape) == tuple(layout.shape), stem
         assert layout.decode().isfinite().all(), f"{stem} is not finite"
         for missing in named:

@@ -1,0 +1,31 @@
+"""Packed layouts: the in-memory representations of weights, independent of the file format.
+
+A format's plugin converts its bytes into one of these without rounding; a backend has kernels for
+each. `decode` is the reference implementation for both. A matrix has shape (rows, columns): a
+linear layer's output features by its input features. On the way to a
+model a layout's tensors may have any strides, as a transposed view has; those in a model are
+contiguous, so that kernels may take their addresses.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from .affine import Affine as Affine
+from .affine import affine_kind as affine_kind
+from .codebook import Codebook as Codebook
+from .codes import PLANES as PLANES
+from .codes import pack as pack
+from .codes import two_level as two_level
+from .codes import unpack as unpack
+from .concatenate import below as below
+from .concatenate import contiguous as contiguous
+from .concatenate import nbytes as nbytes
+from .dense import Dense as Dense
+from .permuted import Permuted as Permuted
+from .row_groups import RowGroups as RowGroups
+from .select import picked as picked
+
+Layout: TypeAlias = Dense | Affine | Codebook | RowGroups | Permuted
+LAYOUTS = (Dense, Affine, Codebook, RowGroups, Permuted)
+"""The classes, for `isinstance`."""
