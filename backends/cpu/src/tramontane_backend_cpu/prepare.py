@@ -52,7 +52,7 @@ def repack(weight: Layout, device: Device, threads: int | None) -> Layout:
     """A matrix as the kernels want it, if there is one for it. Implements `backend.Pack`."""
     if isinstance(weight, Dense):
         return Dense(moved(weight.data))
-    if not can_pack(weight):
+    if not isinstance(weight, (Affine, Codebook)) or not can_pack(weight):
         return weight
     packed = pack(weight, shared_pool(threads or usable()))
     return Interleaved(packed, weight.kind)  # type: ignore[return-value]
