@@ -173,7 +173,7 @@ def plan(
 ) -> int:
     """Context length that fits. Raises NotEnoughMemory before a weight is read."""
     weights = sum(in_memory(info, dtype, options) for info in header.tensors.values())
-    widest = max((info.nbytes for info in header.tensors.values()), default=0)
+    widest = max((in_memory(info, dtype, options) for info in header.tensors.values()), default=0)
     per_token = bytes_per_token(model, kv_dtype)
     trained = model.cfg.max_position_embeddings
     asked = options.num_ctx or min(trained, DEFAULT_CONTEXT)
@@ -200,7 +200,7 @@ def plan(
 def in_memory(info: TensorInfo, dtype: torch.dtype, options: LoadOptions) -> int:
     """Bytes of a tensor once it is loaded: dense ones are converted when a dtype is asked for."""
     if options.dtype == "auto" or info.stored.lower() not in DENSE:
-        return info.nbytes
+        return info.nbytes if info.in_memory is None else info.in_memory
     return prod(info.shape) * dtype.itemsize
 
 
