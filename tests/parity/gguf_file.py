@@ -154,7 +154,8 @@ def random_blocks(shape: tuple[int, ...], kind: Type, rng: np.random.Generator) 
         high = d[..., None] >> np.array([0, 4, 8, 12], np.uint16) & 15
         words[...] = words & 0x0FFF | high << 12
         return raw.reshape(*shape[:-1], -1)
-    where = {Type.TQ1_0: (52,), Type.TQ2_0: (64,), Type.Q2_K: (80, 82), Type.Q3_K: (108,), Type.Q4_K: (0, 2), Type.Q5_K: (0, 2),
+    where = {Type.TQ1_0: (52,), Type.TQ2_0: (64,), Type.Q2_K: (80, 82), Type.Q3_K: (108,),
+             Type.Q4_K: (0, 2), Type.Q5_K: (0, 2),
              Type.Q6_K: (208,), Type.Q4_1: (0, 2), Type.Q5_1: (0, 2)}.get(kind, (0,))  # fmt: skip
     typical = {Type.Q8_0: 1e-3, Type.Q2_K: 4e-3, Type.Q3_K: 1e-3, Type.Q4_K: 2e-4,
                Type.Q5_K: 1e-4, Type.Q6_K: 5e-5, Type.IQ4_XS: 5e-5, Type.TQ1_0: 8e-2,

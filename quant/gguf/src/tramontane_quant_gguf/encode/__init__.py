@@ -1,0 +1,1 @@
+"""Blocks of GGUF types from floats: what `--isq` and `tramontane quantize` make."""
