@@ -21,7 +21,7 @@ from . import iq4, k_quants, simple
 from .search import Floats
 
 Encode: TypeAlias = Callable[[Floats, Floats | None], NDArray[np.uint8]]
-AT_ONCE = 1 << 17
+AT_ONCE = 1 << 16
 """Weights in a run."""
 
 

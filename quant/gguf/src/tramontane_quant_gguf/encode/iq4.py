@@ -13,7 +13,11 @@ from .search import EPSILON, Floats, inverse, nearest, ratio, signed_peak, sums
 from .simple import Bytes, halves, joined
 
 VALUES = np.array(NUMBERS, np.float32)
-BORDERS = (VALUES[1:] + VALUES[:-1]) / 2
+BY_HALVES = np.searchsorted(
+    (VALUES[1:] + VALUES[:-1]) / 2, np.arange(-256, 256) / 2, side="right"
+).astype(np.uint8)
+"""Which number is nearest, by twice the number rounded down, from -256 to 255: what is between two
+numbers has its border at a half or a whole one."""
 TRIES = 7
 
 
@@ -42,7 +46,8 @@ def iq4_xs(x: Floats, importance: Floats | None) -> Bytes:
 
 def _nearest_index(x: Floats) -> Bytes:
     """Which of the 16 numbers is nearest."""
-    return np.searchsorted(BORDERS, x, side="right").astype(np.uint8)
+    index: Bytes = BY_HALVES[np.floor(np.clip(x, -128, 127.5) * 2).astype(np.int16) + 256]
+    return index
 
 
 def _scales(groups: Floats, blocks: Floats, importance: Floats | None) -> Floats:
@@ -55,7 +60,7 @@ def _scales(groups: Floats, blocks: Floats, importance: Floats | None) -> Floats
     peak = signed_peak(groups)
     there = np.abs(peak) >= EPSILON
     peak = np.where(there, peak, np.float32(1))
-    scale = best = np.float32(0)
+    scale = best = np.zeros_like(peak)
     starts = [-VALUES[0] / peak]
     tried = [np.float32(step + VALUES[0]) / peak for step in range(-TRIES, TRIES + 1)]
     for number, step in enumerate([*starts, *tried]):

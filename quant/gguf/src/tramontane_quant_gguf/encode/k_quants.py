@@ -168,16 +168,19 @@ def crumbs(codes: Bytes) -> Bytes:
     96 + i, the first one lowest."""
     parts = codes.reshape(-1, 2, 4, 32)
     packed = parts[:, :, 0] | parts[:, :, 1] << 2 | parts[:, :, 2] << 4 | parts[:, :, 3] << 6
-    return packed.reshape(len(codes), -1)
+    out: Bytes = packed.reshape(len(codes), -1)
+    return out
 
 
 def pairs(codes: Bytes, run: int) -> Bytes:
     """(blocks, 256) codes below 16 -> (blocks, 128): of each 2 `run`, the first half low."""
     parts = codes.reshape(len(codes), -1, 2, run)
-    return (parts[:, :, 0] | parts[:, :, 1] << 4).reshape(len(codes), -1)
+    out: Bytes = (parts[:, :, 0] | parts[:, :, 1] << 4).reshape(len(codes), -1)
+    return out
 
 
 def _bit_planes(bits: Bytes) -> Bytes:
     """(blocks, 256) bits -> (blocks, 32): bit g of byte i is that of column 32 g + i."""
     parts = (bits & 1).reshape(-1, 8, 32) << np.arange(8, dtype=np.uint8)[:, None]
-    return np.bitwise_or.reduce(parts, 1)
+    out: Bytes = np.bitwise_or.reduce(parts, 1)
+    return out

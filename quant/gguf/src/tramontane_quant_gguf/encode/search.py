@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]
 EPSILON = np.float32(1e-15)
 """A group whose largest magnitude is below has codes of 0."""
 
@@ -101,7 +101,7 @@ def symmetric(x: Floats, weights: Floats, half: int) -> tuple[Floats, Floats]:
     peak = signed_peak(x)
     there = np.abs(peak) >= EPSILON
     peak = np.where(there, peak, np.float32(1))
-    codes = scale = best = np.float32(0)
+    codes = scale = best = np.zeros_like(peak)
     for step in (0, *range(-9, 0), *range(1, 10)):
         tried = np.clip(nearest(-np.float32(half + 0.1 * step) / peak * x), -half, half - 1)
         weighted = weights * tried

@@ -9,12 +9,14 @@ d is rounded to float16 after the codes are found. Blocks are those of `formats/
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from .search import Floats, inverse, signed_peak
 
-Bytes = NDArray[np.uint8]
+Bytes = NDArray[Any]
 
 
 def q4_0(x: Floats) -> Bytes:
@@ -79,4 +81,5 @@ def halves(codes: Bytes) -> Bytes:
 
 def fifth_bits(codes: Bytes) -> Bytes:
     """(blocks, 32) -> (blocks, 4): bit 4 of each."""
-    return np.packbits(codes >> 4 & 1, axis=-1, bitorder="little")
+    bits: Bytes = np.packbits(codes >> 4 & 1, axis=-1, bitorder="little")
+    return bits
