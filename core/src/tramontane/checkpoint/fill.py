@@ -15,6 +15,7 @@ from tramontane.config import DecoderConfig
 from tramontane.errors import CheckpointError
 from tramontane.layouts import Dense, Layout, contiguous
 from tramontane.plugin import Architecture, load
+from tramontane.quantizing.in_place import Quantizing
 
 from .checkpoint import DENSE, Checkpoint
 from .fast_load import Place
@@ -58,8 +59,11 @@ def fill(
     options: LoadOptions,
     progress: Progress | None = None,
     place: Place | None = None,
+    quantizing: Quantizing | None = None,
 ) -> Tensor:
     """Put every tensor where it belongs; returns some of the embedding as it was in the file.
+
+    quantizing: what becomes of some of the matrices; None: all stay as they are stored.
 
     Raises CheckpointError when they do not fit exactly.
     """
@@ -77,8 +81,11 @@ def fill(
     for module in model.modules():
         if isinstance(module, Embedding):
             module.dtype = dtype
+    made = quantizing if quantizing is not None else ()
     lying: dict[str, Stored] = {}
     for path, source in sources.items():
+        if path in made:
+            continue
         if wanted[path].packs and not wanted[path].stacked and len(source.pieces) == 1:
             ((tensor, steps),) = source.pieces
             stored = place.stored(checkpoint, tensor, [step.rule for step in steps])
@@ -101,9 +108,14 @@ def fill(
                 )
         paths = [path for path in together[tensors] if path not in unread]
         try:
-            return {path: contiguous(sources[path].make(held, model)) for path in paths}
+            return {path: contiguous(make(path, held)) for path in paths}
         except ValueError as error:  # shapes fit, so it is how they are stored
             raise CheckpointError(f"{header.path}: {tensors[0]}: {error}") from error
+
+    def make(path: str, held: dict[str, Layout]) -> Layout:
+        if quantizing is None or path not in quantizing:
+            return sources[path].make(held, model)
+        return quantizing.make(path, sources[path].parts(held, model))
 
     rest = [tensors for tensors, paths in together.items() if not unread.keys() >= set(paths)]
     read_now = (
@@ -116,7 +128,7 @@ def fill(
         if not finished:
             if isinstance(layout, Dense) and options.dtype != "auto":
                 layout = Dense(layout.data.to(dtype))
-            if not options.mmap:
+            if not options.mmap and path not in made:
                 layout = layout.map(torch.clone)
             if path == EMBEDDING:
                 sample = layout.rows(slice(0, 8)).decode(torch.float32)

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any, cast
 
 import torch
@@ -13,23 +14,23 @@ from torch import Tensor
 
 from tramontane.backend import Device
 from tramontane.blocks import CausalLM
-from tramontane.config import DecoderConfig, read_config
-from tramontane.config.rope_settings import overridden
+from tramontane.config import DecoderConfig
 from tramontane.engine.kv_cache import bytes_per_token
-from tramontane.errors import CheckpointError, ConfigError
+from tramontane.errors import ConfigError
 from tramontane.layouts import nbytes
-from tramontane.plugin import Architecture, load
+from tramontane.plugin import load
+from tramontane.quantizing.asked import planned, quantizing_of
+from tramontane.quantizing.choose_kind import kernels_of
+from tramontane.quantizing.in_place import report_of
 from tramontane.registry import Registry
 from tramontane.system.devices import choose_device
 
-from .checkpoint import Checkpoint, Header
-from .choose_quantizer import quantizer_of
+from .build import build_for
+from .checkpoint import Checkpoint
 from .fast_load import place_of
-from .fill import assign, fill, rules_of
-from .load_options import LoadOptions, LoadReport, Progress
-from .metadata import fields_of
+from .fill import fill
+from .load_options import LoadOptions, LoadReport, Progress, QuantizedReport
 from .plan import plan
-from .quantized_layers import QuantizedCheckpoint
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SHORT_DTYPES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
@@ -60,12 +61,9 @@ def load_model(
 ) -> Loaded:
     """Fill a model from a checkpoint. Raises CheckpointError, PluginError, NotEnoughMemory."""
     started = time.perf_counter()
-    header = checkpoint.header
-    bytes_in_file = sum(info.nbytes for info in header.tensors.values())
-    quantizer = quantizer_of(header, registry)
-    architecture = registry.get(Architecture, header.architecture)
-    values = overridden(fields_of(architecture, header), options.overrides)
-    config = cast("DecoderConfig", read_config(load(architecture.config), values))
+    bytes_in_file = sum(info.nbytes for info in checkpoint.header.tensors.values())
+    built = build_for(checkpoint, registry, options.overrides)
+    header, model, config = built.checkpoint.header, built.model, built.config
     device, backend = choose_device(options.device, registry)
     dtype_name = device.dtype if options.dtype == "auto" else SHORT_DTYPES.get(options.dtype)
     if dtype_name not in DTYPES:
@@ -75,16 +73,18 @@ def load_model(
     dtype = DTYPES[dtype_name]
     kv_dtype_name = kv_dtype_of(options, device, dtype_name)
     kv_dtype = KV_DTYPES[kv_dtype_name]
-    refuse_absurd_depth(header, config)
-    model = build(architecture, config)
-    if quantizer is not None:
-        rules = rules_of(architecture, config, header.dialect)
-        checkpoint = QuantizedCheckpoint(checkpoint, *quantizer, model, rules)
-        header = checkpoint.header
-    assign(checkpoint, model, config, architecture)  # a wrong size is told before a large one
-    context = plan(header, model, device, dtype, kv_dtype, options)
     place = place_of(backend, device, options, kv_dtype)
-    sample = fill(checkpoint, model, config, architecture, dtype, options, progress, place)
+    quantizing = quantizing_of(options, registry, built, device, kernels_of(place.pack))
+    if quantizing is not None:
+        header = planned(built, quantizing.choices)
+    making = 0 if quantizing is None else quantizing.overhead(built.wanted)
+    context = plan(header, model, device, dtype, kv_dtype, options, making)
+    filling = (built.checkpoint, model, config, built.architecture, dtype, options, progress)
+    try:
+        sample = fill(*filling, place, quantizing)
+    finally:
+        if quantizing is not None:
+            quantizing.close()
     kernels: Mapping[str, str] = {}
     if backend is not None:
         kernels = load(backend.prepare)(model, device, options.threads, options.activations)
@@ -106,6 +106,7 @@ def load_model(
         bytes_in_memory=sum(nbytes(weight) for weight in unique.values()),
         context_length=context,
         seconds=time.perf_counter() - started,
+        quantized=None if quantizing is None else quantizing.report(),
     )
     registry.tell("model_loaded", report=report)
     return Loaded(model, config, device, dtype, kv_dtype, context, report, sample)
@@ -122,17 +123,18 @@ def kv_dtype_of(options: LoadOptions, device: Device, dtype: str) -> str:
     return dtype if exact or device.kv_dtype is None else device.kv_dtype
 
 
-def refuse_absurd_depth(header: Header, config: DecoderConfig) -> None:
-    """Layers may share their weights, but thousands of layers do not come from a few tensors."""
-    if config.num_hidden_layers > 64 + len(header.tensors):
-        raise CheckpointError(
-            f"{header.path}: num_hidden_layers={config.num_hidden_layers} cannot be, with "
-            f"{len(header.tensors)} tensors in all"
-        )
-
-
-def build(architecture: Architecture, config: DecoderConfig) -> CausalLM:
-    """The model with its shapes and no weights."""
-    with torch.device("meta"):
-        model: CausalLM = load(architecture.model)(config)
-    return model.eval()
+def foresee_quantizing(
+    checkpoint: Checkpoint, registry: Registry, options: LoadOptions
+) -> QuantizedReport | None:
+    """What quantizing would make, without reading a weight; None where nothing is asked for.
+    Raises as `load_model`."""
+    built = build_for(checkpoint, registry, options.overrides)
+    device, backend = choose_device(options.device, registry)
+    place = place_of(backend, device, options, torch.float32)
+    quantizing = quantizing_of(options, registry, built, device, kernels_of(place.pack))
+    if quantizing is None:
+        return None
+    quantizing.close()
+    kinds = quantizing.choices.kinds.items()
+    size = sum(kind.nbytes(prod(built.wanted[path].shape)) for path, kind in kinds)
+    return report_of(quantizing.asked, quantizing.choices, size)

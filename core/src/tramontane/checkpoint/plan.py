@@ -26,8 +26,12 @@ def plan(
     dtype: torch.dtype,
     kv_dtype: torch.dtype,
     options: LoadOptions,
+    making: int = 0,
 ) -> int:
-    """Context length that fits. Raises NotEnoughMemory before a weight is read."""
+    """Context length that fits. making: bytes that quantizing takes besides.
+
+    Raises NotEnoughMemory before a weight is read.
+    """
     weights = sum(in_memory(info, dtype, options) for info in header.tensors.values())
     widest = max((info.nbytes for info in header.tensors.values()), default=0)
     per_token = bytes_per_token(model, kv_dtype)
@@ -37,7 +41,7 @@ def plan(
         raise ConfigError(f"a context of {options.num_ctx} tokens is too short")
     free = device.memory_free
     # beside the weights: what translating the widest tensor takes, and the last layer's logits
-    overhead = widest + 512 * model.cfg.vocab_size * 4 + (64 << 20)
+    overhead = making + widest + 512 * model.cfg.vocab_size * 4 + (64 << 20)
     room = free - weights - overhead
     if options.force or room >= asked * per_token:
         return asked
