@@ -25,6 +25,8 @@ BUILT_IN = {
     "plugins": "List the installed plugins and what each offers.",
     "models": "List the supported model families, installed or not.",
     "new": "Create the files of a new plugin.",
+    "quantize": "Write a model in fewer bits.",
+    "imatrix": "Measure which parts of a model's matrices matter, for quantizing.",
     "pull": "Download a model, so that it runs without a network.",
     "list": "List the models on this machine.",
     "rm": "Remove downloaded models.",

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 
-def add_quantizing(parser: argparse.ArgumentParser) -> None:
-    """After the model's own options."""
+def add_quantizing(parser: argparse.ArgumentParser, *, loads: bool = True) -> None:
+    """After the model's own options. loads: whether the command quantizes while it loads."""
     group = parser.add_argument_group("quantizing")
-    group.add_argument(
-        "--isq", metavar="KIND",
-        help="quantize every matrix while it is read: 2 to 8 bits, or a kind such as q4_k",
-    )  # fmt: skip
+    if loads:
+        group.add_argument(
+            "--isq", metavar="KIND",
+            help="quantize every matrix while it is read: 2 to 8 bits, or a kind such as q4_k",
+        )  # fmt: skip
     group.add_argument(
         "--isq-organization", default="default", choices=["default", "moqe"],
         help="moqe: quantize experts only",

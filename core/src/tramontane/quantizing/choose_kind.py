@@ -2,7 +2,7 @@
 
 A number N means the kind with the most bits in [N, N + 1) among those that the backend has kernels
 for: of the kinds of GGUF on a CPU, 2 to 6 and 8 are q2_k, q3_k, q4_k, q5_k, q6_k and q8_0. Where no
-kind is there, it is the one nearest to N and a half, by at most one bit.
+kind is there, it is the one nearest to N and a half, the larger of two, by at most one bit.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ def asked_kind(asked: str | int, kinds: dict[str, Kind], runs: Runs) -> Kind:
 
 def of_bits(bits: int, kinds: Iterable[Kind], runs: Runs) -> Kind | None:
     """The kind that a number means: with kernels if there is one, nearest if none is as large."""
-    near = [kind for kind in kinds if bits - 0.5 <= kind.bits < bits + 1.5]
+    near = [kind for kind in kinds if abs(kind.bits - bits - 0.5) <= 1]
     within = [kind for kind in near if bits <= kind.bits < bits + 1]
     best = sorted(within, key=lambda kind: (-kind.bits, kind.name))
-    rest = sorted(near, key=lambda kind: (abs(kind.bits - bits - 0.5), kind.name))
+    rest = sorted(near, key=lambda kind: (abs(kind.bits - bits - 0.5), -kind.bits, kind.name))
     ordered = [*best, *(kind for kind in rest if kind not in best)]
     return next((kind for kind in ordered if runs(kind)), ordered[0] if ordered else None)
 
