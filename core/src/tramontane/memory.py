@@ -1,4 +1,5 @@
-"""Memory available to this process: the machine's, or the container's if that is less."""
+"""Memory available to this process: the machine's, or the container's or its own limit, if that is
+less."""
 
 from __future__ import annotations
 
@@ -36,13 +37,27 @@ def give_back() -> None:
 
 
 def _limits() -> Iterator[tuple[int, int]]:
-    """(limit, used) bytes of each cgroup of this process; used: without page cache."""
+    """(limit, used) bytes of the process itself and of each of its cgroups; without page cache."""
+    yield from _own_limits()
     for group in _groups("0::/", CGROUP):
         yield from _limit(group, "memory.max", "memory.current", "inactive_file")
     for group in _groups(":memory:/", CGROUP / "memory"):
         yield from _limit(
             group, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
         )
+
+
+def _own_limits() -> Iterator[tuple[int, int]]:
+    """What `ulimit -d` and `ulimit -v` allow: private memory, and all that is mapped."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    used = psutil.Process().memory_info()
+    for kind, taken in ((resource.RLIMIT_DATA, used.data), (resource.RLIMIT_AS, used.vms)):
+        limit, _ = resource.getrlimit(kind)
+        if limit != resource.RLIM_INFINITY:
+            yield limit, int(taken)
 
 
 def _groups(marker: str, root: Path) -> Iterator[Path]:

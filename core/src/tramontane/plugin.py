@@ -101,6 +101,9 @@ class Quantizer(Offer):
     settings: Target | None = None
     """(kinds: dict[str, str]) -> dict: the `quantization_config` of a folder whose layers were made
     by `encode`. kinds: each quantized layer's path and kind."""
+    file_kinds: Mapping[int, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    """What names of a container's files have for a number of bits, best first: 4 to ("q4_k_m",
+    "q4_0"). `--quant` chooses by it."""
     importance: Target | None = None
     """(path: Path) -> Mapping[str, Tensor]: reads a container's file of importances: mean squares
     by the paths of the model's matrices, (columns), or (count, columns) for those of experts.

@@ -58,8 +58,12 @@ def load_model(
     registry: Registry,
     options: LoadOptions,
     progress: Progress | None = None,
+    chosen: str = "",
 ) -> Loaded:
-    """Fill a model from a checkpoint. Raises CheckpointError, PluginError, NotEnoughMemory."""
+    """Fill a model from a checkpoint. chosen: why it is this one, for the report.
+
+    Raises CheckpointError, PluginError, NotEnoughMemory.
+    """
     started = time.perf_counter()
     bytes_in_file = sum(info.nbytes for info in checkpoint.header.tensors.values())
     built = build_for(checkpoint, registry, options.overrides)
@@ -107,6 +111,7 @@ def load_model(
         context_length=context,
         seconds=time.perf_counter() - started,
         quantized=None if quantizing is None else quantizing.report(),
+        chosen=chosen,
     )
     registry.tell("model_loaded", report=report)
     return Loaded(model, config, device, dtype, kv_dtype, context, report, sample)

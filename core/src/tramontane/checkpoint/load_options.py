@@ -36,6 +36,9 @@ class LoadOptions:
     force: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """Values of config.json to replace, such as rope_theta."""
+    quant: str | int | None = None
+    """Of a repository or folder choose the file of 2 to 8 bits, or of a kind, or quantize to it
+    while loading; "auto": the most bits that fit into memory."""
     isq: str | int | None = None
     """Quantize every matrix while it is read: a kind, such as q4_k, or 2 to 8 bits."""
     isq_organization: str = "default"
@@ -102,6 +105,8 @@ class LoadReport:
     seconds: float
     quantized: QuantizedReport | None = None
     """What was quantized while it was read; None: nothing was asked for."""
+    chosen: str = ""
+    """Why `quant` chose this file, or this kind."""
 
     @property
     def eager_reason(self) -> str | None:

@@ -13,6 +13,7 @@ from tramontane.errors import CheckpointError, PluginError, RequestError, Templa
 
 from .options import add_model, hub_options
 from .parser import Parser
+from .quantizing_options import fitted_name
 
 if TYPE_CHECKING:
     from tramontane.checkpoint.checkpoint import Checkpoint, Header
@@ -56,9 +57,9 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
     from tramontane.registry import Registry
 
     registry = Registry.from_environment()
-    checkpoint = open_checkpoint(
-        find_model(options.model, registry, hub_options(options)), registry
-    )
+    hub = hub_options(options)
+    name = fitted_name(options, hub, registry)
+    checkpoint = open_checkpoint(find_model(name, registry, hub), registry)
     header = checkpoint.header
     quantized = _quantized(checkpoint, registry, options)
     try:

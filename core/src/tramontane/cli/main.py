@@ -27,6 +27,7 @@ BUILT_IN = {
     "new": "Create the files of a new plugin.",
     "quantize": "Write a model in fewer bits.",
     "imatrix": "Measure which parts of a model's matrices matter, for quantizing.",
+    "tune": "Show in how many bits a model fits this machine.",
     "pull": "Download a model, so that it runs without a network.",
     "list": "List the models on this machine.",
     "rm": "Remove downloaded models.",

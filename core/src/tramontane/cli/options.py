@@ -186,7 +186,7 @@ def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
     registry = getattr(options, "registry", None) or Registry.from_environment()
     more = {"threads": getattr(options, "threads", None), **more}
     more = {**quantizing(options), **more}
-    stays = options.isq is None and options.topology is None
+    stays = options.quant is None and options.isq is None and options.topology is None
     begin(options.model, options.device, registry, more["threads"], stays=stays)
     from tramontane.llm import LLM
 
@@ -218,6 +218,8 @@ def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
             registry=registry,
             **more,
         )
+    if llm.report.chosen and not getattr(options, "quiet", False):
+        print(llm.report.chosen, file=sys.stderr)
     if getattr(options, "verbose", False):
         print_report(llm)
     return llm

@@ -36,9 +36,11 @@ from tramontane.quantizing.calibrate import calibrate
 from tramontane.registry import Registry
 from tramontane.sampling_params import SamplingParams
 from tramontane.system.background import BackgroundResult
+from tramontane.system.devices import choose_device
 from tramontane.system.gc_pause import gc_paused
 from tramontane.tokenizer.tokenizer import Tokenizer
 
+from .fit import fit
 from .source import DEFAULT, find_model, shown_name
 
 Message: TypeAlias = Mapping[str, Any]
@@ -66,8 +68,11 @@ class LoadedModel:
         """token_ids: load a model without a tokenizer too, for prompts of token ids."""
         self.registry = registry or Registry.from_environment()
         self.name = shown_name(str(model), self.registry)
-        path = find_model(str(model), self.registry, hub or HubOptions())
-        options = options or LoadOptions()
+        hub, options = hub or HubOptions(), options or LoadOptions()
+        source_name, chosen = str(model), ""
+        if options.quant is not None:
+            source_name, options, chosen = self._fitted(source_name, hub, options)
+        path = find_model(source_name, self.registry, hub)
         if options.calibration_file is not None:
             options = self._calibrated(path, options, options.calibration_file, progress)
         checkpoint = open_checkpoint(path, self.registry)
@@ -90,7 +95,7 @@ class LoadedModel:
                 if progress is not None:
                     progress(done, total)
 
-            self.loaded = load_model(checkpoint, self.registry, options, told)
+            self.loaded = load_model(checkpoint, self.registry, options, told, chosen)
             self.tokenizer = vocabulary.result()
             memory.give_back()
         finally:
@@ -105,6 +110,16 @@ class LoadedModel:
             self.loaded, self.tokenizer, self.registry, engine, force=options.force
         )
         self.engine.warm()
+
+    def _fitted(
+        self, name: str, hub: HubOptions, options: LoadOptions
+    ) -> tuple[str, LoadOptions, str]:
+        """The name of what `quant` chooses, the options for it, and why."""
+        if options.isq is not None:
+            raise UsageError("--quant and --isq exclude each other; give one")
+        device, _ = choose_device(options.device, self.registry)
+        fitted = fit(name, str(options.quant), self.registry, hub, device.memory_free)
+        return fitted.name, replace(options, quant=None, isq=fitted.isq), fitted.why
 
     def _calibrated(
         self, path: Path, options: LoadOptions, file: Path, progress: Progress | None

@@ -21,10 +21,14 @@ from .choices import Choices
 from .kinds import Kind
 from .make_layer import make_layout
 
-PART = 2 << 20
+PART = 1 << 20
 """Weights that a thread quantizes at once, where the kind allows parts."""
-TEMPORARY = 10
+TEMPORARY = 8
 """What an encoder takes while it works, in multiples of the weights in float32."""
+
+
+MOST_THREADS = 16
+"""More would wait for memory, and each takes some."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Quantizing:
         self, asked: str, choices: Choices, importance: Mapping[str, Tensor], threads: int | None
     ) -> None:
         self.asked, self.choices = asked, choices
-        self.threads = threads or _cores()
+        self.threads = threads or min(_cores(), MOST_THREADS)
         self._matrices = {
             path: Matrix(kind, importance.get(path.removesuffix(".weight")))
             for path, kind in choices.kinds.items()

@@ -65,6 +65,7 @@ def load(settings: ModelSettings) -> LoadedModel:
             kv_type=settings.kv_type,
             num_ctx=settings.num_ctx,
             force=settings.force,
+            quant=settings.quant,
             isq=settings.isq,
             isq_organization=settings.isq_organization,
             topology=settings.topology,

@@ -47,6 +47,9 @@ class ModelSettings(BaseModel):
         "auto",
         description="type of the KV cache; int8 takes about half of f16's memory",
     )
+    quant: NameOrNumber | None = Field(
+        None, description="choose the file of 2 to 8 bits, a kind or auto, or quantize to it"
+    )
     isq: NameOrNumber | None = Field(
         None, description="quantize while loading: 2 to 8 bits, or a kind such as q4_k"
     )
