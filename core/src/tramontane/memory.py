@@ -6,12 +6,15 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
 CGROUP = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+"""Parameters of mallopt(3)."""
 NO_LIMIT = 1 << 60
 """Bytes; cgroup version 1 writes a larger number for "no limit"."""
 
@@ -34,6 +37,23 @@ def give_back() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:  # glibc's
         trim(0)
+
+
+@contextmanager
+def large_blocks_apart() -> Iterator[None]:
+    """Within, blocks of a megabyte or more go back to the system when they are freed, where the C
+    library supports that. Else small results that are made among large temporary tensors keep the
+    memory of these: glibc holds up to ten times what is in use."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is None:
+        yield
+        return
+    mallopt(MMAP_THRESHOLD, 1 << 20)
+    try:
+        yield
+    finally:  # as large as glibc lets them grow by itself
+        mallopt(MMAP_THRESHOLD, 32 << 20)
+        mallopt(TRIM_THRESHOLD, 64 << 20)
 
 
 def _limits() -> Iterator[tuple[int, int]]:

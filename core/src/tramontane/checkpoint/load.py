@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from math import prod
 from typing import Any, cast
@@ -12,6 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from tramontane import memory
 from tramontane.backend import Device
 from tramontane.blocks import CausalLM
 from tramontane.config import DecoderConfig
@@ -84,11 +86,11 @@ def load_model(
     making = 0 if quantizing is None else quantizing.overhead(built.wanted)
     context = plan(header, model, device, dtype, kv_dtype, options, making)
     filling = (built.checkpoint, model, config, built.architecture, dtype, options, progress)
-    try:
-        sample = fill(*filling, place, quantizing)
-    finally:
-        if quantizing is not None:
-            quantizing.close()
+    if quantizing is None:
+        sample = fill(*filling, place)
+    else:
+        with memory.large_blocks_apart(), closing(quantizing):
+            sample = fill(*filling, place, quantizing)
     kernels: Mapping[str, str] = {}
     if backend is not None:
         kernels = load(backend.prepare)(model, device, options.threads, options.activations)
