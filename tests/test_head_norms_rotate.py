@@ -21,7 +21,8 @@ from tramontane.blocks import (
     ParallelLayer,
     rope_for,
 )
-from tramontane.checkpoint.load import build, fill
+from tramontane.checkpoint.build import build
+from tramontane.checkpoint.fill import fill
 from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.open import open_checkpoint
 from tramontane.checkpoint.rules import Deinterleave

@@ -10,7 +10,8 @@ import pytest
 import torch
 from tramontane.block_format import Plain, Recipe, Stored
 from tramontane.blocks import StackedLinear
-from tramontane.checkpoint.load import TIES, build
+from tramontane.checkpoint.build import build
+from tramontane.checkpoint.fill import TIES
 from tramontane.checkpoint.weight_map import slots
 from tramontane.config import read_config
 from tramontane.engine.kv_cache import KVCache

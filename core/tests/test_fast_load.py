@@ -11,8 +11,9 @@ import pytest
 import torch
 from tramontane.block_format import Plain, Raw, Stored
 from tramontane.checkpoint import fast_load
+from tramontane.checkpoint.build import build
 from tramontane.checkpoint.fast_load import Place
-from tramontane.checkpoint.load import build, fill
+from tramontane.checkpoint.fill import fill
 from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.rules import Deinterleave, Rename, Skip
 from tramontane.checkpoint.weight_map import slots

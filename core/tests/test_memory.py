@@ -10,9 +10,10 @@ import psutil
 import pytest
 from tramontane import memory
 from tramontane.checkpoint.checkpoint import Checkpoint
-from tramontane.checkpoint.load import DEFAULT_CONTEXT, load_model
+from tramontane.checkpoint.load import load_model
 from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.open import open_checkpoint
+from tramontane.checkpoint.plan import DEFAULT_CONTEXT
 from tramontane.errors import NotEnoughMemory
 from tramontane.registry import Registry
 

@@ -1,16 +1,20 @@
-"""Memory available to this process: the machine's, or the container's if that is less."""
+"""Memory available to this process: the machine's, or the container's or its own limit, if that is
+less."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
 CGROUP = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+"""Parameters of mallopt(3)."""
 NO_LIMIT = 1 << 60
 """Bytes; cgroup version 1 writes a larger number for "no limit"."""
 
@@ -35,14 +39,45 @@ def give_back() -> None:
         trim(0)
 
 
+@contextmanager
+def large_blocks_apart() -> Iterator[None]:
+    """Within, blocks of a megabyte or more go back to the system when they are freed, where the C
+    library supports that. Else small results that are made among large temporary tensors keep the
+    memory of these: glibc holds up to ten times what is in use."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is None:
+        yield
+        return
+    mallopt(MMAP_THRESHOLD, 1 << 20)
+    try:
+        yield
+    finally:  # as large as glibc lets them grow by itself
+        mallopt(MMAP_THRESHOLD, 32 << 20)
+        mallopt(TRIM_THRESHOLD, 64 << 20)
+
+
 def _limits() -> Iterator[tuple[int, int]]:
-    """(limit, used) bytes of each cgroup of this process; used: without page cache."""
+    """(limit, used) bytes of the process itself and of each of its cgroups; without page cache."""
+    yield from _own_limits()
     for group in _groups("0::/", CGROUP):
         yield from _limit(group, "memory.max", "memory.current", "inactive_file")
     for group in _groups(":memory:/", CGROUP / "memory"):
         yield from _limit(
             group, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
         )
+
+
+def _own_limits() -> Iterator[tuple[int, int]]:
+    """What `ulimit -d` and `ulimit -v` allow: private memory, and all that is mapped."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    used = psutil.Process().memory_info()
+    for kind, taken in ((resource.RLIMIT_DATA, used.data), (resource.RLIMIT_AS, used.vms)):
+        limit, _ = resource.getrlimit(kind)
+        if limit != resource.RLIM_INFINITY:
+            yield limit, int(taken)
 
 
 def _groups(marker: str, root: Path) -> Iterator[Path]:

@@ -91,6 +91,9 @@ class Quantizer(Offer):
     """(weight: Tensor, kind: str) -> Layout, of a matrix (rows, columns) in float32. Optional
     keyword: importance, (columns) float32 or None: mean squares of what each column is multiplied
     with. Raises ValueError for a shape that the kind cannot have."""
+    row_block: int = 0
+    """Rows that `quantize` and `encode` make without a look at others: a matrix may be made in
+    parts of multiples of these, by several threads; 0: whole matrices only."""
     encode: Target | None = None
     """(weight: Tensor, kind: str) -> dict[str, Tensor]: the layer's tensors as the format stores
     them in safetensors, by their names below the layer's path, so that `translate` reads them.
@@ -98,6 +101,18 @@ class Quantizer(Offer):
     settings: Target | None = None
     """(kinds: dict[str, str]) -> dict: the `quantization_config` of a folder whose layers were made
     by `encode`. kinds: each quantized layer's path and kind."""
+    file_kinds: Mapping[int, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    """What names of a container's files have for a number of bits, best first: 4 to ("q4_k_m",
+    "q4_0"). `--quant` chooses by it."""
+    importance: Target | None = None
+    """(path: Path) -> Mapping[str, Tensor]: reads a container's file of importances: mean squares
+    by the paths of the model's matrices, (columns), or (count, columns) for those of experts.
+    Raises CheckpointError for a file that is not one."""
+    write: Target | None = None
+    """(source: `tramontane.quantizing.source.QuantizeSource`, path: Path, kind: str, progress:
+    (bytes done, bytes in all) -> None) -> None: writes a model as a container file, its matrices
+    quantized. kind: of `kinds`, or a mixture that the container knows. Raises UsageError for a kind
+    that it does not know."""
     sample: Target | None = None
     """(folder: Path) -> Path: writes a tiny valid file or folder there; the conformance kit loads
     and damages it."""

@@ -24,6 +24,13 @@ class TensorInfo:
     in_memory: int | None = None
 
 
+DENSE = {
+    "f64", "f32", "f16", "bf16", "f8_e4m3", "f8_e5m2",
+    "float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2",
+}  # fmt: skip
+"""Plain numbers, as containers and torch call them."""
+
+
 @dataclass(frozen=True)
 class Header:
     """The metadata of a checkpoint, read before any weight."""

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tramontane.backend import eager_reason
+from tramontane.memory import readable
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Progress = Callable[[int, int], None]
 """(bytes done, bytes in all)"""
@@ -32,6 +37,52 @@ class LoadOptions:
     force: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """Values of config.json to replace, such as rope_theta."""
+    quant: str | int | None = None
+    """Of a repository or folder choose the file of 2 to 8 bits, or of a kind, or quantize to it
+    while loading; "auto": the most bits that fit into memory."""
+    isq: str | int | None = None
+    """Quantize every matrix while it is read: a kind, such as q4_k, or 2 to 8 bits."""
+    isq_organization: str = "default"
+    """"moqe": quantize experts only."""
+    topology: Path | None = None
+    """A YAML file with the kinds of single layers or weights."""
+    imatrix: Path | None = None
+    """A file with `importance`, of `tramontane imatrix` or of a container's own kind."""
+    calibration_file: Path | None = None
+    """A UTF-8 text on which the unquantized model measures `importance` first."""
+    importance: Mapping[str, Tensor] = field(default_factory=dict)
+    """Mean squares of what each column of a matrix is multiplied with, by the matrix's path: of
+    (columns), or (count, columns) for those of experts. Quantizing then spares what matters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizedReport:
+    """What quantizing in place did. kinds: how many matrices became which. promoted: paths of
+    sensitive ones with a larger kind. instead: paths of those whose columns did not fit the kind,
+    and what they became. left: paths of those that stay, and why. bytes: of what was quantized."""
+
+    asked: str
+    kinds: Mapping[str, int]
+    promoted: Mapping[str, str]
+    instead: Mapping[str, str]
+    left: Mapping[str, str]
+    bytes: int
+
+    def lines(self) -> list[str]:
+        """For people: the sum of it, and a line for each group of exceptions."""
+        made = ", ".join(f"{count} x {kind}" for kind, count in self.kinds.items()) or "nothing"
+        found = [f"quantized to {self.asked}: {made}, {readable(self.bytes)}"]
+        for path, kind in self.promoted.items():
+            found.append(f"  {path}: {kind}, as errors there cost most")
+        groups: dict[str, list[str]] = {}
+        for path, kind in self.instead.items():
+            groups.setdefault(f"{kind}, as the columns do not fit the kind", []).append(path)
+        for path, why in self.left.items():
+            groups.setdefault(f"as it is: {why}", []).append(path)
+        for said, paths in groups.items():
+            more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+            found.append(f"  {paths[0]}{more}: {said}")
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +104,10 @@ class LoadReport:
     bytes_in_memory: int
     context_length: int
     seconds: float
+    quantized: QuantizedReport | None = None
+    """What was quantized while it was read; None: nothing was asked for."""
+    chosen: str = ""
+    """Why `quant` chose this file, or this kind."""
 
     @property
     def eager_reason(self) -> str | None:

@@ -66,13 +66,18 @@ class Source:
 
     def make(self, read: Mapping[str, Layout], model: nn.Module) -> Layout:
         """Build the slot's content from the tensors. Raises ValueError."""
+        layouts = self.parts(read, model)
+        return layouts[0] if len(layouts) == 1 else below(layouts)
+
+    def parts(self, read: Mapping[str, Layout], model: nn.Module) -> list[Layout]:
+        """The matrices that are to be one below the other. Raises ValueError."""
         layouts = []
         for tensor, steps in self.pieces:
             layout = _flat(read[tensor])
             for step in steps:
                 layout = step.rule.change(layout, step.path, model)
             layouts.append(layout)
-        return layouts[0] if len(layouts) == 1 else below(layouts)
+        return layouts
 
 
 def _flat(layout: Layout) -> Layout:

@@ -6,17 +6,21 @@ import argparse
 import json
 import sys
 from collections import Counter
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
 from tramontane.errors import CheckpointError, PluginError, RequestError, TemplateError
 
 from .options import add_model, hub_options
 from .parser import Parser
+from .quantizing_options import fitted_name
 
 if TYPE_CHECKING:
-    from tramontane.checkpoint.checkpoint import Header
+    from tramontane.checkpoint.checkpoint import Checkpoint, Header
+    from tramontane.checkpoint.load_options import QuantizedReport
     from tramontane.config import DecoderConfig
     from tramontane.plugin import Architecture
+    from tramontane.registry import Registry
 
 SUMMARY = "Show a model's header, tensors, size, tokenizer and template. Loads no weights."
 SHOWN = (
@@ -53,10 +57,11 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
     from tramontane.registry import Registry
 
     registry = Registry.from_environment()
-    checkpoint = open_checkpoint(
-        find_model(options.model, registry, hub_options(options)), registry
-    )
+    hub = hub_options(options)
+    name = fitted_name(options, hub, registry)
+    checkpoint = open_checkpoint(find_model(name, registry, hub), registry)
     header = checkpoint.header
+    quantized = _quantized(checkpoint, registry, options)
     try:
         offer = registry.get(Architecture, header.architecture)
         served = offer.model.partition(":")[0].partition(".")[0].replace("_", "-")
@@ -94,6 +99,7 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
         },
         "stored": dict(Counter(info.stored for info in header.tensors.values())),
         "bytes": total,
+        "quantized": None if quantized is None else asdict(quantized),
         "kv_bytes_per_token": context,
         "memory_free": memory.free(),
         "tokenizer": tokenizer,
@@ -104,9 +110,28 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _quantized(
+    checkpoint: Checkpoint, registry: Registry, options: argparse.Namespace
+) -> QuantizedReport | None:
+    """What --isq and --topology would make of the matrices."""
+    from tramontane.checkpoint.load import foresee_quantizing
+    from tramontane.checkpoint.load_options import LoadOptions
+
+    if options.isq is None and options.topology is None:
+        return None
+    chosen = LoadOptions(
+        device=options.device,
+        isq=options.isq,
+        isq_organization=options.isq_organization,
+        topology=options.topology,
+    )
+    return foresee_quantizing(checkpoint, registry, chosen)
+
+
 def _context(offer: Architecture, header: Header) -> dict[str, int]:
     """Bytes that a token of context takes, by what keys and values may be kept in."""
-    from tramontane.checkpoint.load import KV_DTYPES, KV_TYPES, build, refuse_absurd_depth
+    from tramontane.checkpoint.build import build, refuse_absurd_depth
+    from tramontane.checkpoint.load import KV_DTYPES, KV_TYPES
     from tramontane.checkpoint.metadata import fields_of
     from tramontane.config import read_config
     from tramontane.engine.kv_cache import bytes_per_token
@@ -141,6 +166,7 @@ def _print(found: dict[str, Any], tensors: bool) -> None:
         **{key: value for key, value in found["config"].items()},
         "tensors": f"{len(found['tensors'])} ({stored})",
         "bytes": f"{readable(found['bytes'])}, {readable(found['memory_free'])} free here",
+        **_rows_of(found["quantized"]),
         "KV cache per token": ", ".join(
             f"{readable(size)} in {kind}" for kind, size in found["kv_bytes_per_token"].items()
         )
@@ -158,6 +184,16 @@ def _print(found: dict[str, Any], tensors: bool) -> None:
         for name, info in found["tensors"].items():
             shape = " x ".join(map(str, info["shape"]))
             print(f"{info['stored']:<8}{readable(info['bytes']):>8}  {name}  {shape}")
+
+
+def _rows_of(quantized: dict[str, Any] | None) -> dict[str, str]:
+    from tramontane.checkpoint.load_options import QuantizedReport
+
+    if quantized is None:
+        return {}
+    first, *more = QuantizedReport(**quantized).lines()
+    title, _, said = first.partition(": ")
+    return {title: "; ".join((said, *map(str.strip, more)))}
 
 
 def _features(

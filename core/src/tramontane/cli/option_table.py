@@ -23,7 +23,8 @@ SWITCHES: dict[str, str] = {"--force": "--force", "--mmap": "--no-mmap"}
 """Of a pair --X and --no-X the one that help shows; the other, valid too, is the default."""
 
 COMMON = {
-    "--model", "--threads", "--num-ctx", "--max-tokens", "--temperature", "--seed",
+    "--model", "--quant", "--isq", "--threads", "--num-ctx", "--max-tokens", "--temperature",
+    "--seed",
     # of the server
     "--config", "--host", "--port", "--api-key", "--api-key-file", "--name", "--alias", "--device",
     "--max-seqs", "--max-waiting", "--mcp-config", "--log-file",

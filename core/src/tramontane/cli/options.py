@@ -17,6 +17,7 @@ from tramontane.system.gc_pause import gc_paused, keep_imports
 from .grammar import grammar_of
 from .parser import at_least
 from .progress import Loading
+from .quantizing_options import add_quantizing, quantizing
 from .sampler_flags import add_sampler_flags, given_flags
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--rope-freq-scale", type=_share, metavar="X",
         help="scale of rotary positions: 0.5 doubles the trained context",
     )  # fmt: skip
+    add_quantizing(parser)
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
@@ -183,7 +185,9 @@ def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
 
     registry = getattr(options, "registry", None) or Registry.from_environment()
     more = {"threads": getattr(options, "threads", None), **more}
-    begin(options.model, options.device, registry, more["threads"])
+    more = {**quantizing(options), **more}
+    stays = options.quant is None and options.isq is None and options.topology is None
+    begin(options.model, options.device, registry, more["threads"], stays=stays)
     from tramontane.llm import LLM
 
     keep_imports()
@@ -214,6 +218,8 @@ def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
             registry=registry,
             **more,
         )
+    if llm.report.chosen and not getattr(options, "quiet", False):
+        print(llm.report.chosen, file=sys.stderr)
     if getattr(options, "verbose", False):
         print_report(llm)
     return llm
@@ -232,6 +238,8 @@ def print_report(llm: LLM) -> None:
         f"({report.kv_dtype}), loaded in {report.seconds:.1f} s",
         file=sys.stderr,
     )
+    for line in report.quantized.lines() if report.quantized is not None else ():
+        print(line, file=sys.stderr)
     for operation, kernel in report.kernels.items():
         print(f"  {operation}: {kernel}", file=sys.stderr)
 

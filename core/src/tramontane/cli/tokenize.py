@@ -7,6 +7,7 @@ import sys
 
 from .options import add_model, hub_options
 from .parser import Parser
+from .quantizing_options import fitted_name
 
 SUMMARY = "Show the tokens of a text: their ids and their text."
 
@@ -34,9 +35,9 @@ def run(argv: list[str]) -> int:
     from tramontane.registry import Registry
 
     registry = Registry.from_environment()
-    checkpoint = open_checkpoint(
-        find_model(options.model, registry, hub_options(options)), registry
-    )
+    hub = hub_options(options)
+    name = fitted_name(options, hub, registry)
+    checkpoint = open_checkpoint(find_model(name, registry, hub), registry)
     tokenizer = checkpoint.tokenizer()
     checkpoint.close()
     ids = tokenizer.encode(text, add_special=not options.no_special)

@@ -10,7 +10,7 @@ from .name import is_hub_id
 if TYPE_CHECKING:
     from .options import HubOptions
 
-__all__ = ["download", "is_hub_id"]
+__all__ = ["download", "is_hub_id", "list_files"]
 
 
 def download(name: str, options: HubOptions) -> Path:
@@ -21,3 +21,11 @@ def download(name: str, options: HubOptions) -> Path:
     from .model import fetch_model
 
     return fetch_model(name, options)
+
+
+def list_files(name: str, options: HubOptions) -> dict[str, int]:
+    """Bytes of all files of a repository by their names; of those in the cache, if the hub cannot
+    be reached. Raises ModelNotFound, DownloadError."""
+    from .model import list_model
+
+    return list_model(name, options)

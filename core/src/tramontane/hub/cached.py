@@ -56,11 +56,14 @@ def _find(name: str, place: Place) -> Path | None:
 
 def _single_files(place: Place) -> list[str]:
     """Single-file models in the cached snapshot of the revision."""
+    return first_parts(cached_files(place))
+
+
+def cached_files(place: Place) -> dict[str, int]:
+    """Bytes of the files in the cached snapshot of the revision, by name."""
     revision = place.revision or "main"
     ref = repo_cache(place) / "refs" / revision
     commit = ref.read_text().strip() if ref.is_file() else revision
     snapshot = repo_cache(place) / "snapshots" / commit
-    if not snapshot.is_dir():
-        return []
-    names = [path.relative_to(snapshot).as_posix() for path in snapshot.rglob("*")]
-    return first_parts(names)
+    found = [path for path in snapshot.rglob("*") if path.is_file()]
+    return {path.relative_to(snapshot).as_posix(): path.stat().st_size for path in found}

@@ -14,7 +14,7 @@ from tramontane.checkpoint.weight_files import is_index, read_index
 from tramontane.errors import DownloadError, ModelNotFound
 from tramontane.memory import readable
 
-from .cached import find_cached
+from .cached import cached_files, find_cached
 from .choose import all_parts, choices, first_parts, one_file, whole_model
 from .errors import FAILURES, Place, explain, reason, unreachable
 from .fetch import RemoteFile, fetch, to_fetch
@@ -32,13 +32,7 @@ SPARE = 64 << 20
 
 def fetch_model(name: str, options: HubOptions) -> Path:
     """As `tramontane.hub.download`."""
-    place = Place(
-        asked=parse(name),
-        revision=options.revision,
-        endpoint=_endpoint(),
-        cache=Path(options.cache_dir or constants.HF_HUB_CACHE).expanduser(),
-        token=read_token(options.token_source),
-    )
+    place = _place(name, options)
     if constants.HF_HUB_OFFLINE:
         try:
             return find_cached(place)
@@ -55,6 +49,29 @@ def fetch_model(name: str, options: HubOptions) -> Path:
         return _fetch(place, commit, files)
     except FAILURES as error:
         raise explain(error, place) from error
+
+
+def list_model(name: str, options: HubOptions) -> dict[str, int]:
+    """As `tramontane.hub.list_files`."""
+    place = _place(name, options)
+    if not constants.HF_HUB_OFFLINE:
+        try:
+            return {file.name: file.size for file in _list(place)[1].values()}
+        except FAILURES as error:
+            if not unreachable(error):
+                raise explain(error, place) from error
+            log.warning("cannot reach %s (%s): using the cache", place.endpoint, reason(error))
+    return cached_files(place)
+
+
+def _place(name: str, options: HubOptions) -> Place:
+    return Place(
+        asked=parse(name),
+        revision=options.revision,
+        endpoint=_endpoint(),
+        cache=Path(options.cache_dir or constants.HF_HUB_CACHE).expanduser(),
+        token=read_token(options.token_source),
+    )
 
 
 def _endpoint() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from operator import index
 from pathlib import Path
@@ -22,15 +23,24 @@ from tramontane.checkpoint.open import open_checkpoint
 from tramontane.engine.engine import Engine
 from tramontane.engine.options import EngineOptions
 from tramontane.engine.request import Request
-from tramontane.errors import NotEnoughMemory, NoTokenizer, RequestError, TramontaneError
+from tramontane.errors import (
+    NotEnoughMemory,
+    NoTokenizer,
+    RequestError,
+    TramontaneError,
+    UsageError,
+)
 from tramontane.hub.options import HubOptions
 from tramontane.plugin import Architecture
+from tramontane.quantizing.calibrate import calibrate
 from tramontane.registry import Registry
 from tramontane.sampling_params import SamplingParams
 from tramontane.system.background import BackgroundResult
+from tramontane.system.devices import choose_device
 from tramontane.system.gc_pause import gc_paused
 from tramontane.tokenizer.tokenizer import Tokenizer
 
+from .fit import fit
 from .source import DEFAULT, find_model, shown_name
 
 Message: TypeAlias = Mapping[str, Any]
@@ -58,7 +68,13 @@ class LoadedModel:
         """token_ids: load a model without a tokenizer too, for prompts of token ids."""
         self.registry = registry or Registry.from_environment()
         self.name = shown_name(str(model), self.registry)
-        path = find_model(str(model), self.registry, hub or HubOptions())
+        hub, options = hub or HubOptions(), options or LoadOptions()
+        source_name, chosen = str(model), ""
+        if options.quant is not None:
+            source_name, options, chosen = self._fitted(source_name, hub, options)
+        path = find_model(source_name, self.registry, hub)
+        if options.calibration_file is not None:
+            options = self._calibrated(path, options, options.calibration_file, progress)
         checkpoint = open_checkpoint(path, self.registry)
         try:
             self.header = checkpoint.header
@@ -79,7 +95,7 @@ class LoadedModel:
                 if progress is not None:
                     progress(done, total)
 
-            self.loaded = load_model(checkpoint, self.registry, options or LoadOptions(), told)
+            self.loaded = load_model(checkpoint, self.registry, options, told, chosen)
             self.tokenizer = vocabulary.result()
             memory.give_back()
         finally:
@@ -90,9 +106,31 @@ class LoadedModel:
             self._template_for_tools = ChatTemplate(for_tools, named=self.tokenizer.named)
         if callable(engine):  # what is known once the model is there
             engine = engine(self.loaded)
-        force = options is not None and options.force
-        self.engine = Engine(self.loaded, self.tokenizer, self.registry, engine, force=force)
+        self.engine = Engine(
+            self.loaded, self.tokenizer, self.registry, engine, force=options.force
+        )
         self.engine.warm()
+
+    def _fitted(
+        self, name: str, hub: HubOptions, options: LoadOptions
+    ) -> tuple[str, LoadOptions, str]:
+        """The name of what `quant` chooses, the options for it, and why."""
+        if options.isq is not None:
+            raise UsageError("--quant and --isq exclude each other; give one")
+        device, _ = choose_device(options.device, self.registry)
+        fitted = fit(name, str(options.quant), self.registry, hub, device.memory_free)
+        return fitted.name, replace(options, quant=None, isq=fitted.isq), fitted.why
+
+    def _calibrated(
+        self, path: Path, options: LoadOptions, file: Path, progress: Progress | None
+    ) -> LoadOptions:
+        """The options, with importances measured on a text."""
+        if options.isq is None and options.topology is None:
+            raise UsageError("--calibration-file says how to quantize: give --isq too")
+        open_model = partial(type(self), path, registry=self.registry)
+        importance = calibrate(open_model, options, file, progress)
+        memory.give_back()
+        return replace(options, importance=importance)
 
     def _read_tokenizer(self, checkpoint: Checkpoint, token_ids: bool) -> Tokenizer:
         try:

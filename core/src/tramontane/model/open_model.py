@@ -41,6 +41,12 @@ class OpenModel:
         mmap: bool = True,
         force: bool = False,
         overrides: dict[str, Any] | None = None,
+        quant: str | int | None = None,
+        isq: str | int | None = None,
+        isq_organization: str = "default",
+        topology: Path | None = None,
+        imatrix: Path | None = None,
+        calibration_file: Path | None = None,
         chat_template: Path | None = None,
         batch_size: int = 512,
         max_seqs: int = 32,
@@ -63,8 +69,8 @@ class OpenModel:
         model: a folder, a model file, an installed model's name, or a hub id; without one, the
           small embedded model.
         revision, token_source, cache_dir: of the hub; see `HubOptions`.
-        device, dtype, threads, activations, kv_type, num_ctx, mmap, force, overrides: see
-          `LoadOptions`.
+        device, dtype, threads, activations, kv_type, num_ctx, mmap, force, overrides, quant,
+          isq, isq_organization, topology, imatrix, calibration_file: see `LoadOptions`.
         chat_template: a Jinja file to use instead of the model's own.
         batch_size, max_seqs, kv_tokens, kv_memory, max_batched_tokens, prefix_cache, max_waiting,
           queue_timeout: how requests share the model; see `EngineOptions`.
@@ -87,6 +93,12 @@ class OpenModel:
                 mmap=mmap,
                 force=force,
                 overrides=overrides or {},
+                quant=quant,
+                isq=isq,
+                isq_organization=isq_organization,
+                topology=None if topology is None else Path(topology),
+                imatrix=None if imatrix is None else Path(imatrix),
+                calibration_file=None if calibration_file is None else Path(calibration_file),
             ),
             chat_template=chat_template,
             engine=EngineOptions(

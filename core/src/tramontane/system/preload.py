@@ -24,9 +24,19 @@ from .devices import choose_device
 LIBRARIES = {"linux": "libtorch_cpu.so", "darwin": "libtorch_cpu.dylib"}
 
 
-def begin(model: str, device: str, registry: Registry, threads: int | None = None) -> None:
+def begin(
+    model: str,
+    device: str,
+    registry: Registry,
+    threads: int | None = None,
+    *,
+    stays: bool = True,
+) -> None:
     """Start preloading the model of a command, if it is a local one. threads: None leaves their
-    number to the backend. Raises ConfigError, PluginError."""
+    number to the backend. stays: whether weights take in memory what they take in the file.
+
+    Raises ConfigError, PluginError.
+    """
     if _too_late():
         return
     threading.Thread(target=_load_library, name="tramontane-torch", daemon=True).start()
@@ -38,7 +48,7 @@ def begin(model: str, device: str, registry: Registry, threads: int | None = Non
     files = [path] if path.is_file() else sorted(path.glob("*.safetensors"))
     threading.Thread(target=_read, args=(files,), name="tramontane-file", daemon=True).start()
     _, backend = choose_device(device, registry)
-    if backend is not None and backend.expect is not None:
+    if stays and backend is not None and backend.expect is not None:
         load(backend.expect)(sum(file.stat().st_size for file in files), threads)
 
 

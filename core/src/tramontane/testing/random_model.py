@@ -9,8 +9,9 @@ from typing import Any
 import torch
 
 from tramontane.blocks import CausalLM
+from tramontane.checkpoint.build import build
 from tramontane.checkpoint.checkpoint import Header, TensorInfo
-from tramontane.checkpoint.load import TIES, build, fill, rules_of
+from tramontane.checkpoint.fill import TIES, fill, rules_of
 from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.weight_map import slots
 from tramontane.config import DecoderConfig, read_config

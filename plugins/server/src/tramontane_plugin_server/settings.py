@@ -17,6 +17,7 @@ from .key_files import Key, keys_of
 
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NameOrNumber: TypeAlias = Annotated[str, Field(coerce_numbers_to_str=True)]
 OpenPath: TypeAlias = Literal["/ready", "/metrics", "/docs", "/openapi.json"]
 
 
@@ -45,6 +46,24 @@ class ModelSettings(BaseModel):
     kv_type: Literal["auto", "f32", "bf16", "f16", "int8", "int4", "f8e4m3", "f8e5m2"] = Field(
         "auto",
         description="type of the KV cache; int8 takes about half of f16's memory, int4 a quarter",
+    )
+    quant: NameOrNumber | None = Field(
+        None, description="choose the file of 2 to 8 bits, a kind or auto, or quantize to it"
+    )
+    isq: NameOrNumber | None = Field(
+        None, description="quantize while loading: 2 to 8 bits, or a kind such as q4_k"
+    )
+    isq_organization: Literal["default", "moqe"] = Field(
+        "default", description="moqe: quantize experts only"
+    )
+    topology: Path | None = Field(
+        None, description="YAML file with kinds of single layers or weights"
+    )
+    imatrix: Path | None = Field(
+        None, description="file that tells how much each column of a matrix matters"
+    )
+    calibration_file: Path | None = Field(
+        None, description="text on which to measure that first; takes the whole model's memory"
     )
     threads: Count | None = Field(None, description="default: physical cores")
     num_ctx: Count | None = Field(None, description="context in tokens")

@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import save_file
 
 from tramontane.blocks import CausalLM
-from tramontane.checkpoint.load import build, load_model
+from tramontane.checkpoint.build import build
+from tramontane.checkpoint.load import load_model
 from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.open import open_checkpoint
 from tramontane.checkpoint.weight_map import slots

@@ -1,0 +1,70 @@
+"""The memory plan: what the weights and the context will take, compared with what is free."""
+
+from __future__ import annotations
+
+from math import prod
+
+import torch
+
+from tramontane import memory
+from tramontane.backend import Device
+from tramontane.blocks import CausalLM
+from tramontane.engine.kv_cache import bytes_per_token
+from tramontane.engine.kv_codes import INT4
+from tramontane.errors import ConfigError, NotEnoughMemory
+
+from .checkpoint import DENSE, Header, TensorInfo
+from .load_options import LoadOptions
+
+SMALLER = {
+    INT4: "",
+    **dict.fromkeys((torch.int8, torch.float8_e4m3fn, torch.float8_e5m2), ", --kv-type int4"),
+}
+"""What a refusal recommends; int8 where nothing is said."""
+DEFAULT_CONTEXT = 8192
+"""Tokens of context when nobody asks for more: 128k of cache is not what a first try needs."""
+
+
+def plan(
+    header: Header,
+    model: CausalLM,
+    device: Device,
+    dtype: torch.dtype,
+    kv_dtype: torch.dtype,
+    options: LoadOptions,
+    making: int = 0,
+) -> int:
+    """Context length that fits. making: bytes that quantizing takes besides.
+
+    Raises NotEnoughMemory before a weight is read.
+    """
+    weights = sum(in_memory(info, dtype, options) for info in header.tensors.values())
+    widest = max((in_memory(info, dtype, options) for info in header.tensors.values()), default=0)
+    per_token = bytes_per_token(model, kv_dtype)
+    trained = model.cfg.max_position_embeddings
+    asked = options.num_ctx or min(trained, DEFAULT_CONTEXT)
+    if options.num_ctx is not None and options.num_ctx <= 0:
+        raise ConfigError(f"a context of {options.num_ctx} tokens is too short")
+    free = device.memory_free
+    # beside the weights: what translating the widest tensor takes, and the last layer's logits
+    overhead = making + widest + 512 * model.cfg.vocab_size * 4 + (64 << 20)
+    room = free - weights - overhead
+    if options.force or room >= asked * per_token:
+        return asked
+    if options.num_ctx is None and room >= min(512, asked) * per_token:
+        return max(16, room // per_token // 16 * 16)
+    need = weights + overhead + asked * per_token
+    smaller = SMALLER.get(kv_dtype, ", --kv-type int8")
+    raise NotEnoughMemory(
+        f"{header.path} needs {memory.readable(need)} ({memory.readable(weights)} of weights, "
+        f"{memory.readable(asked * per_token)} for a context of {asked}), and "
+        f"{memory.readable(free)} are free on {device.name}; use a smaller quantization, a shorter "
+        f"context (--num-ctx){smaller}, or --force to try all the same"
+    )
+
+
+def in_memory(info: TensorInfo, dtype: torch.dtype, options: LoadOptions) -> int:
+    """Bytes of a tensor once it is loaded: dense ones are converted when a dtype is asked for."""
+    if options.dtype == "auto" or info.stored.lower() not in DENSE:
+        return info.nbytes if info.in_memory is None else info.in_memory
+    return prod(info.shape) * dtype.itemsize

@@ -1,0 +1,204 @@
+"""`tramontane quantize`: from a model to a quantized folder or container, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from torch import Tensor
+
+from tramontane.checkpoint.build import Built
+from tramontane.checkpoint.load_options import Progress, QuantizedReport
+from tramontane.errors import PluginNotInstalled, RequestError, UsageError
+from tramontane.memory import readable
+from tramontane.plugin import Quantizer
+from tramontane.registry import Registry
+
+from .choices import Asked, Choices, choose, types_stored
+from .choose_kind import kernels_of
+from .in_place import report_of
+from .kinds import Kind, installed_kinds, listed
+from .source import QuantizeSource
+from .write_folder import write_container, write_folder
+
+SPARE = 64 << 20
+"""Bytes to leave free on the disk."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written. bytes: of all files."""
+
+    path: Path
+    report: QuantizedReport
+    bytes: int
+
+
+def convert(
+    built: Built,
+    registry: Registry,
+    asked: Asked,
+    out: Path,
+    *,
+    folder: Path | None,
+    importance: Mapping[str, Tensor],
+    force: bool,
+    progress: Progress,
+) -> Written:
+    """Write a model quantized. folder: of the source's config.json and tokenizer, if it is one.
+
+    Raises RequestError, UsageError, PluginError, CheckpointError.
+    """
+    if out.exists() and not force:
+        raise RequestError(f"{out} is there already; --force replaces it")
+    offer = _container(out, registry)
+    kinds = {
+        name: kind
+        for name, kind in installed_kinds(registry).items()
+        if (kind.offer.name == offer.name if offer else kind.offer.encode and kind.offer.settings)
+    }
+    if not kinds and offer is None:
+        raise PluginNotInstalled(
+            "nothing installed writes quantized folders", hint=listed(installed_kinds(registry))
+        )
+    text = "" if asked.isq is None else str(asked.isq)
+    try:
+        choices = _chosen(built, asked, kinds)
+    except PluginNotInstalled:
+        if offer is None:
+            raise
+        choices = Choices()  # a mixture that the container knows, or refuses
+    named = _by_tensor(built, choices) if offer is None else {}
+    if offer is None and not named:
+        raise RequestError(f"nothing in {built.checkpoint.header.path} can become {asked}")
+    source = QuantizeSource(
+        built.checkpoint,
+        folder,
+        named or _by_tensor(built, choices),
+        _importances(built, importance),
+    )
+    _refuse_a_full_disk(source, out)
+    with _whole(out) as temporary:
+        if offer is not None:
+            assert offer.write is not None
+            kind = next(iter(choices.kinds.values())).name if text.isdigit() else text
+            write_container(source, temporary, offer.write, kind, progress)
+        else:
+            temporary.mkdir()
+            write_folder(source, temporary, progress)
+    files = [out] if out.is_file() else [file for file in out.rglob("*") if file.is_file()]
+    size = sum(kind.nbytes(_count(source, name)) for name, kind in source.kinds.items())
+    report = report_of(str(asked), choices, size)
+    return Written(out, report, sum(file.stat().st_size for file in files))
+
+
+def _container(out: Path, registry: Registry) -> Quantizer | None:
+    """The container that a path names by its ending; None: a folder."""
+    offers = {offer.name: offer for offer in registry.all(Quantizer) if offer.open is not None}
+    offer = offers.get(out.suffix.removeprefix(".").lower())
+    if offer is not None and offer.write is None:
+        raise UsageError(f"{out}: the installed plugin for {offer.name} reads such files only")
+    return offer
+
+
+def _chosen(built: Built, asked: Asked, kinds: dict[str, Kind]) -> Choices:
+    stored = types_stored(built.checkpoint.header, built.sources)
+    return choose(asked, built.wanted, stored, built.model, kinds, kernels_of(None))
+
+
+def _by_tensor(built: Built, choices: Choices) -> dict[str, Kind]:
+    """The kinds of tensors as they are stored; those that cannot be layers of their own stay, and
+    `choices` says so."""
+    users: dict[str, list[str]] = {}
+    for path, source in built.sources.items():
+        for tensor in source.tensors:
+            users.setdefault(tensor, []).append(path)
+    found = {}
+    for tensor, paths in users.items():
+        given = [choices.kinds[path] for path in paths if path in choices.kinds]
+        if not given:
+            continue
+        shape = built.checkpoint.header.tensors[tensor].shape
+        columns = built.wanted[paths[0]].shape[-1]
+        why = ""
+        if len(given) < len(paths):
+            why = "is in one tensor with what stays"
+        elif len(shape) != 2 or not tensor.endswith(".weight"):
+            why = "is in one tensor with others"
+        elif shape[1] != columns:
+            why = "is stored with rows as columns"
+        if why:
+            for path in paths:
+                choices.kinds.pop(path, None)
+                choices.promoted.pop(path, None)
+                choices.instead.pop(path, None)
+                choices.left[path] = why
+            continue
+        found[tensor] = max(given, key=lambda kind: kind.bits)
+    return found
+
+
+def _importances(built: Built, importance: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """By the tensors' names: each expert's own, where it has a tensor of its own."""
+    found: dict[str, Tensor] = {}
+    for path, source in built.sources.items():
+        given = importance.get(path.removesuffix(".weight"))
+        if given is None:
+            continue
+        for index, tensor in enumerate(source.tensors):
+            several = given.ndim == 2 and len(given) == len(source.tensors)
+            found.setdefault(tensor, given[index] if several else given)
+    return found
+
+
+def _count(source: QuantizeSource, name: str) -> int:
+    return prod(source.header.tensors[name].shape)
+
+
+def _refuse_a_full_disk(source: QuantizeSource, out: Path) -> None:
+    need = sum(
+        source.kinds[name].nbytes(_count(source, name)) if name in source.kinds else info.nbytes
+        for name, info in source.header.tensors.items()
+    )
+    above = next(path for path in out.absolute().parents if path.exists())
+    free = shutil.disk_usage(above).free
+    if need + SPARE > free:
+        raise RequestError(
+            f"{out} needs about {readable(need)}, and {readable(free)} are free on its disk"
+        )
+
+
+@contextmanager
+def _whole(out: Path) -> Iterator[Path]:
+    """A path to write to, which becomes `out` if all goes well, and is removed if not."""
+    temporary = out.with_name(f"{out.name}.tmp-{os.getpid()}")
+    before = out.with_name(f"{out.name}.old-{os.getpid()}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        if out.exists():
+            out.rename(before)
+        temporary.rename(out)
+    except OSError as error:
+        raise RequestError(f"cannot write {out}: {error.strerror or error}") from error
+    finally:
+        for path in (temporary, before):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def summary(written: Written) -> list[str]:
+    """For people: what became of how many matrices."""
+    made = Counter(written.report.kinds)
+    first, *more = written.report.lines()
+    if not made:
+        first, more = f"quantized to {written.report.asked}", []
+    return [f"{written.path}: {readable(written.bytes)}", first, *more]

@@ -1,0 +1,70 @@
+"""How much each column of a matrix matters: mean squares of what it is multiplied with.
+
+They tell a quantizer where errors count; `calibrate` measures them. Files are safetensors with a
+tensor for each matrix's path, (columns), or (count, columns) for those of experts; containers'
+quantizers read files of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from tramontane.errors import CheckpointError, PluginError, RequestError
+from tramontane.plugin import Quantizer, load
+from tramontane.registry import Registry
+from tramontane.sanitize import one_line
+
+FORMAT = {"format": "tramontane importance"}
+
+
+def write_importance(found: Mapping[str, Tensor], path: Path) -> None:
+    """Write a file that `read_importance` reads."""
+    save_file({name: tensor.contiguous() for name, tensor in found.items()}, path, FORMAT)
+
+
+def read_importance(path: Path, registry: Registry) -> dict[str, Tensor]:
+    """Means by the matrices' paths. Raises RequestError, CheckpointError."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+    except OSError as error:
+        raise RequestError(f"cannot read {path}: {error.strerror}") from error
+    if start[8:9] == b"{":
+        return _checked(_own(path), path)
+    said = []
+    for offer in registry.all(Quantizer):
+        if offer.importance is None:
+            continue
+        try:
+            return _checked(load(offer.importance)(path), path)
+        except (CheckpointError, PluginError) as error:
+            said.append(str(error))
+    why = f": {one_line('; '.join(said), 400)}" if said else ""
+    raise CheckpointError(
+        f"{path} is not a file of `tramontane imatrix`, and no installed plugin reads it{why}"
+    )
+
+
+def _own(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            if (file.metadata() or {}).get("format") != FORMAT["format"]:
+                raise CheckpointError(f"{path} holds no importances: `tramontane imatrix` makes it")
+            names = list(file.keys())
+            return {name: file.get_tensor(name) for name in names}
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is damaged: {one_line(error)}") from error
+
+
+def _checked(found: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    checked = {}
+    for name, means in found.items():
+        if means.ndim not in (1, 2) or not means.isfinite().all() or bool((means < 0).any()):
+            raise CheckpointError(f"{path}: {one_line(name)} has no mean squares of columns")
+        checked[name.removesuffix(".weight")] = means.float()
+    return checked
