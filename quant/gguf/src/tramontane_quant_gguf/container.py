@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,7 +20,7 @@ from tramontane.tokenizer.tokenizer import Tokenizer
 from .config import config_of, header_architecture, sampling_of
 from .formats.recipes import RECIPES
 from .formats.table import FORMATS, bytes_in_memory
-from .header import Stretch
+from .header import Stretch, pairs_in
 from .mapped import Mapped
 from .names import CONSUMED, DECODER
 from .split import open_parts
@@ -59,6 +59,7 @@ class GgufCheckpoint:
         for part in parts:
             for name, stretch in part.header.tensors.items():
                 self._owners[name] = (part.file, stretch)
+        self._first = parts[0]
         metadata, self._path = parts[0].header.metadata, parts[0].header.path
         stretches = {name: stretch for name, (_, stretch) in self._owners.items()}
         self.header = Header(
@@ -68,11 +69,7 @@ class GgufCheckpoint:
             architecture=header_architecture(metadata, self._path),
             config=config_of(metadata, stretches, self._factors, self._path),
             tensors={
-                name: TensorInfo(
-                    stretch.shape, STORED[stretch.type].name, stretch.nbytes, _in_memory(stretch)
-                )
-                for name, stretch in stretches.items()
-                if name not in CONSUMED
+                name: _info(stretch) for name, stretch in stretches.items() if name not in CONSUMED
             },
             metadata=metadata,
         )
@@ -95,6 +92,21 @@ class GgufCheckpoint:
         rows = math.prod(stretch.shape[:-1])
         raw = file.stretch(stretch.start, stretch.nbytes)
         return self._translate(name, raw, rows, stretch.shape[-1])
+
+    def info(self, name: str) -> TensorInfo | None:
+        """A tensor's entry, also of one that is really a setting; None if there is none."""
+        if name not in self._owners:
+            return None
+        return _info(self._owners[name][1])
+
+    def raw(self, name: str) -> bytes:
+        """A tensor's bytes as they lie in the file."""
+        file, stretch = self._owners[name]
+        return bytes(file.stretch(stretch.start, stretch.nbytes)[0 : stretch.nbytes])
+
+    def pairs(self) -> Iterator[tuple[str, bytes]]:
+        """The metadata pairs of the file, or of the first part, as they lie in it."""
+        return pairs_in(self._first.file.buffer, self._first.header.path)
 
     def stored(self, name: str) -> Stored | None:
         """One matrix as its blocks lie in the file. Implements `ReadsStored`."""
@@ -170,6 +182,11 @@ class GgufCheckpoint:
                     f"{self._path}: tensor {name!r}: {bad} of its {tensor.numel()} "
                     f"{what.replace('_', ' ')}s are infinite or not numbers; the file is damaged"
                 )
+
+
+def _info(stretch: Stretch) -> TensorInfo:
+    stored = STORED[stretch.type].name
+    return TensorInfo(stretch.shape, stored, stretch.nbytes, _in_memory(stretch))
 
 
 def _in_memory(stretch: Stretch) -> int | None:

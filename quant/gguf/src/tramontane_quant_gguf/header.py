@@ -12,6 +12,7 @@ Source: the GGUF specification. Extents are innermost first; shapes here are row
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,18 @@ def read_header(buffer: memoryview, path: Path) -> FileHeader:
     metadata = _metadata(cursor, pair_count)
     tensors = _tensors(cursor, tensor_count, _alignment(cursor, metadata))
     return FileHeader(path, version, metadata, tensors)
+
+
+def pairs_in(buffer: memoryview, path: Path) -> Iterator[tuple[str, bytes]]:
+    """The key of every metadata pair, and the pair as it lies in the file. Raises
+    CheckpointError."""
+    cursor = Cursor(buffer, str(path))
+    _, _, count = _preamble(cursor)
+    for index in range(count):
+        start = cursor.position
+        key = _name(cursor, f"the key of metadata pair {index}")
+        cursor.value(cursor.u32(f"the type of {key!r}"), f"{key!r}")
+        yield key, bytes(buffer[start : cursor.position])
 
 
 def _preamble(cursor: Cursor) -> tuple[int, int, int]:

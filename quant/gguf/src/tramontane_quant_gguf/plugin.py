@@ -21,6 +21,9 @@ def quantizers() -> Iterable[Quantizer]:
         open="tramontane_quant_gguf.container:open_gguf",
         kinds=KINDS,
         quantize="tramontane_quant_gguf.encode.encode:quantize",
+        row_block=1,
+        importance="tramontane_quant_gguf.imatrix:read",
+        write="tramontane_quant_gguf.encode.write:write",
         sample="tramontane_quant_gguf.sample:write_sample",
         decode="tramontane_quant_gguf.plain:decode",
         file_kinds={

@@ -36,10 +36,10 @@ def write_gguf(path: Path, metadata: Mapping[str, Value], tensors: Iterable[Writ
     listed = list(tensors)
     header = [MAGIC, pack("<IQQ", 3, len(listed), len(metadata))]
     for key, value in metadata.items():
-        header += [_text(key), _typed(value)]
+        header += [text_bytes(key), _typed(value)]
     offset = 0
     for tensor in listed:
-        header.append(_text(tensor.name))
+        header.append(text_bytes(tensor.name))
         header.append(pack("<I", len(tensor.shape)))
         header += [pack("<Q", extent) for extent in reversed(tensor.shape)]
         header.append(pack("<IQ", tensor.type, offset))
@@ -56,7 +56,8 @@ def _padding(length: int) -> int:
     return -length % ALIGNMENT
 
 
-def _text(text: str) -> bytes:
+def text_bytes(text: str) -> bytes:
+    """A string as GGUF has it: its length, and UTF-8."""
     raw = text.encode()
     return pack("<Q", len(raw)) + raw
 
@@ -83,6 +84,6 @@ def _kind(value: Scalar) -> int:
 
 def _plain(kind: int, value: Scalar) -> bytes:
     if kind == STRING:
-        return _text(str(value))
+        return text_bytes(str(value))
     code = {BOOL: "<?", UINT32: "<I", INT32: "<i", FLOAT32: "<f"}[kind]
     return pack(code, value)

@@ -76,7 +76,8 @@ def joined(*parts: NDArray[np.generic]) -> Bytes:
 def halves(codes: Bytes) -> Bytes:
     """(blocks, n) codes below 16 -> (blocks, n / 2): the first half of them in the low halves."""
     middle = codes.shape[-1] // 2
-    return codes[..., :middle] | codes[..., middle:] << 4
+    out: Bytes = codes[..., :middle] | codes[..., middle:] << 4
+    return out
 
 
 def fifth_bits(codes: Bytes) -> Bytes:
