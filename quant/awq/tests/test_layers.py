@@ -186,11 +186,13 @@ def test_a_bias_of_zeros_and_plain_weights_are_left_alone() -> None:
     assert translate({"weight": torch.ones(2, 2)}, said) is None
 
 
+@pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("form", ["gemm", "gemv", "gemv_fast", "llm-awq"])
-def test_the_plan_knows_what_a_layer_takes(form: str) -> None:
+def test_the_plan_knows_what_a_layer_takes(form: str, transposed: bool) -> None:
     tensors, said = layer() if form == "gemm" else of_another_version(form, 64)[:2]
     shape = (ROWS, COLUMNS if form == "gemm" else 256)
-    layout = translate(tensors, said, "x", shape)
+    shape = shape[::-1] if transposed else shape
+    layout = translate(tensors, said, "x", shape, transposed)
     assert layout is not None
     infos = {name: TensorInfo(tuple(t.shape), "?", t.nbytes) for name, t in tensors.items()}
-    assert memory(infos, said, "x", shape) == nbytes(layout)
+    assert memory(infos, said, "x", shape, transposed) == nbytes(layout)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from tramontane.errors import CheckpointError
-from tramontane.layouts import Affine, Layout
+from tramontane.layouts import Affine, Dense, Layout
 
 from .codes import checked, fast_codes, gemm_codes, planes_of
 from .settings import FAST, Settings, settings_of
@@ -26,10 +26,16 @@ def translate(
     config: dict[str, Any],
     path: str = "the layer",
     shape: tuple[int, ...] | None = None,
+    transposed: bool = False,
 ) -> Layout | None:
-    """The (rows, columns) of a layer; None for a plain weight. Raises CheckpointError."""
+    """The (rows, columns) of a layer, dense where the family wants it transposed; None for a plain
+    weight. Raises CheckpointError."""
     if "qweight" not in tensors and "weight" in tensors:
         return None
+    if transposed:
+        layout = translate(tensors, config, path, shape[::-1] if shape else None)
+        assert layout is not None
+        return Dense(layout.decode(tensors["scales"].dtype).T)
     settings = settings_of(config)
     zeros = "scaled_zeros" if settings.form == "llm-awq" else "qzeros"
     if missing := {"qweight", "scales", zeros} - tensors.keys():
