@@ -18,7 +18,7 @@ from tramontane.checkpoint.load import Loaded, load_model
 from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.open import open_checkpoint
 from tramontane.errors import CheckpointError, NotEnoughMemory, PluginConflict
-from tramontane.layouts import PLANES, Affine, Dense, unpack
+from tramontane.layouts import PLANES, Affine, unpack
 from tramontane.memory import readable
 from tramontane.registry import Registry
 from tramontane.testing.forward_passes import whole

@@ -154,12 +154,12 @@ BROKEN: dict[str, tuple[str, Callable[[dict[str, Tensor]], dict[str, Tensor]], s
     "no weight": ("nf4", without("weight"), "x: weight missing"),
     "no scales": ("nf4", without("weight.absmax"), "x: weight.absmax missing"),
     "no table": ("nf4", without("weight.quant_map"), "x: weight.quant_map missing"),
-    "no state": ("nf4", without(STATE), "bitsandbytes__nf4 or weight.quant_state.bitsandbytes__fp4 m"),
+    "no state": ("nf4", without(STATE), "or weight.quant_state.bitsandbytes__fp4 missing"),
     "codes alone": (
         "int8", without("SCB", "weight_format"), "it has codes, and neither SCB nor weight.absmax"
     ),
     "bytes": ("nf4", changed(weight=torch.zeros(9, 1).byte()), "weight has 9 bytes; 300 x 128"),
-    "scales": ("nf4", changed(weight__absmax=torch.ones(9)), "has 9 numbers; blocks of 64 make 600"),
+    "scales": ("nf4", changed(weight__absmax=torch.ones(9)), "has 9 numbers; blocks of 64 make"),
     "scales' type": (
         "nf4", changed(weight__absmax=torch.ones(600).byte()), "and its state has no nested_blocks"
     ),
@@ -170,9 +170,9 @@ BROKEN: dict[str, tuple[str, Callable[[dict[str, Tensor]], dict[str, Tensor]], s
     "other shape": (
         "nf4", lambda t: with_state(t, shape=[128, 300]), "its state says (128, 300), the model w"
     ),
-    "blocks": ("nf4", lambda t: with_state(t, blocksize=0), "blocksize 0 must be a positive number"),
+    "blocks": ("nf4", lambda t: with_state(t, blocksize=0), "blocksize 0 must be a positive"),
     "not JSON": ("nf4", lambda t: {**t, STATE: t[STATE][:9]}, "bitsandbytes__nf4 is not JSON"),
-    "offset": ("nf4-double", lambda t: with_state(t, nested_offset="a"), "nested_offset 'a' is not"),
+    "offset": ("nf4-double", lambda t: with_state(t, nested_offset="a"), "nested_offset 'a' is"),
     "nested": ("nf4-double", without("weight.nested_absmax"), "x: weight.nested_absmax missing"),
     "nested table": (
         "nf4-double", changed(weight__nested_quant_map=torch.ones(2)), "must have 256 numbers"

@@ -258,7 +258,11 @@ def test_what_is_written_is_read_and_near(kind: str) -> None:
 
 def test_settings_say_which_layers_have_other_bits() -> None:
     said = settings({"a.b": "gptq4", "a.c": "gptq4", "lm_head": "gptq8"})
-    assert (said["bits"], said["lm_head"], said["dynamic"]) == (4, True, {"+:lm_head$": {"bits": 8}})
+    assert (said["bits"], said["lm_head"], said["dynamic"]) == (
+        4,
+        True,
+        {"+:lm_head$": {"bits": 8}},
+    )
 
 
 @pytest.mark.parametrize("shape", [(32, 40), (4, 64)])

@@ -188,9 +188,7 @@ def quantized_layers(
             found.setdefault(name, (path, {}))[1][part] = tensor
     shares = Counter(place for name in found for place, _ in places(name))
     return {
-        name: Layer(
-            path, parts, _shape(places(name), wanted, shares, model), _turned(places(name))
-        )
+        name: Layer(path, parts, _shape(places(name), wanted, shares, model), _turned(places(name)))
         for name, (path, parts) in found.items()
         if not _plain(header, name, parts)
     }

@@ -97,7 +97,9 @@ def _fast(
     rows, columns = 4 * len(words), words.shape[1]
     _fits((rows, columns), shape)
     if columns % 64:
-        raise CheckpointError(f"{columns} columns are no multiple of 64, which {settings.form} needs")
+        raise CheckpointError(
+            f"{columns} columns are no multiple of 64, which {settings.form} needs"
+        )
     groups = 1 if settings.group == -1 else -(-columns // settings.group)
     if scale.shape[1] != rows or len(scale) < groups or zeros.shape != scale.shape:
         raise CheckpointError(
@@ -144,5 +146,3 @@ def _fits(found: tuple[int, int], wanted: tuple[int, ...] | None) -> None:
 
 def _said(tensor: Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
-
-

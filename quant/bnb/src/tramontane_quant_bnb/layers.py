@@ -73,9 +73,7 @@ def _int8(tensors: Mapping[str, Tensor]) -> Affine:
         raise CheckpointError(f"SCB is {_said(scale)}; {weight.shape[0]} rows need a number each")
     # int8 codes stand around 0, a layout's unsigned ones around 128
     codes = weight.view(torch.uint8) ^ 128
-    return Affine(
-        8, weight.shape[1], (codes,), scale.float().view(-1, 1), zero=128, factor=PART
-    )
+    return Affine(8, weight.shape[1], (codes,), scale.float().view(-1, 1), zero=128, factor=PART)
 
 
 def _four_bits(
@@ -137,4 +135,3 @@ def _absmax(tensors: Mapping[str, Tensor], state: State) -> Tensor:
 
 def _said(tensor: Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
-

@@ -34,7 +34,7 @@ def decode(tensors: dict[str, Tensor], config: dict[str, Any]) -> Tensor:
             ],
             np.float32,
         )
-    weights = []
+    weights: list[np.float32] = []
     for byte in named["weight"].view(np.uint8).ravel():
         for code in (byte >> 4, byte & 15):
             scale = scales[len(weights) // state["blocksize"]]

@@ -1,4 +1,4 @@
-"""What lies beside 4-bit codes: JSON in letters, the table, and the parts of double quantization."""
+"""What lies beside 4-bit codes: JSON, the table, and the parts of double quantization."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def settings(kinds: Mapping[str, str]) -> dict[str, Any]:
 def _words(codes: Tensor, bits: int) -> Tensor:
     """Codes int32 (n, columns) -> words int32 (n * bits / 32, columns), the first code lowest."""
     parts = codes.unflatten(0, (-1, BLOCK // bits))
-    words = parts[:, 0].clone()
+    words: Tensor = parts[:, 0].clone()
     for place in range(1, BLOCK // bits):
         words |= parts[:, place] << bits * place
     return words

@@ -123,9 +123,7 @@ def _columns(
     return columns
 
 
-def _groups(
-    tensors: Mapping[str, Tensor], settings: Settings, columns: int, groups: int
-) -> Tensor:
+def _groups(tensors: Mapping[str, Tensor], settings: Settings, columns: int, groups: int) -> Tensor:
     """The group of each column, (columns) int64."""
     size = columns if settings.group == -1 else settings.group
     if groups != -(-columns // size):
@@ -152,7 +150,11 @@ def _zeros(qzeros: Tensor, settings: Settings, scale: Tensor) -> int | Tensor:
     size = qzeros.dtype.itemsize * 8
     width = -(-rows // 32) * bits if settings.planar else -(-rows * bits // size)
     least = rows * bits // size if not settings.planar else width
-    if qzeros.ndim != 2 or qzeros.shape[0] != groups or not least <= qzeros.shape[1] <= width + bits:
+    if (
+        qzeros.ndim != 2
+        or qzeros.shape[0] != groups
+        or not least <= qzeros.shape[1] <= width + bits
+    ):
         raise CheckpointError(
             f"qzeros are {_said(qzeros)}; {groups} groups of {rows} rows with {bits} bits need "
             f"({groups}, {width})"

@@ -37,4 +37,5 @@ def stream(words: NDArray[np.int32], bits: int) -> NDArray[np.int64]:
     each = np.unpackbits(raw, axis=-1, bitorder="little").astype(np.int64)
     count = each.shape[-1] // bits
     codes = each[..., : count * bits].reshape(*each.shape[:-1], count, bits)
-    return (codes << np.arange(bits)).sum(-1)
+    summed: NDArray[np.int64] = (codes << np.arange(bits)).sum(-1)
+    return summed
