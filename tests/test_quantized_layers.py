@@ -18,7 +18,7 @@ from tramontane.checkpoint.load import Loaded, load_model
 from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.open import open_checkpoint
 from tramontane.errors import CheckpointError, NotEnoughMemory, PluginConflict
-from tramontane.layouts import PLANES, Affine, Dense, unpack
+from tramontane.layouts import PLANES, Affine, unpack
 from tramontane.memory import readable
 from tramontane.registry import Registry
 from tramontane.testing.forward_passes import whole
@@ -27,19 +27,17 @@ from .conftest import Cli, Install
 from .strangers.page import write_page
 
 GOLDEN = Path(__file__).parents[2] / "shared" / "golden" / "quant" / "data"
-STRANGERS = Path(__file__).parent / "strangers"
 MLX = ["affine-4", "affine-3-g32", "affine-5", "mixed-3-6"]
-GPTQ = ["gptq-4bit", "gptq-4bit-asym", "gptq-4bit-v2", "gptq-3bit"]
 TOKENS = [1, 17, 200, 5, 90, 33, 64, 2]
 Edit = Callable[[dict[str, Tensor], dict[str, Any]], object]
 
 
 @pytest.fixture(scope="module")
 def installed(install: Install, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the page's MLX, and GPTQ, are installed."""
+    """Where the page's MLX is installed."""
     page = tmp_path_factory.mktemp("page")
     write_page("writing-a-quantizer", page)
-    return install(page / "mlx", STRANGERS / "gptq")
+    return install(page / "mlx")
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +46,7 @@ def visible(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def golden(kind: str) -> Path:
-    folder = GOLDEN / ("gptq-awq" if kind.startswith("gptq") else "mlx") / kind
+    folder = GOLDEN / "mlx" / kind
     if not folder.exists():
         pytest.skip(f"{folder} is not there")
     return folder
@@ -77,17 +75,12 @@ def digest(weight: Tensor) -> str:
     return hashlib.sha256((weight.float() + 0.0).numpy().tobytes()).hexdigest()
 
 
-def as_rounded(layout: Affine, dtype: torch.dtype, *, apart: bool) -> Tensor:
-    """What the layout holds, with the roundings of a library that computes in `dtype`.
-
-    apart: whether it subtracts a zero from codes first, or adds an offset to products.
-    """
+def as_rounded(layout: Affine, dtype: torch.dtype) -> Tensor:
+    """What the layout holds, with the roundings of a library that computes in `dtype`."""
     codes = unpack(layout.codes, PLANES[layout.bits]).view(layout.shape[0], -1, layout.group)
     codes = (codes - layout.zero).float()
-    if apart and layout.minimum is not None:
-        codes += (layout.minimum / layout.scale).round()[..., None]
     weight = (codes * layout.scale.to(dtype).float()[..., None]).to(dtype)
-    if not apart and layout.minimum is not None:
+    if layout.minimum is not None:
         weight = (weight.float() + layout.minimum.to(dtype).float()[..., None]).to(dtype)
     return weight.flatten(1)
 
@@ -100,26 +93,15 @@ def test_what_mlx_wrote_is_read_bit_by_bit(kind: str) -> None:
         layout = model.get_submodule(name.removesuffix(".weight")).weight
         assert isinstance(layout, Affine), name
         dtype = getattr(torch, said["dtype"])
-        assert digest(as_rounded(layout, dtype, apart=False)) == said["sha256"], name
+        assert digest(as_rounded(layout, dtype)) == said["sha256"], name
         # exact products, which the library rounds twice
         first = torch.tensor(said["first"])
         most = layout.scale.float().abs().max() * 2**layout.bits
         assert (layout.decode()[0, :4] - first).abs().max() <= most * 2**-8, name
 
 
-@pytest.mark.parametrize("kind", GPTQ)
-def test_what_gptqmodel_wrote_is_read_bit_by_bit(kind: str) -> None:
-    model = loaded(golden(kind)).model
-    expected = json.loads((golden(kind) / "expected.json").read_text())["weights"]
-    for name, said in expected.items():
-        layout = model.get_submodule(name.removesuffix(".weight")).weight
-        rounded = as_rounded(layout, getattr(torch, said["dtype"]), apart=True)
-        assert digest(rounded) == said["sha256"], name
-    assert isinstance(model.get_submodule("lm_head").weight, Dense)
-
-
 @pytest.mark.parametrize("device", ["reference", "cpu"])
-@pytest.mark.parametrize("kind", ["affine-4", "mixed-3-6", "gptq-4bit", "gptq-4bit-asym"])
+@pytest.mark.parametrize("kind", ["affine-4", "mixed-3-6"])
 def test_logits_are_those_of_the_decoded_weights(kind: str, device: str) -> None:
     transformers = pytest.importorskip("transformers")
     ours = loaded(golden(kind), device, dtype="f32", activations="f32").model
@@ -225,11 +207,6 @@ def test_what_is_broken_is_named(case: str, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=re.escape(said)) as caught:
         loaded(folder)
     assert str(folder) in str(caught.value)
-
-
-def test_an_order_of_columns_is_refused_by_name() -> None:
-    with pytest.raises(CheckpointError, match=r"g_idx: act-order is not supported"):
-        loaded(golden("gptq-4bit-act-order"))
 
 
 def test_the_plan_counts_packed_bytes_before_a_weight_is_read() -> None:

@@ -81,6 +81,18 @@ def test_a_target_is_given_what_it_names() -> None:
     assert call(lambda a, b: (a, b), given, **more) == (1, 2)
 
 
+def test_it_is_told_of_the_model_and_of_transposed_matrices(opened: Any) -> None:
+    told = []
+
+    def translate(tensors: Any, config: Any, transposed: Any, model: Any) -> Layout:
+        told.append((transposed, model))
+        return affine(tensors, config)
+
+    opened({"translate": translate}, codes=CODES[0], scale=SCALE).read("proj.weight")
+    assert [transposed for transposed, _ in told] == [False]
+    assert all(isinstance(model, dict) for _, model in told)
+
+
 def test_bytes_in_memory_are_what_the_format_counts(opened: Any) -> None:
     def memory(tensors: Any, config: Any, shape: Any) -> int:
         return 2 * shape[0] * shape[1] + tensors["scale"].nbytes

@@ -77,7 +77,8 @@ class Quantizer(Offer):
     """(tensors: dict[str, Tensor], config: dict) -> Layout or None, for each matrix of a folder of
     safetensors that is not just a plain weight. The keys are the tensors' names below the layer's
     path; config is the whole quantization configuration; None: dense as stored. Optional keywords:
-    path, the layer's in the checkpoint's names, and shape, (rows, columns) that the model wants."""
+    path, the layer's in the checkpoint's names; shape, (rows, columns) that the model wants;
+    transposed, whether that is (columns, rows) of what multiplies; model, all of config.json."""
     matches: Target | None = None
     """(config: dict) -> bool: whether `translate` reads a quantization configuration without
     `quant_method`. Optional keyword: model, all of config.json."""

@@ -11,8 +11,13 @@ from tramontane.plugin import Quantizer, load
 from tramontane.registry import Registry
 from tramontane.sanitize import one_line
 from tramontane.target_call import call
+from tramontane.tokenizer.json_file import read_object
 
 from .checkpoint import Header
+
+BESIDE = {"quantize_config.json": "gptq", "quant_config.json": "awq"}
+"""Files that older tools write beside a config.json that says nothing of quantization, and the
+method of those that name none."""
 
 
 def quantizer_of(header: Header, registry: Registry) -> tuple[Quantizer, dict[str, Any]] | None:
@@ -21,6 +26,7 @@ def quantizer_of(header: Header, registry: Registry) -> tuple[Quantizer, dict[st
     Raises CheckpointError when there is none that does, PluginError for clashes.
     """
     found = header.config.get("quantization_config") or header.config.get("quantization")
+    found = found or _beside(header)
     if not isinstance(found, Mapping) or not found:
         return None
     settings = dict(found)
@@ -43,6 +49,16 @@ def quantizer_of(header: Header, registry: Registry) -> tuple[Quantizer, dict[st
             f"claims {reprlib.repr(settings)}; installed quantizers: {installed}"
         )
     return claims[0], settings
+
+
+def _beside(header: Header) -> dict[str, Any] | None:
+    """The configuration in a file of its own, if there is one."""
+    if not header.path.is_dir():
+        return None
+    for name, method in BESIDE.items():
+        if (path := header.path / name).exists():
+            return {"quant_method": method, **read_object(path)}
+    return None
 
 
 def _claims(offer: Quantizer, settings: dict[str, Any], header: Header) -> bool:

@@ -22,7 +22,7 @@ from tramontane.tokenizer.tokenizer import Tokenizer
 from .checkpoint import Checkpoint, Header, ReadsStored, TensorInfo
 from .layer_tensors import LayerTensors
 from .layout_checks import check_layout
-from .rules import Rule, follow
+from .rules import Rule, Transpose, follow
 from .weight_map import Slot, Source, module_path, parted, slots
 
 PLAIN = {"f64", "f32", "f16", "bf16", "float64", "float32", "float16", "bfloat16"}
@@ -32,11 +32,13 @@ PLAIN = {"f64", "f32", "f16", "bf16", "float64", "float32", "float16", "bfloat16
 @dataclass(frozen=True)
 class Layer:
     """One quantized layer. path: in the checkpoint's names. parts: names below it to tensors.
-    shape: of its matrix, as a checkpoint that is not quantized would store it."""
+    shape: of its matrix, as a checkpoint that is not quantized would store it. transposed: whether
+    that is (columns, rows), as GPT-2's are."""
 
     path: str
     parts: Mapping[str, str]
     shape: tuple[int, ...]
+    transposed: bool = False
 
     def __str__(self) -> str:
         return one_line(self.path, 120)
@@ -106,7 +108,10 @@ class QuantizedCheckpoint:
     def _guarded(self, layer: Layer, target: Callable[..., Any], given: dict[str, Any]) -> Any:
         """Call a target of the format for a layer."""
         try:
-            return call(target, given, path=layer.path, shape=layer.shape)
+            return call(
+                target, given, path=layer.path, shape=layer.shape,
+                transposed=layer.transposed, model=dict(self._inner.header.config),
+            )  # fmt: skip
         except CheckpointError as error:
             path, named = str(self._inner.header.path), layer.path in str(error)
             if named and path in str(error):
@@ -184,10 +189,15 @@ def quantized_layers(
             found.setdefault(name, (path, {}))[1][part] = tensor
     shares = Counter(place for name in found for place, _ in places(name))
     return {
-        name: Layer(path, parts, _shape(places(name), wanted, shares, model))
+        name: Layer(path, parts, _shape(places(name), wanted, shares, model), _turned(places(name)))
         for name, (path, parts) in found.items()
         if not _plain(header, name, parts)
     }
+
+
+def _turned(places: Sequence[tuple[str, Source]]) -> bool:
+    steps = (step for _, source in places for _, steps in source.pieces for step in steps)
+    return any(isinstance(step.rule, Transpose) for step in steps)
 
 
 def _plain(header: Header, name: str, parts: Mapping[str, str]) -> bool:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from .affine import Affine
+from .codebook import Codebook
 from .permuted import Permuted
 from .row_groups import RowGroups
 from .select import joined
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 def below(layouts: Sequence[Layout]) -> Layout:
     """Concatenate matrices (rows_i, columns) of one kind along rows -> (sum of rows_i, columns).
     Raises ValueError."""
+    if any(isinstance(layout, Permuted) for layout in layouts):
+        layouts = [_in_an_order(layout) for layout in layouts]
     first = layouts[0]
     if len({(layout.kind, layout.shape[1:], _constants(layout)) for layout in layouts}) > 1:
         raise ValueError("its matrices are not stored alike")
@@ -42,6 +46,14 @@ def below(layouts: Sequence[Layout]) -> Layout:
     )
     # `map` visits the tensors in the order of `tensors`
     return first.map(lambda _: next(parts))
+
+
+def _in_an_order(layout: Layout) -> Layout:
+    """One whose columns are in their own order, as those with another."""
+    if not isinstance(layout, Affine | Codebook):
+        return layout
+    columns = torch.arange(layout.shape[1], dtype=torch.int32, device=layout.scale.device)
+    return Permuted(layout, columns[None])
 
 
 def _constants(layout: Layout) -> tuple[Any, ...]:

@@ -56,8 +56,12 @@ def packed_layers(sample: Path) -> tuple[dict[str, Any], dict[str, dict[str, tor
     settings = json.loads((sample / "config.json").read_text("utf-8"))["quantization_config"]
     layers: dict[str, dict[str, torch.Tensor]] = defaultdict(dict)
     for path, tensor in load_file(sample / "model.safetensors").items():
-        stem, _, last = path.rpartition(".")
-        layers[stem][last] = tensor
+        stem, below, last = path.partition(".weight.")  # of bitsandbytes, below the weight itself
+        if below:
+            layers[stem][f"weight.{last}"] = tensor
+        else:
+            stem, _, last = path.rpartition(".")
+            layers[stem][last] = tensor
     packed = {stem: named for stem, named in layers.items() if set(named) - {"weight", "bias"}}
     return settings, packed
 

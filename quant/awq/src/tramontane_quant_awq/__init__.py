@@ -1,0 +1,1 @@
+"""AWQ checkpoints: see `layers` for their layout."""

@@ -1,0 +1,1 @@
+"""GPTQ checkpoints: see `layers` for their layout."""
