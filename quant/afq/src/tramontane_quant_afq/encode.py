@@ -48,7 +48,7 @@ def encode(weight: Tensor, kind: str) -> dict[str, Tensor]:
         raise ValueError(f"{kind} cannot hold numbers that are infinite or none")
     groups = weight.to(_source(weight)).unflatten(1, (-1, how.group))
     if how.mode == "affine":
-        return _affine(groups, how.bits)
+        return affine(groups, how.bits)
     return _floats(groups, how)
 
 
@@ -60,8 +60,8 @@ def _source(weight: Tensor) -> torch.dtype:
     return torch.float32
 
 
-def _affine(groups: Tensor, bits: int) -> dict[str, Tensor]:
-    """groups: (rows, groups, group)."""
+def affine(groups: Tensor, bits: int) -> dict[str, Tensor]:
+    """groups: (rows, groups, group), whose type the scales have."""
     numbers, steps = groups.float(), (1 << bits) - 1
     least, most = numbers.amin(-1), numbers.amax(-1)
     below = least.abs() > most.abs()
