@@ -102,7 +102,9 @@ class Uqff:
             info = file.infos()[name]
             if prod(info.shape) != 1 or info.stored not in WHOLE:
                 raise CheckpointError(f"{file.path}: {name} is {info.stored} {info.shape}")
-            numbers.append(int(self._tensor(name).item()))
+            held = file.read(name)
+            assert isinstance(held, Dense)
+            numbers.append(int(held.data.item()))
         if numbers[0] != MAJOR:
             said = ".".join(map(str, numbers))
             raise CheckpointError(f"{file.path}: UQFF {said} is not supported; {MAJOR}.x is")

@@ -55,18 +55,14 @@ def _fp8(weight: Tensor, parts: dict[str, Tensor]) -> Tensor:
 
 
 def _afq(words: Tensor, parts: dict[str, Tensor]) -> Tensor:
-    bits, scales, biases = int(parts["bits"]), parts["scales"].tolist(), parts["biases"].tolist()
-    group, made = int(parts["group_size"]), []
-    for row, numbers in enumerate(words.tolist()):
+    bits, group, made = int(parts["bits"]), int(parts["group_size"]), []
+    for numbers in words.tolist():
         stream = sum(number << (32 * place) for place, number in enumerate(numbers))
-        codes = [(stream >> (bits * i)) % (1 << bits) for i in range(len(numbers) * 32 // bits)]
         made.append(
-            [
-                scales[row][i // group] * code + biases[row][i // group]
-                for i, code in enumerate(codes)
-            ]
+            [(stream >> (bits * i)) % (1 << bits) for i in range(len(numbers) * 32 // bits)]
         )
-    return torch.tensor(made)
+    scales, biases = (parts[name].repeat_interleave(group, 1) for name in ("scales", "biases"))
+    return torch.tensor(made) * scales + biases
 
 
 def _f8q8(raw: Tensor, parts: dict[str, Tensor]) -> Tensor:
