@@ -78,17 +78,19 @@ def test_experts_lie_below_each_other() -> None:
     assert torch.equal(layout.decode(), torch.cat([part.decode() for part in parts if part]))
 
 
-def test_metal_computes_in_float32() -> None:
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_metal_is_what_transformers_computes(bits: int) -> None:
+    metal = pytest.importorskip("transformers.integrations.metal_quantization")
     torch.manual_seed(0)
-    made = encode(torch.randn(4, 64).bfloat16().float(), "afq4")
-    made["qbiases"] = made.pop("biases")
-    config = {"bits": 4, "group_size": 64, "quant_method": "metal", "modules_to_not_convert": ["a"]}
-    layout = translate(made, config)
-    assert isinstance(layout, Affine)
-    codes = translate({**made, "biases": made["qbiases"]}, config | {"quant_method": "afq"})
-    assert isinstance(codes, Affine)
-    assert layout.rounded is None
-    assert codes.rounded == torch.bfloat16
+    weight = torch.randn(4, 128).bfloat16()
+    words, scales, biases = metal._affine_quantize_tensor(weight, 64, bits)
+    scales, biases = scales.bfloat16(), biases.bfloat16()
+    config = {"bits": bits, "group_size": 64, "quant_method": "metal", "modules_to_not_convert": []}
+    tensors = {"weight": words, "scales": scales, "qbiases": biases}
+    layout = translate(tensors, config, "p", (4, 128))
+    assert layout is not None
+    expected = metal._affine_dequantize_tensor(words, scales, biases, 64, bits)
+    assert torch.equal(layout.decode(), expected)
 
 
 OVERRIDES: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {

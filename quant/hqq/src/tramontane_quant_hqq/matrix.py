@@ -103,7 +103,7 @@ class Matrix:
         return codes
 
 
-def arrangement(shape: tuple[int, ...], group: int, axis: int) -> str:
+def arrangement(shape: tuple[int, ...], group: int, axis: object) -> str:
     """ "rows" where groups lie within rows, or are made of whole ones; "down" where they run down
     the matrix; "dense" where no layout has them."""
     rows, columns = shape

@@ -26,7 +26,7 @@ from tramontane.tokenizer.json_file import read_if_there, read_object
 from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .layers import whole_or
-from .matrix import Matrix
+from .matrix import Matrix, arrangement
 from .packing import PACKINGS, WORDS, codes_of
 
 
@@ -142,7 +142,10 @@ def _info(tensor: Tensor) -> TensorInfo:
 
 def _layer_info(layer: Mapping[str, Any], path: str) -> TensorInfo:
     shape = _shape(layer, path)
+    group, axis = layer.get("group_size"), layer.get("axis")
     size = sum(value.nbytes for value in layer.values() if isinstance(value, Tensor))
+    if isinstance(group, int) and group > 0 and arrangement(shape, group, axis) == "dense":
+        size = 2 * shape[0] * shape[1]
     return TensorInfo(shape, f"hqq{_said(layer, 'nbits', int | float, path):g}", size)
 
 
