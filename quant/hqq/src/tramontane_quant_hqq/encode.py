@@ -21,6 +21,8 @@ from .packing import PACKINGS, words_of
 GROUP = 64
 NORM, ROUNDS = 0.7, 20
 BETA = 10.0
+STEP = 4096
+"""Groups that are computed at once, a cacheful."""
 
 
 def encode(weight: Tensor, kind: str) -> dict[str, Tensor]:
@@ -67,16 +69,23 @@ def optimized(groups: Tensor, bits: int) -> tuple[Tensor, Tensor, Tensor]:
     zero = -least * scale
     if bits == 4:
         zero = zero.round()
-    best = torch.inf
+    best, errors, codes = torch.inf, torch.empty_like(groups), torch.empty_like(groups)
+    parts = [slice(start, start + STEP) for start in range(0, len(groups), STEP)]
     for _ in range(ROUNDS):
-        codes = (groups * scale + zero).round().clamp(0, most)
-        apart = groups - (codes - zero) / scale
-        zero = (codes - (groups - _shrunk(apart)) * scale).mean(1, keepdim=True)
-        error = float(apart.abs().mean())
+        for part in parts:
+            weight, own, inverse = groups[part], zero[part], scale[part]
+            near = (weight * inverse + own).round_().clamp_(0, most)
+            apart = weight - (near - own).div_(inverse)
+            errors[part] = apart.abs()
+            zero[part] = (near - (weight - _shrunk(apart)) * inverse).mean(1, keepdim=True)
+        # over the whole matrix, and as one sum, so that it ends where hqq ends
+        error = float(errors.mean())
         if not error < best:
             break
         best = error
-    return (groups * scale + zero).round().clamp(0, most), scale, zero
+    for part in parts:
+        codes[part] = (groups[part] * scale[part] + zero[part]).round_().clamp_(0, most)
+    return codes, scale, zero
 
 
 def _shrunk(apart: Tensor) -> Tensor:
