@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,15 @@ def installed(install: Install, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(autouse=True)
 def visible(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This repository's own formats are not: they would claim what these do."""
     monkeypatch.syspath_prepend(str(installed))
+    monkeypatch.setenv("TRAMONTANE_PLUGINS", ",".join(others()))
+
+
+def others() -> list[str]:
+    """What is installed, without this repository's formats."""
+    names = {distribution.metadata["Name"] for distribution in distributions()}
+    return sorted(name for name in names if not name.startswith("tramontane-quant-"))
 
 
 def golden(kind: str) -> Path:
@@ -53,8 +62,10 @@ def golden(kind: str) -> Path:
 
 
 def loaded(folder: Path, device: str = "reference", **options: Any) -> Loaded:
-    checkpoint = open_checkpoint(folder, Registry())
-    return load_model(checkpoint, Registry(), LoadOptions(device=device, **options))
+    registry = Registry.from_environment()
+    return load_model(
+        open_checkpoint(folder, registry), registry, LoadOptions(device=device, **options)
+    )
 
 
 def edited(kind: str, folder: Path, edit: Edit) -> Path:
@@ -225,6 +236,7 @@ def test_two_that_claim_a_configuration_are_both_named(
 ) -> None:
     write_page("writing-a-quantizer", tmp_path, {"acme": "other"})
     monkeypatch.syspath_prepend(str(install(tmp_path / "mlx")))
+    monkeypatch.setenv("TRAMONTANE_PLUGINS", ",".join(others()))
     with pytest.raises(PluginConflict, match="'acme-mlx' and 'other-mlx' both claim"):
         loaded(golden("affine-4"))
 

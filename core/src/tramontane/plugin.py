@@ -71,6 +71,9 @@ class Quantizer(Offer):
 
     magic: bytes = b""
     """The first bytes of a container file; empty for formats inside safetensors."""
+    files: tuple[str, ...] = ()
+    """Names of container files that no first bytes tell from others, as patterns ("*.acme"). In a
+    folder with `config.json` such a file is opened where no usual weights are."""
     open: Target | None = None
     """(Path) -> `tramontane.checkpoint.Checkpoint`, for containers."""
     translate: Target | None = None

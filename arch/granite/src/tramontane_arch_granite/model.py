@@ -143,6 +143,7 @@ MOE_WEIGHTS: dict[str, list[Rule]] = {
         Rename("*.block_sparse_moe.router.layer", "*.mlp.gate"),
         Rename("*.block_sparse_moe.input_linear", "*.mlp.experts.gate_up_proj"),
         Rename("*.block_sparse_moe.output_linear", "*.mlp.experts.down_proj"),
+        Rename("*.block_sparse_moe.switch_mlp.*", "*.mlp.experts.*"),
         Split("*.experts.gate_up_proj", HALVES, per="count"),
         Rename("*.shared_mlp.input_linear", "*.mlp.shared_experts.gate_up_proj"),
         Rename("*.shared_mlp.output_linear", "*.mlp.shared_experts.down_proj"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from fnmatch import fnmatchcase
 from itertools import islice
 from pathlib import Path
 
@@ -14,6 +16,13 @@ from .folder import FolderCheckpoint
 from .weight_files import choose_weights
 
 WEIGHTS = (".safetensors", ".bin", ".pth", ".pt")
+USUAL = {
+    f"{stem}{index}" for stem in ("model.safetensors", "pytorch_model.bin")
+    for index in ("", ".index.json")
+}  # fmt: skip
+"""Weights beside which no other container is looked for."""
+
+LATER_PART = re.compile(r"-[1-9]\d*$")
 
 MOST_LISTED = 8
 """Maximum number of models that an error message lists."""
@@ -45,6 +54,10 @@ def _open_file(path: Path, registry: Registry) -> Checkpoint:
         raise CheckpointError(f"{path} is not a model: it is neither a file nor a folder")
     with path.open("rb") as file:
         start = file.read(16)
+    offer = None if path.suffix == ".safetensors" else _container(path.name, start, registry)
+    if offer is not None and offer.open is not None:
+        checkpoint: Checkpoint = load(offer.open)(path)
+        return checkpoint
     if path.suffix in WEIGHTS:
         if not (path.parent / "config.json").exists():
             raise CheckpointError(
@@ -52,11 +65,16 @@ def _open_file(path: Path, registry: Registry) -> Checkpoint:
                 "tokenizer's files, from where the weights are from"
             )
         return FolderCheckpoint(path.parent, [path])
-    for offer in registry.all(Quantizer):
-        if offer.magic and offer.open and start.startswith(offer.magic):
-            checkpoint: Checkpoint = load(offer.open)(path)
-            return checkpoint
     raise CheckpointError(_not_a_model(path, start, registry))
+
+
+def _container(name: str, start: bytes, registry: Registry) -> Quantizer | None:
+    """The format of a container file, by its first bytes or its name."""
+    for offer in registry.all(Quantizer):
+        by_magic = offer.magic and start.startswith(offer.magic)
+        if offer.open and (by_magic or any(fnmatchcase(name, each) for each in offer.files)):
+            return offer
+    return None
 
 
 def _not_a_model(path: Path, start: bytes, registry: Registry) -> str:
@@ -75,18 +93,19 @@ def _not_a_model(path: Path, start: bytes, registry: Registry) -> str:
 
 
 def _open_folder(path: Path, registry: Registry) -> Checkpoint:
-    if (path / "config.json").exists():
-        return FolderCheckpoint(path)
     inside = [item for item in sorted(path.iterdir()) if item.is_file()]
+    if (path / "config.json").exists():
+        named = _named(inside, registry) if USUAL.isdisjoint(i.name for i in inside) else []
+        if len(named) > 1:
+            raise CheckpointError(_several(path, named))
+        return _open_file(named[0], registry) if named else FolderCheckpoint(path)
     suffixes = {f".{name}" for name in (*registry.names("quantizers"), *known("quantizers"))}
     models = [item for item in inside if item.suffix in suffixes]
     candidates = [item for item in models if "-of-" not in item.stem or "-00001-of-" in item.stem]
     if len(candidates) == 1:
         return _open_file(candidates[0], registry)
     if candidates:
-        listed = ", ".join(item.name for item in candidates[:8])
-        more = f" and {len(candidates) - 8} more" if len(candidates) > 8 else ""
-        raise CheckpointError(f"{path} holds several models; name one of {listed}{more}")
+        raise CheckpointError(_several(path, candidates))
     if weights := choose_weights(item.name for item in inside):
         raise CheckpointError(
             f"{path} has {weights[0]} but no config.json: copy it, and the tokenizer's files, from"
@@ -98,6 +117,19 @@ def _open_folder(path: Path, registry: Registry) -> Checkpoint:
         names = ", ".join(below[:MOST_LISTED])
         message += f"; it holds models, of which to name one: {names}{more}"
     raise CheckpointError(message)
+
+
+def _named(inside: list[Path], registry: Registry) -> list[Path]:
+    """Container files that a plugin knows by their names, each by its first part (NAME-0)."""
+    patterns = [each for offer in registry.all(Quantizer) if offer.open for each in offer.files]
+    found = [item for item in inside if any(fnmatchcase(item.name, each) for each in patterns)]
+    return [item for item in found if not LATER_PART.search(item.stem)]
+
+
+def _several(path: Path, models: list[Path]) -> str:
+    listed = ", ".join(item.name for item in models[:MOST_LISTED])
+    more = f" and {len(models) - MOST_LISTED} more" if len(models) > MOST_LISTED else ""
+    return f"{path} holds several models; name one of {listed}{more}"
 
 
 def _models_below(path: Path, suffixes: set[str]) -> list[str]:

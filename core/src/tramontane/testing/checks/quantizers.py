@@ -7,6 +7,7 @@ import os
 import random
 from collections import defaultdict
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +69,15 @@ def packed_layers(sample: Path) -> tuple[dict[str, Any], dict[str, dict[str, tor
 
 def test_it_opens_a_container_or_translates_layers(offer: Quantizer) -> None:
     assert offer.open or offer.translate, "neither open= nor translate= is given"
-    assert not offer.open or offer.magic, "magic= is how a container is recognized"
+    recognized = offer.magic or offer.files
+    assert not offer.open or recognized, "magic= or files= is how a container is recognized"
 
 
 def test_the_sample_is_recognized(offer: Quantizer, sample: Path) -> None:
     if offer.open:
         assert sample.read_bytes().startswith(offer.magic)
+        named = any(fnmatchcase(sample.name, each) for each in offer.files)
+        assert named or not offer.files, f"{sample.name} is none of {', '.join(offer.files)}"
 
 
 def test_the_header_is_complete(offer: Quantizer, sample: Path) -> None:

@@ -1,0 +1,1 @@
+"""MLX's quantized layers, which mistral.rs calls AFQ."""

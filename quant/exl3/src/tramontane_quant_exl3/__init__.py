@@ -1,0 +1,1 @@
+"""EXL3, a trellis-coded format of ExLlamaV3."""

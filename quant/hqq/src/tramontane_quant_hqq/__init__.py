@@ -1,0 +1,1 @@
+"""Layers of half-quadratic quantization (HQQ)."""

@@ -1,0 +1,1 @@
+"""UQFF files for Tramontane."""
