@@ -104,3 +104,29 @@ def test_what_mlx_lm_wrote_runs(kind: str, golden: Callable[[str], Path], load: 
     # the reference rounds to bfloat16 as MLX does, kernels do not
     bound = 1e-4 if kind == "mxfp4" else 4e-3
     assert (found[0] - found[1]).abs().max() < bound * found[0].abs().max()
+
+
+@pytest.mark.parametrize("family", ["Mixtral", "Qwen3Moe"])
+def test_unquantized_experts_have_the_same_names(family: str, load: Any, tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    model = getattr(transformers, f"{family}ForCausalLM")
+    theirs = model(getattr(transformers, f"{family}Config")(**FAMILIES[family])).eval()
+    theirs.save_pretrained(tmp_path)
+    tensors, stacks = {}, {}
+    for name, tensor in sorted(load_file(tmp_path / "model.safetensors").items()):
+        path, _, tail = name.partition(".experts.")
+        number, _, tail = tail.partition(".")
+        if not number.isdigit():
+            tensors[name] = tensor
+            continue
+        for old, new in EXPERTS.items():
+            tail = f".{tail}".replace(old, new).removeprefix(".")
+        stacks.setdefault(f"{path}.switch_mlp.{tail}", []).append(tensor)
+    assert len(stacks) == 6
+    tensors |= {name: torch.stack(parts) for name, parts in stacks.items()}
+    save_file(tensors, tmp_path / "model.safetensors")
+    with torch.inference_mode():
+        expected = theirs(torch.tensor([TOKENS])).logits[0]
+        found = whole(load(tmp_path, dtype="f32").model, TOKENS).float()
+    assert (found - expected).abs().max() < 1e-4 * expected.abs().max()
