@@ -4,6 +4,7 @@ weights, in every family that stores matrices in a way of its own."""
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from torch import Tensor
 from tramontane.checkpoint.load import Loaded, load_model
 from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.open import open_checkpoint
-from tramontane.errors import CheckpointError
+from tramontane.errors import CheckpointError, PluginNotInstalled
 from tramontane.layouts import Affine, Codebook, Permuted
 from tramontane.registry import Registry
 from tramontane.testing.forward_passes import whole
@@ -193,3 +194,33 @@ def test_what_is_broken_is_named_with_file_and_layer(form: str, tmp_path: Path) 
         loaded(tmp_path)
     assert str(tmp_path) in str(caught.value)
     assert "model.layers.0.mlp.down_proj" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "said", "distribution"),
+    [
+        ("config.json", {"quantization_config": {"quant_method": "gptq"}}, "gptq"),
+        ("config.json", {"quantization_config": {"quant_method": "awq"}}, "awq"),
+        ("config.json", {"quantization_config": {"quant_method": "bitsandbytes"}}, "bnb"),
+        ("quantize_config.json", {"bits": 4, "group_size": 32}, "gptq"),
+        ("quant_config.json", {"w_bit": 4, "q_group_size": 32}, "awq"),
+    ],
+)
+def test_who_lacks_the_plugin_is_told_which_to_install(
+    file: str,
+    said: dict[str, Any],
+    distribution: str,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = Path(shutil.copytree(model, tmp_path / "model"))
+    there = json.loads((folder / file).read_text()) if (folder / file).exists() else {}
+    (folder / file).write_text(json.dumps(there | said))
+    registry = Registry()
+    installed = {kind: found for kind, found in registry._installed.items() if kind != "quantizers"}
+    monkeypatch.setattr(registry, "_installed", installed)
+    with pytest.raises(PluginNotInstalled) as caught:
+        load_model(open_checkpoint(folder, registry), registry, LoadOptions(device="reference"))
+    told = f"{caught.value} {caught.value.hint}"
+    assert f"pip install tramontane-quant-{distribution}" in told

@@ -170,7 +170,7 @@ def test_an_index_is_not_json(tmp_path: Path) -> None:
     assert f"{INDEX} is not JSON" in refusal(tmp_path, CheckpointError)
 
 
-@pytest.mark.parametrize("method", ["gptq", "unheard-of"])
+@pytest.mark.parametrize("method", ["gguf", "unheard-of"])
 def test_quantization_that_nobody_reads(tmp_path: Path, method: str) -> None:
     write_folder(tmp_path, {**CONFIG, "quantization_config": {"quant_method": method}})
     said = refusal(tmp_path, TramontaneError)
