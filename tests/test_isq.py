@@ -276,3 +276,26 @@ def test_the_command_line_says_it(model: Path, run: Cli) -> None:
     assert json.loads(out)["quantized"]["kinds"] == {"acme_mlx6": 2, KIND: 14}
     status, _, err = run("run", model, "-i", "a", "--isq", "q4_zero")
     assert (status, "the kinds are" in err) == (1, True)
+
+
+def test_tune_shows_what_fits(
+    model: Path, run: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tramontane.cli.memory_speed.bandwidth", lambda threads: 1e9)
+    line = ("tune", model, "--device", "reference", "--emit-config", tmp_path / "serve.toml")
+    status, out, err = run(*line, "--json")
+    assert status == 0, err
+    found = {each["name"]: each for each in json.loads(out)["candidates"]}
+    assert list(found) == ["as it is", "acme_mlx8", "acme_mlx6", KIND, "acme_mlx3", "acme_mlx2"]
+    assert found[KIND]["bytes"] == pytest.approx(191_904 + 5 * 128 * 2, abs=200)
+    assert found["acme_mlx6"]["recommended"]
+    assert found["acme_mlx6"]["context"] == 256
+    read = 258 * 128 * 6.5 / 8 + 2 * 3 * 128 * (128 + 192) * 4.5 / 8
+    assert found[KIND]["tokens_per_second"] == pytest.approx(1e9 / read, rel=0.02)
+    assert [each["quality"] for each in found.values()] == [
+        "baseline", "near-lossless", "good", "acceptable", "degraded", "degraded",
+    ]  # fmt: skip
+    assert 'isq = "6"' in (tmp_path / "serve.toml").read_text()
+    status, out, _ = run(*line, "--profile", "fast")
+    assert (status, "* acme_mlx4" in out) == (0, True)
+    assert out.endswith("* recommended: --isq 4\n")

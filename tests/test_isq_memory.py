@@ -69,6 +69,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of private memory are Linux's")
 def test_a_model_that_does_not_fit_answers_quantized(
     large: Path, installed: Path, python: Run

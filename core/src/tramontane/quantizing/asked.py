@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tramontane.backend import Device
 from tramontane.checkpoint.build import Built
-from tramontane.checkpoint.checkpoint import Header
+from tramontane.checkpoint.checkpoint import Header, TensorInfo
 from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.errors import UsageError
 from tramontane.registry import Registry
@@ -57,5 +57,5 @@ def planned(built: Built, choices: Choices) -> Header:
     for tensor, (kind, size) in bytes_after(
         header, built.sources, built.wanted, choices.kinds
     ).items():
-        tensors[tensor] = replace(tensors[tensor], stored=kind, nbytes=size)
+        tensors[tensor] = TensorInfo(tensors[tensor].shape, kind, size)
     return replace(header, tensors=tensors)

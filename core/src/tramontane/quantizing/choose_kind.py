@@ -51,9 +51,9 @@ def of_bits(bits: int, kinds: Iterable[Kind], runs: Runs) -> Kind | None:
 
 def promoted(kind: Kind, kinds: Iterable[Kind], runs: Runs) -> Kind:
     """What embeddings and output matrices get, where errors cost most: of the same quantizer the
-    kind of 6 bits for fewer than 5, else the one of 8; its next larger one where there is none."""
+    kind of 6 bits for 5 at most, else the one of 8; its next larger one where there is none."""
     own = [other for other in kinds if other.offer is kind.offer and other.bits > kind.bits]
-    goal = 6 if kind.bits < 5 else 8
+    goal = 6 if kind.bits <= 5 else 8
     larger = [other for other in own if goal <= other.bits < goal + 1]
     if (found := of_bits(goal, larger, runs)) is not None:
         return found
