@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 from tramontane.errors import CheckpointError
 from tramontane.layouts import Codebook, Dense, Layout, float_table
+from tramontane.layouts.block_scales import NARROW, block_scales
 
-from .blocks import NARROW, blocks_of
 from .settings import block_size
 
 WEIGHTS = ("weight", "")
@@ -70,7 +70,7 @@ def scaled(weight: Tensor, scale: Tensor, block: tuple[int, int] | None, path: s
     if not scale.is_floating_point():
         raise CheckpointError(f"{path}: its scales are {name_of(scale)}, not floats")
     shape = (*weight.shape[:-1], columns)
-    found = blocks_of(shape, scale.shape, block)
+    found = block_scales(shape, scale.shape, block)
     if found is None:
         sizes = f" in blocks of {block[0]} x {block[1]}" if block else ""
         raise CheckpointError(

@@ -7,8 +7,8 @@ from math import prod
 from typing import Any
 
 from tramontane.checkpoint.checkpoint import TensorInfo
+from tramontane.layouts.block_scales import NARROW, block_scales
 
-from .blocks import NARROW, blocks_of
 from .layers import SCALES, WEIGHTS
 from .settings import block_size
 
@@ -26,7 +26,7 @@ def fp8(
         return whole
     packed = weight.stored in ("I8", "U8")
     shape = (*weight.shape[:-1], weight.shape[-1] * 2 if packed else weight.shape[-1])
-    found = blocks_of(shape, scale.shape, block_size(config, path))
+    found = block_scales(shape, scale.shape, block_size(config, path))
     if found is None:
         return whole
     group = found[0].group

@@ -18,7 +18,7 @@ NARROW = 8
 
 
 @dataclass(frozen=True)
-class Blocks:
+class BlockScales:
     """How scales lie over matrices (rows, columns). height, width: of a block; group: columns that
     have one scale in each row of the layout, and divide `columns`."""
 
@@ -40,16 +40,16 @@ class Blocks:
         return scale[..., : self.columns // self.group].flatten(0, -2)
 
 
-def blocks_of(
+def block_scales(
     shape: Sequence[int], scales: Sequence[int], block: Sequence[int] | None
-) -> tuple[Blocks, tuple[int, ...]] | None:
+) -> tuple[BlockScales, tuple[int, ...]] | None:
     """How scales of a shape lie over matrices of (..., rows, columns), and the shape (..., block
     rows, block columns) to view them in; None if they cannot. block: as the configuration says."""
     *stack, rows, columns = shape
     count = prod(scales)
     if count in (1, prod(stack)):
         each = (*stack, 1, 1) if count == prod(stack) else (1,) * (len(stack) + 2)
-        return Blocks(rows, columns, rows, columns), each
+        return BlockScales(rows, columns, rows, columns), each
     if tuple(scales) == (rows,) and not stack:
         scales = (rows, 1)
     if len(scales) != len(shape) or list(scales[:-2]) != stack:
@@ -58,7 +58,9 @@ def blocks_of(
     if block is not None and grid == tuple(
         -(-n // b) for n, b in zip((rows, columns), block, strict=True)
     ):
-        return Blocks(rows, columns, min(block[0], rows), min(block[1], columns)), tuple(scales)
+        return BlockScales(rows, columns, min(block[0], rows), min(block[1], columns)), tuple(
+            scales
+        )
     if 0 in grid or rows % grid[0] or columns % grid[1]:
         return None
-    return Blocks(rows, columns, rows // grid[0], columns // grid[1]), tuple(scales)
+    return BlockScales(rows, columns, rows // grid[0], columns // grid[1]), tuple(scales)
