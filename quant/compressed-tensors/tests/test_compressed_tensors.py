@@ -1,4 +1,4 @@
-"""compressed-tensors: what the library wrote, every bit width, groups of layers, and what is wrong."""
+"""compressed-tensors: what the library wrote, every bit width, groups of layers, bad input."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def layer(bits: int, rows: int, columns: int, groups: int) -> tuple[dict[str, Te
 @pytest.mark.parametrize("shape", [(24, 64, 2), (7, 96, 1), (5, 11, 1), (9, 15, 3)])
 @pytest.mark.parametrize("bits", range(1, 9))
 def test_integers_are_those_of_the_formula(bits: int, shape: tuple[int, int, int]) -> None:
-    rows, columns, groups = shape
+    _, columns, groups = shape
     tensors, expected = layer(bits, *shape)
     size = columns // groups
     strategy = {"strategy": "group", "group_size": size} if groups > 1 else {"strategy": "channel"}
