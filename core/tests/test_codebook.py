@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tramontane.layouts import Codebook, below, nbytes, pack
+from tramontane.layouts import Codebook, below, float_table, nbytes, pack
 
 TABLE = torch.tensor([-1.0, -0.5, *(0.25 * i for i in range(14))])
 
@@ -66,3 +66,11 @@ def test_stacks_of_8_bit_floats() -> None:
     assert table.isnan().any()
     part = Codebook(8, 32, (torch.full((2, 32), 60, dtype=torch.uint8),), table, torch.ones(2, 1))
     assert torch.equal(below([part, part]).decode(), torch.ones(4, 32))
+
+
+def test_tables_of_small_floats() -> None:
+    assert float_table("e2m1").tolist()[:8] == [0, 0.5, 1, 1.5, 2, 3, 4, 6]
+    assert float_table("e2m3")[[1, 8, 31, 32, 63]].tolist() == [0.125, 1, 7.5, 0, -7.5]
+    assert float_table("e3m2")[[1, 4, 31, 63]].tolist() == [0.0625, 0.25, 28, -28]
+    assert float_table("e4m3")[[1, 126, 254]].tolist() == [2**-9, 448, -448]
+    assert float_table("e5m2")[[1, 123, 251]].tolist() == [2**-16, 57344, -57344]

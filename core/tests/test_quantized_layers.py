@@ -140,3 +140,36 @@ def test_what_is_wrong_names_file_and_layer(opened: Any, case: str) -> None:
 def test_bytes_that_cannot_be_are_the_plugins_fault(opened: Any) -> None:
     with pytest.raises(PluginBroken, match="must return a number of bytes"):
         opened({"translate": affine, "memory": lambda t, c: -1}, codes=CODES[0], scale=SCALE)
+
+
+def suffix(name: str, config: Any) -> str | None:
+    return None if name.endswith("k_scale") else name.replace("proj.weight_", "proj.")
+
+
+def test_tensors_get_the_names_that_the_format_gives_them(opened: Any) -> None:
+    tensors = {"weight_codes": CODES[0], "weight_scale": SCALE, "k_scale": SCALE}
+    found = opened({"translate": affine, "names": suffix}, **tensors)
+    assert list(found.header.tensors) == ["proj.weight"]
+    assert found.read("proj.weight").decode()[1, 0] == 8
+
+
+def test_what_is_not_used_has_the_name_of_the_file(opened: Any) -> None:
+    tensors = {"weight_codes": CODES[0], "weight_scale": SCALE, "weight_more": SCALE}
+    with pytest.raises(CheckpointError, match=r"not used by acme: proj\.weight_more"):
+        opened({"translate": affine, "names": suffix}, **tensors).read("proj.weight")
+
+
+NAMES = {
+    "two of one name": (
+        lambda n, c: "proj.codes", CheckpointError, "proj.codes and proj.scale are both",
+    ),
+    "no name": (lambda n, c: 3, PluginBroken, "returned 3 for proj.codes; it must return a name"),
+    "error": (lambda n, c: n[99], PluginBroken, "names=acme_targets:names: IndexError"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_names_that_cannot_be_are_refused(opened: Any, case: str) -> None:
+    names, kind, said = NAMES[case]
+    with pytest.raises(kind, match=said):
+        opened({"translate": affine, "names": names}, codes=CODES[0], scale=SCALE)

@@ -82,6 +82,10 @@ class Quantizer(Offer):
     path; config is the whole quantization configuration; None: dense as stored. Optional keywords:
     path, the layer's in the checkpoint's names; shape, (rows, columns) that the model wants;
     transposed, whether that is (columns, rows) of what multiplies; model, all of config.json."""
+    names: Target | None = None
+    """(name: str, config: dict) -> str or None: a tensor's name with what belongs to a layer below
+    the layer's path, where the file has it elsewhere ("experts.down_proj_scales"); most names stay.
+    None: no part of the model, such as scales of the cache; it is left out."""
     matches: Target | None = None
     """(config: dict) -> bool: whether `translate` reads a quantization configuration without
     `quant_method`. Optional keyword: model, all of config.json."""

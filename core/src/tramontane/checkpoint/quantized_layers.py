@@ -20,6 +20,7 @@ from tramontane.target_call import call
 from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .checkpoint import Checkpoint, Header, ReadsStored, TensorInfo
+from .layer_names import names_below_layers, renamed
 from .layer_tensors import LayerTensors
 from .layout_checks import check_layout
 from .rules import Rule, Transpose, follow
@@ -59,21 +60,22 @@ class QuantizedCheckpoint:
         self._inner, self._offer, self._settings = checkpoint, offer, settings
         assert offer.translate is not None
         self._translate = load(offer.translate)
-        header, self.names = checkpoint.header, checkpoint.names
+        self._file_names = names_below_layers(checkpoint.header, offer, settings)
+        header, self.names = renamed(checkpoint.header, self._file_names), checkpoint.names
         self._layers = quantized_layers(header, model, rules, self.names)
         tensors = dict(header.tensors)
         for name, layer in self._layers.items():
             for tensor in layer.parts.values():
                 del tensors[tensor]
             stored = sum(header.tensors[tensor].nbytes for tensor in layer.parts.values())
-            tensors[name] = TensorInfo(layer.shape, offer.name, stored, self._in_memory(layer))
+            tensors[name] = TensorInfo(layer.shape, offer.name, stored, self._in_memory(header, layer))
         self.header = replace(header, tensors=tensors)
 
-    def _in_memory(self, layer: Layer) -> int | None:
+    def _in_memory(self, header: Header, layer: Layer) -> int | None:
         """Bytes in memory, if the format says how many."""
         if self._offer.memory is None:
             return None
-        infos = {part: self._inner.header.tensors[name] for part, name in layer.parts.items()}
+        infos = {part: header.tensors[name] for part, name in layer.parts.items()}
         given = {"tensors": infos, "config": self._settings}
         found = self._guarded(layer, load(self._offer.memory), given)
         if not isinstance(found, int) or found < 0:
@@ -87,8 +89,8 @@ class QuantizedCheckpoint:
         """One tensor, or the layout of a layer. Raises CheckpointError that names it."""
         layer = self._layers.get(name)
         if layer is None:
-            return self._inner.read(name)
-        read = {part: self._inner.read(tensor) for part, tensor in layer.parts.items()}
+            return self._inner.read(self._in_file(name))
+        read = {part: self._inner.read(self._in_file(t)) for part, t in layer.parts.items()}
         tensors = LayerTensors({k: v.data for k, v in read.items() if isinstance(v, Dense)})
         given = {"tensors": tensors, "config": self._settings}
         layout = self._guarded(layer, self._translate, given)
@@ -99,7 +101,7 @@ class QuantizedCheckpoint:
             tensors.unused = set(layer.parts) - {plain}
             layout = Dense(tensors[plain])
         if tensors.unused:
-            unused = ", ".join(sorted(layer.parts[part] for part in tensors.unused))
+            unused = ", ".join(sorted(self._in_file(layer.parts[part]) for part in tensors.unused))
             raise self._error(layer, f"not used by {self._offer.name}: {one_line(unused, 200)}")
         if why := check_layout(layout, layer.shape):
             raise self._error(layer, why)
@@ -119,7 +121,7 @@ class QuantizedCheckpoint:
             why = f"{path}: {error}" if named else f"{path}: {layer}: {error}"
             raise CheckpointError(why) from error
         except KeyError as error:
-            there = ", ".join(sorted(layer.parts.values()))
+            there = ", ".join(sorted(map(self._in_file, layer.parts.values())))
             raise self._error(
                 layer, f"{error} is missing; it has {one_line(there, 200)}"
             ) from error
@@ -137,7 +139,10 @@ class QuantizedCheckpoint:
         """Implements `ReadsStored`, for what is not quantized."""
         if name in self._layers or not isinstance(self._inner, ReadsStored):
             return None
-        return self._inner.stored(name)
+        return self._inner.stored(self._in_file(name))
+
+    def _in_file(self, name: str) -> str:
+        return self._file_names.get(name, name)
 
     def tokenizer(self) -> Tokenizer:
         return self._inner.tokenizer()

@@ -22,6 +22,7 @@ from .concatenate import below as below
 from .concatenate import contiguous as contiguous
 from .concatenate import nbytes as nbytes
 from .dense import Dense as Dense
+from .float_tables import float_table as float_table
 from .permuted import Permuted as Permuted
 from .row_groups import RowGroups as RowGroups
 from .select import picked as picked

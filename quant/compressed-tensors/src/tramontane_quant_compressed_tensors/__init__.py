@@ -1,0 +1,1 @@
+"""compressed-tensors: several ways to store a matrix, named by a configuration."""

@@ -1,0 +1,1 @@
+"""MXFP4 as gpt-oss has it."""
