@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 LANES = 16
 Floats = NDArray[Any]
 ZERO, ONE = np.float32(0), np.float32(1)
+ROUNDS = np.float32(3 << 22)
+"""Added and taken away, it leaves a whole number, ties to even."""
 
 
 @njit(nogil=True, cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
@@ -27,8 +29,11 @@ def _tried(
     for i in range(x.shape[0]):
         for lane in range(LANES):
             at = x[i, lane]
-            code = np.rint(inverse[lane] * (at - low[lane]))
-            code = min(max(code, ZERO), most)
+            # not max and min, whose rules for NaN keep LLVM from using vectors
+            code = inverse[lane] * (at - low[lane])
+            code = code if code > ZERO else ZERO
+            code = code if code < most else most
+            code = (code + ROUNDS) - ROUNDS
             weighted = w[i, lane] * code
             codes[i, lane] = code
             out[0, lane] += weighted
@@ -45,7 +50,8 @@ def _error(
     for i in range(x.shape[0]):
         for lane in range(LANES):
             off = scale[lane] * codes[i, lane] + low[lane] - x[i, lane]
-            out[lane] += w[i, lane] * (abs(off) if absolute else off * off)
+            size = off if off > ZERO else -off
+            out[lane] += w[i, lane] * (size * (ONE if absolute else size))
 
 
 @njit(nogil=True, cache=True, error_model="numpy")  # type: ignore[untyped-decorator]

@@ -68,11 +68,11 @@ def _above_minimum(
 ) -> tuple[Bytes, NDArray[np.float16], NDArray[np.float16]]:
     if weights is not None:
         d, below = affine(x, weights, most, (-0.9, 0.05, 36))
-        near = np.clip(nearest((x + below) * inverse(d)), 0, most)
+        near: Floats = np.clip(nearest((x + below) * inverse(d)), 0, most)
         return near.astype(np.uint8), d.astype("<f2"), (-below).astype("<f2")
     least = x.min(-1, keepdims=True)
     d = (x.max(-1, keepdims=True) - least) / np.float32(most)
-    codes = np.trunc((x - least) * inverse(d) + np.float32(0.5)).clip(0, most)
+    codes: Floats = np.trunc((x - least) * inverse(d) + np.float32(0.5)).clip(0, most)
     return codes.astype(np.uint8), d.astype("<f2"), least.astype("<f2")
 
 
@@ -86,7 +86,8 @@ def joined(*parts: NDArray[np.generic]) -> Bytes:
 def halves(codes: Bytes) -> Bytes:
     """(blocks, n) codes below 16 -> (blocks, n / 2): the first half of them in the low halves."""
     middle = codes.shape[-1] // 2
-    return codes[..., :middle] | codes[..., middle:] << 4
+    out: Bytes = codes[..., :middle] | codes[..., middle:] << 4
+    return out
 
 
 def fifth_bits(codes: Bytes) -> Bytes:
