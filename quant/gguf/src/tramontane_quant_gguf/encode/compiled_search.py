@@ -1,4 +1,4 @@
-"""`search.affine` compiled, bit for bit the same. Imported only where numba is.
+"""`search.affine` and `search.symmetric` compiled, bit for bit the same. Imported only where numba is.
 
 Lane l of 16 has a group, so that numbers of 16 groups are added at once and those of each one after
 the other, as there.
@@ -112,3 +112,65 @@ def affine(
             flat = high[lane] <= low[lane]
             scales[start + lane, 0] = ZERO if flat else scale[lane]
             minima[start + lane, 0] = -low[lane]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _both_signs(
+    x: Floats, w: Floats, inverse: Floats, half: np.float32, codes: Floats, out: Floats
+) -> None:
+    """Codes of a try, (n, lanes), and the sums of w c x and w c c: (2, lanes)."""
+    out[:] = ZERO
+    for i in range(x.shape[0]):
+        for lane in range(LANES):
+            at = x[i, lane]
+            code = inverse[lane] * at
+            code = code if code > -half else -half
+            code = code if code < half - ONE else half - ONE
+            code = (code + ROUNDS) - ROUNDS
+            weighted = w[i, lane] * code
+            codes[i, lane] = code
+            out[0, lane] += weighted * at
+            out[1, lane] += weighted * code
+
+
+@njit(nogil=True, cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def symmetric(
+    x: Floats, weights: Floats, factors: Floats, half: np.float32, least: np.float32,
+    codes: Floats, scales: Floats,
+) -> None:  # fmt: skip
+    """x, weights: (groups, n), contiguous. factors: of each try, the first one's choice stands.
+    least: the smallest magnitude that is not 0. codes: (groups, n), scales: (groups, 1), written."""
+    groups, n = x.shape
+    xs, ws = np.empty((n, LANES), np.float32), np.empty((n, LANES), np.float32)
+    tried, kept = np.empty((n, LANES), np.float32), np.empty((n, LANES), np.float32)
+    found, inverse = np.empty((2, LANES), np.float32), np.empty(LANES, np.float32)
+    peak, scale = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
+    best = np.empty(LANES, np.float32)
+    for start in range(0, groups, LANES):
+        for lane in range(LANES):
+            group = min(start + lane, groups - 1)
+            largest = x[group, 0]
+            for i in range(n):
+                at = x[group, i]
+                xs[i, lane], ws[i, lane] = at, weights[group, i]
+                if abs(at) > abs(largest):
+                    largest = at
+            peak[lane] = largest
+        for step in range(len(factors)):
+            for lane in range(LANES):
+                there = abs(peak[lane]) >= least
+                inverse[lane] = factors[step] / (peak[lane] if there else ONE)
+            _both_signs(xs, ws, inverse, half, tried, found)
+            for lane in range(LANES):
+                sum_lx, sum_l2 = found[0, lane], found[1, lane]
+                better = sum_l2 > ZERO and sum_lx * sum_lx > best[lane] * sum_l2
+                if step == 0 or better:
+                    scale[lane] = sum_lx / sum_l2 if sum_l2 > ZERO else ZERO
+                    best[lane] = scale[lane] * sum_lx
+                    for i in range(n):
+                        kept[i, lane] = tried[i, lane]
+        for lane in range(min(LANES, groups - start)):
+            there = abs(peak[lane]) >= least
+            scales[start + lane, 0] = scale[lane] if there else ZERO
+            for i in range(n):
+                codes[start + lane, i] = kept[i, lane] if there else ZERO

@@ -106,19 +106,23 @@ def affine(
 def symmetric(x: Floats, weights: Floats, half: int) -> tuple[Floats, Floats]:
     """codes: (groups, n) from -half to half - 1, and scale: (groups, 1), such that x is about scale
     * code. ggml's make_qx_quants."""
+    steps = (0, *range(-9, 0), *range(1, 10))
+    factors = np.array([-(half + 0.1 * step) for step in steps], "f4")
+    if (fast := compiled()) is not None:
+        out: Floats = np.empty(x.shape, np.float32)
+        found: Floats = np.empty((len(x), 1), np.float32)
+        both = (np.ascontiguousarray(numbers) for numbers in (x, weights))
+        fast.symmetric(*both, factors, np.float32(half), EPSILON, out, found)
+        return out, found
     peak = signed_peak(x)
     there = np.abs(peak) >= EPSILON
     peak = np.where(there, peak, np.float32(1))
     codes = scale = best = np.zeros_like(peak)
-    for step in (0, *range(-9, 0), *range(1, 10)):
-        tried = np.clip(nearest(-np.float32(half + 0.1 * step) / peak * x), -half, half - 1)
+    for number, factor in enumerate(factors):
+        tried = np.clip(nearest(factor / peak * x), -half, half - 1)
         weighted = weights * tried
         sum_lx, sum_l2 = sums(weighted * x), sums(weighted * tried)
-        if step == 0:
-            codes, scale = tried, ratio(sum_lx, sum_l2)
-            best = scale * sum_lx
-            continue
-        better = (sum_l2 > 0) & (sum_lx * sum_lx > best * sum_l2)
+        better = (sum_l2 > 0) & (sum_lx * sum_lx > best * sum_l2) | (number == 0)
         codes = np.where(better, tried, codes)
         scale = np.where(better, ratio(sum_lx, sum_l2), scale)
         best = np.where(better, scale * sum_lx, best)
