@@ -1,6 +1,6 @@
 """`search.affine` and `search.symmetric` compiled, bit for bit the same. Imported only where numba is.
 
-Lane l of 16 has a group, so that numbers of 16 groups are added at once and those of each one after
+Lane l of 64 has a group, so that numbers of 64 groups are added at once and those of each one after
 the other, as there.
 """
 
@@ -12,7 +12,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-LANES = 16
+LANES = 64
+"""LLVM unrolls a loop over fewer before it would make vectors of it."""
 Floats = NDArray[Any]
 ZERO, ONE = np.float32(0), np.float32(1)
 ROUNDS = np.float32(3 << 22)
