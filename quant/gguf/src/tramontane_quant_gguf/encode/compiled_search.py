@@ -1,7 +1,7 @@
-"""`search.affine` and `search.symmetric` compiled, bit for bit the same. Imported only where numba is.
+"""`search.affine` and `search.symmetric` compiled, bit for bit the same.
 
-Lane l of 64 has a group, so that numbers of 64 groups are added at once and those of each one after
-the other, as there.
+Imported only where numba is. Lane l of 64 has a group, so that numbers of 64 groups are added at
+once and those of each one after the other, as there.
 """
 
 from __future__ import annotations
@@ -140,7 +140,8 @@ def symmetric(
     codes: Floats, scales: Floats,
 ) -> None:  # fmt: skip
     """x, weights: (groups, n), contiguous. factors: of each try, the first one's choice stands.
-    least: the smallest magnitude that is not 0. codes: (groups, n), scales: (groups, 1), written."""
+    least: the smallest magnitude that is not 0. codes: (groups, n), scales:
+    (groups, 1), written."""
     groups, n = x.shape
     xs, ws = np.empty((n, LANES), np.float32), np.empty((n, LANES), np.float32)
     tried, kept = np.empty((n, LANES), np.float32), np.empty((n, LANES), np.float32)
