@@ -89,3 +89,16 @@ def test_what_cannot_be_encoded(
 ) -> None:
     with pytest.raises(ValueError, match=why):
         encode_blocks(numbers, kind, importance)
+
+
+@every_kind
+@pytest.mark.parametrize("important", [False, True])
+def test_compiled_searches_make_the_same_bits(
+    kind: str, important: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("numba", reason="numba is not installed")
+    numbers = torch.cat((matrix(21, 512, 7), torch.zeros(1, 512), torch.full((2, 512), 2.0)))
+    importance = torch.rand(512, generator=torch.Generator().manual_seed(8)) if important else None
+    fast = encode_blocks(numbers, kind, importance)
+    monkeypatch.setattr("tramontane_quant_gguf.encode.search.compiled", lambda: None)
+    assert np.array_equal(encode_blocks(numbers, kind, importance), fast)

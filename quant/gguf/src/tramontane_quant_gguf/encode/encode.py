@@ -18,24 +18,19 @@ from tramontane.layouts import Layout
 from tramontane_quant_gguf.formats.table import FORMATS
 
 from . import iq4, k_quants, simple
-from .search import Floats
+from .search import Floats, sums
 
 Encode: TypeAlias = Callable[[Floats, Floats | None], NDArray[np.uint8]]
 AT_ONCE = 1 << 16
 """Weights in a run."""
 
 
-def _alike(encode: Callable[[Floats], NDArray[np.uint8]]) -> Encode:
-    """An encoder for which importance makes no difference."""
-    return lambda x, importance: encode(x)
-
-
 ENCODERS: dict[str, Encode] = {
-    "q4_0": _alike(simple.q4_0),
-    "q4_1": _alike(simple.q4_1),
-    "q5_0": _alike(simple.q5_0),
-    "q5_1": _alike(simple.q5_1),
-    "q8_0": _alike(simple.q8_0),
+    "q4_0": simple.q4_0,
+    "q4_1": simple.q4_1,
+    "q5_0": simple.q5_0,
+    "q5_1": simple.q5_1,
+    "q8_0": simple.q8_0,
     "q2_k": k_quants.q2_k,
     "q3_k": k_quants.q3_k,
     "q4_k": k_quants.q4_k,
@@ -44,7 +39,9 @@ ENCODERS: dict[str, Encode] = {
     "iq4_nl": iq4.iq4_nl,
     "iq4_xs": iq4.iq4_xs,
 }
-"""By the type's name in lower case. The first five do as ggml does without importance."""
+"""By the type's name in lower case. Without importance the first five make ggml's bits."""
+BY_ROWS = ("q4_0", "q4_1", "q5_0", "q5_1")
+"""Those that are given how much errors count, by the mean square of a whole row."""
 TYPES = {name.lower(): kind for kind, (name, *_) in FORMATS.items()}
 
 
@@ -83,7 +80,11 @@ def encode_blocks(weight: Tensor, kind: str, importance: Tensor | None = None) -
         part = x[start : start + step]
         weights = None
         if counts is not None:
-            weights = np.broadcast_to(counts, part.shape).reshape(-1, block)
+            weights = np.broadcast_to(counts, part.shape)
+            if kind in BY_ROWS:
+                squares = part * part
+                weights = weights * np.sqrt(sums(squares) / np.float32(columns) + squares)
+            weights = weights.reshape(-1, block)
         with np.errstate(over="ignore"):
             made = ENCODERS[kind](part.reshape(-1, block), weights)
         out[start : start + step] = made.reshape(len(part), -1)

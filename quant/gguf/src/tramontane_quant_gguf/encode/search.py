@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .compiling import compiled
+
 Floats = NDArray[Any]
 EPSILON = np.float32(1e-15)
 """A group whose largest magnitude is below has codes of 0."""
@@ -36,9 +38,8 @@ def ratio(above: Floats, below: Floats) -> Floats:
 
 
 def sums(values: Any) -> Floats:
-    """Of each group: (groups, n) -> (groups, 1)."""
-    out: Floats = values.sum(-1, keepdims=True, dtype=np.float32)
-    return out
+    """Of each group, one after the other: (groups, n) -> (groups, 1)."""
+    return np.add.accumulate(values, -1, dtype=np.float32)[..., -1:]
 
 
 def signed_peak(x: Floats) -> Floats:
@@ -58,26 +59,33 @@ def affine(
     0 to `most`, neither below 0.
 
     steps: first, size and number of the scales that are tried. absolute: errors count by magnitude,
-    not by square. ggml's make_qkx2_quants, and make_qkx3_quants but for its first try.
+    not by square. ggml's make_qkx2_quants and make_qkx3_quants.
     """
     first, size, count = steps
-    least = np.minimum(x.min(-1, keepdims=True), 0)
+    factors = np.array([most, *(first + size * step + most for step in range(count + 1))], "f4")
+    if (fast := compiled()) is not None:
+        made: Floats = np.empty((2, len(x), 1), np.float32)
+        both = (np.ascontiguousarray(numbers) for numbers in (x, weights))
+        fast.affine(*both, factors, np.float32(most), absolute, *made)
+        return made[0], made[1]
+    minimum: Floats = np.minimum(x.min(-1, keepdims=True), np.float32(0))
     highest = x.max(-1, keepdims=True)
-    flat = highest <= least
-    width = np.where(flat, np.float32(1), highest - least)
+    flat = highest <= minimum
     sum_w, sum_x = sums(weights), sums(weights * x)
-    scale, minimum = width / np.float32(most), least
+
+    def codes_of(factor: np.float32) -> Floats:
+        # a better minimum is where the next tries start from, as in ggml
+        width = np.where(flat, np.float32(1), highest - minimum)
+        return np.clip(nearest(factor / width * (x - minimum)), 0, np.float32(most))
 
     def error(codes: Floats, scale: Floats, minimum: Floats) -> Floats:
         off = scale * codes + minimum - x
         return sums(weights * (np.abs(off) if absolute else off * off))
 
-    def codes_of(inverse_scale: Floats) -> Floats:
-        return np.clip(nearest(inverse_scale * (x - least)), 0, most)
-
-    best = error(codes_of(np.float32(most) / width), scale, minimum)
-    for step in range(count + 1):
-        codes = codes_of(np.float32(first + size * step + most) / width)
+    scale: Floats = np.where(flat, np.float32(1), highest - minimum) / np.float32(most)
+    best = error(codes_of(factors[0]), scale, minimum)
+    for factor in factors[1:]:
+        codes = codes_of(factor)
         weighted = weights * codes
         sum_l, sum_l2, sum_xl = sums(weighted), sums(weighted * codes), sums(weighted * x)
         determinant = sum_w * sum_l2 - sum_l * sum_l
@@ -98,19 +106,23 @@ def affine(
 def symmetric(x: Floats, weights: Floats, half: int) -> tuple[Floats, Floats]:
     """codes: (groups, n) from -half to half - 1, and scale: (groups, 1), such that x is about scale
     * code. ggml's make_qx_quants."""
+    steps = (0, *range(-9, 0), *range(1, 10))
+    factors = np.array([-(half + 0.1 * step) for step in steps], "f4")
+    if (fast := compiled()) is not None:
+        out: Floats = np.empty(x.shape, np.float32)
+        found: Floats = np.empty((len(x), 1), np.float32)
+        both = (np.ascontiguousarray(numbers) for numbers in (x, weights))
+        fast.symmetric(*both, factors, np.float32(half), EPSILON, out, found)
+        return out, found
     peak = signed_peak(x)
     there = np.abs(peak) >= EPSILON
     peak = np.where(there, peak, np.float32(1))
     codes = scale = best = np.zeros_like(peak)
-    for step in (0, *range(-9, 0), *range(1, 10)):
-        tried = np.clip(nearest(-np.float32(half + 0.1 * step) / peak * x), -half, half - 1)
+    for number, factor in enumerate(factors):
+        tried = np.clip(nearest(factor / peak * x), -half, half - 1)
         weighted = weights * tried
         sum_lx, sum_l2 = sums(weighted * x), sums(weighted * tried)
-        if step == 0:
-            codes, scale = tried, ratio(sum_lx, sum_l2)
-            best = scale * sum_lx
-            continue
-        better = (sum_l2 > 0) & (sum_lx * sum_lx > best * sum_l2)
+        better = (sum_l2 > 0) & (sum_lx * sum_lx > best * sum_l2) | (number == 0)
         codes = np.where(better, tried, codes)
         scale = np.where(better, ratio(sum_lx, sum_l2), scale)
         best = np.where(better, scale * sum_lx, best)
