@@ -14,7 +14,7 @@ from tramontane.engine.batch import Batch
 from tramontane.engine.kv_cache import LayerCache
 from tramontane.layouts import Dense, Layout
 
-from .kernels import lookup, quantize, rows
+from .kernels import lookup, rows
 from .packing import Interleaved
 from .step import interpreter
 from .step.graph import TOKENS, Node, Ref, Value
@@ -23,8 +23,10 @@ from .step.lower import (
     Operation,
     affine_operation,
     arguments,
+    conversion,
     dense_operation,
     lower,
+    order_at,
     packed_arrays,
     table,
 )
@@ -46,20 +48,23 @@ def multiply_packed(to_be_exact: bool, pool: Pool) -> Callable[[Tensor, Layout],
         counts = np.zeros(8, np.int64)
         counts[0], counts[interpreter.AT_A_TIME] = count, 1
         out = np.empty((count, packed.rows), np.float32)
-        convert = arguments(
-            quantize.FIELDS, count=address(counts), tile=SET.tile, units=packed.units,
-            columns=packed.columns, x=address(numbers), stride=4 * packed.columns, out=at,
-            begin=0,
-        )  # fmt: skip
+        operations = [
+            conversion(
+                packed.order, exact, count=address(counts), units=packed.units,
+                columns=packed.columns, x=address(numbers), stride=4 * packed.columns, out=at,
+            ),
+        ]  # fmt: skip
         room = Rooms(pool.threads)
-        operation = affine_operation(weight, exact, {
+        operations.append(affine_operation(weight, exact, {
             "count": address(counts), "out": address(out), "stride": 4 * packed.rows, "input": at,
             "bias": 0, "add": 0,
-        }, room.room)  # fmt: skip
+        }, room.room))  # fmt: skip
         phases = np.array([(interpreter.ROWS, 0, 1, TOKENS), (interpreter.JOBS, 1, 1, 0)], np.int64)
-        operations = [Operation(quantize.quantizer(exact).address, convert), operation]
         pool.run(pool.step(phases, table(operations), counts))
         del buffers, room
+        if packed.row_orders is not None:
+            stored, out = out, np.empty_like(out)
+            out[:, packed.row_orders[0]] = stored
         return torch.from_numpy(out).to(x.dtype)
 
     return multiply
@@ -155,9 +160,9 @@ def embed_packed(tokens: Tensor, weight: Layout, dtype: torch.dtype) -> Tensor:
     packed_arguments = arguments(
         lookup.FIELDS, tokens=address(ids), out=address(out), stride=4 * packed.columns,
         columns=packed.columns, units=packed.units, groups=packed.groups, supers=packed.supers,
-        **packed_arrays(packed),
+        order=order_at(packed.order), **packed_arrays(packed),
     )  # fmt: skip
-    lookup.lookup(packed.packing).ctypes(address(packed_arguments), 0, len(ids))
+    lookup.lookup(packed.packing, packed.order is not None).ctypes(address(packed_arguments), 0, len(ids))
     return torch.from_numpy(out).to(dtype)
 
 

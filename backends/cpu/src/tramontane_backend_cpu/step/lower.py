@@ -45,6 +45,8 @@ class Operation:
     arguments: Any
     counted: int = -1
     jobs: int = 0
+    kept: Any = None
+    """What must live as long."""
 
 
 def form_of(node: Node, exact: bool) -> str:
@@ -111,9 +113,11 @@ def _lookup(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         packed = weight.packed
         told = arguments(
             lookup.FIELDS, tokens=ids, out=out, stride=stride, columns=packed.columns,
-            units=packed.units, groups=packed.groups, supers=packed.supers, **packed_arrays(packed),
+            units=packed.units, groups=packed.groups, supers=packed.supers,
+            order=order_at(packed.order), **packed_arrays(packed),
         )  # fmt: skip
-        return Operation(lookup.lookup(packed.packing).address, told)
+        kernel = lookup.lookup(packed.packing, packed.order is not None)
+        return Operation(kernel.address, told)
     table = weight.data
     names = ("tokens", "table", "columns", "out", "stride")
     told = arguments(names, tokens=ids, table=rows_at(table),
@@ -189,12 +193,31 @@ def _convert(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         told = arguments(dense.ROUND_FIELDS, x=x, stride=stride, out=out, out_stride=out_stride,
                          columns=value.width)  # fmt: skip
         return Operation(dense.rounded(value.form).address, told)
-    told = arguments(
-        quantize.FIELDS, count=inputs.count_at(value.domain), tile=SET.tile,
+    return conversion(
+        node.of.get("order"), value.form == "plain", count=inputs.count_at(value.domain),
         units=-(-value.width // UNIT), columns=value.width, x=x, stride=stride, out=out,
-        begin=0,
     )  # fmt: skip
-    return Operation(quantize.quantizer(value.form == "plain").address, told)
+
+
+def conversion(order: Any, plain: bool, **places: int) -> Operation:
+    """Vectors on their way into a packed matrix. order: of its columns, see `Packed`. places: other
+    fields of `kernels/quantize.py`."""
+    told = {**places, "tile": SET.tile, "begin": 0}
+    if order is None:
+        return Operation(quantize.quantizer(plain, False).address, arguments(quantize.FIELDS, **told))
+    told["order"] = order_at(order)
+    kernel = quantize.quantizer(plain, True)
+    return Operation(kernel.address, arguments(quantize.ORDERED_FIELDS, **told), kept=order)
+
+
+def order_at(order: Any) -> int:
+    """Address of an order of columns, which must live as long; 0 for none."""
+    return 0 if order is None else address(order)
+
+
+def order_of(weight: Layout) -> Any:
+    """In which order a matrix reads the numbers of vectors: (columns) int32, or None."""
+    return weight.packed.order if isinstance(weight, Interleaved) else None
 
 
 def _linear(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:

@@ -1,0 +1,45 @@
+"""8-bit floats, put together with integer instructions and one product.
+
+Moved to the place of a float's exponent and fraction, an 8-bit float's are a power of two too
+small, subnormal ones as well, and the product mends that.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from . import float16
+from . import instruction_set as llvm
+from .operation import Emit
+
+FLOATS8 = ("e4m3", "e5m2")
+
+
+def widened(emit: Emit, kind: str, codes: Any, byte: int) -> Any:
+    """The numbers in one of the four bytes of each lane of INTS, as floats."""
+    return _e4m3(emit, codes, byte) if kind == "e4m3" else _e5m2(emit, codes, byte)
+
+
+def _e4m3(emit: Emit, codes: Any, byte: int) -> Any:
+    """4 bits of exponent, bias 7, no infinity: 2^120 too small; all ones is NaN."""
+    builder = emit.builder
+    first = builder.shl(codes, emit.ints(24 - 8 * byte)) if byte < 3 else codes
+    # the sign stays where it is, and what else moves with it is cut off
+    moved = builder.and_(builder.ashr(first, emit.ints(4)), emit.ints(0x87F00000 - (1 << 32)))
+    scaled = builder.fmul(builder.bitcast(moved, llvm.FLOATS), emit.floats(2.0**120))
+    magnitude = builder.and_(moved, emit.ints(0x07F00000))
+    nan = builder.icmp_unsigned("==", magnitude, emit.ints(0x07F00000))
+    return builder.select(nan, emit.floats(float("nan")), scaled)
+
+
+def _e5m2(emit: Emit, codes: Any, byte: int) -> Any:
+    """The upper byte of a half."""
+    builder = emit.builder
+    shift = 8 * byte - 8
+    upper = builder.shl(codes, emit.ints(8)) if shift < 0 else codes
+    upper = builder.lshr(upper, emit.ints(shift)) if shift > 0 else upper
+    upper = builder.and_(upper, emit.ints(0xFF00))
+    short = ir.VectorType(llvm.HALF, llvm.LANES)
+    return float16.as_floats(emit, builder.trunc(upper, short))
