@@ -32,7 +32,6 @@ from .step.lower import (
 )
 from .step.memory import Buffers, Rooms, address
 from .step.pool import Pool
-from .vector.target import SET
 
 
 def multiply_packed(to_be_exact: bool, pool: Pool) -> Callable[[Tensor, Layout], Tensor]:
@@ -162,7 +161,9 @@ def embed_packed(tokens: Tensor, weight: Layout, dtype: torch.dtype) -> Tensor:
         columns=packed.columns, units=packed.units, groups=packed.groups, supers=packed.supers,
         order=order_at(packed.order), **packed_arrays(packed),
     )  # fmt: skip
-    lookup.lookup(packed.packing, packed.order is not None).ctypes(address(packed_arguments), 0, len(ids))
+    lookup.lookup(packed.packing, packed.order is not None).ctypes(
+        address(packed_arguments), 0, len(ids)
+    )
     return torch.from_numpy(out).to(dtype)
 
 

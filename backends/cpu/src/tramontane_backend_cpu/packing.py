@@ -89,6 +89,7 @@ class Packed:
 
     def sliced(self, start: int, stop: int) -> Packed:
         """Rows start..stop, both multiples of 16 and of one order; nothing is copied."""
+
         def of(orders: Any) -> Any:
             if orders is None or len(orders) == 1:
                 return orders
@@ -183,7 +184,8 @@ def pack(whole: Packable, pool: Pool, slabs: Slabs | None = None) -> Packed:
     if isinstance(whole, Permuted):
         orders = np.ascontiguousarray(whole.order.int().numpy())
         return replace(pack(whole.layout, pool, slabs), orders=orders)
-    weight, (rows, columns) = regular(whole), whole.shape
+    weight: Any = regular(whole)
+    rows, columns = whole.shape
     blocks, units = -(-rows // ROWS), -(-columns // UNIT)
     halves = weight.group == 16
     per_row = 2 * units if halves else -(-columns // weight.group)

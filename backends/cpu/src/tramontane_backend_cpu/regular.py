@@ -13,39 +13,46 @@ What a layout says beyond that is put into its scales when it is packed:
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, TypeAlias
 
 from torch import Tensor
 from tramontane.layouts import Affine, Codebook, two_level
 
 from .vector.tiles import UNIT
 
-Packable = TypeVar("Packable", Affine, Codebook)
+Coded: TypeAlias = Affine | Codebook
 HALF = UNIT // 2
 
 
-def has_groups(weight: Affine | Codebook) -> bool:
+def has_groups(weight: Coded) -> bool:
     """Whether its groups are, or can be made, what kernels read."""
     groups = weight.scale.shape[1]
     return weight.group % HALF == 0 or groups == 1
 
 
-def regular(weight: Packable) -> Packable:
+def regular(weight: Coded) -> Coded:
     """The same matrix (rows, columns) in fields that kernels read."""
     weight = _one_level(_multiplied(weight))
-    if isinstance(weight, Affine) and isinstance(weight.zero, Tensor) and weight.minimum is not None:
+    if (
+        isinstance(weight, Affine)
+        and isinstance(weight.zero, Tensor)
+        and weight.minimum is not None
+    ):
         offset = two_level(weight.minimum, weight.super_minimum)
         moved = offset - two_level(weight.scale, weight.super_scale) * weight.zero.float()
-        weight = replace(_flat(weight), zero=0, minimum=moved)
+        changed: dict[str, Any] = {"zero": 0, "minimum": moved}
+        weight = replace(_flat(weight), **changed)
     groups = weight.scale.shape[1]
     if groups == 1 and weight.group % UNIT:
-        return weight if weight.group == HALF else _regrouped(weight, -(-weight.group // UNIT) * UNIT)
+        return (
+            weight if weight.group == HALF else _regrouped(weight, -(-weight.group // UNIT) * UNIT)
+        )
     if weight.group % UNIT and weight.group != HALF:
         return _regrouped(_flat(weight), HALF)
     return weight
 
 
-def _multiplied(weight: Packable) -> Packable:
+def _multiplied(weight: Coded) -> Coded:
     """Without divisors and factors."""
     if isinstance(weight, Codebook):
         if not weight.super_divides:
@@ -60,18 +67,18 @@ def _multiplied(weight: Packable) -> Packable:
     return replace(weight, scale=weight.scale.float() * weight.factor, factor=1.0)
 
 
-def _one_level(weight: Packable) -> Packable:
+def _one_level(weight: Coded) -> Coded:
     """With one level, where two do not come in whole units or only one number of two has both."""
     above = weight.super_scale
     if isinstance(weight, Affine) and weight.minimum is not None:
-        if (above is None) != (weight.super_minimum is None):
+        least = weight.super_minimum
+        if (above is None) != (least is None):
             return _flat(weight)
-        if above is not None and weight.super_minimum is not None:
-            if above.dtype != weight.super_minimum.dtype:
-                changed = (above.float(), weight.super_minimum.float())
-                weight = replace(weight, super_scale=changed[0], super_minimum=changed[1])
-            if above.shape != weight.super_minimum.shape:
+        if above is not None and least is not None:
+            if above.shape != least.shape:
                 return _flat(weight)
+            if above.dtype != least.dtype:
+                weight = replace(weight, super_scale=above.float(), super_minimum=least.float())
     if above is None or above.shape[1] == 1:
         return weight
     whole = weight.shape[1] // above.shape[1]
@@ -79,7 +86,7 @@ def _one_level(weight: Packable) -> Packable:
     return weight if fits else _flat(weight)
 
 
-def _flat(weight: Packable) -> Packable:
+def _flat(weight: Coded) -> Coded:
     """With one level, in float32."""
     changed: dict[str, Any] = {}
     for name in ("scale", "minimum"):
@@ -89,7 +96,7 @@ def _flat(weight: Packable) -> Packable:
     return replace(weight, **changed) if changed else weight
 
 
-def _regrouped(weight: Packable, group: int) -> Packable:
+def _regrouped(weight: Coded, group: int) -> Coded:
     """In smaller groups, or in one that goes on beyond the row."""
     times = weight.group // group
     changed: dict[str, Any] = {"group": group}

@@ -92,7 +92,12 @@ def gather(arguments, job, thread):  # type: ignore[no-untyped-def]
             alone = True
         # the kernel takes the vector from its place among all that it believes in
         told = tell(
-            convert, expert, mine, count, vector - row * x_stride, out + word(at + INPUT) * out_bytes
+            convert,
+            expert,
+            mine,
+            count,
+            vector - row * x_stride,
+            out + word(at + INPUT) * out_bytes,
         )
         call_kernel(word(convert + KERNEL), told, row, row + 1)
 

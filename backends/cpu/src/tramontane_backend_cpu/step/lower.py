@@ -204,7 +204,9 @@ def conversion(order: Any, plain: bool, **places: int) -> Operation:
     fields of `kernels/quantize.py`."""
     told = {**places, "tile": SET.tile, "begin": 0}
     if order is None:
-        return Operation(quantize.quantizer(plain, False).address, arguments(quantize.FIELDS, **told))
+        return Operation(
+            quantize.quantizer(plain, False).address, arguments(quantize.FIELDS, **told)
+        )
     told["order"] = order_at(order)
     kernel = quantize.quantizer(plain, True)
     return Operation(kernel.address, arguments(quantize.ORDERED_FIELDS, **told), kept=order)

@@ -174,7 +174,9 @@ def _conversion(value: Value | None, stride: int, inputs: Inputs, orders: Any = 
         ]  # fmt: skip
         if orders is not None:
             inputs.keep(orders)
-        fields = quantize.FIELDS if orders is None else quantize.ORDERED_FIELDS
+        fields: tuple[str, ...] = quantize.FIELDS
+        if orders is not None:
+            fields = quantize.ORDERED_FIELDS
         told = np.stack([each.arguments for each in made])
         return _call(made[0].kernel, told, fields, "x", inputs)
     fields = dense.ROUND_FIELDS
@@ -221,7 +223,7 @@ def _call(kernel: int, told: Any, fields: tuple[str, ...], vectors: str, inputs:
     inputs.keep(told)
     call = arguments(
         mixture.CALL, kernel=kernel, arguments=address(told), words=len(fields),
-        each=told.strides[0] if len(told) > 1 else 0, count=place("count"), input=place(vectors), out=place("out"),
-        columns=place("columns"), begin=place("begin"),
+        each=told.strides[0] if len(told) > 1 else 0, count=place("count"), input=place(vectors),
+        out=place("out"), columns=place("columns"), begin=place("begin"),
     )  # fmt: skip
     return inputs.keep(call)

@@ -40,7 +40,9 @@ class Program:
         self._logits: Value = logits.value
         nodes, sortings = expand(recording.nodes, exact)
         nodes = convert_inputs(
-            nodes, lambda node: form_of(node, exact), lambda node: order_of(node.of["module"].weight)
+            nodes,
+            lambda node: form_of(node, exact),
+            lambda node: order_of(node.of["module"].weight),
         )
         for node in nodes:
             if node.name not in LOWERINGS:

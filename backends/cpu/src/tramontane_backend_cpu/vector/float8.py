@@ -6,6 +6,9 @@ small, subnormal ones as well, and the product mends that.
 
 from __future__ import annotations
 
+import math
+import struct
+from functools import cache
 from typing import Any
 
 from llvmlite import ir
@@ -19,7 +22,27 @@ FLOATS8 = ("e4m3", "e5m2")
 
 def widened(emit: Emit, kind: str, codes: Any, byte: int) -> Any:
     """The numbers in one of the four bytes of each lane of INTS, as floats."""
+    found = emit.isa.floats8(emit.builder, _uppers(kind), codes, byte)
+    if found is not None:
+        return found
     return _e4m3(emit, codes, byte) if kind == "e4m3" else _e5m2(emit, codes, byte)
+
+
+@cache
+def _uppers(kind: str) -> list[int]:
+    """Upper halves of the floats of the codes from 0 to 127; the lower ones are 0."""
+    fraction = 3 if kind == "e4m3" else 2
+    bias = (1 << (6 - fraction)) - 1
+    numbers = []
+    for code in range(128):
+        exponent, part = code >> fraction, code & ((1 << fraction) - 1)
+        size = 2.0 ** (max(exponent, 1) - bias - fraction)
+        numbers.append(size * (part + ((1 << fraction) if exponent else 0)))
+    if kind == "e4m3":
+        numbers[127] = math.nan
+    else:
+        numbers[124:] = [math.inf, math.nan, math.nan, math.nan]
+    return [struct.unpack("<I", struct.pack("<f", number))[0] >> 16 for number in numbers]
 
 
 def _e4m3(emit: Emit, codes: Any, byte: int) -> Any:

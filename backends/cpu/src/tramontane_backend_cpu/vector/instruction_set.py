@@ -98,6 +98,11 @@ class Portable:
             found = builder.select(here, ir.Constant(kind, [byte] * kind.count), found)
         return builder.bitcast(found, INTS)
 
+    def floats8(self, builder: Any, uppers: list[int], codes: Any, byte: int) -> Any:
+        """The 8-bit floats in one byte of each lane's codes, as FLOATS; None: put together with
+        arithmetic. uppers: the upper halves of the floats that the 128 positive ones are."""
+        return None
+
     def pick_floats(self, builder: Any, table: list[float], codes: Any, byte: int) -> Any:
         """The floats of a table of up to 64 that one byte of each lane's codes names."""
         words = [struct.pack("<f", number) for number in table]
@@ -107,9 +112,7 @@ class Portable:
             if any(part):
                 picked = self.pick_bytes(builder, part, codes)
                 shift = ir.Constant(INTS, [8 * byte] * LANES)
-                low = builder.and_(
-                    builder.lshr(picked, shift), ir.Constant(INTS, [0xFF] * LANES)
-                )
+                low = builder.and_(builder.lshr(picked, shift), ir.Constant(INTS, [0xFF] * LANES))
                 up = ir.Constant(INTS, [8 * index] * LANES)
                 total = builder.or_(total, builder.shl(low, up))
         return builder.bitcast(total, FLOATS)

@@ -223,8 +223,9 @@ def table_dot(
     emit: Emit, count: int, bits: int, values: str, first: int, last: int, low: Any, high: Any,
     tile: Any,
 ) -> Any:  # fmt: skip
-    """A table's numbers . numbers, both as floats, in columns 4 first .. 4 last of a unit."""
-    sums: list[Any] = [None] * (SET.registers * count)
+    """A table's numbers . numbers, both as floats, in columns 4 first .. 4 last of a unit. Two sums
+    take turns, as an addition waits for the one before it."""
+    parts: list[list[Any]] = [[None, None] for _ in range(SET.registers * count)]
     for k in range(first, last):
         for register in range(SET.registers):
             codes = _codes(emit, bits, low, high, k, register)
@@ -233,13 +234,13 @@ def table_dot(
                 for t in range(count):
                     at = 4 * ((4 * k + byte) * count + t)
                     number = emit.same(emit.load(tile, at, llvm.FLOAT, 4))
-                    place = register * count + t
-                    before = sums[place]
-                    sums[place] = (
+                    pair = parts[register * count + t]
+                    before = pair[byte % 2]
+                    pair[byte % 2] = (
                         emit.builder.fmul(weight, number) if before is None
                         else emit.fma(weight, number, before)
                     )  # fmt: skip
-    return emit.join(sums)
+    return emit.join([emit.builder.fadd(*pair) for pair in parts])
 
 
 @operation(lambda count, total, sums, scale: total)
