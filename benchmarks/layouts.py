@@ -19,11 +19,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from tramontane.layouts import PLANES, Affine, Codebook, Layout, Permuted
+from tramontane.layouts import PLANES, Affine, Codebook, Layout, Permuted, RowGroups
 from tramontane_backend_cpu.packing import Interleaved, pack
+from tramontane_backend_cpu.row_groups import Grouped, grouped
 from tramontane_backend_cpu.step import interpreter
 from tramontane_backend_cpu.step.graph import TOKENS, Ref, Value
-from tramontane_backend_cpu.step.lower import affine_operation, conversion, table
+from tramontane_backend_cpu.step.lower import affine_operation, conversion, grouped_operation, table
 from tramontane_backend_cpu.step.memory import Buffers, Rooms, address, aligned
 from tramontane_backend_cpu.step.pool import Pool, shared_pool
 
@@ -91,6 +92,16 @@ def permuted(make: Make) -> Make:
     return moved
 
 
+def row_groups(bits: int, size: int) -> Make:
+    def make(rows: int, columns: int) -> RowGroups:
+        groups = rows // size
+        group_of = torch.arange(rows, dtype=torch.int32) % groups
+        numbers = halves(groups, columns), halves(groups, columns)
+        return RowGroups(bits, codes(bits, rows, columns), *numbers, group_of)
+
+    return make
+
+
 def halves(rows: int, groups: int) -> torch.Tensor:
     return torch.rand(rows, groups).half()
 
@@ -125,6 +136,7 @@ MAKES: dict[str, Make] = {
     "affine4 g128 zero, permuted": permuted(affine(4, 128, zero=8)),
     "affine4 g64 f16 zeros": affine(4, 64, zero=halves),
     "affine4 g64 minimum": affine(4, 64, minimum=halves),
+    "affine4, groups of 64 rows": row_groups(4, 64),
     "affine3 g128 u8 zeros": affine(3, 128, zero=nibbles),
     "affine2 g64 f16 zeros": affine(2, 64, zero=halves),
     "codebook4 g64 floats": codebook(4, 64, NORMAL, scale=floats),
@@ -152,6 +164,13 @@ class Bound:
     kept: tuple[Any, ...]
 
 
+def _packed(weight: Layout, pool: Pool) -> Interleaved | Grouped:
+    if isinstance(weight, RowGroups):
+        return grouped(weight, pool)
+    assert isinstance(weight, Affine | Codebook | Permuted)
+    return Interleaved(pack(weight, pool), weight.kind)
+
+
 def bound(make: Make, layers: int, tokens: int, pool: Pool) -> Bound:
     """All layers' products as one step."""
     counts = np.zeros(8, np.int64)
@@ -161,38 +180,40 @@ def bound(make: Make, layers: int, tokens: int, pool: Pool) -> Bound:
     size = weights = 0
     for _ in range(layers):
         for columns, heights in READS:
-            packed = [
-                Interleaved(pack(weight, pool), weight.kind)  # type: ignore[arg-type]
-                for weight in (make(rows, columns) for rows in heights)
-            ]
-            plain = packed[0].packed.packing.plain_only
-            value = Value(TOKENS, columns, "plain" if plain else "int8")
-            buffers = Buffers({value: 0}, tokens, 0)
-            at, _ = buffers.place(Ref(value, 0, columns))
             x = torch.randn(tokens, columns).numpy()
-            kept += [buffers, x, packed]
-            phases.append((interpreter.ROWS, len(operations), 1, TOKENS))
-            operations.append(
-                conversion(
-                    packed[0].packed.order, plain, count=address(counts),
-                    units=packed[0].packed.units, columns=columns, x=address(x),
-                    stride=4 * columns, out=at,
-                )
-            )  # fmt: skip
-            phases.append((interpreter.JOBS, len(operations), len(packed), 0))
-            for each in packed:
-                out = aligned(tokens * each.packed.rows, np.float32)
-                kept.append(out)
+            made = [_packed(make(rows, columns), pool) for rows in heights]
+            kept += [x, made]
+            plain, shared = False, {"count": address(counts), "bias": 0, "add": 0}
+            if isinstance(made[0], Interleaved):
+                first = made[0].packed
+                plain = first.packing.plain_only
+                value = Value(TOKENS, columns, "plain" if plain else "int8")
+                buffers = Buffers({value: 0}, tokens, 0)
+                at, _ = buffers.place(Ref(value, 0, columns))
+                phases.append((interpreter.ROWS, len(operations), 1, TOKENS))
                 operations.append(
-                    affine_operation(each, plain, {
-                        "count": address(counts), "out": address(out),
-                        "stride": 4 * each.packed.rows, "input": at, "bias": 0, "add": 0,
-                    }, room.room)
+                    conversion(
+                        first.order, plain, count=address(counts), units=first.units,
+                        columns=columns, x=address(x), stride=4 * columns, out=at,
+                    )
                 )  # fmt: skip
-                size += each.packed.nbytes
-                weights += each.packed.rows * columns
-    told = pool.step(np.array(phases, np.int64), table(operations), counts)
-    return Bound(told, size, weights, tuple(kept))
+                kept.append(buffers)
+            else:
+                at = address(x)
+            phases.append((interpreter.JOBS, len(operations), len(made), 0))
+            for each in made:
+                rows = each.shape[0]
+                out = aligned(tokens * rows, np.float32)
+                kept.append(out)
+                told = {**shared, "out": address(out), "stride": 4 * rows, "input": at}
+                if isinstance(each, Interleaved):
+                    operations.append(affine_operation(each, plain, told, room.room))
+                else:
+                    operations.append(grouped_operation(each, 4 * columns, False, told, room.room))
+                size += sum(tensor.nbytes for tensor in each.tensors().values())
+                weights += rows * columns
+    step = pool.step(np.array(phases, np.int64), table(operations), counts)
+    return Bound(step, size, weights, tuple(kept))
 
 
 def main() -> None:

@@ -16,9 +16,8 @@ CASES = [(4, 32, *kind) for kind in KINDS] + [
     for kind in [(1, "zero"), (2, "min")]
 ]
 
-DECODED = ("affine4-row-groups",)
-"""Layouts of the kit that no kernel reads."""
-WITH_KERNELS = [name for name in LAYOUTS if name not in DECODED]
+OF_EXPERTS = [name for name in LAYOUTS if name != "affine4-row-groups"]
+"""Layouts of the kit that have kernels where matrices are stacked."""
 
 
 def affine(

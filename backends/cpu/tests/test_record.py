@@ -13,11 +13,9 @@ from tramontane.blocks import CausalLM
 from tramontane.engine.batch import Batch
 from tramontane.engine.kv_cache import KVCache
 from tramontane.testing.forward_passes import together, whole
-from tramontane.testing.tiny_model import tiny_model
+from tramontane.testing.tiny_model import LAYOUTS, tiny_model
 from tramontane_backend_cpu.device import probe
 from tramontane_backend_cpu.prepare import prepare
-
-from .matrices import DECODED, WITH_KERNELS
 
 PROMPTS = [[(7 * i + 3) % 320 for i in range(length)] for length in (1, 33, 8)]
 Bend = Callable[[CausalLM], None]
@@ -58,7 +56,7 @@ def prepared(bend: Bend, layout: str, activations: str) -> tuple[CausalLM, str]:
     return model, chosen["step"]
 
 
-@pytest.mark.parametrize("layout", WITH_KERNELS)
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("bend", [softcap, larger_embedding, relu_and_squares])
 def test_recorded(bend: Bend, layout: str) -> None:
     model, step = prepared(bend, layout, "f32")
@@ -66,7 +64,7 @@ def test_recorded(bend: Bend, layout: str) -> None:
     compare(model, bend, layout)
 
 
-@pytest.mark.parametrize("layout", WITH_KERNELS)
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(
     ("bend", "why"), [(no_kernel, "erfinv"), (looks_at_spans, "no attribute 'spans'")]
 )
@@ -75,13 +73,6 @@ def test_as_written(bend: Bend, why: str, layout: str) -> None:
     assert step.startswith("eager: ")
     assert why in step
     compare(model, bend, layout)
-
-
-@pytest.mark.parametrize("layout", DECODED)
-def test_decoded(layout: str) -> None:
-    model, step = prepared(softcap, layout, "f32")
-    assert step.startswith("eager: a matrix of ")
-    compare(model, softcap, layout)
 
 
 def compare(model: CausalLM, bend: Bend, layout: str) -> None:

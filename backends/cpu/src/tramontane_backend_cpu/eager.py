@@ -16,6 +16,7 @@ from tramontane.layouts import Dense, Layout
 
 from .kernels import lookup, rows
 from .packing import Interleaved
+from .row_groups import Grouped
 from .step import interpreter
 from .step.graph import TOKENS, Node, Ref, Value
 from .step.inputs import Inputs
@@ -25,6 +26,7 @@ from .step.lower import (
     arguments,
     conversion,
     dense_operation,
+    grouped_operation,
     lower,
     order_at,
     packed_arrays,
@@ -92,6 +94,39 @@ def multiply_dense(pool: Pool) -> Callable[[Tensor, Layout], Tensor]:
         return torch.from_numpy(out).to(x.dtype)
 
     return multiply
+
+
+def multiply_grouped(exact: bool, pool: Pool) -> Callable[[Tensor, Layout], Tensor]:
+    """A drop-in for `reference.linear` on packed groups of rows."""
+
+    def multiply(x: Tensor, weight: Layout) -> Tensor:
+        assert isinstance(weight, Grouped)
+        numbers = np.ascontiguousarray(x.detach().float().numpy())
+        count, (rows, columns) = len(numbers), weight.shape
+        counts = np.zeros(8, np.int64)
+        counts[0] = count
+        out = np.empty((count, rows), np.float32)
+        room = Rooms(pool.threads)
+        operation = grouped_operation(weight, 4 * columns, exact, {
+            "count": address(counts), "out": address(out), "stride": 4 * rows,
+            "input": address(numbers), "bias": 0, "add": 0,
+        }, room.room)  # fmt: skip
+        phases = np.array([(interpreter.JOBS, 0, 1, 0)], np.int64)
+        pool.run(pool.step(phases, table([operation]), counts))
+        del room
+        return torch.from_numpy(out).to(x.dtype)
+
+    return multiply
+
+
+def embed_grouped(tokens: Tensor, weight: Layout, dtype: torch.dtype) -> Tensor:
+    """A drop-in for `reference.embedding` on packed groups of rows."""
+    assert isinstance(weight, Grouped)
+    places = torch.from_numpy(weight.places)[tokens]
+    stored: Any = Interleaved(weight.packed, weight.kind)
+    codes = embed_packed(places, stored, torch.float32)[:, : weight.shape[1]]
+    group = weight.group_of[tokens]
+    return ((codes - weight.zero[group].float()) * weight.scale[group].float()).to(dtype)
 
 
 def multiply_decoded(pool: Pool) -> Callable[[Tensor, Layout], Tensor]:

@@ -21,7 +21,7 @@ from tramontane.blocks import (
     Linear,
     StackedLinear,
 )
-from tramontane.layouts import Affine, Codebook, Dense, Layout, Permuted
+from tramontane.layouts import Affine, Codebook, Dense, Layout, Permuted, RowGroups
 
 from . import early_memory, huge_pages
 from .arena import Slabs
@@ -29,15 +29,18 @@ from .eager import (
     activate,
     attend,
     attend_latents,
+    embed_grouped,
     embed_packed,
     multiply_decoded,
     multiply_dense,
+    multiply_grouped,
     multiply_packed,
     multiply_stacked,
 )
 from .experts import KERNELS, mixture
 from .mapped_weights import moved
 from .packing import Apart, Interleaved, can_pack, pack
+from .row_groups import Grouped, can_group, grouped
 from .row_orders import put_in_order
 from .step.forward import Forward
 from .step.lower import PLAIN
@@ -55,6 +58,8 @@ def repack(weight: Layout, device: Device, threads: int | None) -> Layout:
     """A matrix as the kernels want it, if there is one for it. Implements `backend.Pack`."""
     if isinstance(weight, Dense):
         return Dense(moved(weight.data))
+    if isinstance(weight, RowGroups) and can_group(weight):
+        return grouped(weight, shared_pool(threads or usable()))  # type: ignore[return-value]
     if not isinstance(weight, PACKABLE) or not can_pack(weight):
         return weight
     packed = pack(weight, shared_pool(threads or usable()))
@@ -126,13 +131,16 @@ def _ready(weight: Layout) -> bool:
     """Whether kernels may take its address."""
     if isinstance(weight, Dense):
         return weight.data.is_contiguous()
-    return not isinstance(weight, PACKABLE)
+    return not isinstance(weight, (*PACKABLE, RowGroups))
 
 
 def _choose(module: Linear | Embedding, exact: bool, pool: Pool) -> str:
     """Put a kernel on a block; returns what it is called."""
     weight: Layout = module.weight
     if isinstance(module, Embedding):
+        if isinstance(weight, Grouped):
+            module.kernel = embed_grouped
+            return "compiled"
         if not isinstance(weight, Interleaved):
             return "compiled" if isinstance(weight, Dense) else "reference"
         module.kernel = embed_packed
@@ -177,6 +185,9 @@ def _multiply(weight: Layout, exact: bool, pool: Pool) -> tuple[Multiply, str]:
         one = weight if isinstance(weight, Interleaved) else weight.matrices[0]
         plain = exact or one.packed.packing.plain_only
         return multiply_packed(exact, pool), "compiled, f32" if plain else "compiled, int8"
+    if isinstance(weight, Grouped):
+        called = "compiled, f32" if exact else "compiled, int8"
+        return multiply_grouped(exact, pool), called
     if isinstance(weight, Dense) and weight.data.dtype in PLAIN:
         return multiply_dense(pool), "compiled"
     return multiply_decoded(pool), "decoded, then compiled"

@@ -11,8 +11,18 @@ import numpy as np
 from tramontane.layouts import Dense, Layout
 
 from tramontane_backend_cpu.kernels import attention as attention_kernels
-from tramontane_backend_cpu.kernels import coded, dense, gated, lookup, matmul, quantize, rows
+from tramontane_backend_cpu.kernels import (
+    coded,
+    dense,
+    gated,
+    lookup,
+    matmul,
+    quantize,
+    row_groups,
+    rows,
+)
 from tramontane_backend_cpu.packing import KINDS, Interleaved, Packed
+from tramontane_backend_cpu.row_groups import Grouped
 from tramontane_backend_cpu.vector.target import SET
 from tramontane_backend_cpu.vector.tiles import PLAIN_UNIT_BYTES, ROWS, UNIT, UNIT_BYTES
 
@@ -58,6 +68,8 @@ def form_for(weight: Layout, exact: bool) -> str:
     """The same, of a matrix."""
     if isinstance(weight, Interleaved):
         return "plain" if exact or weight.packed.packing.plain_only else "int8"
+    if isinstance(weight, Grouped):
+        return "f32"
     if isinstance(weight, Dense) and weight.data.dtype in PLAIN:
         return "bf16" if weight.kind == "bfloat16" and SET.bf16 and not exact else "f32"
     raise CannotRecord(f"a matrix of {weight.kind}")
@@ -235,6 +247,8 @@ def _linear(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     weight = module.weight
     if isinstance(weight, Interleaved):
         return affine_operation(weight, value.form == "plain", shared, inputs.room)
+    if isinstance(weight, Grouped):
+        return grouped_operation(weight, x_stride, node.of["exact"], shared, inputs.room)
     return dense_operation(weight, x_stride, value.form == "bf16", shared)
 
 
@@ -283,6 +297,34 @@ def affine_operation(
         **shared,
     )  # fmt: skip
     return Operation(matmul.matmul.address, told, -1, -(-packed.blocks // panel))
+
+
+def grouped_operation(
+    weight: Grouped,
+    x_stride: int,
+    exact: bool,
+    shared: dict[str, int],
+    room: Callable[[int], int],
+) -> Operation:
+    """A matrix of groups of rows times vectors of float32, `x_stride` bytes apart."""
+    packed, groups = weight.packed, len(weight.firsts) - 1
+    unit = PLAIN_UNIT_BYTES if exact else UNIT_BYTES
+    at_once = max(1, CACHE_SHARE // (SET.tile * packed.units * unit)) * SET.tile
+    most = int(np.diff(weight.firsts).max())
+    scratch = row_groups.scratch_bytes(packed.units, unit, at_once, most)
+    taken = {**shared, "out": 0, "stride": 0, "input": 0, "bias": 0, "add": 0}
+    whole: Any = Interleaved(packed, weight.kind)
+    model = affine_operation(whole, exact, taken, room).arguments
+    single, all_ = (int(model[matmul.FIELDS.index(name)]) for name in ("single", "whole"))
+    told = arguments(
+        row_groups.FIELDS, input_stride=x_stride, columns=weight.shape[1], units=packed.units,
+        tile=SET.tile, at_once=at_once, scale=rows_at(weight.scale), zero=rows_at(weight.zero),
+        firsts=address(weight.firsts), rows_at=address(weight.rows_at), single=single, whole=all_,
+        model=address(model), scratch=room(scratch), scratch_bytes=scratch, **shared,
+    )  # fmt: skip
+    kinds = KINDS[weight.scale.dtype], KINDS[weight.zero.dtype]
+    kernel = row_groups.row_groups(*kinds, exact)
+    return Operation(kernel.address, told, -1, groups, kept=model)
 
 
 def stretch_of(packed: Packed) -> int:

@@ -39,6 +39,9 @@ class Program:
         assert logits.value is not None
         self._logits: Value = logits.value
         nodes, sortings = expand(recording.nodes, exact)
+        for node in nodes:
+            if node.name == "linear":
+                node.of["exact"] = exact or node.of.get("exact", False)
         nodes = convert_inputs(
             nodes,
             lambda node: form_of(node, exact),

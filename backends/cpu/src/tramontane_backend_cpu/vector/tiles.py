@@ -28,7 +28,7 @@ from tramontane.bit_planes import PLANES
 
 from . import instruction_set as llvm
 from .memory import SIZES, STORED, load_masked, widened
-from .operation import Emit, Register, operation, types
+from .operation import FLOATS, Emit, Register, operation, types
 from .tables import BYTE_ZERO, byte_codes, bytes_of, code_floats
 from .target import SET
 
@@ -372,10 +372,7 @@ def put_quantized(emit: Emit, size: Any, tile: Any, place: Any, first: Any, seco
     every product.
     """
     builder = emit.builder
-    peak = peak_of(emit, first, second)
-    some = builder.fcmp_ordered(">", peak, llvm.FLOAT(0.0))
-    inverse = builder.select(some, builder.fdiv(llvm.FLOAT(127.0), peak), llvm.FLOAT(0.0))
-    worth = builder.fmul(peak, llvm.FLOAT(1 / 127))
+    inverse, worth = _code_worth(emit, first, second)
     count = emit.integer(size)
 
     def address(unit_bytes: int, extra: Any) -> Any:
@@ -415,6 +412,28 @@ def put_plain(emit: Emit, size: Any, tile: Any, place: Any, first: Any, second: 
         for lane in range(llvm.LANES):
             emit.store(builder.extract_element(numbers, llvm.INT(lane)), at, 0, 4)
             at = builder.add(at, step)
+
+
+@operation(lambda first, second, weight, other: FLOATS)
+def quantized_dot(emit: Emit, first: Any, second: Any, weight: Any, other: Any) -> Any:
+    """first * weight + second * other, of 32 numbers as `put_quantized` rounds them."""
+    builder = emit.builder
+    inverse, worth = _code_worth(emit, first, second)
+    parts = []
+    for numbers, by in ((first, weight), (second, other)):
+        scaled = builder.fmul(numbers, emit.same(inverse))
+        rounded = emit.call("llvm.nearbyint.v16f32", llvm.FLOATS, [scaled])
+        parts.append(builder.fmul(builder.fmul(rounded, emit.same(worth)), by))
+    return builder.fadd(*parts)
+
+
+def _code_worth(emit: Emit, first: Any, second: Any) -> tuple[Any, Any]:
+    """By what 32 numbers are multiplied to become codes, and what a code is worth."""
+    builder = emit.builder
+    peak = peak_of(emit, first, second)
+    some = builder.fcmp_ordered(">", peak, llvm.FLOAT(0.0))
+    inverse = builder.select(some, builder.fdiv(llvm.FLOAT(127.0), peak), llvm.FLOAT(0.0))
+    return inverse, builder.fmul(peak, llvm.FLOAT(1 / 127))
 
 
 def peak_of(emit: Emit, first: Any, second: Any) -> Any:
