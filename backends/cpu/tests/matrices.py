@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from tramontane.layouts import Affine, Codebook, pack
+from tramontane.testing.tiny_model import LAYOUTS
 
 KINDS = [(1, "zero"), (1, "min"), (1, "none"), (2, "zero"), (2, "min"), (2, "none")]
 # every kind once, every width and every group with the simplest and the fullest kind: each
@@ -14,6 +15,9 @@ CASES = [(4, 32, *kind) for kind in KINDS] + [
     for bits, group in [(2, 16), (3, 16), (4, 64), (4, 128), (5, 32), (6, 16), (8, 32)]
     for kind in [(1, "zero"), (2, "min")]
 ]
+
+OF_EXPERTS = [name for name in LAYOUTS if name != "affine4-row-groups"]
+"""Layouts of the kit that have kernels where matrices are stacked."""
 
 
 def affine(

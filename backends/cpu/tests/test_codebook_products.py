@@ -23,7 +23,22 @@ TOKENS = (1, 3, 2 * SET.tile + 1)
 BYTES = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113]
 HALVES = [0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6]
 FLOATS = [i / 7 - 1.05 for i in range(16)]
+THREE = [sign * size for sign in (-1, 1) for size in (8, 25, 43)] + [0, 0]
+FOUR = [sign * size for sign in (-1, 1) for size in (4, 12, 20, 28, 36, 44, 52, 62)]
+E2M3 = [
+    sign * (m / 8 if e == 0 else (1 + m / 8) * 2.0 ** (e - 1))
+    for sign in (1, -1) for e in range(4) for m in range(8)
+]  # fmt: skip
 TABLES = {
+    "2 bits": torch.tensor([-1.0, 0.0, 1.0, 3.0]),
+    "3 bits": torch.tensor(THREE, dtype=torch.float32),
+    "4 bits": torch.tensor(FOUR, dtype=torch.float32),
+    "5 bits": torch.arange(32).sub(15).mul(3).float(),
+    "6 bits": torch.tensor(E2M3),
+    "2 bits of floats": torch.tensor([-0.3, 0.1, 0.7, 1.1]),
+    "3 bits of floats": torch.linspace(-1, 1, 8) ** 3,
+    "5 bits of floats": torch.linspace(-1, 1, 32) ** 3,
+    "6 bits of floats": torch.linspace(-1, 1, 64) ** 3,
     "bytes": torch.tensor(BYTES, dtype=torch.float32),
     "halves": torch.tensor(HALVES),
     "floats": torch.tensor(FLOATS),
@@ -34,6 +49,10 @@ CASES = [
     ("bytes", 32, "f16"), ("bytes", 32, "two levels"), ("bytes", 16, "f16"),
     ("halves", 32, "e8m0"), ("halves", 16, "f16"), ("floats", 64, "f32"), ("floats", 16, "f16"),
     ("e4m3", 128, "f32"), ("e4m3", 32, "e8m0"), ("e5m2", 128, "f32"),
+    ("2 bits", 32, "f16"), ("3 bits", 16, "two levels"), ("4 bits", 32, "f16"),
+    ("5 bits", 32, "f16"), ("6 bits", 32, "e8m0"), ("6 bits", 16, "f16"),
+    ("2 bits of floats", 64, "f16"), ("3 bits of floats", 32, "f16"),
+    ("5 bits of floats", 16, "f32"), ("6 bits of floats", 32, "two levels"),
 ]  # fmt: skip
 
 
@@ -43,7 +62,7 @@ def codebook(table: str, group: int, scales: str, shape: tuple[int, int]) -> Cod
     numbers = TABLES[table]
     finite = numbers.isfinite().nonzero().flatten()
     codes = finite[torch.randint(0, len(finite), shape, generator=random)]
-    bits = 4 if len(numbers) == 16 else 8
+    bits = len(numbers).bit_length() - 1
     groups = (shape[0], shape[1] // group)
     scale, above = torch.randn(groups, generator=random), None
     if scales == "f16":
@@ -74,11 +93,12 @@ def test_products(table: str, group: int, scales: str, exact: bool) -> None:
 
 
 def test_only_small_integers_are_multiplied_as_such() -> None:
-    kinds = {
-        name: packed(codebook(name, 32, "f32", (4, 128))).packed.packing.plain_only
+    plain = {
+        name
         for name in TABLES
+        if packed(codebook(name, 32, "f32", (4, 128))).packed.packing.plain_only
     }
-    assert kinds == {"bytes": False, "halves": False, "floats": True, "e4m3": True, "e5m2": True}
+    assert plain == {name for name in TABLES if "floats" in name} | {"e4m3", "e5m2"}
     assert bytes_of(repr(tuple(HALVES))) == (tuple(int(2 * n) for n in HALVES), 0.5)
 
 

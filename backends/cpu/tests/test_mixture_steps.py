@@ -25,6 +25,8 @@ from tramontane.testing.tiny_model import LAYOUTS, TINY, tiny_model
 from tramontane_backend_cpu.device import probe
 from tramontane_backend_cpu.prepare import prepare
 
+from .matrices import OF_EXPERTS
+
 COUNT, K, HIDDEN, WIDE = 6, 2, 256, 256
 ROUTERS: dict[str, Callable[[], Router]] = {
     "softmax": lambda: Router(HIDDEN, COUNT, K, normalize=True),
@@ -81,7 +83,7 @@ def compare(model: CausalLM, reference: CausalLM, bound: float = 1e-3) -> None:
         assert float((got - expected).norm() / expected.norm()) < bound
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", OF_EXPERTS)
 @pytest.mark.parametrize("router", ROUTERS)
 def test_recorded_as_the_blocks(router: str, layout: str) -> None:
     compare(prepared(sparse(layout, router)), sparse(layout, router))
@@ -98,7 +100,7 @@ def test_an_expert_for_every_token(shared: type[GatedMLP]) -> None:
 
 
 @pytest.mark.parametrize("activations", ["auto", "f32"])
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", OF_EXPERTS)
 def test_the_same_bits_whoever_else_is_there(layout: str, activations: str) -> None:
     one, many = (prepared(sparse(layout), threads, activations) for threads in (1, 3))
     alone = [whole(one, prompt) for prompt in PROMPTS]

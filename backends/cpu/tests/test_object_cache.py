@@ -92,7 +92,7 @@ def test_kernels_are_told_apart() -> None:
     packing = Packing(4, 32, 8, "f16", "", "")
     kernels = [
         rows.rms_norm, rows.layer_norm, rows.unary("silu"), rows.unary("gelu"),
-        rows.binary("add"), quantize.quantizer(False), quantize.quantizer(True),
+        rows.binary("add"), quantize.quantizer(False, False), quantize.quantizer(True, True),
         affine_kernel(packing, 1, False), affine_kernel(packing, 4, False),
         affine_kernel(packing, 1, True), affine_kernel(Packing(4, 32, 8, "bf16", "", ""), 1, False),
     ]  # fmt: skip

@@ -40,7 +40,17 @@ class Machine:
 
 
 MACHINES = [
-    Machine(LINUX, "znver4", f"{AVX512},+avx512bf16", "avx512-bf16", r"vpdpbusd .*zmm", "vfmadd"),
+    Machine(
+        LINUX,
+        "znver4",
+        f"{AVX512},+avx512bf16,+avx512vbmi",
+        "avx512-vbmi",
+        r"vpdpbusd .*zmm",
+        "vfmadd",
+    ),
+    Machine(
+        LINUX, "cooperlake", f"{AVX512},+avx512bf16", "avx512-bf16", r"vpdpbusd .*zmm", "vfmadd"
+    ),
     Machine(LINUX, "cascadelake", AVX512, "avx512-vnni", r"vpdpbusd .*zmm", "vfmadd"),
     Machine(
         WINDOWS, "alderlake", f"{AVX2},+avxvnni", "avx2-vnni", r"vpdpbusd .*ymm", "vfmadd", SUMS

@@ -45,7 +45,7 @@ def routed(router: Router, scores: torch.Tensor) -> tuple[Any, Any, Any, Any]:
         groups=groups, taken=taken, normalize=int(router.normalize), scale=address(scale),
         balance=address(balance), out=address(out), out_stride=8 * k, memory=address(memory),
         memory_bytes=size, sorting=address(sorting), count=address(many), counts=address(counts),
-        gather=mixture.gather.address, gathered=0, tile=TILE,
+        gather=mixture.gather.address, gathered=0, tile=TILE, apart=0,
     )  # fmt: skip
     kernel = routing.router(isinstance(router, BiasedRouter))
     for row in range(count):

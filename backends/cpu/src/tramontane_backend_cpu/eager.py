@@ -14,8 +14,9 @@ from tramontane.engine.batch import Batch
 from tramontane.engine.kv_cache import LayerCache
 from tramontane.layouts import Dense, Layout
 
-from .kernels import lookup, quantize, rows
+from .kernels import lookup, rows
 from .packing import Interleaved
+from .row_groups import Grouped
 from .step import interpreter
 from .step.graph import TOKENS, Node, Ref, Value
 from .step.inputs import Inputs
@@ -23,14 +24,16 @@ from .step.lower import (
     Operation,
     affine_operation,
     arguments,
+    conversion,
     dense_operation,
+    grouped_operation,
     lower,
+    order_at,
     packed_arrays,
     table,
 )
 from .step.memory import Buffers, Rooms, address
 from .step.pool import Pool
-from .vector.target import SET
 
 
 def multiply_packed(to_be_exact: bool, pool: Pool) -> Callable[[Tensor, Layout], Tensor]:
@@ -46,20 +49,23 @@ def multiply_packed(to_be_exact: bool, pool: Pool) -> Callable[[Tensor, Layout],
         counts = np.zeros(8, np.int64)
         counts[0], counts[interpreter.AT_A_TIME] = count, 1
         out = np.empty((count, packed.rows), np.float32)
-        convert = arguments(
-            quantize.FIELDS, count=address(counts), tile=SET.tile, units=packed.units,
-            columns=packed.columns, x=address(numbers), stride=4 * packed.columns, out=at,
-            begin=0,
-        )  # fmt: skip
+        operations = [
+            conversion(
+                packed.order, exact, count=address(counts), units=packed.units,
+                columns=packed.columns, x=address(numbers), stride=4 * packed.columns, out=at,
+            ),
+        ]  # fmt: skip
         room = Rooms(pool.threads)
-        operation = affine_operation(weight, exact, {
+        operations.append(affine_operation(weight, exact, {
             "count": address(counts), "out": address(out), "stride": 4 * packed.rows, "input": at,
             "bias": 0, "add": 0,
-        }, room.room)  # fmt: skip
+        }, room.room))  # fmt: skip
         phases = np.array([(interpreter.ROWS, 0, 1, TOKENS), (interpreter.JOBS, 1, 1, 0)], np.int64)
-        operations = [Operation(quantize.quantizer(exact).address, convert), operation]
         pool.run(pool.step(phases, table(operations), counts))
         del buffers, room
+        if packed.row_orders is not None:
+            stored, out = out, np.empty_like(out)
+            out[:, packed.row_orders[0]] = stored
         return torch.from_numpy(out).to(x.dtype)
 
     return multiply
@@ -88,6 +94,39 @@ def multiply_dense(pool: Pool) -> Callable[[Tensor, Layout], Tensor]:
         return torch.from_numpy(out).to(x.dtype)
 
     return multiply
+
+
+def multiply_grouped(exact: bool, pool: Pool) -> Callable[[Tensor, Layout], Tensor]:
+    """A drop-in for `reference.linear` on packed groups of rows."""
+
+    def multiply(x: Tensor, weight: Layout) -> Tensor:
+        assert isinstance(weight, Grouped)
+        numbers = np.ascontiguousarray(x.detach().float().numpy())
+        count, (rows, columns) = len(numbers), weight.shape
+        counts = np.zeros(8, np.int64)
+        counts[0] = count
+        out = np.empty((count, rows), np.float32)
+        room = Rooms(pool.threads)
+        operation = grouped_operation(weight, 4 * columns, exact, {
+            "count": address(counts), "out": address(out), "stride": 4 * rows,
+            "input": address(numbers), "bias": 0, "add": 0,
+        }, room.room)  # fmt: skip
+        phases = np.array([(interpreter.JOBS, 0, 1, 0)], np.int64)
+        pool.run(pool.step(phases, table([operation]), counts))
+        del room
+        return torch.from_numpy(out).to(x.dtype)
+
+    return multiply
+
+
+def embed_grouped(tokens: Tensor, weight: Layout, dtype: torch.dtype) -> Tensor:
+    """A drop-in for `reference.embedding` on packed groups of rows."""
+    assert isinstance(weight, Grouped)
+    places = torch.from_numpy(weight.places)[tokens]
+    stored: Any = Interleaved(weight.packed, weight.kind)
+    codes = embed_packed(places, stored, torch.float32)[:, : weight.shape[1]]
+    group = weight.group_of[tokens]
+    return ((codes - weight.zero[group].float()) * weight.scale[group].float()).to(dtype)
 
 
 def multiply_decoded(pool: Pool) -> Callable[[Tensor, Layout], Tensor]:
@@ -155,9 +194,11 @@ def embed_packed(tokens: Tensor, weight: Layout, dtype: torch.dtype) -> Tensor:
     packed_arguments = arguments(
         lookup.FIELDS, tokens=address(ids), out=address(out), stride=4 * packed.columns,
         columns=packed.columns, units=packed.units, groups=packed.groups, supers=packed.supers,
-        **packed_arrays(packed),
+        order=order_at(packed.order), **packed_arrays(packed),
     )  # fmt: skip
-    lookup.lookup(packed.packing).ctypes(address(packed_arguments), 0, len(ids))
+    lookup.lookup(packed.packing, packed.order is not None).ctypes(
+        address(packed_arguments), 0, len(ids)
+    )
     return torch.from_numpy(out).to(dtype)
 
 

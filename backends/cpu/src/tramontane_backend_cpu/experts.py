@@ -14,6 +14,7 @@ from tramontane.blocks import ACTIVATIONS, Experts
 from .kernels import matmul, quantize, rows
 from .kernels.by_jobs import AT_ONCE, by_jobs
 from .packing import Interleaved
+from .row_orders import is_alike, orders_of
 from .step import interpreter
 from .step.lower import affine_operation, packed_arrays
 from .step.memory import Rooms, address, aligned
@@ -42,6 +43,14 @@ class Stack:
             if at:
                 step = self.n_out // ROWS * weight.packed.arrays[name].strides[0]
                 self.arguments[:, matmul.FIELDS.index(name)] += np.arange(count) * step
+        self._orders = weight.packed.orders
+
+    def orders(self, chosen: Any) -> Any:
+        """Addresses of the chosen experts' orders of columns, or None."""
+        if self._orders is None:
+            return None
+        places = chosen if len(self._orders) > 1 else np.zeros_like(chosen)
+        return address(self._orders) + places * self._orders.strides[0]
 
     def at(self, expert: int) -> int:
         return address(self.arguments) + expert * self.arguments.strides[0]
@@ -88,8 +97,8 @@ class Mixture:
         inputs[:, : x.shape[1]] = x.detach().float().numpy()
         gate, up = _floats(n, gates.n_out), _floats(n, ups.n_out)
         out = _floats(n, downs.n_out)
-        before, first = self._converted(inputs, gates, sizes, starts)
-        between, second = self._converted(gate, downs, sizes, starts)
+        before, first = self._converted(inputs, gates, sizes, starts, gates.orders(chosen))
+        between, second = self._converted(gate, downs, sizes, starts, self._between(chosen))
         multiply = [
             *self._multiplied(gates, chosen, sizes, first.places, gate, starts),
             *self._multiplied(ups, chosen, sizes, first.places, up, starts),
@@ -114,8 +123,13 @@ class Mixture:
         self._pool.run(self._pool.step(phases, operations, counts))
         return torch.from_numpy(out[:, : downs.n_out].copy()).to(x.dtype)
 
+    def _between(self, chosen: Any) -> Any:
+        """The orders of what is between, unless the rows of the first two matrices have them."""
+        in_order = self._weights[0].packed.row_orders is not None
+        return None if in_order else self._stacks[2].orders(chosen)
+
     def _converted(
-        self, source: Any, stack: Stack, sizes: Any, starts: Any
+        self, source: Any, stack: Stack, sizes: Any, starts: Any, orders: Any
     ) -> tuple[list[tuple[int, int, int, int]], _Tiles]:
         """Convert each expert's vectors to separate tiles."""
         bytes_each = stack.units * self._unit_bytes
@@ -126,12 +140,14 @@ class Mixture:
         fields = {
             "count": tiles.counts_at, "tile": SET.tile, "units": stack.units,
             "columns": stack.columns, "x": source.ctypes.data + starts * stride, "stride": stride,
-            "out": tiles.places, "begin": 0,
+            "out": tiles.places, "begin": 0, "order": orders,
         }  # fmt: skip
+        ordered = orders is not None
+        names = quantize.ORDERED_FIELDS if ordered else quantize.FIELDS
         tiles.fields = np.stack(
-            [np.broadcast_to(fields[name], len(sizes)) for name in quantize.FIELDS], 1
+            [np.broadcast_to(fields[name], len(sizes)) for name in names], 1
         ).astype(np.int64)
-        kernel = quantize.quantizer(self._exact).address
+        kernel = quantize.quantizer(self._exact, ordered).address
         at = address(tiles.fields) + np.arange(len(sizes)) * tiles.fields.strides[0]
         tiles.jobs = np.stack([np.full(len(sizes), kernel), at, tiles.counts_at], 1).astype(
             np.int64
@@ -161,6 +177,8 @@ def mixture(experts: Experts, exact: bool, pool: Pool) -> Mixture | None:
         part.weight for part in (experts.gate_proj, experts.up_proj, experts.down_proj)
     ]
     if act is None or not all(isinstance(weight, Interleaved) for weight in weights):
+        return None
+    if not is_alike(*(orders_of(weight) for weight in weights[:2])):
         return None
     plain = {exact or weight.packed.packing.plain_only for weight in weights}
     return Mixture(weights, experts.count, act, plain.pop(), pool) if len(plain) == 1 else None

@@ -1,11 +1,12 @@
-"""Affine matrices as the kernels read them: rows interleaved by 16, columns in units of 32.
+"""Matrices of codes as the kernels read them: rows interleaved by 16, columns in units of 32.
 
 In each bit plane, a block of 16 rows is a run of units, a unit a run of 64-byte registers; lane r
 of a register holds four consecutive columns of row r in its four bytes, and the columns that share
 a byte are a register's width apart: of a 4-bit plane's register j, the low halves are columns
 8j..8j+3, the high halves 8j+4..8j+7. Scales and minima follow as 16 numbers per group; where both
-are whole numbers below 16, as in Q2_K, they share bytes. Rows are padded to 16, columns to 32, with
-scales of zero.
+are whole numbers below 16, they share bytes. A zero of each group is in a minimum's place. Rows are
+padded to 16, columns to 32, with scales of zero. An order of columns stays apart: vectors are put
+into it when they are converted.
 """
 
 from __future__ import annotations
@@ -15,21 +16,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from tramontane.layouts import PLANES, Affine, Codebook
+from tramontane.layouts import PLANES, Affine, Codebook, Permuted
 
 from .arena import Slabs
 from .kernels.matmul import Packing
 from .kernels.repack import repack_numbers, repack_plane
+from .regular import has_groups, regular
 from .step.pool import Pool
-from .vector.tables import FLOATS8
+from .vector.float8 import FLOATS8
 from .vector.tiles import ROWS, UNIT
 
 KINDS = {
     torch.float32: "f32", torch.float16: "f16", torch.bfloat16: "bf16",
     torch.int8: "i8", torch.uint8: "u8", torch.float8_e8m0fnu: "e8m0",
+    torch.float8_e4m3fn: "e4m3", torch.float8_e5m2: "e5m2",
 }  # fmt: skip
 
 NUMBERS = ("scale", "minimum", "super_scale", "super_minimum")
+Packable = Affine | Codebook | Permuted
+TABLE_BITS = 6
+"""Of codes into tables that kernels look up, at most; those of 8 are floats of 8 bits."""
 SHARED = ("low4", "high4")
 """Kinds of a scale and a minimum in one byte, which is in the arrays under both names."""
 
@@ -44,6 +50,19 @@ class Packed:
     supers: int
     steps: int
     arrays: dict[str, Any]
+    orders: Any = None
+    """(parts, columns) int32, of as many equally large ranges of rows: where in a vector the number
+    of each stored column is; None: where it is stored."""
+
+    row_orders: Any = None
+    """(parts, rows / parts) int32: which of a part's rows each stored one is, where they are in an
+    order of their own (see `row_orders.py`)."""
+
+    @property
+    def order(self) -> Any:
+        """The same of a matrix with no more than one: (columns) int32, or None."""
+        assert self.orders is None or len(self.orders) == 1
+        return None if self.orders is None else self.orders[0]
 
     @property
     def blocks(self) -> int:
@@ -65,7 +84,24 @@ class Packed:
     def distinct(self) -> dict[str, Any]:
         """The arrays, each once."""
         shared = self.packing.minimum == SHARED[1]
-        return {k: array for k, array in self.arrays.items() if not (shared and k == "minimum")}
+        own = {k: array for k, array in self.arrays.items() if not (shared and k == "minimum")}
+        return own if self.orders is None else {**own, "order": self.orders}
+
+    def sliced(self, start: int, stop: int) -> Packed:
+        """Rows start..stop, both multiples of 16 and of one order; nothing is copied."""
+
+        def of(orders: Any) -> Any:
+            if orders is None or len(orders) == 1:
+                return orders
+            each = self.rows // len(orders)
+            return orders[start // each : -(-stop // each)]
+
+        blocks = slice(start // ROWS, stop // ROWS)
+        arrays = {name: array[blocks] for name, array in self.arrays.items()}
+        return replace(
+            self, rows=stop - start, arrays=arrays, orders=of(self.orders),
+            row_orders=of(self.row_orders),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -83,10 +119,7 @@ class Interleaved:
     def rows(self, index: torch.Tensor | slice) -> Any:
         """Some of the rows, from and up to multiples of 16; nothing is copied."""
         assert isinstance(index, slice)
-        blocks = slice(index.start // ROWS, index.stop // ROWS)
-        arrays = {name: array[blocks] for name, array in self.packed.arrays.items()}
-        count = index.stop - index.start
-        return Interleaved(replace(self.packed, rows=count, arrays=arrays), self.kind)
+        return Interleaved(self.packed.sliced(index.start, index.stop), self.kind)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         return {name: torch.from_numpy(array) for name, array in self.packed.distinct().items()}
@@ -121,8 +154,8 @@ def values_of(weight: Affine | Codebook) -> str | None:
     """What its codes stand for, as `vector/tables.py` says it; None for what has no kernel."""
     if isinstance(weight, Affine):
         return ""
-    if weight.bits == 4 and weight.table.isfinite().all():
-        return repr(tuple(weight.table.tolist()))
+    if weight.bits <= TABLE_BITS:
+        return repr(tuple(weight.table.tolist())) if weight.table.isfinite().all() else None
     for name, dtype in zip(FLOATS8, (torch.float8_e4m3fn, torch.float8_e5m2), strict=True):
         numbers = torch.arange(256, dtype=torch.uint8).view(dtype).float()
         if torch.equal(weight.table.nan_to_num(), numbers.nan_to_num()):
@@ -130,31 +163,32 @@ def values_of(weight: Affine | Codebook) -> str | None:
     return None
 
 
-def can_pack(weight: Affine | Codebook) -> bool:
-    """Whether there is a kernel for it: groups of 16 or whole units."""
-    if values_of(weight) is None or isinstance(getattr(weight, "zero", 0), torch.Tensor):
+def can_pack(weight: Packable, parts: int = 1) -> bool:
+    """Whether there is a kernel for it. parts: of how many matrices below each other it may have
+    orders of columns."""
+    if isinstance(weight, Permuted):
+        return len(weight.order) in (1, parts) and can_pack(weight.layout)
+    if not has_groups(weight) or values_of(weight) is None:
         return False
-    if getattr(weight, "factor", 1) != 1 or getattr(weight, "super_divides", False):
-        return False
-    numbers = (getattr(weight, name, None) for name in NUMBERS)
-    kinds = all(tensor is None or tensor.dtype in KINDS for tensor in numbers)
-    on_cpu = weight.scale.device.type == "cpu"
-    two_level = weight.super_scale is not None
-    return (
-        kinds and on_cpu and (weight.group == 16 or weight.group % UNIT == 0)
-        and not (two_level and weight.shape[1] % UNIT)
-        and (isinstance(weight, Codebook) or weight.minimum is None
-             or (weight.super_minimum is not None) == two_level)
+    numbers = [getattr(weight, name, None) for name in (*NUMBERS, "zero")]
+    kinds = all(
+        each.dtype in KINDS and each.device.type == "cpu"
+        for each in numbers if isinstance(each, torch.Tensor)
     )  # fmt: skip
+    return kinds and 0 not in weight.shape
 
 
-def pack(weight: Affine | Codebook, pool: Pool, slabs: Slabs | None = None) -> Packed:
+def pack(whole: Packable, pool: Pool, slabs: Slabs | None = None) -> Packed:
     """Repack a matrix that `can_pack`, on the pool's threads. slabs: where, if not in some of its
     own."""
-    rows, columns = weight.shape
+    if isinstance(whole, Permuted):
+        orders = np.ascontiguousarray(whole.order.int().numpy())
+        return replace(pack(whole.layout, pool, slabs), orders=orders)
+    weight: Any = regular(whole)
+    rows, columns = whole.shape
     blocks, units = -(-rows // ROWS), -(-columns // UNIT)
     halves = weight.group == 16
-    per_row = 2 * units if halves else columns // weight.group
+    per_row = 2 * units if halves else -(-columns // weight.group)
     supers = 1 if weight.super_scale is None else weight.super_scale.shape[1]
     arrays: dict[str, Any] = {}
     slabs = slabs or Slabs(sum(tensor.nbytes for tensor in weight.tensors().values()))
@@ -182,15 +216,20 @@ def pack(weight: Affine | Codebook, pool: Pool, slabs: Slabs | None = None) -> P
     above = "" if weight.super_scale is None else KINDS[weight.super_scale.dtype]
     values, zero = values_of(weight), getattr(weight, "zero", 0)
     assert values is not None
-    assert isinstance(zero, int)
-    packing = Packing(weight.bits, weight.group, zero, scale, least, above, values)
-    return Packed(packing, rows, columns, supers, per_row // supers // (2 if halves else 1), arrays)
+    zeros = isinstance(zero, torch.Tensor)
+    packing = Packing(
+        weight.bits, weight.group, 0 if zeros else zero, scale, least, above, values, zeros
+    )
+    steps = per_row // supers // (2 if halves else 1)
+    return Packed(packing, rows, columns, supers, steps, arrays)
 
 
 def _numbers(weight: Affine | Codebook) -> tuple[dict[str, Any], tuple[str, str]]:
     """Its scales and minima by name, and the kinds of the first two; those that share bytes are in
     the scale's place."""
     numbers = {name: getattr(weight, name, None) for name in NUMBERS}
+    if isinstance(zero := getattr(weight, "zero", None), torch.Tensor):
+        return numbers | {"minimum": zero}, (KINDS[weight.scale.dtype], KINDS[zero.dtype])
     scale, minimum = weight.scale, numbers["minimum"]
     if minimum is None:
         return numbers, (KINDS[scale.dtype], "")

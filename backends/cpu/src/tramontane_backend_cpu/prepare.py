@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from dataclasses import replace
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from tramontane.blocks import (
     Linear,
     StackedLinear,
 )
-from tramontane.layouts import Affine, Codebook, Dense, Layout
+from tramontane.layouts import Affine, Codebook, Dense, Layout, Permuted, RowGroups
 
 from . import early_memory, huge_pages
 from .arena import Slabs
@@ -28,15 +29,19 @@ from .eager import (
     activate,
     attend,
     attend_latents,
+    embed_grouped,
     embed_packed,
     multiply_decoded,
     multiply_dense,
+    multiply_grouped,
     multiply_packed,
     multiply_stacked,
 )
 from .experts import KERNELS, mixture
 from .mapped_weights import moved
 from .packing import Apart, Interleaved, can_pack, pack
+from .row_groups import Grouped, can_group, grouped
+from .row_orders import put_in_order
 from .step.forward import Forward
 from .step.lower import PLAIN
 from .step.pool import Pool, shared_pool
@@ -45,6 +50,7 @@ from .translation import translated
 from .vector.tiles import ROWS
 
 log = logging.getLogger(__name__)
+PACKABLE = (Affine, Codebook, Permuted)
 Multiply: TypeAlias = Callable[[Tensor, Layout], Tensor]
 
 
@@ -52,7 +58,9 @@ def repack(weight: Layout, device: Device, threads: int | None) -> Layout:
     """A matrix as the kernels want it, if there is one for it. Implements `backend.Pack`."""
     if isinstance(weight, Dense):
         return Dense(moved(weight.data))
-    if not isinstance(weight, (Affine, Codebook)) or not can_pack(weight):
+    if isinstance(weight, RowGroups) and can_group(weight):
+        return grouped(weight, shared_pool(threads or usable()))  # type: ignore[return-value]
+    if not isinstance(weight, PACKABLE) or not can_pack(weight):
         return weight
     packed = pack(weight, shared_pool(threads or usable()))
     return Interleaved(packed, weight.kind)  # type: ignore[return-value]
@@ -76,6 +84,7 @@ def prepare(
     exact = activations == "f32"
     chosen: dict[str, str] = {}
     packed: dict[int, tuple[Layout, Layout]] = {}  # with what it was, or its id might come again
+    row_orders: dict[StackedLinear, Any] = {}
     for module in model.modules():
         if isinstance(module, (Linear, Embedding)):
             weight: Layout = module.weight
@@ -84,10 +93,14 @@ def prepare(
                     packed[id(weight)] = weight, repack(weight, device, threads)
                 module.weight = weight = packed[id(weight)][1]
             chosen[f"{type(module).__name__.lower()} {weight.kind}"] = _choose(module, exact, pool)
+        elif type(module) is Experts:  # before its matrices
+            row_orders |= put_in_order(module)
         elif isinstance(module, StackedLinear):
             if isinstance(module.weight, Dense) and not _ready(module.weight):
                 module.weight = repack(module.weight, device, threads)
-            chosen[f"experts {module.weight.kind}"] = _choose_stacked(module, exact, pool)
+            chosen[f"experts {module.weight.kind}"] = _choose_stacked(
+                module, exact, pool, row_orders.get(module)
+            )
         elif isinstance(module, Attention):
             module.kernel = attend(pool)
             chosen["attention"] = "compiled"
@@ -118,13 +131,16 @@ def _ready(weight: Layout) -> bool:
     """Whether kernels may take its address."""
     if isinstance(weight, Dense):
         return weight.data.is_contiguous()
-    return not isinstance(weight, (Affine, Codebook))
+    return not isinstance(weight, (*PACKABLE, RowGroups))
 
 
 def _choose(module: Linear | Embedding, exact: bool, pool: Pool) -> str:
     """Put a kernel on a block; returns what it is called."""
     weight: Layout = module.weight
     if isinstance(module, Embedding):
+        if isinstance(weight, Grouped):
+            module.kernel = embed_grouped
+            return "compiled"
         if not isinstance(weight, Interleaved):
             return "compiled" if isinstance(weight, Dense) else "reference"
         module.kernel = embed_packed
@@ -144,17 +160,20 @@ def _activate(model: CausalLM, pool: Pool) -> None:
                     setattr(module, name, activate(kernel, pool))
 
 
-def _choose_stacked(module: StackedLinear, exact: bool, pool: Pool) -> str:
-    """The same for several matrices in one."""
+def _choose_stacked(module: StackedLinear, exact: bool, pool: Pool, row_orders: Any) -> str:
+    """The same for several matrices in one. row_orders: see `Packed`."""
     weight: Layout = module.weight
-    if isinstance(weight, (Affine, Codebook)) and can_pack(weight):
+    if isinstance(weight, PACKABLE) and can_pack(weight, module.count):
         rows = weight.shape[0] // module.count
         # a kernel's rows go by 16, and each matrix must begin with some of its own
-        pieces = [weight] if rows % ROWS == 0 else [
+        pieces: list[Any] = [weight] if rows % ROWS == 0 else [
             weight.rows(slice(start, start + rows)) for start in range(0, weight.shape[0], rows)
         ]  # fmt: skip
         slabs = Slabs(sum(tensor.nbytes for tensor in weight.tensors().values()))
-        made = tuple(Interleaved(pack(piece, pool, slabs), weight.kind) for piece in pieces)
+        made = tuple(
+            Interleaved(replace(pack(piece, pool, slabs), row_orders=row_orders), weight.kind)
+            for piece in pieces
+        )
         module.weight = made[0] if len(made) == 1 else Apart(made, weight.kind)  # type: ignore[assignment]
     multiply, called = _multiply(module.weight, exact, pool)
     module.kernel = multiply_stacked(multiply)
@@ -166,6 +185,9 @@ def _multiply(weight: Layout, exact: bool, pool: Pool) -> tuple[Multiply, str]:
         one = weight if isinstance(weight, Interleaved) else weight.matrices[0]
         plain = exact or one.packed.packing.plain_only
         return multiply_packed(exact, pool), "compiled, f32" if plain else "compiled, int8"
+    if isinstance(weight, Grouped):
+        called = "compiled, f32" if exact else "compiled, int8"
+        return multiply_grouped(exact, pool), called
     if isinstance(weight, Dense) and weight.data.dtype in PLAIN:
         return multiply_dense(pool), "compiled"
     return multiply_decoded(pool), "decoded, then compiled"

@@ -68,7 +68,9 @@ class QuantizedCheckpoint:
             for tensor in layer.parts.values():
                 del tensors[tensor]
             stored = sum(header.tensors[tensor].nbytes for tensor in layer.parts.values())
-            tensors[name] = TensorInfo(layer.shape, offer.name, stored, self._in_memory(header, layer))
+            tensors[name] = TensorInfo(
+                layer.shape, offer.name, stored, self._in_memory(header, layer)
+            )
         self.header = replace(header, tensors=tensors)
 
     def _in_memory(self, header: Header, layer: Layer) -> int | None:

@@ -8,7 +8,15 @@ import numpy as np
 from tramontane.bit_planes import PLANES
 
 from tramontane_backend_cpu.numba_setup import family, native
-from tramontane_backend_cpu.vector.memory import SIZES, byte, number, put, word, words
+from tramontane_backend_cpu.vector.memory import (
+    SIZES,
+    byte,
+    number,
+    put,
+    short_word,
+    word,
+    words,
+)
 from tramontane_backend_cpu.vector.tables import code_float
 from tramontane_backend_cpu.vector.tiles import ROWS, planes_bytes
 
@@ -16,17 +24,20 @@ from .matmul import Packing
 
 FIELDS = (
     "tokens", "out", "stride", "columns", "units", "groups", "supers", "low", "high", "scale",
-    "minimum", "super_scale", "super_minimum",
+    "minimum", "super_scale", "super_minimum", "order",
 )  # fmt: skip
+"""order: int32, where in a row each stored column belongs."""
 
 
 @family
-def lookup(packing: Packing) -> Any:
-    """The kernel for a packing: (arguments, first, last), vectors first..last."""
+def lookup(packing: Packing, ordered: bool) -> Any:
+    """The kernel for a packing: (arguments, first, last), vectors first..last. ordered: whether
+    columns are stored in an order of their own."""
     widths = PLANES[packing.bits]
     low_width, high_width = widths[0], widths[-1]
     two_planes, two_level = len(widths) == 2, packing.above != ""
-    has_minimum, group, zero = packing.minimum != "", packing.group, packing.zero
+    has_offset, has_zeros = packing.minimum != "", packing.zeros
+    has_above, group, zero = two_level and not has_zeros, packing.group, packing.zero
     values, has_values = packing.values, packing.values != ""
     scale_kind, least_kind = packing.scale, packing.minimum or "f32"
     above_kind = packing.above or "f32"
@@ -37,7 +48,7 @@ def lookup(packing: Packing) -> Any:
 
     def read(arguments, first, last):  # type: ignore[no-untyped-def]
         (tokens, out, stride, columns, units, groups, supers, low, high, scale, minimum,
-         super_scale, super_minimum) = words(arguments, 13)  # fmt: skip
+         super_scale, super_minimum, order) = words(arguments, 14)  # fmt: skip
         per_super = groups // supers
         for index in range(first, last):
             row = word(tokens + 8 * index)
@@ -49,9 +60,9 @@ def lookup(packing: Packing) -> Any:
                 s, m = number(scale_kind, scale + scale_size * at), np.float32(0)
                 if two_level:
                     s *= number(above_kind, super_scale + above_size * above)
-                if has_minimum:
+                if has_offset:
                     m = number(least_kind, minimum + least_size * at)
-                    if two_level:
+                    if has_above:
                         m *= number(above_kind, super_minimum + above_size * above)
                 for c in range(g * group, min(columns, (g + 1) * group)):
                     unit, k = block * units + c // 32, c % 32 // 4
@@ -63,8 +74,13 @@ def lookup(packing: Packing) -> Any:
                         code |= bits << low_width
                     if has_values:
                         value = code_float(values, code) * s
+                    elif has_zeros:
+                        value = (np.float32(code) - m) * s
                     else:
                         value = np.float32(code - zero) * s
-                    put("f32", out + index * stride + 4 * c, value + m)
+                    column = short_word(order + 4 * c) if ordered else c
+                    if not has_zeros:
+                        value += m
+                    put("f32", out + index * stride + 4 * column, value)
 
     return native(3)(read)

@@ -22,8 +22,10 @@ from tramontane_backend_cpu.vector.tiles import (
     UNIT_BYTES,
     add_minimum,
     add_scaled,
+    add_times,
     add_two_scaled,
     bias_tile,
+    block_offset,
     block_product,
     block_times,
     code_dot,
@@ -33,6 +35,7 @@ from tramontane_backend_cpu.vector.tiles import (
     planes_bytes,
     save_tile,
     store_tile,
+    table_dot,
     zero_tile,
 )
 
@@ -71,6 +74,8 @@ class Packing:
     above: str
     values: str = ""
     """What codes stand for, see `vector/tables.py`."""
+    zeros: bool = False
+    """Whether there is a zero for each group, of kind `minimum` and in a minimum's place."""
 
     @property
     def plain_only(self) -> bool:
@@ -129,7 +134,11 @@ def affine_kernel(packing: Packing, count: int, plain: bool) -> Any:
     unit = np.float32(1 if table is None else table[1])
     scaled = table is not None and table[1] != 1
     scale_kind, minimum_kind, above = packing.scale, packing.minimum, packing.above
-    has_minimum, two_level, halves = minimum_kind != "", above != "", group == 16
+    has_offset, two_level, halves = minimum_kind != "", above != "", group == 16
+    has_zeros = packing.zeros
+    has_above = two_level and has_offset and not has_zeros
+    offset = "zero" if has_zeros else "minimum" if has_offset else ""
+    tabled = plain and packing.plain_only
     above_kind = above or "f32"
     least_kind = minimum_kind or "f32"
     scale_bytes, least_bytes = ROWS * SIZES[scale_kind], ROWS * SIZES[least_kind]
@@ -138,7 +147,7 @@ def affine_kernel(packing: Packing, count: int, plain: bool) -> Any:
     units_per_step = max(1, group // 32)
     unit_bytes = count * (PLAIN_UNIT_BYTES if plain else UNIT_BYTES)
     fields, ahead = len(FIELDS), AHEAD if bits < 8 else 0
-    several, two_planes, least = count > 1, high_unit > 0, int(has_minimum)
+    several, two_planes = count > 1, high_unit > 0
     low_step, high_step = low_unit * units_per_step, high_unit * units_per_step
     per_step, registers = 2 if halves else 1, count * SET.registers
 
@@ -175,7 +184,7 @@ def affine_kernel(packing: Packing, count: int, plain: bool) -> Any:
                     if two_level:
                         ds = load_block(above_kind, ss_at)
                         ss_at += above_bytes
-                        if has_minimum:
+                        if has_above:
                             dm = load_block(above_kind, sm_at)
                             sm_at += above_bytes
                     for _step in range(inner):
@@ -196,26 +205,33 @@ def affine_kernel(packing: Packing, count: int, plain: bool) -> Any:
                                 s, t = block_product(s, ds), block_product(t, ds)
                             if scaled:
                                 s, t = block_times(s, unit), block_times(t, unit)
-                            if has_minimum:
+                            if has_offset:
                                 m = load_block(least_kind, m_at)
                                 n = load_block(least_kind, m_at + least_bytes)
                                 m_at += 2 * least_bytes
-                                if two_level:
+                                if has_above:
                                     m, n = block_product(m, dm), block_product(n, dm)
-                            if not has_minimum:
+                                if has_zeros and not plain:
+                                    m, n = block_offset(s, m), block_offset(t, n)
+                            if not has_offset:
                                 m, n = s, t  # not looked at
-                            if plain:
+                            if tabled:
+                                sums = table_dot(count, bits, values, 0, 4, lo, hi, x)
+                                total = add_times(count, total, sums, s)
+                                sums = table_dot(count, bits, values, 4, 8, lo, hi, x)
+                                total = add_times(count, total, sums, t)
+                            elif plain:
                                 total = plain_dot(
-                                    count, bits, zero, values, least, 0, 4, total, lo, hi, s, m, x
+                                    count, bits, zero, values, offset, 0, 4, total, lo, hi, s, m, x
                                 )
                                 total = plain_dot(
-                                    count, bits, zero, values, least, 4, 8, total, lo, hi, t, n, x
+                                    count, bits, zero, values, offset, 4, 8, total, lo, hi, t, n, x
                                 )
                             else:
                                 ints = code_dot(count, bits, zero, values, 0, 4, lo, hi, x)
                                 others = code_dot(count, bits, zero, values, 4, 8, lo, hi, x)
                                 total = add_two_scaled(count, total, ints, s, others, t, x)
-                                if has_minimum:
+                                if has_offset:
                                     total = add_minimum(count, total, m, 1, x)
                                     total = add_minimum(count, total, n, 2, x)
                             lo += low_unit
@@ -228,21 +244,26 @@ def affine_kernel(packing: Packing, count: int, plain: bool) -> Any:
                                 s = block_product(s, ds)
                             if scaled:
                                 s = block_times(s, unit)
-                            if has_minimum:
+                            if has_offset:
                                 m = load_block(least_kind, m_at)
                                 m_at += least_bytes
-                                if two_level:
+                                if has_above:
                                     m = block_product(m, dm)
-                            if not has_minimum:
+                                if has_zeros and not plain:
+                                    m = block_offset(s, m)
+                            if not has_offset:
                                 m = s  # not looked at
                             for _unit in range(units_per_step):
-                                if plain:
+                                if tabled:
+                                    sums = table_dot(count, bits, values, 0, 8, lo, hi, x)
+                                    total = add_times(count, total, sums, s)
+                                elif plain:
                                     total = plain_dot(
                                         count,
                                         bits,
                                         zero,
                                         values,
-                                        least,
+                                        offset,
                                         0,
                                         8,
                                         total,
@@ -255,7 +276,7 @@ def affine_kernel(packing: Packing, count: int, plain: bool) -> Any:
                                 else:
                                     ints = code_dot(count, bits, zero, values, 0, 8, lo, hi, x)
                                     total = add_scaled(count, total, ints, s, x)
-                                    if has_minimum:
+                                    if has_offset:
                                         total = add_minimum(count, total, m, 0, x)
                                 lo += low_unit
                                 hi += high_unit

@@ -29,7 +29,7 @@ how many columns there are and at which unit they begin (-1: see `number`)."""
 KERNEL, TOLD, WORDS, EACH, COUNTED, VECTORS, RESULTS, COLUMNS, FIRST = range(0, 8 * len(CALL), 8)
 GATHER_FIELDS = (
     "x", "x_stride", "chosen", "chosen_stride", "k", "experts", "sorting", "convert", "out",
-    "out_bytes", "memory", "memory_bytes",
+    "out_bytes", "memory", "memory_bytes", "apart",
 )  # fmt: skip
 GATE_UP_FIELDS = (
     "experts", "sorting", "panels", "panel", "wide", "gate", "up", "input", "input_bytes", "act",
@@ -46,7 +46,7 @@ COMBINE_FIELDS = (
 """chosen: k experts of each vector, int32. sorting: see `routing.py`. panel: columns of a job's
 results, panels: how many jobs an expert has. gate, up, down, convert: addresses of a CALL.
 out_bytes, input_bytes: of one vector. act, multiply: kernels. number: bytes of one of `out`, where
-its columns lie side by side, else 0."""
+its columns lie side by side, else 0. apart: see `routing.py`."""
 ROOM = 512
 """Bytes for a count and for what a kernel is told."""
 SLICE = 64
@@ -77,21 +77,27 @@ def tell(call, expert, memory, count, vectors, out):  # type: ignore[no-untyped-
 def gather(arguments, job, thread):  # type: ignore[no-untyped-def]
     """One vector, converted, to each of its experts' others; once for all that it is alone with."""
     (x, x_stride, chosen, chosen_stride, k, experts, sorting, convert, out, out_bytes, memory,
-     memory_bytes) = words(arguments, 12)  # fmt: skip
+     memory_bytes, apart) = words(arguments, 13)  # fmt: skip
     mine = memory + thread * memory_bytes
     places = sorting + LINE + (EXPERT + 8) * experts + 8 * job * k
     vector = x + job * x_stride
     alone = False
     for j in range(k):
-        at = sorting + LINE + EXPERT * short_word(chosen + job * chosen_stride + 4 * j)
+        expert = short_word(chosen + job * chosen_stride + 4 * j)
+        at = sorting + LINE + EXPERT * expert
         count, row = word(at + COUNT), word(places + 8 * j) - word(at + BEGIN)
-        if count == 1:
+        if count == 1 and apart == 0:
             if alone:
                 continue
             alone = True
         # the kernel takes the vector from its place among all that it believes in
         told = tell(
-            convert, 0, mine, count, vector - row * x_stride, out + word(at + INPUT) * out_bytes
+            convert,
+            expert,
+            mine,
+            count,
+            vector - row * x_stride,
+            out + word(at + INPUT) * out_bytes,
         )
         call_kernel(word(convert + KERNEL), told, row, row + 1)
 

@@ -38,13 +38,14 @@ from tramontane_backend_cpu.vector.parallel import announce, call_kernel, fetch_
 FIELDS = (
     "scores", "scores_stride", "experts", "k", "groups", "taken", "normalize", "scale", "balance",
     "out", "out_stride", "memory", "memory_bytes", "sorting", "count", "counts", "gather",
-    "gathered", "tile",
+    "gathered", "tile", "apart",
 )  # fmt: skip
 """scores: float32, one for each expert. groups, taken: groups of experts, and how many a vector
 goes to. balance: address of a float32 per expert, or 0. out: k weights, then k experts as int32.
 memory: of each thread, see `memory_bytes`. count: address of the number of vectors. counts: where
 to write how many experts have any, and how many vectors are still to be gathered. gather, gathered:
-the kernel that does so, and its arguments. tile: vectors in a whole tile."""
+the kernel that does so, and its arguments. tile: vectors in a whole tile. apart: whether each
+expert wants a vector in another order."""
 LEAST = np.float32(-3.4e38)
 NOTHING = np.float32("-inf")
 LINE, EXPERT = 64, 40
@@ -76,7 +77,7 @@ def router(sigmoid: bool) -> Any:
     def route(arguments, job, thread):  # type: ignore[no-untyped-def]
         (scores, scores_stride, experts, k, groups, taken, normalize, scale, balance, out,
          out_stride, memory, memory_bytes, sorting, count_at, counts, gather, gathered,
-         tile) = words(arguments, 19)  # fmt: skip
+         tile, apart) = words(arguments, 20)  # fmt: skip
         chunks = (experts + 15) // 16
         keys = memory + thread * memory_bytes
         likely, best = keys + 64 * chunks, keys + 128 * chunks
@@ -102,7 +103,7 @@ def router(sigmoid: bool) -> Any:
         count = word(count_at)
         if fetch_add(sorting, 1) == count - 1:
             announce(sorting, 0)
-            active = sort(sorting, experts, k, out + 4 * k, out_stride, count, tile)
+            active = sort(sorting, experts, k, out + 4 * k, out_stride, count, tile, apart)
             put_word(counts, active)
             put_word(counts + 8, count if count > FEW else 0)
             if count <= FEW:
@@ -194,7 +195,7 @@ def choose(keys, best, chunks, out, k):  # type: ignore[no-untyped-def]
 
 
 @njit
-def sort(sorting, experts, k, chosen, stride, count, tile):  # type: ignore[no-untyped-def]
+def sort(sorting, experts, k, chosen, stride, count, tile, apart):  # type: ignore[no-untyped-def]
     """Write down where each expert's vectors are; returns how many experts have any."""
     table = sorting + LINE
     active = table + EXPERT * experts
@@ -220,7 +221,7 @@ def sort(sorting, experts, k, chosen, stride, count, tile):  # type: ignore[no-u
             begin += here
             room = 1 if here == 1 else (here + tile - 1) // tile * tile
             between += room
-            if here > 1:
+            if here > 1 or apart != 0:
                 going_in += room
     for row in range(count):
         for j in range(k):
@@ -228,6 +229,6 @@ def sort(sorting, experts, k, chosen, stride, count, tile):  # type: ignore[no-u
             seen = word(at + SEEN)
             put_word(at + SEEN, seen + 1)
             put_word(places + 8 * (row * k + j), word(at + BEGIN) + seen)
-            if word(at + COUNT) == 1:
+            if word(at + COUNT) == 1 and apart == 0:
                 put_word(at + INPUT, row)
     return found

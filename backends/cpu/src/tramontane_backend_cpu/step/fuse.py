@@ -24,6 +24,8 @@ def fuse_gates(nodes: list[Node]) -> list[Node]:
     for node in nodes:
         if node.name != "convert" or node.output is None or node.output.form == "bf16":
             continue
+        if "order" in node.of:  # a part of the numbers is not a part of what the next matrix reads
+            continue
         parts = _parts(node, producers)
         if parts is None:
             continue

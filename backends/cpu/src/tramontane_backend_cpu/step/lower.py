@@ -21,9 +21,11 @@ from tramontane_backend_cpu.kernels import (
     matmul,
     nibbles,
     quantize,
+    row_groups,
     rows,
 )
 from tramontane_backend_cpu.packing import KINDS, Interleaved, Packed
+from tramontane_backend_cpu.row_groups import Grouped
 from tramontane_backend_cpu.vector.target import SET
 from tramontane_backend_cpu.vector.tiles import PLAIN_UNIT_BYTES, ROWS, UNIT, UNIT_BYTES
 
@@ -62,6 +64,8 @@ class Operation:
     arguments: Any
     counted: int = -1
     jobs: int = 0
+    kept: Any = None
+    """What must live as long."""
 
 
 def form_of(node: Node, exact: bool) -> str:
@@ -73,6 +77,8 @@ def form_for(weight: Layout, exact: bool) -> str:
     """The same, of a matrix."""
     if isinstance(weight, Interleaved):
         return "plain" if exact or weight.packed.packing.plain_only else "int8"
+    if isinstance(weight, Grouped):
+        return "f32"
     if isinstance(weight, Dense) and weight.data.dtype in PLAIN:
         return "bf16" if weight.kind == "bfloat16" and SET.bf16 and not exact else "f32"
     raise CannotRecord(f"a matrix of {weight.kind}")
@@ -128,9 +134,11 @@ def _lookup(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         packed = weight.packed
         told = arguments(
             lookup.FIELDS, tokens=ids, out=out, stride=stride, columns=packed.columns,
-            units=packed.units, groups=packed.groups, supers=packed.supers, **packed_arrays(packed),
+            units=packed.units, groups=packed.groups, supers=packed.supers,
+            order=order_at(packed.order), **packed_arrays(packed),
         )  # fmt: skip
-        return Operation(lookup.lookup(packed.packing).address, told)
+        kernel = lookup.lookup(packed.packing, packed.order is not None)
+        return Operation(kernel.address, told)
     table = weight.data
     names = ("tokens", "table", "columns", "out", "stride")
     told = arguments(names, tokens=ids, table=rows_at(table),
@@ -206,12 +214,33 @@ def _convert(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         told = arguments(dense.ROUND_FIELDS, x=x, stride=stride, out=out, out_stride=out_stride,
                          columns=value.width)  # fmt: skip
         return Operation(dense.rounded(value.form).address, told)
-    told = arguments(
-        quantize.FIELDS, count=inputs.count_at(value.domain), tile=SET.tile,
+    return conversion(
+        node.of.get("order"), value.form == "plain", count=inputs.count_at(value.domain),
         units=-(-value.width // UNIT), columns=value.width, x=x, stride=stride, out=out,
-        begin=0,
     )  # fmt: skip
-    return Operation(quantize.quantizer(value.form == "plain").address, told)
+
+
+def conversion(order: Any, plain: bool, **places: int) -> Operation:
+    """Vectors on their way into a packed matrix. order: of its columns, see `Packed`. places: other
+    fields of `kernels/quantize.py`."""
+    told = {**places, "tile": SET.tile, "begin": 0}
+    if order is None:
+        return Operation(
+            quantize.quantizer(plain, False).address, arguments(quantize.FIELDS, **told)
+        )
+    told["order"] = order_at(order)
+    kernel = quantize.quantizer(plain, True)
+    return Operation(kernel.address, arguments(quantize.ORDERED_FIELDS, **told), kept=order)
+
+
+def order_at(order: Any) -> int:
+    """Address of an order of columns, which must live as long; 0 for none."""
+    return 0 if order is None else address(order)
+
+
+def order_of(weight: Layout) -> Any:
+    """In which order a matrix reads the numbers of vectors: (columns) int32, or None."""
+    return weight.packed.order if isinstance(weight, Interleaved) else None
 
 
 def _linear(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
@@ -227,6 +256,8 @@ def _linear(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     weight = module.weight
     if isinstance(weight, Interleaved):
         return affine_operation(weight, value.form == "plain", shared, inputs.room)
+    if isinstance(weight, Grouped):
+        return grouped_operation(weight, x_stride, node.of["exact"], shared, inputs.room)
     return dense_operation(weight, x_stride, value.form == "bf16", shared)
 
 
@@ -275,6 +306,34 @@ def affine_operation(
         **shared,
     )  # fmt: skip
     return Operation(matmul.matmul.address, told, -1, -(-packed.blocks // panel))
+
+
+def grouped_operation(
+    weight: Grouped,
+    x_stride: int,
+    exact: bool,
+    shared: dict[str, int],
+    room: Callable[[int], int],
+) -> Operation:
+    """A matrix of groups of rows times vectors of float32, `x_stride` bytes apart."""
+    packed, groups = weight.packed, len(weight.firsts) - 1
+    unit = PLAIN_UNIT_BYTES if exact else UNIT_BYTES
+    at_once = max(1, CACHE_SHARE // (SET.tile * packed.units * unit)) * SET.tile
+    most = int(np.diff(weight.firsts).max())
+    scratch = row_groups.scratch_bytes(packed.units, unit, at_once, most)
+    taken = {**shared, "out": 0, "stride": 0, "input": 0, "bias": 0, "add": 0}
+    whole: Any = Interleaved(packed, weight.kind)
+    model = affine_operation(whole, exact, taken, room).arguments
+    single, all_ = (int(model[matmul.FIELDS.index(name)]) for name in ("single", "whole"))
+    told = arguments(
+        row_groups.FIELDS, input_stride=x_stride, columns=weight.shape[1], units=packed.units,
+        tile=SET.tile, at_once=at_once, scale=rows_at(weight.scale), zero=rows_at(weight.zero),
+        firsts=address(weight.firsts), rows_at=address(weight.rows_at), single=single, whole=all_,
+        model=address(model), scratch=room(scratch), scratch_bytes=scratch, **shared,
+    )  # fmt: skip
+    kinds = KINDS[weight.scale.dtype], KINDS[weight.zero.dtype]
+    kernel = row_groups.row_groups(*kinds, exact)
+    return Operation(kernel.address, told, -1, groups, kept=model)
 
 
 def stretch_of(packed: Packed) -> int:

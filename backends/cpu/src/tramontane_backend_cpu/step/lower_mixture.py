@@ -16,7 +16,14 @@ from tramontane_backend_cpu.vector.tiles import ROWS, UNIT
 
 from .graph import Node, Ref, Value
 from .inputs import Inputs
-from .lower import Operation, affine_operation, arguments, dense_operation, packed_arrays
+from .lower import (
+    Operation,
+    affine_operation,
+    arguments,
+    conversion,
+    dense_operation,
+    packed_arrays,
+)
 from .memory import Buffers, address, row_bytes
 from .mixture import Sorting
 
@@ -44,7 +51,7 @@ def _route(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         out=out, out_stride=out_stride, memory=inputs.room(memory), memory_bytes=memory,
         sorting=_table(sorting, inputs), count=inputs.count_at(node.output.domain),
         counts=inputs.count_at(_count(sorting, inputs)), gather=gather.kernel,
-        gathered=inputs.keep(gather.arguments), tile=SET.tile,
+        gathered=inputs.keep(gather.arguments), tile=SET.tile, apart=int(_is_apart(sorting)),
     )  # fmt: skip
     return Operation(routing.router(biased).address, told, node.output.domain, 1)
 
@@ -57,8 +64,9 @@ def _gather(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     told = arguments(
         mixture.GATHER_FIELDS, x=x, x_stride=x_stride, chosen=chosen, chosen_stride=chosen_stride,
         k=sorting.k, experts=sorting.experts, sorting=_table(sorting, inputs),
-        convert=_conversion(node.output, x_stride, inputs), out=out, out_bytes=out_bytes,
-        memory=inputs.room(memory), memory_bytes=memory,
+        convert=_conversion(node.output, x_stride, inputs, sorting.orders), out=out,
+        out_bytes=out_bytes, memory=inputs.room(memory), memory_bytes=memory,
+        apart=int(_is_apart(sorting)),
     )  # fmt: skip
     return Operation(mixture.gather.address, told, _count(sorting, inputs) + 1, 1)
 
@@ -147,24 +155,35 @@ def _panel(stack: StackedLinear, width: int, k: int) -> int:
     return -(-width // panels // UNIT) * UNIT
 
 
-def _conversion(value: Value | None, stride: int, inputs: Inputs) -> int:
-    """Address of a CALL that puts rows of float32, `stride` bytes apart, into a value's form."""
+def _is_apart(sorting: Sorting) -> bool:
+    return sorting.orders is not None and len(sorting.orders) > 1
+
+
+def _conversion(value: Value | None, stride: int, inputs: Inputs, orders: Any = None) -> int:
+    """Address of a CALL that puts rows of float32, `stride` bytes apart, into a value's form.
+    orders: of all experts' columns or of each, (parts, columns), or None."""
     assert value is not None
     if value.form in ("int8", "plain"):
+        given = [None] if orders is None else list(orders)
+        made = [
+            conversion(
+                order, value.form == "plain", count=0, units=-(-value.width // UNIT),
+                columns=value.width, x=0, stride=stride, out=0,
+            )
+            for order in given
+        ]  # fmt: skip
+        if orders is not None:
+            inputs.keep(orders)
         fields: tuple[str, ...] = quantize.FIELDS
-        units = -(-value.width // UNIT)
-        told = arguments(
-            fields, count=0, tile=SET.tile, units=units, columns=value.width, x=0, stride=stride,
-            out=0, begin=0,
-        )  # fmt: skip
-        kernel = quantize.quantizer(value.form == "plain").address
-    else:
-        fields = dense.ROUND_FIELDS
-        told = arguments(
-            fields, x=0, stride=stride, out=0, out_stride=row_bytes(value), columns=value.width
-        )
-        kernel = dense.rounded(value.form).address
-    return _call(kernel, told[None], fields, "x", inputs)
+        if orders is not None:
+            fields = quantize.ORDERED_FIELDS
+        told = np.stack([each.arguments for each in made])
+        return _call(made[0].kernel, told, fields, "x", inputs)
+    fields = dense.ROUND_FIELDS
+    told = arguments(
+        fields, x=0, stride=stride, out=0, out_stride=row_bytes(value), columns=value.width
+    )
+    return _call(dense.rounded(value.form).address, told[None], fields, "x", inputs)
 
 
 def _matrices(stack: StackedLinear, panel: int, value: Value, stride: int, inputs: Inputs) -> int:
@@ -204,7 +223,7 @@ def _call(kernel: int, told: Any, fields: tuple[str, ...], vectors: str, inputs:
     inputs.keep(told)
     call = arguments(
         mixture.CALL, kernel=kernel, arguments=address(told), words=len(fields),
-        each=told.strides[0], count=place("count"), input=place(vectors), out=place("out"),
-        columns=place("columns"), begin=place("begin"),
+        each=told.strides[0] if len(told) > 1 else 0, count=place("count"), input=place(vectors),
+        out=place("out"), columns=place("columns"), begin=place("begin"),
     )  # fmt: skip
     return inputs.keep(call)

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from tramontane.blocks import ACTIVATIONS, BiasedRouter, Experts, GroupedRouter, Router
 
+from tramontane_backend_cpu.row_orders import is_in_order, orders_of
 from tramontane_backend_cpu.vector.target import SET
 
 from .graph import CannotRecord, Node, Ref, Value
@@ -36,12 +37,14 @@ ACTS = {"silu": "silu", "relu": "relu", "gelu": "gelu", "gelu_pytorch_tanh": "ge
 class Sorting:
     """The assignment of rows to experts, shared by the operations of one layer.
 
-    number: its index among the step's sortings.
+    number: its index among the step's sortings. orders: in which the experts read the numbers of
+    rows, (1 or experts, columns) int32, or None.
     """
 
     experts: int
     k: int
     number: int
+    orders: Any
 
 
 def note_route(recording: Recorder, module: Router, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -110,8 +113,10 @@ def _operations(
     ]
     if forms[0] != forms[1]:
         raise CannotRecord("experts whose matrices want their rows in different forms")
+    if not is_in_order(module):
+        raise CannotRecord("experts whose matrices want their rows in different orders")
     k, domain, wide = route.of["module"].k, x.value.domain, module.gate_proj.weight.shape[0]
-    sorting = Sorting(module.count, k, number)
+    sorting = Sorting(module.count, k, number, orders_of(module.gate_proj.weight))
     spare = module.count * (SET.tile - 1)  # tiles are whole
     # one more: a separate place for rows of experts that no other row has chosen
     gathered = Value(domain, x.width, forms[0], k + 1, spare)

@@ -17,7 +17,7 @@ from . import interpreter, lower_mixture, lower_parts
 from .fuse import fuse_gates
 from .graph import Node, Value
 from .inputs import Inputs
-from .lower import Operation, form_of, lower, refuse, table
+from .lower import Operation, form_of, lower, order_of, refuse, table
 from .memory import Buffers
 from .mixture import expand
 from .pool import Pool
@@ -39,7 +39,14 @@ class Program:
         assert logits.value is not None
         self._logits: Value = logits.value
         nodes, sortings = expand(recording.nodes, exact)
-        nodes = convert_inputs(nodes, lambda node: form_of(node, exact))
+        for node in nodes:
+            if node.name == "linear":
+                node.of["exact"] = exact or node.of.get("exact", False)
+        nodes = convert_inputs(
+            nodes,
+            lambda node: form_of(node, exact),
+            lambda node: order_of(node.of["module"].weight),
+        )
         for node in nodes:
             if node.name not in LOWERINGS:
                 refuse(node)

@@ -6,6 +6,7 @@ import heapq
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from .graph import Node, Ref, Value
 
@@ -23,20 +24,24 @@ class Phase:
     nodes: list[Node]
 
 
-def convert_inputs(nodes: list[Node], form: Callable[[Node], str]) -> list[Node]:
-    """Insert conversions of the inputs of matrices to the form that each needs, once for all that
-    read the same input."""
+def convert_inputs(
+    nodes: list[Node], form: Callable[[Node], str], order: Callable[[Node], Any]
+) -> list[Node]:
+    """Insert conversions of the inputs of matrices to the form and the order that each needs, once
+    for all that read the same input. order: of a matrix's columns, an array or None."""
     result: list[Node] = []
-    converted: dict[tuple[Value | None, int, int, str], Ref] = {}
+    converted: dict[tuple[Any, ...], Ref] = {}
     for node in nodes:
         wanted = form(node) if node.name == "linear" else "f32"
         if wanted != "f32":
-            (ref,) = node.inputs
-            key = (ref.value, ref.offset, ref.width, wanted)
+            (ref,), places = node.inputs, order(node)
+            told = None if places is None else places.tobytes()
+            key = (ref.value, ref.offset, ref.width, wanted, told)
             if key not in converted:
                 assert ref.value is not None
                 value = Value(ref.value.domain, ref.width, wanted)
-                result.append(Node("convert", (ref,), value))
+                of = {} if places is None else {"order": places}
+                result.append(Node("convert", (ref,), value, of))
                 converted[key] = Ref(value, 0, ref.width)
             node.inputs = (converted[key],)
         result.append(node)

@@ -7,7 +7,19 @@ from typing import Any
 
 from llvmlite import ir
 
-from .instruction_set import BYTE, HALF, INT, Bfloats, Fused, Portable, Shorts, call, join, part
+from .instruction_set import (
+    BYTE,
+    HALF,
+    INT,
+    Bfloats,
+    Fused,
+    Portable,
+    Shorts,
+    call,
+    join,
+    padded,
+    part,
+)
 
 
 class _Neon(Portable):
@@ -18,11 +30,15 @@ class _Neon(Portable):
 
     def pick_bytes(self, builder: Any, table: list[int], codes: Any) -> Any:
         kind = ir.VectorType(BYTE, 16)
+        entries = padded(table, 16)
+        parts = [
+            ir.Constant(kind, entries[start : start + 16]) for start in range(0, len(entries), 16)
+        ]
 
         def pick(places: Any) -> Any:
-            told = [ir.Constant(kind, table), builder.bitcast(places, kind)]
-            picked = call(builder, "llvm.aarch64.neon.tbl1.v16i8", kind, told)
-            return builder.bitcast(picked, ir.VectorType(INT, 4))
+            told = [*parts, builder.bitcast(places, kind)]
+            name = f"llvm.aarch64.neon.tbl{len(parts)}.v16i8"
+            return builder.bitcast(call(builder, name, kind, told), ir.VectorType(INT, 4))
 
         return by_quarters(builder, pick, codes)
 

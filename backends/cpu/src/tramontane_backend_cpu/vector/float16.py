@@ -24,6 +24,14 @@ NORMAL = 0x38800000
 """2^-14, the smallest normal half."""
 
 
+def as_floats(emit: Emit, value: Any) -> Any:
+    """16 x i16 to floats, by an instruction where there is one."""
+    if not emit.isa.halves:
+        return widened(emit, value)
+    halves = emit.builder.bitcast(value, ir.VectorType(ir.HalfType(), llvm.LANES))
+    return emit.builder.fpext(halves, llvm.FLOATS)
+
+
 def widened(emit: Emit, value: Any) -> Any:
     """16 x i16 to floats."""
     builder = emit.builder

@@ -1,8 +1,15 @@
-"""Floats of 8 bits: e4m3, which has no infinity, and e5m2, the upper byte of a half."""
+"""8-bit floats, put together with integer instructions and one product.
+
+Moved to the place of a float's exponent and fraction, an 8-bit float's are a power of two too
+small, subnormal ones as well, and the product mends that.
+"""
 
 from __future__ import annotations
 
+import math
+import struct
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from llvmlite import ir
@@ -24,11 +31,15 @@ class Format:
 
 
 FORMATS = {"e4m3": Format(3, 7, 448.0, 0x7F), "e5m2": Format(2, 15, 57344.0, 0x7E)}
+FLOATS8 = tuple(FORMATS)
 
 
-def widened(emit: Emit, kind: str, codes: Any) -> Any:
-    """The numbers of 16 codes, INTS below 256, as floats, exactly."""
-    return _e4m3(emit, codes) if kind == "e4m3" else _e5m2(emit, codes)
+def widened(emit: Emit, kind: str, codes: Any, byte: int) -> Any:
+    """The numbers in one of the four bytes of each lane of INTS, as floats."""
+    found = emit.isa.floats8(emit.builder, _uppers(kind), codes, byte)
+    if found is not None:
+        return found
+    return _e4m3(emit, codes, byte) if kind == "e4m3" else _e5m2(emit, codes, byte)
 
 
 def narrowed(emit: Emit, kind: str, value: Any) -> Any:
@@ -63,21 +74,41 @@ def narrowed(emit: Emit, kind: str, value: Any) -> Any:
     return builder.trunc(builder.or_(code, sign), ir.VectorType(llvm.BYTE, llvm.LANES))
 
 
-def _e4m3(emit: Emit, code: Any) -> Any:
-    """4 bits of exponent, bias 7, no infinity: moved to a float's place they are 2^120 too small,
-    subnormal ones as well; all ones is NaN."""
+@cache
+def _uppers(kind: str) -> list[int]:
+    """Upper halves of the floats of the codes from 0 to 127; the lower ones are 0."""
+    fraction = 3 if kind == "e4m3" else 2
+    bias = (1 << (6 - fraction)) - 1
+    numbers = []
+    for code in range(128):
+        exponent, part = code >> fraction, code & ((1 << fraction) - 1)
+        size = 2.0 ** (max(exponent, 1) - bias - fraction)
+        numbers.append(size * (part + ((1 << fraction) if exponent else 0)))
+    if kind == "e4m3":
+        numbers[127] = math.nan
+    else:
+        numbers[124:] = [math.inf, math.nan, math.nan, math.nan]
+    return [struct.unpack("<I", struct.pack("<f", number))[0] >> 16 for number in numbers]
+
+
+def _e4m3(emit: Emit, codes: Any, byte: int) -> Any:
+    """4 bits of exponent, bias 7, no infinity: 2^120 too small; all ones is NaN."""
     builder = emit.builder
-    magnitude = builder.and_(code, emit.ints(0x7F))
-    moved = builder.bitcast(builder.shl(magnitude, emit.ints(20)), llvm.FLOATS)
-    scaled = builder.bitcast(builder.fmul(moved, emit.floats(2.0**120)), llvm.INTS)
-    nan = builder.icmp_unsigned("==", magnitude, emit.ints(0x7F))
-    sign = builder.shl(builder.and_(code, emit.ints(0x80)), emit.ints(24))
-    whole = builder.select(nan, emit.ints(0x7FC00000), scaled)
-    return builder.bitcast(builder.or_(whole, sign), llvm.FLOATS)
+    first = builder.shl(codes, emit.ints(24 - 8 * byte)) if byte < 3 else codes
+    # the sign stays where it is, and what else moves with it is cut off
+    moved = builder.and_(builder.ashr(first, emit.ints(4)), emit.ints(0x87F00000 - (1 << 32)))
+    scaled = builder.fmul(builder.bitcast(moved, llvm.FLOATS), emit.floats(2.0**120))
+    magnitude = builder.and_(moved, emit.ints(0x07F00000))
+    nan = builder.icmp_unsigned("==", magnitude, emit.ints(0x07F00000))
+    return builder.select(nan, emit.floats(float("nan")), scaled)
 
 
-def _e5m2(emit: Emit, code: Any) -> Any:
+def _e5m2(emit: Emit, codes: Any, byte: int) -> Any:
     """The upper byte of a half."""
-    upper = emit.builder.shl(code, emit.ints(8))
+    builder = emit.builder
+    shift = 8 * byte - 8
+    upper = builder.shl(codes, emit.ints(8)) if shift < 0 else codes
+    upper = builder.lshr(upper, emit.ints(shift)) if shift > 0 else upper
+    upper = builder.and_(upper, emit.ints(0xFF00))
     short = ir.VectorType(llvm.HALF, llvm.LANES)
-    return float16.widened(emit, emit.builder.trunc(upper, short))
+    return float16.as_floats(emit, builder.trunc(upper, short))

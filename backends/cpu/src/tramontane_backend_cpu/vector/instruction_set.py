@@ -6,6 +6,8 @@ a set: subclass `Portable`, say what it needs, emit what it does better, and lis
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,7 +88,8 @@ class Portable:
         raise NotImplementedError
 
     def pick_bytes(self, builder: Any, table: list[int], codes: Any) -> Any:
-        """The bytes of a table of 16 that codes below 16 name; codes: 16 x 4 bytes as INTS."""
+        """The bytes of a table of up to 64 that codes name; codes: 16 x 4 bytes as INTS, each less
+        than the table's size."""
         kind = ir.VectorType(BYTE, 4 * LANES)
         places = builder.bitcast(codes, kind)
         found = ir.Constant(kind, [table[0]] * kind.count)
@@ -94,6 +97,25 @@ class Portable:
             here = builder.icmp_unsigned("==", places, ir.Constant(kind, [index] * kind.count))
             found = builder.select(here, ir.Constant(kind, [byte] * kind.count), found)
         return builder.bitcast(found, INTS)
+
+    def floats8(self, builder: Any, uppers: list[int], codes: Any, byte: int) -> Any:
+        """The 8-bit floats in one byte of each lane's codes, as FLOATS; None: put together with
+        arithmetic. uppers: the upper halves of the floats that the 128 positive ones are."""
+        return None
+
+    def pick_floats(self, builder: Any, table: list[float], codes: Any, byte: int) -> Any:
+        """The floats of a table of up to 64 that one byte of each lane's codes names."""
+        words = [struct.pack("<f", number) for number in table]
+        total = ir.Constant(INTS, [0] * LANES)
+        for index in range(4):
+            part = [word[index] for word in words]
+            if any(part):
+                picked = self.pick_bytes(builder, part, codes)
+                shift = ir.Constant(INTS, [8 * byte] * LANES)
+                low = builder.and_(builder.lshr(picked, shift), ir.Constant(INTS, [0xFF] * LANES))
+                up = ir.Constant(INTS, [8 * index] * LANES)
+                total = builder.or_(total, builder.shl(low, up))
+        return builder.bitcast(total, FLOATS)
 
 
 class Fused(Portable):
@@ -202,3 +224,30 @@ def join(builder: Any, low: Any, high: Any) -> Any:
     """Two vectors as one."""
     lanes = ir.Constant(ir.VectorType(INT, 2 * low.type.count), list(range(2 * low.type.count)))
     return builder.shuffle_vector(low, high, lanes)
+
+
+def picked(
+    builder: Any, table: list[Any], codes: Any, size: int, pick: Callable[[list[Any]], Any]
+) -> Any:
+    """What codes name in a table of `size` times a power of two, of which `pick` finds what their
+    lowest bits name in `size` entries.
+
+    codes: a vector as what `pick` finds. The bits above decide between what is found in the table's
+    parts.
+    """
+    parts = [pick(table[start : start + size]) for start in range(0, len(table), size)]
+    kind, bit = codes.type, size
+    zero = ir.Constant(kind, [0] * kind.count)
+    while len(parts) > 1:
+        higher = builder.icmp_unsigned(
+            "!=", builder.and_(codes, ir.Constant(kind, [bit] * kind.count)), zero
+        )
+        pairs = zip(parts[::2], parts[1::2], strict=True)
+        parts = [builder.select(higher, high, low) for low, high in pairs]
+        bit *= 2
+    return parts[0]
+
+
+def padded(table: list[Any], least: int) -> list[Any]:
+    """A table with zeros after it, of at least so many entries."""
+    return table + [0] * (least - len(table))

@@ -11,15 +11,12 @@ from . import instruction_set as llvm
 from .arithmetic import masked
 from .operation import FLOATS, Emit, operation, types
 
-SIZES = {
-    "f32": 4, "f16": 2, "bf16": 2, "i8": 1, "u8": 1, "e8m0": 1, "e4m3": 1, "e5m2": 1, "low4": 1,
-    "high4": 1,
-}  # fmt: skip
+BYTES = ("i8", "u8", "e8m0", *float8.FLOATS8, "low4", "high4")
+SIZES = {"f32": 4, "f16": 2, "bf16": 2, **dict.fromkeys(BYTES, 1)}
 """Kinds of numbers, and the bytes of one. low4, high4: whole numbers in half a byte, two of which
 may share one."""
 STORED = {
-    "f32": llvm.FLOAT, "f16": llvm.HALF, "bf16": llvm.HALF, "i8": llvm.BYTE, "u8": llvm.BYTE,
-    "e8m0": llvm.BYTE, "e4m3": llvm.BYTE, "e5m2": llvm.BYTE, "low4": llvm.BYTE, "high4": llvm.BYTE,
+    "f32": llvm.FLOAT, "f16": llvm.HALF, "bf16": llvm.HALF, **dict.fromkeys(BYTES, llvm.BYTE),
 }  # fmt: skip
 
 
@@ -33,6 +30,24 @@ def load(emit: Emit, kind: str, address: Any) -> Any:
 def load_some(emit: Emit, kind: str, address: Any, count: Any) -> Any:
     """The first `count` of 16 numbers, zero for the others, which are not read."""
     return load_masked(emit, kind, emit.at(address, 0, llvm.BYTE), count)
+
+
+@operation(lambda address, places, count: FLOATS)
+def gather_some(emit: Emit, address: Any, places: Any, count: Any) -> Any:
+    """The first `count` of 16 floats that lie at int32 places after an address, zero for the
+    others."""
+    builder = emit.builder
+    mask = masked(emit, count)
+    told = [emit.at(places, 0, llvm.BYTE), mask, ir.Constant(llvm.INTS, None)]
+    index = _masked_call(emit, "llvm.masked.load.v16i32.p0", llvm.INTS, told)
+    found = ir.Constant(llvm.FLOATS, [0.0] * llvm.LANES)
+    base = emit.at(address, 0, llvm.FLOAT)
+    for lane in range(llvm.LANES):  # as fast as instructions that gather
+        place = builder.extract_element(index, llvm.INT(lane))
+        value = builder.load(builder.gep(base, [builder.sext(place, llvm.LONG)], inbounds=True))
+        value.align = 4
+        found = builder.insert_element(found, value, llvm.INT(lane))
+    return builder.select(mask, found, emit.floats(0.0))
 
 
 @operation(lambda kind, address, value: types.void)
@@ -130,10 +145,9 @@ def widened(emit: Emit, kind: str, value: Any) -> Any:
     if kind == "f32":
         return value
     if kind == "f16":
-        if not emit.isa.halves:
-            return float16.widened(emit, value)
-        kind_of_llvm = ir.VectorType(ir.HalfType(), llvm.LANES)
-        return builder.fpext(builder.bitcast(value, kind_of_llvm), llvm.FLOATS)
+        return float16.as_floats(emit, value)
+    if kind in float8.FLOATS8:
+        return float8.widened(emit, kind, builder.zext(value, llvm.INTS), 0)
     if kind == "bf16":
         upper = builder.shl(builder.zext(value, llvm.INTS), emit.ints(16))
         return builder.bitcast(upper, llvm.FLOATS)
@@ -143,8 +157,6 @@ def widened(emit: Emit, kind: str, value: Any) -> Any:
         power = builder.select(small, emit.ints(0x400000), builder.shl(byte_, emit.ints(23)))
         nan = builder.icmp_unsigned("==", byte_, emit.ints(255))
         return builder.bitcast(builder.select(nan, emit.ints(0x7FC00000), power), llvm.FLOATS)
-    if kind in float8.FORMATS:
-        return float8.widened(emit, kind, builder.zext(value, llvm.INTS))
     wide = builder.sext(value, llvm.INTS) if kind == "i8" else builder.zext(value, llvm.INTS)
     if kind == "low4":
         wide = builder.and_(wide, emit.ints(15))

@@ -10,10 +10,10 @@ from tramontane_backend_cpu.processor import architecture, features
 
 from .arm import Neon, NeonDot, NeonMixed
 from .instruction_set import Portable
-from .x86 import Avx2, Avx2Vnni, Avx512Bf16, Avx512Vnni
+from .x86 import Avx2, Avx2Vnni, Avx512Bf16, Avx512Vbmi, Avx512Vnni
 
 SETS: tuple[type[Portable], ...] = (
-    Avx512Bf16, Avx512Vnni, Avx2Vnni, Avx2, NeonMixed, NeonDot, Neon, Portable,
+    Avx512Vbmi, Avx512Bf16, Avx512Vnni, Avx2Vnni, Avx2, NeonMixed, NeonDot, Neon, Portable,
 )  # fmt: skip
 """Best first."""
 VARIABLE = "TRAMONTANE_INSTRUCTIONS"

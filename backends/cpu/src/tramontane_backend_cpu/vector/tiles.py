@@ -28,7 +28,7 @@ from tramontane.bit_planes import PLANES
 
 from . import instruction_set as llvm
 from .memory import SIZES, STORED, load_masked, widened
-from .operation import Emit, Register, operation, types
+from .operation import FLOATS, Emit, Register, operation, types
 from .tables import BYTE_ZERO, byte_codes, bytes_of, code_floats
 from .target import SET
 
@@ -178,17 +178,18 @@ def add_minimum(emit: Emit, count: int, total: Any, minimum: Any, part: int, til
 
 
 @operation(
-    lambda count, bits, zero, values, least, first, last, total, low, high, scale, minimum,
+    lambda count, bits, zero, values, offset, first, last, total, low, high, scale, minimum,
     tile: total
 )  # fmt: skip
 def plain_dot(
-    emit: Emit, count: int, bits: int, zero: int, values: str, least: int, first: int,
+    emit: Emit, count: int, bits: int, zero: int, values: str, offset: str, first: int,
     last: int, total: Any, low: Any, high: Any, scale: Any, minimum: Any, tile: Any,
 ) -> Any:  # fmt: skip
-    """total + weights . numbers, both as floats. least: whether `minimum` is to be added."""
+    """total + weights . numbers, both as floats. offset: what `minimum` is: "" for nothing,
+    "minimum", or the "zero" of these codes."""
     builder, table = emit.builder, bytes_of(values)
     sums = emit.split(total, SET.registers * count)
-    scales = emit.split(scale, SET.registers)
+    scales, offsets = (emit.split(each, SET.registers) for each in (scale, minimum))
     for k in range(first, last):
         for register, rows in enumerate(scales):
             codes = _codes(emit, bits, low, high, k, register)
@@ -202,15 +203,61 @@ def plain_dot(
                     if zero:
                         code = builder.sub(code, emit.ints(zero))
                     number = builder.sitofp(code, llvm.FLOATS)
+                if offset == "zero":
+                    number = builder.fsub(number, offsets[register])
                 weight = builder.fmul(number, rows)
-                if least:
-                    weight = builder.fadd(weight, emit.split(minimum, SET.registers)[register])
+                if offset == "minimum":
+                    weight = builder.fadd(weight, offsets[register])
                 for t in range(count):
-                    offset = 4 * ((4 * k + byte) * count + t)
-                    number = emit.same(emit.load(tile, offset, llvm.FLOAT, 4))
-                    at = register * count + t
-                    sums[at] = emit.fma(weight, number, sums[at])
+                    at = 4 * ((4 * k + byte) * count + t)
+                    number = emit.same(emit.load(tile, at, llvm.FLOAT, 4))
+                    place = register * count + t
+                    sums[place] = emit.fma(weight, number, sums[place])
     return emit.join(sums)
+
+
+@operation(lambda count, bits, values, first, last, low, high, tile: Register(
+    "f32", SET.registers * count
+))  # fmt: skip
+def table_dot(
+    emit: Emit, count: int, bits: int, values: str, first: int, last: int, low: Any, high: Any,
+    tile: Any,
+) -> Any:  # fmt: skip
+    """A table's numbers . numbers, both as floats, in columns 4 first .. 4 last of a unit. Two sums
+    take turns, as an addition waits for the one before it."""
+    parts: list[list[Any]] = [[None, None] for _ in range(SET.registers * count)]
+    for k in range(first, last):
+        for register in range(SET.registers):
+            codes = _codes(emit, bits, low, high, k, register)
+            for byte in range(4):
+                weight = code_floats(emit, values, codes, byte)
+                for t in range(count):
+                    at = 4 * ((4 * k + byte) * count + t)
+                    number = emit.same(emit.load(tile, at, llvm.FLOAT, 4))
+                    pair = parts[register * count + t]
+                    before = pair[byte % 2]
+                    pair[byte % 2] = (
+                        emit.builder.fmul(weight, number) if before is None
+                        else emit.fma(weight, number, before)
+                    )  # fmt: skip
+    return emit.join([emit.builder.fadd(*pair) for pair in parts])
+
+
+@operation(lambda count, total, sums, scale: total)
+def add_times(emit: Emit, count: int, total: Any, sums: Any, scale: Any) -> Any:
+    """total + sums * scale."""
+    before = emit.split(total, SET.registers * count)
+    added = emit.split(sums, SET.registers * count)
+    scales = [rows for rows in emit.split(scale, SET.registers) for _ in range(count)]
+    parts = zip(added, scales, before, strict=True)
+    return emit.join([emit.fma(*each) for each in parts])
+
+
+@operation(lambda scale, zero: scale)
+def block_offset(emit: Emit, scale: Any, zero: Any) -> Any:
+    """-scale * zero, row by row."""
+    pairs = zip(emit.split(scale, SET.registers), emit.split(zero, SET.registers), strict=True)
+    return emit.join([emit.builder.fneg(emit.builder.fmul(x, y)) for x, y in pairs])
 
 
 @operation(lambda count, total, rows, valid, out, stride, add: types.void)
@@ -325,10 +372,7 @@ def put_quantized(emit: Emit, size: Any, tile: Any, place: Any, first: Any, seco
     every product.
     """
     builder = emit.builder
-    peak = peak_of(emit, first, second)
-    some = builder.fcmp_ordered(">", peak, llvm.FLOAT(0.0))
-    inverse = builder.select(some, builder.fdiv(llvm.FLOAT(127.0), peak), llvm.FLOAT(0.0))
-    worth = builder.fmul(peak, llvm.FLOAT(1 / 127))
+    inverse, worth = _code_worth(emit, first, second)
     count = emit.integer(size)
 
     def address(unit_bytes: int, extra: Any) -> Any:
@@ -368,6 +412,28 @@ def put_plain(emit: Emit, size: Any, tile: Any, place: Any, first: Any, second: 
         for lane in range(llvm.LANES):
             emit.store(builder.extract_element(numbers, llvm.INT(lane)), at, 0, 4)
             at = builder.add(at, step)
+
+
+@operation(lambda first, second, weight, other: FLOATS)
+def quantized_dot(emit: Emit, first: Any, second: Any, weight: Any, other: Any) -> Any:
+    """first * weight + second * other, of 32 numbers as `put_quantized` rounds them."""
+    builder = emit.builder
+    inverse, worth = _code_worth(emit, first, second)
+    parts = []
+    for numbers, by in ((first, weight), (second, other)):
+        scaled = builder.fmul(numbers, emit.same(inverse))
+        rounded = emit.call("llvm.nearbyint.v16f32", llvm.FLOATS, [scaled])
+        parts.append(builder.fmul(builder.fmul(rounded, emit.same(worth)), by))
+    return builder.fadd(*parts)
+
+
+def _code_worth(emit: Emit, first: Any, second: Any) -> tuple[Any, Any]:
+    """By what 32 numbers are multiplied to become codes, and what a code is worth."""
+    builder = emit.builder
+    peak = peak_of(emit, first, second)
+    some = builder.fcmp_ordered(">", peak, llvm.FLOAT(0.0))
+    inverse = builder.select(some, builder.fdiv(llvm.FLOAT(127.0), peak), llvm.FLOAT(0.0))
+    return inverse, builder.fmul(peak, llvm.FLOAT(1 / 127))
 
 
 def peak_of(emit: Emit, first: Any, second: Any) -> Any:
