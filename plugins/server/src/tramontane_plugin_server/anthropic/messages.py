@@ -19,7 +19,7 @@ from tramontane_plugin_server.ignored import Route
 from .content import Blocks
 from .message_request import CountRequest, MessageRequest
 from .shapes import ERRORS, Answer, Count
-from .to_engine import Going, ask
+from .to_engine import Prompted, prompt
 from .wire import Wire
 
 router = APIRouter(route_class=Route)
@@ -53,48 +53,48 @@ async def count_tokens(asker: Request, asked: CountRequest) -> dict[str, Any]:
     """How many tokens a conversation has, as the chat template writes it."""
     serving = serving_of(asker)
     async with serving.catalog.lease(asked.model) as (_, model):
-        going = await asyncio.to_thread(ask, serving, model, asked)
+        prompted = await asyncio.to_thread(prompt, serving, model, asked)
     more: dict[str, Any] = {}
     if asked.context_management is not None:
-        more["context_management"] = {"original_input_tokens": going.original}
-    return {"input_tokens": len(going.request.prompt), **more}
+        more["context_management"] = {"original_input_tokens": prompted.original_tokens}
+    return {"input_tokens": prompted.prompt_tokens, **more}
 
 
 async def _whole(serving: Serving, asked: MessageRequest) -> dict[str, Any]:
     async with serving.catalog.lease(asked.model) as (served, model):
-        going = await asyncio.to_thread(ask, serving, model, asked)
-        blocks = Blocks(omit=asked.omits_thinking, hidden=going.ours)
-        rounds: list[RequestResult] = []
-        while not rounds or await going.goes_on(rounds[-1]):
-            with serving.generate(model, served.name, [going.request]) as generation:
-                rounds += await generation.results()
-            blocks.take([*going.parser.push(rounds[-1].text), *going.parser.finish()])
+        prompted = await asyncio.to_thread(prompt, serving, model, asked)
+        rounds = prompted.rounds
+        blocks = Blocks(omit=asked.omits_thinking, hidden=rounds.hidden)
+        async for generation in rounds.generations(served.name):
+            with generation:
+                (result,) = await generation.finish()
+            parser = rounds.parser()
+            blocks.take([*parser.push(result.text), *parser.finish()])
     blocks.end()
-    end = _end(rounds[-1], called=blocks.called)
-    return {**_head(served.name), "content": blocks.done, **end, **_took(rounds, going, asked)}
+    end = _end(result, called=blocks.called)
+    return {**_head(served.name), "content": blocks.done, **end, **_usage_of(prompted, asked)}
 
 
 async def _events(serving: Serving, asked: MessageRequest) -> AsyncIterator[bytes]:
     async with serving.catalog.lease(asked.model) as (served, model):
-        going = await asyncio.to_thread(ask, serving, model, asked)
-        blocks, wire = Blocks(omit=asked.omits_thinking, hidden=going.ours), Wire()
-        rounds: list[RequestResult] = []
-        while not rounds or await going.goes_on(rounds[-1]):
-            with serving.generate(model, served.name, [going.request]) as generation:
+        prompted = await asyncio.to_thread(prompt, serving, model, asked)
+        rounds = prompted.rounds
+        blocks, wire = Blocks(omit=asked.omits_thinking, hidden=rounds.hidden), Wire()
+        async for generation in rounds.generations(served.name):
+            parser = rounds.parser()
+            with generation:
                 async for events in generation:
                     pieces = []
                     if not wire.begun:
-                        tokens = len(going.request.prompt)
-                        pieces.append(wire.start(_started(served.name, tokens)))
+                        pieces.append(wire.start(_started(served.name, prompted.prompt_tokens)))
                     for one in events:
-                        pieces.append(wire.pieces(blocks.take(going.parser.push(one.text))))
+                        pieces.append(wire.pieces(blocks.take(parser.push(one.text))))
                         if isinstance(one, Finished):
-                            pieces.append(wire.pieces(blocks.take(going.parser.finish())))
-                            rounds.append(one.result)
+                            pieces.append(wire.pieces(blocks.take(parser.finish())))
                     if found := b"".join(pieces):
                         yield found
-        end = _end(rounds[-1], called=blocks.called)
-        yield wire.pieces(blocks.end()) + wire.stop(end, **_took(rounds, going, asked))
+        end = _end(rounds.results[-1][0], called=blocks.called)
+        yield wire.pieces(blocks.end()) + wire.stop(end, **_usage_of(prompted, asked))
 
 
 def _head(name: str) -> dict[str, Any]:
@@ -119,11 +119,14 @@ def _end(result: RequestResult, *, called: bool) -> dict[str, Any]:
     return {"stop_reason": reason, "stop_sequence": result.stop}
 
 
-def _took(rounds: Sequence[RequestResult], going: Going, asked: MessageRequest) -> dict[str, Any]:
-    ran: dict[str, Any] = {"server_tool_calls": going.ran} if going.ran else {}
+def _usage_of(prompted: Prompted, asked: MessageRequest) -> dict[str, Any]:
+    """The usage of all rounds, the calls that ran here, and the edits of the conversation."""
+    found: dict[str, Any] = {"usage": _usage([round[0] for round in prompted.rounds.results])}
+    if calls := prompted.rounds.calls_made:
+        found["server_tool_calls"] = calls
     if asked.context_management is not None:
-        ran["context_management"] = {"applied_edits": going.applied}
-    return {"usage": _usage(rounds), **ran}
+        found["context_management"] = {"applied_edits": prompted.applied_edits}
+    return found
 
 
 def _usage(rounds: Sequence[RequestResult]) -> dict[str, int]:

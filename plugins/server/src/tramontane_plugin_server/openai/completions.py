@@ -47,7 +47,7 @@ async def _whole(serving: Serving, asked: CompletionRequest) -> dict[str, Any]:
         params = _params(serving, asked)
         requests = _requests(model, prompts, params, asked)
         with serving.generate(model, served.name, requests) as generation:
-            results = await generation.results()
+            results = await generation.finish()
         each = len(results) // len(prompts)
         groups = [results[i : i + each] for i in range(0, len(results), each)]
         choices: list[dict[str, Any]] = []
@@ -180,7 +180,7 @@ async def _scores(
     alone = params.model_copy(update={"max_tokens": 0, "n": 1, "best_of": None, "grammar": None})
     requests = _requests(model, prompts, alone, asked)
     with serving.generate(model, name, requests) as generation:
-        return [result.prompt_logprobs or () for result in await generation.results()]
+        return [result.prompt_logprobs or () for result in await generation.finish()]
 
 
 def _requests(

@@ -15,7 +15,7 @@ from tramontane_plugin_server.conversation import (
     text_message,
     texts_of,
 )
-from tramontane_plugin_server.tool_loop import Begun, Talk, in_rounds, prepare
+from tramontane_plugin_server.tool_loop import Prepared, Rounds, prepare
 
 from .response_request import ResponseRequest
 from .response_tools import full_name
@@ -30,17 +30,17 @@ Item = dict[str, Any]
 
 def begin(
     serving: Serving, model: LoadedModel, asked: ResponseRequest, items: Sequence[Item]
-) -> Talk:
-    """The turn of a conversation, in rounds. items: earlier ones, then the request's.
+) -> Rounds:
+    """The rounds of a response. items: earlier ones, then the request's.
 
     Raises ApiError, TemplateError, RequestError.
     """
     instructions, messages = conversation(asked.instructions, items)
     refuse_lost_calls(model, messages)
-    ours = serving.own_tools(asked.theirs())
-    toolbox, params = asked.toolbox(ours), asked.sampling()
-    begun = _fitting(serving, model, asked, (instructions, messages), toolbox, params)
-    return in_rounds(serving, begun, toolbox, ours, asked.place())
+    registered = serving.own_tools(asked.theirs())
+    toolbox, params = asked.toolbox(registered), asked.sampling()
+    prepared = _fitting(serving, model, asked, (instructions, messages), toolbox, params)
+    return Rounds.of(serving, model, prepared, toolbox, registered, asked.place())
 
 
 def _fitting(
@@ -50,11 +50,11 @@ def _fitting(
     conversation: tuple[list[Message], list[Message]],
     toolbox: Toolbox,
     params: SamplingParams,
-) -> Begun:
+) -> Prepared:
     """As much of the conversation, from its end, as there is room for, or all."""
     instructions, messages = conversation
 
-    def turn(start: int) -> Begun:
+    def turn(start: int) -> Prepared:
         said = [*instructions, *messages[start:]]
         return prepare(serving, model, said, params, toolbox, asked.variables(), asked.place())
 
@@ -77,9 +77,9 @@ def _fitting(
     return whole if fitting is None else fitting
 
 
-def _size(begun: Begun) -> int:
+def _size(prepared: Prepared) -> int:
     """Tokens of the prompt."""
-    return len(begun[1][0].prompt)
+    return len(prepared.requests[0].prompt)
 
 
 def conversation(

@@ -151,15 +151,15 @@ async def _batches(serving: Serving, making: Making) -> AsyncGenerator[list[Chan
         yield changes
         return
     async with serving.catalog.lease(asked.model) as (served, model):
-        going = await asyncio.to_thread(begin, serving, model, asked, making.items)
-        while not making.rounds or await going.goes_on(making.rounds[-1:]):
-            making.read_with(going.turn.parser(), going.ours)
-            with serving.generate(model, served.name, going.requests) as generation:
+        rounds = await asyncio.to_thread(begin, serving, model, asked, making.items)
+        async for generation in rounds.generations(served.name):
+            making.read_with(rounds.parser(), rounds.hidden)
+            with generation:
                 if not making.rounds:
                     yield None
                 async for events in generation:
                     yield [change for one in events for change in making.take(one)]
-        changes = making.end(going.ran)
+        changes = making.end(rounds.calls_made)
         if asked.stored and not asked.background:
             serving.responses.put(making)
         yield changes

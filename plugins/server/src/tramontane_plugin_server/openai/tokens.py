@@ -15,7 +15,7 @@ from tramontane.sampling_params import SamplingParams
 from tramontane_plugin_server.app_state import serving_of
 from tramontane_plugin_server.http.errors import ApiError
 from tramontane_plugin_server.ignored import Route
-from tramontane_plugin_server.tool_loop import begin
+from tramontane_plugin_server.tool_loop import prepare_async
 
 from .chat_request import Message, as_messages
 from .fields import Asked, TokenId, refuse
@@ -126,8 +126,10 @@ async def tokenize(request: Request, asked: TokenizeRequest) -> dict[str, Any]:
                         400, f"chat_template_kwargs cannot set {name}", param="chat_template_kwargs"
                     )
             toolbox = Toolbox(tools_of(asked.tools))
-            _, (first, *_) = await begin(serving, model, given, SamplingParams(), toolbox, more, {})
-            tokens = first.prompt
+            prepared = await prepare_async(
+                serving, model, given, SamplingParams(), toolbox, more, {}
+            )
+            tokens = prepared.requests[0].prompt
         else:
             text, special = asked.prompt or "", asked.add_special_tokens
             encode = model.tokenizer.encode
