@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor
@@ -25,8 +25,8 @@ from tramontane.layouts import Affine, Codebook, Dense, Layout
 from . import early_memory, huge_pages
 from .arena import Slabs
 from .eager import (
+    _attend,
     activate,
-    attend,
     attend_latents,
     embed_packed,
     multiply_decoded,
@@ -43,6 +43,10 @@ from .step.pool import Pool, shared_pool
 from .threads import limit_others, usable
 from .translation import translated
 from .vector.tiles import ROWS
+
+if TYPE_CHECKING:
+    from tramontane.engine.batch import Batch
+    from tramontane.engine.kv_cache import LayerCache
 
 log = logging.getLogger(__name__)
 Multiply: TypeAlias = Callable[[Tensor, Layout], Tensor]
@@ -63,6 +67,25 @@ def translate(
 ) -> list[Layout | None]:
     """The same from a file's blocks. Implements `backend.Translate`."""
     return translated(matrices, shared_pool(threads or usable()))
+
+
+def attention(pool: Pool) -> Callable[..., Tensor]:
+    """A drop-in for `reference.attention`."""
+
+    def attend(
+        q: Tensor,
+        cache: LayerCache,
+        batch: Batch,
+        scale: float,
+        window: int | None,
+        softcap: float | None = None,
+        alibi: Sequence[float] | None = None,
+        sinks: Tensor | None = None,
+    ) -> Tensor:
+        options = {"scale": scale, "window": window, "softcap": softcap}
+        return _attend(pool, q, cache, batch, {**options, "alibi": alibi, "sinks": sinks})
+
+    return attend
 
 
 def prepare(
@@ -89,7 +112,7 @@ def prepare(
                 module.weight = repack(module.weight, device, threads)
             chosen[f"experts {module.weight.kind}"] = _choose_stacked(module, exact, pool)
         elif isinstance(module, Attention):
-            module.kernel = attend(pool)
+            module.kernel = attention(pool)
             chosen["attention"] = "compiled"
         elif isinstance(module, LatentAttention):
             module.kernel = attend_latents(pool)
