@@ -1,4 +1,4 @@
-"""The blocks of an answer, as its pieces come."""
+"""The content blocks of an answer, built from the deltas of the stream."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pydantic_core import from_json
 from tramontane.answers import CallArguments, CallEnd, CallStart, Content, Delta, Reasoning
 
 Change: TypeAlias = tuple[str, dict[str, Any]]
-"""The name of an event, and what it tells."""
+"""The type of an event and its fields."""
 PIECES = {"text": "text", "thinking": "thinking", "tool_use": "input"}
-"""What of a block comes in pieces."""
+"""The field of each type of block that is streamed in deltas."""
 
 
 class Blocks:
@@ -64,7 +64,7 @@ class Blocks:
                 self._close()
 
     def _begin(self, block: dict[str, Any]) -> None:
-        """Begin a block unless one of its kind is open."""
+        """Begin a block unless one of its type is open."""
         if self._open is not None and self._open["type"] == block["type"]:
             return
         self._close()

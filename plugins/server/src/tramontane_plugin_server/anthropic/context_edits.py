@@ -1,4 +1,4 @@
-"""Edits of a conversation that a request asks for before it is answered: what may be cleared."""
+"""Context management: edits of a conversation that clear thinking and tool results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tramontane_plugin_server.openai.fields import Asked, refuse
 from .blocks import TextBlock, ThinkingBlock, ToolResultBlock, ToolUseBlock
 
 CLEARED = "[cleared to make room]"
-"""What the model reads in place of a tool's result."""
+"""The replacement of a cleared tool result."""
 PLACEHOLDER = {"type": "text", "text": CLEARED}
 
 
@@ -57,8 +57,8 @@ class ClearToolUses(Asked):
     """Leave out what tools answered, but for the last uses, once there is much of it."""
 
     type: Literal["clear_tool_uses_20250919"]
-    trigger: Tokens | Uses | None = Field(None, description="default 100000 input tokens")
-    keep: Uses | None = Field(None, description="default 3 tool uses")
+    trigger: Tokens | Uses | None = Field(None, description="default: 100000 input tokens")
+    keep: Uses | None = Field(None, description="default: 3 tool uses")
     clear_at_least: Tokens | None = None
     exclude_tools: list[str] | None = None
     clear_tool_inputs: bool | list[str] | None = None
@@ -70,8 +70,8 @@ def _known(value: Any) -> Any:
         "clear_thinking_20251015",
         "clear_tool_uses_20250919",
     ):
-        refuse("type", f"an edit of type {kind[:64]!r} is not supported: there are"
-               " clear_thinking_20251015 and clear_tool_uses_20250919")  # fmt: skip
+        refuse("type", f"an edit of type {kind[:64]!r} is not supported; use"
+               " clear_thinking_20251015 or clear_tool_uses_20250919")  # fmt: skip
     return value
 
 

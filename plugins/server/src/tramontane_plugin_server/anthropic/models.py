@@ -16,8 +16,12 @@ from tramontane_plugin_server.model_manager import Served
 class Page(Queried):
     """Which models; for clients of Anthropic's API, which send `anthropic-version`."""
 
-    before_id: str | None = Field(None, max_length=512, description="the id of the model after")
-    after_id: str | None = Field(None, max_length=512, description="the id of the model before")
+    before_id: str | None = Field(
+        None, max_length=512, description="the page ends before the model of this id"
+    )
+    after_id: str | None = Field(
+        None, max_length=512, description="the page starts after the model of this id"
+    )
     limit: int = Field(20, ge=1, le=1000)
 
 

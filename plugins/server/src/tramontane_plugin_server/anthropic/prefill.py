@@ -19,7 +19,7 @@ def begun(render: Callable[..., str], messages: Sequence[Message], **variables: 
     last = messages[-1]
     if "tool_calls" in last:
         raise ApiError(
-            400, "messages ends with a call of a tool: its tool_result is missing",
+            400, "messages ends with a tool call: its tool_result is missing",
             param="messages",
         )  # fmt: skip
     text = "".join(texts_of(last))

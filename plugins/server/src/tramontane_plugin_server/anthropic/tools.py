@@ -20,7 +20,7 @@ class ClientTool(Block):
     """A tool that the model may call, and that whoever asks runs."""
 
     refused: ClassVar[Mapping[str, str]] = {
-        "input_examples": "the model is not shown them; put examples into the description",
+        "input_examples": "examples are not shown to the model; put them into the description",
     }
     neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"input_examples": ([],)}
 
@@ -28,13 +28,13 @@ class ClientTool(Block):
     name: Name
     description: str | None = None
     input_schema: dict[str, Any] = Field(description="JSON schema of its input, an object")
-    strict: bool | None = Field(None, description="make other input impossible")
+    strict: bool | None = Field(None, description="enforce the schema")
     allowed_callers: list[Literal["direct"]] | None = Field(None, description=NO_EFFECT)
     defer_loading: Literal[False] | None = Field(None, description=NO_EFFECT)
     eager_input_streaming: bool | None = Field(None, description=NO_EFFECT)
 
     def tool(self) -> Tool:
-        """As core has it."""
+        """The tool of `tramontane.tools`."""
         return Tool(
             name=self.name,
             description=self.description or "",
@@ -45,7 +45,9 @@ class ClientTool(Block):
 
 def _clients(value: Any) -> Any:
     return tool_or_not(
-        value, (None, "custom"), "there are tools with an input_schema only, run by who asks"
+        value,
+        (None, "custom"),
+        "only tools with an input_schema, which the client runs, are supported",
     )
 
 
@@ -63,13 +65,13 @@ class AnyChoice(Asked):
     """auto: call tools or not. any: call one."""
 
     type: Literal["auto", "any"]
-    disable_parallel_tool_use: bool | None = Field(None, description="one call at most")
+    disable_parallel_tool_use: bool | None = Field(None, description="at most one call")
 
 
 class NamedChoice(Asked):
     type: Literal["tool"]
     name: Name
-    disable_parallel_tool_use: bool | None = Field(None, description="one call at most")
+    disable_parallel_tool_use: bool | None = Field(None, description="at most one call")
 
 
 ToolChoice: TypeAlias = Annotated[NoneChoice | AnyChoice | NamedChoice, Field(discriminator="type")]
@@ -97,13 +99,14 @@ class ThinkingOn(Asked):
     """Thinking is told apart from the answer; adaptive leaves it to the model how much it is."""
 
     refused: ClassVar[Mapping[str, str]] = {
-        "block_binding": "nobody signs thinking here",
+        "block_binding": "this server does not sign thinking",
     }
     neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"block_binding": ({},)}
 
     type: Literal["adaptive"]
     display: Literal["summarized", "omitted"] | None = Field(
-        None, description="omitted: blocks are empty. Nothing is summarised: else all is there"
+        None,
+        description="omitted: thinking blocks are empty; otherwise they are complete",
     )
 
 
@@ -112,7 +115,8 @@ class ThinkingWithin(ThinkingOn):
 
     type: Literal["enabled"]  # type: ignore[assignment]
     budget_tokens: int = Field(
-        ge=1, description="passed to the chat template as thinking_budget; max_tokens is the bound"
+        ge=1,
+        description="passed to the chat template as thinking_budget; only max_tokens is enforced",
     )
 
 
@@ -128,5 +132,5 @@ class JsonFormat(Asked):
     schema_: dict[str, Any] = Field(alias="schema")
 
     def grammar(self) -> Grammar:
-        """What keeps an answer to it."""
+        """The grammar that enforces it."""
         return Grammar(type="json_schema", value=self.schema_)

@@ -21,7 +21,7 @@ from tramontane.engine.request import Event, Finished, RequestResult
 from . import answer
 
 BETWEEN = "\n\n"
-"""Between what an answer's rounds say."""
+"""The separator between the texts of an answer's rounds."""
 
 
 def choice(

@@ -65,7 +65,7 @@ Window = Annotated[int, Field(ge=-1, lt=2**31)]
 
 
 def refuse(param: str, message: str, code: str = "invalid_value") -> NoReturn:
-    """From a validator: what is wrong, and with which field of the object; "" for a field's own."""
+    """Raise a validation error about a field of the object; "" in the validator of a field."""
     # a message of pydantic's is a template: what clients write is no part of it
     raise PydanticCustomError("refused", "{message}", {
         "message": message, "param": param, "code": code,
@@ -73,14 +73,14 @@ def refuse(param: str, message: str, code: str = "invalid_value") -> NoReturn:
 
 
 class Asked(BaseModel):
-    """A request's body, or an object in it: every field that is known is honoured, or refused by
-    name; fields that are not known are passed over, and named in the answer (see `ignored`)."""
+    """A request's body, or an object in it: every known field is supported, or refused by name;
+    unknown fields are ignored and listed in a header of the answer (see `ignored`)."""
 
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
     refused: ClassVar[Mapping[str, str]] = {}
-    """Fields of the API that are not honoured, and why; null is as good as absent."""
+    """Fields of the API that are not supported, and the reasons; null counts as absent."""
     neutral: ClassVar[Mapping[str, Sequence[Any]]] = {}
-    """Values of refused fields that ask for nothing, and so are as good as absent too."""
+    """Values of refused fields that request nothing and count as absent too."""
 
     @model_validator(mode="before")
     @classmethod
@@ -123,7 +123,7 @@ def _whole(value: Any, depth: int = 2) -> Any:
 
 
 class Sampling(Asked):
-    """How tokens are drawn, in OpenAI's names and those of other servers."""
+    """Sampling parameters, by OpenAI's names and those of other servers."""
 
     temperature: float | None = Field(None, ge=0, le=100, description="0: greedy")
     top_p: float | None = Field(None, ge=0, le=1)
@@ -157,8 +157,8 @@ class Sampling(Asked):
         json_schema_extra={"propertyNames": {"pattern": "^[0-9]+$"}},
     )
     sampler: str | None = Field(None, max_length=4096, description="steps in order, top_k:40/...")
-    seed: int | None = Field(None, description="the same, modulo 2**64: the same tokens")
-    ignore_eos: bool | None = Field(None, description="go on after the end token")
+    seed: int | None = Field(None, description="equal seeds (modulo 2**64) give equal tokens")
+    ignore_eos: bool | None = Field(None, description="continue after the end token")
     skip_special_tokens: bool | None = None
     stop_token_ids: list[TokenId] | None = Field(None, max_length=4096)
     grammar: AnyGrammar | None = Field(
@@ -167,10 +167,10 @@ class Sampling(Asked):
         "string is GBNF",
     )
     priority: int | None = Field(
-        None, ge=-(2**31), lt=2**31, description="lower ones are served first"
+        None, ge=-(2**31), lt=2**31, description="requests with lower values are served first"
     )
     cache_salt: str | None = Field(
-        None, max_length=256, description="share computed prompts only with the same salt"
+        None, max_length=256, description="share cached prompts only with requests of the same salt"
     )
 
     def params(self, **more: Any) -> SamplingParams:

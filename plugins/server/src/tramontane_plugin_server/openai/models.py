@@ -18,7 +18,7 @@ from .fields import Asked
 from .shapes import ERRORS, Model, Models, Shape
 
 router = APIRouter(route_class=Route)
-ADMIN = {**ERRORS, 403: {**ERRORS[401], "description": "The API key is no admin key"}}
+ADMIN = {**ERRORS, 403: {**ERRORS[401], "description": "The API key is not an admin key"}}
 
 
 class Named(Asked):

@@ -30,23 +30,33 @@ class CountRequest(Asked):
 
     refused: ClassVar[Mapping[str, str]] = {
         "conversation": ResponseRequest.refused["conversation"],
-        "personality": "say in the instructions how the model should be",
+        "personality": "describe the personality in the instructions",
     }
     neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"personality": ("default",)}
 
-    input: Input | None = Field(None, max_length=10_000, description="or one user's text")
-    model: str | None = Field(None, max_length=512, description="none, or default: the first")
-    instructions: str | None = Field(None, description="for this answer only")
-    previous_response_id: str | None = Field(
-        None, min_length=1, max_length=128, description="a stored response to go on from"
+    input: Input | None = Field(
+        None,
+        max_length=10_000,
+        description="a list of messages, or a string: the message of a user",
     )
-    text: Text | None = Field(None, description="format, and how long answers should be")
+    model: str | None = Field(
+        None, max_length=512, description="absent or `default`: the first model of the server"
+    )
+    instructions: str | None = Field(None, description="the system prompt, for this answer only")
+    previous_response_id: str | None = Field(
+        None, min_length=1, max_length=128, description="the id of a stored response to continue"
+    )
+    text: Text | None = Field(
+        None, description="format: enforced; verbosity: passed to the chat template"
+    )
     tools: list[AnyTool] | None = Field(None, max_length=MOST_TOOLS, description="functions")
-    tool_choice: ToolChoice | None = Field(None, description="default auto where there are tools")
-    parallel_tool_calls: bool | None = Field(None, description="several at once; default true")
-    reasoning: Reasoning | None = Field(None, description="effort, passed to the chat template")
+    tool_choice: ToolChoice | None = Field(None, description="default: auto if there are tools")
+    parallel_tool_calls: bool | None = Field(
+        None, description="several calls in one answer; default: true"
+    )
+    reasoning: Reasoning | None = Field(None, description="effort: passed to the chat template")
     truncation: Literal["auto", "disabled"] | None = Field(
-        None, description="auto: count what is left after the oldest turns were dropped"
+        None, description="auto: count the tokens that remain after the oldest turns were dropped"
     )
 
     def response(self) -> ResponseRequest:
@@ -63,7 +73,9 @@ class Counted(Shape):
 class CompactRequest(Asked):
     """What OpenAI's clients send."""
 
-    model: str | None = Field(None, max_length=512, description="none, or default: the first")
+    model: str | None = Field(
+        None, max_length=512, description="absent or `default`: the first model of the server"
+    )
     input: Any = None
     instructions: str | None = None
     previous_response_id: str | None = None
@@ -90,6 +102,6 @@ async def compact(request: Request, asked: CompactRequest) -> dict[str, Any]:
     start."""
     serving_of(request).catalog.find(asked.model)
     raise ApiError(
-        400, "conversations are not compacted here; truncation=auto drops the start of one that is"
-        " longer than the context", code="compaction_not_supported",
+        400, "this server does not compact conversations; truncation=auto drops the"
+        " oldest turns of one that exceeds the context", code="compaction_not_supported",
     )  # fmt: skip

@@ -16,7 +16,7 @@ from pydantic import (
 from .fields import NO_EFFECT, Asked
 
 Identity: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
-ASYNC = {"async": "a call and its result follow each other here"}
+ASYNC = {"async": "calls made by programs are not supported"}
 Status: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 
 
@@ -62,7 +62,7 @@ def _parts(value: Any) -> Any:
 class Item(Asked):
     """What all items may carry."""
 
-    id: Identity | None = Field(None, description="else one is made")
+    id: Identity | None = Field(None, description="absent: the server chooses one")
     status: Status | None = Field(None, description=NO_EFFECT)
 
     def stored(self, prefix: str) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class MessageItem(Item):
 
 
 class CallItem(Item):
-    """An earlier call of a tool."""
+    """An earlier tool call."""
 
     refused: ClassVar[Mapping[str, str]] = ASYNC
     neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"async": (False,)}
@@ -101,7 +101,9 @@ class CallItem(Item):
     type: Literal["function_call"]
     call_id: Identity
     name: Identity
-    namespace: Identity | None = Field(None, description="of the function, as it was offered")
+    namespace: Identity | None = Field(
+        None, description="the namespace of the function, as in tools"
+    )
     arguments: str = Field(description="JSON")
     caller: dict[str, Any] | None = Field(None, description=NO_EFFECT)
 
@@ -110,7 +112,7 @@ class CallItem(Item):
 
 
 class CallOutputItem(Item):
-    """What a tool answered to an earlier call."""
+    """The result of an earlier tool call."""
 
     type: Literal["function_call_output"]
     call_id: Identity
@@ -132,7 +134,7 @@ class CustomCallItem(Item):
     type: Literal["custom_tool_call"]
     call_id: Identity
     name: Identity
-    namespace: Identity | None = Field(None, description="of the tool, as it was offered")
+    namespace: Identity | None = Field(None, description="the namespace of the tool, as in tools")
     input: str
     caller: dict[str, Any] | None = Field(None, description=NO_EFFECT)
 
@@ -153,7 +155,7 @@ class CustomOutputItem(Item):
 
 
 class ReasoningItem(Item):
-    """What the model thought before an earlier answer; the chat template may show it."""
+    """Reasoning of an earlier turn; the chat template decides whether the model sees it."""
 
     type: Literal["reasoning"]
     summary: list[ReasoningText] = Field(default_factory=list)
@@ -183,8 +185,8 @@ AnyItem: TypeAlias = Annotated[
     Discriminator(
         _kind,
         custom_error_type="item_type",
-        custom_error_message="an item's type is message, function_call, function_call_output,"
-        " custom_tool_call, custom_tool_call_output or reasoning: others are not supported",
+        custom_error_message="the type of an item should be message, function_call,"
+        " function_call_output, custom_tool_call, custom_tool_call_output or reasoning",
     ),
 ]
 

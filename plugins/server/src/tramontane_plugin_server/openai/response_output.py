@@ -1,4 +1,4 @@
-"""A response's output, as the pieces of the answer come."""
+"""The output of a response, built from the deltas of the stream."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tramontane.answers import CallArguments, CallEnd, CallStart, Content, Delta
 from .response_output_items import Call, Item, Message, Saying, Thought
 
 Change: TypeAlias = tuple[str, dict[str, Any]]
-"""The name of an event, and what it tells."""
+"""The type of an event and its fields."""
 
 
 class Output:
@@ -55,7 +55,7 @@ class Output:
         return self._told()
 
     def stop(self) -> None:
-        """The answer is given up; what was said of it stays."""
+        """Stop before the end of the answer; the items so far are kept."""
         self._close(whole=False)
         self._told()
 

@@ -1,4 +1,4 @@
-"""The items that an answer is made of, each while it is being said."""
+"""The output items of a response, built while the answer is generated."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Saying(ABC):
 
     @property
     def text(self) -> str:
-        """All that was said."""
+        """The text of the item."""
         return "".join(self.pieces)
 
     @abstractmethod
@@ -42,7 +42,7 @@ class Saying(ABC):
 
 
 class Message(Saying):
-    """What is said to the user."""
+    """A message to the user."""
 
     prefix, about = "msg", "output_text"
 
@@ -61,7 +61,7 @@ class Message(Saying):
 
 
 class Thought(Saying):
-    """What the model thinks first."""
+    """Reasoning before the answer."""
 
     prefix, about = "rs", "reasoning_text"
 

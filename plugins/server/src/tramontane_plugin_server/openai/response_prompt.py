@@ -1,4 +1,4 @@
-"""From a response's items to the engine's request, cut at the front where that is asked for."""
+"""A response's items as the engine's request, truncated at the front if requested."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _fitting(
     toolbox: Toolbox,
     params: SamplingParams,
 ) -> Prepared:
-    """As much of the conversation, from its end, as there is room for, or all."""
+    """The most recent turns that fit the context, with truncation; else all turns."""
     instructions, messages = conversation
 
     def turn(start: int) -> Prepared:
@@ -85,7 +85,7 @@ def _size(prepared: Prepared) -> int:
 def conversation(
     instructions: str | None, items: Sequence[Item]
 ) -> tuple[list[Message], list[Message]]:
-    """What the system says first, and the messages after that, for the chat template."""
+    """The system messages at the start, and the messages after them, for the chat template."""
     first = [] if instructions is None else [text_message("system", [instructions])]
     rest: list[Message] = []
     thoughts: list[str] = []

@@ -1,4 +1,4 @@
-"""The events of a response that is made in the background, for whoever reads them, and when."""
+"""The events of a background response, recorded for clients that read them later."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import islice
 from tramontane_plugin_server.http.errors import ApiError
 
 MOST_BYTES = 32 << 20
-"""Of one response's events; the oldest of more are dropped."""
+"""Maximum size of one response's events; the oldest are dropped."""
 
 
 class Recording:
@@ -49,7 +49,7 @@ class Recording:
             if place < self._dropped:
                 raise ApiError(
                     400, f"the events up to {self._dropped - 1} are no longer stored: start after"
-                    " that, or ask for the response without stream", param="starting_after",
+                    " that one, or request the response without stream", param="starting_after",
                     code="events_dropped",
                 )  # fmt: skip
             found = list(islice(self._events, place - self._dropped, None))

@@ -44,30 +44,30 @@ class Text(Asked):
 
 
 class Reasoning(Asked):
-    """How much the model thinks first."""
+    """How long the model reasons."""
 
     refused: ClassVar[Mapping[str, str]] = {
-        "context": "reasoning of earlier turns goes where the chat template puts it",
-        "generate_summary": "reasoning is not summarised here",
-        "mode": "there is one mode here",
-        "summary": "reasoning is not summarised here",
+        "context": "the chat template decides where reasoning of earlier turns goes",
+        "generate_summary": "this server does not summarise reasoning",
+        "mode": "this server has one mode",
+        "summary": "this server does not summarise reasoning",
     }
     neutral: ClassVar[Mapping[str, Sequence[Any]]] = {
         "context": ("auto",), "generate_summary": ("auto",), "mode": ("standard",),
         "summary": ("auto", "none"),
     }  # fmt: skip
     effort: Annotated[str, Field(max_length=32)] | None = Field(
-        None, description="passed to the chat template; off and none turn thinking off"
+        None, description="passed to the chat template; `off` and `none` turn thinking off"
     )
 
 
 class CacheOptions(Asked):
-    """Prompts are kept while there is room."""
+    """Options of the prompt cache; every prompt is cached while there is space."""
 
     refused: ClassVar[Mapping[str, str]] = {
-        "comparison_response_id": "it is not told why a prompt was not cached; usage says how much"
-        " was",
-        "prewarm": "a prompt is computed when it is answered",
+        "comparison_response_id": "cache diagnostics are not available; usage has the number of"
+        " cached tokens",
+        "prewarm": "a prompt is processed when it is answered",
     }
     neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"prewarm": (False,)}
 
@@ -84,32 +84,46 @@ class ResponseRequest(Sampling):
 
     model_config = ConfigDict(json_schema_extra={"allOf": [STREAM_OPTIONS]})
     refused: ClassVar[Mapping[str, str]] = {
-        "access_programs": "there are none here",
-        "context_management": "conversations are not compacted here; truncation drops their start",
-        "conversation": "conversations are kept as responses; use previous_response_id",
-        "image": "this server takes text",
-        "max_tool_calls": "it counts calls of built-in tools, and there are none here",
-        "moderation": "there is no moderation here",
-        "prompt": "prompts are not kept here; send the text",
+        "access_programs": "this server has none",
+        "context_management": "conversations are not compacted; use truncation=auto",
+        "conversation": "conversations are stored as responses; use previous_response_id",
+        "image": "this server accepts only text",
+        "max_tool_calls": "it limits calls of built-in tools, which this server does not have",
+        "moderation": "this server has no moderation",
+        "prompt": "this server does not store prompts; send the text",
     }
 
-    input: Input = Field(max_length=10_000, description="or one user's text")
-    model: str | None = Field(None, max_length=512, description="none, or default: the first")
-    instructions: str | None = Field(None, description="for this answer only")
+    input: Input = Field(
+        max_length=10_000, description="a list of messages, or a string: the message of a user"
+    )
+    model: str | None = Field(
+        None, max_length=512, description="absent or `default`: the first model of the server"
+    )
+    instructions: str | None = Field(None, description="the system prompt, for this answer only")
     previous_response_id: str | None = Field(
         None,
         min_length=1,
         max_length=128,
-        description="a stored response that this one goes on from",
+        description="the id of a stored response to continue",
     )
-    store: bool | None = Field(None, description="keep it for later, among the last; default true")
-    background: bool | None = Field(None, description="answer whether or not anybody waits")
-    stream: bool | None = Field(None, description="the answer in pieces, as they are made")
+    store: bool | None = Field(
+        None, description="store the response; the oldest ones are dropped; default: true"
+    )
+    background: bool | None = Field(
+        None, description="return at once, and generate the answer in the background"
+    )
+    stream: bool | None = Field(
+        None, description="send the answer as server-sent events while it is generated"
+    )
     stream_options: StreamOptions | None = Field(None, description=NO_EFFECT)
-    max_output_tokens: int | None = Field(None, ge=1, description="tokens of the answer, at most")
-    stop: Stop | None = Field(None, description="texts that end the answer, as in chat")
+    max_output_tokens: int | None = Field(
+        None, ge=1, description="maximum number of tokens in the answer"
+    )
+    stop: Stop | None = Field(
+        None, description="strings that end the answer and are not part of it"
+    )
     top_logprobs: int | None = Field(
-        None, ge=0, le=20, description="likeliest tokens to name at each place"
+        None, ge=0, le=20, description="number of most likely tokens to return at each position"
     )
     include: (
         list[
@@ -125,24 +139,26 @@ class ResponseRequest(Sampling):
             ]
         ]
         | None
-    ) = Field(None, description="of these only log-probabilities occur here")
+    ) = Field(None, description="of the possible values only log-probabilities have an effect")
     text: Text | None = Field(
         None,
-        description="format, kept to with or without strict; verbosity, for the chat template",
+        description="format: enforced; verbosity: passed to the chat template",
     )
     tools: list[AnyTool] | None = Field(
         None,
         max_length=MOST_TOOLS,
-        description="functions, and namespaces of them; without strict: as far as the schema can "
-        "be enforced",
+        description="functions and namespaces of functions; without `strict` a schema is enforced "
+        "as far as possible",
     )
-    tool_choice: ToolChoice | None = Field(None, description="default auto where there are tools")
-    parallel_tool_calls: bool | None = Field(None, description="several at once; default true")
+    tool_choice: ToolChoice | None = Field(None, description="default: auto if there are tools")
+    parallel_tool_calls: bool | None = Field(
+        None, description="several calls in one answer; default: true"
+    )
     reasoning: Reasoning | None = Field(
-        None, description="effort, passed to the chat template; reasoning is not summarised here"
+        None, description="effort: passed to the chat template; reasoning is never summarised"
     )
     truncation: Literal["auto", "disabled"] | None = Field(
-        None, description="auto: drop the oldest turns of what is longer than the context"
+        None, description="auto: drop the oldest turns of a conversation that exceeds the context"
     )
     metadata: (
         Annotated[
@@ -150,7 +166,7 @@ class ResponseRequest(Sampling):
             Field(max_length=16),
         ]
         | None
-    ) = Field(None, description="kept with the response")
+    ) = Field(None, description="stored with the response")
     client_metadata: dict[str, Any] | None = Field(None, description=NO_EFFECT)
     prompt_cache_key: str | None = Field(None, max_length=512, description=NO_EFFECT)
     prompt_cache_options: CacheOptions | None = Field(None, description=NO_EFFECT)
@@ -162,13 +178,16 @@ class ResponseRequest(Sampling):
     @model_validator(mode="after")
     def _fit(self) -> ResponseRequest:
         if self.stream_options is not None and not self.stream:
-            refuse("stream_options", "stream_options is for stream=true")
+            refuse("stream_options", "stream_options requires stream=true")
         if self.background and self.store is False:
-            refuse("background", "background needs store: else nobody could ask for the response")
+            refuse(
+                "background",
+                "background requires store: the response could not be retrieved without it",
+            )
         if self.grammar is not None and self._form_grammar is not None:
-            refuse("grammar", "text.format and grammar exclude each other; keep one")
+            refuse("grammar", "text.format and grammar cannot be combined; give one")
         if len(self.theirs()) > MOST_TOOLS:
-            refuse("tools", f"there are more than {MOST_TOOLS} functions in all")
+            refuse("tools", f"there are more than {MOST_TOOLS} functions in total")
         return self
 
     @property
@@ -177,12 +196,12 @@ class ResponseRequest(Sampling):
 
     @property
     def logprobs(self) -> bool:
-        """Whether log-probabilities are wanted."""
+        """Whether log-probabilities were requested."""
         return bool(self.top_logprobs) or LOGPROBS in (self.include or ())
 
     @property
     def form(self) -> TextFormat | ObjectFormat | FlatSchemaFormat | None:
-        """What the answer must look like."""
+        """The format of the answer, None for free text."""
         return None if self.text is None else self.text.format
 
     @property
@@ -190,7 +209,7 @@ class ResponseRequest(Sampling):
         return grammar_of(self.form)
 
     def variables(self) -> dict[str, Any]:
-        """What else the chat template is told."""
+        """Further variables of the chat template."""
         found = thinking_variables(None if self.reasoning is None else self.reasoning.effort)
         if self.text is not None and self.text.verbosity is not None:
             found["verbosity"] = self.text.verbosity

@@ -1,4 +1,4 @@
-"""Responses that can be asked for again: the last ones, in memory."""
+"""Stored responses: the most recent ones, in memory."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ResponseStore:
         """A response. Raises ApiError 404."""
         if identity not in self._kept:
             raise ApiError(
-                404, f"there is no response {identity[:100]!r} here: the last {self._most} are"
+                404, f"there is no response {identity[:100]!r}: the last {self._most} are"
                 " kept, until the server stops",
                 param="response_id", code="response_not_found",
             )  # fmt: skip
@@ -54,7 +54,7 @@ class ResponseStore:
         return self._kept[identity]
 
     def finished(self, identity: str) -> Making:
-        """A response that another one can go on from. Raises ApiError 400."""
+        """A finished response, for one that continues it. Raises ApiError 400."""
         try:
             making = self.get(identity)
         except ApiError as error:
@@ -63,29 +63,27 @@ class ResponseStore:
             ) from error
         if making.status not in ("completed", "incomplete"):
             raise ApiError(
-                400, f"{identity} is {making.status}: there is no answer to go on from",
+                400, f"{identity} is {making.status}: there is no answer to continue",
                 param="previous_response_id",
             )  # fmt: skip
         return making
 
     async def cancel(self, identity: str) -> Making:
-        """End a response that is made in the background. Raises ApiError."""
+        """Cancel a background response. Raises ApiError."""
         making = self.get(identity)
         if not making.asked.background:
-            raise ApiError(
-                400, f"{identity} was not made in the background, so it cannot be cancelled"
-            )
+            raise ApiError(400, f"{identity} is no background response, so it cannot be cancelled")
         await self._end(identity)
         return making
 
     async def delete(self, identity: str) -> None:
-        """Forget a response, made or not. Raises ApiError."""
+        """Delete a response, finished or not. Raises ApiError."""
         self.get(identity)
         await self._end(identity)
         self._kept.pop(identity, None)
 
     async def close(self) -> None:
-        """End whatever is made in the background."""
+        """Cancel all background responses."""
         if self._tasks:
             log.warning("%d background responses end without an answer", len(self._tasks))
         await asyncio.gather(*map(self._end, list(self._tasks)))

@@ -33,12 +33,12 @@ Format: TypeAlias = Annotated[
 class FlatTool(Function):
     """A function that the model may call."""
 
-    refused: ClassVar[Mapping[str, str]] = {"async": "a call and its result follow each other here"}
+    refused: ClassVar[Mapping[str, str]] = {"async": "calls made by programs are not supported"}
     neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"async": (False,)}
 
     type: Literal["function"]
     strict: bool | None = Field(
-        None, description="absent: other arguments are impossible as far as that can be enforced"
+        None, description="absent: the schema is enforced as far as possible"
     )
     output_schema: dict[str, Any] | None = Field(None, description=NO_EFFECT)
     allowed_callers: list[Literal["direct"]] | None = Field(None, description=NO_EFFECT)
@@ -85,7 +85,7 @@ Grouped: TypeAlias = Annotated[
 
 
 class Namespace(Asked):
-    """Functions under a name in common."""
+    """Functions with a common prefix."""
 
     type: Literal["namespace"]
     name: Name
@@ -121,7 +121,7 @@ AnyTool: TypeAlias = Annotated[
 
 
 def full_name(namespace: str | None, name: str) -> str:
-    """What the model calls a function of a namespace."""
+    """The name by which the model calls a function of a namespace."""
     if not namespace:
         return name
     return namespace + name if namespace.endswith("__") else f"{namespace}__{name}"

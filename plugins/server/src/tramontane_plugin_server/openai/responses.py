@@ -1,4 +1,4 @@
-"""POST /v1/responses, and what can be done with a response later."""
+"""POST /v1/responses, and retrieving, cancelling and deleting stored responses."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ class Listing(Queried):
 
     include: list[str] = Field(default_factory=list, description=NO_EFFECT)
     include_: list[str] = Field(default_factory=list, alias="include[]", description=NO_EFFECT)
-    after: str | None = Field(None, max_length=256, description="the id of the item before")
+    after: str | None = Field(
+        None, max_length=256, description="the page starts after the item of this id"
+    )
     limit: int = Field(20, ge=1, le=100)
     order: Literal["asc", "desc"] = "desc"
 
@@ -47,16 +49,16 @@ class Showing(Queried):
     include_: list[str] = Field(default_factory=list, alias="include[]", description=NO_EFFECT)
     include_obfuscation: bool | None = Field(None, description=NO_EFFECT)
     stream: bool = Field(
-        False, description="its events, if it was made with `background` and `stream`"
+        False, description="stream its events, if it was created with `background` and `stream`"
     )
     starting_after: int | None = Field(
-        None, ge=0, description="only events after the one of this `sequence_number`"
+        None, ge=0, description="only events after this `sequence_number`"
     )
 
 
 @router.post(
     "/v1/responses",
-    summary="Answer a conversation, and keep the answer",
+    summary="Answer a conversation and store the answer",
     response_class=JSONResponse,
     responses={**ERRORS, 200: {"model": ResponseAnswer, "content": {"text/event-stream": {}}}},
 )
@@ -79,26 +81,26 @@ async def create(request: Request, asked: ResponseRequest) -> Response:
 
 @router.get("/v1/responses/{response_id}", response_model=ResponseAnswer, responses=ERRORS)
 async def show(request: Request, response_id: str, how: Annotated[Showing, Query()]) -> Any:
-    """A stored response, as far as it is. With `stream` its events, those to come included."""
+    """A stored response in its current state. With `stream`: its events, including future ones."""
     serving = serving_of(request)
     making = serving.responses.get(response_id)
     if how.stream:
         return _replayed(serving, making, -1 if how.starting_after is None else how.starting_after)
     if how.starting_after is not None:
-        raise ApiError(400, "starting_after is for stream=true", param="starting_after")
+        raise ApiError(400, "starting_after requires stream=true", param="starting_after")
     return making.shown()
 
 
 @router.delete("/v1/responses/{response_id}", response_model=Deleted, responses=ERRORS)
 async def delete(request: Request, response_id: str) -> dict[str, Any]:
-    """Forget a response; one that is still made ends."""
+    """Delete a response; one that is still in progress is cancelled."""
     await serving_of(request).responses.delete(response_id)
     return {"id": response_id, "object": "response", "deleted": True}
 
 
 @router.post("/v1/responses/{response_id}/cancel", response_model=ResponseAnswer, responses=ERRORS)
 async def cancel(request: Request, response_id: str) -> dict[str, Any]:
-    """End a response that is made in the background; what was said so far is kept."""
+    """Cancel a background response; its output so far is kept."""
     return (await serving_of(request).responses.cancel(response_id)).shown()
 
 
@@ -106,7 +108,7 @@ async def cancel(request: Request, response_id: str) -> dict[str, Any]:
 async def input_items(
     request: Request, response_id: str, which: Annotated[Listing, Query()]
 ) -> dict[str, Any]:
-    """The items that a response answers, those of the responses before it included."""
+    """The input items of a response, including those of the responses that it continues."""
     items = serving_of(request).responses.get(response_id).items
     found = items if which.order == "asc" else items[::-1]
     if which.after is not None:

@@ -43,32 +43,35 @@ class TokenizeRequest(Asked):
 
     model_config = ConfigDict(json_schema_extra=ONE)
 
-    model: str | None = Field(None, max_length=512, description="none, or default: the first")
-    prompt: str | None = Field(None, description="a text, without the chat template")
-    messages: list[Message] | None = Field(
-        None, min_length=1, description="a conversation, through the chat template"
+    model: str | None = Field(
+        None, max_length=512, description="absent or `default`: the first model of the server"
     )
-    add_special_tokens: bool = Field(True, description="before a text")
-    add_generation_prompt: bool = Field(True, description="after a conversation")
+    prompt: str | None = Field(None, description="a text, encoded without the chat template")
+    messages: list[Message] | None = Field(
+        None, min_length=1, description="a conversation, rendered by the chat template"
+    )
+    add_special_tokens: bool = Field(True, description="add special tokens before a text")
+    add_generation_prompt: bool = Field(True, description="start a new answer after a conversation")
     tools: list[AnyTool] | None = Field(
-        None, max_length=MOST_TOOLS, description="of the conversation, as in chat"
+        None, max_length=MOST_TOOLS, description="tools of the conversation, as in chat"
     )
     chat_template_kwargs: dict[str, Any] | None = Field(
-        None, description="more variables for the chat template"
+        None, description="variables of the chat template"
     )
     return_token_strs: bool | None = Field(
-        None, description="the text of each token too, as `token_strs`"
+        None, description="return the text of each token, as `token_strs`"
     )
     with_pieces: bool | None = Field(
-        None, description="tokens as objects of `id` and `piece`, which is bytes if it is no text"
+        None,
+        description="return tokens as objects of `id` and `piece`, a text or its bytes",
     )
 
     @model_validator(mode="after")
     def _one(self) -> TokenizeRequest:
         if (self.prompt is None) == (self.messages is None):
-            refuse("prompt", "give prompt or messages, one of the two")
+            refuse("prompt", "give either prompt or messages")
         if self.tools and self.messages is None:
-            refuse("tools", "tools are a part of a conversation: give messages")
+            refuse("tools", "tools require messages")
         return self
 
 
@@ -88,7 +91,9 @@ class Tokenized(Shape):
 class DetokenizeRequest(Asked):
     """Token ids."""
 
-    model: str | None = Field(None, max_length=512, description="none, or default: the first")
+    model: str | None = Field(
+        None, max_length=512, description="absent or `default`: the first model of the server"
+    )
     tokens: list[TokenId]
 
 
@@ -101,7 +106,9 @@ class EmbeddingRequest(Asked):
 
     refused: ClassVar[Mapping[str, str]] = {}
     input: str | list[Any]
-    model: str | None = Field(None, max_length=512, description="none, or default: the first")
+    model: str | None = Field(
+        None, max_length=512, description="absent or `default`: the first model of the server"
+    )
     encoding_format: str | None = None
     dimensions: int | None = None
     user: str | None = None
@@ -153,7 +160,7 @@ async def tokenize(request: Request, asked: TokenizeRequest) -> dict[str, Any]:
 
 
 def _pieces(model: LoadedModel, tokens: Sequence[int]) -> list[bytes]:
-    """What each token adds to a text."""
+    """The bytes of each token."""
     return [model.tokenizer.token_bytes(token) for token in tokens]
 
 
@@ -184,6 +191,6 @@ async def embeddings(request: Request, asked: EmbeddingRequest) -> dict[str, Any
     """Refused: no model here makes embeddings."""
     served = serving_of(request).catalog.find(asked.model)
     raise ApiError(
-        400, f"{served.name} generates text; embeddings need an embedding model: none is here",
+        400, f"{served.name} is a generative model; this server has no embedding models",
         param="model", code="model_not_supported",
     )  # fmt: skip

@@ -28,10 +28,10 @@ class Function(Asked):
     name: Name
     description: str | None = None
     parameters: dict[str, Any] | None = Field(None, description="JSON schema of its arguments")
-    strict: bool | None = Field(None, description="make other arguments impossible")
+    strict: bool | None = Field(None, description="enforce the schema")
 
     def tool(self) -> Tool:
-        """As core has it."""
+        """The tool of `tramontane.tools`."""
         return Tool(
             name=self.name,
             description=self.description or "",
@@ -45,18 +45,18 @@ class FunctionTool(Asked):
     function: Function
 
     def tool(self) -> Tool:
-        """As core has it."""
+        """The tool of `tramontane.tools`."""
         return self.function.tool()
 
 
 class OtherTool(Asked):
-    """A tool of a type that is not here: the model is not told of it."""
+    """A tool of an unsupported type, which is not shown to the model."""
 
     type: str
 
 
 class LeftOut(Asked):
-    """Something of a kind that is not here, of which a request may well do without.
+    """A tool, or another object, of an unsupported type, which is ignored unless --strict-fields.
 
     what: how to name it. why: what to say where the server is to refuse it.
     """
@@ -75,7 +75,7 @@ def tool_or_not(value: Any, known: Sequence[str | None], why: str) -> Any:
     )
 
 
-FUNCTIONS_ONLY = "there are functions only, which are run by who asks"
+FUNCTIONS_ONLY = "only functions, which the client runs, are supported"
 
 
 def _function(value: Any) -> Any:
@@ -144,7 +144,7 @@ ResponseFormat = Annotated[TextFormat | ObjectFormat | SchemaFormat, Field(discr
 def grammar_of(
     form: TextFormat | ObjectFormat | SchemaFormat | FlatSchemaFormat | None,
 ) -> Grammar | None:
-    """What keeps an answer to a form."""
+    """The grammar that enforces a format."""
     match form:
         case ObjectFormat():
             return Grammar(type="json_object")
@@ -156,7 +156,7 @@ def grammar_of(
 
 
 def tools_of(tools: Sequence[Any] | None) -> list[Tool]:
-    """Those of a request that are here."""
+    """The supported tools of a request."""
     return [tool.tool() for tool in tools or () if not isinstance(tool, LeftOut)]
 
 
