@@ -123,7 +123,7 @@ def test_a_recording_is_read_by_several_at_their_own_pace() -> None:
 
 def test_the_oldest_events_are_dropped() -> None:
     async def run() -> list[bytes]:
-        recording = Recording(most=5)
+        recording = Recording(max_bytes=5)
         grown = [recording.add(event) for event in (b"aa", b"bb", b"cc", b"dddddd")]
         assert grown == [2, 2, 0, 2]
         recording.end()

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from .anthropic.message_request import CountRequest, MessageRequest
 from .openai.chat_request import ChatRequest
 from .openai.completion_request import CompletionRequest
-from .openai.fields import NO_EFFECT, Asked
+from .openai.fields import NO_EFFECT, RequestBody
 from .openai.response_counting import CountRequest as InputTokensRequest
 from .openai.response_request import ResponseRequest
 
-REQUESTS: Mapping[str, type[Asked]] = {
+REQUESTS: Mapping[str, type[RequestBody]] = {
     "POST /v1/chat/completions": ChatRequest,
     "POST /v1/completions": CompletionRequest,
     "POST /v1/responses": ResponseRequest,
@@ -62,7 +62,7 @@ def page(official: Mapping[str, Iterable[str]], versions: Mapping[str, str]) -> 
     return "\n".join(parts)
 
 
-def _said(request: type[Asked], name: str) -> str:
+def _said(request: type[RequestBody], name: str) -> str:
     if name in request.refused:
         neutral = " or ".join(f"`{json.dumps(value)}`" for value in request.neutral.get(name, ()))
         return f"refused{f', but for {neutral}' if neutral else ''}: {request.refused[name]}"

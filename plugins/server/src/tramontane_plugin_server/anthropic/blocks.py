@@ -6,19 +6,19 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
-from tramontane_plugin_server.openai.fields import NO_EFFECT, Asked
+from tramontane_plugin_server.openai.fields import NO_EFFECT, RequestBody
 
 Identity: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
 
 
-class CacheControl(Asked):
+class CacheControl(RequestBody):
     """A cache breakpoint; it has no effect, as every prompt is cached while there is space."""
 
     type: Literal["ephemeral"]
     ttl: Literal["5m", "1h"] | None = None
 
 
-class Block(Asked):
+class Block(RequestBody):
     """Fields of all kinds of blocks."""
 
     cache_control: CacheControl | None = Field(None, description=NO_EFFECT)

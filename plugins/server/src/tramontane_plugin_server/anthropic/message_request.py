@@ -10,8 +10,8 @@ from tramontane.chat.toolbox import Function, Toolbox
 from tramontane.sampling_params import SamplingParams
 from tramontane.tools import Tool
 
-from tramontane_plugin_server.openai.fields import NO_EFFECT, Asked, Sampling, refuse
-from tramontane_plugin_server.openai.tool_fields import MOST_TOOLS, together, tools_of
+from tramontane_plugin_server.openai.fields import NO_EFFECT, RequestBody, Sampling, refuse
+from tramontane_plugin_server.openai.tool_fields import MAX_TOOLS, merge_tools, tools_of
 
 from .blocks import AssistantBlocks, CacheControl, Texts, UserBlocks
 from .context_edits import ContextManagement
@@ -26,19 +26,19 @@ from .tools import (
 )
 
 
-class UserMessage(Asked):
+class UserMessage(RequestBody):
     role: Literal["user"]
     content: UserBlocks
 
 
-class AssistantMessage(Asked):
-    """An earlier answer; as the last message: the beginning of the new one."""
+class AssistantMessage(RequestBody):
+    """A message of the assistant; as the last message: the beginning of the answer."""
 
     role: Literal["assistant"]
     content: AssistantBlocks
 
 
-class SystemMessage(Asked):
+class SystemMessage(RequestBody):
     """Instructions between other messages, if the chat template supports that."""
 
     refused: ClassVar[Mapping[str, str]] = {
@@ -54,7 +54,7 @@ class SystemMessage(Asked):
 Message = Annotated[UserMessage | AssistantMessage | SystemMessage, Field(discriminator="role")]
 
 
-class OutputConfig(Asked):
+class OutputConfig(RequestBody):
     """The format of the answer and the effort."""
 
     refused: ClassVar[Mapping[str, str]] = {
@@ -67,11 +67,11 @@ class OutputConfig(Asked):
     format: JsonFormat | None = None
 
 
-class Metadata(Asked):
+class Metadata(RequestBody):
     user_id: str | None = Field(None, max_length=512, description=NO_EFFECT)
 
 
-class CountRequest(Asked):
+class CountRequest(RequestBody):
     """A conversation whose tokens to count."""
 
     model_config = ConfigDict(json_schema_extra={"anyOf": [
@@ -99,7 +99,7 @@ class CountRequest(Asked):
     )
     system: Texts | None = Field(None, description="the system prompt")
     tools: list[AnyTool] | None = Field(
-        None, max_length=MOST_TOOLS, description="tools with input_schema; others are ignored"
+        None, max_length=MAX_TOOLS, description="tools with input_schema; others are ignored"
     )
     tool_choice: ToolChoice | None = Field(None, description="default: auto if there are tools")
     thinking: Thinking | None = Field(
@@ -125,43 +125,45 @@ class CountRequest(Asked):
         return self
 
     @property
-    def form(self) -> JsonFormat | None:
+    def answer_format(self) -> JsonFormat | None:
         """The format of the answer, None for free text."""
         if self.output_config is not None and self.output_config.format is not None:
             return self.output_config.format
         return self.output_format
 
     @property
-    def thinks(self) -> bool:
-        """Whether thinking is asked for."""
+    def thinking_requested(self) -> bool:
+        """Whether thinking was requested."""
         return isinstance(self.thinking, ThinkingOn)
 
     @property
-    def omits_thinking(self) -> bool:
+    def thinking_omitted(self) -> bool:
         """Whether thinking blocks are sent without their text."""
         return isinstance(self.thinking, ThinkingOn) and self.thinking.display == "omitted"
 
-    def theirs(self) -> list[Tool]:
-        """The request's own tools."""
+    def client_tools(self) -> list[Tool]:
+        """The tools of the request."""
         return tools_of(self.tools)
 
-    def toolbox(self, ours: Sequence[Function] = ()) -> Toolbox:
-        """The tools that may be called. ours: the server's own. Raises RequestError."""
-        return toolbox_of(together(self.theirs(), ours), self.tool_choice)
+    def toolbox(self, registered: Sequence[Function] = ()) -> Toolbox:
+        """The tools that may be called. registered: tools of the server. Raises RequestError."""
+        return toolbox_of(merge_tools(self.client_tools(), registered), self.tool_choice)
 
     def sampling(self) -> SamplingParams:
-        """How to generate, as far as it matters to the prompt. Raises RequestError."""
-        return SamplingParams(grammar=None if self.form is None else self.form.grammar())
+        """The sampling parameters that affect the prompt. Raises RequestError."""
+        return SamplingParams(
+            grammar=None if self.answer_format is None else self.answer_format.grammar()
+        )
 
-    def place(self) -> dict[str, Any]:
-        """Fields of the engine's request that have to do with other requests."""
+    def request_fields(self) -> dict[str, Any]:
+        """Fields of the engine's request other than sampling: priority and cache_salt."""
         return {}
 
     def variables(self) -> dict[str, Any]:
         """Further variables of the chat template."""
         found: dict[str, Any] = {}
         if self.thinking is not None:
-            found["enable_thinking"] = self.thinks
+            found["enable_thinking"] = self.thinking_requested
         if isinstance(self.thinking, ThinkingWithin):
             found["thinking_budget"] = self.thinking.budget_tokens
         if self.output_config is not None and self.output_config.effort is not None:
@@ -195,17 +197,17 @@ class MessageRequest(CountRequest, Sampling):
 
     @model_validator(mode="after")
     def _one_grammar(self) -> Self:
-        if self.grammar is not None and self.form is not None:
+        if self.grammar is not None and self.answer_format is not None:
             refuse("grammar", "output_config.format and grammar cannot be combined; give one")
         return self
 
     def sampling(self) -> SamplingParams:
-        """How to generate. Raises RequestError."""
+        """The sampling parameters. Raises RequestError."""
         return self.params(
             max_tokens=self.max_tokens,
             stop=self.stop_sequences or None,
-            grammar=None if self.form is None else self.form.grammar(),
+            grammar=None if self.answer_format is None else self.answer_format.grammar(),
         )
 
-    def place(self) -> dict[str, Any]:
-        return Sampling.place(self)
+    def request_fields(self) -> dict[str, Any]:
+        return Sampling.request_fields(self)

@@ -1,4 +1,4 @@
-"""From a request to the engine's, and to what reads its answer."""
+"""From a request of the messages API to rounds of the engine's."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tramontane_plugin_server.conversation import Message, refuse_lost_calls
 from tramontane_plugin_server.http.errors import ApiError
 from tramontane_plugin_server.tool_loop import Rounds, prepare
 
-from .context_edits import edited
+from .context_edits import edit_conversation
 from .message_request import CountRequest
-from .prefill import begun
+from .prefill import prefilled_prompt
 from .prompt import conversation
 
 if TYPE_CHECKING:
@@ -37,46 +37,52 @@ class Prompted:
         return len(self.rounds.requests[0].prompt)
 
 
-def prompt(serving: Serving, model: LoadedModel, asked: CountRequest) -> Prompted:
+def prompt(serving: Serving, model: LoadedModel, body: CountRequest) -> Prompted:
     """Edit, render and encode a conversation: not for the event loop.
 
     Raises ApiError, TemplateError, RequestError.
     """
-    if asked.context_management is None or not asked.context_management.edits:
-        found = Prompted(_rounds(serving, model, asked))
+    if body.context_management is None or not body.context_management.edits:
+        found = Prompted(_rounds(serving, model, body))
         found.original_tokens = found.prompt_tokens
         return found
 
     def count(messages: Sequence[Any]) -> int:
-        changed = asked.model_copy(update={"messages": list(messages)})
+        changed = body.model_copy(update={"messages": list(messages)})
         return Prompted(_rounds(serving, model, changed)).prompt_tokens
 
-    result = edited(asked.messages, asked.context_management.edits, count)
-    rounds = _rounds(serving, model, asked.model_copy(update={"messages": result.messages}))
+    result = edit_conversation(body.messages, body.context_management.edits, count)
+    rounds = _rounds(serving, model, body.model_copy(update={"messages": result.messages}))
     return Prompted(rounds, result.applied, result.original)
 
 
-def _rounds(serving: Serving, model: LoadedModel, asked: CountRequest) -> Rounds:
-    messages = conversation(asked)
+def _rounds(serving: Serving, model: LoadedModel, body: CountRequest) -> Rounds:
+    messages = conversation(body)
     refuse_lost_calls(model, messages)
     if messages[-1]["role"] == "assistant":
-        return Rounds(serving, model, [_prefilled(serving, model, asked, messages)])
-    registered = serving.own_tools(asked.theirs())
-    toolbox, place, variables = asked.toolbox(registered), asked.place(), asked.variables()
-    prepared = prepare(serving, model, messages, asked.sampling(), toolbox, variables, place)
-    return Rounds.of(serving, model, prepared, toolbox, registered, place)
+        return Rounds(serving, model, [_prefilled(serving, model, body, messages)])
+    registered = serving.registered_tools(body.client_tools())
+    toolbox, request_fields, variables = (
+        body.toolbox(registered),
+        body.request_fields(),
+        body.variables(),
+    )
+    prepared = prepare(
+        serving, model, messages, body.sampling(), toolbox, variables, request_fields
+    )
+    return Rounds.of(serving, model, prepared, toolbox, registered, request_fields)
 
 
 def _prefilled(
-    serving: Serving, model: LoadedModel, asked: CountRequest, messages: list[Message]
+    serving: Serving, model: LoadedModel, body: CountRequest, messages: list[Message]
 ) -> Request:
-    """An answer that begins with the last message: it is text, and so is the rest of it."""
+    """The request for an answer that begins with the last message; all of it is text."""
     others = {
-        "tools": bool(asked.toolbox().offered),
-        "thinking": asked.thinks,
-        "a format": asked.form is not None,
+        "tools": bool(body.toolbox().offered),
+        "thinking": body.thinking_requested,
+        "a format": body.answer_format is not None,
     }
-    if "tool_calls" not in messages[-1]:  # of that more is wrong, which is said below
+    if "tool_calls" not in messages[-1]:  # prefilled_prompt has a more precise error for that
         for name, there in others.items():
             if there:
                 raise ApiError(
@@ -84,7 +90,7 @@ def _prefilled(
                     f" {name} exclude each other; let the last message be the user's",
                     param="messages",
                 )  # fmt: skip
-    text = begun(model.render, messages, **asked.variables())
+    text = prefilled_prompt(model.render, messages, **body.variables())
     tokens = tuple(model.tokenizer.encode_chat(text))
-    (request,) = model.requests(tokens, serving.limited(asked.sampling()), continues=True)
-    return replace(request, **asked.place())
+    (request,) = model.requests(tokens, serving.limited(body.sampling()), continues=True)
+    return replace(request, **body.request_fields())

@@ -1,4 +1,4 @@
-"""Tools, whether to call them, thinking, and the form of answers, as Anthropic has them."""
+"""Tools, tool choice, thinking and output formats of the messages API."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ from tramontane.chat.toolbox import Function, Toolbox
 from tramontane.grammar import Grammar
 from tramontane.tools import Tool
 
-from tramontane_plugin_server.openai.fields import NO_EFFECT, Asked
-from tramontane_plugin_server.openai.tool_fields import LeftOut, Name, OtherTool, tool_or_not
+from tramontane_plugin_server.openai.fields import NO_EFFECT, RequestBody
+from tramontane_plugin_server.openai.tool_fields import (
+    Name,
+    OtherTool,
+    UnsupportedTool,
+    supported_tool,
+)
 
 from .blocks import Block
 
 
 class ClientTool(Block):
-    """A tool that the model may call, and that whoever asks runs."""
+    """A tool that the model may call and the client runs."""
 
     refused: ClassVar[Mapping[str, str]] = {
         "input_examples": "examples are not shown to the model; put them into the description",
@@ -44,7 +49,7 @@ class ClientTool(Block):
 
 
 def _clients(value: Any) -> Any:
-    return tool_or_not(
+    return supported_tool(
         value,
         (None, "custom"),
         "only tools with an input_schema, which the client runs, are supported",
@@ -52,23 +57,23 @@ def _clients(value: Any) -> Any:
 
 
 AnyTool: TypeAlias = Annotated[
-    ClientTool | InstanceOf[LeftOut],
+    ClientTool | InstanceOf[UnsupportedTool],
     BeforeValidator(_clients, json_schema_input_type=ClientTool | OtherTool),
 ]
 
 
-class NoneChoice(Asked):
+class NoneChoice(RequestBody):
     type: Literal["none"]
 
 
-class AnyChoice(Asked):
+class AnyChoice(RequestBody):
     """auto: call tools or not. any: call one."""
 
     type: Literal["auto", "any"]
     disable_parallel_tool_use: bool | None = Field(None, description="at most one call")
 
 
-class NamedChoice(Asked):
+class NamedChoice(RequestBody):
     type: Literal["tool"]
     name: Name
     disable_parallel_tool_use: bool | None = Field(None, description="at most one call")
@@ -91,12 +96,12 @@ def toolbox_of(
     return Toolbox(found)
 
 
-class ThinkingOff(Asked):
+class ThinkingOff(RequestBody):
     type: Literal["disabled"]
 
 
-class ThinkingOn(Asked):
-    """Thinking is told apart from the answer; adaptive leaves it to the model how much it is."""
+class ThinkingOn(RequestBody):
+    """Thinking in blocks of its own; adaptive: the model decides how long it is."""
 
     refused: ClassVar[Mapping[str, str]] = {
         "block_binding": "this server does not sign thinking",
@@ -125,8 +130,8 @@ Thinking: TypeAlias = Annotated[
 ]
 
 
-class JsonFormat(Asked):
-    """JSON under a schema, which is kept to."""
+class JsonFormat(RequestBody):
+    """JSON with an enforced schema."""
 
     type: Literal["json_schema"]
     schema_: dict[str, Any] = Field(alias="schema")

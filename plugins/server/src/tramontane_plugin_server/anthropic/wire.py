@@ -1,4 +1,4 @@
-"""A message's events in the order that Anthropic's clients expect."""
+"""The events of a message, in the order that Anthropic's clients expect."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Wire:
         self.begun = True
         return _event("message_start", message=message)
 
-    def pieces(self, changes: Iterable[Change]) -> bytes:
+    def changes(self, changes: Iterable[Change]) -> bytes:
         """The events of changes of the blocks."""
         found: list[bytes] = []
         for kind, fields in changes:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tramontane.engine.request import FinishReason, RequestResult, TokenLogprob
 
-from tramontane_plugin_server.http.errors import api_error, body
+from tramontane_plugin_server.http.errors import api_error, error_body
 from tramontane_plugin_server.http.stream import event
 
 DONE = event("[DONE]")
@@ -65,4 +65,4 @@ def _one(text: str, value: float, data: bytes) -> dict[str, Any]:
 
 def failed(error: Exception) -> bytes:
     """An error as the last event of a stream."""
-    return event(body(api_error(error), anthropic=False))
+    return event(error_body(api_error(error), anthropic=False))

@@ -11,23 +11,32 @@ from tramontane.chat.toolbox import Function, Toolbox
 from tramontane.sampling_params import SamplingParams
 from tramontane.tools import Tool
 
-from .fields import NO_EFFECT, STREAM_OPTIONS, Asked, Sampling, Stop, Verbosity, not_both, refuse
+from .fields import (
+    NO_EFFECT,
+    STREAM_OPTIONS,
+    RequestBody,
+    Sampling,
+    Stop,
+    Verbosity,
+    not_both,
+    refuse,
+)
 from .tool_fields import (
-    MOST_TOOLS,
+    MAX_TOOLS,
     AllowedTools,
     AnyTool,
     NamedTool,
     ResponseFormat,
     ToolChoice,
     grammar_of,
-    together,
+    merge_tools,
     toolbox_of,
     tools_of,
 )
 
 
 class Part(BaseModel):
-    """A piece of a message's content; only text is taken by models of text."""
+    """A part of a message's content; only text is supported."""
 
     model_config = ConfigDict(extra="allow", strict=True)
     type: str = Field(max_length=64)
@@ -43,7 +52,7 @@ class Message(BaseModel):
 
 
 def as_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """Messages for the chat template; what is newly called developer was always the system."""
+    """Messages for the chat template; the role developer becomes system."""
     found = [message.model_dump(exclude_unset=True) for message in messages]
     for message in found:
         if message["role"] == "developer":
@@ -51,7 +60,7 @@ def as_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
     return found
 
 
-class StreamOptions(Asked):
+class StreamOptions(RequestBody):
     """Options of a stream."""
 
     include_usage: bool = False
@@ -113,7 +122,7 @@ class ChatRequest(Sampling):
     )
     modalities: list[Literal["text"]] | None = Field(None, description="only `text`")
     tools: list[AnyTool] | None = Field(
-        None, max_length=MOST_TOOLS, description="functions that the model may call"
+        None, max_length=MAX_TOOLS, description="functions that the model may call"
     )
     tool_choice: ToolChoice | None = Field(None, description="default: auto if there are tools")
     parallel_tool_calls: bool | None = Field(
@@ -178,12 +187,12 @@ class ChatRequest(Sampling):
                 raise ValueError(f"chat_template_kwargs cannot set {name}")
         return found
 
-    def theirs(self) -> list[Tool]:
-        """The request's own tools."""
+    def client_tools(self) -> list[Tool]:
+        """The tools of the request."""
         return tools_of(self.tools)
 
-    def toolbox(self, ours: Sequence[Function] = ()) -> Toolbox:
-        """The tools that may be called. ours: the server's own. Raises RequestError."""
+    def toolbox(self, registered: Sequence[Function] = ()) -> Toolbox:
+        """The tools that may be called. registered: tools of the server. Raises RequestError."""
         choice: str | NamedTool | AllowedTools = self.tool_choice or "auto"
         allowed: list[str] | None = None
         if isinstance(choice, NamedTool):
@@ -192,10 +201,10 @@ class ChatRequest(Sampling):
             allowed = [tool.function.name for tool in choice.allowed_tools.tools]
             choice = choice.allowed_tools.mode
         parallel = self.parallel_tool_calls is not False
-        return toolbox_of(together(self.theirs(), ours), choice, parallel, allowed)
+        return toolbox_of(merge_tools(self.client_tools(), registered), choice, parallel, allowed)
 
     def sampling(self) -> SamplingParams:
-        """How to generate. Raises RequestError."""
+        """The sampling parameters. Raises RequestError."""
         return self.params(
             max_tokens=self.max_completion_tokens or self.max_tokens,
             n=self.n,

@@ -11,10 +11,10 @@ from tramontane.sampling_params import SamplingParams
 from .chat_request import StreamOptions
 from .fields import NO_EFFECT, STREAM_OPTIONS, Sampling, Stop, TokenId, refuse
 
-MOST_PROMPTS = 64
+MAX_PROMPTS = 64
 Tokens = Annotated[list[TokenId], Field(min_length=1)]
 P = TypeVar("P")
-Several = Annotated[P, Field(min_length=1, max_length=MOST_PROMPTS)]
+Several = Annotated[P, Field(min_length=1, max_length=MAX_PROMPTS)]
 Prompts = str | Tokens | Several[list[str]] | Several[list[Tokens]]
 
 
@@ -102,7 +102,7 @@ class CompletionRequest(Sampling):
         return self.prompt_logprobs is not None or bool(self.echo and self.logprobs is not None)
 
     def sampling(self) -> SamplingParams:
-        """How to generate. Raises RequestError."""
+        """The sampling parameters. Raises RequestError."""
         tops = [count for count in (self.logprobs, self.prompt_logprobs) if count is not None]
         return self.params(
             max_tokens=self.max_tokens,

@@ -72,7 +72,7 @@ def refuse(param: str, message: str, code: str = "invalid_value") -> NoReturn:
     })  # fmt: skip
 
 
-class Asked(BaseModel):
+class RequestBody(BaseModel):
     """A request's body, or an object in it: every known field is supported, or refused by name;
     unknown fields are ignored and listed in a header of the answer (see `ignored`)."""
 
@@ -92,37 +92,37 @@ class Asked(BaseModel):
                 refuse(name, f"{name} is not supported: {why}", "unsupported_parameter")
         found = {name: value for name, value in data.items() if name not in cls.refused}
         for name in found.keys() & _integers(cls):
-            found[name] = _whole(found[name])
+            found[name] = _as_integers(found[name])
         return found
 
 
 @cache
-def _integers(kind: type[Asked]) -> frozenset[str]:
+def _integers(kind: type[RequestBody]) -> frozenset[str]:
     """Fields that are integers, or lists of them, by the names that clients write."""
     return frozenset(
         field.alias or name
         for name, field in kind.model_fields.items()
-        if int in _plain(field.annotation)
+        if int in _component_types(field.annotation)
     )
 
 
-def _plain(annotation: Any) -> Iterator[Any]:
+def _component_types(annotation: Any) -> Iterator[Any]:
     """The types that an annotation is made of."""
     yield annotation
     for part in get_args(annotation):
-        yield from _plain(part)
+        yield from _component_types(part)
 
 
-def _whole(value: Any, depth: int = 2) -> Any:
+def _as_integers(value: Any, depth: int = 2) -> Any:
     """4.0 as 4, also in lists: both are integers in JSON Schema, and some languages write so."""
     if type(value) is float and value.is_integer():
         return int(value)
     if type(value) is list and depth and {float, list} & set(map(type, value)):
-        return [_whole(one, depth - 1) for one in value]
+        return [_as_integers(one, depth - 1) for one in value]
     return value
 
 
-class Sampling(Asked):
+class Sampling(RequestBody):
     """Sampling parameters, by OpenAI's names and those of other servers."""
 
     temperature: float | None = Field(None, ge=0, le=100, description="0: greedy")
@@ -187,8 +187,8 @@ class Sampling(Asked):
             given["seed"] %= 2**64
         return SamplingParams(**given | {k: v for k, v in more.items() if v is not None})
 
-    def place(self) -> dict[str, Any]:
-        """Fields of the engine's request that have to do with other requests."""
+    def request_fields(self) -> dict[str, Any]:
+        """Fields of the engine's request other than sampling: priority and cache_salt."""
         found: dict[str, Any] = {}
         if self.priority is not None:
             found["priority"] = self.priority
@@ -198,5 +198,5 @@ class Sampling(Asked):
 
 
 for name, field in Sampling.model_fields.items():
-    if field.description is None:  # what it means is said once, in core
+    if field.description is None:  # the descriptions of core
         field.description = SamplingParams.model_fields[name].description

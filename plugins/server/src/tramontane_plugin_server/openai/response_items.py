@@ -13,14 +13,14 @@ from pydantic import (
     Tag,
 )
 
-from .fields import NO_EFFECT, Asked
+from .fields import NO_EFFECT, RequestBody
 
 Identity: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
 ASYNC = {"async": "calls made by programs are not supported"}
 Status: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 
 
-class Part(Asked):
+class Part(RequestBody):
     """A piece of a message."""
 
 
@@ -38,7 +38,7 @@ class OutputText(Part):
 
 
 class Refusal(Part):
-    """An answer that declined."""
+    """A refusal of the model."""
 
     type: Literal["refusal"]
     refusal: str
@@ -59,8 +59,8 @@ def _parts(value: Any) -> Any:
     return [{"type": "input_text", "text": value}] if isinstance(value, str) else value
 
 
-class Item(Asked):
-    """What all items may carry."""
+class Item(RequestBody):
+    """Fields of all items."""
 
     id: Identity | None = Field(None, description="absent: the server chooses one")
     status: Status | None = Field(None, description=NO_EFFECT)
@@ -72,7 +72,7 @@ class Item(Asked):
 
 
 class MessageItem(Item):
-    """A message of a user or of the model, or instructions."""
+    """A message of the user, the assistant or the system."""
 
     type: Literal["message"] = "message"
     role: Literal["user", "assistant", "system", "developer"]
@@ -82,7 +82,7 @@ class MessageItem(Item):
     phase: Literal["commentary", "final_answer"] | None = Field(None, description=NO_EFFECT)
 
     def item(self) -> dict[str, Any]:
-        """As it is listed: what the model said is output, whoever sends it."""
+        """The item as it is listed: text of the assistant is output, whoever sent it."""
         found = self.stored("msg")
         if self.role == "assistant":
             texts = [part for part in found["content"] if part["type"] != "refusal"]
@@ -195,8 +195,8 @@ def _one_message(value: Any) -> Any:
     return [{"role": "user", "content": value}] if isinstance(value, str) else value
 
 
-MOST_ITEMS = 10_000
-Items: TypeAlias = Annotated[list[AnyItem], Field(max_length=MOST_ITEMS)]
+MAX_ITEMS = 10_000
+Items: TypeAlias = Annotated[list[AnyItem], Field(max_length=MAX_ITEMS)]
 Input: TypeAlias = Annotated[
     list[AnyItem], BeforeValidator(_one_message, json_schema_input_type=str | Items)
 ]

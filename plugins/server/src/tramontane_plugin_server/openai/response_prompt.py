@@ -28,25 +28,25 @@ if TYPE_CHECKING:
 Item = dict[str, Any]
 
 
-def begin(
-    serving: Serving, model: LoadedModel, asked: ResponseRequest, items: Sequence[Item]
+def begin_rounds(
+    serving: Serving, model: LoadedModel, body: ResponseRequest, items: Sequence[Item]
 ) -> Rounds:
     """The rounds of a response. items: earlier ones, then the request's.
 
     Raises ApiError, TemplateError, RequestError.
     """
-    instructions, messages = conversation(asked.instructions, items)
+    instructions, messages = conversation(body.instructions, items)
     refuse_lost_calls(model, messages)
-    registered = serving.own_tools(asked.theirs())
-    toolbox, params = asked.toolbox(registered), asked.sampling()
-    prepared = _fitting(serving, model, asked, (instructions, messages), toolbox, params)
-    return Rounds.of(serving, model, prepared, toolbox, registered, asked.place())
+    registered = serving.registered_tools(body.client_tools())
+    toolbox, params = body.toolbox(registered), body.sampling()
+    prepared = _truncated(serving, model, body, (instructions, messages), toolbox, params)
+    return Rounds.of(serving, model, prepared, toolbox, registered, body.request_fields())
 
 
-def _fitting(
+def _truncated(
     serving: Serving,
     model: LoadedModel,
-    asked: ResponseRequest,
+    body: ResponseRequest,
     conversation: tuple[list[Message], list[Message]],
     toolbox: Toolbox,
     params: SamplingParams,
@@ -55,26 +55,28 @@ def _fitting(
     instructions, messages = conversation
 
     def turn(start: int) -> Prepared:
-        said = [*instructions, *messages[start:]]
-        return prepare(serving, model, said, params, toolbox, asked.variables(), asked.place())
+        kept_messages = [*instructions, *messages[start:]]
+        return prepare(
+            serving, model, kept_messages, params, toolbox, body.variables(), body.request_fields()
+        )
 
-    whole = turn(0)
-    most = model.engine.context_length
-    if asked.truncation != "auto" or _size(whole) < most:
-        return whole
+    untruncated = turn(0)
+    limit = model.engine.context_length
+    if body.truncation != "auto" or _size(untruncated) < limit:
+        return untruncated
     # with room for the answer, and beginning with what a user says: templates insist on that
-    most -= min(asked.max_output_tokens or most // 4, most // 2)
+    limit -= min(body.max_output_tokens or limit // 4, limit // 2)
     starts = [i for i, message in enumerate(messages) if i and message["role"] == "user"]
     fitting, found = None, len(starts)
     low = 0
     while low < found:
         middle = (low + found) // 2
         tried = turn(starts[middle])
-        if _size(tried) < most:
+        if _size(tried) < limit:
             fitting, found = tried, middle
         else:
             low = middle + 1
-    return whole if fitting is None else fitting
+    return untruncated if fitting is None else fitting
 
 
 def _size(prepared: Prepared) -> int:

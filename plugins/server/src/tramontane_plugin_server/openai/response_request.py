@@ -12,7 +12,7 @@ from tramontane.grammar import Grammar
 from tramontane.sampling_params import SamplingParams
 from tramontane.tools import Tool
 
-from .fields import NO_EFFECT, STREAM_OPTIONS, Asked, Sampling, Stop, Verbosity, refuse
+from .fields import NO_EFFECT, STREAM_OPTIONS, RequestBody, Sampling, Stop, Verbosity, refuse
 from .response_items import Input
 from .response_tools import (
     AllowedTools,
@@ -24,26 +24,26 @@ from .response_tools import (
     ToolChoice,
 )
 from .tool_fields import (
-    MOST_TOOLS,
+    MAX_TOOLS,
     FlatSchemaFormat,
     ObjectFormat,
     TextFormat,
     grammar_of,
-    together,
+    merge_tools,
     toolbox_of,
 )
 
 LOGPROBS = "message.output_text.logprobs"
 
 
-class Text(Asked):
+class Text(RequestBody):
     """How the answer is written."""
 
     format: Format | None = None
     verbosity: Verbosity | None = Field(None, description="passed to the chat template")
 
 
-class Reasoning(Asked):
+class Reasoning(RequestBody):
     """How long the model reasons."""
 
     refused: ClassVar[Mapping[str, str]] = {
@@ -61,7 +61,7 @@ class Reasoning(Asked):
     )
 
 
-class CacheOptions(Asked):
+class CacheOptions(RequestBody):
     """Options of the prompt cache; every prompt is cached while there is space."""
 
     refused: ClassVar[Mapping[str, str]] = {
@@ -75,7 +75,7 @@ class CacheOptions(Asked):
     ttl: Literal["30m", "12h"] | None = None
 
 
-class StreamOptions(Asked):
+class StreamOptions(RequestBody):
     include_obfuscation: bool | None = Field(None, description=NO_EFFECT)
 
 
@@ -146,7 +146,7 @@ class ResponseRequest(Sampling):
     )
     tools: list[AnyTool] | None = Field(
         None,
-        max_length=MOST_TOOLS,
+        max_length=MAX_TOOLS,
         description="functions and namespaces of functions; without `strict` a schema is enforced "
         "as far as possible",
     )
@@ -186,8 +186,8 @@ class ResponseRequest(Sampling):
             )
         if self.grammar is not None and self._form_grammar is not None:
             refuse("grammar", "text.format and grammar cannot be combined; give one")
-        if len(self.theirs()) > MOST_TOOLS:
-            refuse("tools", f"there are more than {MOST_TOOLS} functions in total")
+        if len(self.client_tools()) > MAX_TOOLS:
+            refuse("tools", f"there are more than {MAX_TOOLS} functions in total")
         return self
 
     @property
@@ -200,13 +200,13 @@ class ResponseRequest(Sampling):
         return bool(self.top_logprobs) or LOGPROBS in (self.include or ())
 
     @property
-    def form(self) -> TextFormat | ObjectFormat | FlatSchemaFormat | None:
+    def answer_format(self) -> TextFormat | ObjectFormat | FlatSchemaFormat | None:
         """The format of the answer, None for free text."""
         return None if self.text is None else self.text.format
 
     @property
     def _form_grammar(self) -> Grammar | None:
-        return grammar_of(self.form)
+        return grammar_of(self.answer_format)
 
     def variables(self) -> dict[str, Any]:
         """Further variables of the chat template."""
@@ -215,8 +215,8 @@ class ResponseRequest(Sampling):
             found["verbosity"] = self.text.verbosity
         return found
 
-    def theirs(self) -> list[Tool]:
-        """The request's own tools."""
+    def client_tools(self) -> list[Tool]:
+        """The tools of the request."""
         found: list[Tool] = []
         for tool in self.tools or ():
             if isinstance(tool, FlatTool):
@@ -234,8 +234,8 @@ class ResponseRequest(Sampling):
             for sent, tool in space.functions()
         }
 
-    def toolbox(self, ours: Sequence[Function] = ()) -> Toolbox:
-        """The tools that may be called. ours: the server's own. Raises RequestError."""
+    def toolbox(self, registered: Sequence[Function] = ()) -> Toolbox:
+        """The tools that may be called. registered: tools of the server. Raises RequestError."""
         choice: str | NamedTool | AllowedTools = self.tool_choice or "auto"
         allowed: list[str] | None = None
         if isinstance(choice, NamedTool):
@@ -244,10 +244,10 @@ class ResponseRequest(Sampling):
             allowed = [tool.name for tool in choice.tools]
             choice = choice.mode
         parallel = self.parallel_tool_calls is not False
-        return toolbox_of(together(self.theirs(), ours), choice, parallel, allowed)
+        return toolbox_of(merge_tools(self.client_tools(), registered), choice, parallel, allowed)
 
     def sampling(self) -> SamplingParams:
-        """How to generate. Raises RequestError."""
+        """The sampling parameters. Raises RequestError."""
         return self.params(
             max_tokens=self.max_output_tokens,
             stop=self.stop,
