@@ -56,7 +56,11 @@ def test_an_integer_may_be_written_as_a_float(live: Live, path: str) -> None:
                     path, content=body, headers={"content-type": "application/json"}
                 )
                 said = (answer.json().get("error") or {}).get("message", "")
-                assert ("integer" in said or "list of token ids" in said) == wrong, (name, value, said)
+                assert ("integer" in said or "list of token ids" in said) == wrong, (
+                    name,
+                    value,
+                    said,
+                )
 
 
 def test_lists_of_token_ids_too(live: Live) -> None:
@@ -101,7 +105,7 @@ def test_a_tools_arguments_stay_as_they_were_written(thinking: Live) -> None:
         ("/v1/completions", {"prompt": ["a", 3]}, "prompt", "invalid_type", "list of token ids"),
         ("/v1/completions", {"prompt": [None]}, "prompt", "invalid_type", "list of token ids"),
         ("/v1/completions", {"prompt": []}, "prompt", "invalid_value", "no text to continue"),
-        ("/v1/completions", {"suffix": "x"}, "suffix", "unsupported_parameter", "fill-in-the-middle"),
+        ("/v1/completions", {"suffix": "x"}, "suffix", "unsupported_parameter", "in-the-middle"),
         ("/v1/responses", {"conversation": "c"}, "conversation", "unsupported_parameter",
          "previous_response_id"),
         ("/v1/responses", {"tool_choice": {"type": "mcp"}}, "tool_choice.type", "invalid_value",
