@@ -48,14 +48,14 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
     from tramontane.chat.choose import choose_template
     from tramontane.checkpoint.checkpoint import chat_templates
     from tramontane.checkpoint.open import open_checkpoint
+    from tramontane.hub.stored_models import size_on_disk
     from tramontane.model.source import find_model
     from tramontane.plugin import Architecture
     from tramontane.registry import Registry
 
     registry = Registry.from_environment()
-    checkpoint = open_checkpoint(
-        find_model(options.model, registry, hub_options(options)), registry
-    )
+    path = find_model(options.model, registry, hub_options(options))
+    checkpoint = open_checkpoint(path, registry)
     header = checkpoint.header
     try:
         offer = registry.get(Architecture, header.architecture)
@@ -94,6 +94,7 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
         },
         "stored": dict(Counter(info.stored for info in header.tensors.values())),
         "bytes": total,
+        "bytes_on_disk": size_on_disk(path),
         "kv_bytes_per_token": context,
         "memory_free": memory.free(),
         "tokenizer": tokenizer,
@@ -140,7 +141,8 @@ def _print(found: dict[str, Any], tensors: bool) -> None:
         "architecture": f"{found['architecture']} ({found['served_by']})",
         **{key: value for key, value in found["config"].items()},
         "tensors": f"{len(found['tensors'])} ({stored})",
-        "bytes": f"{readable(found['bytes'])}, {readable(found['memory_free'])} free here",
+        "size on disk": readable(found["bytes_on_disk"]),
+        "weights": f"{readable(found['bytes'])}, {readable(found['memory_free'])} of memory free",
         "KV cache per token": ", ".join(
             f"{readable(size)} in {kind}" for kind, size in found["kv_bytes_per_token"].items()
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from tramontane.errors import UsageError
 from tramontane.model.source import find_model, local_path
 from tramontane.registry import Registry
@@ -16,6 +14,7 @@ SUMMARY = "Download a model from the hub into the cache; an interrupted download
 
 def run(argv: list[str]) -> int:
     """Download, and print where the model is and its size."""
+    from tramontane.hub.stored_models import size_on_disk
     from tramontane.memory import readable
 
     parser = Parser("tramontane pull", description=SUMMARY)
@@ -26,11 +25,6 @@ def run(argv: list[str]) -> int:
     registry = Registry.from_environment()
     local = local_path(options.model) is not None or options.model in registry.names("models")
     path = find_model(options.model, registry, hub_options(options))
-    size = readable(_size(path))
+    size = readable(size_on_disk(path))
     print(f"{path} ({size})" if not local else f"{path} ({size}) is on this machine already")
     return 0
-
-
-def _size(path: Path) -> int:
-    files = [path] if path.is_file() else [item for item in path.rglob("*") if item.is_file()]
-    return sum(file.stat().st_size for file in files)
