@@ -66,7 +66,7 @@ def test_what_is_refused(client: openai.OpenAI) -> None:
     plain = client.responses.create(**SHORT)
     with pytest.raises(openai.BadRequestError, match="was not created with background and"):
         client.responses.retrieve(plain.id, stream=True)
-    with pytest.raises(openai.BadRequestError, match="starting_after is for stream"):
+    with pytest.raises(openai.BadRequestError, match="starting_after requires stream"):
         client.responses.retrieve(plain.id, starting_after=1)  # type: ignore[call-overload]
     with pytest.raises(openai.BadRequestError, match="and the context 512"):
         client.responses.create(
