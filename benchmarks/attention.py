@@ -59,7 +59,7 @@ def runner(model: Caches, dtype: torch.dtype, options: argparse.Namespace) -> Ca
     width = options.heads * options.d_head
     q, mixed = Value(TOKENS, width), Value(TOKENS, width)
     buffers = Buffers({q: 0, mixed: 1}, options.queries, 0)
-    inputs = Inputs(cache, options.queries, 1, 1)
+    inputs = Inputs(cache, options.queries, 1, 1, blocks)
     operations = [
         lower(
             Node(name, (Ref(q, 0, width),), mixed, {"layer": index, "scale": options.d_head**-0.5}),
@@ -69,18 +69,19 @@ def runner(model: Caches, dtype: torch.dtype, options: argparse.Namespace) -> Ca
         for index in range(len(cache.layers))
         for name in ("attention", "merge_splits")
     ]
-    inputs.write(batch.positions, batch)
+    inputs.write(batch.numbers.positions, batch)
     buffers.floats(q)[:] = torch.randn(options.queries, width).numpy()
     told = table(operations)
     phases = np.array([(interpreter.JOBS, i, 1, 0) for i in range(len(operations))], np.int64)
-    counters, pool = interpreter.counters(len(operations), 1), shared_pool(1)
+    pool = shared_pool(1)
+    step = pool.step(phases, told, inputs.counts)
 
     def run() -> float:
         started = time.process_time()
-        pool.run(phases, told, inputs.counts, counters)
+        pool.run(step)
         return (time.process_time() - started) / len(cache.layers)
 
-    run.held = operations, buffers  # type: ignore[attr-defined]  # what addresses point into
+    run.held = operations, buffers, inputs  # type: ignore[attr-defined]  # what addresses point into
     return run
 
 
@@ -109,7 +110,7 @@ def main() -> None:
         middle, least = statistics.median(times[name]) * 1e3, min(times[name]) * 1e3
         each = bytes_per_token(one, KV_DTYPES[KV_TYPES[name]])
         print(
-            f"{name:<5} {each:>6} bytes a token  {middle:8.3f} ms, least {least:.3f}  "
+            f"{name:<6} {each:>6} bytes a token  {middle:8.3f} ms, least {least:.3f}  "
             f"{base * 1e3 / middle:.2f}x"
         )
 

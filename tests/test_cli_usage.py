@@ -56,7 +56,7 @@ USAGE = [
     ("run --quiet=3", "--quiet takes no value"),
     ("run --system", "--system needs a value"),
     ("run --dtype int8", "--dtype int8: must be auto, f32, bf16 or f16"),
-    ("run --kv-type int4", "must be auto, f32, bf16, f16 or int8; did you mean int8?"),
+    ("run --kv-type int3", "f16, int8, int4, f8e4m3 or f8e5m2; did you mean int8?"),
     ("run --top-k x", "--top-k x: not a whole number"),
     ("run --top-p x", "--top-p x: not a number"),
     ("run --top-p 1.5", "--top-p 1.5: at most 1"),

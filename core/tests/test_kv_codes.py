@@ -1,4 +1,4 @@
-"""Keys and values in 8 bits: what comes back, what cannot, and what of it a cache keeps."""
+"""Keys and values in 8 and 4 bits: what comes back, what cannot, and what of it a cache keeps."""
 
 from __future__ import annotations
 
@@ -12,21 +12,18 @@ from gguf import quants
 from torch import Tensor, nn
 from tramontane import reference
 from tramontane.engine.batch import Batch
-from tramontane.engine.kv_cache import BLOCK_SIZE, KVCache, bytes_per_token, slots_of
-from tramontane.engine.kv_codes import (
-    GROUP,
-    dequantize,
-    groups_of,
-    joined,
-    kept_width,
-    parted,
-    quantize,
-)
+from tramontane.engine.kv_cache import BLOCK_SIZE, KVCache, bytes_per_token, kept_width, slots_of
+from tramontane.engine.kv_codes import CODES, GROUP, dequantize, groups_of
+from tramontane.engine.kv_floats import FLOATS8, encode
 from tramontane.engine.sliding_window import Pages
 
 CPU = torch.device("cpu")
 WIDTHS = [1, 10, 16, 32, 33, 64, 80, 96, 112, 128, 256]
 LARGEST = torch.finfo(torch.float32).max
+
+
+CODES8 = CODES[torch.int8]
+quantize, joined, parted = CODES8.quantize, CODES8.joined, CODES8.parted
 
 
 def steps(numbers: Tensor) -> Tensor:
@@ -61,11 +58,41 @@ def test_codes_are_the_nearest_ties_to_even() -> None:
     assert codes.tolist() == [127, 0, 2, 0, -2, 2, -127]
 
 
+@pytest.mark.parametrize("size", [1e-30, 1.0, 1e30])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_four_bits_come_back_off_by_half_a_step_or_a_whole_one(width: int, size: float) -> None:
+    codes4 = CODES[torch.uint4]
+    numbers = torch.randn(7, 3, width) * size
+    numbers[0, 0] = 0
+    codes, scales = codes4.quantize(numbers)
+    assert (int(codes.min()), int(codes.max())) >= (-8, -8)
+    assert int(codes.max()) <= 7
+    back, step = dequantize(codes, scales), steps(numbers) * 127 / 8
+    bound = torch.where(codes == 7, 1.04, 0.5) * step * (1 + 2**-8)
+    assert ((back.double() - numbers.double()).abs() <= bound).all()
+    assert not back[0, 0].any()
+    stored = codes4.joined(codes, scales)
+    assert stored.shape[-1] == codes4.kept_width(width)
+    found = codes4.parted(stored, width)
+    assert torch.equal(found[0], codes)
+    assert torch.equal(found[1], scales)
+
+
+def test_four_bits_are_as_near_as_an_independent_kind() -> None:
+    """GGUF's Q4_0 also gives -8 to the largest of 32 numbers."""
+    numbers = torch.randn(20_000, 64)
+    theirs = quants.dequantize(quants.quantize(numbers.numpy(), Type.Q4_0), Type.Q4_0)
+    mine = dequantize(*CODES[torch.uint4].quantize(numbers)).numpy()
+    off = [np.square(each - numbers.numpy()).mean() for each in (mine, theirs)]
+    assert off[0] < off[1] * (1 + 2**-8) ** 2
+
+
+@pytest.mark.parametrize("kind", CODES, ids=str)
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_what_is_not_finite_spoils_its_group_and_no_other(bad: float) -> None:
+def test_what_is_not_finite_spoils_its_group_and_no_other(bad: float, kind: torch.dtype) -> None:
     numbers = torch.randn(5, 80)
     numbers[2, 40] = bad
-    back = dequantize(*quantize(numbers))
+    back = dequantize(*CODES[kind].quantize(numbers))
     assert back[2, 32:64].isnan().all()
     back[2, 32:64] = 0
     assert back.isfinite().all()
@@ -104,9 +131,11 @@ class Layers(nn.Module):
             self.add_module(str(index), layer)
 
 
+@pytest.mark.parametrize("kind", CODES, ids=str)
 @pytest.mark.parametrize(("d_key", "d_value"), [(64, 64), (80, 80), (10, 33), (8, 40)])
-def test_a_cache_gives_back_what_codes_can_say(d_key: int, d_value: int) -> None:
-    cache = KVCache(Layers(2, d_key, d_value), 6, torch.int8, CPU)
+def test_a_cache_gives_back_what_codes_can_say(d_key: int, d_value: int, kind: torch.dtype) -> None:
+    quantize, joined, parted = CODES[kind].quantize, CODES[kind].joined, CODES[kind].parted
+    cache = KVCache(Layers(2, d_key, d_value), 6, kind, CPU)
     blocks = [4, 1, 3]
     keys, values = torch.randn(40, 2, d_key), torch.randn(40, 2, d_value)
     for layer in cache.layers:
@@ -116,7 +145,7 @@ def test_a_cache_gives_back_what_codes_can_say(d_key: int, d_value: int) -> None
             assert torch.equal(found, dequantize(*quantize(told)))
         kept = layer.take_out(blocks, 40)
         assert [each.shape[-1] for each in kept] == [
-            kept_width(d_key, torch.int8), kept_width(d_value, torch.int8),
+            kept_width(d_key, kind), kept_width(d_value, kind),
         ]  # fmt: skip
         assert torch.equal(kept[0], joined(*quantize(keys)))
         assert torch.equal(parted(kept[1], d_value)[1], quantize(values)[1])
@@ -138,7 +167,7 @@ def test_blocks_without_a_page_read_as_zeros() -> None:
 @pytest.mark.parametrize(("d_key", "d_value"), [(64, 64), (80, 112), (10, 33), (8, 40)])
 def test_bytes_are_those_of_the_memory(d_key: int, d_value: int) -> None:
     model = Layers(3, d_key, d_value)
-    for dtype in (torch.float32, torch.float16, torch.int8):
+    for dtype in (torch.float32, torch.float16, *FLOATS8, *CODES):
         cache = KVCache(model, 4, dtype, CPU)
         taken = sum(tensor.nbytes for layer in cache.layers for tensor in layer.whole)
         assert taken == 4 * BLOCK_SIZE * bytes_per_token(model, dtype)
@@ -169,3 +198,31 @@ def test_attention_is_off_by_what_half_a_step_can_do(d_head: int) -> None:
     off = (found[1] - found[0]).abs()
     assert (off <= bound).all()
     assert off.max() > 0
+
+
+@pytest.mark.parametrize("kind", FLOATS8, ids=str)
+def test_floats_of_a_byte_are_the_nearest(kind: torch.dtype) -> None:
+    every = torch.arange(256, dtype=torch.uint8).view(kind).float()
+    finite = every[every.isfinite()].unique()
+    numbers = torch.randn(4000) * torch.logspace(-6, 6, 4000)
+    back = encode(numbers, kind).view(kind).float()
+    nearest = (numbers[:, None] - finite).abs().amin(1)
+    assert torch.equal((back - numbers).abs(), nearest)
+    odd = torch.tensor([math.nan, math.inf, -math.inf, LARGEST])
+    found = encode(odd, kind).view(kind).float()
+    assert found[0].isnan()
+    assert not found[1:3].isfinite().any()
+    assert found[3] == finite.max()
+
+
+@pytest.mark.parametrize("kind", FLOATS8, ids=str)
+def test_a_cache_of_floats_of_a_byte(kind: torch.dtype) -> None:
+    cache = KVCache(Layers(2, 10, 33, window=20), 6, kind, CPU)
+    keys, values = torch.randn(20, 2, 10), torch.randn(20, 2, 33) * 1e4
+    blocks = cache.take(2)
+    for layer in cache.layers:
+        layer.store(slots_of(blocks, 20, CPU), keys, values)
+        found = layer.gather(blocks, 20)
+        for got, given in zip(found, (keys, values), strict=True):
+            assert torch.equal(got, encode(given, kind).view(kind).float())
+    assert not cache.layers[1].gather([5], 16)[0].any()

@@ -67,7 +67,8 @@ def test_keys_and_values_in_codes_are_counted_with_scales(
     numbers = PER_TOKEN // 4
     scales = 2 * numbers // 8  # one for a head
     assert f"{memory.readable(10**8 * (numbers + scales))} for a context of 100000000" in said
-    assert "--kv-type" not in said
+    assert "--kv-type int4" in said
+    assert "--kv-type" not in refused(unread, num_ctx=10**8, kv_type="int4")
 
 
 def test_a_wider_type_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

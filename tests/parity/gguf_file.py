@@ -145,10 +145,21 @@ def random_blocks(shape: tuple[int, ...], kind: Type, rng: np.random.Generator) 
         return gguf.quants.quantize(rng.normal(0, 0.08, shape).astype(np.float32), kind)
     block, size = gguf.GGML_QUANT_SIZES[kind]
     raw = rng.integers(0, 256, (*shape[:-1], shape[-1] // block, size), dtype=np.uint8)
-    where = {Type.Q2_K: (80, 82), Type.Q3_K: (108,), Type.Q4_K: (0, 2), Type.Q5_K: (0, 2),
+    if kind == Type.NVFP4:  # scales are floats of 8 bits
+        raw[..., :4] = rng.integers(8, 40, (*raw.shape[:-1], 4), dtype=np.uint8)
+        return raw.reshape(*shape[:-1], -1)
+    if kind == Type.IQ1_M:  # a scale's bits are the highest of four words
+        words = raw[..., 48:].view("<u2")
+        d = (2e-2 * rng.uniform(0.5, 1.5, raw.shape[:-1])).astype(np.float16).view(np.uint16)
+        high = d[..., None] >> np.array([0, 4, 8, 12], np.uint16) & 15
+        words[...] = words & 0x0FFF | high << 12
+        return raw.reshape(*shape[:-1], -1)
+    where = {Type.TQ1_0: (52,), Type.TQ2_0: (64,), Type.Q2_K: (80, 82), Type.Q3_K: (108,), Type.Q4_K: (0, 2), Type.Q5_K: (0, 2),
              Type.Q6_K: (208,), Type.Q4_1: (0, 2), Type.Q5_1: (0, 2)}.get(kind, (0,))  # fmt: skip
     typical = {Type.Q8_0: 1e-3, Type.Q2_K: 4e-3, Type.Q3_K: 1e-3, Type.Q4_K: 2e-4,
-               Type.Q5_K: 1e-4, Type.Q6_K: 5e-5}.get(kind, 1e-2)  # fmt: skip
+               Type.Q5_K: 1e-4, Type.Q6_K: 5e-5, Type.IQ4_XS: 5e-5, Type.TQ1_0: 8e-2,
+               Type.TQ2_0: 5e-2, Type.IQ2_XXS: 1e-3, Type.IQ2_XS: 1e-3, Type.IQ2_S: 1e-3,
+               Type.IQ3_XXS: 3e-4, Type.IQ3_S: 1e-3}.get(kind, 1e-2)  # fmt: skip
     for offset in where:
         scales = (typical * rng.uniform(0.5, 1.5, raw.shape[:-1])).astype(np.float16)
         raw[..., offset : offset + 2] = scales[..., None].view(np.uint8)

@@ -22,13 +22,16 @@ from .families.record import Gguf, Tensors
 from .forward import logits
 
 KINDS = ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0",
-         "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"]  # fmt: skip
+         "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S",
+         "IQ2_XS", "IQ2_XXS", "IQ1_S", "IQ1_M", "TQ1_0", "TQ2_0", "NVFP4"]  # fmt: skip
 TOKENS = torch.randint(0, 96, (30,), generator=torch.Generator().manual_seed(2)).tolist()
 DEVICES = ["reference", "cpu"]
 WRITTEN = [name for name, family in FAMILIES.items() if family.gguf is not None]
-CASES = [("llama", kind) for kind in KINDS] + [
-    (family, kind) for family in WRITTEN[1:] for kind in ("F32", "Q4_0", "Q8_0", "Q4_K", "Q6_K")
-]
+CASES = (
+    [("llama", kind) for kind in KINDS]
+    + [(family, kind) for family in WRITTEN[1:] for kind in ("F32", "Q4_0", "Q8_0", "Q4_K", "Q6_K")]
+    + [("qwen3-moe", kind) for kind in ("IQ3_S", "IQ2_XS", "IQ1_S", "TQ2_0")]
+)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -112,5 +115,5 @@ def compare(
     theirs = reference.prefill(model, TOKENS)
     (mine,) = logits(ours, [TOKENS], prompts=[20])
     assert float((mine - theirs).abs().max() / theirs.abs().max()) < 1e-4
-    packed = {name for name in ours.report.layouts if name.startswith("affine")}
-    assert bool(packed) == kind.startswith("Q"), "quantized matrices stay packed"
+    packed = {name for name in ours.report.layouts if name.startswith(("affine", "codebook"))}
+    assert bool(packed) == (kind not in ("F32", "F16", "BF16")), "quantized matrices stay packed"

@@ -8,10 +8,15 @@ from torch import Tensor, nn
 from tramontane import reference
 from tramontane.engine.batch import Batch
 from tramontane.engine.kv_cache import BLOCK_SIZE, KVCache
+from tramontane.engine.kv_codes import INT4
 from tramontane_backend_cpu.eager import attend
 from tramontane_backend_cpu.kernels.attention import SPLIT
 from tramontane_backend_cpu.step.pool import shared_pool
 
+KINDS = [
+    torch.float32, torch.bfloat16, torch.float16, torch.float8_e4m3fn, torch.float8_e5m2,
+    torch.int8, INT4,
+]  # fmt: skip
 Piece = tuple[int, int, int, list[int], list[int]]
 
 
@@ -57,7 +62,7 @@ def run(
     return attend(shared_pool(threads))(q, cache.layers[0], batch, scale, window)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.int8])
+@pytest.mark.parametrize("dtype", KINDS, ids=str)
 @pytest.mark.parametrize("window", [None, 1, 9, 700])
 @pytest.mark.parametrize(("heads", "kv_heads", "d_head"), [(4, 4, 8), (6, 2, 20), (8, 1, 64)])
 def test_against_the_reference(

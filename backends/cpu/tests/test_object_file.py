@@ -47,7 +47,7 @@ def test_a_kernel_does_the_same_as_when_llvm_links_it() -> None:
 @pytest.mark.parametrize(
     "kernel",
     [
-        matmul.affine_kernel(PACKING, 1, False), attention.attention(False), attention.merge_splits,
+        matmul.affine_kernel(PACKING, 1, False), attention.attention(""), attention.merge_splits,
         attention.split_kernel("f16", 4), rows.rms_norm,
     ],
     ids=["affine", "attention", "merge", "attend", "norm"],

@@ -160,8 +160,8 @@ WRONG: dict[str, tuple[bytes, str]] = {
     "absurd shape": (
         start(tensors=1) + tensor(shape=(ABSURD,) * 4), "truncated: tensor 't' of .* bytes ends",
     ),
-    "IQ3_XXS": (
-        start(tensors=1) + tensor(kind=18), r"'t' has type IQ3_XXS \(18\).*supported: F32, F16",
+    "Q4_0_4_4": (
+        start(tensors=1) + tensor(kind=31), r"'t' has type Q4_0_4_4 \(31\).*supported: F32, F16",
     ),
     "unknown tensor type": (start(tensors=1) + tensor(kind=99), r"has type unknown \(99\)"),
     "half a block": (

@@ -15,11 +15,13 @@ from tramontane.tokenizer.tokenizer import Tokenizer
 @dataclass(frozen=True)
 class TensorInfo:
     """A tensor's entry in the header. shape: in PyTorch's order, rows first. stored: the
-    format's own name for its type. nbytes: size in the file."""
+    format's own name for its type. nbytes: size in the file. in_memory: bytes once it is read, if
+    that is another size."""
 
     shape: tuple[int, ...]
     stored: str
     nbytes: int
+    in_memory: int | None = None
 
 
 @dataclass(frozen=True)

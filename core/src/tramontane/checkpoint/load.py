@@ -20,6 +20,7 @@ from tramontane.blocks import CausalLM, Embedding
 from tramontane.config import DecoderConfig, read_config
 from tramontane.config.rope_settings import overridden
 from tramontane.engine.kv_cache import bytes_per_token
+from tramontane.engine.kv_codes import INT4
 from tramontane.errors import CheckpointError, ConfigError, NotEnoughMemory
 from tramontane.layouts import Dense, Layout, contiguous, nbytes
 from tramontane.plugin import Architecture, load
@@ -38,8 +39,19 @@ from .weight_map import Slot, Source, match, slots
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SHORT_DTYPES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
-KV_DTYPES = {**DTYPES, "int8": torch.int8}
-KV_TYPES = {**SHORT_DTYPES, "int8": "int8"}
+KV_DTYPES = {
+    **DTYPES, "int8": torch.int8, "int4": INT4,
+    "float8_e4m3": torch.float8_e4m3fn, "float8_e5m2": torch.float8_e5m2,
+}  # fmt: skip
+KV_TYPES = {
+    **SHORT_DTYPES, "int8": "int8", "int4": "int4", "f8e4m3": "float8_e4m3",
+    "f8e5m2": "float8_e5m2",
+}  # fmt: skip
+SMALLER = {
+    INT4: "",
+    **dict.fromkeys((torch.int8, torch.float8_e4m3fn, torch.float8_e5m2), ", --kv-type int4"),
+}
+"""What a refusal recommends; int8 where nothing is said."""
 DENSE = {
     "f64", "f32", "f16", "bf16", "f8_e4m3", "f8_e5m2",
     "float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2",
@@ -161,7 +173,7 @@ def plan(
 ) -> int:
     """Context length that fits. Raises NotEnoughMemory before a weight is read."""
     weights = sum(in_memory(info, dtype, options) for info in header.tensors.values())
-    widest = max((info.nbytes for info in header.tensors.values()), default=0)
+    widest = max((in_memory(info, dtype, options) for info in header.tensors.values()), default=0)
     per_token = bytes_per_token(model, kv_dtype)
     trained = model.cfg.max_position_embeddings
     asked = options.num_ctx or min(trained, DEFAULT_CONTEXT)
@@ -176,7 +188,7 @@ def plan(
     if options.num_ctx is None and room >= min(512, asked) * per_token:
         return max(16, room // per_token // 16 * 16)
     need = weights + overhead + asked * per_token
-    smaller = "" if kv_dtype == torch.int8 else ", --kv-type int8"
+    smaller = SMALLER.get(kv_dtype, ", --kv-type int8")
     raise NotEnoughMemory(
         f"{header.path} needs {memory.readable(need)} ({memory.readable(weights)} of weights, "
         f"{memory.readable(asked * per_token)} for a context of {asked}), and "
@@ -188,7 +200,7 @@ def plan(
 def in_memory(info: TensorInfo, dtype: torch.dtype, options: LoadOptions) -> int:
     """Bytes of a tensor once it is loaded: dense ones are converted when a dtype is asked for."""
     if options.dtype == "auto" or info.stored.lower() not in DENSE:
-        return info.nbytes
+        return info.nbytes if info.in_memory is None else info.in_memory
     return prod(info.shape) * dtype.itemsize
 
 

@@ -23,8 +23,9 @@ class LoadOptions:
     activations: str = "auto"
     """What packed weights are multiplied with: auto lets the backend round it, f32 does not."""
     kv_type: str = "auto"
-    """Keys and values: f32, bf16, f16 or int8, which is codes with a scale for each 32; auto lets
-    the backend choose, unless dtype or activations request exact products."""
+    """Keys and values: f32, bf16, f16, int8 or int4, which are codes with a scale for each 32,
+    f8e4m3 or f8e5m2, which are floats of a byte; auto lets the backend choose, unless dtype or
+    activations request exact products."""
     num_ctx: int | None = None
     """Context in tokens; None: the model's own, as far as memory goes."""
     mmap: bool = True

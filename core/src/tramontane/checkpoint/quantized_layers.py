@@ -63,22 +63,23 @@ class QuantizedCheckpoint:
         for name, layer in self._layers.items():
             for tensor in layer.parts.values():
                 del tensors[tensor]
-            tensors[name] = TensorInfo(layer.shape, offer.name, self._nbytes(layer))
+            stored = sum(header.tensors[tensor].nbytes for tensor in layer.parts.values())
+            tensors[name] = TensorInfo(layer.shape, offer.name, stored, self._in_memory(layer))
         self.header = replace(header, tensors=tensors)
 
-    def _nbytes(self, layer: Layer) -> int:
-        """Bytes in memory: as the format says, or as many as in the file."""
+    def _in_memory(self, layer: Layer) -> int | None:
+        """Bytes in memory, if the format says how many."""
+        if self._offer.memory is None:
+            return None
         infos = {part: self._inner.header.tensors[name] for part, name in layer.parts.items()}
-        if self._offer.memory is not None:
-            given = {"tensors": infos, "config": self._settings}
-            found = self._guarded(layer, load(self._offer.memory), given)
-            if not isinstance(found, int) or found < 0:
-                raise PluginBroken(
-                    f"the quantizer {self._offer.name!r}: memory={self._offer.memory} returned "
-                    f"{one_line(repr(found), 60)} for {layer}; it must return a number of bytes"
-                )
-            return found
-        return sum(info.nbytes for info in infos.values())
+        given = {"tensors": infos, "config": self._settings}
+        found = self._guarded(layer, load(self._offer.memory), given)
+        if not isinstance(found, int) or found < 0:
+            raise PluginBroken(
+                f"the quantizer {self._offer.name!r}: memory={self._offer.memory} returned "
+                f"{one_line(repr(found), 60)} for {layer}; it must return a number of bytes"
+            )
+        return found
 
     def read(self, name: str) -> Layout:
         """One tensor, or the layout of a layer. Raises CheckpointError that names it."""

@@ -102,8 +102,8 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--kv-type",
         default="auto",
-        choices=["auto", "f32", "bf16", "f16", "int8"],
-        help="type of the KV cache; int8 takes about half of f16's memory",
+        choices=["auto", "f32", "bf16", "f16", "int8", "int4", "f8e4m3", "f8e5m2"],
+        help="type of the KV cache; int8 takes about half of f16's memory, int4 a quarter",
     )
     group.add_argument("--num-ctx", type=at_least(1), metavar="N", help="context length in tokens")
     group.add_argument(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .block_pool import BlockPool
-from .kv_codes import dequantize, joined, kept_width, parted, quantize
+from .kv_codes import CODES, Codes, dequantize, groups_of
+from .kv_floats import FLOATS8, decode, encode
 from .sliding_window import Pages
 
 BLOCK_SIZE = 16
@@ -36,6 +38,8 @@ class LayerCache:
     ) -> None:
         """pages: maps blocks to pages, for layers with a sliding window; None: page = block id."""
         self.kv_heads, self.d_key, self.d_value, self.pages = kv_heads, d_key, d_value, pages
+        self.stored = cast("torch.dtype", options["dtype"])
+        """What is stored: a float type, int8 for 8-bit codes, or uint4 for 4-bit codes."""
         self.keys: Tensor
         self.values: Tensor
         self.whole = self._take(blocks + (pages is not None), options)
@@ -91,64 +95,126 @@ class LayerCache:
         return self.page(index[: -(-length // BLOCK_SIZE)])
 
 
-class CodedCache(LayerCache):
-    """A layer's cache in 8 bits: keys (blocks, kv_heads, d_key / 4, block_size, 4) and values
-    (blocks, kv_heads, block_size, d_value) are codes, int8.
+class FloatCache8(LayerCache):
+    """A layer's cache of 8-bit floats, laid out as `LayerCache`, in bytes. See `kv_floats.py`."""
 
-    Keys are transposed in groups of four, the unit of byte dot products. The codes of each block
-    and head are followed in memory by the scales of its tokens, bfloat16 (blocks, kv_heads, groups,
-    block_size). See `kv_codes.py`.
+    def _take(self, blocks: int, options: dict[str, object]) -> tuple[Tensor, Tensor]:
+        return super()._take(blocks, {**options, "dtype": torch.uint8})
+
+    def store(self, slots: Tensor, keys: Tensor, values: Tensor) -> None:
+        self.put_back(slots, encode(keys, self.stored), encode(values, self.stored))
+
+    def gather(self, blocks: Sequence[int], length: int) -> tuple[Tensor, Tensor]:
+        keys, values = self.take_out(blocks, length)
+        return decode(keys, self.stored), decode(values, self.stored)
+
+
+class CodedCache(LayerCache):
+    """A layer's cache of 8- or 4-bit codes: keys (blocks, kv_heads, units, block_size, 4) and
+    values (blocks, kv_heads, block_size, bytes of a head).
+
+    Keys are transposed in units of 4 bytes, those of byte dot products: four 8-bit codes, or eight
+    4-bit codes, the first four in the low halves. The codes of each block and head are followed in
+    memory by the scales of its tokens, bfloat16 (blocks, kv_heads, groups, block_size). See
+    `kv_codes.py`.
     """
 
     key_scales: Tensor
     value_scales: Tensor
 
+    @property
+    def codes(self) -> Codes:
+        return CODES[self.stored]
+
     def _take(self, blocks: int, options: dict[str, object]) -> tuple[Tensor, Tensor]:
-        shape, fours = (blocks, self.kv_heads), -(-self.d_key // 4)
-        key_pages, keys, self.key_scales = _coded(shape, 4 * fours, options)
-        value_pages, values, self.value_scales = _coded(shape, self.d_value, options)
-        self.keys = keys.unflatten(-1, (fours, BLOCK_SIZE, 4))
-        self.values = values.unflatten(-1, (BLOCK_SIZE, self.d_value))
+        options = {**options, "dtype": self.codes.dtype}
+        shape, units = (blocks, self.kv_heads), self.codes.key_units(self.d_key)
+        key_pages, keys, self.key_scales = _coded(shape, 4 * units, self.d_key, options)
+        value_bytes = self.codes.kept_width(self.d_value) - 2 * groups_of(self.d_value)
+        value_pages, values, self.value_scales = _coded(shape, value_bytes, self.d_value, options)
+        self.keys = keys.unflatten(-1, (units, BLOCK_SIZE, 4))
+        self.values = values.unflatten(-1, (BLOCK_SIZE, value_bytes))
         return key_pages, value_pages
 
     def queries(self, q: Tensor) -> Tensor:
-        return dequantize(*quantize(q)).to(q.dtype)
+        """Queries in 8 bits, whatever the bits of the cache."""
+        return dequantize(*CODES[torch.int8].quantize(q)).to(q.dtype)
 
     def store(self, slots: Tensor, keys: Tensor, values: Tensor) -> None:
-        self.put_back(slots, joined(*quantize(keys)), joined(*quantize(values)))
+        stored = (self.codes.joined(*self.codes.quantize(each)) for each in (keys, values))
+        self.put_back(slots, *stored)
 
     def gather(self, blocks: Sequence[int], length: int) -> tuple[Tensor, Tensor]:
         keys, values = self.take_out(blocks, length)
-        return dequantize(*parted(keys, self.d_key)), dequantize(*parted(values, self.d_value))
+        return (
+            dequantize(*self.codes.parted(keys, self.d_key)),
+            dequantize(*self.codes.parted(values, self.d_value)),
+        )
 
     def put_back(self, slots: Tensor, keys: Tensor, values: Tensor) -> None:
         block, place = self.page(slots // BLOCK_SIZE), slots % BLOCK_SIZE
-        codes, scales = parted(keys, self.d_key)
-        self.keys[block, :, :, place] = F.pad(codes, (0, -self.d_key % 4)).unflatten(-1, (-1, 4))
+        codes, scales = self.codes.parted(keys, self.d_key)
+        self.keys[block, :, :, place] = self._units(codes)
         self.key_scales[block, :, :, place] = scales
-        codes, scales = parted(values, self.d_value)
-        self.values[block, :, place] = codes
-        self.value_scales[block, :, :, place] = scales
+        value_bytes = self.values.shape[-1]
+        self.values[block, :, place] = values[..., :value_bytes]
+        self.value_scales[block, :, :, place] = self.codes.parted(values, self.d_value)[1]
 
     def take_out(self, blocks: Sequence[int], length: int) -> tuple[Tensor, Tensor]:
         index = self._pages_of(blocks, length)
-        keys = self.keys[index].permute(0, 3, 1, 2, 4).flatten(-2)[..., : self.d_key]
-        values = self.values[index].permute(0, 2, 1, 3)
+        units = self.keys[index].permute(0, 3, 1, 2, 4)
         scales = (each[index].permute(0, 3, 1, 2) for each in (self.key_scales, self.value_scales))
-        stored = (joined(*each).flatten(0, 1) for each in zip((keys, values), scales, strict=True))
-        key, value = stored
-        return key[:length], value[:length]
+        of_keys, of_values = scales
+        keys = self.codes.joined(self._from_units(units), of_keys)
+        values = torch.cat(
+            (self.values[index].permute(0, 2, 1, 3), _bytes(of_values, self.codes.dtype)), -1
+        )
+        return keys.flatten(0, 1)[:length], values.flatten(0, 1)[:length]
+
+    def _units(self, codes: Tensor) -> Tensor:
+        """Codes of keys (..., d_key) as they lie in the cache: (..., units, 4)."""
+        padded = F.pad(codes, (0, -self.d_key % self.codes.unit))
+        whole: Tensor = padded.view(*codes.shape[:-1], -1, self.codes.unit)
+        if self.codes.bits == 8:
+            return whole
+        nibbles = whole.add(8).to(torch.uint8)
+        units: Tensor = nibbles[..., :4] | nibbles[..., 4:] << 4
+        return units
+
+    def _from_units(self, units: Tensor) -> Tensor:
+        """Inverse of `_units`."""
+        if self.codes.bits == 4:
+            units = torch.cat((units & 15, units >> 4), -1).to(torch.int8).sub(8)
+        codes: Tensor = units.flatten(-2)[..., : self.d_key]
+        return codes
 
 
 def _coded(
-    shape: tuple[int, int], width: int, options: dict[str, object]
+    shape: tuple[int, int], stored: int, width: int, options: dict[str, object]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Allocate pages for `width` codes of each token, block and head; with views of their codes
-    and scales."""
-    codes = BLOCK_SIZE * width
-    pages = _padded((*shape, BLOCK_SIZE * kept_width(width, torch.int8)), options)
+    """Allocate pages of `stored` bytes of codes, for `width` numbers, of each token, block and
+    head; with views of their codes and scales."""
+    codes = BLOCK_SIZE * stored
+    pages = _padded((*shape, BLOCK_SIZE * (stored + 2 * groups_of(width))), options)
     scales = pages[..., codes:].view(torch.bfloat16).unflatten(-1, (-1, BLOCK_SIZE))
     return pages, pages[..., :codes], scales
+
+
+def _bytes(scales: Tensor, dtype: torch.dtype) -> Tensor:
+    """Scales (..., groups) as bytes of a type, (..., 2 * groups)."""
+    return scales.clone(memory_format=torch.contiguous_format).view(dtype)
+
+
+def cache_class(dtype: torch.dtype) -> type[LayerCache]:
+    """The class of a layer's cache for a type of keys and values."""
+    if dtype in CODES:
+        return CodedCache
+    return FloatCache8 if dtype in FLOATS8 else LayerCache
+
+
+def kept_width(width: int, dtype: torch.dtype) -> int:
+    """Stored elements for a head of `width` numbers, scales included."""
+    return CODES[dtype].kept_width(width) if dtype in CODES else width
 
 
 def _padded(shape: tuple[int, ...], options: dict[str, object]) -> Tensor:
@@ -167,7 +233,8 @@ def slots_of(blocks: Sequence[int], length: int, device: torch.device) -> Tensor
 class KVCache:
     """The caches of all layers, and the pool of their blocks.
 
-    dtype: storage type of keys and values; int8 is codes with scales. remember: see `BlockPool`.
+    dtype: storage type of keys and values; int8 and uint4 are codes with scales. remember: see
+    `BlockPool`.
     """
 
     def __init__(
@@ -188,7 +255,7 @@ class KVCache:
         self.windows = list(by_window.values())
         """Page tables of layers with a sliding window, one for each window size."""
         self.pool.forgotten = self._forgotten
-        kind = CodedCache if dtype == torch.int8 else LayerCache
+        kind = cache_class(dtype)
         self.layers: list[LayerCache] = [
             kind(blocks, *shape, options, by_window.get(window or 0))
             for shape, window in zip(kv_shapes(model), windows, strict=True)
@@ -265,10 +332,14 @@ def kv_windows(model: nn.Module, most: int) -> list[int | None]:
 
 def bytes_per_token(model: nn.Module, dtype: torch.dtype) -> int:
     """Bytes of cache for one token of context, all layers together."""
-    shapes = kv_shapes(model)
-    if dtype == torch.int8:  # keys are padded to groups of four
-        shapes = [(heads, -(-key // 4) * 4, value) for heads, key, value in shapes]
     return sum(
-        heads * (kept_width(key, dtype) + kept_width(value, dtype)) * dtype.itemsize
-        for heads, key, value in shapes
+        heads * (_key_bytes(key, dtype) + kept_width(value, dtype) * dtype.itemsize)
+        for heads, key, value in kv_shapes(model)
     )
+
+
+def _key_bytes(width: int, dtype: torch.dtype) -> int:
+    """Bytes of a token's key, which is padded to whole units of codes."""
+    if dtype not in CODES:
+        return width * dtype.itemsize
+    return 4 * CODES[dtype].key_units(width) + 2 * groups_of(width)

@@ -23,8 +23,7 @@ from tramontane.checkpoint.load import KV_TYPES
 from tramontane.checkpoint.safetensors_damage import damage
 from tramontane.errors import SessionError
 
-from .kv_cache import kv_shapes
-from .kv_codes import kept_width
+from .kv_cache import kept_width, kv_shapes
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:

@@ -42,9 +42,9 @@ class ModelSettings(BaseModel):
     activations: Literal["auto", "f32"] = Field(
         "auto", description="f32: do not round what packed weights are multiplied with"
     )
-    kv_type: Literal["auto", "f32", "bf16", "f16", "int8"] = Field(
+    kv_type: Literal["auto", "f32", "bf16", "f16", "int8", "int4", "f8e4m3", "f8e5m2"] = Field(
         "auto",
-        description="type of the KV cache; int8 takes about half of f16's memory",
+        description="type of the KV cache; int8 takes about half of f16's memory, int4 a quarter",
     )
     threads: Count | None = Field(None, description="default: physical cores")
     num_ctx: Count | None = Field(None, description="context in tokens")

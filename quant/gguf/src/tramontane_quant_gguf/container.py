@@ -19,7 +19,7 @@ from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .config import config_of, header_architecture, sampling_of
 from .formats.recipes import RECIPES
-from .formats.table import FORMATS
+from .formats.table import FORMATS, bytes_in_memory
 from .header import Stretch
 from .mapped import Mapped
 from .names import CONSUMED, DECODER
@@ -34,7 +34,7 @@ FLOATS: dict[str, torch.dtype] = {
     "BF16": torch.bfloat16,
 }
 
-SCALES = (torch.float16, torch.float8_e8m0fnu)
+SCALES = (torch.float16, torch.float32, torch.float8_e8m0fnu, torch.float8_e4m3fn)
 
 
 def open_gguf(path: Path) -> GgufCheckpoint:
@@ -68,7 +68,9 @@ class GgufCheckpoint:
             architecture=header_architecture(metadata, self._path),
             config=config_of(metadata, stretches, self._factors, self._path),
             tensors={
-                name: TensorInfo(stretch.shape, STORED[stretch.type].name, stretch.nbytes)
+                name: TensorInfo(
+                    stretch.shape, STORED[stretch.type].name, stretch.nbytes, _in_memory(stretch)
+                )
                 for name, stretch in stretches.items()
                 if name not in CONSUMED
             },
@@ -170,10 +172,23 @@ class GgufCheckpoint:
                 )
 
 
-def _not_finite(halves: Tensor) -> int:
+def _in_memory(stretch: Stretch) -> int | None:
+    """Bytes of a tensor once it is translated, where that is more than in the file."""
+    if stretch.type not in FORMATS:
+        return None
+    weights = FORMATS[stretch.type][1]
+    held = math.prod(stretch.shape) // weights * bytes_in_memory(stretch.type)
+    return held if held > stretch.nbytes else None
+
+
+def _not_finite(scales: Tensor) -> int:
     """How many have all bits of the exponent; torch's isfinite takes ten times as long."""
-    if halves.dtype == torch.float8_e8m0fnu:
-        return int(np.count_nonzero(halves.view(torch.uint8).numpy() == 255))
-    bits = halves.view(torch.int16).numpy().reshape(-1)
+    if scales.dtype == torch.float8_e8m0fnu:
+        return int(np.count_nonzero(scales.view(torch.uint8).numpy() == 255))
+    if scales.dtype == torch.float8_e4m3fn:
+        return int(np.count_nonzero(scales.view(torch.uint8).numpy() & 127 == 127))
+    if scales.dtype == torch.float32:
+        return int(np.count_nonzero(~np.isfinite(scales.numpy())))
+    bits = scales.view(torch.int16).numpy().reshape(-1)
     runs = (bits[start : start + (1 << 18)] for start in range(0, len(bits), 1 << 18))
     return sum(int(np.count_nonzero((run & 0x7C00) == 0x7C00)) for run in runs)

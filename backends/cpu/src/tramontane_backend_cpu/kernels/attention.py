@@ -23,6 +23,14 @@ from tramontane_backend_cpu.kernels.coded import (
     scales_bytes,
 )
 from tramontane_backend_cpu.kernels.latent import latent_scores
+from tramontane_backend_cpu.kernels.nibbles import (
+    key_page_bytes,
+    nibble_scores,
+    put_nibble_floats,
+    put_nibble_query,
+    value_codes_bytes,
+    value_page_bytes,
+)
 from tramontane_backend_cpu.numba_setup import family, native, njit
 from tramontane_backend_cpu.vector.arithmetic import (
     exp,
@@ -35,6 +43,7 @@ from tramontane_backend_cpu.vector.arithmetic import (
     same,
     tanh,
 )
+from tramontane_backend_cpu.vector.float8 import FORMATS
 from tramontane_backend_cpu.vector.memory import (
     SIZES,
     load,
@@ -50,6 +59,8 @@ from tramontane_backend_cpu.vector.parallel import call_attention
 from tramontane_backend_cpu.vector.target import SET
 from tramontane_backend_cpu.vector.tiles import float_tile, load_tile, save_tile, tile_fma
 
+CODES8, CODES4 = "i8", "i4"
+"""Kinds of keys and values that are codes with scales."""
 FEW, MANY = SET.attention_tiles
 SPLIT = 512
 STEP = 64
@@ -89,21 +100,43 @@ def sums_bytes(rows: int, d_value: int) -> int:
     return 4 * padded_rows(rows) * (-(-d_value // 16) * 16 + 2)
 
 
+def widened_block(kind: str) -> Any:
+    """The function that writes a block's values, (16, width) of a kind of floats, as float32."""
+    size = SIZES[kind]
+
+    @njit
+    def put_block(page, width, to):  # type: ignore[no-untyped-def]
+        for i in range(0, 16 * width, 16):
+            store("f32", to + 4 * i, load(kind, page + size * i))
+
+    return put_block
+
+
 @family
 def split_kernel(kind: str, count: int, latent: bool = False) -> Any:
     """The kernel for tiles of `count` rows, a row being a query with a head: (arguments, scratch,
     tile, kv head, begin, end): softmax sums over tokens begin..end. latent: whether values are keys
     too."""
-    size, coded = SIZES[kind], kind == "i8"
+    nibbles, coded = kind == CODES4, kind in (CODES8, CODES4)
+    size = 1 if nibbles else SIZES[kind]
     key_bytes, two_rows, row_bytes = 16 * size, 32 * size, 4 * STEP
-    add_latents = latent_scores("f32" if coded else kind)
-    put_scores, weigh = coded_scores(count), scaled_weights(count)
+    floats_first = coded or kind in FORMATS
+    add_latents = latent_scores("f32" if floats_first else kind)
+    put_scores = nibble_scores(count) if nibbles else coded_scores(count)
+    block_floats = put_nibble_floats if nibbles else put_floats if coded else widened_block(kind)
+    weigh, loaded = scaled_weights(count), "u8" if nibbles else kind
+    # of the numbers of a value, 16 after 16, and whether the next 16 are in the same bytes
+    chunk_bytes, next_bytes = (8, 0) if nibbles else (16 * size, 16 * size)
 
     def attend(arguments, scratch, tile, kv_head, begin, end):  # type: ignore[no-untyped-def]
         (_, tables, _, heads, kv_heads, d_key, d_value, _, _, _, _, keys, values, _, window,
          cap_at, _, slopes, _, scratch_size, _, _, _, _) = words(arguments, 24)  # fmt: skip
         key_page, value_page = d_key * key_bytes, d_value * key_bytes
-        if coded:
+        value_bytes = size * d_value
+        if nibbles:
+            key_page, value_page = key_page_bytes(d_key), value_page_bytes(d_value)
+            value_bytes = value_codes_bytes(d_value)
+        elif coded:
             key_page = 64 * fours_of(d_key) + scales_bytes(d_key)
             value_page += scales_bytes(d_value)
         weights = scratch + scratch_size - WEIGHTS
@@ -144,8 +177,8 @@ def split_kernel(kind: str, count: int, latent: bool = False) -> Any:
                     else:
                         score, second = float_tile(count), float_tile(count)
                         for _ in range(d_key):
-                            score = tile_fma(count, score, load(kind, at), q, 4)
-                            second = tile_fma(count, second, load(kind, beside), q, 4)
+                            score = tile_fma(count, score, load(loaded, at), q, 4)
+                            second = tile_fma(count, second, load(loaded, beside), q, 4)
                             if first == 0:
                                 prefetch(soon, key_bytes)
                                 prefetch(later, key_bytes)
@@ -161,8 +194,8 @@ def split_kernel(kind: str, count: int, latent: bool = False) -> Any:
                 for block in range(step, stop, 16):
                     page = word(tables + 8 * (table + block // 16))
                     at = values + page * value_page
-                    if coded:
-                        put_floats(at, d_value, weights - 64 * d_value)
+                    if floats_first:
+                        block_floats(at, d_value, weights - 64 * d_value)
                         at = weights - 64 * d_value
                     to = scores + 4 * (block - step)
                     add_latents(at, d_value, asked, rows, to, row_bytes)
@@ -207,13 +240,13 @@ def split_kernel(kind: str, count: int, latent: bool = False) -> Any:
                     to = sums + (first * chunks + chunk * count) * 64
                     aside = to if chunk + 1 == chunks else to + 64 * count
                     mixed, mixed_too = load_tile(count, to, 64), load_tile(count, aside, 64)
-                    next_one = 0 if chunk + 1 == chunks else 16 * size
+                    next_one = 0 if chunk + 1 == chunks else next_bytes
                     p = scores + first * row_bytes
                     if coded:
                         for block in range(step, stop, 16):
                             page = word(tables + 8 * (table + block // 16))
                             scales = values + (page * kv_heads + kv_head) * value_page
-                            scales += 16 * d_value + 16 * chunk
+                            scales += 16 * value_bytes + 16 * chunk
                             if first == 0 and chunk == 0 and block + STEP < limit:
                                 page = word(tables + 8 * (table + (block + STEP) // 16))
                                 soon = keys + (page * kv_heads + kv_head + 1) * key_page
@@ -224,20 +257,23 @@ def split_kernel(kind: str, count: int, latent: bool = False) -> Any:
                         p = weights
                     for block in range(step, stop, 16):
                         page = word(tables + 8 * (table + block // 16))
-                        at = values + (page * kv_heads + kv_head) * value_page + 16 * size * chunk
+                        at = values + (page * kv_heads + kv_head) * value_page + chunk_bytes * chunk
                         if block + STEP < limit:
                             page = word(tables + 8 * (table + (block + STEP) // 16))
                         soon = keys + (page * kv_heads + kv_head) * key_page
                         soon += chunk * 16 * key_bytes
                         for _ in range(min(16, stop - block)):
-                            mixed = tile_fma(count, mixed, load(kind, at), p, row_bytes)
-                            mixed_too = tile_fma(
-                                count, mixed_too, load(kind, at + next_one), p, row_bytes
-                            )
+                            if nibbles:
+                                one = load("low4", at) - same(8)
+                                two = load("high4", at) - same(8)
+                            else:
+                                one, two = load(loaded, at), load(loaded, at + next_one)
+                            mixed = tile_fma(count, mixed, one, p, row_bytes)
+                            mixed_too = tile_fma(count, mixed_too, two, p, row_bytes)
                             if first == 0:
                                 prefetch(soon, two_rows)
                             soon += two_rows
-                            at += size * d_value
+                            at += value_bytes
                             p += 4
                     save_tile(count, mixed_too, aside, 64)
                     save_tile(count, mixed, to, 64)
@@ -305,9 +341,11 @@ def copy(source, to, size):  # type: ignore[no-untyped-def]
 
 
 @family
-def attention(coded: bool) -> Any:
+def attention(kind: str) -> Any:
     """The kernel for one query tile's queries with the heads of one cached head, or one split of
-    them. coded: whether keys are codes."""
+    them. kind: of keys and values; all floats are alike here."""
+    coded = kind in (CODES8, CODES4)
+    put_codes = put_nibble_query if kind == CODES4 else put_query
 
     def attend(arguments, job, thread):  # type: ignore[no-untyped-def]
         (tiles, _, splits_at, heads, kv_heads, d_key, d_value, q, q_stride, _, _, _, _, scale,
@@ -336,7 +374,7 @@ def attention(coded: bool) -> Any:
             at = q + (start + which // group) * q_stride
             at += 4 * (kv_head * group + which % group) * d_key
             if coded:
-                put_query(at, d_key, factor, to, count)
+                put_codes(at, d_key, factor, to, count)
             else:
                 for i in range(d_key):
                     value = np.float32(0)

@@ -22,6 +22,7 @@ from tramontane_backend_cpu.vector.arithmetic import (
     tanh,
 )
 from tramontane_backend_cpu.vector.memory import (
+    SIZES,
     load,
     load_some,
     number,
@@ -148,7 +149,7 @@ def rope_halves(arguments, first, last):  # type: ignore[no-untyped-def]
 def store_kernel(kind: str) -> Any:
     """The kernel that writes keys and values into a cache of a kind of numbers: keys (blocks,
     heads, d, 16), values (blocks, heads, 16, d)."""
-    size = {"f32": 4, "f16": 2, "bf16": 2}[kind]
+    size = SIZES[kind]
 
     def keep(arguments, first, last):  # type: ignore[no-untyped-def]
         k, k_stride, v, v_stride, slots, heads, d_key, d_value, keys, values = words(arguments, 10)

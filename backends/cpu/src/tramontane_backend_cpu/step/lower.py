@@ -8,10 +8,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
+from tramontane.engine.kv_codes import INT4
 from tramontane.layouts import Dense, Layout
 
 from tramontane_backend_cpu.kernels import attention as attention_kernels
-from tramontane_backend_cpu.kernels import coded, dense, gated, lookup, matmul, quantize, rows
+from tramontane_backend_cpu.kernels import (
+    coded,
+    dense,
+    gated,
+    lookup,
+    matmul,
+    nibbles,
+    quantize,
+    rows,
+)
 from tramontane_backend_cpu.packing import KINDS, Interleaved, Packed
 from tramontane_backend_cpu.vector.target import SET
 from tramontane_backend_cpu.vector.tiles import PLAIN_UNIT_BYTES, ROWS, UNIT, UNIT_BYTES
@@ -21,6 +32,12 @@ from .inputs import Inputs
 from .memory import Buffers, address, rows_at
 
 FLOATS = ("f32", "f16", "bf16")
+CACHE_KINDS = {
+    **KINDS, INT4: "i4", torch.float8_e4m3fn: "e4m3", torch.float8_e5m2: "e5m2",
+}  # fmt: skip
+"""Of keys and values."""
+STORES = {"i8": coded.store_codes, "i4": nibbles.store_nibbles}
+"""What writes codes into a cache."""
 PLAIN = tuple(dtype for dtype, kind in KINDS.items() if kind in FLOATS)
 """Of plain matrices that kernels read."""
 CACHE_SHARE = 384 << 10
@@ -168,8 +185,8 @@ def _store(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         heads=node.of["heads"], d_key=node.of["d_key"], d_value=node.of["d_value"],
         keys=layer.keys.data_ptr(), values=layer.values.data_ptr(),
     )  # fmt: skip
-    kind = KINDS[layer.keys.dtype]
-    kernel = coded.store_codes if kind == "i8" else rows.store_kernel(kind)
+    kind = CACHE_KINDS[layer.stored]
+    kernel = STORES[kind] if kind in STORES else rows.store_kernel(kind)
     return Operation(kernel.address, told)
 
 
@@ -316,7 +333,7 @@ def _attention(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     kv_heads, d_key, d_value = layer.kv_heads, layer.d_key, layer.d_value
     heads = node.inputs[0].width // d_key
     sinks = of.get("sinks")
-    kind = KINDS[layer.keys.dtype]
+    kind = CACHE_KINDS[layer.stored]
     _, tables = inputs.places_of(layer)
     few, many = SET.attention_tiles
     asked = of.get("asked")
@@ -336,7 +353,10 @@ def _attention(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     if node.name == "merge_splits":
         return Operation(attention_kernels.merge_splits.address, told, inputs.MERGES, kv_heads)
     return Operation(
-        attention_kernels.attention(kind == "i8").address, told, inputs.ATTENTIONS, kv_heads
+        attention_kernels.attention(kind if kind in STORES else "").address,
+        told,
+        inputs.ATTENTIONS,
+        kv_heads,
     )
 
 

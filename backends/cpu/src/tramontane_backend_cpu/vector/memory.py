@@ -6,17 +6,20 @@ from typing import Any
 
 from llvmlite import ir
 
-from . import float16
+from . import float8, float16
 from . import instruction_set as llvm
 from .arithmetic import masked
 from .operation import FLOATS, Emit, operation, types
 
-SIZES = {"f32": 4, "f16": 2, "bf16": 2, "i8": 1, "u8": 1, "e8m0": 1, "low4": 1, "high4": 1}
+SIZES = {
+    "f32": 4, "f16": 2, "bf16": 2, "i8": 1, "u8": 1, "e8m0": 1, "e4m3": 1, "e5m2": 1, "low4": 1,
+    "high4": 1,
+}  # fmt: skip
 """Kinds of numbers, and the bytes of one. low4, high4: whole numbers in half a byte, two of which
 may share one."""
 STORED = {
     "f32": llvm.FLOAT, "f16": llvm.HALF, "bf16": llvm.HALF, "i8": llvm.BYTE, "u8": llvm.BYTE,
-    "e8m0": llvm.BYTE, "low4": llvm.BYTE, "high4": llvm.BYTE,
+    "e8m0": llvm.BYTE, "e4m3": llvm.BYTE, "e5m2": llvm.BYTE, "low4": llvm.BYTE, "high4": llvm.BYTE,
 }  # fmt: skip
 
 
@@ -140,6 +143,8 @@ def widened(emit: Emit, kind: str, value: Any) -> Any:
         power = builder.select(small, emit.ints(0x400000), builder.shl(byte_, emit.ints(23)))
         nan = builder.icmp_unsigned("==", byte_, emit.ints(255))
         return builder.bitcast(builder.select(nan, emit.ints(0x7FC00000), power), llvm.FLOATS)
+    if kind in float8.FORMATS:
+        return float8.widened(emit, kind, builder.zext(value, llvm.INTS))
     wide = builder.sext(value, llvm.INTS) if kind == "i8" else builder.zext(value, llvm.INTS)
     if kind == "low4":
         wide = builder.and_(wide, emit.ints(15))
@@ -167,6 +172,8 @@ def narrowed(emit: Emit, kind: str, value: Any) -> Any:
         nan = builder.fcmp_unordered("uno", value, value)
         upper = builder.lshr(builder.select(nan, quiet, rounded), emit.ints(16))
         return builder.trunc(upper, ir.VectorType(llvm.HALF, llvm.LANES))
+    if kind in float8.FORMATS:
+        return float8.narrowed(emit, kind, value)
     whole = emit.call("llvm.nearbyint.v16f32", llvm.FLOATS, [value])
     ints = builder.fptosi(whole, llvm.INTS)
     return builder.trunc(ints, ir.VectorType(llvm.BYTE, llvm.LANES))

@@ -12,9 +12,7 @@ import struct
 from ast import literal_eval
 from typing import Any
 
-from llvmlite import ir
-
-from . import float16
+from . import float8
 from . import instruction_set as llvm
 from .operation import Emit, operation, types
 
@@ -51,7 +49,7 @@ def code_floats(emit: Emit, values: str, codes: Any, byte: int) -> Any:
     builder = emit.builder
     if values in FLOATS8:
         code = _byte(emit, codes, byte)
-        return _e4m3(emit, code) if values == "e4m3" else _e5m2(emit, code)
+        return float8.widened(emit, values, code)
     words = [struct.pack("<f", number) for number in table_of(values)]
     total = None
     for index in range(4):
@@ -70,23 +68,3 @@ def code_float(emit: Emit, values: str, code: Any) -> Any:
 
 def _byte(emit: Emit, codes: Any, byte: int) -> Any:
     return emit.builder.and_(emit.builder.lshr(codes, emit.ints(8 * byte)), emit.ints(0xFF))
-
-
-def _e4m3(emit: Emit, code: Any) -> Any:
-    """4 bits of exponent, bias 7, no infinity: moved to a float's place they are 2^120 too small,
-    subnormal ones as well; all ones is NaN."""
-    builder = emit.builder
-    magnitude = builder.and_(code, emit.ints(0x7F))
-    moved = builder.bitcast(builder.shl(magnitude, emit.ints(20)), llvm.FLOATS)
-    scaled = builder.bitcast(builder.fmul(moved, emit.floats(2.0**120)), llvm.INTS)
-    nan = builder.icmp_unsigned("==", magnitude, emit.ints(0x7F))
-    sign = builder.shl(builder.and_(code, emit.ints(0x80)), emit.ints(24))
-    whole = builder.select(nan, emit.ints(0x7FC00000), scaled)
-    return builder.bitcast(builder.or_(whole, sign), llvm.FLOATS)
-
-
-def _e5m2(emit: Emit, code: Any) -> Any:
-    """The upper byte of a half."""
-    upper = emit.builder.shl(code, emit.ints(8))
-    short = ir.VectorType(llvm.HALF, llvm.LANES)
-    return float16.widened(emit, emit.builder.trunc(upper, short))

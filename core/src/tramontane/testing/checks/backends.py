@@ -15,6 +15,7 @@ from tramontane.backend import Device
 from tramontane.blocks import Attention, CausalLM, Embedding, Linear, StackedLinear
 from tramontane.engine.batch import Batch
 from tramontane.engine.kv_cache import BLOCK_SIZE, KVCache
+from tramontane.engine.kv_codes import INT4
 from tramontane.plugin import Backend, load
 from tramontane.testing.blocks_in_file import stored_matrices
 from tramontane.testing.forward_passes import in_pieces, together, whole
@@ -23,7 +24,7 @@ from tramontane.testing.tiny_model import LAYOUTS, tiny_model
 from tramontane.testing.tiny_variants import VARIANTS
 
 ROWS = (1, 7, 40)
-KV_DTYPES = (torch.float32, torch.float16, torch.int8)
+KV_DTYPES = (torch.float32, torch.float16, torch.float8_e4m3fn, torch.int8, INT4)
 PROMPTS = [[(7 * i + 3) % 320 for i in range(length)] for length in (1, 33, 8)]
 
 

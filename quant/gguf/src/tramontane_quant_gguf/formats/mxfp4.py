@@ -27,6 +27,10 @@ def mxfp4(raw: Raw, rows: int, columns: int) -> Codebook:
     for place, blocks in chunks(raw, MXFP4):
         scale.blocks(count)[place, 0] = blocks["exponent"]
         nibbles(field(blocks, "codes"), codes.items(count, 8)[place])
-    # ggml's table has 0 where the standard has -0, which no product tells from it
-    table = torch.tensor([*NUMBERS, 0.0, *(-number for number in NUMBERS[1:])])
-    return Codebook(4, 32, (codes.tensor,), table, scale.tensor.view(torch.float8_e8m0fnu))
+    return Codebook(4, 32, (codes.tensor,), number_table(), scale.tensor.view(torch.float8_e8m0fnu))
+
+
+def number_table() -> torch.Tensor:
+    """The 16 numbers of a float of 4 bits, E2M1. ggml's table has 0 where the standard has -0,
+    which no product tells from it."""
+    return torch.tensor([*NUMBERS, 0.0, *(-number for number in NUMBERS[1:])])

@@ -1,4 +1,4 @@
-"""`kv_type="int8"` from end to end: what a cache of codes gives back is the same in any way."""
+"""Caches of 8 and 4 bits from end to end: what they give back is the same in any way."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 import torch
 from gguf import GGMLQuantizationType as Type
 from tramontane import LLM, SamplingParams
+from tramontane.checkpoint.load import KV_TYPES
 from tramontane.cli.main import main
 from tramontane.cli.perplexity import measure
 from tramontane.engine.request import Finished, Request, RequestResult
@@ -25,7 +26,15 @@ from .tiny import write_model
 GREEDY = SamplingParams(temperature=0, max_tokens=20, ignore_eos=True, logprobs=True)
 PROMPT = tuple(range(5, 75))
 HEAD = 32
-CODED = {"device": "cpu", "kv_type": "int8", "threads": 2}
+KINDS = ["int8", "int4", "f8e4m3"]
+BYTES = {"int8": HEAD + 2, "int4": HEAD // 2 + 2, "f8e4m3": HEAD}
+"""Of a head."""
+STORED = {"int8": torch.int8, "int4": torch.uint8, "f8e4m3": torch.uint8}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def coded(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return {"device": "cpu", "kv_type": request.param, "threads": 2}
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +45,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def llm(folder: Path) -> Iterator[LLM]:
-    with LLM(folder, **CODED) as llm:
+def llm(folder: Path, coded: dict[str, Any]) -> Iterator[LLM]:
+    with LLM(folder, **coded) as llm:
         yield llm
 
 
@@ -53,13 +62,13 @@ def told(result: RequestResult) -> tuple[object, object]:
     return result.token_ids, [entry.logprob for entry in result.logprobs or ()]
 
 
-def test_a_prefix_hit_reads_what_chunks_read(folder: Path, llm: LLM) -> None:
+def test_a_prefix_hit_reads_what_chunks_read(folder: Path, llm: LLM, coded: dict[str, Any]) -> None:
     first = ask(llm)
     again = ask(llm)
     assert again.usage.cached_tokens > 48 > first.usage.cached_tokens
     assert told(again) == told(first)
     for size in (1, 7, 33):
-        with LLM(folder, **CODED, batch_size=size, prefix_cache=False) as other:
+        with LLM(folder, **coded, batch_size=size, prefix_cache=False) as other:
             assert told(ask(other)) == told(first)
     with LLM(folder, device="cpu", kv_type="f32") as exact:
         assert told(ask(exact))[1] != told(first)[1], "the cache kept floats"
@@ -74,11 +83,11 @@ def test_answers_that_share_a_prompt_copy_its_last_block(llm: LLM) -> None:
     assert [choice.token_ids for choice in together.choices] == alone
 
 
-def test_preemption_loses_nothing(folder: Path, llm: LLM) -> None:
+def test_preemption_loses_nothing(folder: Path, llm: LLM, coded: dict[str, Any]) -> None:
     params = GREEDY.model_copy(update={"max_tokens": 120})
     prompts = [[i + 3] * (10 + 7 * i) for i in range(6)]
     alone = [llm.generate(prompt, params).token_ids for prompt in prompts]
-    with LLM(folder, **CODED, kv_tokens=320) as small:
+    with LLM(folder, **coded, kv_tokens=320) as small:
         chunks = [small.generate(prompt, params, stream=True) for prompt in prompts]
         answers = [tuple(c.token for c in chunk if c.token is not None) for chunk in chunks]
         assert answers == alone
@@ -86,16 +95,18 @@ def test_preemption_loses_nothing(folder: Path, llm: LLM) -> None:
 
 
 @pytest.mark.parametrize("device", ["reference", "cpu"])
-def test_a_session_keeps_the_codes(folder: Path, device: str, tmp_path: Path) -> None:
+def test_a_session_keeps_the_codes(
+    folder: Path, device: str, tmp_path: Path, coded: dict[str, Any]
+) -> None:
     path = tmp_path / "session"
-    with LLM(folder, **{**CODED, "device": device}, prefix_cache=False) as llm:
+    with LLM(folder, **{**coded, "device": device}, prefix_cache=False) as llm:
         whole = ask(llm)
         kept = ask(llm, params=GREEDY.model_copy(update={"max_tokens": 8}), keep=True)
         save(path, Session((), kept.snapshot), llm.inner)
         snapshot = read(path, llm.inner).snapshot
         assert snapshot is not None
         kinds = {tensor.dtype for pair in snapshot.layers for tensor in pair}
-        assert kinds == {torch.int8}
+        assert kinds == {STORED[coded["kv_type"]]}
         longer = (*PROMPT, *whole.token_ids[:8])
         rest = GREEDY.model_copy(update={"max_tokens": 12})
         resumed = ask(llm, prompt=longer, params=rest, resume=snapshot)
@@ -109,10 +120,10 @@ def test_a_session_keeps_the_codes(folder: Path, device: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("family", ["phi3", "gemma2"])
-def test_windows_drop_their_pages(family: str, tmp_path: Path) -> None:
+def test_windows_drop_their_pages(family: str, tmp_path: Path, coded: dict[str, Any]) -> None:
     path = tmp_path / "model.gguf"
     gguf_file.pair(family, Type.Q8_0, path, max_position_embeddings=512)
-    options = {**CODED, "num_ctx": 512, "overrides": {"sliding_window": 40}}
+    options = {**coded, "num_ctx": 512, "overrides": {"sliding_window": 40}}
     long = tuple((7 * i + 3) % 90 for i in range(230))
     params = GREEDY.model_copy(update={"max_tokens": 60})
     with LLM(path, **options, batch_size=512, prefix_cache=False) as llm:
@@ -124,10 +135,10 @@ def test_windows_drop_their_pages(family: str, tmp_path: Path) -> None:
         assert told(ask(llm, prompt=long, params=params)) == expected
 
 
-def test_numbers_that_are_not_finite_end_their_request(folder: Path) -> None:
+def test_numbers_that_are_not_finite_end_their_request(folder: Path, coded: dict[str, Any]) -> None:
     """In the cache, not only in what the model makes of it."""
-    for kind in ("f16", "int8"):
-        options = {**CODED, "kv_type": kind, "mmap": False, "prefix_cache": False}
+    for kind in ("f16", coded["kv_type"]):
+        options = {**coded, "kv_type": kind, "mmap": False, "prefix_cache": False}
         with LLM(folder, **options) as llm:
             healthy = ask(llm)
             weight = llm.inner.loaded.model.model.layers[0].self_attn.v_proj.weight.data
@@ -138,30 +149,32 @@ def test_numbers_that_are_not_finite_end_their_request(folder: Path) -> None:
             assert told(ask(llm)) == told(healthy)
 
 
-def test_bytes_are_counted_with_their_scales(folder: Path, llm: LLM) -> None:
+def test_bytes_are_counted_with_their_scales(folder: Path, llm: LLM, coded: dict[str, Any]) -> None:
     layers, heads = 2, 2
-    each = layers * heads * 2 * (HEAD + 2)
-    assert llm.report.kv_dtype == "int8"
+    kind = coded["kv_type"]
+    each = layers * heads * 2 * BYTES[kind]
+    assert llm.report.kv_dtype == KV_TYPES[kind]
     assert llm.report.kv_bytes_per_token == each
-    with LLM(folder, **CODED, kv_memory=f"{each * 16 * 10 + 5}B") as small:
+    with LLM(folder, **coded, kv_memory=f"{each * 16 * 10 + 5}B") as small:
         assert small.inner.engine.cache.blocks == 10
     with pytest.raises(NotEnoughMemory, match=r"and .* are free"):
-        LLM(folder, **CODED, kv_tokens=10**13)
-    with pytest.raises(ConfigError, match="'q8_0' is not one of auto, f32, bf16, f16, int8"):
-        LLM(folder, **{**CODED, "kv_type": "q8_0"})
+        LLM(folder, **coded, kv_tokens=10**13)
+    with pytest.raises(ConfigError, match="'q8_0' is not one of auto, f32, bf16, f16, int8, "):
+        LLM(folder, **{**coded, "kv_type": "q8_0"})
 
 
 def test_commands_say_what_a_token_takes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    each = 2 * 2 * 2 * (HEAD + 2)
+    each = {kind: 2 * 2 * 2 * size for kind, size in BYTES.items()}
+    each["f8e5m2"] = each["f8e4m3"]
     assert main(["inspect", str(folder), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["kv_bytes_per_token"]
-    assert found == {"f32": 1024, "bf16": 512, "f16": 512, "int8": each}
+    assert found == {"f32": 1024, "bf16": 512, "f16": 512, **each}
     assert main(["inspect", str(folder)]) == 0
-    assert f"512 B in f16, {each} B in int8" in capsys.readouterr().out
-    small = ["--prompt", "8", "--gen", "4", "--reps", "1", "--kv-type", "int8"]
+    assert f"512 B in f16, {each['int8']} B in int8" in capsys.readouterr().out
+    small = ["--prompt", "8", "--gen", "4", "--reps", "1", "--kv-type", "int4"]
     assert main(["bench", "-m", str(folder), *small, "--json"]) == 0
     measured = json.loads(capsys.readouterr().out)
-    assert (measured["kv_type"], measured["kv_bytes_per_token"]) == ("int8", each)
+    assert (measured["kv_type"], measured["kv_bytes_per_token"]) == ("int4", each["int4"])
 
 
 @pytest.mark.skipif(not WEIGHTS.exists(), reason=f"no real weights: {WEIGHTS} is absent")
@@ -170,10 +183,12 @@ def test_commands_say_what_a_token_takes(folder: Path, capsys: pytest.CaptureFix
 def test_perplexity_stays(name: str, device: str) -> None:
     text = (DATA / "text/tinystories_sample.txt").read_text("utf-8")
     found = {}
-    for kind in ("f32", "int8"):
+    for kind in ("f32", "int8", "int4", "f8e4m3"):
         options = {"device": device, "activations": "f32", "kv_type": kind}
         with LLM(WEIGHTS / FILES[name], **options) as llm:
             window = llm.context_length
             total, count = measure(llm, llm.tokenize(text), window, window // 2)
             found[kind] = math.exp(-total / count)
     assert found["int8"] == pytest.approx(found["f32"], rel=0.005)
+    assert found["f8e4m3"] == pytest.approx(found["f32"], rel=0.02)
+    assert found["int4"] == pytest.approx(found["f32"], rel=0.05)
