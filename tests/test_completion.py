@@ -36,7 +36,7 @@ def completed(script: Path, *words: str) -> list[str]:
     [
         (["ins"], ["inspect"]),
         (["run", "--temp"], ["--temperature"]),
-        (["run", "--kv-type", "f"], ["f32", "f16"]),
+        (["run", "--kv-type", "f1"], ["f16"]),
         (["run", "model.gguf", "--logit-b"], ["--logit-bias"]),
         (["new", "arch"], ["architecture"]),
         (["new", "--into", "arch"], []),

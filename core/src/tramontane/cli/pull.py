@@ -14,7 +14,6 @@ SUMMARY = "Download a model from the hub into the cache; an interrupted download
 
 def run(argv: list[str]) -> int:
     """Download, and print where the model is and its size."""
-    from tramontane.hub.stored_models import size_on_disk
     from tramontane.memory import readable
 
     parser = Parser("tramontane pull", description=SUMMARY)
@@ -22,6 +21,8 @@ def run(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if options.model is None:
         raise UsageError("name a model: tramontane pull org/name, or org/name:file.gguf")
+    from tramontane.hub.stored_models import size_on_disk
+
     registry = Registry.from_environment()
     local = local_path(options.model) is not None or options.model in registry.names("models")
     path = find_model(options.model, registry, hub_options(options))
