@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -49,7 +52,7 @@ def test_the_first_table_names_only_what_exists() -> None:
         name for code in re.findall(r"`([^`]+)`", table) for name in re.findall(r"\b[A-Z]\w+", code)
     }
     known = {name for module in (blocks, rules, config) for name in vars(module)}
-    assert written - known - {"Norm", "True", "False", "None"} == set()
+    assert written - known - {"Norm", "Parameter", "True", "False", "None"} == set()
     assert len(written) > 20
 
 
@@ -75,6 +78,20 @@ def test_the_rule_of_the_guide_is_one() -> None:
     assert rule.backwards(shapes, nn.Module()) == {"layers.0.decay_log.weight": (3,)}
 
 
+def test_the_metadata_of_the_guide(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: dict[str, Any] = {}
+    for example in examples()[1:3]:
+        exec(compile(example, "guide", "exec", dont_inherit=True), names)
+    assert capsys.readouterr().out == "{'hidden_size': 32, 'residual_scale': 0.5}\n"
+    assert names["AcmeConfig"].model_fields["residual_scale"].default == 1.0
+    monkeypatch.setitem(sys.modules, "acme_model", SimpleNamespace(fields=names["fields"]))
+    offer = replace(names["offer"], metadata="acme_model:fields")
+    header = replace(names["header"], metadata={"acme.residual_divisor": 4.0})
+    assert names["fields_of"](offer, header) == {"hidden_size": 32, "residual_scale": 0.25}
+
+
 def test_the_report_of_the_guide(capsys: pytest.CaptureFixture[str]) -> None:
-    exec(compile(examples()[1], "guide", "exec", dont_inherit=True), {})
+    exec(compile(examples()[3], "guide", "exec", dont_inherit=True), {})
     assert capsys.readouterr().out == "None\nrecorded\n"

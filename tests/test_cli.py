@@ -249,6 +249,7 @@ def test_tokenize_and_inspect(run: Run, model: Path) -> None:
     told = json.loads(out)
     assert told["served_by"] == "tramontane-arch-llama"
     assert told["bytes"] == sum(tensor["bytes"] for tensor in told["tensors"].values())
+    assert told["bytes_on_disk"] == sum(file.stat().st_size for file in model.iterdir())
     _, text, _ = run("inspect", model, "--tensors")
     assert "model.layers.1.mlp.up_proj.weight" in text
     assert re.search(r"^tool calls +none known$", text, re.MULTILINE)

@@ -111,7 +111,7 @@ def test_wrong_usage_names_the_option_the_value_and_the_way_out(
 
 def test_every_command_has_a_row_here() -> None:
     looked_at = {line.split()[0] for line, _ in USAGE}
-    assert {*BUILT_IN} - looked_at == {"models", "doctor"}
+    assert {*BUILT_IN} - looked_at == {"models", "doctor", "completion"}
 
 
 @pytest.mark.parametrize("name", ["run", "bench", "perplexity", "inspect", "warmup", "pull"])
@@ -182,7 +182,7 @@ def test_an_option_has_the_same_forms_in_every_command(run: Run, name: str) -> N
     ("line", "message"),
     [
         ("ps", "nothing runs in the background"),
-        ("completions", "there is no shell completion yet"),
+        ("completions", "shell is missing"),
         ("download", "tramontane pull MODEL"),
         ("pul", "did you mean 'pull'?"),
     ],

@@ -31,19 +31,7 @@ def messages(source: str) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
-NOT_YET = {"server": "messages of requests' fields are not revised yet"}
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        pytest.param(path, marks=pytest.mark.xfail(reason=NOT_YET[path.parent.name]))
-        if path.parent.name in NOT_YET
-        else path
-        for path in SOURCES
-    ],
-    ids=[path.parent.name for path in SOURCES],
-)
+@pytest.mark.parametrize("source", SOURCES, ids=[path.parent.name for path in SOURCES])
 def test_messages_have_no_dialect(source: Path) -> None:
     found = [
         f"{path.relative_to(ROOT)}:{line}: {text:.80}"

@@ -41,7 +41,7 @@ class Model(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
         with torch.device("meta"):
-            self.proj = Linear(8, 8, split=None)
+            self.proj = Linear(8, 8)
 
 
 @pytest.fixture

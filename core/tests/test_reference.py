@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -83,6 +84,32 @@ def test_attention(window: int | None) -> None:
     batch = Batch.of(pieces, cache)
     out = reference.attention(torch.cat(queries), cache.layers[0], batch, D_HEAD**-0.5, window)
     torch.testing.assert_close(out, torch.cat(expected), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"softcap": 2.0}, {"alibi": [2.0**-i for i in range(1, 7)]}]
+)
+def test_sinks_are_one_more_column_of_the_softmax(options: dict[str, Any]) -> None:
+    """softmax over [scores, sink], whose last column is dropped, as gpt-oss has it."""
+    cache, length, window = cache_of(2), 18, 7
+    blocks = cache.take(2)
+    k, v = torch.randn(2, length, KV_HEADS, D_HEAD)
+    q, sinks = torch.randn(length, HEADS, D_HEAD), torch.linspace(-4, 4, HEADS)
+    batch = Batch.of([(0, length, length, blocks, [])], cache)
+    cache.layers[0].store(batch.slots, k, v)
+    keys, values = (each.repeat_interleave(HEADS // KV_HEADS, 1).double() for each in (k, v))
+    scores = torch.einsum("qhd,khd->hqk", q.double(), keys) / math.sqrt(D_HEAD)
+    if cap := options.get("softcap"):
+        scores = cap * torch.tanh(scores / cap)
+    distance = torch.arange(length)[:, None] - torch.arange(length)
+    if slopes := options.get("alibi"):
+        scores -= torch.tensor(slopes, dtype=torch.float64)[:, None, None] * distance
+    powers = scores.masked_fill((distance < 0) | (distance >= window), float("-inf")).exp()
+    total = powers.sum(-1, keepdim=True) + sinks.double().exp()[:, None, None]
+    expected = torch.einsum("hqk,khd->qhd", powers / total, values).float()
+    layer, scale = cache.layers[0], D_HEAD**-0.5
+    out = reference.attention(q, layer, batch, scale, window, **options, sinks=sinks)
+    torch.testing.assert_close(out, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_blocks_are_counted() -> None:

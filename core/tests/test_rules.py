@@ -48,9 +48,9 @@ class Model(nn.Module):
         super().__init__()
         self.self_attn = Attention(CONFIG, 0, rope=rope_for(CONFIG))
         self.experts = nn.Module()
-        self.experts.up_proj = StackedLinear(3, 8, 4, split=None)
+        self.experts.up_proj = StackedLinear(3, 8, 4)
         self.experts.count = 3  # type: ignore[assignment]
-        self.gate = Linear(8, 3, split=None)
+        self.gate = Linear(8, 3)
 
 
 def fill(tensors: dict[str, torch.Tensor], rules: list[Rule]) -> dict[str, Layout]:

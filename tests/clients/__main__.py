@@ -29,10 +29,19 @@ CLIENTS: Mapping[str, str] = {
 }  # fmt: skip
 """Each client's environment: some cannot share one, as they need other versions of `openai`."""
 ABOUT = """\
-Tried on {day} with the embedded model, by nothing but the client's base URL; to try again:
-`./dev clients`. The model is a small one that tells stories: what a client only asks for in its
-prompt, and neither by tools nor by a form, the model does not do.
+Tried on {day} with the embedded model; only the client's base URL was set. To try again:
+`./dev clients`. The model is a small one that tells stories. It follows tools and response formats,
+which the server enforces; a form that a client only describes in its prompt it does not follow.
 """
+REASONS: Mapping[str, str] = {
+    "validation error": "the answer does not fit the schema, which is only in the prompt",
+    "No tool calls in response": "the model calls no tool, as none is required",
+    "Exceeded maximum output retries": "the answer does not fit the schema, which is only in the "
+    "prompt",
+    "OutputTokenLimitExceeded": "the answer reaches the token limit before it fits the schema, "
+    "which is only in the prompt",
+}
+"""What a part of a client's error means."""
 
 
 @dataclass(frozen=True)
@@ -130,14 +139,17 @@ def table(outcomes: Sequence[Outcome]) -> list[str]:
         clients.setdefault(one.client, []).append(one)
     for client, found in clients.items():
         good = "; ".join(one.feature for one in found if not one.why)
-        bad = "<br>".join(f"{one.feature}: {_plain(one.why)}" for one in found if one.why)
+        bad = "<br>".join(f"{one.feature}: {in_words(one.why)}" for one in found if one.why)
         lines.append(f"| {client} | {good} | {bad} |")
     return lines
 
 
-def _plain(text: str) -> str:
-    """Without what Markdown would take for its own."""
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("`", "'")
+def in_words(error: str) -> str:
+    """A client's error as a reader of the page understands it; --verbose shows the error."""
+    for part, words in REASONS.items():
+        if part in error:
+            return words
+    return f"the client raises {error.partition(':')[0]}"
 
 
 if __name__ == "__main__":

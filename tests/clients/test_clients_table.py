@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from .__main__ import CLIENTS, HERE, PAGE, TITLE, Outcome, outcomes_of, table
+from .__main__ import CLIENTS, HERE, PAGE, TITLE, Outcome, in_words, outcomes_of, table
 from .feature import Features, reason
 
 
@@ -51,8 +51,19 @@ def test_features_are_tried_each_by_itself(
 
 
 def test_a_row_for_each_client() -> None:
-    told = [Outcome("one 1", "a", ""), Outcome("two 2", "a", "x|y <b>"), Outcome("one 1", "b", "")]
-    assert table(told)[2:] == ["| one 1 | a; b |  |", "| two 2 |  | a: x\\|y &lt;b> |"]
+    error = "KeyError: 'a'"
+    told = [Outcome("one 1", "a", ""), Outcome("two 2", "a", error), Outcome("one 1", "b", "")]
+    rows = ["| one 1 | a; b |  |", "| two 2 |  | a: the client raises KeyError |"]
+    assert table(told)[2:] == rows
+    assert "schema" in in_words("ValidationError: 2 validation errors for Place")
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic"])
+def test_the_official_clients_are_those_of_the_other_tests(name: str) -> None:
+    """So the table has the versions that the top of the page names."""
+    (pin,) = re.findall(rf"^{name}==.*$", (HERE.parents[1] / "constraints.txt").read_text(), re.M)
+    assert pin in (HERE / "requirements/main.txt").read_text().splitlines()
+    assert f"\n| {pin.replace('==', ' ')} |" in PAGE.read_text()
 
 
 def test_reasons_are_short() -> None:

@@ -72,7 +72,7 @@ def test_a_model_of_other_strides_gives_the_same_bits() -> None:
 
 @pytest.mark.parametrize("kind", [torch.float64, torch.float8_e4m3fn, torch.float8_e5m2])
 def test_plain_numbers_without_a_kernel(kind: torch.dtype) -> None:
-    linear = Linear(37, 21, split=None)
+    linear = Linear(37, 21)
     linear.weight = Dense(torch.randn(21, 37).to(kind))
     model = torch.nn.ModuleList([linear])
     chosen = _prepared(model)
@@ -85,7 +85,7 @@ def test_plain_numbers_without_a_kernel(kind: torch.dtype) -> None:
 
 def test_a_packed_matrix_without_a_kernel() -> None:
     weight: Layout = affine(4, 8, 1, "zero", (21, 40))
-    linear = Linear(40, 21, split=None)
+    linear = Linear(40, 21)
     linear.weight = weight
     assert "decoded" in next(iter(_prepared(torch.nn.ModuleList([linear])).values()))
     x = torch.randn(23, 40)
@@ -97,7 +97,7 @@ def test_a_packed_matrix_without_a_kernel() -> None:
 def test_stacked_matrices_of_few_rows() -> None:
     """Each is packed for itself where one would end within another's block of rows."""
     weight = affine(4, 32, 1, "zero", (3 * 20, 64))
-    stack = StackedLinear(3, 64, 20, split="out")
+    stack = StackedLinear(3, 64, 20)
     stack.weight = weight
     _prepared(torch.nn.ModuleList([stack]), "f32")
     assert isinstance(stack.weight, Apart)

@@ -42,7 +42,7 @@ class Share(GatedMLP):
 
     def __init__(self, cfg: DecoderConfig) -> None:
         super().__init__(cfg)
-        self.gate = Linear(HIDDEN, 1, split=None)
+        self.gate = Linear(HIDDEN, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.sigmoid(self.gate(x).double()).to(x.dtype) * super().forward(x)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
 
 from .answers import AnswerParser
 from .chat.chat_turn import Turn
+from .chat.tool_loop import ToolLoop
 from .chat.toolbox import Approve, Toolbox
 from .engine.request import Event, Request, RequestResult
 from .model.loaded_model import Message, Prompt
@@ -161,18 +162,12 @@ class AsyncLLM(OpenModel):
         if stream:
             refuse_best_of(params)
             return self._chunks(requests, [turn.parser() for _ in requests])
-        return self._rounds(turn, toolbox, requests, max_tool_rounds)
+        return self._answer(ToolLoop(turn, toolbox, max_tool_rounds), requests)
 
-    async def _rounds(
-        self, turn: Turn, toolbox: Toolbox, requests: list[Request], most: int
-    ) -> Completion:
-        for _ in range(most):
-            completion = turn.completed(await self._results(requests))
-            if not turn.calls(completion):
-                return completion
-            turn.add(completion, await toolbox.run_async(completion.tool_calls))
-            requests = turn.requests()
-        return turn.completed(await self._results(requests))
+    async def _answer(self, loop: ToolLoop, requests: list[Request]) -> Completion:
+        while await loop.next_round_async(await self._results(requests)):
+            requests = loop.turn.requests()
+        return loop.completion
 
     async def _completions(self, batch: PromptBatch) -> list[Completion]:
         return batch.completions(await self._results(batch.requests))

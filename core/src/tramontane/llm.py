@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
 
 from .answers import AnswerParser
 from .chat.chat_turn import Turn
+from .chat.tool_loop import ToolLoop
 from .chat.toolbox import Approve, Toolbox
 from .engine.request import Event, Finished, Request, RequestResult
 from .model.loaded_model import Message, Prompt
@@ -212,13 +213,10 @@ class LLM(OpenModel):
         if stream:
             refuse_best_of(params)
             return self._chunks(requests, [turn.parser() for _ in requests])
-        for _ in range(max_tool_rounds):
-            completion = turn.completed(self._results(requests))
-            if not turn.calls(completion):
-                return completion
-            turn.add(completion, toolbox.run(completion.tool_calls))
+        loop = ToolLoop(turn, toolbox, max_tool_rounds)
+        while loop.next_round(self._results(requests)):
             requests = turn.requests()
-        return turn.completed(self._results(requests))
+        return loop.completion
 
     def stream(self, request: Request) -> EventStream:
         """The engine's own events, for those who build on it."""

@@ -67,12 +67,14 @@ def attention(
     window: int | None,
     softcap: float | None = None,
     alibi: Sequence[float] | None = None,
+    sinks: Tensor | None = None,
 ) -> Tensor:
     """Causal attention of each token over its own sequence's cache, including the token itself.
 
     q: (tokens, heads, d_head) -> (tokens, heads, d_value). window: number of tokens that a token
     attends to, itself included; None: all. softcap: scores are softcap * tanh(score / softcap),
-    after `scale`. alibi: (heads) slopes, subtracted from scores per token of distance.
+    after `scale`. alibi: (heads) slopes, subtracted from scores per token of distance. sinks:
+    (heads) one more score in each token's softmax, whose weight is dropped.
     """
     parts = []
     q = cache.queries(q)
@@ -89,14 +91,21 @@ def attention(
         keys = keys.to(q.dtype).repeat_interleave(groups, 1).transpose(0, 1)
         values = values.to(q.dtype).repeat_interleave(groups, 1).transpose(0, 1)
         mask = seen if alibi is None else _falling(alibi, position - column, seen, q.dtype)
-        if softcap is None:
+        if softcap is None and sinks is None:
             mixed = F.scaled_dot_product_attention(
                 queries, keys, values, attn_mask=mask, scale=scale
             )
         else:
-            scores = softcap * torch.tanh((queries @ keys.mT).float() * (scale / softcap))
+            scores = (queries @ keys.mT).float()
+            if softcap is None:
+                scores = scores * scale
+            else:
+                scores = softcap * torch.tanh(scores * (scale / softcap))
             scores = scores.masked_fill(~seen, float("-inf")) if alibi is None else scores + mask
-            mixed = scores.softmax(-1).to(q.dtype) @ values
+            if sinks is not None:
+                column = sinks.float()[:, None, None].expand(-1, span.count, 1)
+                scores = torch.cat((scores, column), -1)
+            mixed = scores.softmax(-1)[..., : span.length].to(q.dtype) @ values
         parts.append(mixed.transpose(0, 1))
     return torch.cat(parts)
 

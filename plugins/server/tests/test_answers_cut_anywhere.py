@@ -42,29 +42,29 @@ def without_ids(found: list[dict[str, Any]]) -> str:
 
 def items(parts: list[str]) -> tuple[list[dict[str, Any]], list[tuple[str, dict[str, Any]]]]:
     output, reading = Output(), parser()
-    changes = [change for part in parts for change in output.take(reading.push(part))]
-    changes += output.take(reading.finish())
-    changes += output.end(whole=True)
+    changes = [change for part in parts for change in output.push(reading.push(part))]
+    changes += output.push(reading.finish())
+    changes += output.end(complete=True)
     return output.items, changes
 
 
 def blocks(parts: list[str]) -> tuple[list[dict[str, Any]], list[tuple[str, dict[str, Any]]]]:
     found, reading = Blocks(), parser()
-    changes = [change for part in parts for change in found.take(reading.push(part))]
-    changes += found.take(reading.finish())
+    changes = [change for part in parts for change in found.push(reading.push(part))]
+    changes += found.push(reading.finish())
     changes += found.end()
-    return found.done, changes
+    return found.finished, changes
 
 
 @settings(max_examples=300, deadline=None)
 @given(ANSWERS, st.lists(st.integers(0, 500), max_size=30))
 def test_items(text: str, cuts: list[int]) -> None:
-    whole, _ = items([text])
+    complete, _ = items([text])
     found, changes = items(pieces(text, cuts))
-    assert without_ids(found) == without_ids(whole)
+    assert without_ids(found) == without_ids(complete)
     added = [told for kind, told in changes if kind == "response.output_item.added"]
-    done = [told for kind, told in changes if kind == "response.output_item.done"]
-    assert [told["item"] for told in done] == found
+    finished = [told for kind, told in changes if kind == "response.output_item.done"]
+    assert [told["item"] for told in finished] == found
     assert [told["item"]["id"] for told in added] == [item["id"] for item in found]
     for index, item in enumerate(found):
         said = item.get("arguments") or "".join(part["text"] for part in item.get("content", ()))
@@ -78,9 +78,9 @@ def test_items(text: str, cuts: list[int]) -> None:
 @settings(max_examples=300, deadline=None)
 @given(ANSWERS, st.lists(st.integers(0, 500), max_size=30))
 def test_blocks(text: str, cuts: list[int]) -> None:
-    whole, _ = blocks([text])
+    complete, _ = blocks([text])
     found, changes = blocks(pieces(text, cuts))
-    assert without_ids(found) == without_ids(whole)
+    assert without_ids(found) == without_ids(complete)
     begun = [told["index"] for kind, told in changes if kind == "content_block_start"]
     ended = [told["index"] for kind, told in changes if kind == "content_block_stop"]
     assert begun == ended == list(range(len(found)))

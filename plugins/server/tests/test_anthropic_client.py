@@ -173,7 +173,7 @@ IMAGE = [{"role": "user", "content": [{"type": "image", "source": {"type": "url"
         ({"thinking": {"type": "enabled"}}, "budget_tokens.* is required"),
         ({"container": "c"}, "container is not supported"),
         ({"speed": "fast"}, "speed is not supported"),
-        ({"inference_geo": "eu"}, "the model runs where this server does"),
+        ({"inference_geo": "eu"}, "the model runs on this server"),
         ({"diagnostics": {"previous_message_id": "x"}}, "diagnostics is not supported"),
         ({"max_tokens": -1}, "must be at least 0"),
         ({"stop_sequences": [""]}, "at least 1"),

@@ -286,7 +286,7 @@ def test_any_object_and_other_grammars(client: openai.OpenAI) -> None:
         (
             {"response_format": {"type": "json_object"},
              "extra_body": {"grammar": {"type": "regex", "value": "a"}}},
-            "exclude each other",
+            "cannot be combined",
         ),
         ({"extra_body": {"grammar": {"type": "regex", "value": "("}}}, "regex"),
         (

@@ -169,7 +169,7 @@ def test_a_requests_tools_are_its_own_unless_the_owner_says_otherwise(
         ('{"a": 1}', "should be a list of tools"),
         ('[{"name": "a"}]', "tool 0.type is required"),
         ('[{"type": "function", "name": "a", "nam": 1}]', "tool 0: unknown field 'nam'"),
-        ('[{"type": "web_search"}]', "tool 0: there are functions only"),
+        ('[{"type": "web_search"}]', "tool 0: only functions"),
         ('[{"type": "function", "name": "a b"}]', "tool 'a b': a name has letters"),
         ('[{"type": "function", "name": "a"}, {"type": "function", "name": "a"}]', "'a'"),
     ],

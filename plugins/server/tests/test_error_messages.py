@@ -35,6 +35,7 @@ NOT_ON_THE_WAY = (
     "core/src/tramontane/mcp/config.py",  # the server's start
     "core/src/tramontane/llm.py",  # Python's own
     "core/src/tramontane/model/open_model.py",
+    "core/src/tramontane/model/prompt_batch.py",
     "core/src/tramontane/sampling_keywords.py",
     "core/src/tramontane/results.py",
     "core/src/tramontane/grammar.py",

@@ -9,8 +9,8 @@ from tramontane.engine.request import Token
 from tramontane.errors import EngineBusy
 from tramontane_plugin_server.anthropic import messages
 from tramontane_plugin_server.http.errors import ApiError
-from tramontane_plugin_server.openai.response_making import Making
 from tramontane_plugin_server.openai.response_request import ResponseRequest
+from tramontane_plugin_server.openai.response_state import ResponseState
 from tramontane_plugin_server.openai.response_wire import Wire
 
 
@@ -35,11 +35,11 @@ def test_a_message() -> None:
 
 
 def test_a_response_that_has_begun() -> None:
-    making = Making(ResponseRequest(input="x"), "default")  # type: ignore[arg-type]
+    making = ResponseState(ResponseRequest(input="x"), "default")  # type: ignore[arg-type]
     wire = Wire(making)
     token = Token("1", 7, "Once")
-    changes = making.take(token)
-    events = parsed(wire.opening() + wire.pieces(changes) + wire.failed(ApiError(504, "too slow")))
+    changes = making.push(token)
+    events = parsed(wire.opening() + wire.changes(changes) + wire.failed(ApiError(504, "too slow")))
     assert [event["sequence_number"] for event in events] == list(range(6))
     assert events[-2]["delta"] == "Once"
     last = events[-1]
@@ -49,7 +49,7 @@ def test_a_response_that_has_begun() -> None:
 
 
 def test_a_response_of_which_nothing_was_told_yet() -> None:
-    making = Making(ResponseRequest(input="x"), "default")  # type: ignore[arg-type]
+    making = ResponseState(ResponseRequest(input="x"), "default")  # type: ignore[arg-type]
     events = parsed(Wire(making).failed(EngineBusy("full", 1.0)))
     kinds = ["response.created", "response.in_progress", "response.failed"]
     assert [event["type"] for event in events] == kinds

@@ -237,7 +237,7 @@ def test_tokens_there_and_back(live: Live) -> None:
         beyond = client.post("/detokenize", json={"tokens": [10**9]})
         assert "outside the vocabulary" in beyond.json()["error"]["message"]
         both = client.post("/tokenize", json={"prompt": "a", "messages": [{"role": "user"}]})
-        assert "one of the two" in both.json()["error"]["message"]
+        assert "either prompt or messages" in both.json()["error"]["message"]
 
 
 def test_a_unix_socket(tmp_path: Path) -> None:

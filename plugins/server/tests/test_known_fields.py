@@ -14,8 +14,8 @@ from openai.types.chat import completion_create_params as chat_create_params
 from openai.types.responses import input_token_count_params, response_create_params
 from pydantic import BaseModel
 from tramontane_plugin_server.compatibility import REQUESTS
-from tramontane_plugin_server.openai.fields import Asked
-from tramontane_plugin_server.openai.tool_fields import LeftOut
+from tramontane_plugin_server.openai.fields import RequestBody
+from tramontane_plugin_server.openai.tool_fields import UnsupportedTool
 from typing_extensions import get_type_hints, is_typeddict
 
 HEADERS = {"betas"}
@@ -42,7 +42,7 @@ def inside(kind: Any, wanted: typing.Callable[[Any], bool]) -> Iterator[Any]:
 
 
 def is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not LeftOut
+    return isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not UnsupportedTool
 
 
 def tags(hints: dict[str, Any]) -> set[str]:
@@ -58,7 +58,7 @@ def unknown(theirs: Any, ours: type[BaseModel], path: str, seen: set[Any]) -> It
     seen.add((theirs, ours))
     hints = get_type_hints(theirs, include_extras=True)
     fields = {field.alias or name: field for name, field in ours.model_fields.items()}
-    if issubclass(ours, Asked):
+    if issubclass(ours, RequestBody):
         for name in hints.keys() - fields.keys() - ours.refused.keys() - HEADERS:
             yield f"{path}.{name} ({theirs.__name__})"
     for name in hints.keys() & fields.keys():
@@ -79,7 +79,7 @@ def test_every_nested_field_is_honoured_or_refused_by_name(route: str, theirs: A
 
 
 def test_no_field_is_honoured_and_refused() -> None:
-    kinds = [Asked]
+    kinds = [RequestBody]
     for kind in kinds:
         kinds += kind.__subclasses__()
     assert len(kinds) > 60

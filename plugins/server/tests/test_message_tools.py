@@ -154,8 +154,8 @@ def test_the_clients_own_parsing(client: anthropic.Anthropic, thinking: Live) ->
         ({"tools": [WEATHER], "messages": BEGUN}, "and tools exclude each other"),
         ({"thinking": {"type": "adaptive"}, "messages": BEGUN}, "and thinking exclude each other"),
         ({"output_format": FORM, "messages": BEGUN}, "and a format exclude each other"),
-        ({"output_format": FORM, "output_config": {"format": FORM}}, "are one thing"),
-        ({"output_format": FORM, "grammar": {"type": "json_object"}}, "exclude each other"),
+        ({"output_format": FORM, "output_config": {"format": FORM}}, "mean the same"),
+        ({"output_format": FORM, "grammar": {"type": "json_object"}}, "cannot be combined"),
         (
             {"tools": [WEATHER], "tool_choice": NAMED, "grammar": {"type": "regex", "value": "a"}},
             "exclude each other",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tramontane.chat import ChatTemplate
 from tramontane.errors import TramontaneError
-from tramontane_plugin_server.anthropic.prefill import begun
+from tramontane_plugin_server.anthropic.prefill import prefilled_prompt
 from tramontane_plugin_server.http.errors import ApiError
 from transformers.utils.chat_template_utils import render_jinja_template
 
@@ -37,7 +37,7 @@ def test_real_templates(path: Path) -> None:
     source = path.read_text()
     theirs = expected(source)
     try:
-        ours = begun(ChatTemplate(source, named=NAMED).render, CHAT)
+        ours = prefilled_prompt(ChatTemplate(source, named=NAMED).render, CHAT)
     except TramontaneError:
         assert theirs is None
         return
@@ -69,6 +69,6 @@ def test_what_a_template_does_to_the_text(source: str, text: str, written: str |
     chat.append({"role": "assistant", "content": text})
     if written is None:
         with pytest.raises(ApiError, match="cannot begin an answer"):
-            begun(template.render, chat)
+            prefilled_prompt(template.render, chat)
     else:
-        assert begun(template.render, chat) == written
+        assert prefilled_prompt(template.render, chat) == written

@@ -66,7 +66,7 @@ def test_what_is_refused(client: openai.OpenAI) -> None:
     plain = client.responses.create(**SHORT)
     with pytest.raises(openai.BadRequestError, match="was not created with background and"):
         client.responses.retrieve(plain.id, stream=True)
-    with pytest.raises(openai.BadRequestError, match="starting_after is for stream"):
+    with pytest.raises(openai.BadRequestError, match="starting_after requires stream"):
         client.responses.retrieve(plain.id, starting_after=1)  # type: ignore[call-overload]
     with pytest.raises(openai.BadRequestError, match="and the context 512"):
         client.responses.create(
@@ -123,7 +123,7 @@ def test_a_recording_is_read_by_several_at_their_own_pace() -> None:
 
 def test_the_oldest_events_are_dropped() -> None:
     async def run() -> list[bytes]:
-        recording = Recording(most=5)
+        recording = Recording(max_bytes=5)
         grown = [recording.add(event) for event in (b"aa", b"bb", b"cc", b"dddddd")]
         assert grown == [2, 2, 0, 2]
         recording.end()

@@ -175,7 +175,7 @@ def test_the_clients_own_parsing(client: openai.OpenAI, thinking: Live) -> None:
         (
             {"text": {"format": {"type": "json_object"}},
              "grammar": {"type": "regex", "value": "a"}},
-            "text.format and grammar exclude each other",
+            "text.format and grammar cannot be combined",
         ),
         (
             {"text": {"format": {

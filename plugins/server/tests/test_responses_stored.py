@@ -12,8 +12,8 @@ import httpx2 as httpx
 import openai
 import pytest
 from tramontane_plugin_server.http.errors import ApiError
-from tramontane_plugin_server.openai.response_making import Making
 from tramontane_plugin_server.openai.response_request import ResponseRequest
+from tramontane_plugin_server.openai.response_state import ResponseState
 from tramontane_plugin_server.openai.response_store import ResponseStore
 
 from .live_server import Live, serving
@@ -112,7 +112,7 @@ def test_cancel(client: openai.OpenAI, live: Live) -> None:
     with pytest.raises(openai.BadRequestError, match="is cancelled"):
         client.responses.create(**SHORT, input="Why?", previous_response_id=begun.id)
     done = client.responses.create(**SHORT, input="Tell me a story")
-    with pytest.raises(openai.BadRequestError, match="was not made in the background"):
+    with pytest.raises(openai.BadRequestError, match="is no background response"):
         client.responses.cancel(done.id)
 
 
@@ -165,11 +165,11 @@ def test_a_full_store_forgets_what_is_longest_unused(tmp_path: Path) -> None:
 def test_what_is_still_made_is_not_forgotten() -> None:
     store = ResponseStore(2)
     request = ResponseRequest(input="x", background=True)  # type: ignore[arg-type]
-    makings = [Making(request, "default") for _ in range(5)]
+    makings = [ResponseState(request, "default") for _ in range(5)]
     for making in makings[:3]:
         store.put(making)
     assert [store.get(making.id) for making in makings[:3]] == makings[:3]
-    with pytest.raises(ApiError, match="is queued: there is no answer to go on from"):
+    with pytest.raises(ApiError, match="is queued: there is no answer to continue"):
         store.finished(makings[0].id)
     makings[1].cancel()
     store.put(makings[3])
@@ -185,10 +185,10 @@ def test_what_is_still_made_is_not_forgotten() -> None:
 
 
 def test_large_conversations_make_room_sooner() -> None:
-    store = ResponseStore(100, most_bytes=1000)
+    store = ResponseStore(100, max_bytes=1000)
     request = ResponseRequest(input="x")  # type: ignore[arg-type]
-    first = Making(request, "default", 400)
-    chained = Making(request, "default", 300, first)
+    first = ResponseState(request, "default", 400)
+    chained = ResponseState(request, "default", 300, first)
     assert (chained.size, len(chained.items)) == (700, 2)
     for making in (first, chained):
         making.cancel()

@@ -47,7 +47,7 @@ NO_EXAMPLES = "/v1/embeddings"
 """Every one of its requests is refused."""
 SHAPE = re.compile(
     r"(^|[\w.]+:? )(must (be|have|match) .*\(it is |is required$)"
-    "|unknown parameter|are one thing|is for stream=true|needs logprobs=true|one of the two"
+    "|unknown parameter|mean the same|is for stream=true|requires logprobs=true|one of the two"
 )
 """Refusals for what a schema can say, unlike the meaning of a text or what a model can do."""
 BRIEF = settings(

@@ -70,7 +70,8 @@ def test_every_field_is_an_option(capsys: pytest.CaptureFixture[str]) -> None:
     page = capsys.readouterr().out
     for field in [*Settings.model_fields, *ModelSettings.model_fields]:
         if field != "models":
-            assert f"--{field.replace('_', '-')}" in page
+            name = field.replace("_", "-")
+            assert f"--{name}" in page or f"--no-{name}" in page
 
 
 def test_keys_come_from_options_files_and_the_environment(

@@ -73,7 +73,7 @@ def test_functions_of_responses_are_strict_unless_they_say_no(
     strict: dict[str, Any], found: tuple[bool, bool]
 ) -> None:
     tool = {"type": "function", **ABOUT, "parameters": SCHEMA, **strict}
-    (made,) = ResponseRequest.model_validate({"input": "x", "tools": [tool]}).theirs()
+    (made,) = ResponseRequest.model_validate({"input": "x", "tools": [tool]}).client_tools()
     assert (made.strict, made.bound) == found
 
 

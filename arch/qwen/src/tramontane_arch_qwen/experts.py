@@ -54,7 +54,7 @@ class GatedShare(GatedMLP):
 
     def __init__(self, cfg: DecoderConfig, wide: int) -> None:
         super().__init__(cfg, wide=wide)
-        self.gate = Linear(cfg.hidden_size, 1, split=None)
+        self.gate = Linear(cfg.hidden_size, 1)
         self.squash: Callable[[Tensor], Tensor] = torch.sigmoid  # a backend may put its own there
 
     def forward(self, x: Tensor) -> Tensor:

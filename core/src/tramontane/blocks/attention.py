@@ -35,6 +35,10 @@ class Attention(nn.Module):
     kernel: Callable[..., Tensor]
     softcap: float | None = None
     """Scores become softcap * tanh(score / softcap); None: no cap. Set it after construction."""
+    sinks: nn.Parameter | None
+    """(heads) attention sinks: each head's softmax has one more score, sinks[head], of no token:
+    that share of the weights goes to no value. None: no sinks. Set it after construction, to
+    `nn.Parameter(torch.empty(heads), requires_grad=False)`; its tensor is `sinks`."""
 
     def __init__(
         self,
@@ -57,12 +61,13 @@ class Attention(nn.Module):
         self.index, self.d_head, self.kv_heads = index, d_head, kv_heads
         self.rope, self.window, self.alibi = rope, window, alibi
         self.scale = d_head**-0.5 if scale is None else scale
-        self.q_proj = Linear(hidden, heads * d_head, bias=bias, split="out")
-        self.k_proj = Linear(hidden, kv_heads * d_head, bias=bias, split="out")
-        self.v_proj = Linear(hidden, kv_heads * d_head, bias=bias, split="out")
-        self.o_proj = Linear(heads * d_head, hidden, bias=out_bias, split="in")
+        self.q_proj = Linear(hidden, heads * d_head, bias=bias)
+        self.k_proj = Linear(hidden, kv_heads * d_head, bias=bias)
+        self.v_proj = Linear(hidden, kv_heads * d_head, bias=bias)
+        self.o_proj = Linear(heads * d_head, hidden, bias=out_bias)
         self.q_norm, self.k_norm = q_norm, k_norm
         self.kernel = reference.attention
+        self.register_parameter("sinks", None)
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
         """x: (tokens, hidden), normalized -> (tokens, hidden), to be added to the residual."""
@@ -76,7 +81,10 @@ class Attention(nn.Module):
             q, k = self.rope(q, batch), self.rope(k, batch)
         cache = batch.cache.layers[self.index]
         cache.store(batch.slots, k, v)
-        mixed = self.kernel(q, cache, batch, self.scale, self.window, self.softcap, self.alibi)
+        options = (self.scale, self.window, self.softcap, self.alibi)
+        # backends written before there were sinks have kernels without them
+        more = {} if self.sinks is None else {"sinks": self.sinks}
+        mixed = self.kernel(q, cache, batch, *options, **more)
         out: Tensor = self.o_proj(mixed.flatten(-2))
         return out
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,18 +14,14 @@ from tramontane.layouts import Dense, Layout
 class Linear(nn.Module):
     """y = x Wᵀ + b, (tokens, n_in) -> (tokens, n_out).
 
-    weight: (n_out, n_in), dense or packed; bias: (n_out). split: how the matrix would be divided
-    among tensor-parallel ranks; it has no effect yet. "out": by rows, "in": by columns, None: not.
+    weight: (n_out, n_in), dense or packed; bias: (n_out).
     """
 
     weight: Layout
     kernel: Callable[[Tensor, Layout], Tensor]
 
-    def __init__(
-        self, n_in: int, n_out: int, *, split: Literal["out", "in"] | None, bias: bool = False
-    ) -> None:
+    def __init__(self, n_in: int, n_out: int, *, bias: bool = False) -> None:
         super().__init__()
-        self.split = split
         self.weight = Dense(torch.empty(n_out, n_in))
         self.bias = nn.Parameter(torch.empty(n_out), requires_grad=False) if bias else None
         self.kernel = reference.linear

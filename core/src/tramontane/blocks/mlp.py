@@ -33,9 +33,9 @@ class GatedMLP(nn.Module):
         super().__init__()
         hidden, wide = cfg.hidden_size, wide or cfg.intermediate_size
         self.act = act
-        self.gate_proj = Linear(hidden, wide, bias=bias, split="out")
-        self.up_proj = Linear(hidden, wide, bias=bias, split="out")
-        self.down_proj = Linear(wide, hidden, bias=bias, split="in")
+        self.gate_proj = Linear(hidden, wide, bias=bias)
+        self.up_proj = Linear(hidden, wide, bias=bias)
+        self.down_proj = Linear(wide, hidden, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.down_proj(self.act(self.gate_proj(x)) * self.up_proj(x))
@@ -54,8 +54,8 @@ class MLP(nn.Module):
         super().__init__()
         hidden, wide = cfg.hidden_size, cfg.intermediate_size
         self.act = act
-        self.up_proj = Linear(hidden, wide, bias=bias, split="out")
-        self.down_proj = Linear(wide, hidden, bias=bias, split="in")
+        self.up_proj = Linear(hidden, wide, bias=bias)
+        self.down_proj = Linear(wide, hidden, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.down_proj(self.act(self.up_proj(x)))

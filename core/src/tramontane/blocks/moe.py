@@ -33,9 +33,9 @@ class Experts(nn.Module):
         super().__init__()
         hidden = cfg.hidden_size
         self.count, self.act = count, act
-        self.gate_proj = StackedLinear(count, hidden, wide, split="out")
-        self.up_proj = StackedLinear(count, hidden, wide, split="out")
-        self.down_proj = StackedLinear(count, wide, hidden, split="in")
+        self.gate_proj = StackedLinear(count, hidden, wide)
+        self.up_proj = StackedLinear(count, hidden, wide)
+        self.down_proj = StackedLinear(count, wide, hidden)
 
     def forward(self, x: Tensor, weights: Tensor, chosen: Tensor) -> Tensor:
         """x: (tokens, hidden). weights: (tokens, k). chosen: (tokens, k) int64, the experts'

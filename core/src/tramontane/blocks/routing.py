@@ -30,7 +30,7 @@ class Router(Linear):
     ) -> None:
         if k > experts:
             raise ConfigError(f"num_experts_per_tok {k} of {experts} experts cannot be chosen")
-        super().__init__(hidden, experts, split=None)
+        super().__init__(hidden, experts)
         self.k, self.normalize, self.scale = k, normalize, scale
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,17 +14,15 @@ from tramontane.layouts import Dense, Layout
 class StackedLinear(nn.Module):
     """y = x Wᵀ with one of `count` matrices for each row, (rows, n_in) -> (rows, n_out).
 
-    weight: (count * n_out, n_in), the matrices one below the other. split: as for `Linear`.
+    weight: (count * n_out, n_in), the matrices one below the other.
     """
 
     weight: Layout
     kernel: Callable[[Tensor, Tensor, Layout], Tensor]
 
-    def __init__(
-        self, count: int, n_in: int, n_out: int, *, split: Literal["out", "in"] | None
-    ) -> None:
+    def __init__(self, count: int, n_in: int, n_out: int) -> None:
         super().__init__()
-        self.count, self.split = count, split
+        self.count = count
         self.weight = Dense(torch.empty(count * n_out, n_in))
         self.kernel = reference.grouped_linear
 

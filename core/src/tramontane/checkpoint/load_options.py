@@ -85,6 +85,17 @@ class QuantizedReport:
         return found
 
 
+def rope_overrides(base: float | None, scale: float | None) -> dict[str, Any]:
+    """`LoadOptions.overrides` for another base of the rotary embedding, and for positions that are
+    multiplied with `scale`; None: as in the checkpoint."""
+    found: dict[str, Any] = {}
+    if base is not None:
+        found["rope_theta"] = base
+    if scale is not None:
+        found["rope_scaling"] = {"rope_type": "linear", "factor": 1 / scale}
+    return found
+
+
 @dataclass(frozen=True, kw_only=True)
 class LoadReport:
     """What was loaded and how: passed to plugins, shown by `inspect` and `--verbose`."""

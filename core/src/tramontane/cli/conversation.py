@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tramontane.answers import AnswerParser, Content, Delta, Reasoning
 from tramontane.chat.chat_turn import Turn
+from tramontane.chat.tool_loop import ToolLoop
 from tramontane.chat.toolbox import Toolbox
 from tramontane.engine.request import Finished, Request, RequestResult
 from tramontane.engine.session_file import Session, read, save
@@ -18,6 +19,7 @@ from tramontane.errors import RequestError
 if TYPE_CHECKING:
     from tramontane.llm import LLM
     from tramontane.sampling_params import SamplingParams
+    from tramontane.tools import ToolCall
 
 
 ROUNDS = 8
@@ -91,7 +93,12 @@ class Conversation:
             toolbox,
             variables=self.variables,
         )
-        for left in reversed(range(ROUNDS + 1)):
+
+        def notify(call: ToolCall) -> None:
+            self.notify(f"{call.name}({call.arguments:.200})")
+
+        loop = ToolLoop(turn, toolbox, ROUNDS, notify=notify)
+        while True:
             request = self._request(turn, params)
             if toolbox.tools:
                 shown = Shown(turn.parser(), show)
@@ -99,13 +106,9 @@ class Conversation:
                 shown.finish()
             else:
                 result = self._answer(request, show)
-            completion = turn.completed([result])
-            if not (left and turn.calls(completion)) or result.finish_reason == "cancelled":
+            if not loop.next_round([result]):
                 break
-            for call in completion.tool_calls:
-                self.notify(f"{call.name}({call.arguments:.200})")
-            turn.add(completion, toolbox.run(completion.tool_calls))
-        content = completion.content if toolbox.tools else result.text
+        content = loop.completion.content if toolbox.tools else result.text
         self.messages = [*turn.messages, {"role": "assistant", "content": content}]
         return result
 

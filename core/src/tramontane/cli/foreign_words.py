@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-ALIASES = {"chat": "run", "ls": "list", "remove": "rm", "show": "inspect", "ppl": "perplexity"}
+ALIASES = {
+    "chat": "run",
+    "ls": "list",
+    "remove": "rm",
+    "show": "inspect",
+    "ppl": "perplexity",
+    "completions": "completion",
+}
 """Other names of our commands."""
 
 HINTS = {
     "ps": "nothing runs in the background; a server shows its models at GET /v1/models",
     "stop": "nothing runs in the background; Ctrl-C stops `tramontane serve`",
-    "completions": "there is no shell completion yet",
-    "completion": "there is no shell completion yet",
     "generate": "to answer once: tramontane run MODEL -i TEXT",
     "complete": "to continue plain text: tramontane run MODEL --no-template -i TEXT",
     "server": "the server is: tramontane serve MODEL",

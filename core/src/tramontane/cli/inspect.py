@@ -52,14 +52,15 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
     from tramontane.chat.choose import choose_template
     from tramontane.checkpoint.checkpoint import chat_templates
     from tramontane.checkpoint.open import open_checkpoint
+    from tramontane.hub.stored_models import size_on_disk
     from tramontane.model.source import find_model
     from tramontane.plugin import Architecture
     from tramontane.registry import Registry
 
     registry = Registry.from_environment()
     hub = hub_options(options)
-    name = fitted_name(options, hub, registry)
-    checkpoint = open_checkpoint(find_model(name, registry, hub), registry)
+    path = find_model(fitted_name(options, hub, registry), registry, hub)
+    checkpoint = open_checkpoint(path, registry)
     header = checkpoint.header
     quantized = _quantized(checkpoint, registry, options)
     try:
@@ -100,6 +101,7 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
         "stored": dict(Counter(info.stored for info in header.tensors.values())),
         "bytes": total,
         "quantized": None if quantized is None else asdict(quantized),
+        "bytes_on_disk": size_on_disk(path),
         "kv_bytes_per_token": context,
         "memory_free": memory.free(),
         "tokenizer": tokenizer,
@@ -165,7 +167,8 @@ def _print(found: dict[str, Any], tensors: bool) -> None:
         "architecture": f"{found['architecture']} ({found['served_by']})",
         **{key: value for key, value in found["config"].items()},
         "tensors": f"{len(found['tensors'])} ({stored})",
-        "bytes": f"{readable(found['bytes'])}, {readable(found['memory_free'])} free here",
+        "size on disk": readable(found["bytes_on_disk"]),
+        "weights": f"{readable(found['bytes'])}, {readable(found['memory_free'])} of memory free",
         **_rows_of(found["quantized"]),
         "KV cache per token": ", ".join(
             f"{readable(size)} in {kind}" for kind, size in found["kv_bytes_per_token"].items()

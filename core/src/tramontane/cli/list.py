@@ -24,14 +24,14 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--hf-cache", type=Path, metavar="DIR", help="the folder of downloads")
     parser.add_argument("--json", action="store_true", help="print a JSON object instead")
     options = parser.parse_args(argv)
-    from tramontane.hub.stored_models import StoredModel, stored_models
+    from tramontane.hub.stored_models import StoredModel, size_on_disk, stored_models
     from tramontane.memory import readable
 
     registry = Registry.from_environment()
     installed = []
     for offer in registry.all(Model):
         path = bundled(offer)
-        installed.append(StoredModel(offer.name, path.stat().st_size, 0.0, path))
+        installed.append(StoredModel(offer.name, size_on_disk(path), 0.0, path))
     cache = cache_folder(options)
     found = [(model, "installed") for model in installed]
     found += [(model, "") for model in stored_models(cache)]

@@ -32,6 +32,7 @@ BUILT_IN = {
     "list": "List the models on this machine.",
     "rm": "Remove downloaded models.",
     "warmup": "Compile a model's kernels for this machine in advance.",
+    "completion": "Print a script for a shell's completion of commands and options.",
     "doctor": "Check this machine and the installation, and show how to fix problems.",
 }
 

@@ -22,6 +22,12 @@ FORMS: dict[str, tuple[str, ...]] = {
 SWITCHES: dict[str, str] = {"--force": "--force", "--mmap": "--no-mmap"}
 """Of a pair --X and --no-X the one that help shows; the other, valid too, is the default."""
 
+ENVIRONMENT: dict[str, tuple[str, ...]] = {
+    "--hf-cache": ("HF_HUB_CACHE", "HF_HOME"),
+    "--api-key": ("TRAMONTANE_API_KEY",),
+}
+"""Variables of the environment that set an option; the user's configuration file is weaker."""
+
 COMMON = {
     "--model", "--quant", "--isq", "--threads", "--num-ctx", "--max-tokens", "--temperature",
     "--seed",

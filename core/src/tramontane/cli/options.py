@@ -188,15 +188,11 @@ def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
     more = {**quantizing(options), **more}
     stays = options.quant is None and options.isq is None and options.topology is None
     begin(options.model, options.device, registry, more["threads"], stays=stays)
+    from tramontane.checkpoint.load_options import rope_overrides
     from tramontane.llm import LLM
 
     keep_imports()
-    overrides: dict[str, Any] = {}
-    if options.rope_freq_base is not None:
-        overrides["rope_theta"] = options.rope_freq_base
-    if options.rope_freq_scale is not None:
-        factor = 1 / options.rope_freq_scale
-        overrides["rope_scaling"] = {"rope_type": "linear", "factor": factor}
+    overrides = rope_overrides(options.rope_freq_base, options.rope_freq_scale)
     with Loading() as loading:
         llm = LLM(
             options.model,

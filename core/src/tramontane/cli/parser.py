@@ -7,16 +7,20 @@ import difflib
 import re
 import sys
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NoReturn
 
 from tramontane.problems import either
 
 from .option_table import COMMON, FORMS, MANY, RARE, SWITCHES
+from .user_config import section_of, values_of
 
 ARGUMENT = re.compile(r"argument (?P<name>[^:]+): (?P<said>.*)", re.DOTALL)
 CHOICE = re.compile(r"invalid choice: (?P<value>.*?) \(choose from (?P<choices>.*)\)", re.DOTALL)
 INVALID = re.compile(r"invalid (?P<kind>\w+) value: (?P<value>.*)", re.DOTALL)
+COLLECTED: ContextVar[Callable[[Parser], NoReturn] | None] = ContextVar("collected", default=None)
+"""Called with each parser instead of parsing, by `completion`."""
 KINDS = {"int": "not a whole number", "float": "not a number"}
 
 
@@ -24,12 +28,18 @@ class Parser(argparse.ArgumentParser):
     """As argparse's, with `-v`, `--help-all`, the forms of `option_table`, and MODEL as an argument
     of every command that has `-m`.
 
-    stray: what a message adds about an argument that has no place.
+    stray: what a message adds about an argument that has no place. section: of the user's
+    configuration file; by default the words of `prog` after the first.
+    configured: after parsing, values of options that the configuration file has set, by `dest`.
     """
 
-    def __init__(self, prog: str | None = None, *, stray: str = "", **more: Any) -> None:
+    def __init__(
+        self, prog: str | None = None, *, stray: str = "", section: str | None = None, **more: Any
+    ) -> None:
         super().__init__(prog, **more)
         self.stray = stray
+        self.section = self.prog.partition(" ")[2] if section is None else section
+        self.configured: dict[str, Any] = {}
         self._complete = self._all = False
         self.add_argument("--help-all", action=_HelpAll, help="show every option and exit")
         self.add_argument(
@@ -44,7 +54,11 @@ class Parser(argparse.ArgumentParser):
     ) -> tuple[argparse.Namespace, list[str]]:
         """Nothing that is not known is taken, by subcommands either."""
         self._add_forms()
+        if collected := COLLECTED.get():
+            collected(self)
         given = sys.argv[1:] if args is None else args
+        help_only = {"-h", "--help", "--help-all"} & {*given}
+        settings = {} if help_only else self._settings()
         if unknown := self._unknown_in(given):
             self.error(self._unknown(unknown))  # it may be why something else is missing
         found, extra = super().parse_known_args(args, namespace)
@@ -52,7 +66,39 @@ class Parser(argparse.ArgumentParser):
             self._take_model(found, extra.pop())
         if extra:
             self.error(self._unknown(extra[0]))
+        self._configure(found, settings)
         return found, extra
+
+    def _settings(self) -> dict[str, tuple[Any, Any]]:
+        """The values of options in the user's configuration file, and the options' defaults, which
+        become None: that shows after parsing whether an option was given."""
+        if not (section := section_of(self.section)):
+            return {}
+        settings = {}
+        for dest, value in values_of(self.section, section, self).items():
+            for action in self._actions:
+                if action.dest == dest:
+                    settings[dest] = value, action.default
+                    action.default, action.required = None, False
+        return settings
+
+    def _configure(self, found: argparse.Namespace, settings: dict[str, tuple[Any, Any]]) -> None:
+        excluded = {
+            other.dest
+            for group in self._mutually_exclusive_groups
+            for one in group._group_actions
+            if getattr(found, one.dest, None) not in (None, one.default)
+            for other in group._group_actions
+            if other is not one
+        }
+        for dest, (value, default) in settings.items():
+            if getattr(found, dest, None) is not None:
+                continue
+            if dest in excluded:
+                setattr(found, dest, default)
+            else:
+                setattr(found, dest, value)
+                self.configured[dest] = value
 
     def format_help(self) -> str:
         """What `--help` prints, or with `--help-all` before, everything."""

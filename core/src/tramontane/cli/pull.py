@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from tramontane.errors import UsageError
 from tramontane.model.source import find_model, local_path
 from tramontane.registry import Registry
@@ -23,14 +21,11 @@ def run(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if options.model is None:
         raise UsageError("name a model: tramontane pull org/name, or org/name:file.gguf")
+    from tramontane.hub.stored_models import size_on_disk
+
     registry = Registry.from_environment()
     local = local_path(options.model) is not None or options.model in registry.names("models")
     path = find_model(options.model, registry, hub_options(options))
-    size = readable(_size(path))
+    size = readable(size_on_disk(path))
     print(f"{path} ({size})" if not local else f"{path} ({size}) is on this machine already")
     return 0
-
-
-def _size(path: Path) -> int:
-    files = [path] if path.is_file() else [item for item in path.rglob("*") if item.is_file()]
-    return sum(file.stat().st_size for file in files)

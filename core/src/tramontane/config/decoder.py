@@ -192,8 +192,8 @@ class DecoderConfig(ModelConfig):
 
 
 class LayerNormConfig(DecoderConfig):
-    """For families with `LayerNorm`: layer_norm_eps, also read from layer_norm_epsilon and
-    norm_epsilon."""
+    """A `DecoderConfig` for families with `LayerNorm`, which adds layer_norm_eps, also read from
+    layer_norm_epsilon and norm_epsilon."""
 
     layer_norm_eps: float = Field(
         default=1e-5,

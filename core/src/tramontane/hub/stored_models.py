@@ -30,6 +30,16 @@ class StoredModel:
     complete: bool = True
 
 
+def size_on_disk(path: Path) -> int:
+    """Bytes of a model's files: of a folder all files, of one file of several parts all parts."""
+    if path.is_dir():
+        files = [file for file in path.rglob("*") if file.is_file()]
+    else:
+        parts = [path.with_name(name) for name in all_parts(path.name)]
+        files = [part for part in parts if part.is_file()]
+    return sum(file.stat().st_size for file in files)
+
+
 def stored_models(cache: Path) -> list[StoredModel]:
     """All models of a cache, by name: a repository, or each GGUF file of one."""
     return sorted(

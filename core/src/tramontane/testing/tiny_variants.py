@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import torch
+from torch import nn
+
 from tramontane.blocks import (
     Attention,
     CausalLM,
@@ -17,17 +20,20 @@ from tramontane.blocks import (
     rope_for,
 )
 from tramontane.blocks.causal_lm import LayerOf
-from tramontane.config import DecoderConfig
+from tramontane.config import DecoderConfig, of_layer
 
 from .tiny_model import TINY
 
 WINDOW, SOFTCAP, EXPERTS = 10, 2.0, 4
 
 
-def _layer_with(softcap: float | None = None, **options: Any) -> LayerOf:
+def _layer_with(softcap: float | None = None, *, sinks: bool = False, **options: Any) -> LayerOf:
     def layer(cfg: DecoderConfig, index: int) -> PreNormLayer:
         attention = Attention(cfg, index, **{"rope": rope_for(cfg), **options})
         attention.softcap = softcap
+        if sinks:
+            heads = of_layer(cfg.num_attention_heads, index)
+            attention.sinks = nn.Parameter(torch.empty(heads), requires_grad=False)
         return PreNormLayer(cfg, attention, GatedMLP(cfg))
 
     return layer
@@ -60,6 +66,12 @@ class Softcapped(CausalLM):
     Layer = staticmethod(_layer_with(softcap=SOFTCAP))
 
 
+class WithSinks(CausalLM):
+    """Part of each head's attention goes to no token."""
+
+    Layer = staticmethod(_layer_with(sinks=True))
+
+
 class OfExperts(CausalLM):
     """Two of EXPERTS feed-forward halves for each token."""
 
@@ -71,7 +83,8 @@ VARIANTS = {
     **{
         name: replace(TINY, name=name, model=f"{__name__}:{model.__name__}")
         for name, model in {
-            "window": Windowed, "alibi": Alibi, "softcap": Softcapped, "experts": OfExperts,
+            "window": Windowed, "alibi": Alibi, "softcap": Softcapped, "sinks": WithSinks,
+            "experts": OfExperts,
         }.items()
     },
 }  # fmt: skip

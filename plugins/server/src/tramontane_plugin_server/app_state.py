@@ -54,12 +54,12 @@ class Serving:
         """Prompt of a text, or of token ids."""
         return await asyncio.to_thread(model.encode, text)
 
-    def own_tools(self, theirs: Sequence[Tool]) -> list[Function]:
+    def registered_tools(self, client_tools: Sequence[Tool]) -> list[Function]:
         """Tools that the server's owner registered. theirs: the request's own; those of them that
         the owner wants to run are among what is returned."""
-        found = [] if self.dispatch is None else self.dispatch.functions(theirs)
+        found = [] if self.dispatch is None else self.dispatch.functions(client_tools)
         if self.mcp is not None:
-            taken = {tool.name for tool in theirs} | {one.tool.name for one in found}
+            taken = {tool.name for tool in client_tools} | {one.tool.name for one in found}
             found += self.mcp.functions(taken)
         return found
 

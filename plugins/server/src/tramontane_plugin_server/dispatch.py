@@ -56,11 +56,11 @@ class Dispatch:
         path = settings.tool_dispatch_tools
         self.tools = [] if path is None else read_tools(path)
 
-    def functions(self, theirs: Sequence[Tool]) -> list[Function]:
+    def functions(self, client_tools: Sequence[Tool]) -> list[Function]:
         """The tools of a chat that run there. theirs: the request's own, of which none runs there
         unless the owner said so; one of them stands before the owner's tool of that name."""
-        taken = {tool.name for tool in theirs}
-        sent = [tool for tool in theirs if ALL in self._names or tool.name in self._names]
+        taken = {tool.name for tool in client_tools}
+        sent = [tool for tool in client_tools if ALL in self._names or tool.name in self._names]
         added = [tool for tool in self.tools if tool.name not in taken]
         return [self._function(tool) for tool in (*sent, *added)]
 

@@ -71,6 +71,7 @@ class Generation:
         self._open = len(requests)
         self._cancels: list[Callable[[], None]] = []
         self._events: list[Event] = []
+        self._results: dict[str, RequestResult] = {}
         self._awake = asyncio.Event()
         self._started = time.perf_counter()
         self._last: dict[str, float] = {}
@@ -97,14 +98,15 @@ class Generation:
     def __aiter__(self) -> AsyncIterator[list[Event]]:
         return self._batches()
 
-    async def results(self) -> list[RequestResult]:
-        """All results, in the order of the requests."""
-        found: dict[str, RequestResult] = {}
-        async for events in self:
-            for event in events:
-                if isinstance(event, Finished):
-                    found[event.id] = event.result
-        return [found[request.id] for request in self.requests]
+    async def finish(self) -> list[RequestResult]:
+        """Wait for the end of all answers; returns the results."""
+        async for _ in self:
+            pass
+        return self.results()
+
+    def results(self) -> list[RequestResult]:
+        """The results in the order of the requests, after the last event."""
+        return [self._results[request.id] for request in self.requests]
 
     def take(self, event: Event, when: float) -> None:
         """From the mailbox, in the loop."""
@@ -124,6 +126,7 @@ class Generation:
                 if isinstance(event, Finished):
                     self._open -= 1
                     _check(event.result)
+                    self._results[event.id] = event.result
             yield events
 
     def _observe(self, event: Event, when: float) -> None:

@@ -14,8 +14,8 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
 
 from .http.errors import ApiError
-from .openai.fields import Asked
-from .openai.tool_fields import LeftOut
+from .openai.fields import RequestBody
+from .openai.tool_fields import UnsupportedTool
 
 log = logging.getLogger(__name__)
 MOST_NAMES = 32
@@ -66,7 +66,7 @@ def _watched(endpoint: Callable[..., Any]) -> Callable[..., Any]:
         found: dict[str, Any] = {}
         queried = False
         for value in given.values():
-            if isinstance(value, Asked):
+            if isinstance(value, RequestBody):
                 is_query = isinstance(value, Queried)
                 queried |= is_query
                 _take(value, "?" if is_query else "", found)
@@ -81,7 +81,7 @@ def _watched(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-class Queried(Asked):
+class Queried(RequestBody):
     """The query string of a route."""
 
     model_config = ConfigDict(strict=False)
@@ -95,11 +95,11 @@ def shown(name: str) -> str:
 
 def _take(value: Any, path: str, found: dict[str, Any]) -> None:
     """Take unknown fields out of a request. path: of the value, with a dot behind."""
-    if isinstance(value, LeftOut):
+    if isinstance(value, UnsupportedTool):
         found.setdefault(shown(f"{path}{value.what}"), value.why)
     elif isinstance(value, BaseModel):
         more = value.__pydantic_extra__
-        if isinstance(value, Asked) and more:
+        if isinstance(value, RequestBody) and more:
             for name in more:
                 if len(found) > MOST_NAMES:
                     break

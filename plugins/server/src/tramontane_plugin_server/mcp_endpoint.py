@@ -13,7 +13,7 @@ from tramontane.sampling_params import SamplingParams
 
 from .app_state import Serving
 from .http.errors import api_error
-from .tool_loop import begin
+from .tool_loop import prepare_async
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -63,10 +63,10 @@ def add(app: FastAPI, serving: Serving) -> AbstractAsyncContextManager[Any]:
         asked = [*messages, {"role": "user", "content": message}]
         async with as_tool_errors(), serving.catalog.lease(model) as (served, loaded):
             params = params_of(max_tokens, MOST, temperature)
-            turn, requests = await begin(serving, loaded, asked, params, Toolbox(), {}, {})
-            with serving.generate(loaded, served.name, requests) as generation:
-                (result,) = await generation.results()
-        return turn.parser().whole(result.text).content
+            prepared = await prepare_async(serving, loaded, asked, params, Toolbox(), {}, {})
+            with serving.generate(loaded, served.name, prepared.requests) as generation:
+                (result,) = await generation.finish()
+        return prepared.turn.parser().whole(result.text).content
 
     @server.tool()
     async def complete(
@@ -81,7 +81,7 @@ def add(app: FastAPI, serving: Serving) -> AbstractAsyncContextManager[Any]:
             tokens = await serving.encode(loaded, prompt)
             requests = loaded.requests(tokens, params, continues=True)
             with serving.generate(loaded, served.name, requests) as generation:
-                (result,) = await generation.results()
+                (result,) = await generation.finish()
         return result.text
 
     @server.tool()

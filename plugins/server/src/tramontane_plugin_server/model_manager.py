@@ -27,7 +27,7 @@ CONTEXTS = 4
 
 def load(settings: ModelSettings) -> LoadedModel:
     """Load a model and start its engine. Raises TramontaneError."""
-    from tramontane.checkpoint.load_options import LoadOptions
+    from tramontane.checkpoint.load_options import LoadOptions, rope_overrides
     from tramontane.engine.kv_cache import bytes_per_token
     from tramontane.engine.options import EngineOptions
     from tramontane.hub.options import HubOptions
@@ -56,7 +56,11 @@ def load(settings: ModelSettings) -> LoadedModel:
 
     model = LoadedModel(
         settings.model,
-        hub=HubOptions(revision=settings.revision, token_source=settings.token_source),
+        hub=HubOptions(
+            revision=settings.revision,
+            token_source=settings.token_source,
+            cache_dir=settings.hf_cache,
+        ),
         options=LoadOptions(
             device=settings.device,
             dtype=settings.dtype,
@@ -64,6 +68,7 @@ def load(settings: ModelSettings) -> LoadedModel:
             activations=settings.activations,
             kv_type=settings.kv_type,
             num_ctx=settings.num_ctx,
+            mmap=settings.mmap,
             force=settings.force,
             quant=settings.quant,
             isq=settings.isq,
@@ -71,6 +76,7 @@ def load(settings: ModelSettings) -> LoadedModel:
             topology=settings.topology,
             imatrix=settings.imatrix,
             calibration_file=settings.calibration_file,
+            overrides=rope_overrides(settings.rope_freq_base, settings.rope_freq_scale),
         ),
         chat_template=settings.chat_template,
         engine=engine,

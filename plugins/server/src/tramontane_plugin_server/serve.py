@@ -46,10 +46,16 @@ def config(argv: list[str]) -> int:
 
 
 def _settings(argv: list[str], name: str, summary: str) -> Settings:
-    options = vars(_parser(name, summary).parse_args(argv))
-    path, names, models = options.pop("config"), options.pop("name"), options.pop("model")
+    parser = _parser(name, summary)
+    options = vars(parser.parse_args(argv))
+    defaults = {key: options.pop(key) for key in parser.configured}
+    path, names, models = (options.pop(key, None) for key in ("config", "name", "model"))
     for name in ("print", "verbose"):
         options.pop(name, None)
+        defaults.pop(name, None)
+    if not models and path is None:
+        models, names = defaults.get("model"), names or defaults.get("name")
+    defaults = {key: value for key, value in defaults.items() if key not in ("model", "name")}
     given = {key: value for key, value in options.items() if value is not None}
     if key := os.environ.get(KEY):
         given["api_key"] = [*given.get("api_key", ()), key]
@@ -69,16 +75,17 @@ def _settings(argv: list[str], name: str, summary: str) -> Settings:
             "--alias with several -m does not say which model it names: list the models in a file "
             "for --config, each with its alias"
         )
-    return read(path, given)
+    return read(path, given, defaults)
 
 
-def _parser(name: str, summary: str) -> argparse.ArgumentParser:
+def _parser(name: str, summary: str) -> Parser:
     parser = Parser(
         f"tramontane {name}",
         description=summary,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=None,
+        section="serve",
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings, TOML")
     if name == "config":

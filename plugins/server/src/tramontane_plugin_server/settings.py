@@ -71,7 +71,15 @@ class ModelSettings(BaseModel):
     tool_caller: str | None = Field(
         None, description="how the model writes calls, if its chat template does not show it"
     )
+    hf_cache: Path | None = Field(None, description="the folder of downloads")
+    mmap: bool = Field(True, description="map the file; without, read weights into memory")
     force: bool = Field(False, description="load even if memory seems too small")
+    rope_freq_base: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="base of the rotary embedding"
+    )
+    rope_freq_scale: float | None = Field(
+        None, gt=0, le=1, description="scale of rotary positions: 0.5 doubles the trained context"
+    )
     batch_size: Count = Field(512, description="prompt tokens per step")
     max_batched_tokens: Count | None = Field(
         None, description="tokens per step in all, of prompts and answers"
@@ -236,12 +244,16 @@ def name_of(model: ModelSettings) -> str:
     return path.stem if path.suffix == ".gguf" else path.name or model.model
 
 
-def read(path: Path | None, given: Mapping[str, Any]) -> Settings:
+def read(
+    path: Path | None, given: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
+) -> Settings:
     """Settings of a file, and over them what was `given`. Raises ConfigError.
 
-    given: fields of Settings and of ModelSettings; the latter are of every model. Models that
-    differ in nothing but their names become one, which has all the names.
+    given: fields of Settings and of ModelSettings; the latter are of every model. defaults: the
+    same, of the user's configuration file, below what the file says. Models that differ in nothing
+    but their names become one, which has all the names.
     """
+    defaults = defaults or {}
     told: dict[str, Any] = {}
     if path is not None:
         try:
@@ -251,14 +263,16 @@ def read(path: Path | None, given: Mapping[str, Any]) -> Settings:
         _misplaced(path, told)
     of_models = {k: v for k, v in given.items() if k in ModelSettings.model_fields}
     told |= {key: value for key, value in given.items() if key not in of_models}
+    model_defaults = {k: v for k, v in defaults.items() if k in ModelSettings.model_fields}
+    told = {k: v for k, v in defaults.items() if k not in model_defaults} | told
     models = told.get("models", [{}])
     if isinstance(models, list) and all(isinstance(model, dict) for model in models):
-        told["models"] = [{**model, **of_models} for model in models]
+        told["models"] = [{**model_defaults, **model, **of_models} for model in models]
     try:
         settings = Settings(**told)
     except ValidationError as error:
         problem = first_problem(error)
-        raise ConfigError(_said(problem, path, given)) from error
+        raise ConfigError(_said(problem, path, {**defaults, **given})) from error
     return settings.model_copy(update={"models": _joined(settings.models)})
 
 

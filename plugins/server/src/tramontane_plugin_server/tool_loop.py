@@ -1,15 +1,16 @@
-"""Conversations with tools as engine requests, and the loop of tool calls, for every API."""
+"""Conversations with tools as engine requests, and the rounds of their answers, for every API."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tramontane.answers import AnswerParser, Dialect
 from tramontane.chat.chat_turn import Turn
+from tramontane.chat.tool_loop import ToolLoop
 from tramontane.chat.toolbox import Function, Toolbox
-from tramontane.tools import ToolCall
 
 from .app_state import Serving
 
@@ -18,8 +19,14 @@ if TYPE_CHECKING:
     from tramontane.model.loaded_model import LoadedModel
     from tramontane.sampling_params import SamplingParams
 
+    from .event_bridge import Generation
 
-Begun: TypeAlias = "tuple[Turn, list[Request]]"
+
+class Prepared(NamedTuple):
+    """A turn, which makes a parser for each answer, and the requests to submit."""
+
+    turn: Turn
+    requests: list[Request]
 
 
 def prepare(
@@ -30,93 +37,93 @@ def prepare(
     toolbox: Toolbox,
     variables: Mapping[str, Any],
     place: Mapping[str, Any],
-) -> Begun:
-    """The turn, which has a parser for each answer, and the requests to submit.
+) -> Prepared:
+    """Render and encode a conversation: not for the event loop.
 
-    variables: of the chat template. place: fields of the requests that have to do with others.
-    Raises ApiError, RequestError, TemplateError, PluginNotInstalled.
+    variables: of the chat template. place: fields of the requests that relate them to others, such
+    as the priority. Raises ApiError, RequestError, TemplateError, PluginNotInstalled.
     """
     turn = Turn(model, messages, serving.limited(params), toolbox, variables=variables)
-    return turn, [replace(request, **place) for request in turn.requests()]
+    return Prepared(turn, [replace(request, **place) for request in turn.requests()])
 
 
-async def begin(*given: Any) -> Begun:
-    """What `prepare` makes of the same."""
-    # rendering and encoding a long conversation would hold the loop up
-    return await asyncio.to_thread(prepare, *given)
+async def prepare_async(*arguments: Any) -> Prepared:
+    """Like `prepare`, in a thread."""
+    return await asyncio.to_thread(prepare, *arguments)
 
 
-@dataclass
-class Talk:
-    """A turn, and the rounds of it in which tools run that the server's owner registered.
+class Rounds:
+    """The rounds of an answer: the tools that the server's owner registered run between them.
 
-    requests: those of the round to come. ours: names of such tools. ran: what they were asked, and
-    what they said, or why they were not asked.
+    requests: those of the next round. results: those of each finished round. hidden: names of the
+    registered tools, whose calls the client does not see; `calls_made` has these instead.
     """
 
-    turn: Turn
-    requests: list[Request]
-    ours: frozenset[str]
-    rounds: int
-    _toolbox: Toolbox
-    _place: Mapping[str, Any]
-    ran: list[dict[str, str]] = field(default_factory=list)
+    def __init__(
+        self,
+        serving: Serving,
+        model: LoadedModel,
+        requests: Sequence[Request],
+        loop: ToolLoop | None = None,
+        place: Mapping[str, Any] | None = None,
+    ) -> None:
+        """loop: None for an answer of one round, which is text."""
+        self.requests = list(requests)
+        self.results: list[list[RequestResult]] = []
+        self._serving, self._model, self._loop, self._place = serving, model, loop, place or {}
 
-    async def goes_on(self, results: Sequence[RequestResult]) -> bool:
-        """Run the calls of an answer, if all are of our tools; whether there is another round."""
-        if not self.ours:
-            return False
-        completion = self.turn.completed(results)
-        calls = completion.tool_calls
-        if not self.turn.calls(completion):
-            self._leave(calls, "the answer also calls tools of the client's")
-            return False
-        if not self.rounds:
-            self._leave(calls, "the answer has had all its rounds of tools")
-            return False
-        said = await self._toolbox.run_async(calls)
-        self.turn.add(completion, said)
-        self.ran += [
-            {"name": call.name, "arguments": call.arguments, "result": result}
-            for call, result in zip(calls, said, strict=True)
-        ]
-        requests = await asyncio.to_thread(self.turn.requests)
-        self.requests = [replace(request, **self._place) for request in requests]
-        self.rounds -= 1
-        return True
+    @classmethod
+    def of(
+        cls,
+        serving: Serving,
+        model: LoadedModel,
+        prepared: Prepared,
+        toolbox: Toolbox,
+        registered: Sequence[Function],
+        place: Mapping[str, Any],
+    ) -> Rounds:
+        """The rounds of a conversation. registered: those tools of the toolbox that run here."""
+        names = [function.tool.name for function in registered]
+        most = serving.settings.max_tool_rounds
+        loop = ToolLoop(prepared.turn, toolbox, most, recorded=names)
+        return cls(serving, model, prepared.requests, loop, place)
 
-    def _leave(self, calls: Sequence[ToolCall], why: str) -> None:
-        """Tell of calls that nobody runs: the client does not see them otherwise."""
-        self.ran += [
-            {"name": call.name, "arguments": call.arguments, "result": f"not run: {why}"}
-            for call in calls
-            if call.name in self.ours
-        ]
+    @property
+    def hidden(self) -> frozenset[str]:
+        return frozenset() if self._loop is None else self._loop.recorded
 
+    @property
+    def calls_made(self) -> list[dict[str, str]]:
+        return [] if self._loop is None else self._loop.calls_made
 
-def in_rounds(
-    serving: Serving,
-    begun: Begun,
-    toolbox: Toolbox,
-    ours: Sequence[Function],
-    place: Mapping[str, Any],
-) -> Talk:
-    """A turn that was prepared, in rounds. ours: those tools of the toolbox that run here."""
-    rounds = serving.settings.max_tool_rounds if ours else 0
-    names = frozenset(function.tool.name for function in ours)
-    return Talk(*begun, names, rounds, toolbox, place)
+    def parser(self) -> AnswerParser:
+        """A parser for one answer of the current round."""
+        return Dialect().parser() if self._loop is None else self._loop.turn.parser()
+
+    async def generations(self, name: str) -> AsyncIterator[Generation]:
+        """A generation for each round: enter it and read it to its end. name: of the model."""
+        while True:
+            generation = self._serving.generate(self._model, name, self.requests)
+            yield generation
+            self.results.append(generation.results())
+            if self._loop is None or not self.hidden:
+                return
+            if not await self._loop.next_round_async(self.results[-1]):
+                return
+            requests = await asyncio.to_thread(self._loop.turn.requests)
+            self.requests = [replace(request, **self._place) for request in requests]
 
 
-async def talk(
+async def begin_rounds(
     serving: Serving,
     model: LoadedModel,
     messages: Sequence[Mapping[str, Any]],
     params: SamplingParams,
     toolbox: Toolbox,
-    ours: Sequence[Function],
+    registered: Sequence[Function],
     variables: Mapping[str, Any],
     place: Mapping[str, Any],
-) -> Talk:
-    """The same as `begin`, in rounds."""
-    begun = await begin(serving, model, messages, params, toolbox, variables, place)
-    return in_rounds(serving, begun, toolbox, ours, place)
+) -> Rounds:
+    """`prepare` in a thread, then the rounds. Raises what `prepare` does."""
+    prepared = await prepare_async(serving, model, messages, params, toolbox, variables, place)
+    return Rounds.of(serving, model, prepared, toolbox, registered, place)

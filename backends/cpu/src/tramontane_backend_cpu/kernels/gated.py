@@ -1,8 +1,8 @@
-"""Two matrices of a gated feed-forward in one: activation(gate . x) * (up . x), written as the next
-matrix wants to read it.
+"""Both matrices of a gated MLP in one kernel: activation(gate x) * (up x), in the format that the
+next matrix reads.
 
-A job does the same rows of both for some vectors at a time, so that neither product leaves the
-core's cache. Each number goes through the same kernels as it would by itself.
+A job computes the same rows of both products for some vectors at a time, so that neither leaves the
+core's cache. The arithmetic is that of the separate kernels, so results have the same bits.
 """
 
 from __future__ import annotations
@@ -27,41 +27,41 @@ FIELDS = (
     "input", "gate_single", "gate_whole", "gate", "up_single", "up_whole", "up", "activation",
     "scratch", "scratch_bytes", "out", "out_units",
 )  # fmt: skip
-"""gate, up: addresses of the matrices' own arguments, of which where the results go is replaced.
+"""gate, up: addresses of the arguments of `matmul` for each matrix; their output is replaced.
 activation: address of a kernel of one vector. scratch: per thread. out: `out_units` units a vector,
 in tiles. The others: see `kernels/matmul.py`."""
 OUT, STRIDE = 8 * matmul.FIELDS.index("out"), 8 * matmul.FIELDS.index("stride")
 WORDS = len(matmul.FIELDS)
-TOLD = 256
-"""Bytes for one kernel's arguments: WORDS of 8, in whole lines of the cache."""
-assert 8 * WORDS <= TOLD
+ARGUMENT_BYTES = 256
+"""Bytes for one kernel's arguments: WORDS of 8 bytes, rounded up to cache lines."""
+assert 8 * WORDS <= ARGUMENT_BYTES
 
 
 def scratch_bytes(panel: int, vectors: int) -> int:
-    """What one thread needs: three kernels' arguments, both products, and what one of them has come
-    to in between."""
-    return 3 * TOLD + 3 * 4 * ROWS * panel * vectors
+    """Scratch of one thread: three kernels' arguments, both products, and a partial product."""
+    return 3 * ARGUMENT_BYTES + 3 * 4 * ROWS * panel * vectors
 
 
 @njit
 def products(  # type: ignore[no-untyped-def]
-    told, model, single, whole, sums, stride, first, last, tile, bytes_, tiles, start, stop, units,
-    stretch, partial
+    call, matrix, single, whole, sums, stride, first, last, tile, tile_bytes, tiles, start,
+    stop, units, stretch, partial
 ):  # fmt: skip
     """A matrix's blocks first..last times vectors start..stop, into `sums`."""
     for i in range(WORDS):
-        put_word(told + 8 * i, word(model + 8 * i))
-    put_word(told + OUT, sums - start * stride - 4 * ROWS * first)
-    put_word(told + STRIDE, stride)
+        put_word(call + 8 * i, word(matrix + 8 * i))
+    put_word(call + OUT, sums - start * stride - 4 * ROWS * first)
+    put_word(call + STRIDE, stride)
     matmul.some_vectors(
-        told, single, whole, first, last, tile, bytes_, tiles, start, stop, units, stretch, partial
-    )
+        call, single, whole, first, last, tile, tile_bytes, tiles, start, stop, units, stretch,
+        partial,
+    )  # fmt: skip
 
 
 @family
-def gated(plain: bool) -> Any:
-    """The kernel whose results are quantized, or plain."""
-    unit_bytes = PLAIN_UNIT_BYTES if plain else UNIT_BYTES
+def gated(unquantized: bool) -> Any:
+    """The kernel with quantized or with unquantized float32 results."""
+    unit_bytes = PLAIN_UNIT_BYTES if unquantized else UNIT_BYTES
 
     def gate_and_up(arguments, job, thread):  # type: ignore[no-untyped-def]
         (count_at, blocks, panel, units, tile, tile_unit_bytes, tiles_at_once, stretch, tiles,
@@ -69,40 +69,40 @@ def gated(plain: bool) -> Any:
          out, out_units) = words(arguments, 20)  # fmt: skip
         count = word(count_at)
         first, last = job * panel, min(blocks, (job + 1) * panel)
-        whole_tiles, bytes_ = count // tile * tile, tile * units * tile_unit_bytes
-        told = scratch + thread * scratch_size
-        sums, stride = told + 3 * TOLD, 4 * ROWS * panel
-        others = sums + stride * tiles_at_once * tile
-        partial = others + stride * tiles_at_once * tile
+        whole_tiles, tile_bytes = count // tile * tile, tile * units * tile_unit_bytes
+        gate_call = scratch + thread * scratch_size
+        sums, stride = gate_call + 3 * ARGUMENT_BYTES, 4 * ROWS * panel
+        up_sums = sums + stride * tiles_at_once * tile
+        partial = up_sums + stride * tiles_at_once * tile
         first_unit, last_unit = first * ROWS // UNIT, last * ROWS // UNIT
-        activate = told + 2 * TOLD
-        put_word(activate, sums)
-        put_word(activate + 8, stride)
-        put_word(activate + 16, sums)
-        put_word(activate + 24, stride)
-        put_word(activate + 32, (last - first) * ROWS)
-        put_word(activate + 40, 0)
+        activation_call = gate_call + 2 * ARGUMENT_BYTES
+        put_word(activation_call, sums)
+        put_word(activation_call + 8, stride)
+        put_word(activation_call + 16, sums)
+        put_word(activation_call + 24, stride)
+        put_word(activation_call + 32, (last - first) * ROWS)
+        put_word(activation_call + 40, 0)
         for start in range(0, count, tiles_at_once * tile):
             stop = min(count, start + tiles_at_once * tile)
             products(
-                told, gate, gate_single, gate_whole, sums, stride, first, last, tile, bytes_,
-                tiles, start, stop, units, stretch, partial,
+                gate_call, gate, gate_single, gate_whole, sums, stride, first, last, tile,
+                tile_bytes, tiles, start, stop, units, stretch, partial,
             )  # fmt: skip
             products(
-                told + TOLD, up, up_single, up_whole, others, stride, first, last, tile, bytes_,
-                tiles, start, stop, units, stretch, partial,
+                gate_call + ARGUMENT_BYTES, up, up_single, up_whole, up_sums, stride, first, last,
+                tile, tile_bytes, tiles, start, stop, units, stretch, partial,
             )  # fmt: skip
-            call_kernel(activation, activate, 0, stop - start)
+            call_kernel(activation, activation_call, 0, stop - start)
             for row in range(start, stop):
                 size, place = tile, row % tile
                 if row >= whole_tiles and count - whole_tiles == 1:
                     size = 1
                 at = out + ((row - place) * out_units + first_unit * size) * unit_bytes
-                a, b = sums + (row - start) * stride, others + (row - start) * stride
+                a, b = sums + (row - start) * stride, up_sums + (row - start) * stride
                 for _ in range(first_unit, last_unit):
                     left = load("f32", a) * load("f32", b)
                     right = load("f32", a + 64) * load("f32", b + 64)
-                    if plain:
+                    if unquantized:
                         put_plain(size, at, place, left, right)
                     else:
                         put_quantized(size, at, place, left, right)

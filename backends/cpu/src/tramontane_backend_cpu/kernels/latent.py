@@ -1,7 +1,7 @@
 """Scores against latents, for attention whose values are also most of its keys.
 
-Latents lie token after token, so their products with queries are those of a plain matrix with
-vectors: tiles of tokens by queries, as in `kernels/dense.py`.
+Latents are stored token after token, so their products with queries are those of a dense matrix
+with vectors: tiles of tokens by queries, as in `kernels/dense.py`.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ BLOCK = 16
 
 
 def latent_scores(kind: str) -> Any:
-    """The function that adds to the scores of a block's tokens, `row_bytes` from one query to the
-    next, the products of its latents with so many queries of float32."""
-    across, deep = SET.dense_tile
+    """The function that adds the products of a block's latents with float32 queries to the scores
+    of its tokens; `row_bytes` is the distance from one query's scores to the next one's."""
+    rows, columns = SET.dense_tile
     size = SIZES[kind]
 
     @njit
-    def add(latents, rank, asked, queries, scores, row_bytes):  # type: ignore[no-untyped-def]
-        whole = rank // 16 * 16
-        for token in range(0, BLOCK, across):
-            here = min(across, BLOCK - token)
+    def add(latents, rank, queries_at, queries, scores, row_bytes):  # type: ignore[no-untyped-def]
+        full = rank // 16 * 16
+        for token in range(0, BLOCK, rows):
+            tokens = min(rows, BLOCK - token)
             w = latents + token * rank * size
-            for first in range(0, queries, deep):
-                vectors = min(deep, queries - first)
-                x = asked + first * rank * 4
-                total = zeros(across, deep)
-                for i in range(0, whole, 16):
+            for first in range(0, queries, columns):
+                vectors = min(columns, queries - first)
+                x = queries_at + first * rank * 4
+                total = zeros(rows, columns)
+                for i in range(0, full, 16):
                     total = outer_sum(
-                        kind, across, deep, total, w, rank * size, here, x, rank * 4, vectors, i
+                        kind, rows, columns, total, w, rank * size, tokens, x, rank * 4, vectors, i
                     )
-                if whole < rank:
+                if full < rank:
                     total = outer_sum_some(
-                        kind, across, deep, total, w, rank * size, here, x, rank * 4, vectors,
-                        whole, rank - whole,
+                        kind, rows, columns, total, w, rank * size, tokens, x, rank * 4, vectors,
+                        full, rank - full,
                     )  # fmt: skip
                 to = scores + first * row_bytes + 4 * token
-                put_sums(across, deep, total, here, vectors, to, row_bytes, 0, 0, 1)
+                put_sums(rows, columns, total, tokens, vectors, to, row_bytes, 0, 0, 1)
 
     return add

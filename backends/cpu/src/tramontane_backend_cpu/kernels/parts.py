@@ -1,9 +1,9 @@
-"""What is computed for each part of a vector, such as a head: sums, means, softmax, and arithmetic
-with one number for each part.
+"""Operations on each part of a vector, such as a head: sums, means, softmax, and arithmetic with
+one number for each part.
 
 Every kernel takes (arguments, first, last): vectors first..last. All numbers are float32; `stride`
-fields are bytes from one vector to the next. Sums are taken in one order, whatever the vectors
-around are.
+fields are bytes from one vector to the next. Sums have one order, whatever the other
+vectors of the batch are.
 """
 
 from __future__ import annotations
@@ -58,21 +58,21 @@ def softmax(arguments, first, last):  # type: ignore[no-untyped-def]
         for part in range(parts):
             a = x + row * x_stride + 4 * part * width
             b = out + row * out_stride + 4 * part * width
-            most = only(load_some("f32", a, min(16, width)), 0, min(16, width))
+            largest = only(load_some("f32", a, min(16, width)), 0, min(16, width))
             for i in range(16, width, 16):
                 left = min(16, width - i)
-                most = larger(only(load_some("f32", a + 4 * i, left), 0, left), most)
-            top = same(lane_most(most))
+                largest = larger(only(load_some("f32", a + 4 * i, left), 0, left), largest)
+            maximum = same(lane_most(largest))
             total = same(0)
             for i in range(0, width, 16):
                 left = min(16, width - i)
-                v = exp(only(load_some("f32", a + 4 * i, left), 0, left) - top)
+                v = exp(only(load_some("f32", a + 4 * i, left), 0, left) - maximum)
                 total = total + v
                 store_some("f32", b + 4 * i, v, left)
-            whole = same(lane_sum(total))
+            divisor = same(lane_sum(total))
             for i in range(0, width, 16):
                 left = min(16, width - i)
-                store_some("f32", b + 4 * i, load_some("f32", b + 4 * i, left) / whole, left)
+                store_some("f32", b + 4 * i, load_some("f32", b + 4 * i, left) / divisor, left)
 
 
 @family

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -118,12 +119,13 @@ def test_rows_of_a_table_are_the_references(offer: Backend, layout: str) -> None
 
 
 @pytest.mark.parametrize("kv_dtype", KV_DTYPES, ids=str)
-@pytest.mark.parametrize("variant", ["plain", "window", "alibi", "softcap"])
+@pytest.mark.parametrize("variant", ["plain", "window", "alibi", "softcap", "sinks"])
 def test_attention_is_the_references(offer: Backend, variant: str, kv_dtype: torch.dtype) -> None:
     model = tiny_model("float32", VARIANTS[variant])
     where = prepared(offer, model, "f32")
     found = next(m for m in model.modules() if isinstance(m, Attention))
     options = (found.scale, found.window, found.softcap, found.alibi)
+    more: dict[str, Any] = {} if found.sinks is None else {"sinks": found.sinks}
     shape, lengths, counts = (found.kv_heads, found.d_head), (1, 53, 40), (1, 1, 18)
     results: list[torch.Tensor] = []
     for device in (torch.device("cpu"), where):
@@ -142,7 +144,7 @@ def test_attention_is_the_references(offer: Backend, variant: str, kv_dtype: tor
         heads = model.cfg.num_attention_heads
         q = random_rows(sum(counts), heads * found.d_head).unflatten(1, (heads, -1)).to(device)
         kernel = reference.attention if len(results) == 0 else found.kernel
-        results.append(kernel(q, cache.layers[0], Batch.of(pieces, cache), *options))
+        results.append(kernel(q, cache.layers[0], Batch.of(pieces, cache), *options, **more))
     Bound(0.0).check(results[1], results[0].cpu(), f"attention, {variant}, cache {kv_dtype}")
 
 

@@ -1,1 +1,1 @@
-"""The API that Anthropic's clients speak."""
+"""Anthropic's API."""

@@ -6,20 +6,20 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
-from tramontane_plugin_server.openai.fields import NO_EFFECT, Asked
+from tramontane_plugin_server.openai.fields import NO_EFFECT, RequestBody
 
 Identity: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
 
 
-class CacheControl(Asked):
-    """Where a prompt is worth keeping: here every prompt is kept while there is room."""
+class CacheControl(RequestBody):
+    """A cache breakpoint; it has no effect, as every prompt is cached while there is space."""
 
     type: Literal["ephemeral"]
     ttl: Literal["5m", "1h"] | None = None
 
 
-class Block(Asked):
-    """What all kinds may carry."""
+class Block(RequestBody):
+    """Fields of all kinds of blocks."""
 
     cache_control: CacheControl | None = Field(None, description=NO_EFFECT)
 
@@ -31,7 +31,7 @@ class TextBlock(Block):
 
 
 class ThinkingBlock(Block):
-    """What the model thought before an earlier answer; the chat template may show it."""
+    """Reasoning of an earlier turn; the chat template decides whether the model sees it."""
 
     type: Literal["thinking"]
     thinking: str
@@ -39,14 +39,14 @@ class ThinkingBlock(Block):
 
 
 class RedactedThinkingBlock(Block):
-    """Thinking that nobody here can read: it is not shown to the model."""
+    """Encrypted thinking; it is not shown to the model."""
 
     type: Literal["redacted_thinking"]
     data: str = Field("", description=NO_EFFECT)
 
 
 class ToolUseBlock(Block):
-    """An earlier call of a tool."""
+    """An earlier tool call."""
 
     type: Literal["tool_use"]
     id: Identity
@@ -57,7 +57,7 @@ class ToolUseBlock(Block):
 
 
 def text_blocks(value: Any) -> Any:
-    """A text as blocks."""
+    """A string as a list of text blocks."""
     return [{"type": "text", "text": value}] if isinstance(value, str) else value
 
 
@@ -67,12 +67,12 @@ Texts: TypeAlias = Annotated[
 
 
 class ToolResultBlock(Block):
-    """What a tool answered to an earlier call."""
+    """The result of an earlier tool call."""
 
     type: Literal["tool_result"]
     tool_use_id: Identity
     content: Texts = Field(default_factory=list)
-    is_error: bool | None = Field(None, description="puts 'Error: ' before the content")
+    is_error: bool | None = Field(None, description="prefixes the content with 'Error: '")
     toolset_name: None = None
 
 

@@ -1,4 +1,4 @@
-"""Edits of a conversation that a request asks for before it is answered: what may be cleared."""
+"""Context management: edits of a conversation that clear thinking and tool results."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
-from tramontane_plugin_server.openai.fields import Asked, refuse
+from tramontane_plugin_server.openai.fields import RequestBody, refuse
 
 from .blocks import TextBlock, ThinkingBlock, ToolResultBlock, ToolUseBlock
 
 CLEARED = "[cleared to make room]"
-"""What the model reads in place of a tool's result."""
+"""The replacement of a cleared tool result."""
 PLACEHOLDER = {"type": "text", "text": CLEARED}
 
 
-class Everything(Asked):
+class Everything(RequestBody):
     type: Literal["all"]
 
 
-class Turns(Asked):
+class Turns(RequestBody):
     type: Literal["thinking_turns"]
     value: int = Field(ge=1)
 
 
-class Tokens(Asked):
+class Tokens(RequestBody):
     type: Literal["input_tokens"]
     value: int = Field(ge=0)
 
 
-class Uses(Asked):
+class Uses(RequestBody):
     type: Literal["tool_uses"]
     value: int = Field(ge=0)
 
@@ -46,19 +46,19 @@ Keep: TypeAlias = Annotated[
 ]
 
 
-class ClearThinking(Asked):
-    """Leave out what the model thought, but for the last turns; default: the last one."""
+class ClearThinking(RequestBody):
+    """Clear thinking of all but the last turns; default: all but the last turn."""
 
     type: Literal["clear_thinking_20251015"]
     keep: Keep | None = None
 
 
-class ClearToolUses(Asked):
-    """Leave out what tools answered, but for the last uses, once there is much of it."""
+class ClearToolUses(RequestBody):
+    """Clear tool results of all but the last uses, once a threshold is exceeded."""
 
     type: Literal["clear_tool_uses_20250919"]
-    trigger: Tokens | Uses | None = Field(None, description="default 100000 input tokens")
-    keep: Uses | None = Field(None, description="default 3 tool uses")
+    trigger: Tokens | Uses | None = Field(None, description="default: 100000 input tokens")
+    keep: Uses | None = Field(None, description="default: 3 tool uses")
     clear_at_least: Tokens | None = None
     exclude_tools: list[str] | None = None
     clear_tool_inputs: bool | list[str] | None = None
@@ -70,8 +70,8 @@ def _known(value: Any) -> Any:
         "clear_thinking_20251015",
         "clear_tool_uses_20250919",
     ):
-        refuse("type", f"an edit of type {kind[:64]!r} is not supported: there are"
-               " clear_thinking_20251015 and clear_tool_uses_20250919")  # fmt: skip
+        refuse("type", f"an edit of type {kind[:64]!r} is not supported; use"
+               " clear_thinking_20251015 or clear_tool_uses_20250919")  # fmt: skip
     return value
 
 
@@ -81,54 +81,54 @@ Edit: TypeAlias = Annotated[
 ]
 
 
-class ContextManagement(Asked):
+class ContextManagement(RequestBody):
     edits: list[Edit] = Field(default_factory=list, max_length=16)
 
 
 @dataclass
 class Edited:
-    """messages: as the model reads them. applied: what an answer says about it. original: tokens
-    of the prompt before."""
+    """messages: after the edits. applied: a record of each edit. original: tokens of the prompt
+    before."""
 
     messages: list[Any]
     applied: list[dict[str, Any]]
     original: int
 
 
-def edited(
+def edit_conversation(
     messages: Sequence[Any], edits: Sequence[Any], count: Callable[[Sequence[Any]], int]
 ) -> Edited:
-    """Messages of a request after its edits, one after the other. count: tokens of the prompt."""
+    """The messages after all edits. count: returns the number of tokens of a prompt."""
     found = list(messages)
     before = original = count(found)
     applied: list[dict[str, Any]] = []
     for edit in edits:
         if isinstance(edit, ClearThinking):
             changed, cleared = _without_thinking(found, edit)
-            said = {"type": edit.type, "cleared_thinking_turns": cleared}
+            record = {"type": edit.type, "cleared_thinking_turns": cleared}
         else:
             changed, cleared = _without_results(found, edit, before)
-            said = {"type": edit.type, "cleared_tool_uses": cleared}
+            record = {"type": edit.type, "cleared_tool_uses": cleared}
         if not cleared:
             continue
         after = count(changed)
-        least = getattr(edit, "clear_at_least", None)
-        if least is not None and before - after < least.value:
+        minimum = getattr(edit, "clear_at_least", None)
+        if minimum is not None and before - after < minimum.value:
             continue
-        applied.append({**said, "cleared_input_tokens": before - after})
+        applied.append({**record, "cleared_input_tokens": before - after})
         found, before = changed, after
     return Edited(found, applied, original)
 
 
 def _without_thinking(messages: Sequence[Any], edit: ClearThinking) -> tuple[list[Any], int]:
-    """Messages, and of how many turns the thinking is left out."""
+    """The messages, and the number of turns whose thinking was cleared."""
     if isinstance(edit.keep, Everything):
         return list(messages), 0
     keep = 1 if edit.keep is None else edit.keep.value
     turn, turns = 0, []
     for message in messages:
         if message.role == "user" and any(isinstance(b, TextBlock) for b in message.content):
-            turn += 1  # a tool's result goes on with the turn that called it
+            turn += 1  # a tool result belongs to the turn of the call
         turns.append(turn)
     thinking = sorted({
         turn
@@ -137,7 +137,7 @@ def _without_thinking(messages: Sequence[Any], edit: ClearThinking) -> tuple[lis
     })  # fmt: skip
     cleared = set(thinking[:-keep])
     changed = [
-        _with(message, [b for b in message.content if not isinstance(b, ThinkingBlock)])
+        _with_content(message, [b for b in message.content if not isinstance(b, ThinkingBlock)])
         if turn in cleared and message.role == "assistant"
         else message
         for turn, message in zip(turns, messages, strict=True)
@@ -148,17 +148,17 @@ def _without_thinking(messages: Sequence[Any], edit: ClearThinking) -> tuple[lis
 def _without_results(
     messages: Sequence[Any], edit: ClearToolUses, tokens: int
 ) -> tuple[list[Any], int]:
-    """Messages, and how many uses of tools are cleared. tokens: of the prompt."""
+    """The messages, and the number of cleared tool uses. tokens: of the prompt."""
     uses = {use.id: use.name for use in _blocks(messages, ToolUseBlock)}
     answered = [result.tool_use_id for result in _blocks(messages, ToolResultBlock)]
     at_uses = isinstance(edit.trigger, Uses)
-    most = 100_000 if edit.trigger is None else edit.trigger.value
-    if (len(answered) if at_uses else tokens) <= most:
+    threshold = 100_000 if edit.trigger is None else edit.trigger.value
+    if (len(answered) if at_uses else tokens) <= threshold:
         return list(messages), 0
     keep = 3 if edit.keep is None else edit.keep.value
     old = answered[: max(0, len(answered) - keep)]
-    spared = edit.exclude_tools or ()
-    cleared = {one for one in old if uses.get(one) not in spared}
+    excluded = edit.exclude_tools or ()
+    cleared = {one for one in old if uses.get(one) not in excluded}
     inputs = edit.clear_tool_inputs
 
     def block(one: Any) -> Any:
@@ -169,7 +169,9 @@ def _without_results(
             return one.model_copy(update={"input": {}})
         return one
 
-    changed = [_with(message, [block(one) for one in message.content]) for message in messages]
+    changed = [
+        _with_content(message, [block(one) for one in message.content]) for message in messages
+    ]
     return changed, len(cleared)
 
 
@@ -177,5 +179,5 @@ def _blocks(messages: Sequence[Any], kind: type) -> Iterator[Any]:
     return (block for one in messages for block in one.content if isinstance(block, kind))
 
 
-def _with(message: Any, content: list[Any]) -> Any:
+def _with_content(message: Any, content: list[Any]) -> Any:
     return message.model_copy(update={"content": content})

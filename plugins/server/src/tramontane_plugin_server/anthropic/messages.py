@@ -12,14 +12,14 @@ from fastapi.responses import JSONResponse, Response
 from tramontane.engine.request import Finished, FinishReason, RequestResult
 
 from tramontane_plugin_server.app_state import Serving, serving_of
-from tramontane_plugin_server.http.errors import api_error, body
+from tramontane_plugin_server.http.errors import api_error, error_body
 from tramontane_plugin_server.http.stream import event, while_here
 from tramontane_plugin_server.ignored import Route
 
 from .content import Blocks
 from .message_request import CountRequest, MessageRequest
 from .shapes import ERRORS, Answer, Count
-from .to_engine import Going, ask
+from .to_engine import Prompted, prompt
 from .wire import Wire
 
 router = APIRouter(route_class=Route)
@@ -34,12 +34,12 @@ REASONS: dict[FinishReason, str] = {
     response_class=JSONResponse,
     responses={**ERRORS, 200: {"model": Answer, "content": {"text/event-stream": {}}}},
 )
-async def messages(request: Request, asked: MessageRequest) -> Response:
-    """The answer, or with `stream` its pieces as server-sent events."""
+async def messages(request: Request, body: MessageRequest) -> Response:
+    """The answer; with `stream`, server-sent events while it is generated."""
     serving = serving_of(request)
-    if asked.stream:
-        return serving.stream(_events(serving, asked), _failed)
-    work = _whole(serving, asked)
+    if body.stream:
+        return serving.stream(_events(serving, body), _failed)
+    work = _complete(serving, body)
     return JSONResponse(await while_here(request, work, serving.settings.request_timeout))
 
 
@@ -49,52 +49,52 @@ async def messages(request: Request, asked: MessageRequest) -> Response:
     response_model_exclude_unset=True,
     responses=ERRORS,
 )
-async def count_tokens(asker: Request, asked: CountRequest) -> dict[str, Any]:
+async def count_tokens(asker: Request, body: CountRequest) -> dict[str, Any]:
     """How many tokens a conversation has, as the chat template writes it."""
     serving = serving_of(asker)
-    async with serving.catalog.lease(asked.model) as (_, model):
-        going = await asyncio.to_thread(ask, serving, model, asked)
+    async with serving.catalog.lease(body.model) as (_, model):
+        prompted = await asyncio.to_thread(prompt, serving, model, body)
     more: dict[str, Any] = {}
-    if asked.context_management is not None:
-        more["context_management"] = {"original_input_tokens": going.original}
-    return {"input_tokens": len(going.request.prompt), **more}
+    if body.context_management is not None:
+        more["context_management"] = {"original_input_tokens": prompted.original_tokens}
+    return {"input_tokens": prompted.prompt_tokens, **more}
 
 
-async def _whole(serving: Serving, asked: MessageRequest) -> dict[str, Any]:
-    async with serving.catalog.lease(asked.model) as (served, model):
-        going = await asyncio.to_thread(ask, serving, model, asked)
-        blocks = Blocks(omit=asked.omits_thinking, hidden=going.ours)
-        rounds: list[RequestResult] = []
-        while not rounds or await going.goes_on(rounds[-1]):
-            with serving.generate(model, served.name, [going.request]) as generation:
-                rounds += await generation.results()
-            blocks.take([*going.parser.push(rounds[-1].text), *going.parser.finish()])
+async def _complete(serving: Serving, body: MessageRequest) -> dict[str, Any]:
+    async with serving.catalog.lease(body.model) as (served, model):
+        prompted = await asyncio.to_thread(prompt, serving, model, body)
+        rounds = prompted.rounds
+        blocks = Blocks(omit_thinking=body.thinking_omitted, hidden=rounds.hidden)
+        async for generation in rounds.generations(served.name):
+            with generation:
+                (result,) = await generation.finish()
+            parser = rounds.parser()
+            blocks.push([*parser.push(result.text), *parser.finish()])
     blocks.end()
-    end = _end(rounds[-1], called=blocks.called)
-    return {**_head(served.name), "content": blocks.done, **end, **_took(rounds, going, asked)}
+    end = _end(result, has_tool_use=blocks.has_tool_use)
+    return {**_head(served.name), "content": blocks.finished, **end, **_usage_of(prompted, body)}
 
 
-async def _events(serving: Serving, asked: MessageRequest) -> AsyncIterator[bytes]:
-    async with serving.catalog.lease(asked.model) as (served, model):
-        going = await asyncio.to_thread(ask, serving, model, asked)
-        blocks, wire = Blocks(omit=asked.omits_thinking, hidden=going.ours), Wire()
-        rounds: list[RequestResult] = []
-        while not rounds or await going.goes_on(rounds[-1]):
-            with serving.generate(model, served.name, [going.request]) as generation:
+async def _events(serving: Serving, body: MessageRequest) -> AsyncIterator[bytes]:
+    async with serving.catalog.lease(body.model) as (served, model):
+        prompted = await asyncio.to_thread(prompt, serving, model, body)
+        rounds = prompted.rounds
+        blocks, wire = Blocks(omit_thinking=body.thinking_omitted, hidden=rounds.hidden), Wire()
+        async for generation in rounds.generations(served.name):
+            parser = rounds.parser()
+            with generation:
                 async for events in generation:
-                    pieces = []
+                    chunks = []
                     if not wire.begun:
-                        tokens = len(going.request.prompt)
-                        pieces.append(wire.start(_started(served.name, tokens)))
+                        chunks.append(wire.start(_started(served.name, prompted.prompt_tokens)))
                     for one in events:
-                        pieces.append(wire.pieces(blocks.take(going.parser.push(one.text))))
+                        chunks.append(wire.changes(blocks.push(parser.push(one.text))))
                         if isinstance(one, Finished):
-                            pieces.append(wire.pieces(blocks.take(going.parser.finish())))
-                            rounds.append(one.result)
-                    if found := b"".join(pieces):
+                            chunks.append(wire.changes(blocks.push(parser.finish())))
+                    if found := b"".join(chunks):
                         yield found
-        end = _end(rounds[-1], called=blocks.called)
-        yield wire.pieces(blocks.end()) + wire.stop(end, **_took(rounds, going, asked))
+        end = _end(rounds.results[-1][0], has_tool_use=blocks.has_tool_use)
+        yield wire.changes(blocks.end()) + wire.stop(end, **_usage_of(prompted, body))
 
 
 def _head(name: str) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def _head(name: str) -> dict[str, Any]:
 
 
 def _started(name: str, tokens: int) -> dict[str, Any]:
-    """The message before its first word; how much of the prompt was cached is told at its end."""
+    """The message before its first block; cached tokens are counted at its end."""
     usage = {
         "input_tokens": tokens, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0,
         "output_tokens": 0,
@@ -112,18 +112,21 @@ def _started(name: str, tokens: int) -> dict[str, Any]:
     return {**_head(name), "content": [], **end, "usage": usage}
 
 
-def _end(result: RequestResult, *, called: bool) -> dict[str, Any]:
+def _end(result: RequestResult, *, has_tool_use: bool) -> dict[str, Any]:
     reason = REASONS[result.finish_reason] if result.stop is None else "stop_sequence"
-    if called and reason == "end_turn":
+    if has_tool_use and reason == "end_turn":
         reason = "tool_use"
     return {"stop_reason": reason, "stop_sequence": result.stop}
 
 
-def _took(rounds: Sequence[RequestResult], going: Going, asked: MessageRequest) -> dict[str, Any]:
-    ran: dict[str, Any] = {"server_tool_calls": going.ran} if going.ran else {}
-    if asked.context_management is not None:
-        ran["context_management"] = {"applied_edits": going.applied}
-    return {"usage": _usage(rounds), **ran}
+def _usage_of(prompted: Prompted, body: MessageRequest) -> dict[str, Any]:
+    """The usage of all rounds, the calls that ran here, and the edits of the conversation."""
+    found: dict[str, Any] = {"usage": _usage([round[0] for round in prompted.rounds.results])}
+    if calls := prompted.rounds.calls_made:
+        found["server_tool_calls"] = calls
+    if body.context_management is not None:
+        found["context_management"] = {"applied_edits": prompted.applied_edits}
+    return found
 
 
 def _usage(rounds: Sequence[RequestResult]) -> dict[str, int]:
@@ -137,4 +140,4 @@ def _usage(rounds: Sequence[RequestResult]) -> dict[str, int]:
 
 
 def _failed(error: Exception) -> bytes:
-    return event(body(api_error(error), anthropic=True), "error")
+    return event(error_body(api_error(error), anthropic=True), "error")

@@ -16,8 +16,12 @@ from tramontane_plugin_server.model_manager import Served
 class Page(Queried):
     """Which models; for clients of Anthropic's API, which send `anthropic-version`."""
 
-    before_id: str | None = Field(None, max_length=512, description="the id of the model after")
-    after_id: str | None = Field(None, max_length=512, description="the id of the model before")
+    before_id: str | None = Field(
+        None, max_length=512, description="the page ends before the model of this id"
+    )
+    after_id: str | None = Field(
+        None, max_length=512, description="the page starts after the model of this id"
+    )
     limit: int = Field(20, ge=1, le=1000)
 
 
@@ -36,14 +40,14 @@ def page(models: Sequence[tuple[Served, str]], which: Page) -> dict[str, Any]:
     backwards = which.before_id is not None and which.after_id is None
     part = found[-which.limit :] if backwards else found[: which.limit]
     return {
-        "data": [shown(served, name) for served, name in part],
+        "data": [as_dict(served, name) for served, name in part],
         "has_more": len(found) > len(part),
         "first_id": part[0][1] if part else None,
         "last_id": part[-1][1] if part else None,
     }
 
 
-def shown(served: Served, name: str) -> dict[str, Any]:
+def as_dict(served: Served, name: str) -> dict[str, Any]:
     """A model, by one of its names."""
     context = served.model.engine.context_length if served.model else None
     created = datetime.fromtimestamp(served.created, UTC)

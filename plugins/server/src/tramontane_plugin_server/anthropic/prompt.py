@@ -18,13 +18,13 @@ from .message_request import AssistantMessage, CountRequest, SystemMessage, User
 BILLING = "x-anthropic-billing-header:"
 
 
-def conversation(asked: CountRequest) -> list[Message]:
-    """The messages of a request for the chat template; neighbours of one role are one turn."""
+def conversation(body: CountRequest) -> list[Message]:
+    """The messages of a request for the chat template; adjacent ones of one role are merged."""
     found: list[Message] = []
-    system = _system(asked)
+    system = _system(body)
     if any(system):
         found.append(text_message("system", system))
-    for message in asked.messages:
+    for message in body.messages:
         match message:
             case SystemMessage():
                 _join(found, text_message("system", [block.text for block in message.content]))
@@ -35,10 +35,10 @@ def conversation(asked: CountRequest) -> list[Message]:
     return found
 
 
-def _system(asked: CountRequest) -> list[str]:
-    """The texts of `system`. A first line for a billing system is no instruction, and differs in
-    every request: it would keep all that follows from being found in the cache."""
-    texts = [block.text for block in asked.system or ()]
+def _system(body: CountRequest) -> list[str]:
+    """The texts of `system`, without a first line for billing, which differs in every request and
+    would prevent prompt caching."""
+    texts = [block.text for block in body.system or ()]
     if texts and texts[0].startswith(BILLING):
         rest = texts[0].partition("\n")[2]
         texts[:1] = [rest] if rest.strip() else []

@@ -41,7 +41,7 @@ class Thinking(Shape):
 
 
 class ToolUse(Shape):
-    """A call of a tool, to be run by who asked."""
+    """A tool call for the client to run."""
 
     type: Literal["tool_use"]
     id: str
@@ -59,7 +59,7 @@ class Usage(Shape):
 
 
 class Answer(Shape):
-    """The answer to a conversation; server_tool_calls: what the server's own tools were asked."""
+    """The answer to a conversation; server_tool_calls: calls that ran in the server."""
 
     model_config = ConfigDict(extra="allow")
     id: str
@@ -75,7 +75,7 @@ class Answer(Shape):
 
 
 class Original(Shape):
-    """original_input_tokens: before the edits that were asked for."""
+    """original_input_tokens: before the edits."""
 
     original_input_tokens: int
 

@@ -1,4 +1,4 @@
-"""From a request to the engine's, and to what reads its answer."""
+"""From a request of the messages API to rounds of the engine's."""
 
 from __future__ import annotations
 
@@ -6,87 +6,83 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from tramontane.answers import AnswerParser, Dialect
-
 from tramontane_plugin_server.app_state import Serving
 from tramontane_plugin_server.conversation import Message, refuse_lost_calls
 from tramontane_plugin_server.http.errors import ApiError
-from tramontane_plugin_server.tool_loop import Talk, in_rounds, prepare
+from tramontane_plugin_server.tool_loop import Rounds, prepare
 
-from .context_edits import edited
+from .context_edits import edit_conversation
 from .message_request import CountRequest
-from .prefill import begun
+from .prefill import prefilled_prompt
 from .prompt import conversation
 
 if TYPE_CHECKING:
-    from tramontane.engine.request import Request, RequestResult
+    from tramontane.engine.request import Request
     from tramontane.model.loaded_model import LoadedModel
 
 
 @dataclass
-class Going:
-    """What is asked of the engine next, and what reads the answer. ours: tools that run here."""
+class Prompted:
+    """The rounds of an answer, and what context management did to its prompt."""
 
-    parser: AnswerParser
-    request: Request
-    ours: frozenset[str] = frozenset()
-    ran: list[dict[str, str]] = field(default_factory=list)
-    applied: list[dict[str, Any]] = field(default_factory=list)
+    rounds: Rounds
+    applied_edits: list[dict[str, Any]] = field(default_factory=list)
     """Edits of the conversation that changed something."""
-    original: int = 0
-    """Tokens of the prompt before them."""
-    _talk: Talk | None = None
+    original_tokens: int = 0
+    """Tokens of the prompt before the edits."""
 
-    async def goes_on(self, result: RequestResult) -> bool:
-        """Run the calls of an answer, if all are of our tools; whether there is another round."""
-        if self._talk is None or not await self._talk.goes_on([result]):
-            return False
-        self.parser, (self.request,) = self._talk.turn.parser(), self._talk.requests
-        return True
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of the next round's prompt."""
+        return len(self.rounds.requests[0].prompt)
 
 
-def ask(serving: Serving, model: LoadedModel, asked: CountRequest) -> Going:
-    """Reads, renders and encodes: not for the event loop.
+def prompt(serving: Serving, model: LoadedModel, body: CountRequest) -> Prompted:
+    """Edit, render and encode a conversation: not for the event loop.
 
     Raises ApiError, TemplateError, RequestError.
     """
-    if asked.context_management is None or not asked.context_management.edits:
-        going = _ask(serving, model, asked)
-        going.original = len(going.request.prompt)
-        return going
+    if body.context_management is None or not body.context_management.edits:
+        found = Prompted(_rounds(serving, model, body))
+        found.original_tokens = found.prompt_tokens
+        return found
 
     def count(messages: Sequence[Any]) -> int:
-        changed = asked.model_copy(update={"messages": list(messages)})
-        return len(_ask(serving, model, changed).request.prompt)
+        changed = body.model_copy(update={"messages": list(messages)})
+        return Prompted(_rounds(serving, model, changed)).prompt_tokens
 
-    found = edited(asked.messages, asked.context_management.edits, count)
-    going = _ask(serving, model, asked.model_copy(update={"messages": found.messages}))
-    going.applied, going.original = found.applied, found.original
-    return going
+    result = edit_conversation(body.messages, body.context_management.edits, count)
+    rounds = _rounds(serving, model, body.model_copy(update={"messages": result.messages}))
+    return Prompted(rounds, result.applied, result.original)
 
 
-def _ask(serving: Serving, model: LoadedModel, asked: CountRequest) -> Going:
-    messages = conversation(asked)
+def _rounds(serving: Serving, model: LoadedModel, body: CountRequest) -> Rounds:
+    messages = conversation(body)
     refuse_lost_calls(model, messages)
     if messages[-1]["role"] == "assistant":
-        return Going(Dialect().parser(), _going_on(serving, model, asked, messages))
-    ours = serving.own_tools(asked.theirs())
-    toolbox, place = asked.toolbox(ours), asked.place()
-    begun = prepare(serving, model, messages, asked.sampling(), toolbox, asked.variables(), place)
-    talk = in_rounds(serving, begun, toolbox, ours, place)
-    return Going(talk.turn.parser(), talk.requests[0], talk.ours, talk.ran, _talk=talk)
+        return Rounds(serving, model, [_prefilled(serving, model, body, messages)])
+    registered = serving.registered_tools(body.client_tools())
+    toolbox, request_fields, variables = (
+        body.toolbox(registered),
+        body.request_fields(),
+        body.variables(),
+    )
+    prepared = prepare(
+        serving, model, messages, body.sampling(), toolbox, variables, request_fields
+    )
+    return Rounds.of(serving, model, prepared, toolbox, registered, request_fields)
 
 
-def _going_on(
-    serving: Serving, model: LoadedModel, asked: CountRequest, messages: list[Message]
+def _prefilled(
+    serving: Serving, model: LoadedModel, body: CountRequest, messages: list[Message]
 ) -> Request:
-    """An answer that begins with the last message: it is text, and so is the rest of it."""
+    """The request for an answer that begins with the last message; all of it is text."""
     others = {
-        "tools": bool(asked.toolbox().offered),
-        "thinking": asked.thinks,
-        "a format": asked.form is not None,
+        "tools": bool(body.toolbox().offered),
+        "thinking": body.thinking_requested,
+        "a format": body.answer_format is not None,
     }
-    if "tool_calls" not in messages[-1]:  # of that more is wrong, which is said below
+    if "tool_calls" not in messages[-1]:  # prefilled_prompt has a more precise error for that
         for name, there in others.items():
             if there:
                 raise ApiError(
@@ -94,7 +90,7 @@ def _going_on(
                     f" {name} exclude each other; let the last message be the user's",
                     param="messages",
                 )  # fmt: skip
-    text = begun(model.render, messages, **asked.variables())
-    prompt = tuple(model.tokenizer.encode_chat(text))
-    (request,) = model.requests(prompt, serving.limited(asked.sampling()), continues=True)
-    return replace(request, **asked.place())
+    text = prefilled_prompt(model.render, messages, **body.variables())
+    tokens = tuple(model.tokenizer.encode_chat(text))
+    (request,) = model.requests(tokens, serving.limited(body.sampling()), continues=True)
+    return replace(request, **body.request_fields())

@@ -1,4 +1,4 @@
-"""Tools, whether to call them, thinking, and the form of answers, as Anthropic has them."""
+"""Tools, tool choice, thinking and output formats of the messages API."""
 
 from __future__ import annotations
 
@@ -10,17 +10,22 @@ from tramontane.chat.toolbox import Function, Toolbox
 from tramontane.grammar import Grammar
 from tramontane.tools import Tool
 
-from tramontane_plugin_server.openai.fields import NO_EFFECT, Asked
-from tramontane_plugin_server.openai.tool_fields import LeftOut, Name, OtherTool, tool_or_not
+from tramontane_plugin_server.openai.fields import NO_EFFECT, RequestBody
+from tramontane_plugin_server.openai.tool_fields import (
+    Name,
+    OtherTool,
+    UnsupportedTool,
+    supported_tool,
+)
 
 from .blocks import Block
 
 
 class ClientTool(Block):
-    """A tool that the model may call, and that whoever asks runs."""
+    """A tool that the model may call and the client runs."""
 
     refused: ClassVar[Mapping[str, str]] = {
-        "input_examples": "the model is not shown them; put examples into the description",
+        "input_examples": "examples are not shown to the model; put them into the description",
     }
     neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"input_examples": ([],)}
 
@@ -28,13 +33,13 @@ class ClientTool(Block):
     name: Name
     description: str | None = None
     input_schema: dict[str, Any] = Field(description="JSON schema of its input, an object")
-    strict: bool | None = Field(None, description="make other input impossible")
+    strict: bool | None = Field(None, description="enforce the schema")
     allowed_callers: list[Literal["direct"]] | None = Field(None, description=NO_EFFECT)
     defer_loading: Literal[False] | None = Field(None, description=NO_EFFECT)
     eager_input_streaming: bool | None = Field(None, description=NO_EFFECT)
 
     def tool(self) -> Tool:
-        """As core has it."""
+        """The tool of `tramontane.tools`."""
         return Tool(
             name=self.name,
             description=self.description or "",
@@ -44,32 +49,34 @@ class ClientTool(Block):
 
 
 def _clients(value: Any) -> Any:
-    return tool_or_not(
-        value, (None, "custom"), "there are tools with an input_schema only, run by who asks"
+    return supported_tool(
+        value,
+        (None, "custom"),
+        "only tools with an input_schema, which the client runs, are supported",
     )
 
 
 AnyTool: TypeAlias = Annotated[
-    ClientTool | InstanceOf[LeftOut],
+    ClientTool | InstanceOf[UnsupportedTool],
     BeforeValidator(_clients, json_schema_input_type=ClientTool | OtherTool),
 ]
 
 
-class NoneChoice(Asked):
+class NoneChoice(RequestBody):
     type: Literal["none"]
 
 
-class AnyChoice(Asked):
+class AnyChoice(RequestBody):
     """auto: call tools or not. any: call one."""
 
     type: Literal["auto", "any"]
-    disable_parallel_tool_use: bool | None = Field(None, description="one call at most")
+    disable_parallel_tool_use: bool | None = Field(None, description="at most one call")
 
 
-class NamedChoice(Asked):
+class NamedChoice(RequestBody):
     type: Literal["tool"]
     name: Name
-    disable_parallel_tool_use: bool | None = Field(None, description="one call at most")
+    disable_parallel_tool_use: bool | None = Field(None, description="at most one call")
 
 
 ToolChoice: TypeAlias = Annotated[NoneChoice | AnyChoice | NamedChoice, Field(discriminator="type")]
@@ -89,21 +96,22 @@ def toolbox_of(
     return Toolbox(found)
 
 
-class ThinkingOff(Asked):
+class ThinkingOff(RequestBody):
     type: Literal["disabled"]
 
 
-class ThinkingOn(Asked):
-    """Thinking is told apart from the answer; adaptive leaves it to the model how much it is."""
+class ThinkingOn(RequestBody):
+    """Thinking in blocks of its own; adaptive: the model decides how long it is."""
 
     refused: ClassVar[Mapping[str, str]] = {
-        "block_binding": "nobody signs thinking here",
+        "block_binding": "this server does not sign thinking",
     }
     neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"block_binding": ({},)}
 
     type: Literal["adaptive"]
     display: Literal["summarized", "omitted"] | None = Field(
-        None, description="omitted: blocks are empty. Nothing is summarised: else all is there"
+        None,
+        description="omitted: thinking blocks are empty; otherwise they are complete",
     )
 
 
@@ -112,7 +120,8 @@ class ThinkingWithin(ThinkingOn):
 
     type: Literal["enabled"]  # type: ignore[assignment]
     budget_tokens: int = Field(
-        ge=1, description="passed to the chat template as thinking_budget; max_tokens is the bound"
+        ge=1,
+        description="passed to the chat template as thinking_budget; only max_tokens is enforced",
     )
 
 
@@ -121,12 +130,12 @@ Thinking: TypeAlias = Annotated[
 ]
 
 
-class JsonFormat(Asked):
-    """JSON under a schema, which is kept to."""
+class JsonFormat(RequestBody):
+    """JSON with an enforced schema."""
 
     type: Literal["json_schema"]
     schema_: dict[str, Any] = Field(alias="schema")
 
     def grammar(self) -> Grammar:
-        """What keeps an answer to it."""
+        """The grammar that enforces it."""
         return Grammar(type="json_schema", value=self.schema_)

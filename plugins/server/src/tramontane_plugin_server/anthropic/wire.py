@@ -1,4 +1,4 @@
-"""A message's events in the order that Anthropic's clients expect."""
+"""The events of a message, in the order that Anthropic's clients expect."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from .content import Change
 
 
 class Wire:
-    """message_start, then blocks one after the other, then the end.
+    """message_start, the events of the blocks in turn, then the end.
 
-    begun: whether the message is.
+    begun: whether message_start was sent.
     """
 
     def __init__(self) -> None:
@@ -25,8 +25,8 @@ class Wire:
         self.begun = True
         return _event("message_start", message=message)
 
-    def pieces(self, changes: Iterable[Change]) -> bytes:
-        """What has become of the blocks."""
+    def changes(self, changes: Iterable[Change]) -> bytes:
+        """The events of changes of the blocks."""
         found: list[bytes] = []
         for kind, fields in changes:
             found.append(_event(kind, **fields))
@@ -36,7 +36,7 @@ class Wire:
         return b"".join(found)
 
     def stop(self, end: dict[str, Any], **more: Any) -> bytes:
-        """Why the message ends. more: what it took, and what tools said that ran here."""
+        """The stop reason. more: usage, and the calls that ran in the server."""
         return _event("message_delta", delta=end, **more) + _event("message_stop")
 
 

@@ -100,7 +100,7 @@ def anthropic(scope: Scope) -> bool:
     return bool(path.startswith("/v1/messages"))
 
 
-def body(error: ApiError, *, anthropic: bool) -> dict[str, Any]:
+def error_body(error: ApiError, *, anthropic: bool) -> dict[str, Any]:
     """The JSON of an error, in Anthropic's form or OpenAI's."""
     if anthropic:
         kind = "overloaded_error" if error.status in (429, 503) else error.kind
@@ -121,7 +121,7 @@ def answer(error: Exception, scope: Scope) -> JSONResponse:
         headers["www-authenticate"] = "Bearer"
     if isinstance(error, HTTPException) and error.headers:
         headers |= dict(error.headers)
-    return JSONResponse(body(found, anthropic=anthropic(scope)), found.status, headers)
+    return JSONResponse(error_body(found, anthropic=anthropic(scope)), found.status, headers)
 
 
 async def handle(request: Request, error: Exception) -> JSONResponse:

@@ -1,1 +1,1 @@
-"""The APIs that OpenAI's clients speak."""
+"""OpenAI's APIs."""

@@ -1,4 +1,4 @@
-"""What OpenAI's answers have in common: ids, usage, reasons, probabilities, errors."""
+"""Parts that OpenAI's answers share: ids, usage, finish reasons, log-probabilities, errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from tramontane.engine.request import FinishReason, RequestResult, TokenLogprob
 
-from tramontane_plugin_server.http.errors import api_error, body
+from tramontane_plugin_server.http.errors import api_error, error_body
 from tramontane_plugin_server.http.stream import event
 
 DONE = event("[DONE]")
@@ -17,7 +17,7 @@ REASONS: dict[FinishReason, str] = {"stop": "stop", "length": "length", "context
 
 
 def identity(prefix: str) -> str:
-    """A new id, chatcmpl-... and the like."""
+    """A new id, such as chatcmpl-..."""
     return f"{prefix}-{uuid.uuid4().hex}"
 
 
@@ -27,7 +27,7 @@ def now() -> int:
 
 
 def usage(results: Sequence[RequestResult]) -> dict[str, Any]:
-    """Tokens of a prompt, once, and of all its answers."""
+    """The usage of one prompt and all its answers; the prompt counts once."""
     prompt = results[0].usage.prompt_tokens
     answers = sum(result.usage.completion_tokens for result in results)
     return {
@@ -39,7 +39,7 @@ def usage(results: Sequence[RequestResult]) -> dict[str, Any]:
 
 
 def usage_of_all(rounds: Sequence[Sequence[RequestResult]]) -> dict[str, Any]:
-    """Of several prompts, or rounds of a conversation, together."""
+    """The total usage of several prompts, or of the rounds of a conversation."""
     parts = [usage(results) for results in rounds]
     found = {name: sum(part[name] for part in parts)
              for name in ("prompt_tokens", "completion_tokens", "total_tokens")}  # fmt: skip
@@ -65,4 +65,4 @@ def _one(text: str, value: float, data: bytes) -> dict[str, Any]:
 
 def failed(error: Exception) -> bytes:
     """An error as the last event of a stream."""
-    return event(body(api_error(error), anthropic=False))
+    return event(error_body(api_error(error), anthropic=False))

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from tramontane.answers import Answer
-from tramontane.engine.request import Finished, RequestResult
+from tramontane.engine.request import Finished
 
 from tramontane_plugin_server.app_state import Serving, serving_of
 from tramontane_plugin_server.http.errors import ApiError
 from tramontane_plugin_server.http.stream import event, while_here
 from tramontane_plugin_server.ignored import Route
-from tramontane_plugin_server.tool_loop import Talk, talk
+from tramontane_plugin_server.tool_loop import Rounds, begin_rounds
 
 from . import answer
-from .chat_choice import Pieces, choice
+from .chat_choice import ChoiceStream, complete_choice
 from .chat_request import ChatRequest
 from .shapes import ERRORS, ChatCompletion
 
@@ -33,29 +33,27 @@ router = APIRouter(route_class=Route)
     response_class=JSONResponse,
     responses={**ERRORS, 200: {"model": ChatCompletion, "content": {"text/event-stream": {}}}},
 )
-async def chat(request: Request, asked: ChatRequest) -> Response:
-    """The answer, or with `stream` its pieces as server-sent events."""
+async def chat(request: Request, body: ChatRequest) -> Response:
+    """The answer; with `stream`, server-sent events while it is generated."""
     serving = serving_of(request)
-    if asked.stream:
-        return serving.stream(_events(serving, asked), answer.failed)
-    work = _whole(serving, asked)
+    if body.stream:
+        return serving.stream(_events(serving, body), answer.failed)
+    work = _complete(serving, body)
     return JSONResponse(await while_here(request, work, serving.settings.request_timeout))
 
 
-async def _whole(serving: Serving, asked: ChatRequest) -> dict[str, Any]:
-    async with serving.catalog.lease(asked.model) as (served, model):
-        going = await _begin(serving, model, asked)
-        rounds: list[list[RequestResult]] = []
-        said: list[list[Answer]] = []
-        while not rounds or await going.goes_on(rounds[-1]):
-            with serving.generate(model, served.name, going.requests) as generation:
-                rounds.append(await generation.results())
-            said.append([going.turn.parser().whole(result.text) for result in rounds[-1]])
+async def _complete(serving: Serving, body: ChatRequest) -> dict[str, Any]:
+    async with serving.catalog.lease(body.model) as (served, model):
+        rounds = await _begin(serving, model, body)
+        answers: list[list[Answer]] = []
+        async for generation in rounds.generations(served.name):
+            with generation:
+                results = await generation.finish()
+            answers.append([rounds.parser().whole(result.text) for result in results])
+    by_choice = zip(zip(*rounds.results, strict=True), zip(*answers, strict=True), strict=True)
     choices = [
-        choice(index, results, answers, going.ours, going.ran)
-        for index, (results, answers) in enumerate(
-            zip(zip(*rounds, strict=True), zip(*said, strict=True), strict=True)
-        )
+        complete_choice(index, *parts, rounds.hidden, rounds.calls_made)
+        for index, parts in enumerate(by_choice)
     ]
     return {
         "id": answer.identity("chatcmpl"),
@@ -63,63 +61,58 @@ async def _whole(serving: Serving, asked: ChatRequest) -> dict[str, Any]:
         "created": answer.now(),
         "model": served.name,
         "choices": choices,
-        "usage": answer.usage_of_all(rounds),
+        "usage": answer.usage_of_all(rounds.results),
     }
 
 
-async def _events(serving: Serving, asked: ChatRequest) -> AsyncIterator[bytes]:
-    async with serving.catalog.lease(asked.model) as (served, model):
-        going = await _begin(serving, model, asked)
-        told = asked.stream_options is not None and asked.stream_options.include_usage
+async def _events(serving: Serving, body: ChatRequest) -> AsyncIterator[bytes]:
+    async with serving.catalog.lease(body.model) as (served, model):
+        rounds = await _begin(serving, model, body)
+        include_usage = body.stream_options is not None and body.stream_options.include_usage
         head = {
             "id": answer.identity("chatcmpl"),
             "object": "chat.completion.chunk",
             "created": answer.now(),
             "model": served.name,
         }
-        more = {"usage": None} if told else {}
+        more = {"usage": None} if include_usage else {}
 
         def chunk(part: dict[str, Any]) -> bytes:
             return event({**head, "choices": [part], **more})
 
-        count = len(going.requests)
-        pieces = [Pieces(index, going.turn.parser(), going.ours) for index in range(count)]
-        rounds: list[list[RequestResult]] = []
-        while not rounds or await going.goes_on(rounds[-1]):
-            if rounds:
-                pieces[0].again(going.turn.parser())
-            results: dict[int, RequestResult] = {}
-            with serving.generate(model, served.name, going.requests) as generation:
+        count = len(rounds.requests)
+        streams = [ChoiceStream(index, rounds.parser(), rounds.hidden) for index in range(count)]
+        async for generation in rounds.generations(served.name):
+            if rounds.results:
+                streams[0].next_round(rounds.parser())
+            with generation:
                 async for events in generation:
                     found: list[bytes] = []
                     for one in events:
                         index = generation.index[one.id]
-                        found += map(chunk, pieces[index].of(one))
-                        if isinstance(one, Finished):
-                            results[index] = one.result
-                            if not going.ours:  # else it may go on
-                                found.append(chunk(pieces[index].end(one.result)))
+                        found += map(chunk, streams[index].chunks(one))
+                        if isinstance(one, Finished) and not rounds.hidden:  # else it may go on
+                            found.append(chunk(streams[index].end(one.result)))
                     if found:
                         yield b"".join(found)
-            rounds.append([results[index] for index in range(count)])
-        if going.ours:
-            yield chunk(pieces[0].end(rounds[-1][0], going.ran))
-        if told:
-            yield event({**head, "choices": [], "usage": answer.usage_of_all(rounds)})
+        if rounds.hidden:
+            yield chunk(streams[0].end(rounds.results[-1][0], rounds.calls_made))
+        if include_usage:
+            yield event({**head, "choices": [], "usage": answer.usage_of_all(rounds.results)})
         yield answer.DONE
 
 
-async def _begin(serving: Serving, model: LoadedModel, asked: ChatRequest) -> Talk:
-    several = (asked.n or 1) > 1  # of which each would go on in rounds of its own
-    ours = [] if several else serving.own_tools(asked.theirs())
-    return await talk(
-        serving, model, asked.conversation(), asked.sampling(), asked.toolbox(ours), ours,
-        _variables(asked), asked.place(),
+async def _begin(serving: Serving, model: LoadedModel, body: ChatRequest) -> Rounds:
+    multiple = (body.n or 1) > 1  # of which each would go on in rounds of its own
+    registered = [] if multiple else serving.registered_tools(body.client_tools())
+    return await begin_rounds(
+        serving, model, body.conversation(), body.sampling(), body.toolbox(registered),
+        registered, _variables(body), body.request_fields(),
     )  # fmt: skip
 
 
-def _variables(asked: ChatRequest) -> dict[str, Any]:
+def _variables(body: ChatRequest) -> dict[str, Any]:
     try:
-        return asked.variables()
+        return body.variables()
     except ValueError as error:
         raise ApiError(400, str(error), param="chat_template_kwargs") from error

@@ -1,4 +1,4 @@
-"""One answer of the chat API, whole or in pieces: text, reasoning, and calls of tools."""
+"""One answer of the chat API, complete or streamed: text, reasoning and tool calls."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from tramontane.engine.request import Event, Finished, RequestResult
 
 from . import answer
 
-BETWEEN = "\n\n"
-"""Between what an answer's rounds say."""
+SEPARATOR = "\n\n"
+"""The separator between the texts of an answer's rounds."""
 
 
-def choice(
+def complete_choice(
     index: int,
     results: Sequence[RequestResult],
-    said: Sequence[Answer],
-    ours: frozenset[str] = frozenset(),
-    ran: Sequence[Mapping[str, str]] = (),
+    answers: Sequence[Answer],
+    hidden: frozenset[str] = frozenset(),
+    calls_made: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
-    """A whole answer, of one round or several. ours: tools whose calls are not the client's to run.
-    ran: what became of those."""
-    calls = [call for one in said for call in one.found if call.name not in ours]
-    content = BETWEEN.join(one.content for one in said if one.content)
+    """A complete answer of one or several rounds. hidden: tools that run in the server, whose calls
+    the client does not see. calls_made: a record of these calls."""
+    calls = [call for one in answers for call in one.found if call.name not in hidden]
+    content = SEPARATOR.join(one.content for one in answers if one.content)
     message: dict[str, Any] = {"role": "assistant", "content": content}
-    if reasoning := BETWEEN.join(one.reasoning for one in said if one.reasoning):
+    if reasoning := SEPARATOR.join(one.reasoning for one in answers if one.reasoning):
         message["reasoning_content"] = reasoning
     if calls:
         message["content"] = content or None
@@ -48,8 +48,8 @@ def choice(
             }
             for call in calls
         ]
-    if ran:
-        message["server_tool_calls"] = ran
+    if calls_made:
+        message["server_tool_calls"] = calls_made
     logprobs = [answer.logprob(entry) for result in results for entry in result.logprobs or ()]
     return {
         "index": index,
@@ -59,28 +59,28 @@ def choice(
     }
 
 
-class Pieces:
-    """An answer's chunks, as its events come. ours: tools whose calls the client does not see."""
+class ChoiceStream:
+    """The chunks of one streamed answer. hidden: tools whose calls the client does not see."""
 
-    def __init__(self, index: int, parser: AnswerParser, ours: frozenset[str]) -> None:
-        self._index, self._parser, self._ours = index, parser, ours
+    def __init__(self, index: int, parser: AnswerParser, hidden: frozenset[str]) -> None:
+        self._index, self._parser, self._hidden = index, parser, hidden
         self._begun = False
-        self._told: dict[str, int] = {}
-        """The last round in which there was content, and reasoning."""
+        self._last_rounds: dict[str, int] = {}
+        """The last round that had content, and the last that had reasoning."""
         self._round = 0
         self._calls: dict[int, int] = {}
-        """Places of the client's calls among all of this answer's, and among the client's."""
-        self._seen = 0
-        self._whole = False
-        """Whether a call of the client's is."""
+        """The index of a call in its round, to its index among the client's calls."""
+        self._call_count = 0
+        self._has_complete_call = False
+        """Whether a call of the client's is complete."""
 
-    def again(self, parser: AnswerParser) -> None:
+    def next_round(self, parser: AnswerParser) -> None:
         """Another round of the same answer."""
         self._parser = parser
         self._calls = {}
         self._round += 1
 
-    def of(self, one: Event) -> Iterator[dict[str, Any]]:
+    def chunks(self, one: Event) -> Iterator[dict[str, Any]]:
         """The choices of the chunks to send."""
         if not self._begun:
             self._begun = True
@@ -97,10 +97,12 @@ class Pieces:
             yield self._choice(first, logprobs=logprobs)
         yield from map(self._choice, parts)
 
-    def end(self, result: RequestResult, ran: Sequence[Mapping[str, str]] = ()) -> dict[str, Any]:
-        """The choice of the last chunk. ran: what became of calls that are not the client's."""
-        told = {"server_tool_calls": ran} if ran else {}
-        return self._choice(told, finish_reason=_reason(result, called=self._whole))
+    def end(
+        self, result: RequestResult, calls_made: Sequence[Mapping[str, str]] = ()
+    ) -> dict[str, Any]:
+        """The choice of the last chunk. calls_made: a record of the hidden calls."""
+        more = {"server_tool_calls": calls_made} if calls_made else {}
+        return self._choice(more, finish_reason=_reason(result, called=self._has_complete_call))
 
     def _delta(self, delta: Delta) -> dict[str, Any] | None:
         match delta:
@@ -108,23 +110,23 @@ class Pieces:
                 return {"content": self._after_rounds("content", text)}
             case Reasoning(text):
                 return {"reasoning_content": self._after_rounds("reasoning", text)}
-            case CallStart(index, name, identity) if name not in self._ours:
-                self._calls[index] = place = self._seen
-                self._seen += 1
+            case CallStart(index, name, identity) if name not in self._hidden:
+                self._calls[index] = request_fields = self._call_count
+                self._call_count += 1
                 function = {"name": name, "arguments": ""}
-                call = {"index": place, "id": identity or _identity(), "type": "function"}
+                call = {"index": request_fields, "id": identity or _identity(), "type": "function"}
                 return {"tool_calls": [{**call, "function": function}]}
             case CallEnd(index, whole) if index in self._calls:
-                self._whole |= whole
+                self._has_complete_call |= whole
             case CallArguments(index, text) if index in self._calls:
                 part = {"index": self._calls[index], "function": {"arguments": text}}
                 return {"tool_calls": [part]}
         return None
 
     def _after_rounds(self, kind: str, text: str) -> str:
-        """A piece; the first of a round stands apart from what an earlier round said."""
-        before, self._told[kind] = self._told.get(kind, self._round), self._round
-        return text if before == self._round else BETWEEN + text
+        """A text, after a separator if it is the first of a round and an earlier round had text."""
+        before, self._last_rounds[kind] = self._last_rounds.get(kind, self._round), self._round
+        return text if before == self._round else SEPARATOR + text
 
     def _choice(self, delta: dict[str, Any], **more: Any) -> dict[str, Any]:
         return {

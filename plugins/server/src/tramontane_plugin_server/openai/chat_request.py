@@ -11,23 +11,32 @@ from tramontane.chat.toolbox import Function, Toolbox
 from tramontane.sampling_params import SamplingParams
 from tramontane.tools import Tool
 
-from .fields import NO_EFFECT, STREAM_OPTIONS, Asked, Sampling, Stop, Verbosity, not_both, refuse
+from .fields import (
+    NO_EFFECT,
+    STREAM_OPTIONS,
+    RequestBody,
+    Sampling,
+    Stop,
+    Verbosity,
+    not_both,
+    refuse,
+)
 from .tool_fields import (
-    MOST_TOOLS,
+    MAX_TOOLS,
     AllowedTools,
     AnyTool,
     NamedTool,
     ResponseFormat,
     ToolChoice,
     grammar_of,
-    together,
+    merge_tools,
     toolbox_of,
     tools_of,
 )
 
 
 class Part(BaseModel):
-    """A piece of a message's content; only text is taken by models of text."""
+    """A part of a message's content; only text is supported."""
 
     model_config = ConfigDict(extra="allow", strict=True)
     type: str = Field(max_length=64)
@@ -43,7 +52,7 @@ class Message(BaseModel):
 
 
 def as_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """Messages for the chat template; what is newly called developer was always the system."""
+    """Messages for the chat template; the role developer becomes system."""
     found = [message.model_dump(exclude_unset=True) for message in messages]
     for message in found:
         if message["role"] == "developer":
@@ -51,8 +60,8 @@ def as_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
     return found
 
 
-class StreamOptions(Asked):
-    """What a stream also tells."""
+class StreamOptions(RequestBody):
+    """Options of a stream."""
 
     include_usage: bool = False
     include_obfuscation: bool | None = Field(None, description=NO_EFFECT)
@@ -69,60 +78,70 @@ class ChatRequest(Sampling):
     ]})  # fmt: skip
 
     refused: ClassVar[Mapping[str, str]] = {
-        "audio": "this server answers in text",
-        "function_call": "it is of an older API; use tool_choice",
-        "functions": "it is of an older API; use tools",
-        "moderation": "there is no moderation here",
-        "prediction": "there is no speculative decoding here",
-        "store": "answers are stored by /v1/responses only",
-        "web_search_options": "there is no web search here",
+        "audio": "this server generates only text",
+        "function_call": "deprecated by OpenAI; use tool_choice",
+        "functions": "deprecated by OpenAI; use tools",
+        "moderation": "this server has no moderation",
+        "prediction": "this server has no speculative decoding",
+        "store": "only /v1/responses stores answers",
+        "web_search_options": "this server has no web search",
     }
 
     neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"store": (False,)}
 
     messages: (
         Annotated[list[Message], Field(min_length=1)] | Annotated[str, Field(min_length=1)]
-    ) = Field(description="or one user's text")
-    model: str | None = Field(None, max_length=512, description="none, or default: the first")
+    ) = Field(description="a list of messages, or a string: the message of a user")
+    model: str | None = Field(
+        None, max_length=512, description="absent or `default`: the first model of the server"
+    )
     max_tokens: int | None = Field(None, ge=1, description="older name of max_completion_tokens")
     max_completion_tokens: int | None = Field(
-        None, ge=1, description="tokens of the answer, at most; none: to the end of the context"
+        None,
+        ge=1,
+        description="maximum number of tokens in the answer; absent: what the context allows",
     )
     n: int | None = Field(
         None,
         ge=1,
         le=128,
-        description="answers to the same prompt, which share its cache; the server has a limit",
+        description="number of answers, which share the prompt's cache; the server limits it",
     )
-    stop: Stop | None = Field(None, description="texts that end the answer and are not part of it")
-    logprobs: bool | None = Field(
-        None, description="whether tokens come with their log-probabilities"
+    stop: Stop | None = Field(
+        None, description="strings that end the answer and are not part of it"
     )
+    logprobs: bool | None = Field(None, description="return the log-probability of each token")
     top_logprobs: int | None = Field(
-        None, ge=0, le=20, description="likeliest tokens to name at each place"
+        None, ge=0, le=20, description="number of most likely tokens to return at each position"
     )
-    stream: bool | None = Field(None, description="the answer in pieces, as they are made")
+    stream: bool | None = Field(
+        None, description="send the answer as server-sent events while it is generated"
+    )
     stream_options: StreamOptions | None = Field(
-        None, description="`include_usage`: count tokens in the last piece"
+        None, description="`include_usage`: token counts in the last event"
     )
-    modalities: list[Literal["text"]] | None = Field(None, description="`text`, the only one")
+    modalities: list[Literal["text"]] | None = Field(None, description="only `text`")
     tools: list[AnyTool] | None = Field(
-        None, max_length=MOST_TOOLS, description="functions that the model may call"
+        None, max_length=MAX_TOOLS, description="functions that the model may call"
     )
-    tool_choice: ToolChoice | None = Field(None, description="default auto where there are tools")
-    parallel_tool_calls: bool | None = Field(None, description="several at once; default true")
+    tool_choice: ToolChoice | None = Field(None, description="default: auto if there are tools")
+    parallel_tool_calls: bool | None = Field(
+        None, description="several calls in one answer; default: true"
+    )
     response_format: ResponseFormat | None = Field(
-        None, description="json_schema is kept to, with or without strict"
+        None, description="json_schema is enforced, with or without strict"
     )
     reasoning_effort: Annotated[str, Field(max_length=32)] | None = Field(
-        None, description="passed to the chat template; off and none turn thinking off"
+        None, description="passed to the chat template; `off` and `none` turn thinking off"
     )
     verbosity: Verbosity | None = Field(None, description="passed to the chat template")
     enable_thinking: bool | None = Field(None, description="passed to the chat template")
     chat_template_kwargs: dict[str, Any] | None = Field(
-        None, description="more variables for the chat template"
+        None, description="variables of the chat template"
     )
-    add_generation_prompt: bool | None = Field(None, description="begin an answer; default true")
+    add_generation_prompt: bool | None = Field(
+        None, description="start a new answer; default: true"
+    )
     metadata: dict[str, str] | None = Field(None, description=NO_EFFECT)
     prompt_cache_key: str | None = Field(None, description=NO_EFFECT)
     prompt_cache_retention: str | None = Field(None, description=NO_EFFECT)
@@ -134,15 +153,16 @@ class ChatRequest(Sampling):
     @model_validator(mode="after")
     def _fit(self) -> ChatRequest:
         if self.stream_options is not None and not self.stream:
-            refuse("stream_options", "stream_options is for stream=true")
+            refuse("stream_options", "stream_options requires stream=true")
         if None not in (self.max_tokens, self.max_completion_tokens):
             refuse(
-                "max_tokens", "max_tokens and max_completion_tokens are one thing; keep the latter"
+                "max_tokens",
+                "max_tokens and max_completion_tokens mean the same; give only the latter",
             )
         if self.grammar is not None and grammar_of(self.response_format) is not None:
-            refuse("grammar", "response_format and grammar exclude each other; keep one")
+            refuse("grammar", "response_format and grammar cannot be combined; give one")
         if self.top_logprobs and not self.logprobs:
-            refuse("top_logprobs", "top_logprobs needs logprobs=true")
+            refuse("top_logprobs", "top_logprobs requires logprobs=true")
         return self
 
     def conversation(self) -> list[dict[str, Any]]:
@@ -152,7 +172,7 @@ class ChatRequest(Sampling):
         return as_messages(self.messages)
 
     def variables(self) -> dict[str, Any]:
-        """What else the chat template is told."""
+        """Further variables of the chat template."""
         found = dict(self.chat_template_kwargs or {})
         thinking = self.enable_thinking
         if thinking is None:
@@ -167,12 +187,12 @@ class ChatRequest(Sampling):
                 raise ValueError(f"chat_template_kwargs cannot set {name}")
         return found
 
-    def theirs(self) -> list[Tool]:
-        """The request's own tools."""
+    def client_tools(self) -> list[Tool]:
+        """The tools of the request."""
         return tools_of(self.tools)
 
-    def toolbox(self, ours: Sequence[Function] = ()) -> Toolbox:
-        """The tools that may be called. ours: the server's own. Raises RequestError."""
+    def toolbox(self, registered: Sequence[Function] = ()) -> Toolbox:
+        """The tools that may be called. registered: tools of the server. Raises RequestError."""
         choice: str | NamedTool | AllowedTools = self.tool_choice or "auto"
         allowed: list[str] | None = None
         if isinstance(choice, NamedTool):
@@ -181,10 +201,10 @@ class ChatRequest(Sampling):
             allowed = [tool.function.name for tool in choice.allowed_tools.tools]
             choice = choice.allowed_tools.mode
         parallel = self.parallel_tool_calls is not False
-        return toolbox_of(together(self.theirs(), ours), choice, parallel, allowed)
+        return toolbox_of(merge_tools(self.client_tools(), registered), choice, parallel, allowed)
 
     def sampling(self) -> SamplingParams:
-        """How to generate. Raises RequestError."""
+        """The sampling parameters. Raises RequestError."""
         return self.params(
             max_tokens=self.max_completion_tokens or self.max_tokens,
             n=self.n,

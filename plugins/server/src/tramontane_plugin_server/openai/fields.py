@@ -65,22 +65,22 @@ Window = Annotated[int, Field(ge=-1, lt=2**31)]
 
 
 def refuse(param: str, message: str, code: str = "invalid_value") -> NoReturn:
-    """From a validator: what is wrong, and with which field of the object; "" for a field's own."""
+    """Raise a validation error about a field of the object; "" in the validator of a field."""
     # a message of pydantic's is a template: what clients write is no part of it
     raise PydanticCustomError("refused", "{message}", {
         "message": message, "param": param, "code": code,
     })  # fmt: skip
 
 
-class Asked(BaseModel):
-    """A request's body, or an object in it: every field that is known is honoured, or refused by
-    name; fields that are not known are passed over, and named in the answer (see `ignored`)."""
+class RequestBody(BaseModel):
+    """A request's body, or an object in it: every known field is supported, or refused by name;
+    unknown fields are ignored and listed in a header of the answer (see `ignored`)."""
 
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
     refused: ClassVar[Mapping[str, str]] = {}
-    """Fields of the API that are not honoured, and why; null is as good as absent."""
+    """Fields of the API that are not supported, and the reasons; null counts as absent."""
     neutral: ClassVar[Mapping[str, Sequence[Any]]] = {}
-    """Values of refused fields that ask for nothing, and so are as good as absent too."""
+    """Values of refused fields that request nothing and count as absent too."""
 
     @model_validator(mode="before")
     @classmethod
@@ -92,38 +92,38 @@ class Asked(BaseModel):
                 refuse(name, f"{name} is not supported: {why}", "unsupported_parameter")
         found = {name: value for name, value in data.items() if name not in cls.refused}
         for name in found.keys() & _integers(cls):
-            found[name] = _whole(found[name])
+            found[name] = _as_integers(found[name])
         return found
 
 
 @cache
-def _integers(kind: type[Asked]) -> frozenset[str]:
+def _integers(kind: type[RequestBody]) -> frozenset[str]:
     """Fields that are integers, or lists of them, by the names that clients write."""
     return frozenset(
         field.alias or name
         for name, field in kind.model_fields.items()
-        if int in _plain(field.annotation)
+        if int in _component_types(field.annotation)
     )
 
 
-def _plain(annotation: Any) -> Iterator[Any]:
+def _component_types(annotation: Any) -> Iterator[Any]:
     """The types that an annotation is made of."""
     yield annotation
     for part in get_args(annotation):
-        yield from _plain(part)
+        yield from _component_types(part)
 
 
-def _whole(value: Any, depth: int = 2) -> Any:
+def _as_integers(value: Any, depth: int = 2) -> Any:
     """4.0 as 4, also in lists: both are integers in JSON Schema, and some languages write so."""
     if type(value) is float and value.is_integer():
         return int(value)
     if type(value) is list and depth and {float, list} & set(map(type, value)):
-        return [_whole(one, depth - 1) for one in value]
+        return [_as_integers(one, depth - 1) for one in value]
     return value
 
 
-class Sampling(Asked):
-    """How tokens are drawn, in OpenAI's names and those of other servers."""
+class Sampling(RequestBody):
+    """Sampling parameters, by OpenAI's names and those of other servers."""
 
     temperature: float | None = Field(None, ge=0, le=100, description="0: greedy")
     top_p: float | None = Field(None, ge=0, le=1)
@@ -157,8 +157,8 @@ class Sampling(Asked):
         json_schema_extra={"propertyNames": {"pattern": "^[0-9]+$"}},
     )
     sampler: str | None = Field(None, max_length=4096, description="steps in order, top_k:40/...")
-    seed: int | None = Field(None, description="the same, modulo 2**64: the same tokens")
-    ignore_eos: bool | None = Field(None, description="go on after the end token")
+    seed: int | None = Field(None, description="equal seeds (modulo 2**64) give equal tokens")
+    ignore_eos: bool | None = Field(None, description="continue after the end token")
     skip_special_tokens: bool | None = None
     stop_token_ids: list[TokenId] | None = Field(None, max_length=4096)
     grammar: AnyGrammar | None = Field(
@@ -167,10 +167,10 @@ class Sampling(Asked):
         "string is GBNF",
     )
     priority: int | None = Field(
-        None, ge=-(2**31), lt=2**31, description="lower ones are served first"
+        None, ge=-(2**31), lt=2**31, description="requests with lower values are served first"
     )
     cache_salt: str | None = Field(
-        None, max_length=256, description="share computed prompts only with the same salt"
+        None, max_length=256, description="share cached prompts only with requests of the same salt"
     )
 
     def params(self, **more: Any) -> SamplingParams:
@@ -187,8 +187,8 @@ class Sampling(Asked):
             given["seed"] %= 2**64
         return SamplingParams(**given | {k: v for k, v in more.items() if v is not None})
 
-    def place(self) -> dict[str, Any]:
-        """Fields of the engine's request that have to do with other requests."""
+    def request_fields(self) -> dict[str, Any]:
+        """Fields of the engine's request other than sampling: priority and cache_salt."""
         found: dict[str, Any] = {}
         if self.priority is not None:
             found["priority"] = self.priority
@@ -198,5 +198,5 @@ class Sampling(Asked):
 
 
 for name, field in Sampling.model_fields.items():
-    if field.description is None:  # what it means is said once, in core
+    if field.description is None:  # the descriptions of core
         field.description = SamplingParams.model_fields[name].description

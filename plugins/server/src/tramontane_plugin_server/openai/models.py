@@ -7,21 +7,21 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
-from tramontane_plugin_server.anthropic.models import Page, page, shown
+from tramontane_plugin_server.anthropic.models import Page, as_dict, page
 from tramontane_plugin_server.anthropic.shapes import ModelInfo, ModelPage
 from tramontane_plugin_server.app_state import serving_of
 from tramontane_plugin_server.http.errors import anthropic
 from tramontane_plugin_server.ignored import Route, pass_over
 from tramontane_plugin_server.model_manager import Served
 
-from .fields import Asked
+from .fields import RequestBody
 from .shapes import ERRORS, Model, Models, Shape
 
 router = APIRouter(route_class=Route)
-ADMIN = {**ERRORS, 403: {**ERRORS[401], "description": "The API key is no admin key"}}
+ADMIN = {**ERRORS, 403: {**ERRORS[401], "description": "The API key is not an admin key"}}
 
 
-class Named(Asked):
+class ModelReference(RequestBody):
     """Which model."""
 
     model_id: str = Field(min_length=1, max_length=512)
@@ -45,7 +45,7 @@ async def models(request: Request, which: Annotated[Page, Query()]) -> dict[str,
     if which.model_fields_set:  # OpenAI's list has no pages
         pass_over(request, {f"?{name}": None for name in sorted(which.model_fields_set)})
     paths = serving_of(request).settings.show_model_paths
-    return {"object": "list", "data": [_shown(*one, paths=paths) for one in listed]}
+    return {"object": "list", "data": [_model_dict(*one, paths=paths) for one in listed]}
 
 
 @router.get("/v1/models/{model_id:path}", response_model=Model | ModelInfo, responses=ERRORS)
@@ -55,39 +55,39 @@ async def model(request: Request, model_id: str) -> dict[str, Any]:
     served = serving.catalog.find(model_id)
     name = model_id if model_id in served.names else served.name
     if anthropic(request.scope):
-        return shown(served, name)
-    return _shown(served, name, paths=serving.settings.show_model_paths)
+        return as_dict(served, name)
+    return _model_dict(served, name, paths=serving.settings.show_model_paths)
 
 
 @router.post("/v1/models/unload", response_model=Status, responses=ADMIN)
-async def unload(request: Request, asked: Named) -> dict[str, str]:
+async def unload(request: Request, body: ModelReference) -> dict[str, str]:
     """Free a model's memory once it has answered what it is answering; requests do not bring it
     back. Where there are keys, it needs an admin key."""
-    served = serving_of(request).catalog.find(asked.model_id)
+    served = serving_of(request).catalog.find(body.model_id)
     served.may_load = False
     await served.unload()
     return _status(served)
 
 
 @router.post("/v1/models/reload", response_model=Status, responses=ADMIN)
-async def reload(request: Request, asked: Named) -> dict[str, str]:
+async def reload(request: Request, body: ModelReference) -> dict[str, str]:
     """Load a model, if it is not. Where there are keys, it needs an admin key."""
-    served = serving_of(request).catalog.find(asked.model_id)
+    served = serving_of(request).catalog.find(body.model_id)
     await served.load()
     return _status(served)
 
 
 @router.post("/v1/models/status", response_model=Status, responses=ERRORS)
-async def status(request: Request, asked: Named) -> dict[str, str]:
+async def status(request: Request, body: ModelReference) -> dict[str, str]:
     """Whether a model is loaded."""
-    return _status(serving_of(request).catalog.find(asked.model_id))
+    return _status(serving_of(request).catalog.find(body.model_id))
 
 
 def _status(served: Served) -> dict[str, str]:
     return {"model_id": served.name, "status": served.status}
 
 
-def _shown(served: Served, name: str, *, paths: bool) -> dict[str, Any]:
+def _model_dict(served: Served, name: str, *, paths: bool) -> dict[str, Any]:
     """paths: whether `root` is where the model was loaded from, a path of the server's."""
     return {
         "id": name,

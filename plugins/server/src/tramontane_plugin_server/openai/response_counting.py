@@ -13,40 +13,50 @@ from tramontane_plugin_server.app_state import serving_of
 from tramontane_plugin_server.http.errors import ApiError
 from tramontane_plugin_server.ignored import Route
 
-from .fields import Asked
+from .fields import RequestBody
 from .response_items import Input
-from .response_making import Making
-from .response_prompt import begin
+from .response_prompt import begin_rounds
 from .response_request import Reasoning, ResponseRequest, Text
+from .response_state import ResponseState
 from .response_tools import AnyTool, ToolChoice
 from .shapes import ERRORS, Shape
-from .tool_fields import MOST_TOOLS
+from .tool_fields import MAX_TOOLS
 
 router = APIRouter(route_class=Route)
 
 
-class CountRequest(Asked):
+class CountRequest(RequestBody):
     """A conversation whose tokens to count."""
 
     refused: ClassVar[Mapping[str, str]] = {
         "conversation": ResponseRequest.refused["conversation"],
-        "personality": "say in the instructions how the model should be",
+        "personality": "describe the personality in the instructions",
     }
     neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"personality": ("default",)}
 
-    input: Input | None = Field(None, max_length=10_000, description="or one user's text")
-    model: str | None = Field(None, max_length=512, description="none, or default: the first")
-    instructions: str | None = Field(None, description="for this answer only")
-    previous_response_id: str | None = Field(
-        None, min_length=1, max_length=128, description="a stored response to go on from"
+    input: Input | None = Field(
+        None,
+        max_length=10_000,
+        description="a list of messages, or a string: the message of a user",
     )
-    text: Text | None = Field(None, description="format, and how long answers should be")
-    tools: list[AnyTool] | None = Field(None, max_length=MOST_TOOLS, description="functions")
-    tool_choice: ToolChoice | None = Field(None, description="default auto where there are tools")
-    parallel_tool_calls: bool | None = Field(None, description="several at once; default true")
-    reasoning: Reasoning | None = Field(None, description="effort, passed to the chat template")
+    model: str | None = Field(
+        None, max_length=512, description="absent or `default`: the first model of the server"
+    )
+    instructions: str | None = Field(None, description="the system prompt, for this answer only")
+    previous_response_id: str | None = Field(
+        None, min_length=1, max_length=128, description="the id of a stored response to continue"
+    )
+    text: Text | None = Field(
+        None, description="format: enforced; verbosity: passed to the chat template"
+    )
+    tools: list[AnyTool] | None = Field(None, max_length=MAX_TOOLS, description="functions")
+    tool_choice: ToolChoice | None = Field(None, description="default: auto if there are tools")
+    parallel_tool_calls: bool | None = Field(
+        None, description="several calls in one answer; default: true"
+    )
+    reasoning: Reasoning | None = Field(None, description="effort: passed to the chat template")
     truncation: Literal["auto", "disabled"] | None = Field(
-        None, description="auto: count what is left after the oldest turns were dropped"
+        None, description="auto: count the tokens that remain after the oldest turns were dropped"
     )
 
     def response(self) -> ResponseRequest:
@@ -60,36 +70,38 @@ class Counted(Shape):
     input_tokens: int
 
 
-class CompactRequest(Asked):
+class CompactRequest(RequestBody):
     """What OpenAI's clients send."""
 
-    model: str | None = Field(None, max_length=512, description="none, or default: the first")
+    model: str | None = Field(
+        None, max_length=512, description="absent or `default`: the first model of the server"
+    )
     input: Any = None
     instructions: str | None = None
     previous_response_id: str | None = None
 
 
 @router.post("/v1/responses/input_tokens", response_model=Counted, responses=ERRORS)
-async def input_tokens(request: Request, asked: CountRequest) -> dict[str, Any]:
+async def input_tokens(request: Request, body: CountRequest) -> dict[str, Any]:
     """How many tokens a response's prompt would have."""
     serving = serving_of(request)
-    previous = asked.previous_response_id
+    previous = body.previous_response_id
     before = None if previous is None else serving.responses.finished(previous)
-    making = Making(asked.response(), "", 0, before)
+    state = ResponseState(body.response(), "", 0, before)
     tokens = 0
-    if making.items:
-        async with serving.catalog.lease(asked.model) as (_, model):
-            going = await asyncio.to_thread(begin, serving, model, making.asked, making.items)
+    if state.items:
+        async with serving.catalog.lease(body.model) as (_, model):
+            going = await asyncio.to_thread(begin_rounds, serving, model, state.body, state.items)
         tokens = len(going.requests[0].prompt)
     return {"object": "response.input_tokens", "input_tokens": tokens}
 
 
 @router.post("/v1/responses/compact", responses=ERRORS)
-async def compact(request: Request, asked: CompactRequest) -> dict[str, Any]:
+async def compact(request: Request, body: CompactRequest) -> dict[str, Any]:
     """Refused: nothing here makes conversations shorter but `truncation`, which drops their
     start."""
-    serving_of(request).catalog.find(asked.model)
+    serving_of(request).catalog.find(body.model)
     raise ApiError(
-        400, "conversations are not compacted here; truncation=auto drops the start of one that is"
-        " longer than the context", code="compaction_not_supported",
+        400, "this server does not compact conversations; truncation=auto drops the"
+        " oldest turns of one that exceeds the context", code="compaction_not_supported",
     )  # fmt: skip

@@ -13,14 +13,14 @@ from pydantic import (
     Tag,
 )
 
-from .fields import NO_EFFECT, Asked
+from .fields import NO_EFFECT, RequestBody
 
 Identity: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
-ASYNC = {"async": "a call and its result follow each other here"}
+ASYNC = {"async": "calls made by programs are not supported"}
 Status: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 
 
-class Part(Asked):
+class Part(RequestBody):
     """A piece of a message."""
 
 
@@ -38,7 +38,7 @@ class OutputText(Part):
 
 
 class Refusal(Part):
-    """An answer that declined."""
+    """A refusal of the model."""
 
     type: Literal["refusal"]
     refusal: str
@@ -59,10 +59,10 @@ def _parts(value: Any) -> Any:
     return [{"type": "input_text", "text": value}] if isinstance(value, str) else value
 
 
-class Item(Asked):
-    """What all items may carry."""
+class Item(RequestBody):
+    """Fields of all items."""
 
-    id: Identity | None = Field(None, description="else one is made")
+    id: Identity | None = Field(None, description="absent: the server chooses one")
     status: Status | None = Field(None, description=NO_EFFECT)
 
     def stored(self, prefix: str) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class Item(Asked):
 
 
 class MessageItem(Item):
-    """A message of a user or of the model, or instructions."""
+    """A message of the user, the assistant or the system."""
 
     type: Literal["message"] = "message"
     role: Literal["user", "assistant", "system", "developer"]
@@ -82,7 +82,7 @@ class MessageItem(Item):
     phase: Literal["commentary", "final_answer"] | None = Field(None, description=NO_EFFECT)
 
     def item(self) -> dict[str, Any]:
-        """As it is listed: what the model said is output, whoever sends it."""
+        """The item as it is listed: text of the assistant is output, whoever sent it."""
         found = self.stored("msg")
         if self.role == "assistant":
             texts = [part for part in found["content"] if part["type"] != "refusal"]
@@ -93,7 +93,7 @@ class MessageItem(Item):
 
 
 class CallItem(Item):
-    """An earlier call of a tool."""
+    """An earlier tool call."""
 
     refused: ClassVar[Mapping[str, str]] = ASYNC
     neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"async": (False,)}
@@ -101,7 +101,9 @@ class CallItem(Item):
     type: Literal["function_call"]
     call_id: Identity
     name: Identity
-    namespace: Identity | None = Field(None, description="of the function, as it was offered")
+    namespace: Identity | None = Field(
+        None, description="the namespace of the function, as in tools"
+    )
     arguments: str = Field(description="JSON")
     caller: dict[str, Any] | None = Field(None, description=NO_EFFECT)
 
@@ -110,7 +112,7 @@ class CallItem(Item):
 
 
 class CallOutputItem(Item):
-    """What a tool answered to an earlier call."""
+    """The result of an earlier tool call."""
 
     type: Literal["function_call_output"]
     call_id: Identity
@@ -132,7 +134,7 @@ class CustomCallItem(Item):
     type: Literal["custom_tool_call"]
     call_id: Identity
     name: Identity
-    namespace: Identity | None = Field(None, description="of the tool, as it was offered")
+    namespace: Identity | None = Field(None, description="the namespace of the tool, as in tools")
     input: str
     caller: dict[str, Any] | None = Field(None, description=NO_EFFECT)
 
@@ -153,7 +155,7 @@ class CustomOutputItem(Item):
 
 
 class ReasoningItem(Item):
-    """What the model thought before an earlier answer; the chat template may show it."""
+    """Reasoning of an earlier turn; the chat template decides whether the model sees it."""
 
     type: Literal["reasoning"]
     summary: list[ReasoningText] = Field(default_factory=list)
@@ -183,8 +185,8 @@ AnyItem: TypeAlias = Annotated[
     Discriminator(
         _kind,
         custom_error_type="item_type",
-        custom_error_message="an item's type is message, function_call, function_call_output,"
-        " custom_tool_call, custom_tool_call_output or reasoning: others are not supported",
+        custom_error_message="the type of an item should be message, function_call,"
+        " function_call_output, custom_tool_call, custom_tool_call_output or reasoning",
     ),
 ]
 
@@ -193,8 +195,8 @@ def _one_message(value: Any) -> Any:
     return [{"role": "user", "content": value}] if isinstance(value, str) else value
 
 
-MOST_ITEMS = 10_000
-Items: TypeAlias = Annotated[list[AnyItem], Field(max_length=MOST_ITEMS)]
+MAX_ITEMS = 10_000
+Items: TypeAlias = Annotated[list[AnyItem], Field(max_length=MAX_ITEMS)]
 Input: TypeAlias = Annotated[
     list[AnyItem], BeforeValidator(_one_message, json_schema_input_type=str | Items)
 ]

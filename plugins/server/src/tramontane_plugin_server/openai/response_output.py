@@ -1,4 +1,4 @@
-"""A response's output, as the pieces of the answer come."""
+"""The output of a response, built from the deltas of the stream."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any, TypeAlias
 
 from tramontane.answers import CallArguments, CallEnd, CallStart, Content, Delta, Reasoning
 
-from .response_output_items import Call, Item, Message, Saying, Thought
+from .response_output_items import Call, Item, Message, OpenItem, Reasoned
 
 Change: TypeAlias = tuple[str, dict[str, Any]]
-"""The name of an event, and what it tells."""
+"""The type of an event and its fields."""
 
 
 class Output:
-    """Items one after the other, of which the last may be open.
+    """Items in their order; the last may be open.
 
-    items: those that are through. tokens: of them and the open one, those of reasoning.
-    hidden: names of tools whose calls are not the client's to run, and so are no items.
-    namespaces: what the model calls the functions of one, to the namespace and their name there.
+    items: the closed ones. reasoning_tokens: of these and the open one.
+    hidden: names of tools that run in the server, whose calls are no items.
+    namespaces: the name by which the model calls a function, to its namespace and name.
     """
 
     def __init__(self) -> None:
@@ -26,101 +26,103 @@ class Output:
         self.namespaces: Mapping[str, tuple[str, str]] = {}
         self.items: list[Item] = []
         self.reasoning_tokens = 0
-        self._open: Saying | None = None
-        self._held: list[dict[str, Any]] = []
+        self._open: OpenItem | None = None
+        self._pending_logprobs: list[dict[str, Any]] = []
         self._changes: list[Change] = []
 
-    def take(self, deltas: Sequence[Delta], logprob: dict[str, Any] | None = None) -> list[Change]:
-        """Pieces of the answer. logprob: of the token that brought them.
+    def push(self, deltas: Sequence[Delta], logprob: dict[str, Any] | None = None) -> list[Change]:
+        """Add deltas; returns the changes. logprob: of the token that caused them.
 
-        Some tokens bring nothing yet: their probabilities are told with the text, once it comes.
+        Tokens without text yet: their log-probabilities are sent with the next text.
         """
         if logprob is not None:
-            self._held.append(logprob)
+            self._pending_logprobs.append(logprob)
         for delta in deltas:
-            self._take(delta)
-        return self._told()
+            self._push(delta)
+        return self._take_changes()
 
     def count(self) -> None:
-        """A token has come: it is one of the reasoning if that is where the answer is."""
-        self.reasoning_tokens += isinstance(self._open, Thought)
+        """Count a token as reasoning if a reasoning item is open."""
+        self.reasoning_tokens += isinstance(self._open, Reasoned)
 
-    def end(self, *, whole: bool) -> list[Change]:
-        """The answer is over. One that says nothing is an empty message. whole: not cut off."""
+    def end(self, *, complete: bool) -> list[Change]:
+        """End the output; an empty one becomes an empty message. complete: not truncated."""
         if self._open is None and not self.items:
             self._begin(Message())
-        if isinstance(self._open, Message) and self._held:
-            self._say("")
-        self._close(whole=whole)
-        return self._told()
+        if isinstance(self._open, Message) and self._pending_logprobs:
+            self._append_text("")
+        self._close(complete=complete)
+        return self._take_changes()
 
     def stop(self) -> None:
-        """The answer is given up; what was said of it stays."""
-        self._close(whole=False)
-        self._told()
+        """Stop before the end of the answer; the items so far are kept."""
+        self._close(complete=False)
+        self._take_changes()
 
-    def _take(self, delta: Delta) -> None:
+    def _push(self, delta: Delta) -> None:
         match delta:
             case Content(text):
                 if not isinstance(self._open, Message):
                     self._begin(Message())
-                self._say(text)
+                self._append_text(text)
             case Reasoning(text):
-                if not isinstance(self._open, Thought):
-                    self._begin(Thought())
-                self._say(text)
+                if not isinstance(self._open, Reasoned):
+                    self._begin(Reasoned())
+                self._append_text(text)
             case CallStart(_, name, identity) if name not in self.hidden:
                 space, name = self.namespaces.get(name, (None, name))
                 self._begin(Call(name, identity, space))
             case CallStart():
-                self._close(whole=True)
+                self._close(complete=True)
             case CallArguments(_, text):
-                self._say(text)
-            case CallEnd(_, whole):
+                self._append_text(text)
+            case CallEnd(_, complete):
                 if self._open is None:  # of a hidden call
-                    self._held = []
-                self._close(whole=whole)
+                    self._pending_logprobs = []
+                self._close(complete=complete)
 
-    def _begin(self, item: Saying) -> None:
+    def _begin(self, item: OpenItem) -> None:
         if self._open is not None or self.items:
-            self._held = self._held[-1:]  # the tokens before belong to what was before
-        self._close(whole=True)
+            self._pending_logprobs = self._pending_logprobs[
+                -1:
+            ]  # the tokens before belong to what was before
+        self._close(complete=True)
         self._open = item
         index = len(self.items)
-        self._tell("output_item.added", output_index=index, item=item.item("in_progress"))
+        self._add_change("output_item.added", output_index=index, item=item.item("in_progress"))
         if (part := item.part()) is not None:
-            self._tell("content_part.added", **self._place(item), part=part)
+            self._add_change("content_part.added", **self._location(item), part=part)
 
-    def _say(self, text: str) -> None:
+    def _append_text(self, text: str) -> None:
         item = self._open
         if item is None:
             return
-        item.pieces.append(text)
+        item.texts.append(text)
         more: dict[str, Any] = {}
-        held, self._held = self._held, []
+        pending, self._pending_logprobs = self._pending_logprobs, []
         if isinstance(item, Message):
-            item.logprobs += held
-            more["logprobs"] = held
-        self._tell(f"{item.about}.delta", **self._place(item), delta=text, **more)
+            item.logprobs += pending
+            more["logprobs"] = pending
+        self._add_change(f"{item.event_name}.delta", **self._location(item), delta=text, **more)
 
-    def _close(self, *, whole: bool) -> None:
+    def _close(self, *, complete: bool) -> None:
         item, self._open = self._open, None
         if item is None:
             return
-        place, index = self._place(item), len(self.items)
-        self._tell(f"{item.about}.done", **place, **item.said())
+        location, index = self._location(item), len(self.items)
+        self._add_change(f"{item.event_name}.done", **location, **item.final_fields())
         if (part := item.part()) is not None:
-            self._tell("content_part.done", **place, part=part)
-        self.items.append(item.item("completed" if whole else "incomplete"))
-        self._tell("output_item.done", output_index=index, item=self.items[-1])
+            self._add_change("content_part.done", **location, part=part)
+        self.items.append(item.item("completed" if complete else "incomplete"))
+        self._add_change("output_item.done", output_index=index, item=self.items[-1])
 
-    def _place(self, item: Saying) -> dict[str, Any]:
-        place: dict[str, Any] = {"output_index": len(self.items), "item_id": item.id}
-        return place if item.part() is None else {**place, "content_index": 0}
+    def _location(self, item: OpenItem) -> dict[str, Any]:
+        location: dict[str, Any] = {"output_index": len(self.items), "item_id": item.id}
+        return location if item.part() is None else {**location, "content_index": 0}
 
-    def _tell(self, kind: str, **fields: Any) -> None:
+    def _add_change(self, kind: str, **fields: Any) -> None:
         self._changes.append((f"response.{kind}", fields))
 
-    def _told(self) -> list[Change]:
+    def _take_changes(self) -> list[Change]:
         found, self._changes = self._changes, []
         return found

@@ -1,4 +1,4 @@
-"""The items that an answer is made of, each while it is being said."""
+"""The output items of a response, built while the answer is generated."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ Item = dict[str, Any]
 Status = Literal["in_progress", "completed", "incomplete"]
 
 
-class Saying(ABC):
-    """An item, of which there are pieces of text so far."""
+class OpenItem(ABC):
+    """An item of which a part of the text is generated."""
 
     prefix: ClassVar[str]
-    """Of its id."""
-    about: ClassVar[str]
-    """What its pieces are called in the names of events."""
+    """The prefix of its id."""
+    event_name: ClassVar[str]
+    """The name of its text in the types of events."""
 
     def __init__(self) -> None:
         self.id = f"{self.prefix}_{uuid.uuid4().hex}"
-        self.pieces: list[str] = []
+        self.texts: list[str] = []
         self.logprobs: list[dict[str, Any]] = []
 
     @property
     def text(self) -> str:
-        """All that was said."""
-        return "".join(self.pieces)
+        """The text of the item."""
+        return "".join(self.texts)
 
     @abstractmethod
     def item(self, status: Status) -> Item:
-        """The item as it is now; one of which nothing was said has no content."""
+        """The item in its current state; without content while it is in progress."""
 
     def part(self) -> dict[str, Any] | None:
-        """The content, if such items have any."""
+        """The content part, None for items without content."""
         return None
 
     @abstractmethod
-    def said(self) -> dict[str, Any]:
-        """The text as the event at its end has it."""
+    def final_fields(self) -> dict[str, Any]:
+        """The fields of the event at its end."""
 
 
-class Message(Saying):
-    """What is said to the user."""
+class Message(OpenItem):
+    """A message to the user."""
 
-    prefix, about = "msg", "output_text"
+    prefix, event_name = "msg", "output_text"
 
     def item(self, status: Status) -> Item:
         content = [] if status == "in_progress" else [self.part()]
@@ -54,16 +54,16 @@ class Message(Saying):
         }  # fmt: skip
 
     def part(self) -> dict[str, Any]:
-        return {"type": "output_text", "annotations": [], **self.said()}
+        return {"type": "output_text", "annotations": [], **self.final_fields()}
 
-    def said(self) -> dict[str, Any]:
+    def final_fields(self) -> dict[str, Any]:
         return {"logprobs": list(self.logprobs), "text": self.text}
 
 
-class Thought(Saying):
-    """What the model thinks first."""
+class Reasoned(OpenItem):
+    """Reasoning before the answer."""
 
-    prefix, about = "rs", "reasoning_text"
+    prefix, event_name = "rs", "reasoning_text"
 
     def item(self, status: Status) -> Item:
         content = [] if status == "in_progress" else [self.part()]
@@ -73,27 +73,27 @@ class Thought(Saying):
         }  # fmt: skip
 
     def part(self) -> dict[str, Any]:
-        return {"type": "reasoning_text", **self.said()}
+        return {"type": "reasoning_text", **self.final_fields()}
 
-    def said(self) -> dict[str, Any]:
+    def final_fields(self) -> dict[str, Any]:
         return {"text": self.text}
 
 
-class Call(Saying):
-    """A call of a tool."""
+class Call(OpenItem):
+    """A tool call."""
 
-    prefix, about = "fc", "function_call_arguments"
+    prefix, event_name = "fc", "function_call_arguments"
 
     def __init__(self, name: str, call_id: str, namespace: str | None = None) -> None:
         super().__init__()
-        self._space = {} if namespace is None else {"namespace": namespace}
+        self._namespace = {} if namespace is None else {"namespace": namespace}
         self.name, self.call_id = name, call_id or f"call_{uuid.uuid4().hex[:24]}"
 
     def item(self, status: Status) -> Item:
         return {
             "id": self.id, "type": "function_call", "status": status, "call_id": self.call_id,
-            **self._space, "name": self.name, **self.said(),
+            **self._namespace, "name": self.name, **self.final_fields(),
         }  # fmt: skip
 
-    def said(self) -> dict[str, Any]:
+    def final_fields(self) -> dict[str, Any]:
         return {"arguments": self.text}

@@ -1,4 +1,4 @@
-"""From a response's items to the engine's request, cut at the front where that is asked for."""
+"""A response's items as the engine's request, truncated at the front if requested."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tramontane_plugin_server.conversation import (
     text_message,
     texts_of,
 )
-from tramontane_plugin_server.tool_loop import Begun, Talk, in_rounds, prepare
+from tramontane_plugin_server.tool_loop import Prepared, Rounds, prepare
 
 from .response_request import ResponseRequest
 from .response_tools import full_name
@@ -28,64 +28,66 @@ if TYPE_CHECKING:
 Item = dict[str, Any]
 
 
-def begin(
-    serving: Serving, model: LoadedModel, asked: ResponseRequest, items: Sequence[Item]
-) -> Talk:
-    """The turn of a conversation, in rounds. items: earlier ones, then the request's.
+def begin_rounds(
+    serving: Serving, model: LoadedModel, body: ResponseRequest, items: Sequence[Item]
+) -> Rounds:
+    """The rounds of a response. items: earlier ones, then the request's.
 
     Raises ApiError, TemplateError, RequestError.
     """
-    instructions, messages = conversation(asked.instructions, items)
+    instructions, messages = conversation(body.instructions, items)
     refuse_lost_calls(model, messages)
-    ours = serving.own_tools(asked.theirs())
-    toolbox, params = asked.toolbox(ours), asked.sampling()
-    begun = _fitting(serving, model, asked, (instructions, messages), toolbox, params)
-    return in_rounds(serving, begun, toolbox, ours, asked.place())
+    registered = serving.registered_tools(body.client_tools())
+    toolbox, params = body.toolbox(registered), body.sampling()
+    prepared = _truncated(serving, model, body, (instructions, messages), toolbox, params)
+    return Rounds.of(serving, model, prepared, toolbox, registered, body.request_fields())
 
 
-def _fitting(
+def _truncated(
     serving: Serving,
     model: LoadedModel,
-    asked: ResponseRequest,
+    body: ResponseRequest,
     conversation: tuple[list[Message], list[Message]],
     toolbox: Toolbox,
     params: SamplingParams,
-) -> Begun:
-    """As much of the conversation, from its end, as there is room for, or all."""
+) -> Prepared:
+    """The most recent turns that fit the context, with truncation; else all turns."""
     instructions, messages = conversation
 
-    def turn(start: int) -> Begun:
-        said = [*instructions, *messages[start:]]
-        return prepare(serving, model, said, params, toolbox, asked.variables(), asked.place())
+    def turn(start: int) -> Prepared:
+        kept_messages = [*instructions, *messages[start:]]
+        return prepare(
+            serving, model, kept_messages, params, toolbox, body.variables(), body.request_fields()
+        )
 
-    whole = turn(0)
-    most = model.engine.context_length
-    if asked.truncation != "auto" or _size(whole) < most:
-        return whole
+    untruncated = turn(0)
+    limit = model.engine.context_length
+    if body.truncation != "auto" or _size(untruncated) < limit:
+        return untruncated
     # with room for the answer, and beginning with what a user says: templates insist on that
-    most -= min(asked.max_output_tokens or most // 4, most // 2)
+    limit -= min(body.max_output_tokens or limit // 4, limit // 2)
     starts = [i for i, message in enumerate(messages) if i and message["role"] == "user"]
     fitting, found = None, len(starts)
     low = 0
     while low < found:
         middle = (low + found) // 2
         tried = turn(starts[middle])
-        if _size(tried) < most:
+        if _size(tried) < limit:
             fitting, found = tried, middle
         else:
             low = middle + 1
-    return whole if fitting is None else fitting
+    return untruncated if fitting is None else fitting
 
 
-def _size(begun: Begun) -> int:
+def _size(prepared: Prepared) -> int:
     """Tokens of the prompt."""
-    return len(begun[1][0].prompt)
+    return len(prepared.requests[0].prompt)
 
 
 def conversation(
     instructions: str | None, items: Sequence[Item]
 ) -> tuple[list[Message], list[Message]]:
-    """What the system says first, and the messages after that, for the chat template."""
+    """The system messages at the start, and the messages after them, for the chat template."""
     first = [] if instructions is None else [text_message("system", [instructions])]
     rest: list[Message] = []
     thoughts: list[str] = []

@@ -1,4 +1,4 @@
-"""The events of a response that is made in the background, for whoever reads them, and when."""
+"""The events of a background response, recorded for clients that read them later."""
 
 from __future__ import annotations
 
@@ -9,52 +9,52 @@ from itertools import islice
 
 from tramontane_plugin_server.http.errors import ApiError
 
-MOST_BYTES = 32 << 20
-"""Of one response's events; the oldest of more are dropped."""
+MAX_BYTES = 32 << 20
+"""Maximum size of one response's events; the oldest are dropped."""
 
 
 class Recording:
-    """Events by their numbers. They come while some read, and stay for those who come later."""
+    """Numbered events, for any number of readers, during and after the generation."""
 
-    def __init__(self, most: int = MOST_BYTES) -> None:
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         self._events: deque[bytes] = deque()
         self._dropped = 0
-        self._size, self._most = 0, most
+        self._size, self._max_bytes = 0, max_bytes
         self._ended = False
         self._changed = asyncio.Event()
 
     def add(self, event: bytes) -> int:
-        """The next event. By how many bytes there are more now."""
+        """Add an event; returns by how many bytes the recording grew."""
         before = self._size
         self._events.append(event)
         self._size += len(event)
-        while self._size > self._most and len(self._events) > 1:
+        while self._size > self._max_bytes and len(self._events) > 1:
             self._size -= len(self._events.popleft())
             self._dropped += 1
         self._wake()
         return self._size - before
 
     def end(self) -> None:
-        """There are no more."""
+        """There are no further events."""
         self._ended = True
         self._wake()
 
     async def after(self, number: int) -> AsyncIterator[bytes]:
-        """Events that come after one, as long as there are any to come.
+        """The events after a sequence number, until the last.
 
-        Raises ApiError for one that is dropped.
+        Raises ApiError if the next one was dropped.
         """
-        place = number + 1
+        position = number + 1
         while True:
-            if place < self._dropped:
+            if position < self._dropped:
                 raise ApiError(
                     400, f"the events up to {self._dropped - 1} are no longer stored: start after"
-                    " that, or ask for the response without stream", param="starting_after",
+                    " that one, or request the response without stream", param="starting_after",
                     code="events_dropped",
                 )  # fmt: skip
-            found = list(islice(self._events, place - self._dropped, None))
+            found = list(islice(self._events, position - self._dropped, None))
             if found:
-                place += len(found)
+                position += len(found)
                 yield b"".join(found)
             elif self._ended:
                 return

@@ -12,7 +12,7 @@ from tramontane.grammar import Grammar
 from tramontane.sampling_params import SamplingParams
 from tramontane.tools import Tool
 
-from .fields import NO_EFFECT, STREAM_OPTIONS, Asked, Sampling, Stop, Verbosity, refuse
+from .fields import NO_EFFECT, STREAM_OPTIONS, RequestBody, Sampling, Stop, Verbosity, refuse
 from .response_items import Input
 from .response_tools import (
     AllowedTools,
@@ -24,50 +24,50 @@ from .response_tools import (
     ToolChoice,
 )
 from .tool_fields import (
-    MOST_TOOLS,
+    MAX_TOOLS,
     FlatSchemaFormat,
     ObjectFormat,
     TextFormat,
     grammar_of,
-    together,
+    merge_tools,
     toolbox_of,
 )
 
 LOGPROBS = "message.output_text.logprobs"
 
 
-class Text(Asked):
+class Text(RequestBody):
     """How the answer is written."""
 
     format: Format | None = None
     verbosity: Verbosity | None = Field(None, description="passed to the chat template")
 
 
-class Reasoning(Asked):
-    """How much the model thinks first."""
+class Reasoning(RequestBody):
+    """How long the model reasons."""
 
     refused: ClassVar[Mapping[str, str]] = {
-        "context": "reasoning of earlier turns goes where the chat template puts it",
-        "generate_summary": "reasoning is not summarised here",
-        "mode": "there is one mode here",
-        "summary": "reasoning is not summarised here",
+        "context": "the chat template decides where reasoning of earlier turns goes",
+        "generate_summary": "this server does not summarise reasoning",
+        "mode": "this server has one mode",
+        "summary": "this server does not summarise reasoning",
     }
     neutral: ClassVar[Mapping[str, Sequence[Any]]] = {
         "context": ("auto",), "generate_summary": ("auto",), "mode": ("standard",),
         "summary": ("auto", "none"),
     }  # fmt: skip
     effort: Annotated[str, Field(max_length=32)] | None = Field(
-        None, description="passed to the chat template; off and none turn thinking off"
+        None, description="passed to the chat template; `off` and `none` turn thinking off"
     )
 
 
-class CacheOptions(Asked):
-    """Prompts are kept while there is room."""
+class CacheOptions(RequestBody):
+    """Options of the prompt cache; every prompt is cached while there is space."""
 
     refused: ClassVar[Mapping[str, str]] = {
-        "comparison_response_id": "it is not told why a prompt was not cached; usage says how much"
-        " was",
-        "prewarm": "a prompt is computed when it is answered",
+        "comparison_response_id": "cache diagnostics are not available; usage has the number of"
+        " cached tokens",
+        "prewarm": "a prompt is processed when it is answered",
     }
     neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"prewarm": (False,)}
 
@@ -75,7 +75,7 @@ class CacheOptions(Asked):
     ttl: Literal["30m", "12h"] | None = None
 
 
-class StreamOptions(Asked):
+class StreamOptions(RequestBody):
     include_obfuscation: bool | None = Field(None, description=NO_EFFECT)
 
 
@@ -84,32 +84,46 @@ class ResponseRequest(Sampling):
 
     model_config = ConfigDict(json_schema_extra={"allOf": [STREAM_OPTIONS]})
     refused: ClassVar[Mapping[str, str]] = {
-        "access_programs": "there are none here",
-        "context_management": "conversations are not compacted here; truncation drops their start",
-        "conversation": "conversations are kept as responses; use previous_response_id",
-        "image": "this server takes text",
-        "max_tool_calls": "it counts calls of built-in tools, and there are none here",
-        "moderation": "there is no moderation here",
-        "prompt": "prompts are not kept here; send the text",
+        "access_programs": "this server has none",
+        "context_management": "conversations are not compacted; use truncation=auto",
+        "conversation": "conversations are stored as responses; use previous_response_id",
+        "image": "this server accepts only text",
+        "max_tool_calls": "it limits calls of built-in tools, which this server does not have",
+        "moderation": "this server has no moderation",
+        "prompt": "this server does not store prompts; send the text",
     }
 
-    input: Input = Field(max_length=10_000, description="or one user's text")
-    model: str | None = Field(None, max_length=512, description="none, or default: the first")
-    instructions: str | None = Field(None, description="for this answer only")
+    input: Input = Field(
+        max_length=10_000, description="a list of messages, or a string: the message of a user"
+    )
+    model: str | None = Field(
+        None, max_length=512, description="absent or `default`: the first model of the server"
+    )
+    instructions: str | None = Field(None, description="the system prompt, for this answer only")
     previous_response_id: str | None = Field(
         None,
         min_length=1,
         max_length=128,
-        description="a stored response that this one goes on from",
+        description="the id of a stored response to continue",
     )
-    store: bool | None = Field(None, description="keep it for later, among the last; default true")
-    background: bool | None = Field(None, description="answer whether or not anybody waits")
-    stream: bool | None = Field(None, description="the answer in pieces, as they are made")
+    store: bool | None = Field(
+        None, description="store the response; the oldest ones are dropped; default: true"
+    )
+    background: bool | None = Field(
+        None, description="return at once, and generate the answer in the background"
+    )
+    stream: bool | None = Field(
+        None, description="send the answer as server-sent events while it is generated"
+    )
     stream_options: StreamOptions | None = Field(None, description=NO_EFFECT)
-    max_output_tokens: int | None = Field(None, ge=1, description="tokens of the answer, at most")
-    stop: Stop | None = Field(None, description="texts that end the answer, as in chat")
+    max_output_tokens: int | None = Field(
+        None, ge=1, description="maximum number of tokens in the answer"
+    )
+    stop: Stop | None = Field(
+        None, description="strings that end the answer and are not part of it"
+    )
     top_logprobs: int | None = Field(
-        None, ge=0, le=20, description="likeliest tokens to name at each place"
+        None, ge=0, le=20, description="number of most likely tokens to return at each position"
     )
     include: (
         list[
@@ -125,24 +139,26 @@ class ResponseRequest(Sampling):
             ]
         ]
         | None
-    ) = Field(None, description="of these only log-probabilities occur here")
+    ) = Field(None, description="of the possible values only log-probabilities have an effect")
     text: Text | None = Field(
         None,
-        description="format, kept to with or without strict; verbosity, for the chat template",
+        description="format: enforced; verbosity: passed to the chat template",
     )
     tools: list[AnyTool] | None = Field(
         None,
-        max_length=MOST_TOOLS,
-        description="functions, and namespaces of them; without strict: as far as the schema can "
-        "be enforced",
+        max_length=MAX_TOOLS,
+        description="functions and namespaces of functions; without `strict` a schema is enforced "
+        "as far as possible",
     )
-    tool_choice: ToolChoice | None = Field(None, description="default auto where there are tools")
-    parallel_tool_calls: bool | None = Field(None, description="several at once; default true")
+    tool_choice: ToolChoice | None = Field(None, description="default: auto if there are tools")
+    parallel_tool_calls: bool | None = Field(
+        None, description="several calls in one answer; default: true"
+    )
     reasoning: Reasoning | None = Field(
-        None, description="effort, passed to the chat template; reasoning is not summarised here"
+        None, description="effort: passed to the chat template; reasoning is never summarised"
     )
     truncation: Literal["auto", "disabled"] | None = Field(
-        None, description="auto: drop the oldest turns of what is longer than the context"
+        None, description="auto: drop the oldest turns of a conversation that exceeds the context"
     )
     metadata: (
         Annotated[
@@ -150,7 +166,7 @@ class ResponseRequest(Sampling):
             Field(max_length=16),
         ]
         | None
-    ) = Field(None, description="kept with the response")
+    ) = Field(None, description="stored with the response")
     client_metadata: dict[str, Any] | None = Field(None, description=NO_EFFECT)
     prompt_cache_key: str | None = Field(None, max_length=512, description=NO_EFFECT)
     prompt_cache_options: CacheOptions | None = Field(None, description=NO_EFFECT)
@@ -162,13 +178,16 @@ class ResponseRequest(Sampling):
     @model_validator(mode="after")
     def _fit(self) -> ResponseRequest:
         if self.stream_options is not None and not self.stream:
-            refuse("stream_options", "stream_options is for stream=true")
+            refuse("stream_options", "stream_options requires stream=true")
         if self.background and self.store is False:
-            refuse("background", "background needs store: else nobody could ask for the response")
+            refuse(
+                "background",
+                "background requires store: the response could not be retrieved without it",
+            )
         if self.grammar is not None and self._form_grammar is not None:
-            refuse("grammar", "text.format and grammar exclude each other; keep one")
-        if len(self.theirs()) > MOST_TOOLS:
-            refuse("tools", f"there are more than {MOST_TOOLS} functions in all")
+            refuse("grammar", "text.format and grammar cannot be combined; give one")
+        if len(self.client_tools()) > MAX_TOOLS:
+            refuse("tools", f"there are more than {MAX_TOOLS} functions in total")
         return self
 
     @property
@@ -177,27 +196,27 @@ class ResponseRequest(Sampling):
 
     @property
     def logprobs(self) -> bool:
-        """Whether log-probabilities are wanted."""
+        """Whether log-probabilities were requested."""
         return bool(self.top_logprobs) or LOGPROBS in (self.include or ())
 
     @property
-    def form(self) -> TextFormat | ObjectFormat | FlatSchemaFormat | None:
-        """What the answer must look like."""
+    def answer_format(self) -> TextFormat | ObjectFormat | FlatSchemaFormat | None:
+        """The format of the answer, None for free text."""
         return None if self.text is None else self.text.format
 
     @property
     def _form_grammar(self) -> Grammar | None:
-        return grammar_of(self.form)
+        return grammar_of(self.answer_format)
 
     def variables(self) -> dict[str, Any]:
-        """What else the chat template is told."""
+        """Further variables of the chat template."""
         found = thinking_variables(None if self.reasoning is None else self.reasoning.effort)
         if self.text is not None and self.text.verbosity is not None:
             found["verbosity"] = self.text.verbosity
         return found
 
-    def theirs(self) -> list[Tool]:
-        """The request's own tools."""
+    def client_tools(self) -> list[Tool]:
+        """The tools of the request."""
         found: list[Tool] = []
         for tool in self.tools or ():
             if isinstance(tool, FlatTool):
@@ -215,8 +234,8 @@ class ResponseRequest(Sampling):
             for sent, tool in space.functions()
         }
 
-    def toolbox(self, ours: Sequence[Function] = ()) -> Toolbox:
-        """The tools that may be called. ours: the server's own. Raises RequestError."""
+    def toolbox(self, registered: Sequence[Function] = ()) -> Toolbox:
+        """The tools that may be called. registered: tools of the server. Raises RequestError."""
         choice: str | NamedTool | AllowedTools = self.tool_choice or "auto"
         allowed: list[str] | None = None
         if isinstance(choice, NamedTool):
@@ -225,10 +244,10 @@ class ResponseRequest(Sampling):
             allowed = [tool.name for tool in choice.tools]
             choice = choice.mode
         parallel = self.parallel_tool_calls is not False
-        return toolbox_of(together(self.theirs(), ours), choice, parallel, allowed)
+        return toolbox_of(merge_tools(self.client_tools(), registered), choice, parallel, allowed)
 
     def sampling(self) -> SamplingParams:
-        """How to generate. Raises RequestError."""
+        """The sampling parameters. Raises RequestError."""
         return self.params(
             max_tokens=self.max_output_tokens,
             stop=self.stop,

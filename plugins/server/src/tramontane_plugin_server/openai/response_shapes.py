@@ -40,7 +40,7 @@ class OutputReasoning(Shape):
 
 
 class OutputCall(Shape):
-    """A call to be run by who asked. arguments: JSON, or its beginning if incomplete."""
+    """A call for the client to run. arguments: JSON, or its beginning if incomplete."""
 
     id: str
     type: Literal["function_call"]
@@ -92,7 +92,7 @@ class ResponseUsage(Shape):
 
 
 class ResponseAnswer(Shape):
-    """A response, as far as it is; server_tool_calls: what the server's own tools were asked."""
+    """A response in its current state; server_tool_calls: calls that ran in the server."""
 
     model_config = ConfigDict(extra="allow")
     id: str

@@ -1,4 +1,4 @@
-"""Responses that can be asked for again: the last ones, in memory."""
+"""Stored responses: the most recent ones, in memory."""
 
 from __future__ import annotations
 
@@ -8,84 +8,82 @@ from collections import OrderedDict
 
 from tramontane_plugin_server.http.errors import ApiError
 
-from .response_making import Making
+from .response_state import ResponseState
 
 log = logging.getLogger(__name__)
 
 
-MOST_BYTES = 512 << 20
-"""Of all conversations together, each counted whole although those of a chain share their items."""
+MAX_BYTES = 512 << 20
+"""Maximum size of all stored conversations; items that a chain shares are counted for each."""
 
 
 class ResponseStore:
-    """The `most` last used responses, and those that are still made in the background.
+    """The `max_count` most recently used responses, and background responses in progress.
 
-    Ids are random: they are known to whom they were told.
+    Ids are random, so that only who created a response knows its id.
     """
 
-    def __init__(self, most: int, most_bytes: int = MOST_BYTES) -> None:
-        self._most, self._most_bytes = most, most_bytes
-        self._kept: OrderedDict[str, Making] = OrderedDict()
+    def __init__(self, max_count: int, max_bytes: int = MAX_BYTES) -> None:
+        self._max_count, self._max_bytes = max_count, max_bytes
+        self._responses: OrderedDict[str, ResponseState] = OrderedDict()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def put(self, making: Making, task: asyncio.Task[None] | None = None) -> None:
-        """Keep a response. task: what makes it in the background."""
-        self._kept[making.id] = making
+    def put(self, state: ResponseState, task: asyncio.Task[None] | None = None) -> None:
+        """Store a response. task: the one that generates it in the background."""
+        self._responses[state.id] = state
         if task is not None:
-            self._tasks[making.id] = task
-            task.add_done_callback(lambda _: self._tasks.pop(making.id, None))
-        size = sum(one.size for one in self._kept.values())
-        for old in list(self._kept.values()):
-            if len(self._kept) <= self._most and size <= self._most_bytes:
+            self._tasks[state.id] = task
+            task.add_done_callback(lambda _: self._tasks.pop(state.id, None))
+        size = sum(one.size for one in self._responses.values())
+        for old in list(self._responses.values()):
+            if len(self._responses) <= self._max_count and size <= self._max_bytes:
                 break
             if not old.running:
-                del self._kept[old.id]
+                del self._responses[old.id]
                 size -= old.size
 
-    def get(self, identity: str) -> Making:
+    def get(self, identity: str) -> ResponseState:
         """A response. Raises ApiError 404."""
-        if identity not in self._kept:
+        if identity not in self._responses:
             raise ApiError(
-                404, f"there is no response {identity[:100]!r} here: the last {self._most} are"
+                404, f"there is no response {identity[:100]!r}: the last {self._max_count} are"
                 " kept, until the server stops",
                 param="response_id", code="response_not_found",
             )  # fmt: skip
-        self._kept.move_to_end(identity)
-        return self._kept[identity]
+        self._responses.move_to_end(identity)
+        return self._responses[identity]
 
-    def finished(self, identity: str) -> Making:
-        """A response that another one can go on from. Raises ApiError 400."""
+    def finished(self, identity: str) -> ResponseState:
+        """A finished response, for one that continues it. Raises ApiError 400."""
         try:
-            making = self.get(identity)
+            state = self.get(identity)
         except ApiError as error:
             raise ApiError(
                 400, str(error), param="previous_response_id", code="previous_response_not_found"
             ) from error
-        if making.status not in ("completed", "incomplete"):
+        if state.status not in ("completed", "incomplete"):
             raise ApiError(
-                400, f"{identity} is {making.status}: there is no answer to go on from",
+                400, f"{identity} is {state.status}: there is no answer to continue",
                 param="previous_response_id",
             )  # fmt: skip
-        return making
+        return state
 
-    async def cancel(self, identity: str) -> Making:
-        """End a response that is made in the background. Raises ApiError."""
-        making = self.get(identity)
-        if not making.asked.background:
-            raise ApiError(
-                400, f"{identity} was not made in the background, so it cannot be cancelled"
-            )
+    async def cancel(self, identity: str) -> ResponseState:
+        """Cancel a background response. Raises ApiError."""
+        state = self.get(identity)
+        if not state.body.background:
+            raise ApiError(400, f"{identity} is no background response, so it cannot be cancelled")
         await self._end(identity)
-        return making
+        return state
 
     async def delete(self, identity: str) -> None:
-        """Forget a response, made or not. Raises ApiError."""
+        """Delete a response, finished or not. Raises ApiError."""
         self.get(identity)
         await self._end(identity)
-        self._kept.pop(identity, None)
+        self._responses.pop(identity, None)
 
     async def close(self) -> None:
-        """End whatever is made in the background."""
+        """Cancel all background responses."""
         if self._tasks:
             log.warning("%d background responses end without an answer", len(self._tasks))
         await asyncio.gather(*map(self._end, list(self._tasks)))

@@ -1,4 +1,4 @@
-"""Tools and the form of answers, in OpenAI's responses API."""
+"""Tools and formats of OpenAI's responses API."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import BeforeValidator, Field, InstanceOf
 from tramontane.tools import Tool
 
-from .fields import NO_EFFECT, Asked, refuse
+from .fields import NO_EFFECT, RequestBody, refuse
 from .tool_fields import (
     FUNCTIONS_ONLY,
-    MOST_TOOLS,
+    MAX_TOOLS,
     FlatSchemaFormat,
     Function,
     FunctionTool,
-    LeftOut,
     Name,
     ObjectFormat,
     OtherTool,
     TextFormat,
-    tool_or_not,
+    UnsupportedTool,
+    supported_tool,
 )
-from .tool_fields import NamedTool as ChatsNamedTool
+from .tool_fields import NamedTool as ChatNamedTool
 
 Format: TypeAlias = Annotated[
     TextFormat | ObjectFormat | FlatSchemaFormat, Field(discriminator="type")
@@ -33,41 +33,41 @@ Format: TypeAlias = Annotated[
 class FlatTool(Function):
     """A function that the model may call."""
 
-    refused: ClassVar[Mapping[str, str]] = {"async": "a call and its result follow each other here"}
+    refused: ClassVar[Mapping[str, str]] = {"async": "calls made by programs are not supported"}
     neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"async": (False,)}
 
     type: Literal["function"]
     strict: bool | None = Field(
-        None, description="absent: other arguments are impossible as far as that can be enforced"
+        None, description="absent: the schema is enforced as far as possible"
     )
     output_schema: dict[str, Any] | None = Field(None, description=NO_EFFECT)
     allowed_callers: list[Literal["direct"]] | None = Field(None, description=NO_EFFECT)
     defer_loading: Literal[False] | None = Field(None, description=NO_EFFECT)
 
     def tool(self) -> Tool:
-        """As core has it: bound where nothing is said, as this API has it; false opts out."""
+        """The tool of `tramontane.tools`; without `strict`, enforced as far as possible."""
         return replace(super().tool(), bound=self.strict is None)
 
-    def shown(self) -> dict[str, Any]:
-        """As a response has it."""
+    def as_dict(self) -> dict[str, Any]:
+        """The form in a response."""
         return self.model_dump(include={"type", "name", "description", "parameters", "strict"})
 
 
-class NamedTool(Asked):
+class NamedTool(RequestBody):
     type: Literal["function"]
     name: Name
 
 
-class AllowedTools(Asked):
-    """The tools that may be called, of those that the model is told of."""
+class AllowedTools(RequestBody):
+    """The tools that may be called, among those that are shown to the model."""
 
     type: Literal["allowed_tools"]
     mode: Literal["auto", "required"]
-    tools: list[NamedTool] = Field(min_length=1, max_length=MOST_TOOLS)
+    tools: list[NamedTool] = Field(min_length=1, max_length=MAX_TOOLS)
 
 
 def _flat(value: Any) -> Any:
-    """A function within a function is the chat API's form of the same."""
+    """Accept the chat API's nested form of a function too."""
     inner = value.get("function") if isinstance(value, dict) else None
     if not isinstance(inner, dict):
         return value
@@ -75,53 +75,53 @@ def _flat(value: Any) -> Any:
 
 
 def _function(value: Any) -> Any:
-    return tool_or_not(_flat(value), (None, "function"), FUNCTIONS_ONLY)
+    return supported_tool(_flat(value), (None, "function"), FUNCTIONS_ONLY)
 
 
-Grouped: TypeAlias = Annotated[
-    FlatTool | InstanceOf[LeftOut],
+NamespaceTool: TypeAlias = Annotated[
+    FlatTool | InstanceOf[UnsupportedTool],
     BeforeValidator(_function, json_schema_input_type=FlatTool | OtherTool),
 ]
 
 
-class Namespace(Asked):
-    """Functions under a name in common."""
+class Namespace(RequestBody):
+    """Functions with a common prefix."""
 
     type: Literal["namespace"]
     name: Name
     description: str | None = None
-    tools: list[Grouped] = Field(max_length=MOST_TOOLS)
+    tools: list[NamespaceTool] = Field(max_length=MAX_TOOLS)
 
     def functions(self) -> list[tuple[FlatTool, Tool]]:
-        """Each as it was sent, and as core has it: what the namespace is about is said once."""
+        """Each as it was sent and as a tool; the first has the description of the namespace too."""
         found: list[tuple[FlatTool, Tool]] = []
-        about = f"{self.description}\n" if self.description else ""
+        prefix = f"{self.description}\n" if self.description else ""
         for one in self.tools:
             if isinstance(one, FlatTool):
                 name, tool = full_name(self.name, one.name), one.tool()
-                tool = replace(tool, name=name, description=about + tool.description)
+                tool = replace(tool, name=name, description=prefix + tool.description)
                 found.append((one, tool))
-                about = ""
+                prefix = ""
         return found
 
-    def shown(self) -> dict[str, Any]:
-        """As a response has it."""
-        tools = [one.shown() for one, _ in self.functions()]
+    def as_dict(self) -> dict[str, Any]:
+        """The form in a response."""
+        tools = [one.as_dict() for one, _ in self.functions()]
         return {**self.model_dump(include={"type", "name", "description"}), "tools": tools}
 
 
 def _tool(value: Any) -> Any:
-    return tool_or_not(_flat(value), (None, "function", "namespace"), FUNCTIONS_ONLY)
+    return supported_tool(_flat(value), (None, "function", "namespace"), FUNCTIONS_ONLY)
 
 
 AnyTool: TypeAlias = Annotated[
-    FlatTool | Namespace | InstanceOf[LeftOut],
+    FlatTool | Namespace | InstanceOf[UnsupportedTool],
     BeforeValidator(_tool, json_schema_input_type=FlatTool | FunctionTool | Namespace | OtherTool),
 ]
 
 
 def full_name(namespace: str | None, name: str) -> str:
-    """What the model calls a function of a namespace."""
+    """The name by which the model calls a function of a namespace."""
     if not namespace:
         return name
     return namespace + name if namespace.endswith("__") else f"{namespace}__{name}"
@@ -134,10 +134,10 @@ def _choice(value: Any) -> Any:
     return _flat(value)
 
 
-Words: TypeAlias = Literal["none", "auto", "required"]
+ChoiceMode: TypeAlias = Literal["none", "auto", "required"]
 ToolChoice: TypeAlias = Annotated[
-    Words | NamedTool | AllowedTools,
+    ChoiceMode | NamedTool | AllowedTools,
     BeforeValidator(
-        _choice, json_schema_input_type=Words | NamedTool | ChatsNamedTool | AllowedTools
+        _choice, json_schema_input_type=ChoiceMode | NamedTool | ChatNamedTool | AllowedTools
     ),
 ]

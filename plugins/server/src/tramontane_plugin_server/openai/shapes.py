@@ -8,13 +8,13 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Shape(BaseModel):
-    """Every field is sent; null where there is nothing to say."""
+    """An answer; every field is sent, null if it has no value."""
 
     model_config = ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True)
 
 
 class ErrorBody(Shape):
-    """What went wrong, and what to do about it."""
+    """The error and the way out."""
 
     message: str
     type: str
@@ -29,16 +29,22 @@ class ErrorAnswer(Shape):
 
 
 ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {"model": ErrorAnswer, "description": "A field is wrong, or not honoured"},
-    401: {"model": ErrorAnswer, "description": "No API key, or a wrong one"},
-    404: {"model": ErrorAnswer, "description": "No such model, or nothing of that id"},
+    400: {"model": ErrorAnswer, "description": "A field is invalid or not supported"},
+    401: {"model": ErrorAnswer, "description": "The API key is missing or invalid"},
+    404: {"model": ErrorAnswer, "description": "There is no such model, or no object of that id"},
     408: {"model": ErrorAnswer, "description": "The body did not arrive in time"},
     413: {"model": ErrorAnswer, "description": "The body is too large"},
-    415: {"model": ErrorAnswer, "description": "The body does not say that it is JSON"},
-    429: {"model": ErrorAnswer, "description": "Too many wait; Retry-After says when to come"},
+    415: {"model": ErrorAnswer, "description": "The content type is not JSON"},
+    429: {
+        "model": ErrorAnswer,
+        "description": "Too many requests are waiting; retry after the seconds in Retry-After",
+    },
     500: {"model": ErrorAnswer, "description": "The server failed"},
-    503: {"model": ErrorAnswer, "description": "The model is not loaded, or the server stops"},
-    504: {"model": ErrorAnswer, "description": "No answer in time"},
+    503: {
+        "model": ErrorAnswer,
+        "description": "The model is not loaded, or the server is stopping",
+    },
+    504: {"model": ErrorAnswer, "description": "The answer took too long"},
 }
 
 
@@ -119,7 +125,7 @@ class Completion(Shape):
 
 
 class Model(Shape):
-    """A model, and what may be asked of it."""
+    """A model of this server."""
 
     id: str
     object: Literal["model"]

@@ -15,12 +15,12 @@ from tramontane.sampling_params import SamplingParams
 from tramontane_plugin_server.app_state import serving_of
 from tramontane_plugin_server.http.errors import ApiError
 from tramontane_plugin_server.ignored import Route
-from tramontane_plugin_server.tool_loop import begin
+from tramontane_plugin_server.tool_loop import prepare_async
 
 from .chat_request import Message, as_messages
-from .fields import Asked, TokenId, refuse
+from .fields import RequestBody, TokenId, refuse
 from .shapes import ERRORS, Shape
-from .tool_fields import MOST_TOOLS, AnyTool, tools_of
+from .tool_fields import MAX_TOOLS, AnyTool, tools_of
 
 if TYPE_CHECKING:
     from tramontane.model.loaded_model import LoadedModel
@@ -38,37 +38,40 @@ ONE: JsonDict = {"anyOf": [
 """A schema of objects that have a prompt, or messages and their tools."""
 
 
-class TokenizeRequest(Asked):
+class TokenizeRequest(RequestBody):
     """A text, or a conversation."""
 
     model_config = ConfigDict(json_schema_extra=ONE)
 
-    model: str | None = Field(None, max_length=512, description="none, or default: the first")
-    prompt: str | None = Field(None, description="a text, without the chat template")
-    messages: list[Message] | None = Field(
-        None, min_length=1, description="a conversation, through the chat template"
+    model: str | None = Field(
+        None, max_length=512, description="absent or `default`: the first model of the server"
     )
-    add_special_tokens: bool = Field(True, description="before a text")
-    add_generation_prompt: bool = Field(True, description="after a conversation")
+    prompt: str | None = Field(None, description="a text, encoded without the chat template")
+    messages: list[Message] | None = Field(
+        None, min_length=1, description="a conversation, rendered by the chat template"
+    )
+    add_special_tokens: bool = Field(True, description="add special tokens before a text")
+    add_generation_prompt: bool = Field(True, description="start a new answer after a conversation")
     tools: list[AnyTool] | None = Field(
-        None, max_length=MOST_TOOLS, description="of the conversation, as in chat"
+        None, max_length=MAX_TOOLS, description="tools of the conversation, as in chat"
     )
     chat_template_kwargs: dict[str, Any] | None = Field(
-        None, description="more variables for the chat template"
+        None, description="variables of the chat template"
     )
     return_token_strs: bool | None = Field(
-        None, description="the text of each token too, as `token_strs`"
+        None, description="return the text of each token, as `token_strs`"
     )
     with_pieces: bool | None = Field(
-        None, description="tokens as objects of `id` and `piece`, which is bytes if it is no text"
+        None,
+        description="return tokens as objects of `id` and `piece`, a text or its bytes",
     )
 
     @model_validator(mode="after")
     def _one(self) -> TokenizeRequest:
         if (self.prompt is None) == (self.messages is None):
-            refuse("prompt", "give prompt or messages, one of the two")
+            refuse("prompt", "give either prompt or messages")
         if self.tools and self.messages is None:
-            refuse("tools", "tools are a part of a conversation: give messages")
+            refuse("tools", "tools require messages")
         return self
 
 
@@ -85,10 +88,12 @@ class Tokenized(Shape):
     token_strs: list[str] | None = None
 
 
-class DetokenizeRequest(Asked):
+class DetokenizeRequest(RequestBody):
     """Token ids."""
 
-    model: str | None = Field(None, max_length=512, description="none, or default: the first")
+    model: str | None = Field(
+        None, max_length=512, description="absent or `default`: the first model of the server"
+    )
     tokens: list[TokenId]
 
 
@@ -96,12 +101,14 @@ class Detokenized(Shape):
     prompt: str
 
 
-class EmbeddingRequest(Asked):
+class EmbeddingRequest(RequestBody):
     """What OpenAI's clients send."""
 
     refused: ClassVar[Mapping[str, str]] = {}
     input: str | list[Any]
-    model: str | None = Field(None, max_length=512, description="none, or default: the first")
+    model: str | None = Field(
+        None, max_length=512, description="absent or `default`: the first model of the server"
+    )
     encoding_format: str | None = None
     dimensions: int | None = None
     user: str | None = None
@@ -110,26 +117,28 @@ class EmbeddingRequest(Asked):
 @router.post(
     "/tokenize", response_model=Tokenized, response_model_exclude_unset=True, responses=ERRORS
 )
-async def tokenize(request: Request, asked: TokenizeRequest) -> dict[str, Any]:
+async def tokenize(request: Request, body: TokenizeRequest) -> dict[str, Any]:
     """Token ids of a text, or of a conversation as the chat template writes it."""
     serving = serving_of(request)
-    async with serving.catalog.lease(asked.model) as (_, model):
-        if asked.messages is not None:
-            given = as_messages(asked.messages)
+    async with serving.catalog.lease(body.model) as (_, model):
+        if body.messages is not None:
+            given = as_messages(body.messages)
             more = {
-                **(asked.chat_template_kwargs or {}),
-                "add_generation_prompt": asked.add_generation_prompt,
+                **(body.chat_template_kwargs or {}),
+                "add_generation_prompt": body.add_generation_prompt,
             }
             for name in ("messages", "tools"):
                 if name in more:
                     raise ApiError(
                         400, f"chat_template_kwargs cannot set {name}", param="chat_template_kwargs"
                     )
-            toolbox = Toolbox(tools_of(asked.tools))
-            _, (first, *_) = await begin(serving, model, given, SamplingParams(), toolbox, more, {})
-            tokens = first.prompt
+            toolbox = Toolbox(tools_of(body.tools))
+            prepared = await prepare_async(
+                serving, model, given, SamplingParams(), toolbox, more, {}
+            )
+            tokens = prepared.requests[0].prompt
         else:
-            text, special = asked.prompt or "", asked.add_special_tokens
+            text, special = body.prompt or "", body.add_special_tokens
             encode = model.tokenizer.encode
             tokens = tuple(await asyncio.to_thread(encode, text, add_special=special))
         length = model.engine.context_length
@@ -138,11 +147,11 @@ async def tokenize(request: Request, asked: TokenizeRequest) -> dict[str, Any]:
             "max_model_len": length,
             "tokens": list(tokens),
         }
-        if asked.return_token_strs or asked.with_pieces:
+        if body.return_token_strs or body.with_pieces:
             pieces = await asyncio.to_thread(_pieces, model, tokens)
-            if asked.return_token_strs:
+            if body.return_token_strs:
                 found["token_strs"] = [piece.decode("utf-8", "replace") for piece in pieces]
-            if asked.with_pieces:
+            if body.with_pieces:
                 found["tokens"] = [
                     {"id": token, "piece": _text_or_bytes(piece)}
                     for token, piece in zip(tokens, pieces, strict=True)
@@ -151,7 +160,7 @@ async def tokenize(request: Request, asked: TokenizeRequest) -> dict[str, Any]:
 
 
 def _pieces(model: LoadedModel, tokens: Sequence[int]) -> list[bytes]:
-    """What each token adds to a text."""
+    """The bytes of each token."""
     return [model.tokenizer.token_bytes(token) for token in tokens]
 
 
@@ -163,25 +172,25 @@ def _text_or_bytes(piece: bytes) -> str | list[int]:
 
 
 @router.post("/detokenize", response_model=Detokenized, responses=ERRORS)
-async def detokenize(request: Request, asked: DetokenizeRequest) -> dict[str, Any]:
+async def detokenize(request: Request, body: DetokenizeRequest) -> dict[str, Any]:
     """The text of token ids."""
     serving = serving_of(request)
-    async with serving.catalog.lease(asked.model) as (_, model):
+    async with serving.catalog.lease(body.model) as (_, model):
         size = model.loaded.config.vocab_size
-        for token in asked.tokens:
+        for token in body.tokens:
             if token >= size:
                 raise ApiError(
                     400, f"token {token} is outside the vocabulary of {size}", param="tokens"
                 )
         decode = model.tokenizer.decode
-        return {"prompt": await asyncio.to_thread(decode, asked.tokens, skip_special=False)}
+        return {"prompt": await asyncio.to_thread(decode, body.tokens, skip_special=False)}
 
 
 @router.post("/v1/embeddings", responses=ERRORS)
-async def embeddings(request: Request, asked: EmbeddingRequest) -> dict[str, Any]:
+async def embeddings(request: Request, body: EmbeddingRequest) -> dict[str, Any]:
     """Refused: no model here makes embeddings."""
-    served = serving_of(request).catalog.find(asked.model)
+    served = serving_of(request).catalog.find(body.model)
     raise ApiError(
-        400, f"{served.name} generates text; embeddings need an embedding model: none is here",
+        400, f"{served.name} is a generative model; this server has no embedding models",
         param="model", code="model_not_supported",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Tools and the form of answers, in OpenAI's chat API."""
+"""Tools and response formats of OpenAI's chat API."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, InstanceOf
-from tramontane.chat.toolbox import Function as Runs
+from tramontane.chat.toolbox import Function as ToolFunction
 from tramontane.chat.toolbox import Toolbox
 from tramontane.grammar import Grammar
 from tramontane.tools import Tool
 
-from .fields import Asked
+from .fields import RequestBody
 
 TOOL_NAME = "^[A-Za-z0-9_.:/-]+$"
 Name = Annotated[
@@ -19,19 +19,19 @@ Name = Annotated[
     # the pattern is checked by core, which also sees the names of the server's own tools
     Field(min_length=1, max_length=128, json_schema_extra={"pattern": TOOL_NAME}),
 ]
-MOST_TOOLS = 512
+MAX_TOOLS = 512
 
 
-class Function(Asked):
+class Function(RequestBody):
     """A function that the model may call."""
 
     name: Name
     description: str | None = None
     parameters: dict[str, Any] | None = Field(None, description="JSON schema of its arguments")
-    strict: bool | None = Field(None, description="make other arguments impossible")
+    strict: bool | None = Field(None, description="enforce the schema")
 
     def tool(self) -> Tool:
-        """As core has it."""
+        """The tool of `tramontane.tools`."""
         return Tool(
             name=self.name,
             description=self.description or "",
@@ -40,23 +40,23 @@ class Function(Asked):
         )
 
 
-class FunctionTool(Asked):
+class FunctionTool(RequestBody):
     type: Literal["function"]
     function: Function
 
     def tool(self) -> Tool:
-        """As core has it."""
+        """The tool of `tramontane.tools`."""
         return self.function.tool()
 
 
-class OtherTool(Asked):
-    """A tool of a type that is not here: the model is not told of it."""
+class OtherTool(RequestBody):
+    """A tool of an unsupported type, which is not shown to the model."""
 
     type: str
 
 
-class LeftOut(Asked):
-    """Something of a kind that is not here, of which a request may well do without.
+class UnsupportedTool(RequestBody):
+    """A tool, or another object, of an unsupported type, which is ignored unless --strict-fields.
 
     what: how to name it. why: what to say where the server is to refuse it.
     """
@@ -65,44 +65,44 @@ class LeftOut(Asked):
     why: str
 
 
-def tool_or_not(value: Any, known: Sequence[str | None], why: str) -> Any:
+def supported_tool(value: Any, known: Sequence[str | None], why: str) -> Any:
     """A tool as it is, or LeftOut in its place if it is of another type than those known."""
     kind = value.get("type") if isinstance(value, dict) else None
     if kind in known or not isinstance(kind, str):
         return value
-    return LeftOut(
+    return UnsupportedTool(
         what=f"type={kind[:64]}", why=f"a tool of type {kind[:64]!r} is not supported: {why}"
     )
 
 
-FUNCTIONS_ONLY = "there are functions only, which are run by who asks"
+FUNCTIONS_ONLY = "only functions, which the client runs, are supported"
 
 
 def _function(value: Any) -> Any:
-    return tool_or_not(value, (None, "function"), FUNCTIONS_ONLY)
+    return supported_tool(value, (None, "function"), FUNCTIONS_ONLY)
 
 
 AnyTool = Annotated[
-    FunctionTool | InstanceOf[LeftOut],
+    FunctionTool | InstanceOf[UnsupportedTool],
     BeforeValidator(_function, json_schema_input_type=FunctionTool | OtherTool),
 ]
 
 
-class NamedFunction(Asked):
+class NamedFunction(RequestBody):
     name: Name
 
 
-class NamedTool(Asked):
+class NamedTool(RequestBody):
     type: Literal["function"]
     function: NamedFunction
 
 
-class Allowed(Asked):
+class Allowed(RequestBody):
     mode: Literal["auto", "required"]
-    tools: list[NamedTool] = Field(min_length=1, max_length=MOST_TOOLS)
+    tools: list[NamedTool] = Field(min_length=1, max_length=MAX_TOOLS)
 
 
-class AllowedTools(Asked):
+class AllowedTools(RequestBody):
     type: Literal["allowed_tools"]
     allowed_tools: Allowed
 
@@ -110,16 +110,16 @@ class AllowedTools(Asked):
 ToolChoice = Literal["none", "auto", "required"] | NamedTool | AllowedTools
 
 
-class TextFormat(Asked):
+class TextFormat(RequestBody):
     type: Literal["text"]
 
 
-class ObjectFormat(Asked):
+class ObjectFormat(RequestBody):
     type: Literal["json_object"]
 
 
-class SchemaOf(Asked):
-    """A JSON schema; it is kept to whether or not `strict` is said."""
+class SchemaOf(RequestBody):
+    """A JSON schema, which is enforced with or without `strict`."""
 
     name: str = Field(max_length=128)
     description: str | None = None
@@ -127,13 +127,13 @@ class SchemaOf(Asked):
     strict: bool | None = None
 
 
-class SchemaFormat(Asked):
+class SchemaFormat(RequestBody):
     type: Literal["json_schema"]
     json_schema: SchemaOf
 
 
 class FlatSchemaFormat(SchemaOf):
-    """The same as the responses API has it."""
+    """The flat form of the responses API."""
 
     type: Literal["json_schema"]
 
@@ -142,33 +142,35 @@ ResponseFormat = Annotated[TextFormat | ObjectFormat | SchemaFormat, Field(discr
 
 
 def grammar_of(
-    form: TextFormat | ObjectFormat | SchemaFormat | FlatSchemaFormat | None,
+    answer_format: TextFormat | ObjectFormat | SchemaFormat | FlatSchemaFormat | None,
 ) -> Grammar | None:
-    """What keeps an answer to a form."""
-    match form:
+    """The grammar that enforces a format."""
+    match answer_format:
         case ObjectFormat():
             return Grammar(type="json_object")
         case SchemaFormat():
-            return Grammar(type="json_schema", value=form.json_schema.schema_)
+            return Grammar(type="json_schema", value=answer_format.json_schema.schema_)
         case FlatSchemaFormat():
-            return Grammar(type="json_schema", value=form.schema_)
+            return Grammar(type="json_schema", value=answer_format.schema_)
     return None
 
 
 def tools_of(tools: Sequence[Any] | None) -> list[Tool]:
-    """Those of a request that are here."""
-    return [tool.tool() for tool in tools or () if not isinstance(tool, LeftOut)]
+    """The supported tools of a request."""
+    return [tool.tool() for tool in tools or () if not isinstance(tool, UnsupportedTool)]
 
 
-def together(theirs: Sequence[Tool], ours: Sequence[Runs]) -> list[Tool | Runs]:
-    """A request's tools and the server's. Of one name ours runs the call of theirs."""
-    run = {function.tool.name: function for function in ours}
-    # taken out: two of theirs that have one name are an error
-    return [*(run.pop(tool.name, tool) for tool in theirs), *run.values()]
+def merge_tools(
+    client_tools: Sequence[Tool], registered: Sequence[ToolFunction]
+) -> list[Tool | ToolFunction]:
+    """The tools of a request and those of the server, which run calls of tools of the same name."""
+    run = {function.tool.name: function for function in registered}
+    # popped: a name that the client gives twice is an error
+    return [*(run.pop(tool.name, tool) for tool in client_tools), *run.values()]
 
 
 def toolbox_of(
-    tools: Sequence[Tool | Runs],
+    tools: Sequence[Tool | ToolFunction],
     choice: str,
     parallel: bool,
     allowed: Sequence[str] | None = None,
@@ -179,8 +181,10 @@ def toolbox_of(
     """
     if allowed is None:
         return Toolbox(tools, choice, parallel)
-    among = Toolbox(tools, allowed, parallel)  # says which name is unknown
+    restricted = Toolbox(tools, allowed, parallel)  # says which name is unknown
     if choice == "auto":
-        return among
-    kept = [t for t in tools if (t.tool if isinstance(t, Runs) else t).name in allowed]
-    return Toolbox(kept, choice, parallel)
+        return restricted
+    allowed_tools = [
+        t for t in tools if (t.tool if isinstance(t, ToolFunction) else t).name in allowed
+    ]
+    return Toolbox(allowed_tools, choice, parallel)

@@ -1,4 +1,4 @@
-"""A response from its request to its end, and what is shown of it at any moment."""
+"""The state of a response, from the request to the end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .response_output import Change, Output
 from .response_output_items import Item
 from .response_recording import Recording
 from .response_request import ResponseRequest
-from .tool_fields import LeftOut
+from .tool_fields import UnsupportedTool
 
 ECHOED = (
     "instructions", "max_output_tokens", "previous_response_id", "prompt_cache_key",
@@ -26,120 +26,122 @@ ECHOED = (
 )  # fmt: skip
 
 
-class Making:
-    """One response. items: of the conversation before it, its own input last.
+class ResponseState:
+    """One response. items: the input, after the items of the responses that it continues.
 
-    size: bytes of the conversation, as it was sent, and characters of its answers.
+    size: bytes of the requests of the conversation, and characters of the answers.
     status: queued, in_progress, completed, incomplete, failed or cancelled.
-    rounds: results of those that are over.
+    rounds: results of the finished rounds.
     """
 
     def __init__(
-        self, asked: ResponseRequest, model: str, size: int = 0, before: Making | None = None
+        self, body: ResponseRequest, model: str, size: int = 0, before: ResponseState | None = None
     ) -> None:
-        """size: bytes of the request. before: the response that it goes on from."""
-        self.asked = asked.model_copy(update={"input": []})  # it is in items, and once is enough
+        """size: bytes of the request. before: the response that it continues."""
+        self.body = body.model_copy(update={"input": []})  # it is in items
         self.model, self.size = model, size
-        self.items: list[Item] = [item.item() for item in asked.input]
+        self.items: list[Item] = [item.item() for item in body.input]
         if before is not None:
             self.size += before.size
             self.items = [*before.items, *before.output(), *self.items]
         self.id = f"resp_{uuid.uuid4().hex}"
-        self.status = "queued" if asked.background else "in_progress"
+        self.status = "queued" if body.background else "in_progress"
         self.result: RequestResult | None = None
-        self.recording = Recording() if asked.background and asked.stream else None
+        self.recording = Recording() if body.background and body.stream else None
         self._created = answer.now()
         self._completed: int | None = None
         self._error: dict[str, Any] | None = None
         self._output = Output()
-        self._output.namespaces = asked.namespaces()
+        self._output.namespaces = body.namespaces()
         self.rounds: list[RequestResult] = []
-        self._ran: Sequence[Mapping[str, str]] = ()
+        self._calls_made: Sequence[Mapping[str, str]] = ()
         self._parser = Dialect().parser()
 
     @property
     def running(self) -> bool:
         return self.status in ("queued", "in_progress")
 
-    def read_with(self, parser: AnswerParser, ours: frozenset[str] = frozenset()) -> None:
-        """What tells reasoning and calls apart; to be given before each round. ours: tools whose
-        calls are not the client's."""
+    def set_parser(self, parser: AnswerParser, registered: frozenset[str] = frozenset()) -> None:
+        """Set the parser of the next round's answer. registered: tools whose calls the client does
+        not see."""
         self._parser = parser
-        self._output.hidden = ours
+        self._output.hidden = registered
 
-    def take(self, one: Event) -> list[Change]:
-        """A piece of the answer, or the end of a round; what that changes."""
+    def push(self, one: Event) -> list[Change]:
+        """Add an event of the engine; returns the changes of the output."""
         self.status = "in_progress"
         self.size += len(one.text)
         deltas = self._parser.push(one.text)
         if not isinstance(one, Finished):
             entry = None if one.logprob is None else answer.logprob(one.logprob)
-            changes = self._output.take(deltas, entry)
+            changes = self._output.push(deltas, entry)
             self._output.count()
             return changes
         self.rounds.append(one.result)
-        return self._output.take([*deltas, *self._parser.finish()])
+        return self._output.push([*deltas, *self._parser.finish()])
 
-    def end(self, ran: Sequence[Mapping[str, str]]) -> list[Change]:
-        """There is no further round. ran: the server's own tools, and what they said."""
+    def end(self, calls_made: Sequence[Mapping[str, str]]) -> list[Change]:
+        """Complete the response. calls_made: a record of the calls that ran in the server."""
         self.result = self.rounds[-1]
         self.status = "completed" if self.result.finish_reason == "stop" else "incomplete"
-        self._ran = ran
+        self._calls_made = calls_made
         self._completed = answer.now()
-        return self._output.end(whole=self.status == "completed")
+        return self._output.end(complete=self.status == "completed")
 
-    def nothing(self) -> list[Change]:
-        """There is nothing to answer: no input, and none before it. So is the answer."""
+    def end_empty(self) -> list[Change]:
+        """Complete the response without output, because there is no input."""
         self.status = "completed"
         self._completed = answer.now()
         return []
 
     def fail(self, error: Exception) -> None:
-        """The end, without an answer."""
+        """End with an error."""
         self.status = "failed"
         self._output.stop()
         code = "rate_limit_exceeded" if isinstance(error, EngineBusy) else "server_error"
         self._error = {"code": code, "message": str(api_error(error))}
 
     def cancel(self) -> None:
-        """The end, because somebody wants it, unless it has ended."""
+        """Cancel, unless it has ended."""
         if self.running:
             self.status = "cancelled"
             self._output.stop()
 
     def output(self) -> list[Item]:
-        """What has been answered; nothing while it goes on."""
+        """The output items; none while the response is in progress."""
         return [] if self.running else self._output.items
 
-    def shown(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """The response in OpenAI's form."""
-        asked = self.asked
-        reasoning = None if asked.reasoning is None else asked.reasoning.effort
-        cut = {"reason": "max_output_tokens"} if self.status == "incomplete" else None
+        body = self.body
+        reasoning = None if body.reasoning is None else body.reasoning.effort
+        incomplete = {"reason": "max_output_tokens"} if self.status == "incomplete" else None
         return {
             "id": self.id,
             "object": "response",
             "created_at": self._created,
             "completed_at": self._completed if self.status == "completed" else None,
             "status": self.status,
-            "background": bool(asked.background),
+            "background": bool(body.background),
             "error": self._error,
-            "incomplete_details": cut,
+            "incomplete_details": incomplete,
             "model": self.model,
             "output": self.output(),
-            "parallel_tool_calls": asked.parallel_tool_calls is not False,
+            "parallel_tool_calls": body.parallel_tool_calls is not False,
             "reasoning": {"effort": reasoning, "summary": None},
             "service_tier": "default",
-            "store": asked.stored,
-            "text": {"format": _shown(asked.form) or {"type": "text"}},
-            "tool_choice": _shown(asked.tool_choice) or "auto",
-            "tools": [tool.shown() for tool in asked.tools or () if not isinstance(tool, LeftOut)],
-            "top_logprobs": asked.top_logprobs or 0,
-            "truncation": asked.truncation or "disabled",
+            "store": body.stored,
+            "text": {"format": _as_dict(body.answer_format) or {"type": "text"}},
+            "tool_choice": _as_dict(body.tool_choice) or "auto",
+            "tools": [
+                tool.as_dict() for tool in body.tools or () if not isinstance(tool, UnsupportedTool)
+            ],
+            "top_logprobs": body.top_logprobs or 0,
+            "truncation": body.truncation or "disabled",
             "usage": self._usage(),
-            **{name: getattr(asked, name) for name in ECHOED},
-            "metadata": asked.metadata or {},
-            **({"server_tool_calls": self._ran} if self._ran else {}),
+            **{name: getattr(body, name) for name in ECHOED},
+            "metadata": body.metadata or {},
+            **({"server_tool_calls": self._calls_made} if self._calls_made else {}),
         }
 
     def _usage(self) -> dict[str, Any] | None:
@@ -156,5 +158,5 @@ class Making:
         }
 
 
-def _shown(value: Any) -> Any:
+def _as_dict(value: Any) -> Any:
     return value.model_dump(by_alias=True) if isinstance(value, BaseModel) else value

@@ -1,0 +1,90 @@
+"""The loop of tool calls: answer, run the calls, append their results, and ask the model again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
+
+from tramontane.engine.request import RequestResult
+from tramontane.tools import ToolCall
+
+from .chat_turn import Turn
+from .toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from tramontane.results import Completion
+
+
+class ToolLoop:
+    """Decides after each answer of a turn whether its calls are run and another round follows.
+
+    There are at most `max_rounds` rounds of calls, so `max_rounds + 1` answers. The calls of an
+    answer are run together or not at all: not if one is of a tool that has only a schema, if there
+    are several answers (`n`), or if the answer was cancelled.
+
+    completion: the last answer. calls_made: a record of each call of a tool in `recorded`, with
+    its `name`, `arguments` and `result`, the reason if it was not run.
+    """
+
+    completion: Completion
+
+    def __init__(
+        self,
+        turn: Turn,
+        toolbox: Toolbox,
+        max_rounds: int,
+        *,
+        recorded: Collection[str] = (),
+        notify: Callable[[ToolCall], None] | None = None,
+    ) -> None:
+        """recorded: names of tools. notify: called with each call before it is run."""
+        self.turn, self.toolbox = turn, toolbox
+        self.recorded = frozenset(recorded)
+        self.calls_made: list[dict[str, str]] = []
+        self._rounds_left = max_rounds
+        self._notify = notify
+
+    def next_round(self, results: Sequence[RequestResult]) -> bool:
+        """Take an answer and run its calls; returns whether `turn` has another round."""
+        if not self._has_calls_to_run(results):
+            return False
+        self._append(self.toolbox.run(self.completion.tool_calls))
+        return True
+
+    async def next_round_async(self, results: Sequence[RequestResult]) -> bool:
+        """Like `next_round`, without blocking the event loop."""
+        if not self._has_calls_to_run(results):
+            return False
+        self._append(await self.toolbox.run_async(self.completion.tool_calls))
+        return True
+
+    def _has_calls_to_run(self, results: Sequence[RequestResult]) -> bool:
+        self.completion = self.turn.completed(results)
+        calls = self.completion.tool_calls
+        if results[0].finish_reason == "cancelled":
+            return False
+        if not self.turn.calls(self.completion):
+            self._record_skipped(calls, "the answer also calls tools of the client's")
+            return False
+        if self._rounds_left <= 0:
+            self._record_skipped(calls, "the answer has had all its rounds of tools")
+            return False
+        if self._notify is not None:
+            for call in calls:
+                self._notify(call)
+        return True
+
+    def _append(self, outputs: Sequence[str]) -> None:
+        self.turn.add(self.completion, outputs)
+        self._rounds_left -= 1
+        for call, output in zip(self.completion.tool_calls, outputs, strict=True):
+            self._record(call, output)
+
+    def _record_skipped(self, calls: Sequence[ToolCall], reason: str) -> None:
+        for call in calls:
+            self._record(call, f"not run: {reason}")
+
+    def _record(self, call: ToolCall, result: str) -> None:
+        if call.name in self.recorded:
+            record = {"name": call.name, "arguments": call.arguments, "result": result}
+            self.calls_made.append(record)
