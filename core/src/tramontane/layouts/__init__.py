@@ -9,8 +9,6 @@ contiguous, so that kernels may take their addresses.
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 from .affine import Affine as Affine
 from .affine import affine_kind as affine_kind
 from .codebook import Codebook as Codebook
@@ -23,10 +21,8 @@ from .concatenate import contiguous as contiguous
 from .concatenate import nbytes as nbytes
 from .dense import Dense as Dense
 from .float_tables import float_table as float_table
+from .layout import LAYOUTS as LAYOUTS
+from .layout import Layout as Layout
 from .permuted import Permuted as Permuted
 from .row_groups import RowGroups as RowGroups
 from .select import picked as picked
-
-Layout: TypeAlias = Dense | Affine | Codebook | RowGroups | Permuted
-LAYOUTS = (Dense, Affine, Codebook, RowGroups, Permuted)
-"""The classes, for `isinstance`."""

@@ -16,7 +16,7 @@ from .row_groups import RowGroups
 from .select import joined
 
 if TYPE_CHECKING:
-    from . import Layout
+    from .layout import Layout
 
 
 def below(layouts: Sequence[Layout]) -> Layout:
