@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from dataclasses import dataclass
 
-from tramontane.errors import PluginConflict, PluginNotInstalled
+from tramontane.errors import PluginNotInstalled, UsageError
 from tramontane.plugin import Quantizer
 from tramontane.registry import Registry, known
 
@@ -20,6 +21,11 @@ class Kind:
     offer: Quantizer
     distribution: str
 
+    @property
+    def whole_name(self) -> str:
+        """Its name with that of its offer."""
+        return f"{self.offer.name}:{self.name}"
+
     def nbytes(self, weights: int) -> int:
         """Bytes in memory of as many weights."""
         return round(weights * self.bits / 8)
@@ -30,29 +36,40 @@ def spelled(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "")
 
 
+def spelled_names(kind: Kind) -> tuple[str, str]:
+    """Both names of a kind as they are compared."""
+    return spelled(kind.name), spelled(kind.whole_name)
+
+
 def installed_kinds(registry: Registry) -> dict[str, Kind]:
-    """All kinds by their names as compared. Raises PluginConflict where two offers make one."""
+    """All kinds by their names as compared; by OFFER:KIND where several offers make one of a name,
+    such as afq:mxfp4."""
     owners = {e.name: e.dist.name for e in registry.entries("quantizers") if e.dist is not None}
-    found: dict[str, Kind] = {}
-    for offer in registry.all(Quantizer):
-        if offer.quantize is None and offer.encode is None:
-            continue
-        for name, bits in offer.kinds.items():
-            kind = Kind(name, bits, offer, owners.get(offer.name, offer.name))
-            other = found.setdefault(spelled(name), kind)
-            if other is not kind:
-                raise PluginConflict(
-                    f"the kind {name!r} is made by the quantizers {other.offer.name!r} "
-                    f"({other.distribution}) and {offer.name!r} ({kind.distribution}); uninstall "
-                    "one, or list the distributions to use in TRAMONTANE_PLUGINS"
-                )
-    return found
+    kinds = [
+        Kind(name, bits, offer, owners.get(offer.name, offer.name))
+        for offer in registry.all(Quantizer)
+        if offer.quantize is not None or offer.encode is not None
+        for name, bits in offer.kinds.items()
+    ]
+    makers = Counter(spelled(kind.name) for kind in kinds)
+    return {
+        spelled(kind.name if makers[spelled(kind.name)] == 1 else kind.whole_name): kind
+        for kind in kinds
+    }
 
 
 def find_kind(name: str, kinds: dict[str, Kind]) -> Kind:
-    """The kind of a name. Raises PluginNotInstalled, which says what there is."""
+    """The kind of a name, which may be OFFER:KIND. Raises UsageError for a name that several offers
+    have, PluginNotInstalled, which says what there is."""
     if (kind := kinds.get(spelled(name))) is not None:
         return kind
+    same = [kind for kind in kinds.values() if spelled(name) in spelled_names(kind)]
+    if len(same) == 1:
+        return same[0]
+    if same:
+        raise UsageError(
+            f"several quantizers make {name!r}: give {' or '.join(k.whole_name for k in same)}"
+        )
     for other, distribution in known("kinds").items():
         if spelled(other) == spelled(name):
             raise PluginNotInstalled(
@@ -68,8 +85,9 @@ def find_kind(name: str, kinds: dict[str, Kind]) -> Kind:
 def listed(kinds: dict[str, Kind]) -> str:
     """The kinds that there are, by distribution, for messages."""
     by: dict[str, list[str]] = {}
-    for kind in sorted(kinds.values(), key=lambda kind: (kind.bits, kind.name)):
-        by.setdefault(kind.distribution, []).append(kind.name)
+    for key, kind in sorted(kinds.items(), key=lambda item: (item[1].bits, item[1].name)):
+        name = kind.whole_name if ":" in key else kind.name
+        by.setdefault(kind.distribution, []).append(name)
     if by:
         parts = (f"{', '.join(names)} ({distribution})" for distribution, names in by.items())
         return f"the kinds are {'; '.join(parts)}"
