@@ -41,7 +41,11 @@ class Machine:
 
 MACHINES = [
     Machine(
-        LINUX, "znver4", f"{AVX512},+avx512bf16,+avx512vbmi", "avx512-vbmi", r"vpdpbusd .*zmm",
+        LINUX,
+        "znver4",
+        f"{AVX512},+avx512bf16,+avx512vbmi",
+        "avx512-vbmi",
+        r"vpdpbusd .*zmm",
         "vfmadd",
     ),
     Machine(
