@@ -24,9 +24,10 @@ from tramontane_backend_cpu.packing import Interleaved, pack
 from tramontane_backend_cpu.row_groups import Grouped, grouped
 from tramontane_backend_cpu.step import interpreter
 from tramontane_backend_cpu.step.graph import TOKENS, Ref, Value
-from tramontane_backend_cpu.step.lower import affine_operation, conversion, grouped_operation, table
+from tramontane_backend_cpu.step.lower import table
 from tramontane_backend_cpu.step.memory import Buffers, Rooms, address, aligned
 from tramontane_backend_cpu.step.pool import Pool, shared_pool
+from tramontane_backend_cpu.step.products import affine_operation, conversion, grouped_operation
 
 HIDDEN, WIDE, KV = 2048, 8192, 512
 READS = (
