@@ -14,8 +14,9 @@ from tramontane.engine.kv_cache import BLOCK_SIZE, CodedCache, KVCache
 from tramontane.engine.kv_codes import INT4
 from tramontane_backend_cpu.kernels.attention import SPLIT
 from tramontane_backend_cpu.kernels.rows import STORE_FIELDS
-from tramontane_backend_cpu.step.lower import CACHE_KINDS, STORES, arguments
+from tramontane_backend_cpu.step.lower import CACHE_KINDS, STORES
 from tramontane_backend_cpu.step.memory import address
+from tramontane_backend_cpu.step.products import arguments
 
 from .test_attention import Caches, ends
 from .test_attention_options import CLOSE, SCALE, expected, run

@@ -9,8 +9,8 @@ import pytest
 import torch
 from tramontane.blocks import BiasedRouter, GroupedRouter, Router
 from tramontane_backend_cpu.kernels import mixture, routing
-from tramontane_backend_cpu.step.lower import arguments
 from tramontane_backend_cpu.step.memory import address
+from tramontane_backend_cpu.step.products import arguments
 
 TILE = 4
 SCALE = 2.5

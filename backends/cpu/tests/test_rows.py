@@ -62,8 +62,8 @@ def test_layer_norm(bias: bool, far: float) -> None:
 @pytest.mark.parametrize("width", [15, 40])
 def test_layer_norm_of_heads_of_any_width(width: int) -> None:
     from tramontane_backend_cpu.kernels import rows
-    from tramontane_backend_cpu.step.lower import arguments
     from tramontane_backend_cpu.step.memory import address
+    from tramontane_backend_cpu.step.products import arguments
 
     torch.manual_seed(1)
     x = torch.randn(5, 3, width) * 3 + 2

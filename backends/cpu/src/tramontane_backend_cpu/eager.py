@@ -20,20 +20,19 @@ from .row_groups import Grouped
 from .step import interpreter
 from .step.graph import TOKENS, Node, Ref, Value
 from .step.inputs import Inputs
-from .step.lower import (
+from .step.lower import lower, table
+from .step.memory import Buffers, Rooms, address
+from .step.pool import Pool
+from .step.products import (
     Operation,
     affine_operation,
     arguments,
     conversion,
     dense_operation,
     grouped_operation,
-    lower,
     order_at,
     packed_arrays,
-    table,
 )
-from .step.memory import Buffers, Rooms, address
-from .step.pool import Pool
 
 
 def multiply_packed(to_be_exact: bool, pool: Pool) -> Callable[[Tensor, Layout], Tensor]:

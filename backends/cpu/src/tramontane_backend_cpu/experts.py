@@ -16,9 +16,9 @@ from .kernels.by_jobs import AT_ONCE, by_jobs
 from .packing import Interleaved
 from .row_orders import is_alike, orders_of
 from .step import interpreter
-from .step.lower import affine_operation, packed_arrays
 from .step.memory import Rooms, address, aligned
 from .step.pool import Pool
+from .step.products import affine_operation, packed_arrays
 from .vector.target import SET
 from .vector.tiles import PLAIN_UNIT_BYTES, ROWS, UNIT, UNIT_BYTES
 

@@ -13,14 +13,8 @@ from tramontane_backend_cpu.kernels import matmul
 from tramontane_backend_cpu.numba_setup import family, native, njit
 from tramontane_backend_cpu.vector.memory import load, put_word, word, words
 from tramontane_backend_cpu.vector.parallel import call_kernel
-from tramontane_backend_cpu.vector.tiles import (
-    PLAIN_UNIT_BYTES,
-    ROWS,
-    UNIT,
-    UNIT_BYTES,
-    put_plain,
-    put_quantized,
-)
+from tramontane_backend_cpu.vector.put_units import put_plain, put_quantized
+from tramontane_backend_cpu.vector.tiles import PLAIN_UNIT_BYTES, ROWS, UNIT, UNIT_BYTES
 
 FIELDS = (
     "count", "blocks", "panel", "units", "tile", "tile_unit_bytes", "tiles_at_once", "stretch",

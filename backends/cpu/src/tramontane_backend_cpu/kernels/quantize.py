@@ -6,12 +6,8 @@ from typing import Any
 
 from tramontane_backend_cpu.numba_setup import family, native
 from tramontane_backend_cpu.vector.memory import gather_some, load, load_some, word, words
-from tramontane_backend_cpu.vector.tiles import (
-    PLAIN_UNIT_BYTES,
-    UNIT_BYTES,
-    put_plain,
-    put_quantized,
-)
+from tramontane_backend_cpu.vector.put_units import put_plain, put_quantized
+from tramontane_backend_cpu.vector.tiles import PLAIN_UNIT_BYTES, UNIT_BYTES
 
 FIELDS = ("count", "tile", "units", "columns", "x", "stride", "out", "begin")
 """count: address of the number of vectors. tile: vectors in a whole tile. units: of a vector; those

@@ -22,15 +22,8 @@ from tramontane_backend_cpu.vector.memory import (
     word,
     words,
 )
-from tramontane_backend_cpu.vector.tiles import (
-    PLAIN_UNIT_BYTES,
-    ROWS,
-    UNIT,
-    UNIT_BYTES,
-    put_plain,
-    put_quantized,
-    quantized_dot,
-)
+from tramontane_backend_cpu.vector.put_units import put_plain, put_quantized, quantized_dot
+from tramontane_backend_cpu.vector.tiles import PLAIN_UNIT_BYTES, ROWS, UNIT, UNIT_BYTES
 
 FIELDS = (
     "count", "out", "stride", "input", "bias", "add", "input_stride", "columns", "units", "tile",

@@ -16,7 +16,9 @@ from tramontane_backend_cpu.vector.tiles import ROWS, UNIT
 
 from .graph import Node, Ref, Value
 from .inputs import Inputs
-from .lower import (
+from .memory import Buffers, address, row_bytes
+from .mixture import Sorting
+from .products import (
     Operation,
     affine_operation,
     arguments,
@@ -24,8 +26,6 @@ from .lower import (
     dense_operation,
     packed_arrays,
 )
-from .memory import Buffers, address, row_bytes
-from .mixture import Sorting
 
 PANEL = 128 << 10
 """Bytes of weights per job and matrix, about."""

@@ -8,8 +8,8 @@ from tramontane_backend_cpu.kernels import parts
 
 from .graph import Node, Ref
 from .inputs import Inputs
-from .lower import Operation, arguments
 from .memory import Buffers
+from .products import Operation, arguments
 
 
 def _places(node: Node, buffers: Buffers) -> dict[str, int]:

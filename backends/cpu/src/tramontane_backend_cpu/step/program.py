@@ -17,10 +17,11 @@ from . import interpreter, lower_mixture, lower_parts
 from .fuse import fuse_gates
 from .graph import Node, Value
 from .inputs import Inputs
-from .lower import Operation, form_of, lower, order_of, refuse, table
+from .lower import form_of, lower, order_of, refuse, table
 from .memory import Buffers
 from .mixture import expand
 from .pool import Pool
+from .products import Operation
 from .record import Recording
 from .schedule import Phase, add_in_place, convert_inputs, phases, share_memory
 

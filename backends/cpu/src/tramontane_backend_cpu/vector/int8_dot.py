@@ -9,7 +9,7 @@ from llvmlite import ir
 from . import instruction_set as llvm
 from .memory import narrowed
 from .operation import Emit, Register, operation, types
-from .tiles import peak_of
+from .put_units import peak_of
 
 
 @operation(lambda count, tile, value: Register("f32", count))
