@@ -21,7 +21,7 @@ from tramontane.testing.import_cost import heavy_imports
 from tramontane_backend_cpu import compile_client, object_cache, precompile
 from tramontane_backend_cpu.compile_client import OtherProcess
 from tramontane_backend_cpu.compiling import compiled
-from tramontane_backend_cpu.kernels import attention, rows
+from tramontane_backend_cpu.kernels import attention, attention_merge, rows
 from tramontane_backend_cpu.kernels.gated import gated
 from tramontane_backend_cpu.kernels.matmul import Packing, affine_kernel
 from tramontane_backend_cpu.kernels.repack import repack_plane
@@ -110,7 +110,8 @@ def test_what_a_process_is_told_next(compilers: Compilers) -> None:
     compilers._modules = {attention.__name__: here, rows.__name__: elsewhere}
     expected = [
         repack_plane,  # of an earlier wish
-        attention.split_kernel("f16", attention.FEW), attention.merge_splits,  # the longer first
+        attention.split_kernel("f16", attention.FEW),  # the longer first
+        attention_merge.merge_splits,
         gated(False),  # which shares with what nobody else has
         rows.rms_norm,
     ]  # fmt: skip

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tramontane_backend_cpu.compiling import compiled
-from tramontane_backend_cpu.kernels import attention, matmul, rows
+from tramontane_backend_cpu.kernels import attention, attention_merge, matmul, rows
 from tramontane_backend_cpu.machine_code import NAME, Code, _by_llvm
 from tramontane_backend_cpu.numba_setup import Kernel, native
 from tramontane_backend_cpu.object_file import ADDRESSES, Linked, Unknown, _sections
@@ -47,8 +47,8 @@ def test_a_kernel_does_the_same_as_when_llvm_links_it() -> None:
 @pytest.mark.parametrize(
     "kernel",
     [
-        matmul.affine_kernel(PACKING, 1, False), attention.attention(""), attention.merge_splits,
-        attention.split_kernel("f16", 4), rows.rms_norm,
+        matmul.affine_kernel(PACKING, 1, False), attention.attention(""),
+        attention_merge.merge_splits, attention.split_kernel("f16", 4), rows.rms_norm,
     ],
     ids=["affine", "attention", "merge", "attend", "norm"],
 )  # fmt: skip

@@ -47,5 +47,6 @@ def spread(above: Tensor, groups: int) -> Tensor:
 
 
 def rounded_to(value: Tensor, dtype: torch.dtype | None) -> Tensor:
-    """A float32 result, as of a library that computes in `dtype`. None: float32, as it is."""
+    """A float32 result (rows, groups, group), as of a library that computes in `dtype`. None:
+    float32, as it is."""
     return value if dtype is None else value.to(dtype).float()

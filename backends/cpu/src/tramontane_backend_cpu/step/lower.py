@@ -13,6 +13,7 @@ from tramontane.layouts import Dense, Layout
 
 from tramontane_backend_cpu.kernels import attention as attention_kernels
 from tramontane_backend_cpu.kernels import (
+    attention_merge,
     coded,
     dense,
     gated,
@@ -284,7 +285,7 @@ def _attention(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         **inputs.scratch(heads // kv_heads, kv_heads, d_key, d_value),
     )  # fmt: skip
     if node.name == "merge_splits":
-        return Operation(attention_kernels.merge_splits.address, told, inputs.MERGES, kv_heads)
+        return Operation(attention_merge.merge_splits.address, told, inputs.MERGES, kv_heads)
     return Operation(
         attention_kernels.attention(kind if kind in STORES else "").address,
         told,
