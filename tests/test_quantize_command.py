@@ -19,6 +19,7 @@ from tramontane.testing.forward_passes import whole
 from .conftest import Cli, Install
 from .strangers.page import write_page
 from .test_isq import KIND, loaded, weights
+from .test_quantized_layers import others
 from .tiny import write_model
 
 TEXT = "The quick brown fox jumps over the lazy dog. " * 30
@@ -33,7 +34,9 @@ def installed(install: Install, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(autouse=True)
 def visible(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This repository's own formats are not: a number of bits would choose their kinds."""
     monkeypatch.syspath_prepend(str(installed))
+    monkeypatch.setenv("TRAMONTANE_PLUGINS", ",".join(others()))
 
 
 @pytest.fixture(scope="module")

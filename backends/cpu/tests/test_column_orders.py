@@ -65,7 +65,7 @@ def test_several_orders_are_only_for_matrices_below_each_other() -> None:
 @pytest.mark.parametrize("rows", [32, 20])
 @pytest.mark.parametrize("parts", [1, 3])
 def test_stacked_matrices(parts: int, rows: int) -> None:
-    stack = StackedLinear(3, 64, rows, split="out")
+    stack = StackedLinear(3, 64, rows)
     weight = Permuted(affine(4, 32, 1, "zero", (3 * rows, 64)), shuffled(64, parts=parts))
     stack.weight = weight
     model = tiny_model("float32")

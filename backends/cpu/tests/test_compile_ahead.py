@@ -21,7 +21,7 @@ from tramontane.testing.import_cost import heavy_imports
 from tramontane_backend_cpu import compile_client, object_cache, precompile
 from tramontane_backend_cpu.compile_client import OtherProcess
 from tramontane_backend_cpu.compiling import compiled
-from tramontane_backend_cpu.kernels import attention, attention_merge, rows
+from tramontane_backend_cpu.kernels import attention, rows
 from tramontane_backend_cpu.kernels.gated import gated
 from tramontane_backend_cpu.kernels.matmul import Packing, affine_kernel
 from tramontane_backend_cpu.kernels.repack import repack_plane
@@ -111,7 +111,7 @@ def test_what_a_process_is_told_next(compilers: Compilers) -> None:
     expected = [
         repack_plane,  # of an earlier wish
         attention.split_kernel("f16", attention.FEW),  # the longer first
-        attention_merge.merge_splits,
+        attention.attention(""),
         gated(False),  # which shares with what nobody else has
         rows.rms_norm,
     ]  # fmt: skip

@@ -32,6 +32,10 @@ OUTPUT = "lm_head"
 ORGANIZATIONS = ("default", "moqe")
 
 
+PERIOD = 128
+"""Rows that a kind packs together, at most: it is tried out on as many and those left over."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """What was asked for. isq: a kind or a number of bits; None: only what the topology says.
@@ -102,7 +106,7 @@ def choose(
                 if kind is not usual:
                     choices.promoted[path] = kind
         assert kind is not None
-        _settle(choices, path, slot.shape[-1], kind, kinds, fits)
+        _settle(choices, path, slot.shape, kind, kinds, fits)
         final = choices.kinds.get(path)
         if final is not None and {spelled(name) for name in stored[path]} == {spelled(final.name)}:
             del choices.kinds[path]
@@ -113,21 +117,24 @@ def choose(
 def _settle(
     choices: Choices,
     path: str,
-    columns: int,
+    shape: tuple[int, ...],
     kind: Kind,
     kinds: dict[str, Kind],
-    fits: Callable[[Kind, int], bool],
+    fits: Callable[[Kind, int, int], bool],
 ) -> None:
-    """Give a matrix its kind, or the next that its columns fit."""
+    """Give a matrix its kind, or the next that its columns and rows fit."""
+    rows, columns = shape[0] % PERIOD + PERIOD, shape[-1]
     for each in (kind, *next_kinds(kind, kinds.values())):
-        if fits(each, columns):
+        if fits(each, rows, columns):
             choices.kinds[path] = each
             if each is not kind:
                 choices.instead[path] = each
                 choices.promoted.pop(path, None)
             return
     choices.promoted.pop(path, None)
-    choices.left[path] = f"{columns} columns do not fit {kind.name}"
+    columns_alone = fits(kind, PERIOD, columns)
+    what = f"{shape[0]} rows" if columns_alone else f"{columns} columns"
+    choices.left[path] = f"{what} do not fit {kind.name}"
 
 
 def _stays(path: str, slot: Slot, only: set[str] | None) -> str:

@@ -57,7 +57,8 @@ def promoted(kind: Kind, kinds: Iterable[Kind], runs: Runs) -> Kind:
     larger = [other for other in own if goal <= other.bits < goal + 1]
     if (found := of_bits(goal, larger, runs)) is not None:
         return found
-    return min(own, key=lambda other: (not runs(other), other.bits, other.name), default=kind)
+    enough = [other for other in own if other.bits >= goal] or own
+    return min(enough, key=lambda other: (not runs(other), other.bits, other.name), default=kind)
 
 
 def next_kinds(kind: Kind, kinds: Iterable[Kind]) -> list[Kind]:
@@ -77,9 +78,9 @@ def kernels_of(pack: Callable[[Layout], Layout] | None) -> Runs:
     def runs(kind: Kind) -> bool:
         if pack is None:
             return True
-        if kind.name not in tried:
-            tried[kind.name] = _repacks(kind, pack)
-        return tried[kind.name]
+        if kind.whole_name not in tried:
+            tried[kind.whole_name] = _repacks(kind, pack)
+        return tried[kind.whole_name]
 
     return runs
 

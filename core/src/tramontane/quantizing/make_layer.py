@@ -64,11 +64,11 @@ def settings(kind: Kind, kinds: Mapping[str, str]) -> dict[str, Any]:
     return dict(load(kind.offer.settings)(dict(kinds)))
 
 
-def can_make(kind: Kind, columns: int) -> bool:
-    """Whether a matrix of so many columns can have the kind: tried out on a few rows."""
+def can_make(kind: Kind, rows: int, columns: int) -> bool:
+    """Whether a matrix of so many rows and columns can have the kind: tried out."""
     generator = torch.Generator().manual_seed(0)
     try:
-        make_layout(kind, torch.randn(8, columns, generator=generator))
+        make_layout(kind, torch.randn(rows, columns, generator=generator))
     except ValueError:
         return False
     return True

@@ -13,10 +13,10 @@ from tramontane.engine.kv_cache import KVCache, LayerCache
 
 from tramontane_backend_cpu.kernels.attention import (
     ROWS_AT_ONCE,
-    SPLIT,
     scratch_bytes,
     sums_bytes,
 )
+from tramontane_backend_cpu.kernels.attention_merge import SPLIT
 
 from . import interpreter
 from .angles import Angles

@@ -1,0 +1,46 @@
+"""Quantizing in place with this repository's own formats, all of them installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from tramontane import LLM
+
+from .conftest import Cli
+from .tiny import write_model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny")
+    write_model(folder, hidden_size=256, intermediate_size=512, dtype=torch.bfloat16)
+    return folder
+
+
+@pytest.mark.parametrize("device", ["reference", "cpu"])
+@pytest.mark.parametrize(
+    ("asked", "kinds"),
+    [
+        (4, {"q4_k": 14, "q6_k": 2}),
+        ("Q8_0", {"q8_0": 16}),
+        ("gptq8", {"gptq8": 14}),
+        ("nf4", {"nf4": 14, "int8": 2}),
+        ("afq:mxfp4", {"mxfp4": 14, "afq6": 2}),
+        ("fp8-block", {"fp8-block": 14}),
+        ("hqq4", {"hqq4": 14, "hqq6": 2}),
+        ("w4a16", {"w4a16": 14, "w8a16": 2}),
+    ],
+)  # fmt: skip
+def test_it_answers(asked: int | str, kinds: dict[str, int], device: str, model: Path) -> None:
+    with LLM(model, isq=asked, device=device) as llm:
+        assert llm.report.quantized is not None
+        assert dict(llm.report.quantized.kinds) == kinds
+        assert len(llm.generate("hello", max_tokens=4, ignore_eos=True).token_ids) == 4
+
+
+def test_a_name_that_several_have_asks_for_one(model: Path, run: Cli) -> None:
+    status, _, err = run("run", model, "-i", "a", "-n", "2", "--isq", "mxfp4")
+    assert status != 0
+    assert "give afq:mxfp4 or compressed-tensors:mxfp4" in err
