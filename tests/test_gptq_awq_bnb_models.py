@@ -150,11 +150,12 @@ def write(folder: Path, family: str, form: str) -> Tensor:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_logits_are_those_of_the_decoded_weights(family: str, form: str, tmp_path: Path) -> None:
     expected = write(tmp_path, family, form)
-    for device in ("reference", "cpu"):
+    # the libraries round each weight to float16, by 2**-11 at most; kernels do not
+    for device, bound in (("reference", 1e-4), ("cpu", 2**-10)):
         ours = loaded(tmp_path, device, dtype="f32", activations="f32")
         with torch.inference_mode():
             found = whole(ours.model, TOKENS).float()
-        assert (found - expected).abs().max() < 1e-4 * expected.abs().max(), device
+        assert (found - expected).abs().max() < bound * expected.abs().max(), device
     kinds = {type(getattr(module, "weight", None)) for module in loaded(tmp_path).model.modules()}
     packs = {"gptq": Permuted, "awq": Affine, "nf4": Codebook, "int8": Affine}[form]
     assert (packs in kinds) == (family != "GPT2"), kinds

@@ -30,6 +30,7 @@ NOT_ON_THE_WAY = (
     "core/src/tramontane/testing/",
     "core/src/tramontane/hub/",  # loading: the log gets the message
     "core/src/tramontane/checkpoint/",
+    "core/src/tramontane/quantizing/",
     "core/src/tramontane/model/source.py",
     "core/src/tramontane/chat/choose.py",
     "core/src/tramontane/mcp/config.py",  # the server's start
