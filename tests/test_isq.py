@@ -127,6 +127,15 @@ def test_columns_that_fit_no_kind_stay(tmp_path: Path) -> None:
     assert weights(found)["model.layers.0.mlp.down_proj"].kind == "float32"
 
 
+def test_it_is_told_that_nothing_became_smaller(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_model(tmp_path, hidden_size=40, intermediate_size=72)
+    loaded(tmp_path, isq=4)
+    assert "quantized to 4: nothing, 0 B" in caplog.text
+    assert "40 columns do not fit acme_mlx4" in caplog.text
+
+
 def test_the_plan_counts_what_the_result_takes(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

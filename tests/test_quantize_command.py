@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -102,10 +103,23 @@ def test_what_is_there_stays_unless_forced(model: Path, tmp_path: Path, run: Cli
     (tmp_path / "out" / "mine.txt").write_text("mine")
     status, _, err = run("quantize", model, tmp_path / "out", "--to", "4")
     assert (status, "is there already; --force replaces it" in err) == (1, True)
+    status, _, err = run("quantize", model, tmp_path / "out", "--to", "4", "--force")
+    assert (status, "is a folder, and no model's" in err) == (1, True)
     assert (tmp_path / "out" / "mine.txt").exists()
+    (tmp_path / "out" / "config.json").write_text("{}")
     assert run("quantize", model, tmp_path / "out", "--to", "4", "--force")[0] == 0
     assert not (tmp_path / "out" / "mine.txt").exists()
     assert [file.name for file in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_model_is_never_written_over_itself(model: Path, tmp_path: Path, run: Cli) -> None:
+    own = shutil.copytree(model, tmp_path / "models" / "own")
+    (tmp_path / "link").symlink_to(own)
+    before = (own / "model.safetensors").read_bytes()
+    for out in (own, tmp_path / "models", tmp_path / "link"):
+        status, _, err = run("quantize", own, out, "--to", "4", "--force")
+        assert (status, "is the model that is read, or holds it" in err) == (1, True)
+    assert (own / "model.safetensors").read_bytes() == before
 
 
 def test_nothing_is_left_of_a_failure(

@@ -212,9 +212,10 @@ def attend(pool: Pool) -> Callable[..., Tensor]:
         window: int | None,
         softcap: float | None = None,
         alibi: Sequence[float] | None = None,
+        sinks: Tensor | None = None,
     ) -> Tensor:
-        about = {"scale": scale, "window": window, "softcap": softcap, "alibi": alibi}
-        return _attend(pool, q, cache, batch, about)
+        options = {"scale": scale, "window": window, "softcap": softcap}
+        return _attend(pool, q, cache, batch, {**options, "alibi": alibi, "sinks": sinks})
 
     return attention
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -26,8 +26,8 @@ from tramontane.layouts import Affine, Codebook, Dense, Layout, Permuted, RowGro
 from . import early_memory, huge_pages
 from .arena import Slabs
 from .eager import (
-    _attend,
     activate,
+    attend,
     attend_latents,
     embed_grouped,
     embed_packed,
@@ -48,10 +48,6 @@ from .step.pool import Pool, shared_pool
 from .threads import limit_others, usable
 from .translation import translated
 from .vector.tiles import ROWS
-
-if TYPE_CHECKING:
-    from tramontane.engine.batch import Batch
-    from tramontane.engine.kv_cache import LayerCache
 
 log = logging.getLogger(__name__)
 PACKABLE = (Affine, Codebook, Permuted)
@@ -75,25 +71,6 @@ def translate(
 ) -> list[Layout | None]:
     """The same from a file's blocks. Implements `backend.Translate`."""
     return translated(matrices, shared_pool(threads or usable()))
-
-
-def attention(pool: Pool) -> Callable[..., Tensor]:
-    """A drop-in for `reference.attention`."""
-
-    def attend(
-        q: Tensor,
-        cache: LayerCache,
-        batch: Batch,
-        scale: float,
-        window: int | None,
-        softcap: float | None = None,
-        alibi: Sequence[float] | None = None,
-        sinks: Tensor | None = None,
-    ) -> Tensor:
-        options = {"scale": scale, "window": window, "softcap": softcap}
-        return _attend(pool, q, cache, batch, {**options, "alibi": alibi, "sinks": sinks})
-
-    return attend
 
 
 def prepare(
@@ -125,7 +102,7 @@ def prepare(
                 module, exact, pool, row_orders.get(module)
             )
         elif isinstance(module, Attention):
-            module.kernel = attention(pool)
+            module.kernel = attend(pool)
             chosen["attention"] = "compiled"
         elif isinstance(module, LatentAttention):
             module.kernel = attend_latents(pool)

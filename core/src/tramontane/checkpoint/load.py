@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -35,6 +36,7 @@ from .fill import fill
 from .load_options import LoadOptions, LoadReport, Progress, QuantizedReport
 from .plan import plan
 
+log = logging.getLogger(__name__)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SHORT_DTYPES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
 KV_DTYPES = {
@@ -122,6 +124,8 @@ def load_model(
         quantized=None if quantizing is None else quantizing.report(),
         chosen=chosen,
     )
+    if report.quantized is not None and not report.quantized.kinds:
+        log.warning("%s", "; ".join(line.strip() for line in report.quantized.lines()))
     registry.tell("model_loaded", report=report)
     return Loaded(model, config, device, dtype, kv_dtype, context, report, sample)
 

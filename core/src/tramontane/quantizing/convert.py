@@ -55,8 +55,7 @@ def convert(
 
     Raises RequestError, UsageError, PluginError, CheckpointError.
     """
-    if out.exists() and not force:
-        raise RequestError(f"{out} is there already; --force replaces it")
+    _refuse_to_replace(built.checkpoint.header.path, out, force=force)
     offer = _container(out, registry)
     kinds = {
         name: kind
@@ -161,6 +160,19 @@ def _count(source: QuantizeSource, name: str) -> int:
     return prod(source.header.tensors[name].shape)
 
 
+def _refuse_to_replace(source: Path, out: Path, *, force: bool) -> None:
+    """What is there stays, without --force; the model itself, and folders of other things, always
+    do."""
+    if not out.exists():
+        return
+    if source.resolve().is_relative_to(out.resolve()):
+        raise RequestError(f"{out} is the model that is read, or holds it; give another path")
+    if not force:
+        raise RequestError(f"{out} is there already; --force replaces it")
+    if out.is_dir() and any(out.iterdir()) and not (out / "config.json").exists():
+        raise RequestError(f"{out} is a folder, and no model's; give another path, or empty it")
+
+
 def _refuse_a_full_disk(source: QuantizeSource, out: Path) -> None:
     need = sum(
         source.kinds[name].nbytes(_count(source, name)) if name in source.kinds else info.nbytes
@@ -188,6 +200,8 @@ def _whole(out: Path) -> Iterator[Path]:
     except OSError as error:
         raise RequestError(f"cannot write {out}: {error.strerror or error}") from error
     finally:
+        if before.exists() and not out.exists():
+            before.rename(out)
         for path in (temporary, before):
             if path.is_dir():
                 shutil.rmtree(path)
