@@ -177,6 +177,22 @@ def test_quantization_that_nobody_reads(tmp_path: Path, method: str) -> None:
     assert method in said
 
 
+@pytest.mark.parametrize("method", ["quanto", "torchao"])
+def test_quantization_that_no_distribution_reads_yet(tmp_path: Path, method: str) -> None:
+    write_folder(tmp_path, {**CONFIG, "quantization_config": {"quant_method": method}})
+    said = refusal(tmp_path, CheckpointError)
+    assert f"quantized by {method}, which no distribution of Tramontane reads yet" in said
+    assert "--isq KIND" in said
+
+
+def test_a_map_of_quanto_beside_the_model(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    layer = {"weights": "qint8", "activations": "none"}
+    (tmp_path / "quantization_map.json").write_text(json.dumps({"lm_head": layer}))
+    said = refusal(tmp_path, CheckpointError)
+    assert "quantized by quanto, which no distribution of Tramontane reads yet" in said
+
+
 @pytest.mark.parametrize(
     ("architecture", "said"),
     [
