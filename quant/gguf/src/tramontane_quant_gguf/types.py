@@ -33,6 +33,6 @@ STORED: dict[int, Stored] = {
 
 REFUSED: dict[int, str] = {
     4: "Q4_2", 5: "Q4_3", 31: "Q4_0_4_4", 32: "Q4_0_4_8", 33: "Q4_0_8_8", 36: "IQ4_NL_4_4",
-    37: "IQ4_NL_4_8", 38: "IQ4_NL_8_8", 41: "Q1_0",
+    37: "IQ4_NL_4_8", 38: "IQ4_NL_8_8",
 }  # fmt: skip
-"""Types that exist, so that a refusal can name them."""
+"""Types that there once were, so that a refusal can name them."""

@@ -14,6 +14,7 @@ import numpy as np
 from tramontane.layouts import Affine, Codebook
 
 from .blocks import Raw
+from .in_order import q1_0, q2_0
 from .iq1 import iq1_m, iq1_s
 from .iq2 import iq2_s, iq2_xs, iq2_xxs
 from .iq3 import iq3_s, iq3_xxs
@@ -57,6 +58,8 @@ FORMATS: dict[int, tuple[str, int, int, Translate]] = {
     35: ("TQ2_0", 256, 66, tq2_0),
     39: ("MXFP4", 32, 17, mxfp4),
     40: ("NVFP4", 64, 36, nvfp4),
+    41: ("Q1_0", 128, 18, q1_0),
+    42: ("Q2_0", 64, 18, q2_0),
 }
 """Type number: name, weights per block, bytes per block, translation."""
 
@@ -64,7 +67,7 @@ FORMATS: dict[int, tuple[str, int, int, Translate]] = {
 @cache
 def bytes_in_memory(kind: int) -> int:
     """Of a block of a type once it is translated: more than in the file for I-quants, whose codes
-    replace indices."""
+    replace indices, and for Q1_0."""
     _, weights, size, translate = FORMATS[kind]
     layout = translate(np.zeros(size, np.uint8), 1, weights)
     named = layout.tensors()
