@@ -17,6 +17,7 @@ from tramontane.errors import CheckpointError
 from tramontane.layouts import Affine, Codebook, Dense, Layout
 from tramontane.tokenizer.tokenizer import Tokenizer
 
+from .big_endian import Swapped
 from .config import config_of, header_architecture, sampling_of
 from .formats.recipes import RECIPES
 from .formats.table import FORMATS, bytes_in_memory
@@ -87,11 +88,13 @@ class GgufCheckpoint:
         file, stretch = self._owners[name]
         stored = STORED[stretch.type].name
         if stored in FLOATS:
-            data = file.tensor(FLOATS[stored], stretch.start, stretch.nbytes)
+            if stretch.big_endian:
+                data = torch.from_numpy(self._bytes(name)[0 : stretch.nbytes]).view(FLOATS[stored])
+            else:
+                data = file.tensor(FLOATS[stored], stretch.start, stretch.nbytes)
             return Dense(data.view(stretch.shape))
         rows = math.prod(stretch.shape[:-1])
-        raw = file.stretch(stretch.start, stretch.nbytes)
-        return self._translate(name, raw, rows, stretch.shape[-1])
+        return self._translate(name, self._bytes(name), rows, stretch.shape[-1])
 
     def info(self, name: str) -> TensorInfo | None:
         """A tensor's entry, also of one that is really a setting; None if there is none."""
@@ -100,12 +103,12 @@ class GgufCheckpoint:
         return _info(self._owners[name][1])
 
     def raw(self, name: str) -> bytes:
-        """A tensor's bytes as they lie in the file."""
-        file, stretch = self._owners[name]
-        return bytes(file.stretch(stretch.start, stretch.nbytes)[0 : stretch.nbytes])
+        """A tensor's bytes as they lie in a little-endian file."""
+        return bytes(self._bytes(name)[0 : self._owners[name][1].nbytes])
 
     def pairs(self) -> Iterator[tuple[str, bytes]]:
-        """The metadata pairs of the file, or of the first part, as they lie in it."""
+        """The metadata pairs of the file, or of the first part, as they lie in a little-endian
+        one."""
         return pairs_in(self._first.file.buffer, self._first.header.path)
 
     def stored(self, name: str) -> Stored | None:
@@ -115,7 +118,7 @@ class GgufCheckpoint:
         file, stretch = self._owners[name]
         kind = STORED[stretch.type].name
         recipe = Plain(FLOATS[kind]) if kind in FLOATS else RECIPES.get(kind)
-        if recipe is None or len(stretch.shape) != 2:
+        if recipe is None or len(stretch.shape) != 2 or stretch.big_endian:
             return None
         raw = file.stretch(stretch.start, stretch.nbytes)
 
@@ -127,6 +130,12 @@ class GgufCheckpoint:
 
         rows, columns = stretch.shape
         return Stored(raw, (rows, columns), recipe, translate, raw.place)
+
+    def _bytes(self, name: str) -> Raw:
+        """A tensor's bytes, little-endian, read as they are sliced."""
+        file, stretch = self._owners[name]
+        raw = file.stretch(stretch.start, stretch.nbytes)
+        return Swapped(raw, STORED[stretch.type].name) if stretch.big_endian else raw
 
     def _translate(self, name: str, raw: Raw, rows: int, columns: int) -> Affine | Codebook:
         kind = self._owners[name][1].type

@@ -1,4 +1,4 @@
-"""The header of one GGUF file, versions 2 and 3, little-endian. Nothing in it goes unchecked.
+"""The header of one GGUF file, versions 2 and 3. Nothing in it goes unchecked.
 
     magic "GGUF" | version u32 | tensors u64 | pairs u64
     pairs x      (key string | value type u32 | value)
@@ -6,19 +6,21 @@
     zeros up to a multiple of general.alignment (32)
     tensor data, each tensor at its offset from here
 
-Source: the GGUF specification. Extents are innermost first; shapes here are rows first.
+Numbers are little-endian, or all of the file big-endian, by how the version is to be read. Extents
+are innermost first; shapes here are rows first. Source: the GGUF specification.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tramontane.errors import CheckpointError
 
+from .big_endian import WIDE, little_pair
 from .types import REFUSED, STORED
 from .values import Cursor, Values
 
@@ -31,13 +33,15 @@ LONGEST_NAME = 65535
 
 @dataclass(frozen=True)
 class Stretch:
-    """Where one tensor lies. shape: rows first. start: from the beginning of the file."""
+    """Where one tensor lies. shape: rows first. start: from the beginning of the file. big_endian:
+    whether its numbers are."""
 
     name: str
     type: int
     shape: tuple[int, ...]
     start: int
     nbytes: int
+    big_endian: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,13 +64,16 @@ def read_header(buffer: memoryview, path: Path) -> FileHeader:
 
 
 def pairs_in(buffer: memoryview, path: Path) -> Iterator[tuple[str, bytes]]:
-    """The key of every metadata pair, and the pair as it lies in the file. Raises
+    """The key of every metadata pair, and the pair as it lies in a little-endian file. Raises
     CheckpointError."""
     cursor = Cursor(buffer, str(path))
     _, _, count = _preamble(cursor)
     for index in range(count):
         start = cursor.position
         key = _name(cursor, f"the key of metadata pair {index}")
+        if cursor.big_endian:
+            yield key, little_pair(cursor, key)
+            continue
         cursor.value(cursor.u32(f"the type of {key!r}"), f"{key!r}")
         yield key, bytes(buffer[start : cursor.position])
 
@@ -78,10 +85,8 @@ def _preamble(cursor: Cursor) -> tuple[int, int, int]:
         cursor.refuse(f"not a GGUF file: it begins with {magic!r}, not {MAGIC!r}")
     version = cursor.u32("the version")
     if version & 0xFFFF == 0 and version:
-        cursor.refuse(
-            "a big-endian GGUF file; only little-endian ones are read, "
-            "convert it with gguf-convert-endian of the gguf package"
-        )
+        cursor.big_endian = True
+        version = int.from_bytes(version.to_bytes(4, "little"), "big")
     if version == 1:
         cursor.refuse("GGUF version 1 is not supported, convert the model again (2 and 3 are)")
     if version not in VERSIONS:
@@ -137,10 +142,7 @@ def _tensors(cursor: Cursor, count: int, alignment: int) -> dict[str, Stretch]:
         described[tensor.name] = tensor
     data = -(-cursor.position // alignment) * alignment
     placed = {
-        tensor.name: Stretch(
-            tensor.name, tensor.type, tensor.shape, data + tensor.start, tensor.nbytes
-        )
-        for tensor in described.values()
+        name: replace(tensor, start=data + tensor.start) for name, tensor in described.items()
     }
     _check_places(cursor, list(placed.values()))
     return placed
@@ -164,13 +166,19 @@ def _described(cursor: Cursor, index: int) -> Stretch:
             f"(supported: {known})"
         )
     stored = STORED[kind]
+    if cursor.big_endian and stored.name not in WIDE:
+        cursor.refuse(
+            f"{what} has type {stored.name} in a big-endian file, where ggml does not read what it "
+            "has written; use a little-endian file of the model, or one of another type"
+        )
     if shape[-1] % stored.block:
         cursor.refuse(
             f"{what} has rows of {shape[-1]} weights, not a multiple of {stored.name}'s "
             f"block of {stored.block}"
         )
     offset = cursor.u64(f"the offset of {what}")
-    return Stretch(name, kind, shape, offset, math.prod(shape) // stored.block * stored.nbytes)
+    nbytes = math.prod(shape) // stored.block * stored.nbytes
+    return Stretch(name, kind, shape, offset, nbytes, cursor.big_endian)
 
 
 def _check_places(cursor: Cursor, tensors: list[Stretch]) -> None:

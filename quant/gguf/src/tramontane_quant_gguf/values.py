@@ -1,7 +1,8 @@
 """Typed values of a GGUF header, read from a buffer that nobody vouches for.
 
-Source: the GGUF specification, "gguf_metadata_value_t". Integers are little-endian; a string is a
-uint64 length and UTF-8 bytes; an array is a uint32 element type, a uint64 count and the elements.
+Source: the GGUF specification, "gguf_metadata_value_t". Numbers are little-endian, or in a file for
+other machines big-endian; a string is a uint64 length and UTF-8 bytes; an array is a uint32 element
+type, a uint64 count and the elements.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ DEEPEST = 4
 """Arrays within arrays; the specification sets no limit, no file in use has more than two."""
 
 _U32, _U64 = Struct("<I"), Struct("<Q")
+_BIG_U32, _BIG_U64 = Struct(">I"), Struct(">Q")
 
 
 class Cursor:
@@ -36,6 +38,12 @@ class Cursor:
         self.where = where
         self.position = position
         self.size = len(buffer)
+        self.big_endian = False
+
+    @property
+    def length(self) -> Struct:
+        """A string's length, or an array's."""
+        return _BIG_U64 if self.big_endian else _U64
 
     def refuse(self, what: str) -> NoReturn:
         raise CheckpointError(f"{self.where}: {what}")
@@ -51,10 +59,11 @@ class Cursor:
         return start
 
     def u32(self, what: str) -> int:
-        return int(_U32.unpack_from(self.buffer, self.take(4, what))[0])
+        number = _BIG_U32 if self.big_endian else _U32
+        return int(number.unpack_from(self.buffer, self.take(4, what))[0])
 
     def u64(self, what: str) -> int:
-        return int(_U64.unpack_from(self.buffer, self.take(8, what))[0])
+        return int(self.length.unpack_from(self.buffer, self.take(8, what))[0])
 
     def text(self, what: str) -> str:
         length = self.u64(f"the length of {what}")
@@ -102,7 +111,7 @@ class Cursor:
     def _step_over_strings(self, count: int, what: str, starts: array[int]) -> None:
         # without a call per string: vocabularies and merges have half a million
         position, size, buffer = self.position, self.size, self.buffer
-        unpack, note = _U64.unpack_from, starts.append
+        unpack, note = self.length.unpack_from, starts.append
         for _ in range(count):
             note(position)
             if size - position < 8:
@@ -119,8 +128,9 @@ class Cursor:
             raw = np.frombuffer(self.buffer, np.uint8, count, start)
             if count and int(raw.max()) > 1:
                 self.refuse(f"{what} is a bool with the value {int(raw.max())}")
+        stored = dtype.newbyteorder(">") if self.big_endian else dtype
         # a copy: small, and it outlives the mapped file
-        return np.frombuffer(self.buffer, dtype, count, start).copy()
+        return np.frombuffer(self.buffer, stored, count, start).astype(dtype)
 
 
 class Values(Sequence[Any]):
@@ -140,6 +150,7 @@ class Values(Sequence[Any]):
         self.kind = kind
         self._held = held
         self._buffer, self._where = cursor.buffer, cursor.where
+        self._length, self._big_endian = cursor.length, cursor.big_endian
         self._what, self._depth = what, depth
 
     def __len__(self) -> int:
@@ -158,6 +169,7 @@ class Values(Sequence[Any]):
         if isinstance(held, np.generic):
             return held.item()
         cursor = Cursor(self._buffer, self._where, int(held))
+        cursor.big_endian = self._big_endian
         return cursor.value(self.kind, f"an element of {self._what}", self._depth + 1)
 
     def __iter__(self) -> Iterator[Any]:
@@ -173,7 +185,7 @@ class Values(Sequence[Any]):
             return []
         starts = np.frombuffer(self._held, np.uint64).astype(np.int64)
         first, last = int(starts[0]), int(starts[-1])
-        end = last + 8 + _U64.unpack_from(self._buffer, last)[0]
+        end = last + 8 + self._length.unpack_from(self._buffer, last)[0]
         raw = np.frombuffer(self._buffer, np.uint8, end - first, first).copy()
         kept = np.ones(len(raw), bool)
         kept[(starts[:, None] - first + np.arange(7)).ravel()] = False
@@ -188,7 +200,7 @@ class Values(Sequence[Any]):
 
     def _texts(self, starts: Iterable[int]) -> Iterator[str]:
         # without a call per string, and within the file: `values` has looked
-        buffer, unpack = self._buffer, _U64.unpack_from
+        buffer, unpack = self._buffer, self._length.unpack_from
         for start in starts:
             first = start + 8
             try:
