@@ -16,9 +16,12 @@ import torch
 from gguf.scripts.gguf_convert_endian import byteswap_tensors, convert_byteorder
 from numpy.typing import NDArray
 from tramontane.errors import CheckpointError
+from tramontane.quantizing.source import QuantizeSource
 from tramontane_quant_gguf.big_endian import WIDE, Swapped
 from tramontane_quant_gguf.container import GgufCheckpoint, open_gguf
+from tramontane_quant_gguf.encode.write import write as write_quantized
 from tramontane_quant_gguf.formats.table import FORMATS
+from tramontane_quant_gguf.imatrix import read as read_importance
 from tramontane_quant_gguf.sample import write_sample
 from tramontane_quant_gguf.types import STORED
 
@@ -159,6 +162,28 @@ def test_a_model_that_the_package_has_converted(
     assert ours.tokenizer().encode(text) == twin.tokenizer().encode(text)
     for name in twin.header.tensors:
         assert torch.equal(ours.read(name).decode(), twin.read(name).decode()), name
+
+
+def test_what_is_written_from_one_is_little_endian(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builtins.input", lambda _: "YES")
+    little, big = write_sample(tmp_path / "little.gguf"), write_sample(tmp_path / "big.gguf")
+    convert_byteorder(gguf.GGUFReader(big, "r+"), Namespace(order="big", dry_run=False))
+    for path in (little, big):
+        source = QuantizeSource(open_gguf(path), None, {})
+        write_quantized(source, path.with_suffix(".new"), "q8_0", lambda *_: None)
+    assert big.with_suffix(".new").read_bytes() == little.with_suffix(".new").read_bytes()
+
+
+def test_importances_are_read_as_their_twins(tmp_path: Path) -> None:
+    def fill(writer: gguf.GGUFWriter) -> None:
+        writer.add_type("imatrix")
+        writer.add_tensor("output.weight.in_sum2", np.arange(8, dtype=np.float32)[None])
+        writer.add_tensor("output.weight.counts", np.full((1, 1), 4, np.float32))
+
+    written(tmp_path / "i.gguf", gguf.GGUFEndian.BIG, fill)
+    assert read_importance(tmp_path / "i.gguf")["lm_head"].tolist() == [i / 4 for i in range(8)]
 
 
 def test_indices_without_an_order_are_refused(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -24,6 +26,7 @@ from .formats.table import FORMATS, bytes_in_memory
 from .header import Stretch, pairs_in
 from .mapped import Mapped
 from .names import CONSUMED, DECODER
+from .second_scales import companions, scale_of_rows
 from .split import open_parts
 from .types import STORED
 from .vocabulary import read_tokenizer
@@ -63,6 +66,8 @@ class GgufCheckpoint:
         self._first = parts[0]
         metadata, self._path = parts[0].header.metadata, parts[0].header.path
         stretches = {name: stretch for name, (_, stretch) in self._owners.items()}
+        self.companions = companions(stretches)
+        settings = {*CONSUMED, *chain.from_iterable(self.companions.values())}
         self.header = Header(
             path=self._path,
             container="gguf",
@@ -70,7 +75,9 @@ class GgufCheckpoint:
             architecture=header_architecture(metadata, self._path),
             config=config_of(metadata, stretches, self._factors, self._path),
             tensors={
-                name: _info(stretch) for name, stretch in stretches.items() if name not in CONSUMED
+                name: self._info(stretch)
+                for name, stretch in stretches.items()
+                if name not in settings
             },
             metadata=metadata,
         )
@@ -94,13 +101,14 @@ class GgufCheckpoint:
                 data = file.tensor(FLOATS[stored], stretch.start, stretch.nbytes)
             return Dense(data.view(stretch.shape))
         rows = math.prod(stretch.shape[:-1])
-        return self._translate(name, self._bytes(name), rows, stretch.shape[-1])
+        layout = self._translate(name, self._bytes(name), rows, stretch.shape[-1])
+        return self._twice_scaled(name, layout) if name in self.companions else layout
 
     def info(self, name: str) -> TensorInfo | None:
         """A tensor's entry, also of one that is really a setting; None if there is none."""
         if name not in self._owners:
             return None
-        return _info(self._owners[name][1])
+        return self._info(self._owners[name][1])
 
     def raw(self, name: str) -> bytes:
         """A tensor's bytes as they lie in a little-endian file."""
@@ -184,6 +192,36 @@ class GgufCheckpoint:
             raise CheckpointError(f"{self._path}: {name!r} has factors that are not positive")
         return factors
 
+    def _twice_scaled(self, name: str, layout: Layout) -> Layout:
+        """A matrix of NVFP4 with what its `.scale` says."""
+        scale = self.companions[name][0]
+        if not scale.endswith(".scale"):
+            return layout
+        assert isinstance(layout, Codebook)
+        found, shape = self.read(scale), self._owners[name][1].shape
+        try:
+            if not isinstance(found, Dense):
+                raise ValueError("it is quantized")
+            return replace(layout, super_scale=scale_of_rows(found.data, shape))
+        except ValueError as error:
+            raise CheckpointError(
+                f"{self._path}: tensor {scale!r}, the scale of {name!r}: {error}"
+            ) from error
+
+    def _info(self, stretch: Stretch) -> TensorInfo:
+        stored = STORED[stretch.type].name
+        return TensorInfo(stretch.shape, stored, stretch.nbytes, self._in_memory(stretch))
+
+    def _in_memory(self, stretch: Stretch) -> int | None:
+        """Bytes of a tensor once it is translated, where that is more than in the file."""
+        if stretch.type not in FORMATS:
+            return None
+        weights = FORMATS[stretch.type][1]
+        held = math.prod(stretch.shape) // weights * bytes_in_memory(stretch.type)
+        if stretch.name in self.companions:
+            held += 4 * math.prod(stretch.shape[:-1])
+        return held if held > stretch.nbytes else None
+
     def _check_finite(self, name: str, layout: Affine | Codebook) -> None:
         for what, tensor in layout.tensors().items():
             if tensor.dtype in SCALES and (bad := _not_finite(tensor)):
@@ -191,20 +229,6 @@ class GgufCheckpoint:
                     f"{self._path}: tensor {name!r}: {bad} of its {tensor.numel()} "
                     f"{what.replace('_', ' ')}s are infinite or not numbers; the file is damaged"
                 )
-
-
-def _info(stretch: Stretch) -> TensorInfo:
-    stored = STORED[stretch.type].name
-    return TensorInfo(stretch.shape, stored, stretch.nbytes, _in_memory(stretch))
-
-
-def _in_memory(stretch: Stretch) -> int | None:
-    """Bytes of a tensor once it is translated, where that is more than in the file."""
-    if stretch.type not in FORMATS:
-        return None
-    weights = FORMATS[stretch.type][1]
-    held = math.prod(stretch.shape) // weights * bytes_in_memory(stretch.type)
-    return held if held > stretch.nbytes else None
 
 
 def _not_finite(scales: Tensor) -> int:

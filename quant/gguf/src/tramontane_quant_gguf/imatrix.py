@@ -80,7 +80,9 @@ def _read_gguf(data: bytes, path: Path) -> dict[str, NDArray[np.float32]]:
         if other is None or place.type != 0 or other.type != 0:
             raise CheckpointError(f"{path}: {stem} has no {COUNTS} in float32")
         sums, counts = (
-            np.frombuffer(data, "<f4", each.nbytes // 4, each.start).reshape(-1, each.shape[-1])
+            np.frombuffer(data, ">f4" if each.big_endian else "<f4", each.nbytes // 4, each.start)
+            .astype("<f4")
+            .reshape(-1, each.shape[-1])
             for each in (place, other)
         )
         if len(counts.reshape(-1)) not in (1, len(sums)):

@@ -19,6 +19,7 @@ from tramontane.errors import UsageError
 from tramontane_quant_gguf.container import GgufCheckpoint
 from tramontane_quant_gguf.formats.table import FORMATS
 from tramontane_quant_gguf.names import CONSUMED
+from tramontane_quant_gguf.second_scales import NVFP4
 from tramontane_quant_gguf.types import STORED
 from tramontane_quant_gguf.writer import ALIGNMENT, UINT32, text_bytes
 
@@ -28,6 +29,7 @@ from .mixtures import FILE_TYPES, Model, types_of
 REPLACED = ("general.file_type", "general.quantization_version", "general.alignment")
 PLAIN = {0: torch.float32, 1: torch.float16, 30: torch.bfloat16}
 F16 = 1
+NUMBERS = {stored.name: number for number, stored in STORED.items()}
 
 
 def write(source: Any, path: Path, kind: str, progress: Callable[[int, int], None]) -> None:
@@ -44,6 +46,12 @@ def write(source: Any, path: Path, kind: str, progress: Callable[[int, int], Non
         if (stored := checkpoint.info(name)) is not None:
             tensors[name] = stored
     types = _types(source, tensors, kind)
+    for name, others in checkpoint.companions.items():
+        # a matrix of another type is read with its second scale, and needs it no more
+        if types[name] == NVFP4:
+            for each in others:
+                if (stored := checkpoint.info(each)) is not None:
+                    tensors[each], types[each] = stored, NUMBERS[stored.stored]
     with path.open("wb") as file:
         file.write(_header(checkpoint, tensors, types, kind))
         done, total = 0, sum(info.nbytes for info in tensors.values())
@@ -68,8 +76,7 @@ def _types(source: Any, tensors: Mapping[str, TensorInfo], kind: str) -> dict[st
         chosen = types_of(kind, model)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    by_name = {stored.name: number for number, stored in STORED.items()}
-    numbers = {name: by_name[info.stored] for name, info in tensors.items()}
+    numbers = {name: NUMBERS[info.stored] for name, info in tensors.items()}
     return {
         name: (F16 if chosen[name] == "f16" else TYPES[chosen[name]]) if name in chosen else number
         for name, number in numbers.items()
