@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from tramontane.layouts import Affine, Codebook
 
-from .blocks import Out, Raw, chunks, field
+from .blocks import Out, Raw, chunks, field, split
 from .grids import grid
 from .iq2 import Vectors
 
@@ -31,12 +31,12 @@ def iq1_s(raw: Raw, rows: int, columns: int) -> Affine:
     minimum, d = Out(torch.int8, rows, columns // 32), Out(torch.float32, rows, columns // 256)
     for place, blocks in chunks(raw, IQ1_S):
         words = field(blocks, "high").view("<u2")
-        upper = words[..., None] >> np.array([0, 3, 6, 9], np.uint16) & 7
+        upper = split(words, (0, 3, 6, 9), 7)
         index = field(blocks, "low") | upper.reshape(-1, 32) << 8
         codes.blocks(count)[place] = vectors[index].view(np.uint8)
         odd = (words >> 12 & 7).astype(np.int8) * 2 + 1
         scale.blocks(count)[place] = odd * 8
-        minimum.blocks(count)[place] = np.where(words & 0x8000, -odd, odd)
+        minimum.blocks(count)[place] = odd - 2 * odd * (words >> 15).astype(np.int8)
         with np.errstate(invalid="ignore"):  # what is no number stays so, and is refused
             d.blocks(count)[place, 0] = blocks["d"].astype(np.float32) / 8
     return Affine(
@@ -50,11 +50,10 @@ def iq1_m(raw: Raw, rows: int, columns: int) -> Codebook:
     for place, blocks in chunks(raw, IQ1_M):
         words = field(blocks, "scales").view("<u2")
         d = (words >> 12 << np.array([0, 4, 8, 12], np.uint16)).sum(-1, dtype=np.uint16)
-        scales = words[..., None] >> np.array([0, 3, 6, 9], np.uint16) & 7
-        halves = field(blocks, "high")[..., None] >> np.array([0, 4], np.uint8)
-        halves = halves.reshape(len(blocks), -1)
+        scales = split(words, (0, 3, 6, 9), 7)
+        halves = split(field(blocks, "high"), (0, 4), 15).reshape(len(blocks), -1)
         index = field(blocks, "low") | (halves & 7).astype(np.uint16) << 8
-        signs = np.where(halves & 8, np.uint8(255), np.uint8(0))
+        signs = np.negative(halves >> 3)  # all eight bits of a byte
         odd = (scales.reshape(len(blocks), -1) * 2 + 1).astype(np.uint8)
         parts.put(place, d.view(np.float16), vectors[index], signs, odd)
     return parts.layout((-7 / 8, 1 / 8, 9 / 8, 0.0, -9 / 8, -1 / 8, 7 / 8, 0.0))

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from tramontane.layouts import Codebook
 
-from .blocks import Out, Raw, chunks, field
+from .blocks import Out, Raw, chunks, field, split
 from .grids import grid
 
 IQ2_XXS = np.dtype([("d", "<f2"), ("words", "V64")])
@@ -81,9 +81,8 @@ def iq2_xs(raw: Raw, rows: int, columns: int) -> Codebook:
 def iq2_s(raw: Raw, rows: int, columns: int) -> Codebook:
     """A matrix (rows, columns) of IQ2_S blocks as two-level Codebook of 3 bits."""
     parts, vectors = Vectors(rows, columns, 16), grid("IQ2_S")
-    shifts = np.arange(0, 8, 2, dtype=np.uint8)
     for place, blocks in chunks(raw, IQ2_S):
-        upper = field(blocks, "high")[..., None] >> shifts & 3
+        upper = split(field(blocks, "high"), (0, 2, 4, 6), 3)
         index = field(blocks, "low") | upper.reshape(-1, 32).astype(np.uint16) << 8
         scales = odd_halves(field(blocks, "scales"))
         parts.put(place, blocks["d"], vectors[index], field(blocks, "signs"), scales)
@@ -107,7 +106,7 @@ def parity() -> NDArray[np.uint8]:
 
 def even_signs(words: NDArray[np.uint32]) -> NDArray[np.uint8]:
     """(blocks, 8) words with 4 x 7 bits of signs -> (blocks, 32) bytes."""
-    seven = words[..., None] >> np.array([0, 7, 14, 21], np.uint32) & 127
+    seven = split(words, (0, 7, 14, 21), 127)
     signs: NDArray[np.uint8] = parity()[seven].reshape(len(words), -1)
     return signs
 
