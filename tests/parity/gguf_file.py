@@ -148,6 +148,9 @@ def random_blocks(shape: tuple[int, ...], kind: Type, rng: np.random.Generator) 
     if kind == Type.NVFP4:  # scales are floats of 8 bits
         raw[..., :4] = rng.integers(8, 40, (*raw.shape[:-1], 4), dtype=np.uint8)
         return raw.reshape(*shape[:-1], -1)
+    if kind == Type.MXFP4:  # scales are powers of two
+        raw[..., 0] = rng.integers(121, 125, raw.shape[:-1], dtype=np.uint8)
+        return raw.reshape(*shape[:-1], -1)
     if kind == Type.IQ1_M:  # a scale's bits are the highest of four words
         words = raw[..., 48:].view("<u2")
         d = (2e-2 * rng.uniform(0.5, 1.5, raw.shape[:-1])).astype(np.float16).view(np.uint16)

@@ -23,14 +23,14 @@ from .forward import logits
 
 KINDS = ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0",
          "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S",
-         "IQ2_XS", "IQ2_XXS", "IQ1_S", "IQ1_M", "TQ1_0", "TQ2_0", "NVFP4"]  # fmt: skip
+         "IQ2_XS", "IQ2_XXS", "IQ1_S", "IQ1_M", "TQ1_0", "TQ2_0", "MXFP4", "NVFP4"]  # fmt: skip
 TOKENS = torch.randint(0, 96, (30,), generator=torch.Generator().manual_seed(2)).tolist()
 DEVICES = ["reference", "cpu"]
 WRITTEN = [name for name, family in FAMILIES.items() if family.gguf is not None]
 CASES = (
     [("llama", kind) for kind in KINDS]
     + [(family, kind) for family in WRITTEN[1:] for kind in ("F32", "Q4_0", "Q8_0", "Q4_K", "Q6_K")]
-    + [("qwen3-moe", kind) for kind in ("IQ3_S", "IQ2_XS", "IQ1_S", "TQ2_0")]
+    + [("qwen3-moe", kind) for kind in ("IQ3_S", "IQ2_XS", "IQ1_S", "TQ2_0", "MXFP4", "NVFP4")]
 )
 
 

@@ -14,7 +14,8 @@ from tramontane.errors import CheckpointError
 from tramontane_quant_gguf.container import open_gguf
 from tramontane_quant_gguf.header import read_header
 from tramontane_quant_gguf.sample import write_sample
-from tramontane_quant_gguf.writer import Value, write_gguf
+from tramontane_quant_gguf.types import STORED
+from tramontane_quant_gguf.writer import Value, Written, write_gguf
 
 INTERESTING = (0, 1, 2, 3, 0x7F, 0x80, 0xFE, 0xFF)
 
@@ -52,7 +53,19 @@ def vocabulary(kind: str) -> dict[str, Value]:
     }
 
 
-KINDS = ("sample", "gpt2", "gemma4", "llama", "t5", "bert")
+KINDS = ("sample", "types", "gpt2", "gemma4", "llama", "t5", "bert")
+
+
+def of_every_type() -> list[Written]:
+    """A matrix of each type of weights, and the second scale of NVFP4's."""
+    made = [
+        Written(
+            f"{stored.name}.weight", number, (2, 256), bytes(512 // stored.block * stored.nbytes)
+        )
+        for number, stored in STORED.items()
+        if not stored.name.startswith("I") or stored.name.startswith("IQ")
+    ]
+    return [*made, Written("NVFP4.scale", 0, (1,), bytes(4))]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -60,6 +73,8 @@ def test_mutated_files_are_read_or_refused(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "mutated.gguf"
     if kind == "sample":
         raw = write_sample(path).read_bytes()
+    elif kind == "types":
+        raw = write_gguf(path, vocabulary("llama"), of_every_type()).read_bytes()
     else:
         raw = write_gguf(path, vocabulary(kind), []).read_bytes()
     chance = random.Random(20)

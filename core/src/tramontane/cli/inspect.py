@@ -87,7 +87,9 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
     # a caller without markers is the last resort for templates that show nothing
     caller = dialect.caller
     known = caller if caller and (options.tool_caller or caller.markers) else None
-    total = sum(info.nbytes for info in header.tensors.values())
+    infos = header.tensors.values()
+    total = sum(info.nbytes for info in infos)
+    held = sum(info.nbytes if info.in_memory is None else info.in_memory for info in infos)
     return {
         "path": str(header.path),
         "container": header.container,
@@ -100,6 +102,7 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
         },
         "stored": dict(Counter(info.stored for info in header.tensors.values())),
         "bytes": total,
+        "bytes_in_memory": held,
         "quantized": None if quantized is None else asdict(quantized),
         "bytes_on_disk": size_on_disk(path),
         "kv_bytes_per_token": context,
@@ -157,6 +160,15 @@ def _tokenizer(tokenizer: Any) -> dict[str, Any]:
     }
 
 
+def _weights(found: dict[str, Any]) -> str:
+    """Their size in the file, in memory where it is another one, and what is free."""
+    from tramontane.memory import readable
+
+    size, held = found["bytes"], found["bytes_in_memory"]
+    grown = f", {readable(held)} in memory" if readable(held) != readable(size) else ""
+    return f"{readable(size)}{grown}, {readable(found['memory_free'])} of memory free"
+
+
 def _print(found: dict[str, Any], tensors: bool) -> None:
     from tramontane.memory import readable
 
@@ -168,7 +180,7 @@ def _print(found: dict[str, Any], tensors: bool) -> None:
         **{key: value for key, value in found["config"].items()},
         "tensors": f"{len(found['tensors'])} ({stored})",
         "size on disk": readable(found["bytes_on_disk"]),
-        "weights": f"{readable(found['bytes'])}, {readable(found['memory_free'])} of memory free",
+        "weights": _weights(found),
         **_rows_of(found["quantized"]),
         "KV cache per token": ", ".join(
             f"{readable(size)} in {kind}" for kind, size in found["kv_bytes_per_token"].items()
