@@ -17,7 +17,7 @@ def rows() -> list[str]:
     ]
     for name, family in FAMILIES.items():
         kinds = [kind for written, kind in WRITTEN if written == name]
-        packed = [kind for kind in kinds if kind.startswith("Q")]
+        packed = [kind for kind in kinds if kind not in ("F32", "F16", "BF16")]
         variants = ", ".join(family.variants)
         count = f"{len(family.variants)} x 7"
         found.append(

@@ -77,6 +77,8 @@ RECIPES: dict[str, Recipe] = {
     "Q5_0": Recipe(22, 32, 5, 32, (halves(6, 16, 32), in_order(2)), Half(0), zero=16),
     "Q5_1": Recipe(24, 32, 5, 32, (halves(8, 16, 32), in_order(4)), Half(0), minimum=Half(2)),
     "Q8_0": Recipe(34, 32, 8, 32, (words(2, 32),), Half(0), zero=128, flip=0x80),
+    "Q8_1": Recipe(36, 32, 8, 32, (words(4, 32),), Half(0), zero=128, flip=0x80),
+    "TQ2_0": Recipe(66, 256, 2, 256, (quarters(0),), Half(64), zero=1),
     "Q2_K": Recipe(
         84, 256, 2, 16, (quarters(16),), Bytes(tuple((Term(i, 0, LOW4),) for i in range(0, 16, 4))),
         minimum=Bytes(tuple((Term(i, 4, LOW4),) for i in range(0, 16, 4))),
