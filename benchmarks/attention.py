@@ -51,7 +51,7 @@ def runner(model: Caches, dtype: torch.dtype, options: argparse.Namespace) -> Ca
     cache = KVCache(model, blocks, dtype, torch.device("cpu"))
     held = cache.take(blocks)
     whole = Batch.of([(0, options.depth, options.depth, held, [])], cache)
-    for layer in cache.layers:
+    for layer in cache.layers.values():
         shape = (2, options.depth, options.kv_heads, options.d_head)
         layer.store(whole.slots, *torch.randn(shape))
     first = options.depth - options.queries

@@ -138,7 +138,7 @@ def test_a_cache_gives_back_what_codes_can_say(d_key: int, d_value: int, kind: t
     cache = KVCache(Layers(2, d_key, d_value), 6, kind, CPU)
     blocks = [4, 1, 3]
     keys, values = torch.randn(40, 2, d_key), torch.randn(40, 2, d_value)
-    for layer in cache.layers:
+    for layer in cache.layers.values():
         layer.store(slots_of(blocks, 40, CPU), keys, values)
         for found, told in zip(layer.gather(blocks, 40), (keys, values), strict=True):
             assert found.dtype == torch.float32
@@ -169,7 +169,7 @@ def test_bytes_are_those_of_the_memory(d_key: int, d_value: int) -> None:
     model = Layers(3, d_key, d_value)
     for dtype in (torch.float32, torch.float16, *FLOATS8, *CODES):
         cache = KVCache(model, 4, dtype, CPU)
-        taken = sum(tensor.nbytes for layer in cache.layers for tensor in layer.whole)
+        taken = sum(tensor.nbytes for layer in cache.layers.values() for tensor in layer.whole)
         assert taken == 4 * BLOCK_SIZE * bytes_per_token(model, dtype)
 
 
@@ -220,7 +220,7 @@ def test_a_cache_of_floats_of_a_byte(kind: torch.dtype) -> None:
     cache = KVCache(Layers(2, 10, 33, window=20), 6, kind, CPU)
     keys, values = torch.randn(20, 2, 10), torch.randn(20, 2, 33) * 1e4
     blocks = cache.take(2)
-    for layer in cache.layers:
+    for layer in cache.layers.values():
         layer.store(slots_of(blocks, 20, CPU), keys, values)
         found = layer.gather(blocks, 20)
         for got, given in zip(found, (keys, values), strict=True):

@@ -29,7 +29,7 @@ def logits(
     model = loaded.model
     blocks = [-(-len(sequence) // BLOCK_SIZE) for sequence in sequences]
     device = torch.device(loaded.device.torch_device)
-    cache = KVCache(model, sum(blocks), kept or loaded.dtype, device)
+    cache = KVCache(model, sum(blocks), kept or loaded.dtype, device, state_slots=len(blocks))
     # blocks in a scattered order: a page table that is ignored must show
     held = [cache.take(count)[::-1] for count in reversed(blocks)][::-1]
     lengths = [len(sequence) for sequence in sequences]
@@ -40,6 +40,7 @@ def logits(
         tokens: list[int] = []
         pieces = []
         counts = []
+        slots = []
         for index, sequence in enumerate(sequences):
             left = whole[index] - done[index]
             if left > 0:
@@ -51,7 +52,8 @@ def logits(
                 first = done[index]
                 tokens.extend(sequence[first : first + count])
                 pieces.append((first, count, whole[index], held[index], range(count)))
-        out = model(torch.tensor(tokens), Batch.of(pieces, cache))
+                slots.append(index)
+        out = model(torch.tensor(tokens), Batch.of(pieces, cache, slots))
         start = 0
         for index, count in enumerate(counts):
             rows[index].append(out[start : start + count])

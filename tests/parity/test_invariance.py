@@ -28,7 +28,9 @@ def scheduled(
 ) -> list[Tensor]:
     """Logits of every token, the sequences mixed at random, in chunks of random sizes."""
     blocks = [-(-len(sequence) // BLOCK_SIZE) for sequence in sequences]
-    cache = KVCache(loaded.model, sum(blocks), kept, torch.device("cpu"))
+    cache = KVCache(
+        loaded.model, sum(blocks), kept, torch.device("cpu"), state_slots=len(sequences)
+    )
     held = [cache.take(count) for count in blocks]
     done = [0] * len(sequences)
     rows: list[list[Tensor]] = [[] for _ in sequences]
@@ -43,7 +45,7 @@ def scheduled(
             tokens += sequences[i][done[i] : done[i] + count]
             pieces.append((done[i], count, len(sequences[i]), held[i], range(count)))
             done[i] += count
-        out = loaded.model(torch.tensor(tokens), Batch.of(pieces, cache)).split(counts)
+        out = loaded.model(torch.tensor(tokens), Batch.of(pieces, cache, chosen)).split(counts)
         for i, part in zip(chosen, out, strict=True):
             rows[i].append(part)
     return [torch.cat(parts) for parts in rows]

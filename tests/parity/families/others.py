@@ -31,6 +31,15 @@ GRANITE_4 = {
 }
 
 
+MAMBA = {
+    "layer_types": ["mamba", "attention", "mamba"],
+    "mamba_n_heads": 6,
+    "mamba_d_head": 16,
+    "mamba_d_state": 10,
+    "mamba_chunk_size": 16,
+}
+
+
 def granite_keys(config: Any) -> dict[str, Any]:
     return {
         "embedding_scale": config.embedding_multiplier,
@@ -211,6 +220,23 @@ FAMILIES = {
                 **MULTIPLIERS,
                 "num_local_experts": 0,
                 "position_embedding_type": None,
+            },
+            "hybrid": {**GRANITE_4, **MAMBA, **MULTIPLIERS, "num_local_experts": 0},
+            "hybrid-experts": {
+                **GRANITE_4,
+                **MAMBA,
+                "mamba_n_groups": 2,
+                "mamba_d_conv": 3,
+                "mamba_conv_bias": False,
+                "mamba_proj_bias": True,
+                "num_local_experts": 4,
+            },
+            "hybrid-limits": {
+                **GRANITE_4,
+                **MAMBA,
+                "layer_types": ["attention", "mamba", "mamba"],
+                "position_embedding_type": None,
+                "num_local_experts": 0,
             },
         },
     ),

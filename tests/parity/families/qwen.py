@@ -5,8 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from .convert import stacked
-from .record import ROPES, Family, Gguf, Tensors
+from .record import ROPES, SHARED, Family, Gguf, Tensors
 
+HYBRID = {
+    "head_dim": 24,
+    "linear_key_head_dim": 10,
+    "linear_value_head_dim": 14,
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 6,
+    "num_experts": 6,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 40,
+}
 EXPERTS = {"num_experts": 6, "num_experts_per_tok": 2, "moe_intermediate_size": 40}
 
 
@@ -108,6 +118,20 @@ FAMILIES = {
                 "norm_topk_prob": True,
                 "tie_word_embeddings": True,
             },
+        },
+    ),
+    "qwen3-next": Family(
+        "Qwen3NextConfig",
+        shared=SHARED | HYBRID | {"num_hidden_layers": 4, "shared_expert_intermediate_size": 44},
+        variants={
+            "experts": {},
+            "some-dense": {"mlp_only_layers": [1], "linear_num_value_heads": 4},
+            "listed": {
+                "layer_types": ["full_attention", *["linear_attention"] * 3],
+                "linear_conv_kernel_dim": 3,
+                "attention_bias": True,
+            },
+            "one-head-each": {"linear_num_value_heads": 2, "norm_topk_prob": False},
         },
     ),
 }

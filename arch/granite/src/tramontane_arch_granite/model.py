@@ -1,9 +1,9 @@
-"""Granite 3 and 4: Llama with four scalar multipliers; with experts, whose matrices are fused, and
+"""Granite 3: Llama with four scalar multipliers; with experts, whose matrices are fused, and
 a feed-forward half that all tokens share."""
 
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import AliasChoices, Field
 from torch import Tensor, nn
 from tramontane.blocks import (
     Attention,
@@ -53,37 +53,17 @@ class GraniteMoeConfig(GraniteConfig):
     )
 
 
-class Granite4Config(GraniteMoeConfig):
-    """Those without layers of Mamba-2; 0 experts: the shared half alone."""
-
-    num_local_experts: int = Field(default=8, ge=0)
-    num_experts_per_tok: int = Field(default=2, ge=0)
-    shared_intermediate_size: int = Field(default=1024, gt=0, le=2**22)
-    position_embedding_type: Literal["rope", "nope"] | None = None
-    layer_types: tuple[Literal["attention", "full_attention"], ...]
-
-    @property
-    def rotary(self) -> bool:
-        return self.position_embedding_type == "rope"
-
-    @model_validator(mode="after")
-    def _goes_to_experts(self) -> Self:
-        if self.num_local_experts and not self.num_experts_per_tok:
-            raise ValueError(
-                f"num_experts_per_tok 0 leaves a token without any of the "
-                f"{self.num_local_experts} experts (num_local_experts)"
-            )
-        return self
+def attention(cfg: GraniteConfig, index: int) -> Attention:
+    bias, scale = cfg.attention_bias, cfg.attention_multiplier
+    rope = rope_for(cfg) if cfg.rotary else None
+    return Attention(cfg, index, rope=rope, scale=scale, bias=bias, out_bias=bias)
 
 
 class ScaledLayer(PreNormLayer):
     """What each half adds is multiplied."""
 
     def __init__(self, cfg: GraniteConfig, index: int, mlp: nn.Module) -> None:
-        bias, scale = cfg.attention_bias, cfg.attention_multiplier
-        rope = rope_for(cfg) if cfg.rotary else None
-        attention = Attention(cfg, index, rope=rope, scale=scale, bias=bias, out_bias=bias)
-        super().__init__(cfg, attention, mlp)
+        super().__init__(cfg, attention(cfg, index), mlp)
         self.gain = cfg.residual_multiplier
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
@@ -96,19 +76,17 @@ def dense_layer(cfg: GraniteConfig, index: int) -> ScaledLayer:
     return ScaledLayer(cfg, index, GatedMLP(cfg, bias=cfg.mlp_bias))
 
 
-def moe_layer(cfg: GraniteMoeConfig, index: int) -> ScaledLayer:
+def mixture(cfg: GraniteMoeConfig) -> SparseMoE:
     count = cfg.num_local_experts
     gate = Router(cfg.hidden_size, count, cfg.num_experts_per_tok, normalize=True)
     wide = cfg.shared_intermediate_size
     shared = GatedMLP(cfg, wide=wide) if wide else None
     experts = Experts(cfg, count, cfg.intermediate_size)
-    return ScaledLayer(cfg, index, SparseMoE(gate, experts, shared))
+    return SparseMoE(gate, experts, shared)
 
 
-def layer_4(cfg: Granite4Config, index: int) -> ScaledLayer:
-    if cfg.num_local_experts:
-        return moe_layer(cfg, index)
-    return ScaledLayer(cfg, index, GatedMLP(cfg, wide=cfg.shared_intermediate_size))
+def moe_layer(cfg: GraniteMoeConfig, index: int) -> ScaledLayer:
+    return ScaledLayer(cfg, index, mixture(cfg))
 
 
 class Granite(CausalLM):
@@ -124,10 +102,6 @@ class Granite(CausalLM):
 
 class GraniteMoe(Granite):
     Layer = staticmethod(moe_layer)
-
-
-class Granite4(Granite):
-    Layer = staticmethod(layer_4)
 
 
 INTERLEAVED: list[Rule] = [Deinterleave("*.q_proj"), Deinterleave("*.k_proj")]
@@ -158,7 +132,3 @@ SHARED_WEIGHTS: dict[str, list[Rule]] = {
         Split("*.mlp.gate_up_proj", HALVES),
     ],
 }
-
-
-def weights_4(cfg: Granite4Config) -> dict[str, list[Rule]]:
-    return MOE_WEIGHTS if cfg.num_local_experts else SHARED_WEIGHTS

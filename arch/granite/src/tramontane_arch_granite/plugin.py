@@ -34,15 +34,16 @@ def architectures() -> Iterator[Architecture]:
     )
     yield Architecture(
         name="GraniteMoeHybridForCausalLM",
-        config="tramontane_arch_granite.model:Granite4Config",
-        model="tramontane_arch_granite.model:Granite4",
-        weights="tramontane_arch_granite.model:weights_4",
+        config="tramontane_arch_granite.granite4:Granite4Config",
+        model="tramontane_arch_granite.granite4:Granite4",
+        weights="tramontane_arch_granite.granite4:weights_4",
         example=TINY
         | {
             "num_local_experts": 0,
             "shared_intermediate_size": 48,
-            "layer_types": ["attention", "attention"],
+            "layer_types": ["mamba", "attention"],
             "position_embedding_type": "rope",
             "mamba_n_heads": 4,
+            "mamba_d_state": 16,
         },
     )

@@ -15,10 +15,10 @@ from tramontane.checkpoint.rules import PACKED_EXPERTS, Kept, Rename, Stack
 from tramontane.config import DecoderConfig
 from tramontane.layouts import Dense, Layout
 
-from .model import Qwen2Config, Qwen3Config, QwenConfig, qwen2_attention, qwen3_attention
+from .model import Qwen2Config, Qwen3Config, qwen2_attention, qwen3_attention
 
 
-class SparseConfig(QwenConfig):
+class SparseConfig(DecoderConfig):
     spellings: ClassVar[Mapping[str, str]] = {"num_local_experts": "num_experts"}
     num_experts: int = Field(default=128, gt=0)
     num_experts_per_tok: int = Field(default=8, gt=0)

@@ -15,6 +15,15 @@ TINY = {
 }
 
 SPARSE = TINY | {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24}
+HYBRID = {
+    "head_dim": 16,
+    "full_attention_interval": 2,
+    "linear_key_head_dim": 8,
+    "linear_value_head_dim": 12,
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4,
+    "tie_word_embeddings": False,
+}
 
 
 @hookimpl
@@ -48,4 +57,12 @@ def architectures() -> Iterator[Architecture]:
         model="tramontane_arch_qwen.experts:Qwen3Moe",
         weights="tramontane_arch_qwen.experts:WEIGHTS",
         example=SPARSE | {"head_dim": 16},
+    )
+    yield Architecture(
+        name="Qwen3NextForCausalLM",
+        aliases=("qwen3next",),
+        config="tramontane_arch_qwen.hybrid:NextConfig",
+        model="tramontane_arch_qwen.hybrid:Qwen3Next",
+        weights="tramontane_arch_qwen.hybrid:WEIGHTS",
+        example=SPARSE | HYBRID | {"shared_expert_intermediate_size": 40},
     )

@@ -238,7 +238,7 @@ def _attend(
     """The recorded step's attention for a single layer. q: (tokens, heads, d_key) -> (tokens,
     heads, d_value)."""
     tokens, heads, d_key = q.shape
-    layer = next(i for i, each in enumerate(batch.cache.layers) if each is cache)
+    layer = next(i for i, each in batch.cache.layers.items() if each is cache)
     queries = Value(TOKENS, heads * d_key)
     mixed = Value(TOKENS, heads * cache.d_value)
     buffers = Buffers({queries: 0, mixed: 1}, tokens, 0)

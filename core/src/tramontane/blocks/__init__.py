@@ -4,13 +4,16 @@ from .activation import ACTIVATIONS, Gelu
 from .alibi import alibi_slopes
 from .attention import Attention
 from .causal_lm import CausalLM, LayerOf, PositionedLM
+from .delta_net import GatedDeltaNet
 from .embedding import Embedding
 from .latent import LatentAttention
 from .layer import ParallelLayer, ParallelNormsLayer, PreNormLayer, SandwichNormLayer
 from .linear import Linear
+from .mamba2 import Mamba2
 from .mlp import MLP, GatedMLP
 from .moe import Experts, SparseMoE
 from .norm import HeadNorm, LayerNorm, RMSNorm, layer_norm, rms_norm
+from .recurrent import DeltaRule, ShortConv
 from .rope import Rope, rope_for
 from .routing import BiasedRouter, GroupedRouter, Router
 from .stacked import StackedLinear
@@ -21,8 +24,10 @@ __all__ = [
     "Attention",
     "BiasedRouter",
     "CausalLM",
+    "DeltaRule",
     "Embedding",
     "Experts",
+    "GatedDeltaNet",
     "GatedMLP",
     "Gelu",
     "GroupedRouter",
@@ -31,6 +36,7 @@ __all__ = [
     "LayerNorm",
     "LayerOf",
     "Linear",
+    "Mamba2",
     "ParallelLayer",
     "ParallelNormsLayer",
     "PositionedLM",
@@ -39,6 +45,7 @@ __all__ = [
     "Rope",
     "Router",
     "SandwichNormLayer",
+    "ShortConv",
     "SparseMoE",
     "StackedLinear",
     "alibi_slopes",

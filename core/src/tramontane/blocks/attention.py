@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
 from tramontane import reference
@@ -29,7 +30,8 @@ class Attention(nn.Module):
     k_norm: modules called with q (tokens, heads, d_head) and k (tokens, kv_heads, d_head), before
     the rotation, which return the same shape. scale: None means 1 / sqrt(d_head). window: tokens
     that a token sees, itself included; None: all. alibi: (heads) what each head's scores lose per
-    token of distance. bias: of q_proj, k_proj and v_proj; out_bias: of o_proj.
+    token of distance. bias: of q_proj, k_proj and v_proj; out_bias: of o_proj. gate: whether
+    sigmoid(gate_proj x) multiplies what o_proj reads; gate_proj (heads * d_head, hidden).
     """
 
     kernel: Callable[..., Tensor]
@@ -53,18 +55,21 @@ class Attention(nn.Module):
         alibi: Sequence[float] | None = None,
         bias: bool = False,
         out_bias: bool = False,
+        gate: bool = False,
     ) -> None:
         super().__init__()
         hidden, d_head = cfg.hidden_size, cfg.head_dim
         heads = of_layer(cfg.num_attention_heads, index)
         kv_heads = of_layer(cfg.num_key_value_heads, index)
         self.index, self.d_head, self.kv_heads = index, d_head, kv_heads
+        self.heads = heads
         self.rope, self.window, self.alibi = rope, window, alibi
         self.scale = d_head**-0.5 if scale is None else scale
         self.q_proj = Linear(hidden, heads * d_head, bias=bias)
         self.k_proj = Linear(hidden, kv_heads * d_head, bias=bias)
         self.v_proj = Linear(hidden, kv_heads * d_head, bias=bias)
         self.o_proj = Linear(heads * d_head, hidden, bias=out_bias)
+        self.gate_proj = Linear(hidden, heads * d_head, bias=bias) if gate else None
         self.q_norm, self.k_norm = q_norm, k_norm
         self.kernel = reference.attention
         self.register_parameter("sinks", None)
@@ -85,7 +90,10 @@ class Attention(nn.Module):
         # backends written before there were sinks have kernels without them
         more = {} if self.sinks is None else {"sinks": self.sinks}
         mixed = self.kernel(q, cache, batch, *options, **more)
-        out: Tensor = self.o_proj(mixed.flatten(-2))
+        mixed = mixed.flatten(-2)
+        if self.gate_proj is not None:
+            mixed = mixed * torch.sigmoid(self.gate_proj(x))
+        out: Tensor = self.o_proj(mixed)
         return out
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

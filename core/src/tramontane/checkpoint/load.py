@@ -105,7 +105,11 @@ def load_model(
         kernels = load(backend.prepare)(model, device, options.threads, options.activations)
     elif options.threads is not None:
         torch.set_num_threads(options.threads)
-    matrices = [m for m in model.modules() if hasattr(m, "kernel") and hasattr(m, "weight")]
+    matrices = [
+        module
+        for module in model.modules()
+        if hasattr(module, "kernel") and hasattr(getattr(module, "weight", None), "decode")
+    ]
     unique = {id(m.weight): cast("Any", m.weight) for m in matrices}
     report = LoadReport(
         path=str(header.path),

@@ -11,6 +11,8 @@ from tramontane.backend import Device
 from tramontane.blocks import CausalLM
 from tramontane.engine.kv_cache import bytes_per_token
 from tramontane.engine.kv_codes import INT4
+from tramontane.engine.kv_size import FEWEST
+from tramontane.engine.state_cache import bytes_per_sequence
 from tramontane.errors import ConfigError, NotEnoughMemory
 
 from .checkpoint import DENSE, Header, TensorInfo
@@ -48,6 +50,7 @@ def plan(
     free = device.memory_free
     # beside the weights: what translating the widest tensor takes, and the last layer's logits
     overhead = making + widest + 512 * model.cfg.vocab_size * 4 + (64 << 20)
+    overhead += FEWEST * bytes_per_sequence(model)
     room = free - weights - overhead
     if options.force or room >= asked * per_token:
         return asked

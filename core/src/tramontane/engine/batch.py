@@ -34,6 +34,13 @@ class Span:
     length: int
     blocks: Sequence[int]
     """The cache blocks that hold the sequence's first `length` tokens, in order."""
+    slot: int = 0
+    """The slot of its states, in models that keep any."""
+
+    @property
+    def first(self) -> bool:
+        """Whether the sequence begins here: its states are zeros before."""
+        return self.count == self.length
 
 
 class Numbers(NamedTuple):
@@ -60,24 +67,29 @@ class Batch:
         cls,
         pieces: Sequence[tuple[int, int, int, Sequence[int], Sequence[int]]],
         cache: KVCache,
+        slots: Sequence[int] | None = None,
     ) -> Batch:
-        """From (first position, count, extent, blocks, wanted offsets) of each sequence."""
+        """From (first position, count, extent, blocks, wanted offsets) of each sequence.
+
+        slots: of their states; None: as many as there are sequences, in their order.
+        """
         spans: list[Span] = []
         positions: list[int] = []
         extents: list[int] = []
-        slots: list[int] = []
+        kv_slots: list[int] = []
         wanted: list[int] = []
         start, size = 0, cache.block_size
-        for first, count, extent, blocks, offsets in pieces:
-            spans.append(Span(start, count, first + count, blocks))
+        for index, (first, count, extent, blocks, offsets) in enumerate(pieces):
+            slot = index if slots is None else slots[index]
+            spans.append(Span(start, count, first + count, blocks, slot))
             for position in range(first, first + count):
                 positions.append(position)
                 extents.append(max(extent, position + 1))
-                slots.append(blocks[position // size] * size + position % size)
+                kv_slots.append(blocks[position // size] * size + position % size)
             for offset in offsets:
                 wanted.append(start + offset)
             start += count
-        return cls(spans, Numbers(positions, extents, slots, wanted), cache)
+        return cls(spans, Numbers(positions, extents, kv_slots, wanted), cache)
 
     @property
     def positions(self) -> Tensor:

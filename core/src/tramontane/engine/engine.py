@@ -24,7 +24,7 @@ from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .batch import Batch
 from .kv_cache import BLOCK_SIZE, KVCache
-from .kv_size import kv_blocks
+from .kv_size import kv_blocks, state_slots
 from .options import EngineOptions
 from .overlap import OverlapWorker
 from .request import Event, FinishReason, Request
@@ -72,6 +72,7 @@ class Engine:
             loaded.kv_dtype,
             device,
             remember=self.options.prefix_cache and self._resumable,
+            state_slots=state_slots(loaded, self.options),
         )
         batch_size, max_seqs = max(1, self.options.batch_size), max(1, self.options.max_seqs)
         self._scheduler = Scheduler(
@@ -253,7 +254,7 @@ class Engine:
         try:
             count = resume.shared(sequence.request.prompt)
             self.cache.ready(sequence.blocks[: -(-count // BLOCK_SIZE)])
-            resume.put(self.cache, sequence.blocks, count)
+            resume.put(self.cache, sequence.blocks, count, sequence.slot or 0)
         except Exception as error:  # noqa: BLE001 - a snapshot of another model, say
             self._finish(sequence, "error", f"cannot resume: {error}")
         else:
@@ -303,13 +304,14 @@ class Engine:
     def warm(self) -> None:
         """Put a token through the model before the first request does, so that what is done once
         is done: kernels compiled, buffers taken."""
-        blocks = self.cache.take(1)
+        blocks, slot = self.cache.take(1), self.cache.states.take()
         try:
-            self.loaded.model.step([0], Batch.of([(0, 1, 1, blocks, [0])], self.cache))
+            self.loaded.model.step([0], Batch.of([(0, 1, 1, blocks, [0])], self.cache, [slot]))
         except Exception as error:  # noqa: BLE001 - the request that meets it is told
             log.debug("the first step failed: %s", error)
         finally:
             self.cache.give_back(blocks)
+            self.cache.states.give_back(slot)
 
     def _forward(self, work: list[tuple[Sequence, int]], wanted: list[range]) -> Rows:
         tokens: list[int] = []
@@ -321,7 +323,8 @@ class Engine:
                 last = (first + count - 1) // BLOCK_SIZE
                 self.cache.ready(sequence.blocks[first // BLOCK_SIZE : last + 1])
             pieces.append((first, count, len(sequence.request.prompt), sequence.blocks, offsets))
-        return self.loaded.model.step(tokens, Batch.of(pieces, self.cache))  # type: ignore[no-any-return]
+        slots = [sequence.slot or 0 for sequence, _ in work]
+        return self.loaded.model.step(tokens, Batch.of(pieces, self.cache, slots))  # type: ignore[no-any-return]
 
     def _advance(self, sequence: Sequence, count: int, logits: Rows) -> None:
         first, rows = sequence.computed, logits
@@ -370,6 +373,7 @@ class Engine:
     def _fail(self, sequence: Sequence, error: Exception) -> None:
         # what it computed may be why
         self.cache.pool.unlearn(sequence.blocks)
+        self.cache.states.forget(sequence.digests(sequence.computed // BLOCK_SIZE))
         said = (
             error.message if isinstance(error, RequestError) else f"{type(error).__name__}: {error}"
         )
@@ -387,7 +391,10 @@ class Engine:
         snapshot = None
         if sequence.request.keep and error is None and sequence.blocks:
             tokens = sequence.tokens[: sequence.computed]
-            snapshot = Snapshot.take(self.cache, sequence.blocks, tokens)
+            whole = sequence.digests(len(tokens) // BLOCK_SIZE) if self.cache.states else ()
+            snapshot = Snapshot.take(
+                self.cache, sequence.blocks, tokens, sequence.slot or 0, whole
+            )
         self._scheduler.remove(sequence)
         for follower in sequence.followers:
             self._scheduler.add(follower)

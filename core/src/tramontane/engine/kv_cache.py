@@ -14,6 +14,7 @@ from .block_pool import BlockPool
 from .kv_codes import CODES, Codes, dequantize, groups_of
 from .kv_floats import FLOATS8, decode, encode
 from .sliding_window import Pages
+from .state_cache import StateCache
 
 BLOCK_SIZE = 16
 PADDING = 16
@@ -231,10 +232,10 @@ def slots_of(blocks: Sequence[int], length: int, device: torch.device) -> Tensor
 
 
 class KVCache:
-    """The caches of all layers, and the pool of their blocks.
+    """The caches of all layers, and the pool of their blocks; and the states of sequences.
 
     dtype: storage type of keys and values; int8 and uint4 are codes with scales. remember: see
-    `BlockPool`.
+    `BlockPool`. state_slots: of the `StateCache`.
     """
 
     def __init__(
@@ -245,6 +246,7 @@ class KVCache:
         device: torch.device,
         *,
         remember: bool = True,
+        state_slots: int = 8,
     ) -> None:
         self.block_size = BLOCK_SIZE
         self.device, self.dtype, self.blocks = device, dtype, blocks
@@ -256,10 +258,14 @@ class KVCache:
         """Page tables of layers with a sliding window, one for each window size."""
         self.pool.forgotten = self._forgotten
         kind = cache_class(dtype)
-        self.layers: list[LayerCache] = [
-            kind(blocks, *shape, options, by_window.get(window or 0))
-            for shape, window in zip(kv_shapes(model), windows, strict=True)
-        ]
+        self.layers: dict[int, LayerCache] = {
+            index: kind(blocks, *shape, options, by_window.get(window or 0))
+            for index, shape, window in zip(
+                kv_layers(model), kv_shapes(model), windows, strict=True
+            )
+        }
+        """Of the layers that have keys and values, by their index."""
+        self.states = StateCache(model, state_slots, device)
 
     def _forgotten(self, block: int) -> None:
         for pages in self.windows:
@@ -286,11 +292,13 @@ class KVCache:
         for pages in self.windows:
             pages.passed(blocks, before, after, self.pool)
 
-    def usable(self, blocks: Sequence[int]) -> int:
+    def usable(self, blocks: Sequence[int], digests: Sequence[bytes]) -> int:
         """How many of these cached blocks, counted from the first, a sequence can continue from."""
         count, before = len(blocks), -1
         while count != before:
             before = count
+            if self.states:
+                count = self.states.usable(digests, count)
             for pages in self.windows:
                 count = pages.usable(blocks, count)
         return count
@@ -301,8 +309,19 @@ class KVCache:
 
     def copy(self, source: int, target: int) -> None:
         """Copy the content of block `source` to block `target`, in every layer."""
-        for layer in self.layers:
+        for layer in self.layers.values():
             layer.copy(source, target)
+
+
+def kv_layers(model: nn.Module) -> list[int]:
+    """The `index` of each layer with a KV cache, ascending."""
+    return sorted(
+        {
+            module.index  # type: ignore[misc]
+            for module in model.modules()
+            if hasattr(module, "kv_heads") and hasattr(module, "index")
+        }
+    )
 
 
 def kv_shapes(model: nn.Module) -> list[tuple[int, int, int]]:

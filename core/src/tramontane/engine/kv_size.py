@@ -1,4 +1,5 @@
-"""The KV cache's size, from a number of tokens, of bytes, or a share of free memory."""
+"""The KV cache's size, from a number of tokens, of bytes, or a share of free memory; and how many
+slots there are for states."""
 
 from __future__ import annotations
 
@@ -9,12 +10,17 @@ from tramontane import memory
 from tramontane.errors import ConfigError, NotEnoughMemory
 
 from .kv_cache import BLOCK_SIZE, bytes_per_token
+from .state_cache import bytes_per_sequence
 
 if TYPE_CHECKING:
     from tramontane.checkpoint.load import Loaded
 
     from .options import EngineOptions
 
+SNAPSHOTS = 16
+"""Snapshots of states beside the slots of running sequences, where memory allows."""
+FEWEST = 4
+"""Slots for states that the memory plan counts, and that there are at least."""
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9,
          "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}  # fmt: skip
 
@@ -26,7 +32,10 @@ def kv_blocks(loaded: Loaded, options: EngineOptions, *, force: bool = False) ->
         raise ConfigError("kv_tokens and kv_memory both say how large the cache is; keep one")
     free = memory.free()
     if options.kv_memory is not None:
-        blocks = memory_of(options.kv_memory, free) // each
+        taken = state_slots(loaded, options) * bytes_per_sequence(loaded.model)
+        room = memory_of(options.kv_memory, free) - taken
+        # a model without attention takes no memory for its context
+        blocks = room // each if each else -(-loaded.context_length // BLOCK_SIZE)
     else:
         if options.kv_tokens is not None and options.kv_tokens < 1:
             raise ConfigError(f"kv_tokens={options.kv_tokens}: a cache holds at least one token")
@@ -46,6 +55,26 @@ def kv_blocks(loaded: Loaded, options: EngineOptions, *, force: bool = False) ->
             "--kv-memory), or --force to try all the same"
         )
     return blocks
+
+
+def state_slots(loaded: Loaded, options: EngineOptions) -> int:
+    """Number of slots for states. Raises ConfigError for fewer than one.
+
+    With a cache of so many bytes (`kv_memory`), states take half of them at most.
+    """
+    if options.state_slots is not None:
+        if options.state_slots < 1:
+            raise ConfigError(
+                f"state_slots={options.state_slots}: a sequence needs one (--state-slots)"
+            )
+        return options.state_slots
+    each = bytes_per_sequence(loaded.model)
+    wanted = max(1, options.max_seqs) + SNAPSHOTS
+    if not each:
+        return wanted
+    free = memory.free()
+    room = free // 4 if options.kv_memory is None else memory_of(options.kv_memory, free) // 2
+    return max(FEWEST, min(wanted, room // each))
 
 
 def memory_of(text: str, free: int) -> int:

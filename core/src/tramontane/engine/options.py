@@ -19,6 +19,9 @@ class EngineOptions:
     """Capacity of the KV cache in tokens, for all requests together; None: one full context."""
     kv_memory: str | None = None
     """The capacity in memory instead: bytes ("2GB", "512MB") or a share of free memory ("40%")."""
+    state_slots: int | None = None
+    """Sequences and snapshots whose states are kept, in models with recurrent layers; None: as many
+    as run at once and 16 snapshots, in a quarter of the free memory at most."""
     prefix_cache: bool = True
     """Whether requests with a common prefix share its keys and values."""
     max_waiting: int | None = None

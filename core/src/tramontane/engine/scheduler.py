@@ -15,6 +15,10 @@ from .kv_cache import BLOCK_SIZE, KVCache
 from .prefill_budget import Pace
 from .sequence import Sequence
 
+SNAPSHOT_EVERY = 512
+"""Prompt tokens between two snapshots of states; there is one at a prompt's end besides."""
+SNAPSHOT_IN_ANSWER = 64
+"""Tokens of an answer between two, of which only the last is kept."""
 SCORE_CHUNK = 64
 """Prompt tokens per step when every one's logits are wanted."""
 
@@ -57,6 +61,9 @@ class Scheduler:
         """Forget a sequence, and take back what it holds."""
         self.cache.give_back(sequence.blocks)
         sequence.blocks = []
+        if sequence.slot is not None:
+            self.cache.states.give_back(sequence.slot)
+            sequence.slot = sequence.snapshot = None
         for found in (self.running, self.waiting):
             if sequence in found:
                 found.remove(sequence)
@@ -76,8 +83,13 @@ class Scheduler:
     def fork(self, leader: Sequence, follower: Sequence) -> bool:
         """Let a follower run on the leader's blocks, if there is room now."""
         whole, rest = divmod(leader.computed, BLOCK_SIZE)
+        states = self.cache.states
         if len(self.running) >= self.max_seqs or (rest and not self.cache.free):
             return False
+        if not states.available:
+            return False
+        follower.slot = states.take()
+        states.copy(leader.slot or 0, follower.slot)
         self.cache.pool.hold(leader.blocks[:whole])
         follower.blocks = leader.blocks[:whole]
         if rest:  # both go on writing here
@@ -113,7 +125,7 @@ class Scheduler:
             if room <= 0:
                 break
             self._catch_up(sequence)
-            count = _most(sequence, room)
+            count = self._to_snapshot(sequence, _most(sequence, room))
             room -= count
             work.append((sequence, count))
         return work
@@ -129,15 +141,41 @@ class Scheduler:
             digests = sequence.digests(after)
             for index in range(before, after):
                 self.cache.pool.learn(sequence.blocks[index], digests[index])
+            if self.cache.states and sequence.computed == after * BLOCK_SIZE:
+                self._keep_states(sequence, digests[-1])
+
+    def _to_snapshot(self, sequence: Sequence, count: int) -> int:
+        """Of a prompt's next `count` tokens, those before the next snapshot of its states."""
+        if not self.cache.states or not self.cache.pool.remember:
+            return count
+        before = sequence.computed
+        last = (sequence.length - 1) // BLOCK_SIZE * BLOCK_SIZE
+        ends = (before + SNAPSHOT_EVERY - before % SNAPSHOT_EVERY, last)
+        return min([count, *(end - before for end in ends if end > before)])
+
+    def _keep_states(self, sequence: Sequence, digest: bytes) -> None:
+        """Make a snapshot where one belongs. Of an answer, the last replaces the one before."""
+        computed, states = sequence.computed, self.cache.states
+        assert sequence.slot is not None
+        if computed <= len(sequence.request.prompt):
+            last = (sequence.length - 1) // BLOCK_SIZE * BLOCK_SIZE
+            if computed % SNAPSHOT_EVERY == 0 or computed == last:
+                states.keep(digest, sequence.slot)
+        elif computed % SNAPSHOT_IN_ANSWER == 0:
+            states.keep(digest, sequence.slot, instead_of=sequence.snapshot)
+            sequence.snapshot = digest
 
     def _give_blocks(self, sequence: Sequence) -> bool:
-        pool = self.cache.pool
+        pool, states = self.cache.pool, self.cache.states
+        if not states.available:
+            return False
         # the last token is always computed: its logits are wanted
         whole = (sequence.length - 1) // BLOCK_SIZE
         known: list[int] = []
         if sequence.may_share and pool.remember:
-            known = pool.find(sequence.digests(whole))
-            known = known[: self.cache.usable(known)]
+            digests = sequence.digests(whole)
+            known = pool.find(digests)
+            known = known[: self.cache.usable(known, digests)]
         pool.hold(known)
         need = -(-sequence.length // BLOCK_SIZE) - len(known)
         # whoever runs may need another block soon
@@ -146,6 +184,7 @@ class Scheduler:
             return False
         sequence.blocks = [*known, *pool.take(need)]
         sequence.computed = len(known) * BLOCK_SIZE
+        sequence.slot = states.take(digests[len(known) - 1] if known and states else None)
         if sequence.may_share and pool.remember:
             self.counts.prefix_queries += whole * BLOCK_SIZE
             self.counts.prefix_hits += sequence.computed
@@ -159,10 +198,15 @@ class Scheduler:
         pool = self.cache.pool
         if rest or not pool.remember or not sequence.may_share:
             return
-        known = pool.find(sequence.digests((sequence.length - 1) // BLOCK_SIZE)[first:])
-        known = known[: max(0, self.cache.usable([*sequence.blocks[:first], *known]) - first)]
+        digests = sequence.digests((sequence.length - 1) // BLOCK_SIZE)
+        known = pool.find(digests[first:])
+        usable = self.cache.usable([*sequence.blocks[:first], *known], digests)
+        known = known[: max(0, usable - first)]
         if not known:
             return
+        if self.cache.states:
+            assert sequence.slot is not None
+            self.cache.states.restore(digests[usable - 1], sequence.slot)
         pool.hold(known)
         end = first + len(known)
         pool.give_back(sequence.blocks[first:end])

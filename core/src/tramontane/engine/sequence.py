@@ -64,6 +64,10 @@ class Sequence:
         self.tokens = list(request.prompt)
         """Prompt and output."""
         self.blocks: list[int] = []
+        self.slot: int | None = None
+        """Of its states, while it runs."""
+        self.snapshot: bytes | None = None
+        """The digest of the snapshot of its states that the next one replaces."""
         self.followers: list[Sequence] = []
         """Those that wait for this one's prompt, to go on from there."""
         self.computed = 0

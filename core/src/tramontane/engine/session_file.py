@@ -25,6 +25,7 @@ from tramontane.errors import SessionError
 
 from .kv_cache import kept_width, kv_shapes
 from .snapshot import Snapshot
+from .state_cache import state_shapes
 
 if TYPE_CHECKING:
     from tramontane.model.loaded_model import LoadedModel
@@ -69,6 +70,9 @@ def save(path: Path, session: Session, model: LoadedModel) -> None:
         for index, (keys, values) in enumerate(session.snapshot.layers):
             tensors[f"keys.{index}"] = keys.contiguous()
             tensors[f"values.{index}"] = values.contiguous()
+        for count, states in session.snapshot.states.items():
+            for index, state in enumerate(states):
+                tensors[f"state.{count}.{index}"] = state
     tensors["tokens"] = torch.tensor(tokens, dtype=torch.int64)
     metadata = {
         "version": VERSION,
@@ -102,6 +106,7 @@ def read(path: Path, model: LoadedModel) -> Session:
                 (file.get_tensor(f"keys.{index}"), file.get_tensor(f"values.{index}"))
                 for index in range(len(kv_shapes(model.loaded.model)) if tokens else 0)
             )
+            states = _read_states(file, len(tokens), model)
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
         raise SessionError(f"{path} is not a complete session file: {damage(error)}") from error
     for pair, (heads, *widths) in zip(pairs, kv_shapes(model.loaded.model), strict=False):
@@ -109,8 +114,28 @@ def read(path: Path, model: LoadedModel) -> Session:
             stored = kept_width(width, model.loaded.kv_dtype)
             if tuple(tensor.shape) != (len(tokens), heads, stored):
                 raise SessionError(f"{path} is damaged: its tensors do not fit its tokens")
-    snapshot = Snapshot(tokens, pairs) if tokens else None
+    snapshot = Snapshot(tokens, pairs, states) if tokens else None
     return Session(tuple(metadata["messages"]), snapshot)
+
+
+def _read_states(
+    file: Any, length: int, model: LoadedModel
+) -> dict[int, tuple[torch.Tensor, ...]]:
+    """The states after some numbers of tokens. Raises ValueError for what does not fit."""
+    layers = state_shapes(model.loaded.model).values()
+    shapes = [shape for layer in layers for shape in layer.values()]
+    counts = {int(name.split(".")[1]) for name in file.keys() if name.startswith("state.")}  # noqa: SIM118
+    found = {
+        count: tuple(file.get_tensor(f"state.{count}.{i}") for i in range(len(shapes)))
+        for count in sorted(counts, reverse=True)
+        if shapes and 0 < count <= length
+    }
+    for states in found.values():
+        if [tuple(state.shape) for state in states] != shapes:
+            raise ValueError("its states do not fit the model")
+    if shapes and length not in found:
+        raise ValueError("it has no states")
+    return found
 
 
 def _check(path: Path, metadata: Any, model: LoadedModel) -> None:

@@ -1,13 +1,17 @@
-"""A copy of a sequence's keys and values, to be restored into the cache later."""
+"""A copy of a sequence's keys, values and states, to be restored into the cache later."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from .kv_cache import KVCache, slots_of
+from .kv_cache import BLOCK_SIZE, KVCache, slots_of
+
+EARLIER = 2
+"""Snapshots of states before the last token that are copied, for conversations that go on from
+there."""
 
 
 @dataclass(frozen=True)
@@ -17,25 +21,47 @@ class Snapshot:
 
     tokens: tuple[int, ...]
     layers: tuple[tuple[Tensor, Tensor], ...]
+    states: Mapping[int, tuple[Tensor, ...]] = field(default_factory=dict)
+    """The states of all layers after a number of tokens, in models that keep any."""
 
     @classmethod
-    def take(cls, cache: KVCache, blocks: Sequence[int], tokens: Sequence[int]) -> Snapshot:
-        """Copy the first len(tokens) tokens of a sequence."""
-        pairs = (layer.take_out(blocks, len(tokens)) for layer in cache.layers)
+    def take(
+        cls,
+        cache: KVCache,
+        blocks: Sequence[int],
+        tokens: Sequence[int],
+        slot: int = 0,
+        digests: Sequence[bytes] = (),
+    ) -> Snapshot:
+        """Copy the first len(tokens) tokens of a sequence. slot: of its states. digests: of its
+        full blocks."""
+        pairs = (layer.take_out(blocks, len(tokens)) for layer in cache.layers.values())
         layers = tuple((keys.cpu(), values.cpu()) for keys, values in pairs)
-        return cls(tuple(tokens), layers)
+        states: dict[int, tuple[Tensor, ...]] = {}
+        if cache.states:
+            states[len(tokens)] = cache.states.take_out(slot)
+        for count in range(len(digests), 0, -1):
+            found = cache.states.take_out_snapshot(digests[count - 1])
+            if found is not None and len(states) <= EARLIER:
+                states.setdefault(count * BLOCK_SIZE, found)
+        return cls(tuple(tokens), layers, states)
 
-    def put(self, cache: KVCache, blocks: Sequence[int], count: int) -> None:
-        """Write the first `count` tokens into a sequence's blocks."""
+    def put(self, cache: KVCache, blocks: Sequence[int], count: int, slot: int = 0) -> None:
+        """Write the first `count` tokens into a sequence's blocks, and its states into a slot."""
         slots = slots_of(blocks, count, cache.device)
-        for layer, (keys, values) in zip(cache.layers, self.layers, strict=True):
+        for layer, (keys, values) in zip(cache.layers.values(), self.layers, strict=True):
             layer.put_back(slots, keys[:count].to(cache.device), values[:count].to(cache.device))
+        if cache.states and count:
+            cache.states.put_back(slot, self.states[count])
 
     def shared(self, prompt: Sequence[int]) -> int:
-        """Length of the common prefix with a prompt, whose last token is always recomputed."""
+        """How many tokens of a prompt it can go on from: of the common prefix, or its part that
+        there are states for. A prompt's last token is always recomputed."""
         count = 0
         for saved, token in zip(self.tokens, prompt[:-1], strict=False):
             if saved != token:
                 break
             count += 1
+        if self.states:
+            return max((each for each in self.states if each <= count), default=0)
         return count

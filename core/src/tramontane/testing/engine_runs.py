@@ -142,7 +142,8 @@ class EngineRuns:
         for span in batch.spans:
             for row in range(span.start, span.start + span.count):
                 piece = (numbers.positions[row], 1, numbers.extents[row], span.blocks, [0])
-                out = self.model(torch.tensor([tokens[row]]), Batch.of([piece], batch.cache))
+                one = Batch.of([piece], batch.cache, [span.slot])
+                out = self.model(torch.tensor([tokens[row]]), one)
                 if row in wanted:
                     rows.append(out.float().numpy())
         return np.concatenate(rows) if rows else np.empty((0, self.model.cfg.vocab_size), "<f4")

@@ -1,0 +1,124 @@
+"""Granite 4: layers with a state (Mamba-2) and layers of attention, a feed-forward half that all
+tokens share, and experts or none."""
+
+import math
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from tramontane.blocks import GatedMLP, LayerOf, Mamba2, rms_norm
+from tramontane.checkpoint.rules import Rule
+from tramontane.engine.batch import Batch
+
+from .model import MOE_WEIGHTS, SHARED_WEIGHTS, Granite, GraniteMoeConfig, attention, mixture
+
+
+UNLIMITED: list[list[Any]] = [[0.0, math.inf], [0.0, {"__float__": "Infinity"}]]
+"""How configurations say that time steps are not limited."""
+
+
+class Granite4Config(GraniteMoeConfig):
+    """With 0 experts the shared half is alone."""
+
+    num_local_experts: int = Field(default=8, ge=0)
+    num_experts_per_tok: int = Field(default=2, ge=0)
+    shared_intermediate_size: int = Field(default=1024, gt=0, le=2**22)
+    position_embedding_type: Literal["rope", "nope"] | None = None
+    layer_types: tuple[Literal["mamba", "attention"], ...]
+    mamba_n_heads: int = Field(default=128, gt=0, le=2**14)
+    mamba_n_groups: int = Field(default=1, gt=0, le=2**14)
+    mamba_d_state: int = Field(default=256, gt=0, le=2**14)
+    mamba_d_head: int | Literal["auto"] = "auto"
+    mamba_d_conv: int = Field(default=4, gt=1, le=64)
+    mamba_expand: int = Field(default=2, gt=0, le=64)
+    mamba_conv_bias: bool = True
+    mamba_proj_bias: bool = False
+    time_step_limit: tuple[float, float] | None = None
+
+    @classmethod
+    def derive(cls, values: dict[str, Any]) -> None:
+        types = {"linear_attention": "mamba", "full_attention": "attention"}
+        if isinstance(layers := values.get("layer_types"), (list, tuple)):
+            values["layer_types"] = tuple(types.get(str(each), each) for each in layers)
+        limit = values.get("time_step_limit")
+        if isinstance(limit, (list, tuple)) and list(limit) in UNLIMITED:
+            del values["time_step_limit"]
+
+    @property
+    def rotary(self) -> bool:
+        return self.position_embedding_type == "rope"
+
+    @model_validator(mode="after")
+    def _goes_to_experts(self) -> Self:
+        if self.num_local_experts and not self.num_experts_per_tok:
+            raise ValueError(
+                f"num_experts_per_tok 0 leaves a token without any of the "
+                f"{self.num_local_experts} experts (num_local_experts)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        inner, heads = self.mamba_expand * self.hidden_size, self.mamba_n_heads
+        if "mamba" not in self.layer_types:
+            return self
+        if heads * self.d_head != inner:
+            raise ValueError(
+                f"mamba_n_heads {heads} times mamba_d_head {self.mamba_d_head} is not "
+                f"mamba_expand {self.mamba_expand} times hidden_size {self.hidden_size}"
+            )
+        if heads % self.mamba_n_groups:
+            raise ValueError(
+                f"mamba_n_groups {self.mamba_n_groups} does not divide mamba_n_heads {heads}"
+            )
+        return self
+
+    @property
+    def d_head(self) -> int:
+        """Numbers of a head of a Mamba layer."""
+        if self.mamba_d_head == "auto":
+            return self.mamba_expand * self.hidden_size // self.mamba_n_heads
+        return self.mamba_d_head
+
+
+class Layer4(nn.Module):
+    """x + gain * mixer(norm(x)), then x + gain * mlp(norm(x))."""
+
+    def __init__(self, cfg: Granite4Config, index: int) -> None:
+        super().__init__()
+        self.recurrent = cfg.layer_types[index] == "mamba"
+        if self.recurrent:
+            self.mamba = Mamba2(
+                cfg.hidden_size,
+                index,
+                heads=cfg.mamba_n_heads,
+                d_head=cfg.d_head,
+                state=cfg.mamba_d_state,
+                groups=cfg.mamba_n_groups,
+                width=cfg.mamba_d_conv,
+                eps=cfg.rms_norm_eps,
+                bias=cfg.mamba_proj_bias,
+                conv_bias=cfg.mamba_conv_bias,
+                dt_limit=cfg.time_step_limit,
+            )
+        else:
+            self.self_attn = attention(cfg, index)
+        self.input_layernorm = rms_norm(cfg)
+        self.post_attention_layernorm = rms_norm(cfg)
+        wide = cfg.shared_intermediate_size
+        self.mlp = mixture(cfg) if cfg.num_local_experts else GatedMLP(cfg, wide=wide)
+        self.gain = cfg.residual_multiplier
+
+    def forward(self, x: Tensor, batch: Batch) -> Tensor:
+        mixer = self.mamba if self.recurrent else self.self_attn
+        x = x + self.gain * mixer(self.input_layernorm(x), batch)
+        out: Tensor = x + self.gain * self.mlp(self.post_attention_layernorm(x))
+        return out
+
+
+class Granite4(Granite):
+    Layer: ClassVar[LayerOf] = Layer4
+
+
+def weights_4(cfg: Granite4Config) -> dict[str, list[Rule]]:
+    return MOE_WEIGHTS if cfg.num_local_experts else SHARED_WEIGHTS

@@ -1,0 +1,71 @@
+"""What recurrent layers keep of the tokens so far, and how it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from tramontane import recurrence
+
+if TYPE_CHECKING:
+    from tramontane.engine.batch import Batch
+
+
+class ShortConv(nn.Module):
+    """A causal convolution of each channel by itself, over a sequence's last `width` tokens,
+    (tokens, channels) -> (tokens, channels).
+
+    Tensors: weight (channels, width), the last column for the token itself, and with bias=True bias
+    (channels). Checkpoints' (channels, 1, width) is the same. State: `name` (width - 1, channels).
+
+    index: the number of the layer. name: of the state; a layer's states have different ones.
+    """
+
+    kernel: Callable[..., Tensor]
+
+    def __init__(
+        self, channels: int, width: int, index: int, *, bias: bool = False, name: str = "conv"
+    ) -> None:
+        super().__init__()
+        self.index, self.name = index, name
+        self.states = {name: (width - 1, channels)}
+        self.weight = nn.Parameter(torch.empty(channels, width), requires_grad=False)
+        self.bias = nn.Parameter(torch.empty(channels), requires_grad=False) if bias else None
+        self.kernel = recurrence.short_conv
+
+    def forward(self, x: Tensor, batch: Batch) -> Tensor:
+        """x: (tokens, channels) -> the same shape and dtype."""
+        state = batch.cache.states[self.index][self.name]
+        return self.kernel(x, self.weight, self.bias, state, batch).to(x.dtype)
+
+
+class DeltaRule(nn.Module):
+    """Linear attention with a state S (d_key, d_value) for each head (Schlag et al. 2021, Yang et
+    al. 2024): S decays, then S = S + k ⊗ beta (v - kᵀ S), and the result is qᵀ S. Without beta, S =
+    S + k ⊗ v: that is Mamba-2's recurrence too, with C, B, dt * x and exp(dt * A) for q, k, v and
+    decay. See `tramontane.recurrence.delta_rule`.
+
+    No tensors. State: `name` (heads, d_key, d_value). index: the number of the layer.
+    """
+
+    kernel: Callable[..., Tensor]
+
+    def __init__(
+        self, heads: int, d_key: int, d_value: int, index: int, *, name: str = "recurrent"
+    ) -> None:
+        super().__init__()
+        self.index, self.name = index, name
+        self.states = {name: (heads, d_key, d_value)}
+        self.kernel = recurrence.delta_rule
+
+    def forward(
+        self, q: Tensor, k: Tensor, v: Tensor, decay: Tensor, beta: Tensor | None, batch: Batch
+    ) -> Tensor:
+        """q, k: (tokens, key_heads, d_key), where each serves heads / key_heads consecutive heads.
+        v: (tokens, heads, d_value) -> the same shape, float32. decay: (tokens, heads) factors of S,
+        or (tokens, heads, d_key), a factor for each row of S. beta: (tokens, heads) or None."""
+        state = batch.cache.states[self.index][self.name]
+        return self.kernel(q, k, v, decay, beta, state, batch)

@@ -1,0 +1,97 @@
+"""Recurrences over a sequence's tokens in plain torch: one token after the other, so that the result
+does not depend on where a prompt is cut. For any device, and the reference for kernels.
+
+State tensors are those of `batch.cache.states[index]`: (slots, *shape) float32, one slot for each
+sequence. A sequence that begins at position 0 begins with zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeAlias
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from tramontane.engine.batch import Batch, Span
+
+Step: TypeAlias = Callable[..., tuple[Tensor, Tensor]]
+"""(state, one row of each input) -> (the state after it, one row of the result)."""
+
+
+def scan(step: Step, state: Tensor, batch: Batch, *inputs: Tensor) -> Tensor:
+    """Take a batch's sequences through a recurrence, each from its own state, token by token.
+
+    step: see `Step`; state has the shape of a slot, float32. inputs: (tokens, ...) each -> (tokens,
+    ...), the rows that `step` returned.
+    """
+    rows = []
+    for span in batch.spans:
+        now = _before(state, span)
+        for row in range(span.start, span.start + span.count):
+            now, out = step(now, *(each[row] for each in inputs))
+            rows.append(out)
+        state[span.slot] = now
+    return torch.stack(rows)
+
+
+def short_conv(
+    x: Tensor, weight: Tensor, bias: Tensor | None, state: Tensor, batch: Batch
+) -> Tensor:
+    """Each channel's sum over its own sequence's last `width` tokens, times the channel's weights.
+
+    x: (tokens, channels) -> the same shape, float32. weight: (channels, width), the last column for
+    the token itself. bias: (channels). state: (slots, width - 1, channels): the inputs of the last
+    tokens, the oldest first.
+    """
+    width, taps = weight.shape[1], weight.float()
+    parts = []
+    for span in _spans(batch):
+        rows = x[span.start : span.start + span.count].float()
+        seen = torch.cat((_before(state, span), rows))
+        # one product after the other: a reduction may add in another order for other lengths
+        total = seen[: span.count] * taps[:, 0]
+        for tap in range(1, width):
+            total = total + seen[tap : tap + span.count] * taps[:, tap]
+        parts.append(total if bias is None else total + bias.float())
+        state[span.slot] = seen[span.count :]
+    return torch.cat(parts)
+
+
+def delta_rule(
+    q: Tensor, k: Tensor, v: Tensor, decay: Tensor, beta: Tensor | None, state: Tensor,
+    batch: Batch,
+) -> Tensor:  # fmt: skip
+    """Linear attention with a state S (d_key, d_value) for each head, that decays:
+
+    S = decay * S; S = S + k ⊗ beta (v - kᵀ S), or S = S + k ⊗ v where beta is None; the result is
+    qᵀ S.
+
+    q, k: (tokens, key_heads, d_key), of which each serves the same number of consecutive heads. v:
+    (tokens, heads, d_value) -> the same shape, float32. decay: (tokens, heads) factors, or (tokens,
+    heads, d_key), one for each row of S. beta: (tokens, heads). state: (slots, heads, d_key,
+    d_value).
+    """
+    groups = v.shape[1] // k.shape[1]
+    q, k = (each.float().repeat_interleave(groups, 1) for each in (q, k))
+    decay = decay.float() if decay.dim() == 3 else decay.float()[..., None]
+    rate = torch.ones(v.shape[:2]) if beta is None else beta.float()
+
+    def step(s: Tensor, q: Tensor, k: Tensor, v: Tensor, f: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        s = s * f[..., None]
+        if beta is not None:
+            v = (v - (s * k[..., None]).sum(-2)) * b[:, None]
+        s = s + k[..., None] * v[:, None]
+        return s, (s * q[..., None]).sum(-2)
+
+    return scan(step, state, batch, q, k, v.float(), decay, rate.to(v.device))
+
+
+def _before(state: Tensor, span: Span) -> Tensor:
+    """A sequence's state before its tokens in this batch."""
+    return torch.zeros_like(state[0]) if span.first else state[span.slot]
+
+
+def _spans(batch: Batch) -> Iterator[Span]:
+    yield from batch.spans
