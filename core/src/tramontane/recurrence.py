@@ -1,5 +1,5 @@
-"""Recurrences over a sequence's tokens in plain torch: one token after the other, so that the result
-does not depend on where a prompt is cut. For any device, and the reference for kernels.
+"""Recurrences over a sequence's tokens in plain torch: one token after the other, so that where a
+prompt is cut changes no bit. For any device, and the reference for kernels.
 
 State tensors are those of `batch.cache.states[index]`: (slots, *shape) float32, one slot for each
 sequence. A sequence that begins at position 0 begins with zeros.
@@ -7,7 +7,7 @@ sequence. A sequence that begins at position 0 begins with zeros.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 import torch
@@ -47,7 +47,7 @@ def short_conv(
     """
     width, taps = weight.shape[1], weight.float()
     parts = []
-    for span in _spans(batch):
+    for span in batch.spans:
         rows = x[span.start : span.start + span.count].float()
         seen = torch.cat((_before(state, span), rows))
         # one product after the other: a reduction may add in another order for other lengths
@@ -78,7 +78,9 @@ def delta_rule(
     decay = decay.float() if decay.dim() == 3 else decay.float()[..., None]
     rate = torch.ones(v.shape[:2]) if beta is None else beta.float()
 
-    def step(s: Tensor, q: Tensor, k: Tensor, v: Tensor, f: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    def step(
+        s: Tensor, q: Tensor, k: Tensor, v: Tensor, f: Tensor, b: Tensor
+    ) -> tuple[Tensor, Tensor]:
         s = s * f[..., None]
         if beta is not None:
             v = (v - (s * k[..., None]).sum(-2)) * b[:, None]
@@ -91,7 +93,3 @@ def delta_rule(
 def _before(state: Tensor, span: Span) -> Tensor:
     """A sequence's state before its tokens in this batch."""
     return torch.zeros_like(state[0]) if span.first else state[span.slot]
-
-
-def _spans(batch: Batch) -> Iterator[Span]:
-    yield from batch.spans

@@ -12,7 +12,6 @@ from tramontane.engine.batch import Batch
 
 from .model import MOE_WEIGHTS, SHARED_WEIGHTS, Granite, GraniteMoeConfig, attention, mixture
 
-
 UNLIMITED: list[list[Any]] = [[0.0, math.inf], [0.0, {"__float__": "Infinity"}]]
 """How configurations say that time steps are not limited."""
 

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 from tramontane.blocks import CausalLM, Experts, GatedMLP, Linear, PreNormLayer, Router, SparseMoE
-from tramontane.checkpoint.rules import PACKED_EXPERTS, Kept, Rename, Stack
+from tramontane.checkpoint.rules import PACKED_EXPERTS, Kept, Rename, Rule, Stack
 from tramontane.config import DecoderConfig
 from tramontane.layouts import Dense, Layout
 
@@ -103,7 +103,7 @@ SHARED = [
     Rename("*.mlp.shared_expert.*", "*.mlp.shared_experts.*"),
     Rename("*.mlp.shared_expert_gate", "*.mlp.shared_experts.gate"),
 ]
-WEIGHTS = {
+WEIGHTS: dict[str, list[Rule]] = {
     "hf": [
         *SHARED,
         *PACKED_EXPERTS,

@@ -1,5 +1,5 @@
-"""Qwen3-Next and Qwen3.5: three of four layers keep a state (Gated DeltaNet) and no keys, the others
-are attention with a gate; with experts or dense."""
+"""Qwen3-Next: three of four layers keep a state (Gated DeltaNet) and no keys, the others are
+attention with a gate; experts in most layers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,15 @@ from typing import Any, ClassVar, Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from tramontane.blocks import Attention, CausalLM, GatedDeltaNet, GatedMLP, RMSNorm, rms_norm, rope_for
+from tramontane.blocks import (
+    Attention,
+    CausalLM,
+    GatedDeltaNet,
+    GatedMLP,
+    RMSNorm,
+    rms_norm,
+    rope_for,
+)
 from tramontane.checkpoint.rules import Kept, Rename, Rule, Shift, Skip, Split, owner, sibling
 from tramontane.config import DecoderConfig
 from tramontane.engine.batch import Batch

@@ -77,8 +77,7 @@ class GatedDeltaNet(nn.Module):
         q, k = unit(q.float()) * self.d_key**-0.5, unit(k.float())
         out = self.rule(q, k, v.unflatten(-1, (-1, self.d_value)), decay, beta, batch)
         gated = self.norm(out.to(x.dtype)) * F.silu(z.float()).to(x.dtype)
-        mixed = self.out_proj(gated.flatten(-2))
-        return mixed
+        return self.out_proj(gated.flatten(-2))  # type: ignore[no-any-return]
 
 
 def unit(x: Tensor) -> Tensor:

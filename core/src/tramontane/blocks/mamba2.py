@@ -79,15 +79,17 @@ class Mamba2(nn.Module):
             out = self._normal(out * gate).to(x.dtype)
         else:
             out = (self._normal(out) * gate).to(x.dtype)
-        mixed = self.out_proj(out)
-        return mixed
+        return self.out_proj(out)  # type: ignore[no-any-return]
 
     def _normal(self, x: Tensor) -> Tensor:
         return x if self.norm is None else self.norm(x)
 
 
 class GroupRMSNorm(nn.Module):
-    """`RMSNorm` of each of `groups` equal parts by itself, (..., dim) -> the same. weight: (dim)."""
+    """`RMSNorm` of each of `groups` equal parts by itself, (..., dim) -> the same.
+
+    weight: (dim).
+    """
 
     def __init__(self, dim: int, groups: int, eps: float) -> None:
         super().__init__()

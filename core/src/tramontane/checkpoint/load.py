@@ -20,6 +20,7 @@ from tramontane.blocks import CausalLM
 from tramontane.config import DecoderConfig
 from tramontane.engine.kv_cache import bytes_per_token
 from tramontane.engine.kv_codes import INT4
+from tramontane.engine.state_cache import bytes_per_sequence
 from tramontane.errors import ConfigError
 from tramontane.layouts import nbytes
 from tramontane.plugin import load
@@ -119,6 +120,7 @@ def load_model(
         dtype=dtype_name,
         kv_dtype=kv_dtype_name,
         kv_bytes_per_token=bytes_per_token(model, kv_dtype),
+        state_bytes_per_sequence=bytes_per_sequence(model),
         layouts=dict(Counter(weight.kind for weight in unique.values())),
         kernels=kernels,
         bytes_in_file=bytes_in_file,

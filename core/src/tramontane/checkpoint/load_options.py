@@ -108,6 +108,8 @@ class LoadReport:
     kv_dtype: str
     kv_bytes_per_token: int
     """What a token of context takes, all layers together, scales included."""
+    state_bytes_per_sequence: int
+    """What a running request takes besides, in layers that keep a state."""
     layouts: Mapping[str, int]
     """Number of matrices in each layout."""
     kernels: Mapping[str, str]

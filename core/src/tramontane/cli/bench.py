@@ -224,6 +224,7 @@ def _bytes_per_step(llm: LLM, context: int, parallel: int) -> int:
     any of them is likely to choose, and their caches."""
     from tramontane.blocks import Linear, SparseMoE
     from tramontane.engine.kv_cache import bytes_per_token
+    from tramontane.engine.state_cache import bytes_per_sequence
     from tramontane.layouts import nbytes
 
     loaded = llm.inner.loaded
@@ -236,6 +237,7 @@ def _bytes_per_step(llm: LLM, context: int, parallel: int) -> int:
             chosen = 1 - (1 - module.gate.k / module.experts.count) ** parallel
             experts += chosen * sum(nbytes(part.weight) for part in parts)
     cached = context * parallel * bytes_per_token(loaded.model, loaded.kv_dtype)
+    cached += parallel * bytes_per_sequence(loaded.model)
     return sum(weights.values()) + round(experts) + cached
 
 

@@ -66,9 +66,9 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
     try:
         offer = registry.get(Architecture, header.architecture)
         served = offer.model.partition(":")[0].partition(".")[0].replace("_", "-")
-        context = _context(offer, header)
+        context, states = _context(offer, header)
     except PluginError as error:
-        served, context = str(error), {}
+        served, context, states = str(error), {}, 0
     try:
         found = checkpoint.tokenizer()
         tokenizer: dict[str, Any] = _tokenizer(found)
@@ -106,6 +106,7 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
         "quantized": None if quantized is None else asdict(quantized),
         "bytes_on_disk": size_on_disk(path),
         "kv_bytes_per_token": context,
+        "state_bytes_per_sequence": states,
         "memory_free": memory.free(),
         "tokenizer": tokenizer,
         "chat_template": template,
@@ -133,13 +134,15 @@ def _quantized(
     return foresee_quantizing(checkpoint, registry, chosen)
 
 
-def _context(offer: Architecture, header: Header) -> dict[str, int]:
-    """Bytes that a token of context takes, by what keys and values may be kept in."""
+def _context(offer: Architecture, header: Header) -> tuple[dict[str, int], int]:
+    """Bytes that a token of context takes, by what keys and values may be kept in; and those that
+    the states of a request take."""
     from tramontane.checkpoint.build import build, refuse_absurd_depth
     from tramontane.checkpoint.load import KV_DTYPES, KV_TYPES
     from tramontane.checkpoint.metadata import fields_of
     from tramontane.config import read_config
     from tramontane.engine.kv_cache import bytes_per_token
+    from tramontane.engine.state_cache import bytes_per_sequence
     from tramontane.plugin import load
 
     try:
@@ -147,8 +150,9 @@ def _context(offer: Architecture, header: Header) -> dict[str, int]:
         refuse_absurd_depth(header, config)
         model = build(offer, config)
     except CheckpointError:  # what `run` would say; there is more to be seen
-        return {}
-    return {name: bytes_per_token(model, KV_DTYPES[kind]) for name, kind in KV_TYPES.items()}
+        return {}, 0
+    kept = {name: bytes_per_token(model, KV_DTYPES[kind]) for name, kind in KV_TYPES.items()}
+    return kept, bytes_per_sequence(model)
 
 
 def _tokenizer(tokenizer: Any) -> dict[str, Any]:
@@ -173,6 +177,7 @@ def _print(found: dict[str, Any], tensors: bool) -> None:
     from tramontane.memory import readable
 
     stored = ", ".join(f"{count} x {kind}" for kind, count in found["stored"].items())
+    states = found["state_bytes_per_sequence"]
     rows = {
         "path": found["path"],
         "container": found["container"],
@@ -186,6 +191,7 @@ def _print(found: dict[str, Any], tensors: bool) -> None:
             f"{readable(size)} in {kind}" for kind, size in found["kv_bytes_per_token"].items()
         )
         or "not known",
+        **({"states per request": readable(states)} if states else {}),
         "tokenizer": ", ".join(f"{key} {value}" for key, value in found["tokenizer"].items()),
         "chat template": _summary(found["template"]),
         "tool calls": found["tool_caller"] or "none known",

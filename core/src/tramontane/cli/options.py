@@ -21,6 +21,7 @@ from .quantizing_options import add_quantizing, quantizing
 from .sampler_flags import add_sampler_flags, given_flags
 
 if TYPE_CHECKING:
+    from tramontane.checkpoint.load_options import LoadReport
     from tramontane.llm import LLM
     from tramontane.sampling_params import SamplingParams
 
@@ -231,13 +232,20 @@ def print_report(llm: LLM) -> None:
         f"{report.architecture} from {report.container}, {report.device} in {report.dtype}, "
         f"{readable(report.bytes_in_memory)} of matrices ({layouts}), context "
         f"{report.context_length} at {readable(report.kv_bytes_per_token)} a token "
-        f"({report.kv_dtype}), loaded in {report.seconds:.1f} s",
+        f"({report.kv_dtype}){_states(report)}, loaded in {report.seconds:.1f} s",
         file=sys.stderr,
     )
     for line in report.quantized.lines() if report.quantized is not None else ():
         print(line, file=sys.stderr)
     for operation, kernel in report.kernels.items():
         print(f"  {operation}: {kernel}", file=sys.stderr)
+
+
+def _states(report: LoadReport) -> str:
+    from tramontane.memory import readable
+
+    size = report.state_bytes_per_sequence
+    return f", states of {readable(size)} a request" if size else ""
 
 
 def sampling(given: dict[str, Any], **defaults: Any) -> SamplingParams:

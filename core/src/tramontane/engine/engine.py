@@ -139,6 +139,8 @@ class Engine:
             waiting=len(self._arrived) + len(scheduler.waiting),
             kv_blocks_used=pool.count - pool.free,
             kv_blocks_total=pool.count,
+            state_snapshots=self.cache.states.snapshots,
+            state_slots=self.cache.states.count,
             prefix_queries=scheduler.counts.prefix_queries,
             prefix_hits=scheduler.counts.prefix_hits,
             prefix_evictions=pool.evictions,
@@ -392,9 +394,7 @@ class Engine:
         if sequence.request.keep and error is None and sequence.blocks:
             tokens = sequence.tokens[: sequence.computed]
             whole = sequence.digests(len(tokens) // BLOCK_SIZE) if self.cache.states else ()
-            snapshot = Snapshot.take(
-                self.cache, sequence.blocks, tokens, sequence.slot or 0, whole
-            )
+            snapshot = Snapshot.take(self.cache, sequence.blocks, tokens, sequence.slot or 0, whole)
         self._scheduler.remove(sequence)
         for follower in sequence.followers:
             self._scheduler.add(follower)

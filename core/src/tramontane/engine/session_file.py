@@ -118,9 +118,7 @@ def read(path: Path, model: LoadedModel) -> Session:
     return Session(tuple(metadata["messages"]), snapshot)
 
 
-def _read_states(
-    file: Any, length: int, model: LoadedModel
-) -> dict[int, tuple[torch.Tensor, ...]]:
+def _read_states(file: Any, length: int, model: LoadedModel) -> dict[int, tuple[torch.Tensor, ...]]:
     """The states after some numbers of tokens. Raises ValueError for what does not fit."""
     layers = state_shapes(model.loaded.model).values()
     shapes = [shape for layer in layers for shape in layer.values()]

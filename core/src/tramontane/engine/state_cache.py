@@ -1,4 +1,4 @@
-"""States of sequences: what recurrent layers keep of all tokens so far, in place of keys and values.
+"""States of sequences: what recurrent layers keep of all tokens so far, instead of keys and values.
 
 A sequence that runs has a slot, which holds its states in all layers. Slots that no sequence needs
 hold snapshots: copies of states after a number of whole cache blocks, found by the digest of these
@@ -139,7 +139,9 @@ class StateCache:
 def _slots(count: int, shape: tuple[int, ...], device: torch.device) -> Tensor:
     # empty, not zeros: the system allocates memory pages when they are first written
     size = count * math.prod(shape)
-    return torch.empty(size + PADDING, dtype=torch.float32, device=device)[:size].view(count, *shape)
+    return torch.empty(size + PADDING, dtype=torch.float32, device=device)[:size].view(
+        count, *shape
+    )
 
 
 def state_shapes(model: nn.Module) -> dict[int, dict[str, tuple[int, ...]]]:

@@ -13,6 +13,8 @@ class EngineStats:
     waiting: int
     kv_blocks_used: int
     kv_blocks_total: int
+    state_snapshots: int
+    state_slots: int
     prefix_queries: int
     prefix_hits: int
     prefix_evictions: int

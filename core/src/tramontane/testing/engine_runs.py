@@ -27,6 +27,7 @@ from tramontane.engine.engine import Engine
 from tramontane.engine.kv_cache import BLOCK_SIZE, bytes_per_token
 from tramontane.engine.options import EngineOptions
 from tramontane.engine.request import Event, Finished, Request, RequestResult
+from tramontane.engine.state_cache import bytes_per_sequence
 from tramontane.registry import Registry
 from tramontane.sampling_params import SamplingParams
 from tramontane.system.devices import reference_device
@@ -162,6 +163,7 @@ def on_reference(model: CausalLM) -> Loaded:
         path="random", architecture=type(model).__name__, container="random", device=device.name,
         dtype="float32", kv_dtype="float32", layouts={}, kernels={}, bytes_in_file=0,
         kv_bytes_per_token=bytes_per_token(model, torch.float32), bytes_in_memory=0,
+        state_bytes_per_sequence=bytes_per_sequence(model),
         context_length=context, seconds=0.0,
     )  # fmt: skip
     dtype = torch.float32

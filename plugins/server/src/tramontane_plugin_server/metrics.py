@@ -26,6 +26,8 @@ GAUGES = {
     "num_requests_waiting": ("Requests that wait to be started.", "waiting"),
     "kv_cache_blocks_used": ("KV cache blocks that requests hold.", "kv_blocks_used"),
     "kv_cache_blocks": ("KV cache blocks in all.", "kv_blocks_total"),
+    "state_snapshots": ("Snapshots of states, of models that keep any.", "state_snapshots"),
+    "state_slots": ("Slots for states, of requests and snapshots.", "state_slots"),
 }
 COUNTERS = {
     "prefix_cache_queries": ("Prompt tokens looked for in the prefix cache.", "prefix_queries"),

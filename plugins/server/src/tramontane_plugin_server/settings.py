@@ -91,6 +91,9 @@ class ModelSettings(BaseModel):
     kv_memory: str | None = Field(
         None, description="KV cache in bytes (4GB), or as a share of free memory (40%)"
     )
+    state_slots: Count | None = Field(
+        None, description="sequences and snapshots whose states are kept, in models that have any"
+    )
     prefix_cache: bool = Field(True, description="reuse the KV cache of common prompt prefixes")
     max_waiting: Count = Field(256, description="length of the queue; requests beyond it get 429")
     queue_timeout: Seconds = Field(

@@ -172,7 +172,7 @@ def store_kernel(kind: str) -> Any:
 
 UNARY = (
     "silu", "gelu_tanh", "gelu", "tanh", "relu", "sigmoid", "scale", "shift", "square", "clamp",
-    "sqrt", "rsqrt", "exp",
+    "sqrt", "rsqrt", "exp", "softplus",
 )  # fmt: skip
 BINARY = ("add", "sub", "mul", "div")
 
@@ -182,7 +182,7 @@ def unary(name: str) -> Any:
     """The kernel of a function of one vector; scale, shift and clamp also take a number."""
     silu, gelu, hyperbolic, relu = (name == n for n in ("silu", "gelu_tanh", "tanh", "relu"))
     sigmoid, scale, shift, square = (name == n for n in ("sigmoid", "scale", "shift", "square"))
-    exact_gelu, clamp = name == "gelu", name == "clamp"
+    exact_gelu, clamp, softplus = name == "gelu", name == "clamp", name == "softplus"
     square_root, reciprocal, power_of_e = name == "sqrt", name == "rsqrt", name == "exp"
 
     def apply(arguments, first, last):  # type: ignore[no-untyped-def]
@@ -230,6 +230,15 @@ def unary(name: str) -> Any:
                     v = same(1) / root(v)
                 if power_of_e:
                     v = exp(v)
+                if softplus:
+                    # max(v, 0) + log(1 + y), y = e^-|v|, by the series of 2 atanh(y / (2 + y))
+                    y = exp(same(0) - larger(v, same(0) - v))
+                    z = y / (same(2) + y)
+                    w = z * z
+                    total = same(np.float32(1 / 17))
+                    for term in (15, 13, 11, 9, 7, 5, 3, 1):
+                        total = fma(total, w, same(np.float32(1) / np.float32(term)))
+                    v = positive(v) + same(2) * z * total
                 store_some("f32", b + 4 * i, v, left)
 
     return native(3)(apply)

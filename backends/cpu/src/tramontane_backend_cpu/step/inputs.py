@@ -17,6 +17,7 @@ from tramontane_backend_cpu.kernels.attention import (
     sums_bytes,
 )
 from tramontane_backend_cpu.kernels.attention_merge import SPLIT
+from tramontane_backend_cpu.kernels.recurrent import SPAN_WORDS
 
 from . import interpreter
 from .angles import Angles
@@ -26,9 +27,9 @@ from .memory import Rooms, address, aligned, integers
 class Inputs:
     """Buffers for the inputs of steps of up to `tokens` tokens, with logits for up to `wanted`."""
 
-    TILES, ATTENTIONS, MERGES, SPLITS, FURTHER = 2, 3, 4, 5, 8
+    TILES, ATTENTIONS, MERGES, SPLITS, SPANS, FURTHER = 2, 3, 4, 5, 6, 8
     """Indices of the step's counts, after tokens and wanted ones: query tiles; tiles times splits;
-    tiles to be merged; splits; counts that the step computes itself."""
+    tiles to be merged; splits; sequences; counts that the step computes itself."""
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class Inputs:
         self.wanted_at, self._wanted = self._integers(wanted)
         self.tiles_at, self._tiles = self._integers(4 * tokens)
         self.tables_at, self._tables = self._integers(self.places)
+        self.spans_at, self._spans = self._integers(SPAN_WORDS * tokens)
         self._angles: list[Angles] = []
         self._group, self._kv_heads = 1, 1 << 30
         self._scratch: dict[tuple[int, int, int, int], dict[str, int]] = {}
@@ -132,6 +134,7 @@ class Inputs:
         counts[0], counts[1] = count, wanted
         counts[self.TILES], counts[self.ATTENTIONS] = tiles, tiles * splits
         counts[self.MERGES], counts[self.SPLITS] = tiles if splits > 1 else 0, splits
+        counts[self.SPANS] = len(batch.spans)
         counts[interpreter.AT_A_TIME] = 1 if count <= 16 else 8
         for further in range(self.FURTHER, len(counts)):
             counts[further] = 0  # for steps that route nothing
@@ -153,6 +156,10 @@ class Inputs:
                 tile += 1
             place += blocks
             longest = max(longest, span.length)
+        if self.cache.states:
+            for index, span in enumerate(batch.spans):
+                told = (span.start, span.count, span.slot, int(span.first))
+                self._spans[4 * index : 4 * index + 4] = array("q", told)
         self._write_pages(len(batch.numbers.slots), place)
         return tile, longest
 

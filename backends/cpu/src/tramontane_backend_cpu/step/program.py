@@ -13,7 +13,7 @@ from tramontane.engine.kv_cache import KVCache
 from tramontane_backend_cpu import precompile
 from tramontane_backend_cpu.numba_setup import Kernel, missing
 
-from . import interpreter, lower_mixture, lower_parts
+from . import interpreter, lower_mixture, lower_parts, lower_recurrent
 from .fuse import fuse_gates
 from .graph import Node, Value
 from .inputs import Inputs
@@ -25,7 +25,11 @@ from .products import Operation
 from .record import Recording
 from .schedule import Phase, add_in_place, convert_inputs, phases, share_memory
 
-LOWERINGS = {**lower_mixture.LOWERINGS, **lower_parts.LOWERINGS}
+LOWERINGS = {
+    **lower_mixture.LOWERINGS,
+    **lower_parts.LOWERINGS,
+    **lower_recurrent.LOWERINGS,
+}
 """Of operations besides those of `lower`."""
 FIRST = 32
 """Tokens that memory is taken for at first: enough to decode."""

@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tramontane.blocks import (
     Attention,
     CausalLM,
+    DeltaRule,
     Embedding,
     Experts,
     HeadNorm,
@@ -26,6 +27,7 @@ from tramontane.blocks import (
     RMSNorm,
     Rope,
     Router,
+    ShortConv,
     StackedLinear,
 )
 
@@ -146,6 +148,10 @@ class Recording:
             return lambda *_: _refused(type(module).__name__)
         if type(module) is Embedding:
             return lambda tokens: self._embed(tokens, module)
+        if type(module) is ShortConv:
+            return lambda x, batch: self.note("short_conv", (x,), (x.shape[1],), module=module)
+        if type(module) is DeltaRule:
+            return lambda *told: self._rule(module, *told)
         if type(module) in NORMS:
             return lambda x: self._norm(NORMS[type(module)], x, module)
         if type(module) is HeadNorm:
@@ -154,6 +160,17 @@ class Recording:
 
     def _norm(self, name: str, x: Tensor, module: nn.Module) -> Tensor:
         return self.note(name, (x,), tuple(x.shape[1:]), module=module, width=x.shape[-1])
+
+    def _rule(
+        self, module: DeltaRule, q: Tensor, k: Tensor, v: Tensor, decay: Tensor,
+        beta: Tensor | None, batch: Any,
+    ) -> Tensor:  # fmt: skip
+        given = (q, k, v, decay) if beta is None else (q, k, v, decay, beta)
+        (key_heads, d_key), (heads, d_value) = k.shape[1:], v.shape[1:]
+        return self.note(
+            "delta_rule", given, (heads, d_value), module=module, heads=heads, d_value=d_value,
+            key_heads=key_heads, d_key=d_key, keyed=decay.dim() == 3,
+        )  # fmt: skip
 
     def _embed(self, tokens: Tensor, module: Embedding) -> Tensor:
         if tokens is not self.tokens and tokens is not self.positions:
@@ -234,6 +251,7 @@ class _NoBatch:
         self.positions = recording.positions
         self.cache = self
         self.layers = _Layers(recording)
+        self.states = _NoStates()
 
 
 class _Layers:
@@ -243,6 +261,11 @@ class _Layers:
 
     def __getitem__(self, index: int) -> _NoCache:
         return self._made.setdefault(index, _NoCache(self._recording, index))
+
+
+class _NoStates:
+    def __getitem__(self, index: int) -> Any:
+        raise CannotRecord("a recurrence that is none of the blocks'")
 
 
 class _NoCache:

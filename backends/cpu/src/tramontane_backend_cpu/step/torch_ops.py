@@ -60,6 +60,14 @@ def gelu(recording: Recorder, func: Any, x: Tensor, *, approximate: str = "none"
     return recording.note(name, (x,), shape_of(x))
 
 
+def softplus(
+    recording: Recorder, func: Any, x: Tensor, beta: float = 1, threshold: float = 20
+) -> Tensor:
+    if beta != 1:
+        raise NoKernel(f"{func} with beta={beta}")
+    return recording.note("softplus", (x,), shape_of(x))
+
+
 def clamp(recording: Recorder, func: Any, x: Tensor, low: Any = None, high: Any = None) -> Tensor:
     if low is None or high is None or low != -high:
         raise NoKernel(f"{func} from {low} to {high}: other than from -bound to bound,")
@@ -265,6 +273,7 @@ OPERATIONS = (
     TorchOp((aten.silu.default,), "`F.silu(x)`", "", "silu", unary("silu")),
     TorchOp((aten.gelu.default,), "`F.gelu(x)`", "exact or `approximate=\"tanh\"`",
             "gelu, gelu_tanh", gelu),
+    TorchOp((aten.softplus.default,), "`F.softplus(x)`", "beta 1", "softplus", softplus),
     TorchOp((aten.clamp.default,), "`x.clamp(-bound, bound)`", "the same bound on both sides",
             "clamp", clamp),
     TorchOp((aten.mean.dim,), "`x.mean(-1)`", LAST, "mean", reduction("mean")),

@@ -1,0 +1,70 @@
+"""Which kernel does a recurrence, and what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tramontane_backend_cpu.kernels import recurrent
+
+from .graph import Node, Ref
+from .inputs import Inputs
+from .memory import Buffers
+from .products import Operation, arguments
+
+
+def _state(node: Node, inputs: Inputs) -> dict[str, int]:
+    module = node.of["module"]
+    state = inputs.cache.states[module.index][module.name]
+    return {"state": state.data_ptr(), "slot_bytes": 4 * state.stride(0), "spans": inputs.spans_at}
+
+
+def _short_conv(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
+    assert node.output is not None
+    module, channels = node.of["module"], node.output.width
+    (x, x_stride), (out, out_stride) = buffers.place(node.inputs[0]), _out(node, buffers)
+    taps = np.ascontiguousarray(module.weight.detach().float().numpy().T)
+    blocks = -(-channels // recurrent.CHANNELS)
+    told = arguments(
+        recurrent.CONV_FIELDS, blocks=blocks, x=x, x_stride=x_stride, out=out,
+        out_stride=out_stride, weight=inputs.keep(taps), bias=_bias(module, inputs),
+        channels=channels, width=len(taps), **_state(node, inputs),
+    )  # fmt: skip
+    return Operation(recurrent.short_conv.address, told, inputs.SPANS, blocks)
+
+
+def _delta_rule(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
+    of = node.of
+    out, out_stride = _out(node, buffers)
+    places = [buffers.place(ref) for ref in node.inputs]
+    (q, q_stride), (k, k_stride), (v, v_stride), (decay, decay_stride) = places[:4]
+    beta, beta_stride = places[4] if len(places) > 4 else (0, 0)
+    blocks = -(-of["d_value"] // recurrent.COLUMNS)
+    told = arguments(
+        recurrent.RULE_FIELDS, blocks=blocks, q=q, q_stride=q_stride, k=k, k_stride=k_stride, v=v,
+        v_stride=v_stride, decay=decay, decay_stride=decay_stride, beta=beta,
+        beta_stride=beta_stride, out=out, out_stride=out_stride, heads=of["heads"],
+        key_heads=of["key_heads"], d_key=of["d_key"], d_value=of["d_value"],
+        **_state(node, inputs),
+    )  # fmt: skip
+    kernel = recurrent.delta_rule(of["keyed"], len(places) > 4)
+    return Operation(kernel.address, told, inputs.SPANS, blocks * of["heads"])
+
+
+def _out(node: Node, buffers: Buffers) -> tuple[int, int]:
+    assert node.output is not None
+    place: tuple[int, int] = buffers.place(Ref(node.output, 0, node.output.width))
+    return place
+
+
+def _bias(module: Any, inputs: Inputs) -> int:
+    if module.bias is None:
+        return 0
+    return inputs.keep(np.ascontiguousarray(module.bias.detach().float().numpy()))
+
+
+LOWERINGS: dict[str, Callable[[Node, Buffers, Inputs], Operation]] = {
+    "short_conv": _short_conv, "delta_rule": _delta_rule,
+}  # fmt: skip
