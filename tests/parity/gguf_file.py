@@ -100,6 +100,8 @@ def write(about: Gguf, tensors: dict[str, Any], config: Any, kind: Type, path: P
             writer.add_bool(f"{about.arch}.{key}", value)
         elif isinstance(value, int):
             writer.add_uint32(f"{about.arch}.{key}", value)
+        elif isinstance(value, list):
+            writer.add_array(f"{about.arch}.{key}", value)
         elif value is not None:
             writer.add_float32(f"{about.arch}.{key}", value)
     writer.add_tokenizer_model("gpt2")

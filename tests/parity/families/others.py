@@ -76,6 +76,45 @@ def granite_shared(tensors: Tensors, config: Any) -> Tensors:
     return granite_moe(others, config) | shared
 
 
+def granite_4_keys(config: Any) -> dict[str, Any]:
+    return {
+        **granite_keys(config),
+        "attention.head_count_kv": [0, config.num_key_value_heads],
+        "rope.scaling.finetuned": False,
+        "ssm.conv_kernel": config.mamba_d_conv,
+        "ssm.state_size": config.mamba_d_state,
+        "ssm.group_count": config.mamba_n_groups,
+        "ssm.inner_size": config.mamba_expand * config.hidden_size,
+        "ssm.time_step_rank": config.mamba_n_heads,
+    }
+
+
+def granite_4(tensors: Tensors, config: Any) -> Tensors:
+    """A itself, vectors with a dimension more, norms by group, the shared half's names."""
+    out = {}
+    for name, data in interleaved(tensors, config).items():
+        layer = name.replace("model.layers", "blk").split(".mamba")[0]
+        if name.endswith(".A_log"):
+            out[f"{layer}.ssm_a"] = -np.exp(data)[:, None]
+        elif name.endswith("mamba.D"):
+            out[f"{layer}.ssm_d"] = data[:, None]
+        elif name.endswith("mamba.norm.weight"):
+            out[name] = data.reshape(config.mamba_n_groups, -1)
+        elif name.endswith(".dt_bias"):
+            out[f"{layer}.ssm_dt.bias"] = data
+        elif "conv1d.weight" in name:
+            out[name] = np.ascontiguousarray(data[:, 0])
+        elif "shared_mlp.output_linear" in name:
+            out[name.replace("shared_mlp.output_linear", "mlp.down_proj")] = data
+        elif "shared_mlp.input_linear" in name:
+            for part, rows in zip(("gate", "up"), np.split(data, 2), strict=True):
+                to = name.replace("shared_mlp.input_linear", f"mlp.{part}_proj")
+                out[to] = np.ascontiguousarray(rows)
+        else:
+            out[name] = data
+    return out
+
+
 def glm_moe(tensors: Tensors, config: Any) -> Tensors:
     return renamed(stacked(tensors, config), ("e_score_correction_bias", "e_score_correction.bias"))
 
@@ -212,6 +251,22 @@ FAMILIES = {
     ),
     "granite-4": Family(
         "GraniteMoeHybridConfig",
+        gguf=Gguf(
+            "granitehybrid",
+            keys=granite_4_keys,
+            convert=granite_4,
+            plain=("conv1d",),
+            sizes={
+                **MULTIPLIERS,
+                "layer_types": ["mamba", "attention"],
+                "mamba_n_heads": 8,
+                "mamba_d_head": 64,
+                "mamba_d_state": 24,
+                "mamba_n_groups": 2,
+                "num_local_experts": 0,
+                "shared_intermediate_size": 256,
+            },
+        ),
         variants={
             "dense": {**GRANITE_4, **MULTIPLIERS, "num_local_experts": 0},
             "experts": {**GRANITE_4, "num_local_experts": 4},

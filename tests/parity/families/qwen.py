@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .convert import stacked
 from .record import ROPES, SHARED, Family, Gguf, Tensors
 
@@ -34,6 +36,33 @@ def expert_keys(config: Any) -> dict[str, Any]:
         "expert_used_count": config.num_experts_per_tok,
         "expert_feed_forward_length": config.moe_intermediate_size,
     }
+
+
+def delta_net(tensors: Tensors, config: Any) -> Tensors:
+    """Norms plus one, A itself, and what in_proj_qkvz has for each key head put together."""
+    out = {}
+    for name, data in squeezed(tensors, config).items():
+        if name.endswith("norm.weight") and "linear_attn" not in name:
+            data = data + np.float32(1)
+        if name.endswith(".A_log"):
+            name, data = name.replace("model.layers", "blk"), -np.exp(data)
+            name = name.replace("linear_attn.A_log", "ssm_a")
+        elif name.endswith(".dt_bias"):
+            name = name.replace(".dt_bias", ".dt_proj.bias")
+        elif "conv1d" in name:
+            data = data[:, 0]
+        if "in_proj_qkvz" in name:
+            layer = name.replace("model.layers", "blk").split(".linear_attn")[0]
+            heads, each = config.linear_num_key_heads, config.linear_num_value_heads
+            key, value = config.linear_key_head_dim, config.linear_value_head_dim * each // heads
+            rows = data.reshape(heads, -1, data.shape[1])
+            parts = np.split(rows, np.cumsum([key, key, value]), 1)
+            q, k, v, z = (part.reshape(-1, data.shape[1]) for part in parts)
+            out[f"{layer}.attn_qkv.weight"] = np.concatenate((q, k, v))
+            out[f"{layer}.attn_gate.weight"] = z.copy()
+        else:
+            out[name] = np.ascontiguousarray(data)
+    return out
 
 
 FAMILIES = {
@@ -122,6 +151,32 @@ FAMILIES = {
     ),
     "qwen3-next": Family(
         "Qwen3NextConfig",
+        gguf=Gguf(
+            "qwen3next",
+            convert=delta_net,
+            keys=lambda config: {
+                **expert_keys(config),
+                "expert_shared_feed_forward_length": config.shared_expert_intermediate_size,
+                "ssm.conv_kernel": config.linear_conv_kernel_dim,
+                "ssm.state_size": config.linear_key_head_dim,
+                "ssm.group_count": config.linear_num_key_heads,
+                "ssm.time_step_rank": config.linear_num_value_heads,
+                "ssm.inner_size": config.linear_num_value_heads * config.linear_value_head_dim,
+                "full_attention_interval": 2,
+                "rope.dimension_count": config.head_dim // 4,
+            },
+            plain=("shared_expert_gate", "conv1d", "in_proj_ba"),
+            sizes={
+                **EXPERTS,
+                "moe_intermediate_size": 256,
+                "shared_expert_intermediate_size": 256,
+                "layer_types": ["linear_attention", "full_attention"],
+                "linear_key_head_dim": 32,
+                "linear_value_head_dim": 32,
+                "linear_num_key_heads": 2,
+                "linear_num_value_heads": 8,
+            },
+        ),
         shared=SHARED | HYBRID | {"num_hidden_layers": 4, "shared_expert_intermediate_size": 44},
         variants={
             "experts": {},

@@ -2,12 +2,14 @@
 tokens share, and experts or none."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from tramontane.blocks import GatedMLP, LayerOf, Mamba2, rms_norm
 from tramontane.checkpoint.rules import Rule
+from tramontane.checkpoint.state_rules import ssm_rules
 from tramontane.engine.batch import Batch
 
 from .model import MOE_WEIGHTS, SHARED_WEIGHTS, Granite, GraniteMoeConfig, attention, mixture
@@ -120,4 +122,29 @@ class Granite4(Granite):
 
 
 def weights_4(cfg: Granite4Config) -> dict[str, list[Rule]]:
-    return MOE_WEIGHTS if cfg.num_local_experts else SHARED_WEIGHTS
+    theirs = MOE_WEIGHTS if cfg.num_local_experts else SHARED_WEIGHTS
+    return {"hf": theirs["hf"], "gguf": [*MOE_WEIGHTS["gguf"], *ssm_rules("mamba")]}
+
+
+def metadata(values: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a GGUF file calls the sizes of Mamba layers. Layers without heads of keys are such."""
+    heads, inner = (values.get(f"granitehybrid.ssm.{k}") for k in ("time_step_rank", "inner_size"))
+    hidden, layers = config.get("hidden_size"), config.get("num_hidden_layers")
+    kv_heads = config.get("num_key_value_heads")
+    each = kv_heads if isinstance(kv_heads, tuple) else (kv_heads,) * (layers or 0)
+    found: dict[str, Any] = {
+        "layer_types": tuple("attention" if count else "mamba" for count in each),
+        "num_key_value_heads": max((count or 0 for count in each), default=0) or 1,
+        "position_embedding_type": "rope" if config.get("rope_finetuned", True) else "nope",
+        "num_local_experts": config.get("num_local_experts", 0),
+        "shared_intermediate_size": config.get("shared_expert_intermediate_size")
+        or config.get("intermediate_size"),
+        "mamba_d_conv": values.get("granitehybrid.ssm.conv_kernel"),
+        "mamba_d_state": values.get("granitehybrid.ssm.state_size"),
+        "mamba_n_groups": values.get("granitehybrid.ssm.group_count"),
+        "mamba_n_heads": heads,
+    }
+    if isinstance(inner, int) and isinstance(heads, int) and isinstance(hidden, int):
+        found["mamba_d_head"] = inner // max(1, heads)
+        found["mamba_expand"] = inner // max(1, hidden)
+    return {word: value for word, value in found.items() if value is not None}

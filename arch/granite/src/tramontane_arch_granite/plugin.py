@@ -34,9 +34,11 @@ def architectures() -> Iterator[Architecture]:
     )
     yield Architecture(
         name="GraniteMoeHybridForCausalLM",
+        aliases=("granitehybrid",),
         config="tramontane_arch_granite.granite4:Granite4Config",
         model="tramontane_arch_granite.granite4:Granite4",
         weights="tramontane_arch_granite.granite4:weights_4",
+        metadata="tramontane_arch_granite.granite4:metadata",
         example=TINY
         | {
             "num_local_experts": 0,

@@ -19,6 +19,7 @@ from tramontane.blocks import (
     rope_for,
 )
 from tramontane.checkpoint.rules import Kept, Rename, Rule, Shift, Skip, Split, owner, sibling
+from tramontane.checkpoint.state_rules import ssm_rules
 from tramontane.config import DecoderConfig
 from tramontane.engine.batch import Batch
 from tramontane.layouts import Layout
@@ -137,6 +138,7 @@ class PerKeyHead(Kept):
 
 
 GATED = Split("*.self_attn.q_proj", ("q_proj", "gate_proj"), per="heads")
+PER_HEAD = PerKeyHead("*.in_proj_ba", (("in_proj_b", (4,)), ("in_proj_a", (5,))))
 CENTERED = ("*.input_layernorm", "*.post_attention_layernorm", "*.q_norm", "*.k_norm", "model.norm")
 HF: list[Rule] = [
     Skip("mtp.*"),
@@ -145,6 +147,31 @@ HF: list[Rule] = [
     *(Shift(pattern, 1.0) for pattern in CENTERED),
     GATED,
     PerKeyHead("*.in_proj_qkvz", (("in_proj_qkv", (0, 1, 2)), ("in_proj_z", (3,)))),
-    PerKeyHead("*.in_proj_ba", (("in_proj_b", (4,)), ("in_proj_a", (5,)))),
+    PER_HEAD,
 ]
-WEIGHTS: dict[str, list[Rule]] = {"hf": [*HF, *EXPERTS["hf"]], "gguf": [GATED, *EXPERTS["gguf"]]}
+GGUF: list[Rule] = [
+    Rename("blk.*.post_attention_norm", "model.layers.*.post_attention_layernorm"),
+    Rename("*.self_attn.qkv_proj", "*.linear_attn.in_proj_qkv"),
+    Rename("*.self_attn.gate_proj", "*.linear_attn.in_proj_z"),
+    *ssm_rules("linear_attn"),
+    GATED,
+    PER_HEAD,
+]
+WEIGHTS: dict[str, list[Rule]] = {"hf": [*HF, *EXPERTS["hf"]], "gguf": [*GGUF, *EXPERTS["gguf"]]}
+
+
+def metadata(values: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a GGUF file calls the sizes of its layers with a state."""
+    name = config["model_type"]
+    heads, inner = (values.get(f"{name}.ssm.{key}") for key in ("time_step_rank", "inner_size"))
+    each = inner // heads if isinstance(heads, int) and isinstance(inner, int) and heads else None
+    found = {
+        "linear_conv_kernel_dim": values.get(f"{name}.ssm.conv_kernel"),
+        "linear_key_head_dim": values.get(f"{name}.ssm.state_size"),
+        "linear_num_key_heads": values.get(f"{name}.ssm.group_count"),
+        "linear_num_value_heads": heads,
+        "linear_value_head_dim": each,
+        "full_attention_interval": values.get(f"{name}.full_attention_interval"),
+        "norm_topk_prob": True,
+    }
+    return {word: value for word, value in found.items() if value is not None}

@@ -64,5 +64,6 @@ def architectures() -> Iterator[Architecture]:
         config="tramontane_arch_qwen.hybrid:NextConfig",
         model="tramontane_arch_qwen.hybrid:Qwen3Next",
         weights="tramontane_arch_qwen.hybrid:WEIGHTS",
+        metadata="tramontane_arch_qwen.hybrid:metadata",
         example=SPARSE | HYBRID | {"shared_expert_intermediate_size": 40},
     )

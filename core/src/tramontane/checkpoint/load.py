@@ -37,6 +37,7 @@ from .fill import fill
 from .load_options import LoadOptions, LoadReport, Progress, QuantizedReport
 from .plan import plan
 
+NoMatrix = (type(None), torch.nn.Parameter)
 log = logging.getLogger(__name__)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SHORT_DTYPES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
@@ -109,7 +110,7 @@ def load_model(
     matrices = [
         module
         for module in model.modules()
-        if hasattr(module, "kernel") and hasattr(getattr(module, "weight", None), "decode")
+        if hasattr(module, "kernel") and not isinstance(getattr(module, "weight", None), NoMatrix)
     ]
     unique = {id(m.weight): cast("Any", m.weight) for m in matrices}
     report = LoadReport(

@@ -72,6 +72,7 @@ IMPLIED: Mapping[str, Callable[[Config], dict[str, Any]]] = MappingProxyType(
         "gemma3": gemma3,
         "granite": granite,
         "granitemoe": granite,
+        "granitehybrid": granite,
         "qwen2moe": qwen2moe,
         "qwen3moe": qwen3moe,
         "deepseek2": deepseek2,

@@ -1,0 +1,44 @@
+"""Rules for the tensors of layers that keep a state, as llama.cpp's converter writes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from tramontane.layouts import Dense, Layout
+
+from .rules import Kept, Rename, Rule
+
+
+@dataclass(frozen=True)
+class Flat(Kept):
+    """Takes numbers that a checkpoint has in more dimensions as one vector."""
+
+    pattern: str
+
+    def change(self, layout: Layout, path: str, model: nn.Module) -> Layout:
+        return Dense(layout.decode().flatten())
+
+
+@dataclass(frozen=True)
+class LogOfNegative(Flat):
+    """The same, and log(-x) of each in float32: A_log, where a checkpoint has -exp(A_log)."""
+
+    def change(self, layout: Layout, path: str, model: nn.Module) -> Layout:
+        flat = layout.decode().float().flatten()
+        return Dense(flat if flat.is_meta else flat.neg().log())
+
+
+def ssm_rules(name: str) -> list[Rule]:
+    """Rules for GGUF's `ssm_*` tensors of a module `name` of each layer, such as `Mamba2`."""
+    to = f"model.layers.*.{name}"
+    return [
+        Rename("blk.*.ssm_a", f"{to}.A_log"),
+        Rename("blk.*.ssm_d", f"{to}.D"),
+        Rename("*.mixer.dt_proj.bias", f"*.{name}.dt_bias"),
+        Rename("*.mixer.*", f"*.{name}.*"),
+        LogOfNegative(f"*.{name}.A_log"),
+        Flat(f"*.{name}.D"),
+        Flat(f"*.{name}.norm"),
+    ]
