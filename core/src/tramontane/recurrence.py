@@ -61,20 +61,23 @@ def short_conv(
 
 def delta_rule(
     q: Tensor, k: Tensor, v: Tensor, decay: Tensor, beta: Tensor | None, state: Tensor,
-    batch: Batch,
+    batch: Batch, *, tiled: bool = False,
 ) -> Tensor:  # fmt: skip
     """Linear attention with a state S (d_key, d_value) for each head, that decays:
 
     S = decay * S; S = S + k ⊗ beta (v - kᵀ S), or S = S + k ⊗ v where beta is None; the result is
     qᵀ S.
 
-    q, k: (tokens, key_heads, d_key), of which each serves the same number of consecutive heads. v:
-    (tokens, heads, d_value) -> the same shape, float32. decay: (tokens, heads) factors, or (tokens,
+    q, k: (tokens, key_heads, d_key), of which each serves the same number of consecutive heads; with
+    tiled=True head i belongs to key head i modulo their count. v: (tokens, heads, d_value) -> the
+    same shape, float32. decay: (tokens, heads) factors, or (tokens,
     heads, d_key), one for each row of S. beta: (tokens, heads). state: (slots, heads, d_key,
     d_value).
     """
     groups = v.shape[1] // k.shape[1]
-    q, k = (each.float().repeat_interleave(groups, 1) for each in (q, k))
+    heads = torch.arange(v.shape[1], device=v.device)
+    of = heads % k.shape[1] if tiled else heads // groups
+    q, k = q.float()[:, of], k.float()[:, of]
     decay = decay.float() if decay.dim() == 3 else decay.float()[..., None]
     rate = torch.ones(v.shape[:2]) if beta is None else beta.float()
 

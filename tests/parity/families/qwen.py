@@ -38,6 +38,52 @@ def expert_keys(config: Any) -> dict[str, Any]:
     }
 
 
+SECTIONS = {"rope.dimension_sections": [2, 1, 1, 0]}
+"""Which of a position's numbers rotate which pairs; of text they are one number."""
+DELTA_SIZES = {
+    "layer_types": ["linear_attention", "full_attention"],
+    "linear_key_head_dim": 32,
+    "linear_value_head_dim": 32,
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 8,
+}
+
+
+def delta_keys(config: Any) -> dict[str, Any]:
+    return {
+        "ssm.conv_kernel": config.linear_conv_kernel_dim,
+        "ssm.state_size": config.linear_key_head_dim,
+        "ssm.group_count": config.linear_num_key_heads,
+        "ssm.time_step_rank": config.linear_num_value_heads,
+        "ssm.inner_size": config.linear_num_value_heads * config.linear_value_head_dim,
+        "full_attention_interval": 2,
+        "rope.dimension_count": config.head_dim // 4,
+    }
+
+
+def tiled_delta_net(tensors: Tensors, config: Any) -> Tensors:
+    """The same of Qwen3.5: value heads lie one of each key head after the other, out_proj's columns
+    too, which cannot be moved within packed blocks."""
+    heads, all_heads = config.linear_num_key_heads, config.linear_num_value_heads
+    width = config.linear_value_head_dim
+    keys = 2 * heads * config.linear_key_head_dim
+    order = np.arange(all_heads).reshape(heads, -1).T.flatten()
+    rows = (order[:, None] * width + np.arange(width)).flatten()
+    out = {}
+    for name, data in delta_net(tensors, config).items():
+        if "in_proj_qkv" in name or "conv1d" in name:
+            data = np.concatenate((data[:keys], data[keys:][rows]))
+        elif "in_proj_z" in name:
+            data = data[rows]
+        elif any(part in name for part in ("in_proj_a.", "in_proj_b.", "ssm_a", "dt_proj")):
+            data = data[order]
+        elif "linear_attn.out_proj" in name:
+            packed = data.reshape(len(data), all_heads, -1)
+            data = packed[:, order].reshape(data.shape)
+        out[name] = np.ascontiguousarray(data)
+    return out
+
+
 def delta_net(tensors: Tensors, config: Any) -> Tensors:
     """Norms plus one, A itself, and what in_proj_qkvz has for each key head put together."""
     out = {}
@@ -157,24 +203,14 @@ FAMILIES = {
             keys=lambda config: {
                 **expert_keys(config),
                 "expert_shared_feed_forward_length": config.shared_expert_intermediate_size,
-                "ssm.conv_kernel": config.linear_conv_kernel_dim,
-                "ssm.state_size": config.linear_key_head_dim,
-                "ssm.group_count": config.linear_num_key_heads,
-                "ssm.time_step_rank": config.linear_num_value_heads,
-                "ssm.inner_size": config.linear_num_value_heads * config.linear_value_head_dim,
-                "full_attention_interval": 2,
-                "rope.dimension_count": config.head_dim // 4,
+                **delta_keys(config),
             },
             plain=("shared_expert_gate", "conv1d", "in_proj_ba"),
             sizes={
                 **EXPERTS,
                 "moe_intermediate_size": 256,
                 "shared_expert_intermediate_size": 256,
-                "layer_types": ["linear_attention", "full_attention"],
-                "linear_key_head_dim": 32,
-                "linear_value_head_dim": 32,
-                "linear_num_key_heads": 2,
-                "linear_num_value_heads": 8,
+                **DELTA_SIZES,
             },
         ),
         shared=SHARED | HYBRID | {"num_hidden_layers": 4, "shared_expert_intermediate_size": 44},
@@ -187,6 +223,54 @@ FAMILIES = {
                 "attention_bias": True,
             },
             "one-head-each": {"linear_num_value_heads": 2, "norm_topk_prob": False},
+        },
+    ),
+    "qwen3.5": Family(
+        "Qwen3_5TextConfig",
+        shared=SHARED | HYBRID | {"num_hidden_layers": 4},
+        gguf=Gguf(
+            "qwen35",
+            convert=tiled_delta_net,
+            keys=lambda config: {**delta_keys(config), **SECTIONS},
+            plain=("conv1d", "in_proj_a", "in_proj_b", "linear_attn.out_proj"),
+            sizes=DELTA_SIZES,
+        ),
+        variants={
+            "grouped": {},
+            "tied": {"tie_word_embeddings": True, "linear_conv_kernel_dim": 2},
+            "listed": {"layer_types": [*["linear_attention"] * 3, "full_attention"]},
+        },
+    ),
+    "qwen3.5-moe": Family(
+        "Qwen3_5MoeTextConfig",
+        shared=SHARED | HYBRID | {"num_hidden_layers": 4, "shared_expert_intermediate_size": 44},
+        gguf=Gguf(
+            "qwen35moe",
+            convert=tiled_delta_net,
+            keys=lambda config: {
+                **expert_keys(config),
+                **delta_keys(config),
+                **SECTIONS,
+                "expert_shared_feed_forward_length": config.shared_expert_intermediate_size,
+            },
+            plain=(
+                "shared_expert_gate",
+                "conv1d",
+                "in_proj_a",
+                "in_proj_b",
+                "linear_attn.out_proj",
+            ),
+            sizes={
+                **EXPERTS,
+                **DELTA_SIZES,
+                "moe_intermediate_size": 256,
+                "shared_expert_intermediate_size": 256,
+            },
+        ),
+        variants={
+            "experts": {},
+            "interval": {"full_attention_interval": 2, "linear_num_value_heads": 4},
+            "one-head-each": {"linear_num_value_heads": 2},
         },
     ),
 }

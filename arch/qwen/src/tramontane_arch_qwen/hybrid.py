@@ -1,13 +1,10 @@
-"""Qwen3-Next: three of four layers keep a state (Gated DeltaNet) and no keys, the others are
-attention with a gate; experts in most layers."""
+"""Qwen3-Next, Qwen3.5 and Qwen3.6: three of four layers keep a state (Gated DeltaNet) and no keys,
+the others are attention with a gate; with experts, or dense."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import accumulate
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from tramontane.blocks import (
     Attention,
@@ -18,13 +15,9 @@ from tramontane.blocks import (
     rms_norm,
     rope_for,
 )
-from tramontane.checkpoint.rules import Kept, Rename, Rule, Shift, Skip, Split, owner, sibling
-from tramontane.checkpoint.state_rules import ssm_rules
 from tramontane.config import DecoderConfig
 from tramontane.engine.batch import Batch
-from tramontane.layouts import Layout
 
-from .experts import WEIGHTS as EXPERTS
 from .experts import GatedShare, SparseConfig, feed_forward
 
 LAYER = Literal["linear_attention", "full_attention"]
@@ -44,6 +37,17 @@ class HybridConfig(DecoderConfig):
     linear_value_head_dim: int = Field(default=128, gt=0, le=2**14)
     linear_num_key_heads: int = Field(default=16, gt=0, le=2**14)
     linear_num_value_heads: int = Field(default=32, gt=0, le=2**14)
+    linear_heads_tiled: bool = False
+    """Whether value head i belongs to key head i modulo their count, as in GGUF files of Qwen3.5."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.linear_num_value_heads % self.linear_num_key_heads:
+            raise ValueError(
+                f"linear_num_key_heads {self.linear_num_key_heads} does not divide "
+                f"linear_num_value_heads {self.linear_num_value_heads}"
+            )
+        return self
 
     @classmethod
     def derive(cls, values: dict[str, Any]) -> None:
@@ -63,6 +67,11 @@ class NextConfig(SparseConfig, HybridConfig):
     norm_topk_prob: bool = True
 
 
+class Qwen35MoeConfig(NextConfig):
+    num_experts: int = Field(default=256, gt=0)
+    num_experts_per_tok: int = Field(default=8, gt=0)
+
+
 class HybridLayer(nn.Module):
     """x + mixer(norm(x)), then x + mlp(norm(x))."""
 
@@ -71,7 +80,7 @@ class HybridLayer(nn.Module):
         self.input_layernorm = rms_norm(cfg)
         self.linear = cfg.layer_types[index] == "linear_attention"
         if self.linear:
-            self.linear_attn = GatedDeltaNet(cfg, index)
+            self.linear_attn = GatedDeltaNet(cfg, index, tiled=cfg.linear_heads_tiled)
         else:
             self.self_attn = Attention(
                 cfg,
@@ -110,68 +119,5 @@ class Qwen35(CausalLM):
     Layer = staticmethod(dense_layer)
 
 
-@dataclass(frozen=True)
-class PerKeyHead(Kept):
-    """Takes fused rows apart that lie key head after key head. sections: for each module, which of
-    a key head's sections of rows it has: 0 to 3, those of q, k, v and z; or 4 and 5, b and a."""
-
-    pattern: str
-    sections: tuple[tuple[str, tuple[int, ...]], ...]
-
-    def paths(self, path: str) -> tuple[str, ...]:
-        return tuple(sibling(path, name) for name, _ in self.sections)
-
-    def change(self, layout: Layout, path: str, model: nn.Module) -> Layout:
-        net: Any = owner(model, path)
-        each = net.heads // net.key_heads
-        wide = each * net.d_value
-        sizes = (net.d_key, net.d_key, wide, wide, each, each)
-        used = [index for _, wanted in self.sections for index in wanted]
-        starts = dict(zip(used, accumulate((0, *(sizes[index] for index in used))), strict=False))
-        whole = sum(sizes[index] for index in used)
-        if layout.shape[0] != whole * net.key_heads:
-            raise ValueError(f"{net.key_heads} key heads have {whole * net.key_heads} rows")
-        heads = torch.arange(net.key_heads)[:, None] * whole
-        wanted = dict(self.sections)[path.rpartition(".")[2]]
-        rows = [(heads + starts[i] + torch.arange(sizes[i])).flatten() for i in wanted]
-        return layout.rows(torch.cat(rows))
-
-
-GATED = Split("*.self_attn.q_proj", ("q_proj", "gate_proj"), per="heads")
-PER_HEAD = PerKeyHead("*.in_proj_ba", (("in_proj_b", (4,)), ("in_proj_a", (5,))))
-CENTERED = ("*.input_layernorm", "*.post_attention_layernorm", "*.q_norm", "*.k_norm", "model.norm")
-HF: list[Rule] = [
-    Skip("mtp.*"),
-    Skip("model.visual.*"),
-    Rename("model.language_model.*", "model.*"),
-    *(Shift(pattern, 1.0) for pattern in CENTERED),
-    GATED,
-    PerKeyHead("*.in_proj_qkvz", (("in_proj_qkv", (0, 1, 2)), ("in_proj_z", (3,)))),
-    PER_HEAD,
-]
-GGUF: list[Rule] = [
-    Rename("blk.*.post_attention_norm", "model.layers.*.post_attention_layernorm"),
-    Rename("*.self_attn.qkv_proj", "*.linear_attn.in_proj_qkv"),
-    Rename("*.self_attn.gate_proj", "*.linear_attn.in_proj_z"),
-    *ssm_rules("linear_attn"),
-    GATED,
-    PER_HEAD,
-]
-WEIGHTS: dict[str, list[Rule]] = {"hf": [*HF, *EXPERTS["hf"]], "gguf": [*GGUF, *EXPERTS["gguf"]]}
-
-
-def metadata(values: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a GGUF file calls the sizes of its layers with a state."""
-    name = config["model_type"]
-    heads, inner = (values.get(f"{name}.ssm.{key}") for key in ("time_step_rank", "inner_size"))
-    each = inner // heads if isinstance(heads, int) and isinstance(inner, int) and heads else None
-    found = {
-        "linear_conv_kernel_dim": values.get(f"{name}.ssm.conv_kernel"),
-        "linear_key_head_dim": values.get(f"{name}.ssm.state_size"),
-        "linear_num_key_heads": values.get(f"{name}.ssm.group_count"),
-        "linear_num_value_heads": heads,
-        "linear_value_head_dim": each,
-        "full_attention_interval": values.get(f"{name}.full_attention_interval"),
-        "norm_topk_prob": True,
-    }
-    return {word: value for word, value in found.items() if value is not None}
+class Qwen35Moe(CausalLM):
+    Layer = staticmethod(next_layer)

@@ -63,7 +63,25 @@ def architectures() -> Iterator[Architecture]:
         aliases=("qwen3next",),
         config="tramontane_arch_qwen.hybrid:NextConfig",
         model="tramontane_arch_qwen.hybrid:Qwen3Next",
-        weights="tramontane_arch_qwen.hybrid:WEIGHTS",
-        metadata="tramontane_arch_qwen.hybrid:metadata",
+        weights="tramontane_arch_qwen.hybrid_weights:WEIGHTS",
+        metadata="tramontane_arch_qwen.hybrid_weights:metadata",
+        example=SPARSE | HYBRID | {"shared_expert_intermediate_size": 40},
+    )
+    yield Architecture(
+        name="Qwen3_5ForCausalLM",
+        aliases=("qwen35", "Qwen3_5ForConditionalGeneration"),
+        config="tramontane_arch_qwen.hybrid:HybridConfig",
+        model="tramontane_arch_qwen.hybrid:Qwen35",
+        weights="tramontane_arch_qwen.hybrid_weights:WEIGHTS",
+        metadata="tramontane_arch_qwen.hybrid_weights:metadata",
+        example=TINY | HYBRID,
+    )
+    yield Architecture(
+        name="Qwen3_5MoeForCausalLM",
+        aliases=("qwen35moe", "Qwen3_5MoeForConditionalGeneration"),
+        config="tramontane_arch_qwen.hybrid:Qwen35MoeConfig",
+        model="tramontane_arch_qwen.hybrid:Qwen35Moe",
+        weights="tramontane_arch_qwen.hybrid_weights:WEIGHTS",
+        metadata="tramontane_arch_qwen.hybrid_weights:metadata",
         example=SPARSE | HYBRID | {"shared_expert_intermediate_size": 40},
     )

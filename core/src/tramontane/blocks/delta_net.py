@@ -45,10 +45,10 @@ class GatedDeltaNet(nn.Module):
     Tensors: in_proj_qkv (2 * key_heads * d_key + heads * d_value, hidden), q, k and v one below the
     other; in_proj_z (heads * d_value, hidden); in_proj_b and in_proj_a (heads, hidden); conv1d
     (channels of q, k and v, width); A_log and dt_bias (heads); norm (d_value); out_proj (hidden,
-    heads * d_value). States: conv and recurrent.
+    heads * d_value). States: conv and recurrent. tiled: see `DeltaRule`.
     """
 
-    def __init__(self, cfg: DeltaNetSizes, index: int) -> None:
+    def __init__(self, cfg: DeltaNetSizes, index: int, *, tiled: bool = False) -> None:
         super().__init__()
         heads, key_heads = cfg.linear_num_value_heads, cfg.linear_num_key_heads
         self.d_key, self.d_value = cfg.linear_key_head_dim, cfg.linear_value_head_dim
@@ -62,7 +62,7 @@ class GatedDeltaNet(nn.Module):
         self.conv1d = ShortConv(sum(self.widths), cfg.linear_conv_kernel_dim, index)
         self.A_log = nn.Parameter(torch.empty(heads), requires_grad=False)
         self.dt_bias = nn.Parameter(torch.empty(heads), requires_grad=False)
-        self.rule = DeltaRule(heads, self.d_key, self.d_value, index)
+        self.rule = DeltaRule(heads, self.d_key, self.d_value, index, tiled=tiled)
         self.norm = RMSNorm(self.d_value, cfg.rms_norm_eps)
         self.out_proj = Linear(values, cfg.hidden_size)
 

@@ -48,24 +48,32 @@ class DeltaRule(nn.Module):
     S + k ⊗ v: that is Mamba-2's recurrence too, with C, B, dt * x and exp(dt * A) for q, k, v and
     decay. See `tramontane.recurrence.delta_rule`.
 
-    No tensors. State: `name` (heads, d_key, d_value). index: the number of the layer.
+    No tensors. State: `name` (heads, d_key, d_value). index: the number of the layer. tiled: how
+    keys are shared, see `forward`.
     """
 
     kernel: Callable[..., Tensor]
 
     def __init__(
-        self, heads: int, d_key: int, d_value: int, index: int, *, name: str = "recurrent"
+        self,
+        heads: int,
+        d_key: int,
+        d_value: int,
+        index: int,
+        *,
+        name: str = "recurrent",
+        tiled: bool = False,
     ) -> None:
         super().__init__()
-        self.index, self.name = index, name
+        self.index, self.name, self.tiled = index, name, tiled
         self.states = {name: (heads, d_key, d_value)}
         self.kernel = recurrence.delta_rule
 
     def forward(
         self, q: Tensor, k: Tensor, v: Tensor, decay: Tensor, beta: Tensor | None, batch: Batch
     ) -> Tensor:
-        """q, k: (tokens, key_heads, d_key), where each serves heads / key_heads consecutive heads.
-        v: (tokens, heads, d_value) -> the same shape, float32. decay: (tokens, heads) factors of S,
+        """q, k: (tokens, key_heads, d_key), where each serves heads / key_heads consecutive heads;
+        with tiled=True head i belongs to key head i modulo their count. v: (tokens, heads, d_value) -> the same shape, float32. decay: (tokens, heads) factors of S,
         or (tokens, heads, d_key), a factor for each row of S. beta: (tokens, heads) or None."""
         state = batch.cache.states[self.index][self.name]
-        return self.kernel(q, k, v, decay, beta, state, batch)
+        return self.kernel(q, k, v, decay, beta, state, batch, tiled=self.tiled)

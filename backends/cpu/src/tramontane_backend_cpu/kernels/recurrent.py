@@ -39,9 +39,10 @@ CONV_FIELDS = (
 RULE_FIELDS = (
     "spans", "blocks", "q", "q_stride", "k", "k_stride", "v", "v_stride", "decay", "decay_stride",
     "beta", "beta_stride", "out", "out_stride", "state", "slot_bytes", "heads", "key_heads",
-    "d_key", "d_value",
+    "d_key", "d_value", "tiled",
 )  # fmt: skip
-"""state: (slots, heads, d_key, d_value). blocks: jobs for each head of each sequence."""
+"""state: (slots, heads, d_key, d_value). blocks: jobs for each head of each sequence. tiled: 1 where
+head i belongs to key head i modulo their count, 0 where heads of one are consecutive."""
 
 
 @native(3)
@@ -95,13 +96,14 @@ def delta_rule(keyed: bool, corrects: bool) -> Any:
 
     def rule(arguments, job, thread):  # type: ignore[no-untyped-def]
         (spans, blocks, q, q_stride, k, k_stride, v, v_stride, decay, decay_stride, beta,
-         beta_stride, out, out_stride, state, slot_bytes, heads, key_heads, d_key,
-         d_value) = words(arguments, 20)  # fmt: skip
+         beta_stride, out, out_stride, state, slot_bytes, heads, key_heads, d_key, d_value,
+         tiled) = words(arguments, 21)  # fmt: skip
         span = spans + 32 * (job // (blocks * heads))
         start, count, begins = word(span), word(span + 8), word(span + 24)
         head = job // blocks % heads
         first = job % blocks * COLUMNS
-        key_at = 4 * d_key * (head // (heads // key_heads))
+        key_head = head % key_heads if tiled else head // (heads // key_heads)
+        key_at = 4 * d_key * key_head
         row_bytes = 4 * d_value
         held = state + word(span + 16) * slot_bytes + head * d_key * row_bytes
         c, last = first, min(d_value, first + COLUMNS)
