@@ -41,7 +41,11 @@ def test_there_is_a_page_for_each_kind():
     built = {page: files(page)["pyproject.toml"] for page in PAGES}
     for kind in KINDS:
         assert [page for page in built if f"tramontane.{kind}" in built[page]], kind
-    assert len(PAGES) == len(KINDS)
+
+
+def test_a_model_with_a_state_takes_under_eighty_lines():
+    lines = [text.splitlines() for text in files(DOCS / "writing-a-model-with-a-state.md").values()]
+    assert sum(bool(line.strip()) for text in lines for line in text) < 80
 
 
 @pytest.fixture(scope="module")
