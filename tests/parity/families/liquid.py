@@ -34,7 +34,9 @@ def converted(tensors: Tensors, config: Any) -> Tensors:
 def keys(config: Any) -> dict[str, Any]:
     kv_heads = config.num_key_value_heads
     return {
-        "attention.head_count_kv": [0 if kind == "conv" else kv_heads for kind in config.layer_types],
+        "attention.head_count_kv": [
+            0 if kind == "conv" else kv_heads for kind in config.layer_types
+        ],
         "shortconv.l_cache": config.conv_L_cache,
         "attention.layer_norm_rms_epsilon": config.norm_eps,
     }

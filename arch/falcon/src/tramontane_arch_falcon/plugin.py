@@ -22,3 +22,23 @@ def architectures() -> Iterator[Architecture]:
         weights="tramontane_arch_falcon.model:weights",
         example=TINY | {"new_decoder_architecture": True, "num_kv_heads": 2},
     )
+    yield Architecture(
+        name="FalconH1ForCausalLM",
+        aliases=("falcon-h1",),
+        config="tramontane_arch_falcon.hybrid:FalconH1Config",
+        model="tramontane_arch_falcon.hybrid:FalconH1",
+        weights="tramontane_arch_falcon.hybrid:WEIGHTS",
+        metadata="tramontane_arch_falcon.hybrid:metadata",
+        example=TINY
+        | {
+            "intermediate_size": 48,
+            "num_key_value_heads": 2,
+            "mamba_d_ssm": 48,
+            "mamba_n_heads": 4,
+            "mamba_d_state": 8,
+            "mamba_norm_before_gate": False,
+            "mamba_rms_norm": True,
+            "mlp_multipliers": [0.9, 1.1],
+            "ssm_multipliers": [0.9, 1.1, 0.8, 1.2, 0.7],
+        },
+    )

@@ -23,7 +23,8 @@ class Mamba2(nn.Module):
 
     heads: of x, each of `d_head` numbers, `inner` together. groups: of B and C, each of `state`
     numbers, that serve heads / groups consecutive heads; and of the norm. gate_first: whether z
-    multiplies before the norm; otherwise after it. norm: False for none.
+    multiplies before the norm; otherwise after it. norm: False for none. bias: of in_proj, and of
+    out_proj where out_bias is None.
 
     Tensors: in_proj (inner + channels + heads, hidden): z, then x, B and C, then dt; conv1d
     (channels, width), with channels = inner + 2 * groups * state; A_log, D and dt_bias (heads);
@@ -42,6 +43,7 @@ class Mamba2(nn.Module):
         width: int,
         eps: float,
         bias: bool = False,
+        out_bias: bool | None = None,
         conv_bias: bool = True,
         dt_limit: tuple[float, float] | None = None,
         gate_first: bool = True,
@@ -60,10 +62,10 @@ class Mamba2(nn.Module):
         self.dt_bias = nn.Parameter(torch.empty(heads), requires_grad=False)
         self.rule = DeltaRule(heads, state, d_head, index)
         self.norm = GroupRMSNorm(inner, groups, eps) if norm else None
-        self.out_proj = Linear(inner, hidden, bias=bias)
+        self.out_proj = Linear(inner, hidden, bias=bias if out_bias is None else out_bias)
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
-        z, mixed, dt = self.in_proj(x).split(self.parts, -1)
+        z, mixed, dt = self.project(x).split(self.parts, -1)
         values, b, c = F.silu(self.conv1d(mixed, batch)).split(self.widths, -1)
         values = values.unflatten(-1, (-1, self.d_head)).float()
         b, c = (each.unflatten(-1, (-1, self.state)) for each in (b, c))
@@ -80,6 +82,11 @@ class Mamba2(nn.Module):
         else:
             out = (self._normal(out) * gate).to(x.dtype)
         return self.out_proj(out)  # type: ignore[no-any-return]
+
+    def project(self, x: Tensor) -> Tensor:
+        """x: (tokens, hidden) -> z, then x, B and C, then dt, one beside the other. Override it for
+        scales of them."""
+        return self.in_proj(x)  # type: ignore[no-any-return]
 
     def _normal(self, x: Tensor) -> Tensor:
         return x if self.norm is None else self.norm(x)
