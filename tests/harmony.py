@@ -22,7 +22,8 @@ ENDS = ("<|return|>", "<|endoftext|>", "<|call|>")
 """What generation_config.json of the published checkpoints has as eos_token_id."""
 TEMPLATE = (
     "<|start|>system<|message|>Reasoning: {{ reasoning_effort or 'medium' }}<|end|>"
-    "{% for t in tools or [] %}<|start|>developer<|message|>{{ t.function.name }}<|end|>{% endfor %}"
+    "{% for t in tools or [] %}<|start|>developer<|message|>{{ t.function.name }}<|end|>"
+    "{% endfor %}"
     "{% for m in messages %}{% if m.role == 'tool' %}"
     "<|start|>functions.add to=assistant<|channel|>commentary<|message|>{{ m.content }}<|end|>"
     "{% elif m.tool_calls %}{% for call in m.tool_calls %}<|start|>assistant<|channel|>commentary "

@@ -114,9 +114,7 @@ def test_experts_as_they_are_stored(kind: str, device: str, tmp_path: Path) -> N
         ("down_proj_bias", None, "missing"),
     ],
 )
-def test_what_does_not_fit_is_named(
-    name: str, change: Any, said: str, tmp_path: Path
-) -> None:
+def test_what_does_not_fit_is_named(name: str, change: Any, said: str, tmp_path: Path) -> None:
     pair(tmp_path, "mxfp4")
     tensors = load_file(tmp_path / "model.safetensors")
     whole = f"model.layers.1.mlp.experts.{name}"
@@ -128,5 +126,3 @@ def test_what_does_not_fit_is_named(
     with pytest.raises(CheckpointError, match=said) as caught:
         load_model(open_checkpoint(tmp_path, registry), registry, LoadOptions(device="reference"))
     assert "layers.1.mlp.experts" in str(caught.value)
-
-

@@ -123,8 +123,7 @@ def test_an_expert_for_every_token(shared: type[GatedMLP]) -> None:
 def test_the_same_bits_whoever_else_is_there(layout: str, activations: str) -> None:
     models = (sparse(layout, glu=CLAMPED, bias=True) for _ in range(2))
     one, many = (
-        prepared(model, threads, activations)
-        for model, threads in zip(models, (1, 3), strict=True)
+        prepared(model, threads, activations) for model, threads in zip(models, (1, 3), strict=True)
     )
     alone = [whole(one, prompt) for prompt in PROMPTS]
     # one by one, a few at a time, and all of a prompt

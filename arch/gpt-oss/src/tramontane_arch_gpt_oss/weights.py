@@ -5,11 +5,10 @@ that lie so unpacked; what is called `experts.down_proj` is (experts, columns, r
 of gate and up alternate where they are one matrix.
 """
 
-from tramontane.checkpoint.rules import Flatten, Rename, Rule, Skip, Split, Transpose
+from tramontane.checkpoint.rules import Flatten, Rename, Rule, Split, Transpose
 
 WEIGHTS: dict[str, list[Rule]] = {
     "hf": [
-        Skip("*.rotary_emb"),
         Rename("*.mlp.router", "*.mlp.gate"),
         # apart while their names say which way they lie
         Rename("*.experts.*_proj.weight", "*.experts.*_rows.weight"),

@@ -33,7 +33,7 @@ class Stack:
     """The kernel arguments of a stack of repacked matrices, one row for each matrix."""
 
     def __init__(self, stack: StackedLinear, exact: bool, rooms: Rooms) -> None:
-        weight: Any = stack.weight
+        weight: Interleaved = stack.weight  # type: ignore[assignment]
         count = stack.count
         self.n_out, self.columns = weight.shape[0] // count, weight.shape[1]
         first = weight.rows(slice(0, self.n_out))

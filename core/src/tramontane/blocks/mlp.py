@@ -19,8 +19,9 @@ class GatedMLP(nn.Module):
     hidden).
 
     act: any shape -> the same shape. glu: what becomes of gate(x) and up(x), such as
-    `ClampedSwiGLU`; None: act of the first times the second. bias: of all three. wide: rows of gate_proj and up_proj; None:
-    intermediate_size. Tensors: gate_proj and up_proj (wide, hidden), down_proj (hidden, wide).
+    `ClampedSwiGLU`; None: act of the first times the second. bias: of all three. wide: rows of
+    gate_proj and up_proj; None: intermediate_size. Tensors: gate_proj and up_proj (wide, hidden),
+    down_proj (hidden, wide).
     """
 
     def __init__(
@@ -41,7 +42,8 @@ class GatedMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         gate, up = self.gate_proj(x), self.up_proj(x)
-        out: Tensor = self.down_proj(self.act(gate) * up if self.glu is None else self.glu(gate, up))
+        both = self.act(gate) * up if self.glu is None else self.glu(gate, up)
+        out: Tensor = self.down_proj(both)
         return out
 
 

@@ -62,8 +62,8 @@ class Experts(nn.Module):
         """x: (rows, hidden), sorted by expert; counts: (count) rows of each -> (rows, hidden). A
         backend may replace it by a kernel."""
         gate, up = self.gate_proj(x, counts), self.up_proj(x, counts)
-        wide = self.act(gate) * up if self.glu is None else self.glu(gate, up)
-        out: Tensor = self.down_proj(wide, counts)
+        both = self.act(gate) * up if self.glu is None else self.glu(gate, up)
+        out: Tensor = self.down_proj(both, counts)
         return out
 
 

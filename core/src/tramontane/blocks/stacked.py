@@ -35,5 +35,5 @@ class StackedLinear(nn.Module):
         y = self.kernel(x, counts, self.weight)
         if self.bias is None:
             return y
-        each = self.bias.unflatten(0, (self.count, -1))
+        each: Tensor = self.bias.unflatten(0, (self.count, -1))
         return y + each.repeat_interleave(counts, 0, output_size=len(y))

@@ -192,8 +192,7 @@ class Transpose(Kept):
 
 @dataclass(frozen=True)
 class Flatten(Kept):
-    """Puts rows one behind the other: biases of experts, (count, numbers), into (count * numbers).
-    """
+    """Puts rows one behind the other: experts' biases, (count, rows), into (count * rows)."""
 
     pattern: str
 

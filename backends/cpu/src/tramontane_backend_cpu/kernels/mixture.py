@@ -107,7 +107,8 @@ def gather(arguments, job, thread):  # type: ignore[no-untyped-def]
 def gate_up(arguments, job, thread):  # type: ignore[no-untyped-def]
     """act(gate x) * (up x), converted, for a panel of an expert's rows."""
     (experts, sorting, panels, panel, wide, gate, up, vectors, input_bytes, act, multiply, values,
-     convert, number_bytes, out, out_bytes, memory, memory_bytes) = words(arguments, 18)  # fmt: skip
+     convert, number_bytes, out, out_bytes, memory,
+     memory_bytes) = words(arguments, 18)  # fmt: skip
     mine = memory + thread * memory_bytes
     a = mine + ROOM
     b = a + 4 * SLICE * panel
