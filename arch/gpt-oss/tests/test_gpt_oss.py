@@ -24,8 +24,9 @@ def test_every_second_layer_sees_everything() -> None:
 
 def test_layers_are_made_of_what_the_configuration_says() -> None:
     told = {**TINY, "swiglu_limit": 3.0, "attention_bias": False}
+    config = read_config(GptOssConfig, told)
     with torch.device("meta"):
-        layer: Any = GptOss(read_config(GptOssConfig, told)).model.layers[0]
+        layer: Any = GptOss(config).model.layers[0]
     assert layer.mlp.experts.glu == ClampedSwiGLU(3.0, 1.702, 1.0)
     assert layer.mlp.experts.down_proj.bias.shape == (4 * 32,)
     assert layer.mlp.gate.bias.shape == (4,)
@@ -70,6 +71,6 @@ def test_what_is_not_supported_is_refused_by_name(change: dict[str, Any]) -> Non
 
 
 def test_more_experts_for_a_token_than_there_are() -> None:
-    told = {**TINY, "num_experts_per_tok": 5}
+    config = read_config(GptOssConfig, {**TINY, "num_experts_per_tok": 5})
     with torch.device("meta"), pytest.raises(ConfigError, match="num_experts_per_tok 5 of 4"):
-        GptOss(read_config(GptOssConfig, told))
+        GptOss(config)
