@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import tokenizers
 import torch
@@ -31,9 +32,17 @@ def write_calling_model(folder: Path) -> None:
     settings |= {"chat_template": TEMPLATE, "model_max_length": 512}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    teach(model, tokenizer, lessons())
+    model.save_pretrained(folder)
+
+
+def teach(
+    model: Any, tokenizer: tokenizers.Tokenizer, pairs: list[tuple[str, str]], rate: float = 4e-3
+) -> None:
+    """Train a model of transformers until it knows what is said to each prompt. pairs: prompts and
+    what is to be said to them."""
     rows = [
-        [tokenizer.encode(text, add_special_tokens=False).ids for text in pair]
-        for pair in lessons()
+        [tokenizer.encode(text, add_special_tokens=False).ids for text in pair] for pair in pairs
     ]
     length = max(len(prompt) + len(said) for prompt, said in rows)
     tokens = torch.zeros(len(rows), length, dtype=torch.long)
@@ -46,7 +55,7 @@ def write_calling_model(folder: Path) -> None:
     for parameter in model.parameters():
         if parameter.dim() == 2:
             torch.nn.init.normal_(parameter, 0, 0.05)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
     model.train()
     for _ in range(STEPS):
         loss = model(input_ids=tokens, labels=wanted).loss
@@ -56,7 +65,7 @@ def write_calling_model(folder: Path) -> None:
         if loss.item() < 0.004:
             break
     assert loss.item() < 0.01, "it has not learnt its lesson"
-    model.eval().save_pretrained(folder)
+    model.eval()
 
 
 def lessons() -> list[tuple[str, str]]:

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
-from tramontane.blocks import Attention, HeadNorm, Linear, RMSNorm, StackedLinear, rope_for
+from tramontane.blocks import Attention, Experts, HeadNorm, Linear, RMSNorm, StackedLinear, rope_for
 from tramontane.checkpoint.checkpoint import Header, TensorInfo
 from tramontane.checkpoint.rules import (
     Deinterleave,
+    Flatten,
     Rename,
     Rule,
     Shift,
@@ -172,6 +173,32 @@ def test_numbers_that_are_changed() -> None:
     turned = Transpose("*").change(Dense(torch.ones(2, 5)), "gate", model)
     assert turned.shape == (5, 2)
     assert Transpose("*").change(Dense(torch.ones(4)), "gate", model).shape == (4,)
+
+
+def test_experts_that_lie_the_other_way_with_gate_and_up_in_turns() -> None:
+    model = nn.Module()
+    model.experts = Experts(CONFIG, 3, 4, bias=True)
+    rules: list[Rule] = [
+        Transpose("experts.both", per="count"),
+        Flatten("experts.both.bias"),
+        Split("experts.both", ("gate_proj", "up_proj"), per="rows"),
+    ]
+    whole = torch.randn(3, 8, 8)  # experts, columns, rows
+    bias = torch.randn(3, 8)
+    for offset, part in enumerate(("gate_proj", "up_proj")):
+        layouts = {"weight": Dense(whole.flatten(0, 1)), "bias": Dense(bias)}
+        for last, layout in layouts.items():
+            ((path, end, steps),) = [
+                each for each in follow("experts.both", last, rules) if part in each[0]
+            ]
+            made: Layout = layout
+            for step in steps:
+                made = step.rule.change(made, step.path, model)
+            theirs = whole.mT[:, offset::2] if end == "weight" else bias[:, offset::2]
+            assert path == f"experts.{part}"
+            assert torch.equal(made.decode(), theirs.flatten(0, 1))
+    with pytest.raises(ValueError, match="8 rows are no multiple of 3 matrices"):
+        rules[0].change(Dense(torch.ones(8, 2)), "experts.both", model)
 
 
 def test_packed_matrices_below_each_other() -> None:

@@ -63,11 +63,13 @@ def pair(family: str, kind: Type, path: Path, about: Gguf | None = None, **setti
         if data.ndim == 1 or any(piece in name for piece in about.plain):
             stored[name] = data
             continue
-        turned = data.ndim == 2 and any(f"{piece}.weight" in name for piece in about.turned)
-        shape = data.shape[::-1] if turned else data.shape
+        turned = data.ndim > 1 and any(
+            f"{piece}.weight" in name or name.endswith(piece) for piece in about.turned
+        )
+        shape = (*data.shape[:-2], *data.shape[:-3:-1]) if turned else data.shape
         stored[name] = random_blocks(shape, kind, rng)
         numbers = gguf.quants.dequantize(stored[name], kind).reshape(shape)
-        tensors[name] = np.ascontiguousarray(numbers.T if turned else numbers)
+        tensors[name] = np.ascontiguousarray(np.swapaxes(numbers, -1, -2) if turned else numbers)
     as_torch = {name: torch.from_numpy(np.array(data)) for name, data in tensors.items()}
     save_file(as_torch, folder / "model.safetensors", {"format": "pt"})
     theirs = transformers.AutoModelForCausalLM.from_pretrained(
@@ -102,6 +104,8 @@ def write(about: Gguf, tensors: dict[str, Any], config: Any, kind: Type, path: P
             writer.add_uint32(f"{about.arch}.{key}", value)
         elif isinstance(value, list):
             writer.add_array(f"{about.arch}.{key}", value)
+        elif isinstance(value, str):
+            writer.add_string(f"{about.arch}.{key}", value)
         elif value is not None:
             writer.add_float32(f"{about.arch}.{key}", value)
     writer.add_tokenizer_model("gpt2")

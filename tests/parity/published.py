@@ -22,6 +22,15 @@ YARN = {
     "original_max_position_embeddings": 4096,
     "type": "yarn",
 }
+GPT_OSS = {
+    "attention_bias": True, "head_dim": 64, "hidden_act": "silu", "initial_context_length": 4096,
+    "max_position_embeddings": 131072, "experts_per_token": 4, "num_experts_per_tok": 4,
+    "rms_norm_eps": 1e-5, "rope_theta": 150000, "sliding_window": 128, "swiglu_limit": 7.0,
+    "tie_word_embeddings": False,
+    "rope_scaling": {
+        "beta_fast": 32.0, "beta_slow": 1.0, "factor": 32.0,
+        "original_max_position_embeddings": 4096, "rope_type": "yarn", "truncate": False},
+}  # fmt: skip
 
 
 def sizes(
@@ -301,6 +310,13 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
         "residual_multiplier": 0.22, "rms_norm_eps": 1e-5, "rope_theta": 10000000,
         "shared_intermediate_size": 8192, "tie_word_embeddings": True,
         "mamba_n_heads": 80, "mamba_d_head": 64}),
+    # GPT-OSS
+    "gpt-oss-20b": ("gpt-oss", {
+        **sizes(2880, 2880, 24, 64, 8, 201088), **GPT_OSS, "num_local_experts": 32,
+        "layer_types": ["sliding_attention", "full_attention"] * 12}),
+    "gpt-oss-120b": ("gpt-oss", {
+        **sizes(2880, 2880, 36, 64, 8, 201088), **GPT_OSS, "num_local_experts": 128,
+        "layer_types": ["sliding_attention", "full_attention"] * 18}),
     # DeepSeek
     "DeepSeek-V2-Lite": ("deepseek-v2", {
         **sizes(2048, 10944, 27, 16, 16, 102400), "first_k_dense_replace": 1,

@@ -30,6 +30,7 @@ WRITTEN = [name for name, family in FAMILIES.items() if family.gguf is not None]
 CASES = (
     [("llama", kind) for kind in KINDS]
     + [(family, kind) for family in WRITTEN[1:] for kind in ("F32", "Q4_0", "Q8_0", "Q4_K", "Q6_K")]
+    + [("gpt-oss", "MXFP4")]
     + [("qwen3-moe", kind) for kind in ("IQ3_S", "IQ2_XS", "IQ1_S", "TQ2_0", "MXFP4", "NVFP4")]
 )
 

@@ -107,6 +107,7 @@ def permuted(order: Order, variant: str) -> CausalLM:
     [
         (one, "plain", True), (each, "plain", True), (one, "experts", True),
         (each_expert, "experts", True), (each, "experts", False),
+        (each_expert, "biased experts", True),
     ],
 )  # fmt: skip
 def test_models(order: Order, variant: str, recorded: bool, activations: str) -> None:

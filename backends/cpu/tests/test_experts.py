@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tramontane.blocks import ACTIVATIONS, Experts
+from tramontane.blocks import ACTIVATIONS, ClampedSwiGLU, Experts
 from tramontane.testing.tiny_model import LAYOUTS, TINY
 from tramontane_backend_cpu.eager import multiply_packed, multiply_stacked
 from tramontane_backend_cpu.experts import TOGETHER, mixture
@@ -17,16 +17,18 @@ COUNT = TOGETHER + 5
 HIDDEN, WIDE = 256, 96
 
 
-def packed(layout: str, act: str = "silu") -> Experts:
+def packed(layout: str, act: str = "silu", glu: ClampedSwiGLU | None = None) -> Experts:
     from tramontane.config import DecoderConfig, read_config
 
     config = read_config(DecoderConfig, TINY.example)
     torch.manual_seed(6)
-    experts = Experts(config, COUNT, WIDE, act=ACTIVATIONS[act])
+    experts = Experts(config, COUNT, WIDE, act=ACTIVATIONS[act], glu=glu, bias=glu is not None)
     pool = shared_pool(2)
     for part in (experts.gate_proj, experts.up_proj, experts.down_proj):
         affine = LAYOUTS[layout](torch.randn(part.weight.shape) / 16)
         part.weight = Interleaved(pack(affine, pool), affine.kind)  # type: ignore[arg-type, assignment]
+        if part.bias is not None:
+            part.bias.data = torch.randn(part.bias.shape)
     return experts
 
 
@@ -36,6 +38,7 @@ def one_by_one(experts: Experts, exact: bool, x: Tensor, counts: Tensor) -> Tens
     return experts.through(x, counts)
 
 
+@pytest.mark.parametrize("glu", [None, ClampedSwiGLU(0.5, 1.702, 1.0)], ids=["silu", "clamped"])
 @pytest.mark.parametrize("exact", [True, False])
 @pytest.mark.parametrize("layout", ["affine4", "affine8"])
 @pytest.mark.parametrize(
@@ -44,9 +47,9 @@ def one_by_one(experts: Experts, exact: bool, x: Tensor, counts: Tensor) -> Tens
     ids=["one", "three", "uneven", "all"],
 )
 def test_one_run_against_one_by_one_and_each_row_alone(
-    counts: dict[int, int], layout: str, exact: bool
+    counts: dict[int, int], layout: str, exact: bool, glu: ClampedSwiGLU | None
 ) -> None:
-    experts = packed(layout)
+    experts = packed(layout, glu=glu)
     told = torch.tensor([counts.get(index, 0) for index in range(COUNT)])
     x = torch.randn(int(told.sum()), HIDDEN)
     fused = mixture(experts, exact, shared_pool(2))
@@ -76,5 +79,7 @@ def _only(counts: Tensor, index: int) -> Tensor:
 def test_what_has_no_kernels_stays_as_it_is() -> None:
     experts = packed("affine4")
     experts.act = torch.sin
+    assert mixture(experts, True, shared_pool(2)) is None
+    experts.glu = torch.add
     assert mixture(experts, True, shared_pool(2)) is None
     assert mixture(packed("affine4", "gelu"), True, shared_pool(2)) is not None

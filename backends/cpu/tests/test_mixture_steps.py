@@ -12,6 +12,7 @@ from tramontane.blocks import (
     ACTIVATIONS,
     BiasedRouter,
     CausalLM,
+    ClampedSwiGLU,
     Experts,
     GatedMLP,
     GroupedRouter,
@@ -32,8 +33,10 @@ ROUTERS: dict[str, Callable[[], Router]] = {
     "softmax": lambda: Router(HIDDEN, COUNT, K, normalize=True),
     "unnormalized": lambda: Router(HIDDEN, COUNT, 3, normalize=False, scale=1.5),
     "grouped": lambda: GroupedRouter(HIDDEN, COUNT, K, groups=(3, 2), normalize=False),
+    "with a bias": lambda: Router(HIDDEN, COUNT, K, normalize=True, bias=True),
     "biased": lambda: BiasedRouter(HIDDEN, COUNT, K, groups=(2, 1), normalize=True, scale=2.5),
 }
+CLAMPED = ClampedSwiGLU(0.2, 1.702, 1.0)
 PROMPTS = [[(7 * i + 3) % 320 for i in range(length)] for length in (1, 2, 33, 300, 8)]
 
 
@@ -49,18 +52,27 @@ class Share(GatedMLP):
 
 
 def sparse(
-    layout: str, router: str = "softmax", act: str = "silu", shared: type[GatedMLP] | None = None
+    layout: str,
+    router: str = "softmax",
+    act: str = "silu",
+    shared: type[GatedMLP] | None = None,
+    glu: ClampedSwiGLU | None = None,
+    bias: bool = False,
 ) -> CausalLM:
     """A tiny model whose feed-forward halves are experts, with the same weights each time."""
     model = tiny_model(layout)
     config = read_config(DecoderConfig, TINY.example)
     torch.manual_seed(8)
     for layer in model.model.layers:
-        experts = Experts(config, COUNT, WIDE, act=ACTIVATIONS[act])
+        experts = Experts(config, COUNT, WIDE, act=ACTIVATIONS[act], glu=glu, bias=bias)
         for part in (experts.gate_proj, experts.up_proj, experts.down_proj):
             part.weight = LAYOUTS[layout](torch.randn(part.weight.shape) / 16)
+            if part.bias is not None:
+                part.bias.data = torch.randn(part.bias.shape) / 4
         gate = ROUTERS[router]()
         gate.weight = LAYOUTS[layout](torch.randn(COUNT, HIDDEN) / 16)
+        if gate.bias is not None:
+            gate.bias.data = torch.randn(COUNT)
         if isinstance(gate, BiasedRouter):
             gate.balance.data = torch.randn(COUNT) / 8
         every = None if shared is None else shared(config)
@@ -94,6 +106,13 @@ def test_other_activations(act: str) -> None:
     compare(prepared(sparse("affine8", act=act)), sparse("affine8", act=act))
 
 
+@pytest.mark.parametrize("layout", ["float32", "affine4"])
+@pytest.mark.parametrize("glu", [None, CLAMPED])
+def test_biases_and_clamped_gates(glu: ClampedSwiGLU | None, layout: str) -> None:
+    made, reference = (sparse(layout, glu=glu, bias=True) for _ in range(2))
+    compare(prepared(made), reference)
+
+
 @pytest.mark.parametrize("shared", [GatedMLP, Share])
 def test_an_expert_for_every_token(shared: type[GatedMLP]) -> None:
     compare(prepared(sparse("affine4", shared=shared)), sparse("affine4", shared=shared))
@@ -102,7 +121,10 @@ def test_an_expert_for_every_token(shared: type[GatedMLP]) -> None:
 @pytest.mark.parametrize("activations", ["auto", "f32"])
 @pytest.mark.parametrize("layout", OF_EXPERTS)
 def test_the_same_bits_whoever_else_is_there(layout: str, activations: str) -> None:
-    one, many = (prepared(sparse(layout), threads, activations) for threads in (1, 3))
+    models = (sparse(layout, glu=CLAMPED, bias=True) for _ in range(2))
+    one, many = (
+        prepared(model, threads, activations) for model, threads in zip(models, (1, 3), strict=True)
+    )
     alone = [whole(one, prompt) for prompt in PROMPTS]
     # one by one, a few at a time, and all of a prompt
     pieces = [[1] * len(prompt) if len(prompt) < 40 else [3, 4, 65, 228] for prompt in PROMPTS]

@@ -19,6 +19,9 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "gelu by tanh": lambda x: F.gelu(x, approximate="tanh"),
     "clamp": lambda x: x.clamp(-0.4, 0.4),
+    "at_least": lambda x: x.clamp(min=-0.4),
+    "at_most": lambda x: x.clamp(max=0.4),
+    "both": lambda x: x.clamp(-0.4, 0.3),
     "silu": F.silu,
 }
 

@@ -1,10 +1,32 @@
 """The tiny configurations on which every family is held against transformers."""
 
-from . import deepseek, falcon_h1, gemma, liquid, llama, older, others, phi, qwen
+from . import (
+    deepseek,
+    falcon_h1,
+    gemma,
+    gptoss,
+    liquid,
+    llama,
+    older,
+    others,
+    phi,
+    qwen,
+)
 
 FAMILIES = {
     name: family
-    for module in (llama, qwen, gemma, phi, older, others, deepseek, liquid, falcon_h1)
+    for module in (
+        llama,
+        qwen,
+        gemma,
+        phi,
+        older,
+        others,
+        deepseek,
+        liquid,
+        falcon_h1,
+        gptoss,
+    )
     for name, family in module.FAMILIES.items()
 }
 CASES = [(family, variant) for family, record in FAMILIES.items() for variant in record.variants]

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tramontane.blocks import ACTIVATIONS, Experts
+from tramontane.blocks import ACTIVATIONS, ClampedSwiGLU, Experts, StackedLinear
 
 from .kernels import matmul, quantize, rows
 from .kernels.by_jobs import AT_ONCE, by_jobs
 from .packing import Interleaved
-from .row_orders import is_alike, orders_of
+from .row_orders import biases_of, is_alike, orders_of
 from .step import interpreter
 from .step.memory import Rooms, address, aligned
 from .step.pool import Pool
@@ -32,7 +32,9 @@ COUNT, INPUT, OUT = (matmul.FIELDS.index(name) for name in ("count", "input", "o
 class Stack:
     """The kernel arguments of a stack of repacked matrices, one row for each matrix."""
 
-    def __init__(self, weight: Interleaved, count: int, exact: bool, rooms: Rooms) -> None:
+    def __init__(self, stack: StackedLinear, exact: bool, rooms: Rooms) -> None:
+        weight: Interleaved = stack.weight  # type: ignore[assignment]
+        count = stack.count
         self.n_out, self.columns = weight.shape[0] // count, weight.shape[1]
         first = weight.rows(slice(0, self.n_out))
         shared = {"count": 0, "out": 0, "stride": 4 * self.n_out, "input": 0, "bias": 0, "add": 0}
@@ -43,6 +45,10 @@ class Stack:
             if at:
                 step = self.n_out // ROWS * weight.packed.arrays[name].strides[0]
                 self.arguments[:, matmul.FIELDS.index(name)] += np.arange(count) * step
+        self._biases = biases_of(stack)
+        if self._biases is not None:
+            at = address(self._biases) + self._biases.strides[0] * np.arange(count)
+            self.arguments[:, matmul.FIELDS.index("bias")] = at
         self._orders = weight.packed.orders
 
     def orders(self, chosen: Any) -> Any:
@@ -63,19 +69,16 @@ class Stack:
 class Mixture:
     """A drop-in for `Experts.through`: a row's result depends only on that row."""
 
-    def __init__(
-        self, weights: list[Interleaved], count: int, act: str, exact: bool, pool: Pool
-    ) -> None:
-        self._pool, self._act, self._exact, self._weights = pool, act, exact, weights
-        self._count, self._rooms = count, Rooms(pool.threads)
+    def __init__(self, experts: Experts, act: str, exact: bool, pool: Pool) -> None:
+        self._pool, self._act, self._exact, self._glu = pool, act, exact, experts.glu
+        self._parts = (experts.gate_proj, experts.up_proj, experts.down_proj)
+        self._rooms = Rooms(pool.threads)
         self._unit_bytes = PLAIN_UNIT_BYTES if exact else UNIT_BYTES
 
     @cached_property
     def _stacks(self) -> tuple[Stack, Stack, Stack]:
         """Gate, up and down; created on first use, because a recorded step does not need them."""
-        gate, up, down = (
-            Stack(weight, self._count, self._exact, self._rooms) for weight in self._weights
-        )
+        gate, up, down = (Stack(part, self._exact, self._rooms) for part in self._parts)
         return gate, up, down
 
     def __call__(self, x: Tensor, counts: Tensor) -> Tensor:
@@ -105,11 +108,17 @@ class Mixture:
         ]
         wide = 4 * gate.shape[1]
         scale_arguments = np.array([gate.ctypes.data, wide, gate.ctypes.data, wide, gates.n_out, 0])
+        limits = np.zeros(3, np.float32)
         both = np.array(
-            [gate.ctypes.data, wide, up.ctypes.data, wide, gate.ctypes.data, wide, gates.n_out]
-        )
-        bend = [(rows.unary(self._act).address, address(scale_arguments), -1, 0),
-                (rows.binary("mul").address, address(both), -1, 0)]  # fmt: skip
+            [gate.ctypes.data, wide, up.ctypes.data, wide, gate.ctypes.data, wide, gates.n_out,
+             address(limits)]
+        )  # fmt: skip
+        if isinstance(self._glu, ClampedSwiGLU):
+            limits[:] = self._glu.limit, self._glu.alpha, self._glu.shift
+            bend = [(rows.clamped_swiglu.address, address(both), -1, 0)]
+        else:
+            bend = [(rows.unary(self._act).address, address(scale_arguments), -1, 0),
+                    (rows.binary("mul").address, address(both), -1, 0)]  # fmt: skip
         last = self._multiplied(downs, chosen, sizes, second.places, out, starts)
         groups = [before, multiply, bend, between, last]
         modes = [interpreter.JOBS, interpreter.JOBS, interpreter.ROWS, *[interpreter.JOBS] * 2]
@@ -125,7 +134,8 @@ class Mixture:
 
     def _between(self, chosen: Any) -> Any:
         """The orders of what is between, unless the rows of the first two matrices have them."""
-        in_order = self._weights[0].packed.row_orders is not None
+        first: Any = self._parts[0].weight
+        in_order = first.packed.row_orders is not None
         return None if in_order else self._stacks[2].orders(chosen)
 
     def _converted(
@@ -173,6 +183,8 @@ class Mixture:
 def mixture(experts: Experts, exact: bool, pool: Pool) -> Mixture | None:
     """A replacement for `experts.through`, if there are kernels for all of it."""
     act = next((KERNELS[name] for name in KERNELS if ACTIVATIONS[name] is experts.act), None)
+    if experts.glu is not None:
+        act = "" if isinstance(experts.glu, ClampedSwiGLU) else None
     weights: list[Any] = [
         part.weight for part in (experts.gate_proj, experts.up_proj, experts.down_proj)
     ]
@@ -181,7 +193,7 @@ def mixture(experts: Experts, exact: bool, pool: Pool) -> Mixture | None:
     if not is_alike(*(orders_of(weight) for weight in weights[:2])):
         return None
     plain = {exact or weight.packed.packing.plain_only for weight in weights}
-    return Mixture(weights, experts.count, act, plain.pop(), pool) if len(plain) == 1 else None
+    return Mixture(experts, act, plain.pop(), pool) if len(plain) == 1 else None
 
 
 class _Tiles:

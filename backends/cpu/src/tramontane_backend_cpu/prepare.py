@@ -15,6 +15,7 @@ from tramontane.blocks import (
     ACTIVATIONS,
     Attention,
     CausalLM,
+    ClampedSwiGLU,
     Embedding,
     Experts,
     LatentAttention,
@@ -31,6 +32,7 @@ from .eager import (
     attend_latents,
     embed_grouped,
     embed_packed,
+    join,
     multiply_decoded,
     multiply_dense,
     multiply_grouped,
@@ -155,6 +157,8 @@ def _activate(model: CausalLM, pool: Pool) -> None:
     known.append((torch.sigmoid, "sigmoid"))
     for module in model.modules():
         for name, value in list(vars(module).items()):
+            if isinstance(value, ClampedSwiGLU):
+                setattr(module, name, join(value, pool))
             for function, kernel in known:
                 if value is function:
                     setattr(module, name, activate(kernel, pool))

@@ -19,6 +19,18 @@ from .packing import Interleaved, can_pack
 from .vector.tiles import ROWS
 
 
+def biases_of(stack: StackedLinear) -> Any:
+    """What is added to results, (count, rows) float32 in the order in which rows are stored; None
+    for nothing."""
+    if stack.bias is None:
+        return None
+    biases: Any = stack.bias.detach().float().unflatten(0, (stack.count, -1)).numpy()
+    weight = stack.weight
+    if isinstance(weight, Interleaved) and (order := weight.packed.row_orders) is not None:
+        biases = np.take_along_axis(biases, np.broadcast_to(order, biases.shape), 1)
+    return np.ascontiguousarray(biases)
+
+
 def put_in_order(experts: Experts) -> dict[StackedLinear, Any]:
     """Order the rows of the first two matrices, if all three are still to be packed; returns these
     two with their `row_orders`."""

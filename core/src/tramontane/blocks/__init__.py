@@ -1,6 +1,6 @@
 """The parts that decoder models are made of: all that a model's author imports."""
 
-from .activation import ACTIVATIONS, Gelu
+from .activation import ACTIVATIONS, ClampedSwiGLU, Gelu
 from .alibi import alibi_slopes
 from .attention import Attention
 from .causal_lm import CausalLM, LayerOf, PositionedLM
@@ -24,6 +24,7 @@ __all__ = [
     "Attention",
     "BiasedRouter",
     "CausalLM",
+    "ClampedSwiGLU",
     "DeltaRule",
     "Embedding",
     "Experts",

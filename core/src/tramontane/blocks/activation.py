@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal, TypeAlias
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -23,3 +25,20 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu_pytorch_tanh": _TANH,
 }
 """`hidden_act` of a configuration to a function, any shape -> the same shape."""
+
+
+@dataclass(frozen=True)
+class ClampedSwiGLU:
+    """(u + shift) g sigmoid(alpha g), with g = min(gate, limit) and u = up within -limit and limit:
+    what gpt-oss (alpha 1.702, shift 1) and DeepSeek-V4 (1 and 0) have for silu(gate) up.
+
+    Two tensors of a shape -> one of that shape.
+    """
+
+    limit: float
+    alpha: float = 1.0
+    shift: float = 0.0
+
+    def __call__(self, gate: Tensor, up: Tensor) -> Tensor:
+        gate, up = gate.clamp(max=self.limit), up.clamp(-self.limit, self.limit)
+        return (up + self.shift) * (gate * torch.sigmoid(self.alpha * gate))

@@ -18,8 +18,10 @@ class GatedMLP(nn.Module):
     """down(act(gate(x)) * up(x)) (Shazeer 2020, GLU variants), (tokens, hidden) -> (tokens,
     hidden).
 
-    act: any shape -> the same shape. bias: of all three. wide: rows of gate_proj and up_proj; None:
-    intermediate_size. Tensors: gate_proj and up_proj (wide, hidden), down_proj (hidden, wide).
+    act: any shape -> the same shape. glu: what becomes of gate(x) and up(x), such as
+    `ClampedSwiGLU`; None: act of the first times the second. bias: of all three. wide: rows of
+    gate_proj and up_proj; None: intermediate_size. Tensors: gate_proj and up_proj (wide, hidden),
+    down_proj (hidden, wide).
     """
 
     def __init__(
@@ -27,18 +29,21 @@ class GatedMLP(nn.Module):
         cfg: DecoderConfig,
         *,
         act: Callable[[Tensor], Tensor] = F.silu,
+        glu: Callable[[Tensor, Tensor], Tensor] | None = None,
         bias: bool = False,
         wide: int | None = None,
     ) -> None:
         super().__init__()
         hidden, wide = cfg.hidden_size, wide or cfg.intermediate_size
-        self.act = act
+        self.act, self.glu = act, glu
         self.gate_proj = Linear(hidden, wide, bias=bias)
         self.up_proj = Linear(hidden, wide, bias=bias)
         self.down_proj = Linear(wide, hidden, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.down_proj(self.act(self.gate_proj(x)) * self.up_proj(x))
+        gate, up = self.gate_proj(x), self.up_proj(x)
+        both = self.act(gate) * up if self.glu is None else self.glu(gate, up)
+        out: Tensor = self.down_proj(both)
         return out
 
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Experts(nn.Module):
     """`count` gated feed-forward halves (see `GatedMLP`) of `wide` rows, their matrices stacked.
 
-    Tensors: gate_proj and up_proj (count * wide, hidden), down_proj (count * hidden, wide). Use
+    act, glu: as there. bias: of all three, (count * wide) and (count * hidden). Tensors: gate_proj
+    and up_proj (count * wide, hidden), down_proj (count * hidden, wide). Use
     `Stack` rules for checkpoints with a tensor for each expert, `PACKED_EXPERTS` for stacked ones.
     """
 
@@ -29,13 +30,17 @@ class Experts(nn.Module):
         wide: int,
         *,
         act: Callable[[Tensor], Tensor] = F.silu,
+        glu: Callable[[Tensor, Tensor], Tensor] | None = None,
+        bias: bool = False,
     ) -> None:
         super().__init__()
         hidden = cfg.hidden_size
-        self.count, self.act = count, act
-        self.gate_proj = StackedLinear(count, hidden, wide)
-        self.up_proj = StackedLinear(count, hidden, wide)
-        self.down_proj = StackedLinear(count, wide, hidden)
+        self.count, self.act, self.glu = count, act, glu
+        self.rows = count * wide
+        """Of gate_proj, and of up_proj; `Split(..., per="rows")` for where they alternate."""
+        self.gate_proj = StackedLinear(count, hidden, wide, bias=bias)
+        self.up_proj = StackedLinear(count, hidden, wide, bias=bias)
+        self.down_proj = StackedLinear(count, wide, hidden, bias=bias)
 
     def forward(self, x: Tensor, weights: Tensor, chosen: Tensor) -> Tensor:
         """x: (tokens, hidden). weights: (tokens, k). chosen: (tokens, k) int64, the experts'
@@ -56,8 +61,9 @@ class Experts(nn.Module):
     def through(self, x: Tensor, counts: Tensor) -> Tensor:
         """x: (rows, hidden), sorted by expert; counts: (count) rows of each -> (rows, hidden). A
         backend may replace it by a kernel."""
-        wide = self.act(self.gate_proj(x, counts)) * self.up_proj(x, counts)
-        out: Tensor = self.down_proj(wide, counts)
+        gate, up = self.gate_proj(x, counts), self.up_proj(x, counts)
+        both = self.act(gate) * up if self.glu is None else self.glu(gate, up)
+        out: Tensor = self.down_proj(both, counts)
         return out
 
 

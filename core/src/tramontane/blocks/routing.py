@@ -19,18 +19,25 @@ def best(scores: Tensor, k: int) -> Tensor:
 
 class Router(Linear):
     """The k experts with the largest softmax scores, (tokens, hidden) -> weights and numbers,
-    (tokens, k) each. weight: (experts, hidden).
+    (tokens, k) each. weight: (experts, hidden), bias: (experts).
 
     normalize: whether the k weights are divided by their sum. scale: what they are multiplied with
     after that. Raises ConfigError for more than `experts`.
     """
 
     def __init__(
-        self, hidden: int, experts: int, k: int, *, normalize: bool, scale: float = 1.0
+        self,
+        hidden: int,
+        experts: int,
+        k: int,
+        *,
+        normalize: bool,
+        scale: float = 1.0,
+        bias: bool = False,
     ) -> None:
         if k > experts:
             raise ConfigError(f"num_experts_per_tok {k} of {experts} experts cannot be chosen")
-        super().__init__(hidden, experts)
+        super().__init__(hidden, experts, bias=bias)
         self.k, self.normalize, self.scale = k, normalize, scale
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]

@@ -94,7 +94,8 @@ class Split(Kept):
 
     parts: their names, in the order of the rows. per: None where each part is one range of rows;
     or an attribute of the parent, such as "kv_heads", with the count of groups where the rows are
-    interleaved by group: q, k and v of the first head, then those of the next.
+    interleaved by group: q, k and v of the first head, then those of the next. With "rows" of
+    `Experts`, rows of gate and up alternate.
 
     Raises ValueError where the rows are not as many as the parts have together.
     """
@@ -168,15 +169,36 @@ class Deinterleave(Kept):
 @dataclass(frozen=True)
 class Transpose(Kept):
     """Turns matrices stored as (columns, rows), as GPT-2's, into (rows, columns). Vectors stay as
-    they are. Packed matrices are decoded."""
+    they are. Packed matrices are decoded.
+
+    per: None for one matrix; or an attribute of the parent, such as "count", with how many there
+    are below each other. Raises ValueError where the rows are no multiple of that.
+    """
 
     pattern: str
+    per: str | None = None
 
     def change(self, layout: Layout, path: str, model: nn.Module) -> Layout:
         if len(layout.shape) == 1:
             return layout
         plain = layout.data if isinstance(layout, Dense) else layout.decode()
-        return Dense(plain.T)
+        if self.per is None:
+            return Dense(plain.T)
+        count = int(getattr(owner(model, path), self.per))
+        if plain.shape[0] % count:
+            raise ValueError(f"{plain.shape[0]} rows are no multiple of {count} matrices")
+        return Dense(plain.unflatten(0, (count, -1)).mT.flatten(0, 1))
+
+
+@dataclass(frozen=True)
+class Flatten(Kept):
+    """Puts rows one behind the other: experts' biases, (count, rows), into (count * rows); and what
+    a checkpoint has with a dimension too many into a vector."""
+
+    pattern: str
+
+    def change(self, layout: Layout, path: str, model: nn.Module) -> Layout:
+        return Dense(layout.decode().flatten())
 
 
 @dataclass(frozen=True)

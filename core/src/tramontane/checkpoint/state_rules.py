@@ -8,22 +8,12 @@ from torch import nn
 
 from tramontane.layouts import Dense, Layout
 
-from .rules import Kept, Rename, Rule
+from .rules import Flatten, Rename, Rule
 
 
 @dataclass(frozen=True)
-class Flat(Kept):
-    """Takes numbers that a checkpoint has in more dimensions as one vector."""
-
-    pattern: str
-
-    def change(self, layout: Layout, path: str, model: nn.Module) -> Layout:
-        return Dense(layout.decode().flatten())
-
-
-@dataclass(frozen=True)
-class LogOfNegative(Flat):
-    """The same, and log(-x) of each in float32: A_log, where a checkpoint has -exp(A_log)."""
+class LogOfNegative(Flatten):
+    """log(-x) of each number, in float32, as one vector: A_log, where a checkpoint has -exp(A_log)."""
 
     def change(self, layout: Layout, path: str, model: nn.Module) -> Layout:
         flat = layout.decode().float().flatten()
@@ -39,6 +29,6 @@ def ssm_rules(name: str) -> list[Rule]:
         Rename("*.mixer.dt_proj.bias", f"*.{name}.dt_bias"),
         Rename("*.mixer.*", f"*.{name}.*"),
         LogOfNegative(f"*.{name}.A_log"),
-        Flat(f"*.{name}.D"),
-        Flat(f"*.{name}.norm"),
+        Flatten(f"*.{name}.D"),
+        Flatten(f"*.{name}.norm"),
     ]

@@ -7,7 +7,16 @@ from fnmatch import fnmatchcase
 
 from torch import nn
 
-from tramontane.checkpoint.rules import Rename, Rule, Split, Stack, Transpose, renamed, sibling
+from tramontane.checkpoint.rules import (
+    Rename,
+    Rule,
+    Split,
+    Stack,
+    Transpose,
+    owner,
+    renamed,
+    sibling,
+)
 from tramontane.checkpoint.weight_map import parted
 from tramontane.errors import CheckpointError
 
@@ -55,7 +64,11 @@ def _undone(rule: Rule, shapes: Shapes, model: nn.Module) -> Shapes:
                     before[f"{where}.{index}{tail}.{last}"] = (shape[0] // count, *shape[1:])
                 continue
         elif isinstance(rule, Transpose) and fnmatchcase(stem, rule.pattern):
-            shape = shape[::-1]
+            if rule.per is None:
+                shape = shape[::-1]
+            elif len(shape) > 1:
+                count = int(getattr(owner(model, stem), rule.per))
+                shape = (count * shape[1], shape[0] // count)
         before[name] = shape
     return before
 

@@ -22,7 +22,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "tramontane.blocks": (),  # all that it exports
     "tramontane.checkpoint.rules": (
         "Rule", "Kept", "Skip", "Rename", "Split", "Stack", "PACKED_EXPERTS", "Deinterleave",
-        "Transpose", "Shift",
+        "Transpose", "Flatten", "Shift",
     ),
     "tramontane.config": ("DecoderConfig", "LayerNormConfig", "read_config"),
     "tramontane.sampling.step": (

@@ -11,6 +11,7 @@ from torch import nn
 from tramontane.blocks import (
     Attention,
     CausalLM,
+    ClampedSwiGLU,
     Experts,
     GatedMLP,
     PreNormLayer,
@@ -24,7 +25,7 @@ from tramontane.config import DecoderConfig, of_layer
 
 from .tiny_model import TINY
 
-WINDOW, SOFTCAP, EXPERTS = 10, 2.0, 4
+WINDOW, SOFTCAP, EXPERTS, LIMIT = 10, 2.0, 4, 0.8
 
 
 def _layer_with(softcap: float | None = None, *, sinks: bool = False, **options: Any) -> LayerOf:
@@ -39,11 +40,14 @@ def _layer_with(softcap: float | None = None, *, sinks: bool = False, **options:
     return layer
 
 
-def _layer_of_experts(cfg: DecoderConfig, index: int) -> PreNormLayer:
-    gate = Router(cfg.hidden_size, EXPERTS, 2, normalize=True)
-    experts = Experts(cfg, EXPERTS, cfg.intermediate_size // EXPERTS)
-    attention = Attention(cfg, index, rope=rope_for(cfg))
-    return PreNormLayer(cfg, attention, SparseMoE(gate, experts))
+def _layer_of_experts(*, bias: bool = False, **options: Any) -> LayerOf:
+    def layer(cfg: DecoderConfig, index: int) -> PreNormLayer:
+        gate = Router(cfg.hidden_size, EXPERTS, 2, normalize=True, bias=bias)
+        experts = Experts(cfg, EXPERTS, cfg.intermediate_size // EXPERTS, bias=bias, **options)
+        attention = Attention(cfg, index, rope=rope_for(cfg))
+        return PreNormLayer(cfg, attention, SparseMoE(gate, experts))
+
+    return layer
 
 
 class Windowed(CausalLM):
@@ -75,7 +79,13 @@ class WithSinks(CausalLM):
 class OfExperts(CausalLM):
     """Two of EXPERTS feed-forward halves for each token."""
 
-    Layer = staticmethod(_layer_of_experts)
+    Layer = staticmethod(_layer_of_experts())
+
+
+class OfBiasedExperts(CausalLM):
+    """The same with biases, and gates that are clamped."""
+
+    Layer = staticmethod(_layer_of_experts(bias=True, glu=ClampedSwiGLU(LIMIT, 1.702, 1.0)))
 
 
 VARIANTS = {
@@ -84,7 +94,7 @@ VARIANTS = {
         name: replace(TINY, name=name, model=f"{__name__}:{model.__name__}")
         for name, model in {
             "window": Windowed, "alibi": Alibi, "softcap": Softcapped, "sinks": WithSinks,
-            "experts": OfExperts,
+            "experts": OfExperts, "biased experts": OfBiasedExperts,
         }.items()
     },
 }  # fmt: skip

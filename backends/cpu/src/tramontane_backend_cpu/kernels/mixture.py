@@ -33,7 +33,7 @@ GATHER_FIELDS = (
 )  # fmt: skip
 GATE_UP_FIELDS = (
     "experts", "sorting", "panels", "panel", "wide", "gate", "up", "input", "input_bytes", "act",
-    "multiply", "convert", "number", "out", "out_bytes", "memory", "memory_bytes",
+    "multiply", "values", "convert", "number", "out", "out_bytes", "memory", "memory_bytes",
 )  # fmt: skip
 DOWN_FIELDS = (
     "sorting", "experts", "panels", "down", "input", "input_bytes", "out", "out_stride", "memory",
@@ -45,7 +45,8 @@ COMBINE_FIELDS = (
 )  # fmt: skip
 """chosen: k experts of each vector, int32. sorting: see `routing.py`. panel: columns of a job's
 results, panels: how many jobs an expert has. gate, up, down, convert: addresses of a CALL.
-out_bytes, input_bytes: of one vector. act, multiply: kernels. number: bytes of one of `out`, where
+out_bytes, input_bytes: of one vector. act, multiply: kernels; act 0: the other is one
+of both vectors, and values is what it is told beside them. number: bytes of one of `out`, where
 its columns lie side by side, else 0. apart: see `routing.py`."""
 ROOM = 512
 """Bytes for a count and for what a kernel is told."""
@@ -105,8 +106,9 @@ def gather(arguments, job, thread):  # type: ignore[no-untyped-def]
 @native(3)
 def gate_up(arguments, job, thread):  # type: ignore[no-untyped-def]
     """act(gate x) * (up x), converted, for a panel of an expert's rows."""
-    (experts, sorting, panels, panel, wide, gate, up, vectors, input_bytes, act, multiply, convert,
-     number_bytes, out, out_bytes, memory, memory_bytes) = words(arguments, 17)  # fmt: skip
+    (experts, sorting, panels, panel, wide, gate, up, vectors, input_bytes, act, multiply, values,
+     convert, number_bytes, out, out_bytes, memory,
+     memory_bytes) = words(arguments, 18)  # fmt: skip
     mine = memory + thread * memory_bytes
     a = mine + ROOM
     b = a + 4 * SLICE * panel
@@ -124,10 +126,11 @@ def gate_up(arguments, job, thread):  # type: ignore[no-untyped-def]
         call_kernel(word(gate + KERNEL), told, part, thread)
         told = tell(up, expert, mine, some, x + start * input_bytes, b - 4 * left)
         call_kernel(word(up + KERNEL), told, part, thread)
-        for i, each in enumerate((a, stride, a, stride, here, 0)):
-            put_word(mine + 8 * i, each)
-        call_kernel(act, mine, 0, some)
-        for i, each in enumerate((a, stride, b, stride, a, stride, here)):
+        if act != 0:
+            for i, each in enumerate((a, stride, a, stride, here, 0)):
+                put_word(mine + 8 * i, each)
+            call_kernel(act, mine, 0, some)
+        for i, each in enumerate((a, stride, b, stride, a, stride, here, values)):
             put_word(mine + 8 * i, each)
         call_kernel(multiply, mine, 0, some)
         told = tell(convert, 0, mine, count, a - start * stride, to)

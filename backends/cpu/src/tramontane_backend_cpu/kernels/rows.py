@@ -46,11 +46,12 @@ STORE_FIELDS = (
 )  # fmt: skip
 UNARY_FIELDS = ("x", "x_stride", "out", "out_stride", "width", "value")
 BINARY_FIELDS = ("x", "x_stride", "y", "y_stride", "out", "out_stride", "width")
+GLU_FIELDS = (*BINARY_FIELDS, "values")
 """parts: heads of `width` numbers each in a vector, or 1. weight_step: bytes from a part's weight
 (and bias) to the next one's, 0 where all have the same. eps, value: address of a float32. bias:
 that of a vector, or 0. index: address of the vectors to pick, or of each vector's row of angles,
 int64. turned: how many of a head's numbers rotate. angles: rows of cos, then sin, of turned / 2
-angles. y_stride 0: the same y for every vector."""
+angles. y_stride 0: the same y for every vector. values: address of limit, alpha and shift."""
 
 
 @native(3)
@@ -172,17 +173,18 @@ def store_kernel(kind: str) -> Any:
 
 UNARY = (
     "silu", "gelu_tanh", "gelu", "tanh", "relu", "sigmoid", "scale", "shift", "square", "clamp",
-    "sqrt", "rsqrt", "exp", "softplus",
+    "at_least", "at_most", "sqrt", "rsqrt", "exp", "softplus",
 )  # fmt: skip
 BINARY = ("add", "sub", "mul", "div")
 
 
 @family
 def unary(name: str) -> Any:
-    """The kernel of a function of one vector; scale, shift and clamp also take a number."""
+    """The kernel of a function of one vector; scale, shift and bounds also take a number."""
     silu, gelu, hyperbolic, relu = (name == n for n in ("silu", "gelu_tanh", "tanh", "relu"))
     sigmoid, scale, shift, square = (name == n for n in ("sigmoid", "scale", "shift", "square"))
     exact_gelu, clamp, softplus = name == "gelu", name == "clamp", name == "softplus"
+    lower, upper = name == "at_least", name == "at_most"
     square_root, reciprocal, power_of_e = name == "sqrt", name == "rsqrt", name == "exp"
 
     def apply(arguments, first, last):  # type: ignore[no-untyped-def]
@@ -212,6 +214,10 @@ def unary(name: str) -> Any:
                 if clamp:
                     bound = same(number("f32", value))
                     v = same(0) - larger(same(0) - larger(v, same(0) - bound), same(0) - bound)
+                if lower:
+                    v = larger(same(number("f32", value)), v)
+                if upper:
+                    v = same(0) - larger(same(0) - same(number("f32", value)), same(0) - v)
                 if hyperbolic:
                     v = tanh(v)
                 if relu:
@@ -267,3 +273,21 @@ def binary(name: str) -> Any:
                 store_some("f32", c + 4 * i, u, left)
 
     return native(3)(apply)
+
+
+@native(3)
+def clamped_swiglu(arguments, first, last):  # type: ignore[no-untyped-def]
+    """(u + shift) g / (1 + e^(-alpha g)), with g = min(x, limit) and u = y within the limit."""
+    x, x_stride, y, y_stride, out, out_stride, width, values = words(arguments, 8)
+    low = same(0) - same(number("f32", values))
+    alpha, shift = same(number("f32", values + 4)), same(number("f32", values + 8))
+    for row in range(first, last):
+        a, b, c = x + row * x_stride, y + row * y_stride, out + row * out_stride
+        for i in range(0, width, 16):
+            left = min(16, width - i)
+            # where both are compared, the second is what a NaN comes through
+            g = same(0) - larger(low, same(0) - load_some("f32", a + 4 * i, left))
+            u = larger(low, load_some("f32", b + 4 * i, left))
+            u = same(0) - larger(low, same(0) - u)
+            g = g / (same(1) + exp(same(0) - alpha * g))
+            store_some("f32", c + 4 * i, (u + shift) * g, left)

@@ -11,6 +11,7 @@ from tramontane.layouts import Dense
 
 from tramontane_backend_cpu.kernels import dense, matmul, mixture, quantize, routing, rows
 from tramontane_backend_cpu.packing import Interleaved
+from tramontane_backend_cpu.row_orders import biases_of
 from tramontane_backend_cpu.vector.target import SET
 from tramontane_backend_cpu.vector.tiles import ROWS, UNIT
 
@@ -84,10 +85,13 @@ def _gate_up(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         for part in (module.gate_proj, module.up_proj)
     )
     jobs = -(-wide // panel)
+    act, glu = node.of["act"], module.glu
+    join = rows.binary("mul") if act else rows.clamped_swiglu
+    values = 0 if act else inputs.keep(np.array([glu.limit, glu.alpha, glu.shift], np.float32))
     told = arguments(
         mixture.GATE_UP_FIELDS, experts=sorting.experts, sorting=_table(sorting, inputs),
         panels=jobs, panel=panel, wide=wide, gate=gate, up=up, input=x, input_bytes=input_bytes,
-        act=rows.unary(node.of["act"]).address, multiply=rows.binary("mul").address,
+        act=rows.unary(act).address if act else 0, multiply=join.address, values=values,
         convert=_conversion(node.output, 4 * panel, inputs),
         number={"f32": 4, "bf16": 2}.get(form, 0), out=out, out_bytes=out_bytes,
         memory=inputs.room(memory), memory_bytes=memory,
@@ -210,6 +214,8 @@ def _matrices(stack: StackedLinear, panel: int, value: Value, stride: int, input
         step = rows * weight.data.stride(0) * weight.data.element_size()
         told[:, fields.index("weight")] += np.arange(count) * step
         told[:, fields.index("panel")] = panel
+    if (biases := biases_of(stack)) is not None:
+        told[:, fields.index("bias")] = inputs.keep(biases) + biases.strides[0] * np.arange(count)
     return _call(first.kernel, told, fields, "input", inputs)
 
 

@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from tramontane.blocks import ACTIVATIONS, BiasedRouter, Experts, GroupedRouter, Router
+from tramontane.blocks import (
+    ACTIVATIONS,
+    BiasedRouter,
+    ClampedSwiGLU,
+    Experts,
+    GroupedRouter,
+    Router,
+)
 
 from tramontane_backend_cpu.row_orders import is_in_order, orders_of
 from tramontane_backend_cpu.vector.target import SET
@@ -91,9 +98,11 @@ def expand(nodes: list[Node], exact: bool) -> tuple[list[Node], int]:
 
 
 def activation(module: Experts) -> str:
-    """The kernel of its activation function. Raises CannotRecord."""
+    """The kernel of its activation function; "" for a `ClampedSwiGLU`. Raises CannotRecord."""
+    if isinstance(module.glu, ClampedSwiGLU):
+        return ""
     for name, kernel in ACTS.items():
-        if ACTIVATIONS[name] is module.act:
+        if ACTIVATIONS[name] is module.act and module.glu is None:
             return kernel
     raise CannotRecord("experts with an activation of their own")
 

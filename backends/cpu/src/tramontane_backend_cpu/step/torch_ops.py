@@ -69,9 +69,12 @@ def softplus(
 
 
 def clamp(recording: Recorder, func: Any, x: Tensor, low: Any = None, high: Any = None) -> Tensor:
-    if low is None or high is None or low != -high:
-        raise NoKernel(f"{func} from {low} to {high}: other than from -bound to bound,")
-    return recording.note("clamp", (x,), shape_of(x), value=high)
+    if low is not None and high is not None and low == -high:
+        return recording.note("clamp", (x,), shape_of(x), value=high)
+    for name, bound in (("at_least", low), ("at_most", high)):
+        if bound is not None:
+            x = recording.note(name, (x,), shape_of(x), value=bound)
+    return x
 
 
 def power(recording: Recorder, func: Any, x: Tensor, exponent: float) -> Tensor:
@@ -274,8 +277,8 @@ OPERATIONS = (
     TorchOp((aten.gelu.default,), "`F.gelu(x)`", "exact or `approximate=\"tanh\"`",
             "gelu, gelu_tanh", gelu),
     TorchOp((aten.softplus.default,), "`F.softplus(x)`", "beta 1", "softplus", softplus),
-    TorchOp((aten.clamp.default,), "`x.clamp(-bound, bound)`", "the same bound on both sides",
-            "clamp", clamp),
+    TorchOp((aten.clamp.default,), "`x.clamp(low, high)`", "one of the two may be left out",
+            "clamp, at_least, at_most", clamp),
     TorchOp((aten.mean.dim,), "`x.mean(-1)`", LAST, "mean", reduction("mean")),
     TorchOp((aten.sum.dim_IntList,), "`x.sum(-1)`", LAST, "sum", reduction("sum")),
     TorchOp((aten.var.correction,), "`x.var(-1)`", LAST, "mean, sub_parts, square", variance),
