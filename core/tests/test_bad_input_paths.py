@@ -14,7 +14,7 @@ from tramontane.hub.options import HubOptions
 from tramontane.model.source import find_model
 from tramontane.registry import Registry
 
-from .refusal import checked, refusal
+from .refusal import checked, refusal, registry
 from .tiny_folder import CONFIG, write_folder
 
 
@@ -178,19 +178,25 @@ def test_quantization_that_nobody_reads(tmp_path: Path, method: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["quanto", "torchao"])
-def test_quantization_that_no_distribution_reads_yet(tmp_path: Path, method: str) -> None:
+def test_quantization_whose_plugin_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setitem(registry()._installed, "quantizers", [])
     write_folder(tmp_path, {**CONFIG, "quantization_config": {"quant_method": method}})
-    said = refusal(tmp_path, CheckpointError)
-    assert f"quantized by {method}, which no distribution of Tramontane reads yet" in said
-    assert "--isq KIND" in said
+    said = refusal(tmp_path, PluginNotInstalled)
+    assert f"to get it: pip install tramontane-quant-{method}" in said
 
 
-def test_a_map_of_quanto_beside_the_model(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["quantization_map.json", "quanto_qmap.json"])
+def test_a_map_of_quanto_beside_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setitem(registry()._installed, "quantizers", [])
     write_folder(tmp_path)
     layer = {"weights": "qint8", "activations": "none"}
-    (tmp_path / "quantization_map.json").write_text(json.dumps({"lm_head": layer}))
-    said = refusal(tmp_path, CheckpointError)
-    assert "quantized by quanto, which no distribution of Tramontane reads yet" in said
+    (tmp_path / name).write_text(json.dumps({"lm_head": layer}))
+    said = refusal(tmp_path, PluginNotInstalled)
+    assert "to get it: pip install tramontane-quant-quanto" in said
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,19 @@ def test_code_is_not_run(tmp_path: Path, how: str, name: str) -> None:
         assert trace.exists()
 
 
+class OfALibrary(torch.Tensor):
+    """A tensor as libraries of quantization pickled them: by a class of their own."""
+
+
+def test_a_class_of_a_library_is_named(tmp_path: Path) -> None:
+    write_folder(tmp_path, name="pytorch_model.bin")
+    weight = torch.ones(4, 4).as_subclass(OfALibrary)  # type: ignore[no-untyped-call]
+    torch.save({**tensors(), "x": weight}, tmp_path / "pytorch_model.bin")
+    said = refusal(tmp_path, CheckpointError)
+    assert f"asks for {OfALibrary.__module__}.OfALibrary, or is damaged" in said
+    assert "with the library that made it" in said
+
+
 @pytest.mark.parametrize(
     "value",
     [[torch.ones(2)], torch.ones(2), {"a": 5}, {5: torch.ones(2)}, {"model": tensors()}, None,

@@ -185,3 +185,11 @@ def test_what_is_not_stored_alike_does_not_go_together(other: dict[str, object])
 )  # fmt: skip
 def test_impossible_layouts_are_told(layout: Layout, why: str) -> None:
     assert why in check_layout(layout, (ROWS, COLUMNS))
+
+
+def test_one_zero_for_all_stacks_with_a_zero_for_each_group() -> None:
+    each = torch.full((ROWS, COLUMNS // GROUP), 3, dtype=torch.uint8)
+    parts = [affine()[0], affine(each)[0], affine()[0]]
+    stacked = below(parts)
+    assert stacked.kind.endswith("/zeros")
+    assert torch.equal(stacked.decode(), torch.cat([part.decode() for part in parts]))

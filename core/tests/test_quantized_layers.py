@@ -93,6 +93,23 @@ def test_it_is_told_of_the_model_and_of_transposed_matrices(opened: Any) -> None
     assert all(isinstance(model, dict) for _, model in told)
 
 
+def test_it_is_told_what_the_files_say_of_tensors(opened: Any) -> None:
+    told = []
+
+    def translate(tensors: Any, config: Any, metadata: Any) -> Layout:
+        told.append(dict(metadata))
+        return affine(tensors, config)
+
+    def file_metadata(names: Any) -> dict[str, str]:
+        return {name: "said" for name in names}
+
+    found = opened({"translate": translate}, codes=CODES[0], scale=SCALE)
+    found.read("proj.weight")
+    vars(found._inner)["file_metadata"] = file_metadata
+    found.read("proj.weight")
+    assert told == [{}, {"proj.codes": "said", "proj.scale": "said"}]
+
+
 def test_bytes_in_memory_are_what_the_format_counts(opened: Any) -> None:
     def memory(tensors: Any, config: Any, shape: Any) -> int:
         return 2 * shape[0] * shape[1] + tensors["scale"].nbytes

@@ -81,7 +81,8 @@ class Quantizer(Offer):
     safetensors that is not just a plain weight. The keys are the tensors' names below the layer's
     path; config is the whole quantization configuration; None: dense as stored. Optional keywords:
     path, the layer's in the checkpoint's names; shape, (rows, columns) that the model wants;
-    transposed, whether that is (columns, rows) of what multiplies; model, all of config.json."""
+    transposed, whether that is (columns, rows) of what multiplies; model, all of config.json;
+    metadata, the texts of `__metadata__` of the files that hold the layer's tensors."""
     names: Target | None = None
     """(name: str, config: dict) -> str or None: a tensor's name with what belongs to a layer below
     the layer's path, where the file has it elsewhere ("experts.down_proj_scales"); most names stay.

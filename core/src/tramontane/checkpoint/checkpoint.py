@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -85,6 +85,16 @@ class ReadsStored(Protocol):
 
     def stored(self, name: str) -> Stored | None:
         """One matrix, not read yet; None for a tensor that only `read` supports."""
+        ...
+
+
+@runtime_checkable
+class HasFileMetadata(Protocol):
+    """An optional capability of a checkpoint: the texts that its files hold beside their tensors,
+    as `__metadata__` of safetensors."""
+
+    def file_metadata(self, names: Iterable[str]) -> Mapping[str, str]:
+        """Those of the files that hold these tensors: where several have a key, of the first."""
         ...
 
 

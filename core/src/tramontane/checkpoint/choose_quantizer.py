@@ -18,13 +18,11 @@ from .checkpoint import Header
 BESIDE = {
     "quantize_config.json": "gptq",
     "quant_config.json": "awq",
+    "quanto_qmap.json": "quanto",
     "quantization_map.json": "quanto",
 }
 """Files that some tools write beside a config.json that says nothing of quantization, and the
 method of those that name none."""
-
-UNREAD = ("quanto", "torchao")
-"""Methods of well-known libraries that no distribution of ours reads."""
 
 
 def quantizer_of(header: Header, registry: Registry) -> tuple[Quantizer, dict[str, Any]] | None:
@@ -38,12 +36,6 @@ def quantizer_of(header: Header, registry: Registry) -> tuple[Quantizer, dict[st
         return None
     settings = dict(found)
     if (method := settings.get("quant_method")) is not None:
-        if method in UNREAD and method not in registry.names("quantizers"):
-            raise CheckpointError(
-                f"{header.path}: it is quantized by {method}, which no distribution of Tramontane "
-                "reads yet; load the model that it was made from, which --isq KIND quantizes while "
-                "it is read"
-            )
         offer = registry.get(Quantizer, str(method))
         if offer.translate is None:
             raise CheckpointError(f"{header.path}: {method!r} cannot be read from safetensors")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +22,8 @@ from .weight_files import find_weights
 
 class WeightFile(Protocol):
     """One file of weights."""
+
+    metadata: Mapping[str, str]
 
     def infos(self) -> Mapping[str, TensorInfo]: ...
 
@@ -73,6 +76,12 @@ class FolderCheckpoint:
         """Implements `ReadsStored`, for files that implement it."""
         file = self._owner[name]
         return file.stored(name) if isinstance(file, ReadsStored) else None
+
+    def file_metadata(self, names: Iterable[str]) -> Mapping[str, str]:
+        """Implements `HasFileMetadata`."""
+        files = {id(self._owner[name]): self._owner[name] for name in names}.values()
+        kept: list[Any] = [file.metadata for file in files]
+        return kept[0] if len(kept) == 1 else ChainMap(*kept)
 
     def tokenizer(self) -> Tokenizer:
         from tramontane.tokenizer.files import from_folder

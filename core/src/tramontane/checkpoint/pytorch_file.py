@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pickle
+import re
 import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -18,9 +20,14 @@ from tramontane.sanitize import one_line
 
 from .checkpoint import TensorInfo
 
+ASKED = re.compile(r"GLOBAL ([\w.]+)")
+"""What torch says of a class or function that is neither a tensor's nor a plain value's."""
+
 
 class PytorchFile:
     """A pickled dict of tensors, loaded with `weights_only=True`."""
+
+    metadata: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, path: Path) -> None:
         with path.open("rb"):  # raises PermissionError, instead of calling the file damaged
@@ -53,9 +60,11 @@ def _load(path: Path) -> Any:
             warnings.simplefilter("ignore")  # about files that are rejected below, with a fix
             return torch.load(path, map_location="cpu", mmap=is_zip, weights_only=True)
     except pickle.UnpicklingError as error:
+        named = ASKED.search(str(error))
+        held = f"asks for {one_line(named[1], 80)}" if named else "holds more than tensors"
         raise CheckpointError(
-            f"{path} holds more than tensors, or is damaged; code from a checkpoint is never run: "
-            "use a safetensors version, or convert it on a machine that trusts it"
+            f"{path} {held}, or is damaged; code from a checkpoint is never run: use a safetensors "
+            "version, or save it as one on a machine that trusts it, with the library that made it"
         ) from error
     except Exception as error:
         # a damaged pickle can raise any exception; it is chained

@@ -19,7 +19,7 @@ from tramontane.sanitize import one_line
 from tramontane.target_call import call
 from tramontane.tokenizer.tokenizer import Tokenizer
 
-from .checkpoint import Checkpoint, Header, ReadsStored, TensorInfo
+from .checkpoint import Checkpoint, HasFileMetadata, Header, ReadsStored, TensorInfo
 from .layer_names import names_below_layers, renamed
 from .layer_tensors import LayerTensors
 from .layout_checks import check_layout
@@ -115,6 +115,7 @@ class QuantizedCheckpoint:
             return call(
                 target, given, path=layer.path, shape=layer.shape,
                 transposed=layer.transposed, model=dict(self._inner.header.config),
+                metadata=self._file_metadata(layer),
             )  # fmt: skip
         except CheckpointError as error:
             path, named = str(self._inner.header.path), layer.path in str(error)
@@ -133,6 +134,12 @@ class QuantizedCheckpoint:
             raise self._error(
                 layer, f"{self._offer.name} cannot read it: {one_line(repr(error), 200)}"
             ) from error
+
+    def _file_metadata(self, layer: Layer) -> Mapping[str, str]:
+        """What the files of the layer's tensors hold beside tensors."""
+        if not isinstance(self._inner, HasFileMetadata):
+            return {}
+        return self._inner.file_metadata(map(self._in_file, layer.parts.values()))
 
     def _error(self, layer: Layer, why: str) -> CheckpointError:
         return CheckpointError(f"{self._inner.header.path}: {layer}: {why}")

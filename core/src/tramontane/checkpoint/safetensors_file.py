@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -32,7 +33,8 @@ PLAIN = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 
 class SafetensorsFile:
-    """A file whose header the safetensors library has checked: sizes, offsets, no overlap."""
+    """A file whose header the safetensors library has checked: sizes, offsets, no overlap.
+    metadata: the texts of its `__metadata__`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -49,6 +51,7 @@ class SafetensorsFile:
                     shape, stored, -(-prod(shape) * BITS.get(stored, 8) // 8)
                 )
             self._starts = self._offsets()
+            self.metadata: Mapping[str, str] = MappingProxyType(self._file.metadata() or {})
         except (SafetensorError, OSError) as error:
             raise CheckpointError(
                 f"{path} is not a whole safetensors file: {damage(error)}; "

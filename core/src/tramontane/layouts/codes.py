@@ -23,14 +23,14 @@ def unpack(planes: tuple[Tensor, ...], widths: tuple[int, ...]) -> Tensor:
 
 
 def pack(codes: Tensor, bits: int) -> tuple[Tensor, ...]:
-    """Pack unsigned codes (rows, columns), columns a multiple of 8, into planes of PLANES[bits]
-    bits, (rows, columns * width / 8) uint8 each."""
-    planes = []
-    codes = codes.to(torch.int16)
+    """Pack unsigned codes (rows, columns) into planes of PLANES[bits] bits, (rows, columns * width
+    / 8) uint8 each; columns must fill whole bytes of each."""
+    planes, columns = [], codes.shape[-1]
+    codes = torch.nn.functional.pad(codes.to(torch.int16), (0, -columns % 8))
     for width in PLANES[bits]:
         part = (codes & ((1 << width) - 1)).unflatten(-1, (-1, 8 // width))
         shifts = torch.arange(0, 8, width, dtype=torch.int16, device=codes.device)
-        planes.append((part << shifts).sum(-1).to(torch.uint8))
+        planes.append((part << shifts).sum(-1).to(torch.uint8)[..., : columns * width // 8])
         codes = codes >> width
     return tuple(planes)
 

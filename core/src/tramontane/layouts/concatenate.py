@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -24,6 +24,7 @@ def below(layouts: Sequence[Layout]) -> Layout:
     Raises ValueError."""
     if any(isinstance(layout, Permuted) for layout in layouts):
         layouts = [_in_an_order(layout) for layout in layouts]
+    layouts = _zeros_alike(layouts)
     first = layouts[0]
     if len({(layout.kind, layout.shape[1:], _constants(layout)) for layout in layouts}) > 1:
         raise ValueError("its matrices are not stored alike")
@@ -54,6 +55,21 @@ def _in_an_order(layout: Layout) -> Layout:
         return layout
     columns = torch.arange(layout.shape[1], dtype=torch.int32, device=layout.scale.device)
     return Permuted(layout, columns[None])
+
+
+def _zeros_alike(layouts: Sequence[Layout]) -> Sequence[Layout]:
+    """With zeros for each group everywhere, if one matrix has them and another one zero for all."""
+    integers = [layout for layout in layouts if isinstance(layout, Affine)]
+    kinds = {each.zero.dtype for each in integers if isinstance(each.zero, Tensor)}
+    if len(integers) < len(layouts) or len(kinds) != 1:
+        return layouts
+    dtype = kinds.pop()
+    return [
+        each
+        if isinstance(each.zero, Tensor)
+        else replace(each, zero=torch.full_like(each.scale, each.zero, dtype=dtype))
+        for each in integers
+    ]
 
 
 def _constants(layout: Layout) -> tuple[Any, ...]:

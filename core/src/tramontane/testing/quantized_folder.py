@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -29,8 +30,10 @@ def write_pair(
     tensors: Mapping[str, Tensor],
     settings: Mapping[str, Any],
     quantize: Quantize,
+    metadata: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Path, Path]:
-    """Two folders of one model: with quantized layers, and with what these stand for as floats."""
+    """Two folders of one model: with quantized layers, and with what these stand for as floats.
+    metadata: what the file of the first has under `__metadata__`."""
     packed, plain = dict[str, Tensor](), dict[str, Tensor]()
     for name, tensor in tensors.items():
         made = quantize(name, tensor)
@@ -39,17 +42,22 @@ def write_pair(
         plain[name] = numbers
     quantized = {**config, "quantization_config": dict(settings)}
     return (
-        write_folder(folder / "quantized", quantized, packed),
+        write_folder(folder / "quantized", quantized, packed, metadata),
         write_folder(folder / "plain", config, plain),
     )
 
 
-def write_folder(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Path:
+def write_folder(
+    folder: Path,
+    config: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    metadata: Mapping[str, str] = MappingProxyType({}),
+) -> Path:
     """A folder with config.json and weights."""
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(config))
     named = {name: tensor.clone().contiguous() for name, tensor in tensors.items()}
-    save_file(named, folder / "model.safetensors", {"format": "pt"})
+    save_file(named, folder / "model.safetensors", {"format": "pt", **metadata})
     return folder
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from tramontane.block_format import Recipe
@@ -21,6 +22,7 @@ from tramontane.checkpoint.checkpoint import Checkpoint, ReadsStored
 from tramontane.errors import CheckpointError
 from tramontane.layouts import LAYOUTS
 from tramontane.plugin import Quantizer, load
+from tramontane.target_call import call
 from tramontane.testing.conformance import EQUAL
 from tramontane.testing.recipes import weights_of
 
@@ -52,11 +54,18 @@ def read_all(offer: Quantizer, path: Path) -> None:
         checkpoint.close()
 
 
-def packed_layers(sample: Path) -> tuple[dict[str, Any], dict[str, dict[str, torch.Tensor]]]:
-    """A folder's quantization_config, and the tensors of each layer that has more than a weight."""
+def packed_layers(
+    offer: Quantizer, sample: Path
+) -> tuple[dict[str, Any], dict[str, dict[str, torch.Tensor]], dict[str, str]]:
+    """A folder's quantization_config, the tensors of each layer that has more than a weight, by the
+    names that the format gives them, and what the file has under `__metadata__`."""
     settings = json.loads((sample / "config.json").read_text("utf-8"))["quantization_config"]
     layers: dict[str, dict[str, torch.Tensor]] = defaultdict(dict)
-    for path, tensor in load_file(sample / "model.safetensors").items():
+    rename = load(offer.names) if offer.names else None
+    for name, tensor in load_file(sample / "model.safetensors").items():
+        path = name if rename is None else rename(name, settings)
+        if path is None:  # no part of the model
+            continue
         stem, below, last = path.partition(".weight.")  # of bitsandbytes, below the weight itself
         if below:
             layers[stem][f"weight.{last}"] = tensor
@@ -64,7 +73,9 @@ def packed_layers(sample: Path) -> tuple[dict[str, Any], dict[str, dict[str, tor
             stem, _, last = path.rpartition(".")
             layers[stem][last] = tensor
     packed = {stem: named for stem, named in layers.items() if set(named) - {"weight", "bias"}}
-    return settings, packed
+    with safe_open(sample / "model.safetensors", framework="pt") as file:
+        metadata = file.metadata() or {}
+    return settings, packed, metadata
 
 
 def test_it_opens_a_container_or_translates_layers(offer: Quantizer) -> None:
@@ -139,17 +150,19 @@ def test_what_lies_in_the_file_is_what_is_read(offer: Quantizer, sample: Path) -
 def test_layers_translate(offer: Quantizer, sample: Path) -> None:
     if offer.translate is None:
         pytest.skip("a container, not a format of linear layers")
-    settings, packed = packed_layers(sample)
+    settings, packed, metadata = packed_layers(offer, sample)
     assert settings["quant_method"] in (offer.name, *offer.aliases)
     assert packed, "the sample has no packed layer: all of them are plain weights"
     for stem, named in packed.items():
-        layout = load(offer.translate)(named, settings)
+        more = {"path": stem, "metadata": metadata}
+        layout = call(load(offer.translate), {"tensors": named, "config": settings}, **more)
         assert isinstance(layout, LAYOUTS), f"{stem} is {type(layout).__name__}"
         assert tuple(layout.decode().shape) == tuple(layout.shape), stem
         assert layout.decode().isfinite().all(), f"{stem} is not finite"
         for missing in named:
+            rest = {k: v for k, v in named.items() if k != missing}
             with pytest.raises(CheckpointError):
-                load(offer.translate)({k: v for k, v in named.items() if k != missing}, settings)
+                call(load(offer.translate), {"tensors": rest, "config": settings}, **more)
 
 
 def test_weights_are_those_of_the_plain_decoder(
@@ -173,10 +186,12 @@ def test_weights_are_those_of_the_plain_decoder(
         checkpoint.close()
     else:
         assert offer.translate is not None
-        settings, layers = packed_layers(sample)
+        settings, layers, metadata = packed_layers(offer, sample)
         for path, named in layers.items():
-            layout = load(offer.translate)(dict(named), settings)
-            same_weights(layout.decode(), decode(dict(named), settings), path)
+            given = {"tensors": dict(named), "config": settings}
+            more = {"path": path, "metadata": metadata}
+            layout = call(load(offer.translate), given, **more)
+            same_weights(layout.decode(), call(decode, given, **more), path)
             compared += 1
     assert compared, "the sample has nothing to compare"
 

@@ -1,0 +1,1 @@
+"""Models that optimum-quanto quantized."""
