@@ -86,9 +86,12 @@ class Quantizer(Offer):
     """(name: str, config: dict) -> str or None: a tensor's name with what belongs to a layer below
     the layer's path, where the file has it elsewhere ("experts.down_proj_scales"); most names stay.
     None: no part of the model, such as scales of the cache; it is left out."""
+    told_by: tuple[tuple[str, ...], ...] = ()
+    """The keys that tell a quantization configuration without `quant_method`: it has all of one
+    tuple, none of them false, and none that begins with "!" here, such as ("w_bit", "!sym")."""
     matches: Target | None = None
-    """(config: dict) -> bool: whether `translate` reads a quantization configuration without
-    `quant_method`. Optional keyword: model, all of config.json."""
+    """(config: dict) -> bool: the same where keys alone do not tell. Optional keyword: model, all
+    of config.json."""
     memory: Target | None = None
     """(tensors: dict[str, TensorInfo], config: dict) -> int: bytes that the layer will have in
     memory, with the keywords of `translate`; None: as many as in the file."""
