@@ -63,6 +63,20 @@ def test_a_quantization_without_a_method_names_what_reads_it(
         quantizer_of(open_checkpoint(tmp_path, bare).header, bare)
 
 
+@pytest.mark.parametrize(
+    ("name", "distribution"),
+    [("model-0.uqff", "tramontane-quant-uqff"), ("qmodel.pt", "tramontane-quant-hqq")],
+)
+def test_a_file_that_its_name_tells_names_what_reads_it(
+    name: str, distribution: str, bare: Registry, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": ["LlamaForCausalLM"]}))
+    (tmp_path / name).write_bytes(b"PK")
+    for path in (tmp_path, tmp_path / name):
+        with pytest.raises(CheckpointError, match=f"{name}: to read it: pip install {distribution}$"):
+            open_checkpoint(path, bare)
+
+
 def test_every_format_that_names_no_method_is_in_the_catalog() -> None:
     ours = {name for name in known("quantizers").values()}
     offers = [

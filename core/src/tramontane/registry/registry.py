@@ -278,6 +278,7 @@ def known_lists(about: str) -> dict[str, list[list[str]]]:
     return cast("dict[str, list[list[str]]]", _catalog().get(about, {}))
 
 
+@cache
 def _catalog() -> dict[str, Any]:
     found: dict[str, Any] = json.loads(
         files("tramontane.registry").joinpath("catalog.json").read_text("utf-8")

@@ -64,9 +64,10 @@ def known_text(root: Path) -> str:
         for offer in offers
         for kind in offer.kinds
     }
+    files = {pattern: names["quantizers"][o.name] for o in offers for pattern in o.files}
     told_by = {offer.name: offer.told_by for offer in offers if offer.told_by}
     table = {
-        **names, "kinds": kinds, "told_by": told_by, "summaries": command_summaries(root)
+        **names, "kinds": kinds, "files": files, "told_by": told_by, "summaries": command_summaries(root)
     }  # fmt: skip
     return json.dumps(table, indent=1, ensure_ascii=False) + "\n"
 
