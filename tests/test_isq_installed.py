@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 from tramontane import LLM
+from tramontane.hub.options import HubOptions
+from tramontane.model.file_sizes import built_of, held_by
+from tramontane.model.fit import fit
+from tramontane.registry import Registry
 
 from .conftest import Cli
 from .tiny import write_model
@@ -44,3 +48,18 @@ def test_a_name_that_several_have_asks_for_one(model: Path, run: Cli) -> None:
     status, _, err = run("run", model, "-i", "a", "-n", "2", "--isq", "mxfp4")
     assert status != 0
     assert "give afq:mxfp4 or compressed-tensors:mxfp4" in err
+
+
+def test_quant_auto_takes_the_most_bits_that_fit(model: Path) -> None:
+    """Counted as they will be in memory: the embeddings have more bits than the rest."""
+    registry = Registry()
+    built = built_of(model, registry)
+    assert built is not None
+    for bits in (4, 8):
+        held = held_by(built, bits, registry)
+        with LLM(model, isq=bits, device="reference") as llm:
+            assert held == pytest.approx(llm.report.bytes_in_memory, rel=0.02)
+        found = fit(str(model), "auto", registry, HubOptions(), int(held / 0.8) + 1)
+        assert (Path(found.name), found.isq) == (model, str(bits))
+    found = fit(str(model), "auto", registry, HubOptions(), int(held_by(built) / 0.8) + 1)
+    assert found.isq is None

@@ -115,6 +115,10 @@ class Quantizer(Offer):
     file_kinds: Mapping[int, tuple[str, ...]] = field(default_factory=dict, hash=False)
     """What names of a container's files have for a number of bits, best first: 4 to ("q4_k_m",
     "q4_0"). `--quant` chooses by it."""
+    file_growth: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """How many times the bytes of a container's file its matrices take in memory, by what names of
+    files have for their kind ("iq2_m"); a kind that is not here takes as many. `--quant auto`
+    counts by it what is on a hub."""
     importance: Target | None = None
     """(path: Path) -> Mapping[str, Tensor]: reads a container's file of importances: mean squares
     by the paths of the model's matrices, (columns), or (count, columns) for those of experts.

@@ -66,9 +66,8 @@ def known_text(root: Path) -> str:
     }
     files = {pattern: names["quantizers"][o.name] for o in offers for pattern in o.files}
     told_by = {offer.name: offer.told_by for offer in offers if offer.told_by}
-    table = {
-        **names, "kinds": kinds, "files": files, "told_by": told_by, "summaries": command_summaries(root)
-    }  # fmt: skip
+    more = {"kinds": kinds, "files": files, "told_by": told_by}
+    table = {**names, **more, "summaries": command_summaries(root)}
     return json.dumps(table, indent=1, ensure_ascii=False) + "\n"
 
 
