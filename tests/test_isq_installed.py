@@ -104,3 +104,20 @@ def test_kinds_that_a_format_does_not_mix_are_told(model: Path, tmp_path: Path, 
     status, _, err = run(*arguments)
     assert status == 2
     assert "bitsandbytes has one kind for a whole model, not int8, nf4" in err
+
+
+@pytest.mark.parametrize(("kind", "takes"), [("nf4", False), ("q4_k", True), ("w4a16", True)])
+def test_importances_that_change_nothing_are_refused(
+    kind: str, takes: bool, model: Path, tmp_path: Path, run: Cli
+) -> None:
+    (tmp_path / "text.txt").write_text("one two three four five six seven")
+    file = tmp_path / "importances.safetensors"
+    assert run("imatrix", model, "--text", tmp_path / "text.txt", "-o", file)[0] == 0
+    answer = ("run", model, "-i", "a", "-n", "1", "--isq", kind, "--imatrix", file)
+    status, _, err = run(*answer)
+    assert status == (0 if takes else 2), err
+    if not takes:
+        assert "importances (--imatrix, --calibration-file) change nothing in such a kind" in err
+        write = ("quantize", model, tmp_path / "out", "--to", kind, "--imatrix", file)
+        assert run(*write)[0] == 2
+        assert not (tmp_path / "out").exists()

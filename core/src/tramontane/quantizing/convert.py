@@ -22,6 +22,7 @@ from tramontane.registry import Registry
 
 from .choices import Asked, Choices, choose, types_stored
 from .choose_kind import kernels_of
+from .importance import refuse_unused
 from .in_place import report_of
 from .kinds import Kind, find_kind, installed_kinds, listed
 from .make_layer import settings
@@ -77,6 +78,7 @@ def convert(
         choices = Choices()  # a mixture that the container knows, or refuses
     if offer is None:
         _in_one_format(choices)
+    refuse_unused(importance, choices.kinds.values())
     named = _by_tensor(built, choices) if offer is None else {}
     if offer is None and not named:
         raise RequestError(f"nothing in {built.checkpoint.header.path} can become {asked}")
