@@ -83,15 +83,13 @@ def _named(
     registry: Registry,
 ) -> Fitted:
     kinds = _file_kinds(registry, int(quant)) if quant.isdigit() else [quant]
+    said = f"{quant} bits" if quant.isdigit() else quant
     if (file := _by_kind(single, kinds, name)) is not None:
-        return Fitted(_joined(name, path, file), None, f"{file} is the file of {quant}")
+        return Fitted(_joined(name, path, file), None, f"{file} is the file of {said}")
     if whole:
-        return Fitted(name, quant, f"no file of {name} has {quant}: quantized while loading")
+        return Fitted(name, quant, f"no file of {name} has {said}: quantized while loading")
     if single:
-        raise ModelNotFound(
-            f"{name} has no file of {quant}{' bits' if quant.isdigit() else ''}; "
-            f"{choices(name, list(single))}"
-        )
+        raise ModelNotFound(f"{name} has no file of {said}; {choices(name, list(single))}")
     return Fitted(name, None, "")  # what is missing is told when it is opened
 
 
