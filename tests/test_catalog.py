@@ -73,7 +73,8 @@ def test_a_file_that_its_name_tells_names_what_reads_it(
     (tmp_path / "config.json").write_text(json.dumps({"architectures": ["LlamaForCausalLM"]}))
     (tmp_path / name).write_bytes(b"PK")
     for path in (tmp_path, tmp_path / name):
-        with pytest.raises(CheckpointError, match=f"{name}: to read it: pip install {distribution}$"):
+        said = f"{name}: to read it: pip install {distribution}$"
+        with pytest.raises(CheckpointError, match=said):
             open_checkpoint(path, bare)
 
 
