@@ -3,6 +3,7 @@ the highest byte first and parts of files: a model answers as it does with decod
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,9 @@ from tramontane.checkpoint.load import load_model
 from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.open import open_checkpoint
 from tramontane.errors import NotEnoughMemory
+from tramontane.hub.options import HubOptions
+from tramontane.model import file_sizes
+from tramontane.model.fit import fit
 from tramontane.registry import Registry
 from tramontane_quant_gguf.types import STORED
 from tramontane_quant_gguf.writer import Value, Written, write_gguf
@@ -156,3 +160,24 @@ def test_what_is_larger_in_memory_is_planned_and_shown_by_its_size_there(
     assert status == 0, err
     assert f"{memory.readable(size)}, {memory.readable(held)} in memory, " in out
     assert f"9 x {kind}" in out
+    status, out, err = run("tune", path, "--json", "--device", "reference")
+    assert status == 0, err
+    assert json.loads(out)["candidates"][0]["bytes"] == pytest.approx(held, rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", GROWS)
+def test_quant_auto_counts_what_a_file_takes_in_memory(kind: str, tmp_path: Path) -> None:
+    """A smaller file that takes more memory is not chosen for its size."""
+    registry = Registry()
+    large = write_gguf(tmp_path / "m-large.gguf", metadata(), tensors(kind))
+    held = file_sizes.sizes_of({large.name: large.stat().st_size}, tmp_path, registry)[large.name]
+    assert held.held > held.stored
+    for free, why in ((held.held, "nothing fits well"), (held.held / 0.8 + 1, "is the largest")):
+        fitted = fit(str(tmp_path), "auto", registry, HubOptions(), int(free))
+        assert why in fitted.why
+        assert f"{memory.readable(held.held)} in memory" in fitted.why
+    write_gguf(tmp_path / "m-small.gguf", metadata(), tensors("Q2_K"))
+    small = file_sizes.sizes_of({"m-small.gguf": 1}, tmp_path, registry)["m-small.gguf"]
+    if small.held < held.held:
+        fitted = fit(str(tmp_path), "auto", registry, HubOptions(), int(held.held / 0.8 - 1))
+        assert Path(fitted.name).name == "m-small.gguf"

@@ -139,7 +139,7 @@ def test_nothing_is_left_of_a_failure(
     [
         (("out",), 2, "--to is missing"),
         (("out", "--to", "9"), 1, "acme_mlx3, acme_mlx4, acme_mlx6, acme_mlx8"),
-        (("out", "--to", "acme8"), 1, "nothing installed quantizes to 'acme8'"),
+        (("out", "--to", "acme8"), 2, "acme8: a folder cannot have this kind; acme8 files have it"),
     ],
 )
 def test_what_cannot_be_is_told(

@@ -87,9 +87,12 @@ class Quantizer(Offer):
     """(name: str, config: dict) -> str or None: a tensor's name with what belongs to a layer below
     the layer's path, where the file has it elsewhere ("experts.down_proj_scales"); most names stay.
     None: no part of the model, such as scales of the cache; it is left out."""
+    told_by: tuple[tuple[str, ...], ...] = ()
+    """The keys that tell a quantization configuration without `quant_method`: it has all of one
+    tuple, none of them false, and none that begins with "!" here, such as ("w_bit", "!sym")."""
     matches: Target | None = None
-    """(config: dict) -> bool: whether `translate` reads a quantization configuration without
-    `quant_method`. Optional keyword: model, all of config.json."""
+    """(config: dict) -> bool: the same where keys alone do not tell. Optional keyword: model, all
+    of config.json."""
     memory: Target | None = None
     """(tensors: dict[str, TensorInfo], config: dict) -> int: bytes that the layer will have in
     memory, with the keywords of `translate`; None: as many as in the file."""
@@ -113,6 +116,10 @@ class Quantizer(Offer):
     file_kinds: Mapping[int, tuple[str, ...]] = field(default_factory=dict, hash=False)
     """What names of a container's files have for a number of bits, best first: 4 to ("q4_k_m",
     "q4_0"). `--quant` chooses by it."""
+    file_growth: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """How many times the bytes of a container's file its matrices take in memory, by what names of
+    files have for their kind ("iq2_m"); a kind that is not here takes as many. `--quant auto`
+    counts by it what is on a hub."""
     importance: Target | None = None
     """(path: Path) -> Mapping[str, Tensor]: reads a container's file of importances: mean squares
     by the paths of the model's matrices, (columns), or (count, columns) for those of experts.

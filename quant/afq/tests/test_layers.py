@@ -13,12 +13,13 @@ import pytest
 import torch
 from torch import Tensor
 from tramontane.checkpoint.checkpoint import TensorInfo
+from tramontane.checkpoint.choose_quantizer import told
 from tramontane.errors import CheckpointError
 from tramontane.layouts import Affine, Codebook
 from tramontane_quant_afq.encode import encode
 from tramontane_quant_afq.layers import memory, translate
 from tramontane_quant_afq.plain import decode
-from tramontane_quant_afq.settings import matches
+from tramontane_quant_afq.plugin import quantizers
 
 GOLDEN = ["affine-3-g32", "affine-4", "affine-5", "mixed-3-6", "mxfp4", "nvfp4"]
 
@@ -136,12 +137,14 @@ def test_one_bit_takes_two_in_memory() -> None:
     [
         ({"bits": 4, "group_size": 64}, True),
         ({"bits": 4, "group_size": 64, "mode": "affine", "lm_head": False}, True),
+        ({"bits": None, "group_size": None, "mode": "mxfp4"}, True),
         ({"bits": 4, "group_size": 128, "desc_act": False, "sym": True}, False),
         ({"bits": 4}, False),
     ],
 )
 def test_configurations_without_a_method(config: dict[str, Any], claimed: bool) -> None:
-    assert matches(config) == claimed
+    (offer,) = quantizers()
+    assert told(config, offer.told_by) == claimed
 
 
 def layer(**changed: Tensor | None) -> dict[str, Tensor]:

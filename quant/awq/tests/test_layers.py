@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 from tramontane.checkpoint.checkpoint import TensorInfo
+from tramontane.checkpoint.choose_quantizer import told
 from tramontane.checkpoint.layout_checks import check_layout
 from tramontane.checkpoint.load import load_model
 from tramontane.checkpoint.load_options import LoadOptions
@@ -21,7 +22,7 @@ from tramontane.layouts import nbytes
 from tramontane.registry import Registry
 from tramontane_quant_awq.layers import translate
 from tramontane_quant_awq.memory import memory
-from tramontane_quant_awq.settings import matches
+from tramontane_quant_awq.plugin import quantizers
 
 COLUMNS, ROWS = 192, 32
 # sha256 of what gptqmodel 7.7.0 decodes `layer`'s tensors to
@@ -127,8 +128,9 @@ def test_what_gptqmodel_wrote_is_read_bit_by_bit(golden: Path) -> None:
 def test_older_spellings_mean_the_same() -> None:
     tensors, said = layer()
     old = {"w_bit": 4, "q_group_size": 64, "version": "GEMM", "zero_point": True}
-    assert matches(old)
-    assert not matches(said)
+    (offer,) = quantizers()
+    assert told(old, offer.told_by)
+    assert not told(said, offer.told_by)
     one, two = translate(tensors, said), translate(tensors, old)
     assert one is not None
     assert two is not None

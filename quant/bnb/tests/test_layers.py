@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 from tramontane.checkpoint.checkpoint import TensorInfo
+from tramontane.checkpoint.choose_quantizer import told
 from tramontane.checkpoint.layout_checks import check_layout
 from tramontane.checkpoint.load import load_model
 from tramontane.checkpoint.load_options import LoadOptions
@@ -21,8 +22,9 @@ from tramontane.errors import CheckpointError
 from tramontane.layouts import Dense, nbytes
 from tramontane.registry import Registry
 from tramontane_quant_bnb.encode import encode, settings
-from tramontane_quant_bnb.layers import matches, translate
+from tramontane_quant_bnb.layers import translate
 from tramontane_quant_bnb.memory import memory
+from tramontane_quant_bnb.plugin import quantizers
 
 ROWS, COLUMNS = 300, 128
 STATE = "weight.quant_state.bitsandbytes__nf4"
@@ -134,8 +136,10 @@ def test_where_the_family_transposes_it_is_dense(kind: str) -> None:
 
 
 def test_old_checkpoints_name_no_method_and_no_format_of_weights() -> None:
-    assert matches({"load_in_8bit": True})
-    assert not matches({"bits": 4})
+    (offer,) = quantizers()
+    assert told({"load_in_8bit": True}, offer.told_by)
+    assert told({"load_in_8bit": False, "load_in_4bit": True}, offer.told_by)
+    assert not told({"bits": 4}, offer.told_by)
     tensors = encode(numbers(), "int8")
     del tensors["weight_format"]
     assert translate(tensors, {}) is not None

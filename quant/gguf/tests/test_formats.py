@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tramontane.layouts import Affine, Codebook, Dense
 from tramontane_quant_gguf.formats.blocks import CACHEFUL
 from tramontane_quant_gguf.formats.table import FORMATS, bytes_in_memory
+from tramontane_quant_gguf.plugin import GROWTH
 from tramontane_quant_gguf.types import REFUSED, STORED
 
 TYPES = sorted(FORMATS)
@@ -187,3 +188,18 @@ def test_layouts_describe_themselves() -> None:
         "Q2_0": "affine2/g64/1-level/zero",
     }
     assert Dense(torch.zeros(1)).kind == "float32"
+
+
+def test_growth_of_files_is_that_of_their_types() -> None:
+    """By the type that each mixture's name has; that of iq2_s is IQ2_XS, of iq3_xs IQ3_XXS and of
+    the two _m the _s."""
+    main = {"iq2_s": "IQ2_XS", "iq2_m": "IQ2_S", "iq3_xs": "IQ3_XXS", "iq3_m": "IQ3_S"}
+    grows = {}
+    for number, (name, _, size, _) in FORMATS.items():
+        grows[name] = bytes_in_memory(number) / size
+    for kind, growth in GROWTH.items():
+        base = main.get(kind) or next(n for n in grows if kind.startswith(n.lower()))
+        base = kind.upper() if kind.upper() in grows and kind not in main else base
+        assert 0 <= growth - grows[base] < 0.011, kind
+    left = {name for name, growth in grows.items() if growth > 1} - {k.upper() for k in GROWTH}
+    assert left == set()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tramontane.errors import CheckpointError, PluginBroken, PluginConflict
 from tramontane.plugin import Quantizer, load
-from tramontane.registry import Registry
+from tramontane.registry import Registry, known, known_lists
 from tramontane.sanitize import one_line
 from tramontane.target_call import call
 from tramontane.tokenizer.json_file import read_object
@@ -48,12 +48,33 @@ def quantizer_of(header: Header, registry: Registry) -> tuple[Quantizer, dict[st
             "or list the distributions to use in TRAMONTANE_PLUGINS"
         )
     if not claims:
-        installed = ", ".join(registry.names("quantizers")) or "none"
         raise CheckpointError(
             f"{header.path}: its quantization names no quant_method, and no installed plugin "
-            f"claims {reprlib.repr(settings)}; installed quantizers: {installed}"
+            f"claims {reprlib.repr(settings)}; {_what_to_install(settings, registry)}"
         )
     return claims[0], settings
+
+
+def told(config: Mapping[str, Any], told_by: Iterable[Sequence[str]]) -> bool:
+    """Whether a configuration has the keys that a `Quantizer.told_by` lists."""
+    return any(all(_has(config, key) != key.startswith("!") for key in keys) for keys in told_by)
+
+
+def _has(config: Mapping[str, Any], key: str) -> bool:
+    """Whether a key is there; one that is wanted is not false."""
+    if key.startswith("!"):
+        return key[1:] in config
+    return config.get(key, False) is not False
+
+
+def _what_to_install(settings: Mapping[str, Any], registry: Registry) -> str:
+    installed = registry.names("quantizers")
+    named, ours = known_lists("told_by"), known("quantizers")
+    found = {ours[name] for name, keys in named.items() if told(settings, keys)}
+    found -= {ours[name] for name in installed if name in ours}
+    if found:
+        return f"to read it: pip install {' or '.join(sorted(found))}"
+    return f"installed quantizers: {', '.join(installed) or 'none'}"
 
 
 def _beside(header: Header) -> dict[str, Any] | None:
@@ -67,7 +88,11 @@ def _beside(header: Header) -> dict[str, Any] | None:
 
 
 def _claims(offer: Quantizer, settings: dict[str, Any], header: Header) -> bool:
-    if offer.matches is None or offer.translate is None:
+    if offer.translate is None:
+        return False
+    if told(settings, offer.told_by):
+        return True
+    if offer.matches is None:
         return False
     try:
         return bool(call(load(offer.matches), {"config": settings}, model=dict(header.config)))

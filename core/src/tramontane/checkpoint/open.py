@@ -58,6 +58,8 @@ def _open_file(path: Path, registry: Registry) -> Checkpoint:
     if offer is not None and offer.open is not None:
         checkpoint: Checkpoint = load(offer.open)(path)
         return checkpoint
+    if offer is None and (distribution := _absent(path.name)):
+        raise CheckpointError(f"{path}: to read it: pip install {distribution}")
     if path.suffix in WEIGHTS:
         if not (path.parent / "config.json").exists():
             raise CheckpointError(
@@ -75,6 +77,12 @@ def _container(name: str, start: bytes, registry: Registry) -> Quantizer | None:
         if offer.open and (by_magic or any(fnmatchcase(name, each) for each in offer.files)):
             return offer
     return None
+
+
+def _absent(name: str) -> str | None:
+    """Our distribution that reads files of such a name; ask where none that is installed does."""
+    found = (dist for pattern, dist in known("files").items() if fnmatchcase(name, pattern))
+    return next(found, None)
 
 
 def _not_a_model(path: Path, start: bytes, registry: Registry) -> str:
@@ -98,6 +106,10 @@ def _open_folder(path: Path, registry: Registry) -> Checkpoint:
         named = _named(inside, registry) if USUAL.isdisjoint(i.name for i in inside) else []
         if len(named) > 1:
             raise CheckpointError(_several(path, named))
+        if not named and USUAL.isdisjoint(i.name for i in inside):
+            for item in inside:
+                if distribution := _absent(item.name):
+                    raise CheckpointError(f"{item}: to read it: pip install {distribution}")
         return _open_file(named[0], registry) if named else FolderCheckpoint(path)
     suffixes = {f".{name}" for name in (*registry.names("quantizers"), *known("quantizers"))}
     models = [item for item in inside if item.suffix in suffixes]

@@ -2,20 +2,23 @@
 
 A number or a name chooses among single-file models by what is in their names, in the order that
 the container's quantizer gives. A model in parts, or of which no file has it, is quantized in
-place; one that is quantized already is taken as it is. `auto` takes the most bits that fit: files
-and weights in memory may take four fifths of what is free, as the context needs some too.
+place; one that is quantized already is taken as it is. `auto` takes the most bits that fit: weights
+in memory, which may be larger than their file, may take four fifths of what is free, as the context
+needs some too.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tramontane.checkpoint.choose_quantizer import BESIDE
 from tramontane.checkpoint.weight_files import choose_weights
-from tramontane.errors import ModelNotFound, UsageError
+from tramontane.errors import ModelNotFound, PluginNotInstalled, UsageError
 from tramontane.hub.choose import all_parts, choices, first_parts
 from tramontane.hub.options import HubOptions
 from tramontane.memory import readable
@@ -24,6 +27,7 @@ from tramontane.quantizing.choose_kind import NUMBERS, kernels_of, of_bits
 from tramontane.quantizing.kinds import installed_kinds
 from tramontane.registry import Registry
 
+from .file_sizes import FileSize, built_of, held_by, kind_pattern, sizes_of, stem
 from .source import local_path
 
 AUTO = "auto"
@@ -65,7 +69,7 @@ def fit(name: str, quant: str, registry: Registry, hub: HubOptions, free: int) -
         fitted = _most_that_fits(name, path, files, single, weights, registry, free)
     else:
         fitted = _named(name, path, quant, single, bool(weights), registry)
-    if fitted.isq is not None and path is not None and _is_quantized(path):
+    if fitted.isq is not None and _is_quantized(name, path, files, hub):
         return Fitted(name, None, f"{name} is quantized already, taken as it is")
     return fitted
 
@@ -79,15 +83,13 @@ def _named(
     registry: Registry,
 ) -> Fitted:
     kinds = _file_kinds(registry, int(quant)) if quant.isdigit() else [quant]
+    said = f"{quant} bits" if quant.isdigit() else quant
     if (file := _by_kind(single, kinds, name)) is not None:
-        return Fitted(_joined(name, path, file), None, f"{file} is the file of {quant}")
+        return Fitted(_joined(name, path, file), None, f"{file} is the file of {said}")
     if whole:
-        return Fitted(name, quant, f"no file of {name} has {quant}: quantized while loading")
+        return Fitted(name, quant, f"no file of {name} has {said}: quantized while loading")
     if single:
-        raise ModelNotFound(
-            f"{name} has no file of {quant}{' bits' if quant.isdigit() else ''}; "
-            f"{choices(name, list(single))}"
-        )
+        raise ModelNotFound(f"{name} has no file of {said}; {choices(name, list(single))}")
     return Fitted(name, None, "")  # what is missing is told when it is opened
 
 
@@ -103,44 +105,60 @@ def _most_that_fits(
     room = int(free * SHARE)
     said = f"{readable(free)} are free"
     if weights:
-        ending = ".safetensors" if ".safetensors" in weights[0] else Path(weights[0]).suffix
-        size = sum(files[file] for file in files if file.endswith(ending) and "/" not in file)
-        if size <= room:
-            return Fitted(name, None, f"{readable(size)} of weights fit as they are: {said}")
-        kinds = installed_kinds(registry).values()
-        for bits in (8, 6, 5, 4, 3, 2):
-            kind = of_bits(bits, kinds, kernels_of(None))
-            if kind is not None and size * kind.bits / FULL_BITS <= room:
-                need = readable(int(size * kind.bits / FULL_BITS))
-                return Fitted(name, str(bits), f"{bits} bits take about {need} of memory: {said}")
-    fits = {file: size for file, size in single.items() if size <= room}
+        for bits, held in _whole_sizes(path, files, weights, registry):
+            if held > room:
+                continue
+            if bits is None:
+                return Fitted(name, None, f"{readable(held)} of weights fit as they are: {said}")
+            why = f"{bits} bits take about {readable(held)} of memory: {said}"
+            return Fitted(name, str(bits), why)
+    sizes = sizes_of(single, path, registry)
+    fits = {file: size for file, size in sizes.items() if size.held <= room}
     if fits:
-        file = max(fits, key=lambda each: fits[each])
-        why = f"{file} is the largest that fits, {readable(fits[file])}: {said}"
+        file = max(fits, key=lambda each: fits[each].stored)
+        why = f"{file} is the largest that fits, with {_in_memory(fits[file])}: {said}"
         return Fitted(_joined(name, path, file), None, why)
-    if single:
-        file = min(single, key=lambda each: single[each])
-        why = f"nothing fits well; {file} is the smallest, {readable(single[file])}: {said}"
+    if sizes:
+        file = min(sizes, key=lambda each: sizes[each].held)
+        why = f"nothing fits well; {file} is the smallest, with {_in_memory(sizes[file])}: {said}"
         return Fitted(_joined(name, path, file), None, why)
     return Fitted(name, None, f"nothing fits well: {said}")
+
+
+def _in_memory(size: FileSize) -> str:
+    return f"{readable(size.held)} in memory"
+
+
+def _whole_sizes(
+    path: Path | None, files: Mapping[str, int], weights: list[str], registry: Registry
+) -> Iterator[tuple[int | None, int]]:
+    """Bits and bytes in memory of a model in several files: first as it is (None), then quantized
+    while loading; of one on a hub about."""
+    ending = ".safetensors" if ".safetensors" in weights[0] else Path(weights[0]).suffix
+    size = sum(files[file] for file in files if file.endswith(ending) and "/" not in file)
+    built = None if path is None else built_of(path, registry)
+    yield None, size if built is None else held_by(built)
+    kinds = installed_kinds(registry).values()
+    for bits in (8, 6, 5, 4, 3, 2):
+        if built is not None:
+            with suppress(PluginNotInstalled):
+                yield bits, held_by(built, bits, registry)
+        elif (kind := of_bits(bits, kinds, kernels_of(None))) is not None:
+            yield bits, int(size * kind.bits / FULL_BITS)
 
 
 def _by_kind(single: Mapping[str, int], kinds: Iterable[str], name: str) -> str | None:
     """The file whose name has the first kind that any has; those by "UD" for want of others."""
     for kind in kinds:
-        pattern = re.compile(rf"(?<![a-z0-9]){re.escape(kind.lower())}(?!_?[a-z0-9])")
-        found = [file for file in single if pattern.search(_stem(file))]
-        usual = [file for file in found if not re.search(r"(?<![a-z0-9])ud-", _stem(file))]
+        pattern = kind_pattern(kind)
+        found = [file for file in single if pattern.search(stem(file))]
+        usual = [file for file in found if not re.search(r"(?<![a-z0-9])ud-", stem(file))]
         found = usual or found
         if len(found) > 1:
             raise ModelNotFound(f"{name} has several files of {kind}: {choices(name, found)}")
         if found:
             return found[0]
     return None
-
-
-def _stem(file: str) -> str:
-    return re.sub(r"-\d{5}-of-\d{5}$", "", file.rpartition(".")[0].lower())
 
 
 def _file_kinds(registry: Registry, bits: int) -> list[str]:
@@ -173,9 +191,16 @@ def _hub_files(name: str, hub: HubOptions) -> dict[str, int] | None:
     return None if ":" in name else list_files(name, hub)
 
 
-def _is_quantized(path: Path) -> bool:
+def _is_quantized(name: str, path: Path | None, files: Mapping[str, int], hub: HubOptions) -> bool:
+    """Whether config.json, or a file beside it, says so. Of a hub's model it is downloaded, as it
+    is needed anyway. Raises DownloadError."""
+    if not BESIDE.keys().isdisjoint(files):
+        return True
+    from tramontane.hub import download
+
+    file = download(f"{name}:config.json", hub) if path is None else path / "config.json"
     try:
-        config = json.loads((path / "config.json").read_text("utf-8"))
+        config = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(config, dict) and bool(

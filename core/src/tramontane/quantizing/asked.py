@@ -13,7 +13,7 @@ from tramontane.registry import Registry
 
 from .choices import Asked, Choices, bytes_after, choose, types_stored
 from .choose_kind import Runs
-from .importance import read_importance
+from .importance import read_importance, refuse_unused
 from .in_place import Quantizing
 from .kinds import installed_kinds
 from .topology import read_topology
@@ -47,6 +47,7 @@ def quantizing_of(
         importance = read_importance(options.imatrix, registry)
     if importance and not importance.keys() & {path.removesuffix(".weight") for path in wanted}:
         raise UsageError(f"{options.imatrix}: it has no matrix of {header.path}: another model's")
+    refuse_unused(importance, choices.kinds.values())
     return Quantizing(str(asked), choices, importance, options.threads)
 
 

@@ -22,8 +22,10 @@ from tramontane.registry import Registry
 
 from .choices import Asked, Choices, choose, types_stored
 from .choose_kind import kernels_of
+from .importance import refuse_unused
 from .in_place import report_of
-from .kinds import Kind, installed_kinds, listed
+from .kinds import Kind, find_kind, installed_kinds, listed
+from .make_layer import settings
 from .source import QuantizeSource
 from .write_folder import write_container, write_folder
 
@@ -71,8 +73,12 @@ def convert(
         choices = _chosen(built, asked, kinds)
     except PluginNotInstalled:
         if offer is None:
+            _refuse_other_forms(text, kinds, registry)
             raise
         choices = Choices()  # a mixture that the container knows, or refuses
+    if offer is None:
+        _in_one_format(choices)
+    refuse_unused(importance, choices.kinds.values())
     named = _by_tensor(built, choices) if offer is None else {}
     if offer is None and not named:
         raise RequestError(f"nothing in {built.checkpoint.header.path} can become {asked}")
@@ -104,6 +110,43 @@ def _container(out: Path, registry: Registry) -> Quantizer | None:
     if offer is not None and offer.write is None:
         raise UsageError(f"{out}: the installed plugin for {offer.name} reads such files only")
     return offer
+
+
+def _refuse_other_forms(name: str, kinds: dict[str, Kind], registry: Registry) -> None:
+    """Raise UsageError for a kind that is made while loading only, or of a container's file."""
+    try:
+        kind = find_kind(name, installed_kinds(registry))
+    except (PluginNotInstalled, UsageError):
+        return
+    file = f"; {kind.offer.name} files have it" if kind.offer.write else ""
+    raise UsageError(f"{name}: a folder cannot have this kind{file}; {listed(kinds)}")
+
+
+def _in_one_format(choices: Choices) -> None:
+    """Where a format has one kind for a whole model, what would have another stays as it is.
+
+    Raises UsageError where that is not enough.
+    """
+    if len({kind.offer.name for kind in choices.kinds.values()}) != 1:
+        return  # nothing, or formats that are not mixed, which is told when it is written
+    try:
+        _settings(choices)
+    except ValueError:
+        for path in {*choices.promoted, *choices.instead} & choices.kinds.keys():
+            kind = choices.kinds.pop(path)
+            choices.left[path] = f"{kind.offer.name} has one kind for a whole model"
+        choices.promoted.clear()
+        choices.instead.clear()
+        try:
+            _settings(choices)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+
+
+def _settings(choices: Choices) -> None:
+    first = next(iter(choices.kinds.values()), None)
+    if first is not None:
+        settings(first, {path: kind.name for path, kind in choices.kinds.items()})
 
 
 def _chosen(built: Built, asked: Asked, kinds: dict[str, Kind]) -> Choices:

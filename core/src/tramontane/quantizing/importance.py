@@ -7,17 +7,20 @@ quantizers read files of their own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tramontane.errors import CheckpointError, PluginError, RequestError
+from tramontane.errors import CheckpointError, PluginError, RequestError, UsageError
 from tramontane.plugin import Quantizer, load
 from tramontane.registry import Registry
 from tramontane.sanitize import one_line
+
+from .kinds import Kind
 
 FORMAT = {"format": "tramontane importance"}
 
@@ -48,6 +51,24 @@ def read_importance(path: Path, registry: Registry) -> dict[str, Tensor]:
     raise CheckpointError(
         f"{path} is not a file of `tramontane imatrix`, and no installed plugin reads it{why}"
     )
+
+
+def refuse_unused(importance: Mapping[str, Tensor], kinds: Iterable[Kind]) -> None:
+    """Raise UsageError where no quantizer of these kinds takes importances: they would be measured
+    or read, and change nothing."""
+    kinds = list(kinds)
+    if not importance or not kinds or any(_takes(kind.offer) for kind in kinds):
+        return
+    names = ", ".join(sorted({kind.name for kind in kinds}))
+    raise UsageError(
+        f"{names}: importances (--imatrix, --calibration-file) change nothing in such a kind: "
+        "leave them out, or choose another kind"
+    )
+
+
+def _takes(offer: Quantizer) -> bool:
+    target = offer.quantize or offer.encode
+    return target is not None and "importance" in inspect.signature(load(target)).parameters
 
 
 def _own(path: Path) -> dict[str, Tensor]:

@@ -70,15 +70,25 @@ def find_kind(name: str, kinds: dict[str, Kind]) -> Kind:
         raise UsageError(
             f"several quantizers make {name!r}: give {' or '.join(k.whole_name for k in same)}"
         )
-    for other, distribution in known("kinds").items():
-        if spelled(other) == spelled(name):
-            raise PluginNotInstalled(
-                f"nothing installed quantizes to {name!r}", hint=f"pip install {distribution}"
-            )
+    if makers := _makers(name):
+        raise PluginNotInstalled(
+            f"nothing installed quantizes to {name!r}", hint=f"pip install {' or '.join(makers)}"
+        )
     close = difflib.get_close_matches(spelled(name), list(kinds), 1)
     hint = f"did you mean {kinds[close[0]].name}? " if close else ""
     raise PluginNotInstalled(
         f"nothing installed quantizes to {name!r}", hint=f"{hint}{listed(kinds)}"
+    )
+
+
+def _makers(name: str) -> list[str]:
+    """Our distributions that make a kind, KIND or OFFER:KIND, installed or not."""
+    return sorted(
+        {
+            distribution
+            for whole, distribution in known("kinds").items()
+            if spelled(name) in (spelled(whole), spelled(whole.partition(":")[2]))
+        }
     )
 
 
@@ -91,7 +101,5 @@ def listed(kinds: dict[str, Kind]) -> str:
     if by:
         parts = (f"{', '.join(names)} ({distribution})" for distribution, names in by.items())
         return f"the kinds are {'; '.join(parts)}"
-    makers = sorted(set(known("kinds").values()))
-    return (
-        f"no kinds are installed: pip install {makers[0]}" if makers else "no kinds are installed"
-    )
+    makers = ", ".join(sorted(set(known("kinds").values())))
+    return f"no kinds are installed; they come from {makers}" if makers else "there are no kinds"

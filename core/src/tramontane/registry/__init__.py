@@ -10,6 +10,7 @@ from .registry import (
     canonical,
     distributions,
     known,
+    known_lists,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "canonical",
     "distributions",
     "known",
+    "known_lists",
 ]

@@ -12,7 +12,7 @@ from functools import cache, cached_property
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from importlib.resources import files
 from types import ModuleType
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import pluggy
 
@@ -270,10 +270,20 @@ class Registry:
 
 def known(kind: str) -> dict[str, str]:
     """Names that our own distributions offer, installed or not, and which of them does."""
-    table: dict[str, dict[str, str]] = json.loads(
+    return cast("dict[str, str]", _catalog().get(kind, {}))
+
+
+def known_lists(about: str) -> dict[str, list[list[str]]]:
+    """What the catalog lists of our quantizers by their names: `told_by`."""
+    return cast("dict[str, list[list[str]]]", _catalog().get(about, {}))
+
+
+@cache
+def _catalog() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(
         files("tramontane.registry").joinpath("catalog.json").read_text("utf-8")
     )
-    return table.get(kind, {})
+    return found
 
 
 def label(entry: EntryPoint) -> str:

@@ -1,6 +1,7 @@
 """`python -m tramontane.testing.catalog ROOT`: write the catalog.
 
-It maps names to distributions, for errors that say what to install, and commands to summaries.
+It maps names to distributions, for errors that say what to install, and commands to summaries; and
+says what quantization configurations without a method are told by.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from tramontane.plugin import Command
+from tramontane.plugin import Command, Quantizer
 from tramontane.registry import KINDS, Registry
 
 MEMBERS = ("core", "arch/*", "quant/*", "backends/*", "plugins/*")
@@ -48,9 +49,25 @@ def command_summaries(root: Path) -> dict[str, str]:
     return {name: registry.get(Command, name).summary for name in sorted(names)}
 
 
+def quantizers(root: Path) -> list[Quantizer]:
+    """Our offers, by their names. All of them have to be installed. Raises PluginNotInstalled."""
+    registry = Registry()
+    offers = (registry.get(Quantizer, name) for name in known_names(root)["quantizers"])
+    return list({offer.name: offer for offer in offers}.values())
+
+
 def known_text(root: Path) -> str:
     """What catalog.json contains when it is up to date."""
-    table = {**known_names(root), "summaries": command_summaries(root)}
+    offers, names = quantizers(root), known_names(root)
+    kinds = {
+        f"{offer.name}:{kind}": names["quantizers"][offer.name]
+        for offer in offers
+        for kind in offer.kinds
+    }
+    files = {pattern: names["quantizers"][o.name] for o in offers for pattern in o.files}
+    told_by = {offer.name: offer.told_by for offer in offers if offer.told_by}
+    more = {"kinds": kinds, "files": files, "told_by": told_by}
+    table = {**names, **more, "summaries": command_summaries(root)}
     return json.dumps(table, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -12,6 +12,9 @@ KINDS = {
 }  # fmt: skip
 """Bits of a weight, with scales and offsets of 16 bits for 64 weights, or of 8 for 32 or 16."""
 
+NOT_OURS = ("!desc_act", "!sym", "!zero_point", "!w_bit", "!checkpoint_format", "!true_sequential")
+"""Words of other formats that have bits and a group size, too."""
+
 
 @hookimpl
 def quantizers() -> Iterable[Quantizer]:
@@ -20,7 +23,7 @@ def quantizers() -> Iterable[Quantizer]:
     yield Quantizer(
         name="afq",
         aliases=("mlx", "metal"),
-        matches="tramontane_quant_afq.settings:matches",
+        told_by=(("bits", "group_size", *NOT_OURS),),
         translate="tramontane_quant_afq.layers:translate",
         memory="tramontane_quant_afq.layers:memory",
         kinds=KINDS,

@@ -27,9 +27,6 @@ OWN = ("group_size", "bits", "mode")
 WITHOUT_EFFECT = ("quant_method", "modules_to_not_convert", "dequantize")
 """Which layers are quantized is seen from their tensors."""
 
-ELSEWHERE = {"desc_act", "sym", "zero_point", "w_bit", "checkpoint_format", "true_sequential"}
-"""Words of other formats that have bits and a group size, too."""
-
 
 @dataclass(frozen=True)
 class Kind:
@@ -38,11 +35,6 @@ class Kind:
     mode: str
     bits: int
     group: int
-
-
-def matches(config: Mapping[str, Any]) -> bool:
-    """Whether a quantization without `quant_method` is MLX's."""
-    return {"bits", "group_size"} <= config.keys() and not ELSEWHERE & config.keys()
 
 
 def kind_of(config: Mapping[str, Any], path: str) -> Kind | None:

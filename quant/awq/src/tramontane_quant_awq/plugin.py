@@ -12,7 +12,7 @@ def quantizers() -> Iterable[Quantizer]:
     """AWQ's layers."""
     yield Quantizer(
         name="awq",
-        matches="tramontane_quant_awq.settings:matches",
+        told_by=(("w_bit", "q_group_size"),),
         translate="tramontane_quant_awq.layers:translate",
         memory="tramontane_quant_awq.memory:memory",
         sample="tramontane_quant_awq.sample:write_sample",

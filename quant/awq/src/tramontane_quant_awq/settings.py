@@ -28,11 +28,6 @@ class Settings:
     symmetric: bool | None
 
 
-def matches(config: Mapping[str, Any]) -> bool:
-    """Whether a configuration without `quant_method` is that of an old AWQ checkpoint."""
-    return {"w_bit", "q_group_size"} <= config.keys()
-
-
 def settings_of(config: Mapping[str, Any]) -> Settings:
     """Raises CheckpointError for what cannot be read."""
     form = config.get("checkpoint_format") or config.get("format") or config.get("version")

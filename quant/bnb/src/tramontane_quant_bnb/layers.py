@@ -27,11 +27,6 @@ LEAST = 16
 """Columns of the smallest groups for which backends have kernels."""
 
 
-def matches(config: Mapping[str, Any]) -> bool:
-    """Whether a configuration without `quant_method` is that of an old bitsandbytes checkpoint."""
-    return bool(config.get("load_in_8bit") or config.get("load_in_4bit"))
-
-
 def translate(
     tensors: dict[str, Tensor],
     config: dict[str, Any],

@@ -12,7 +12,7 @@ def quantizers() -> Iterable[Quantizer]:
     """The layers of bitsandbytes."""
     yield Quantizer(
         name="bitsandbytes",
-        matches="tramontane_quant_bnb.layers:matches",
+        told_by=(("load_in_8bit",), ("load_in_4bit",)),
         translate="tramontane_quant_bnb.layers:translate",
         memory="tramontane_quant_bnb.memory:memory",
         kinds={"nf4": 4.5, "nf4-double": 4.5, "fp4": 4.5, "fp4-double": 4.5, "int8": 8.0},

@@ -12,6 +12,17 @@ KINDS = {
 }  # fmt: skip
 
 
+GROWTH = {
+    "iq1_s": 1.76, "iq1_m": 2.04, "iq2_xxs": 1.61, "iq2_xs": 1.55, "iq2_s": 1.55, "iq2_m": 1.4,
+    "iq3_xxs": 1.41, "iq3_xs": 1.41, "iq3_s": 1.26, "iq3_m": 1.26, "iq4_xs": 1.02, "tq1_0": 1.23,
+    "q1_0": 1.89,
+    **{f"q{bits}_k{end}": growth for bits, growth in ((2, 1.2), (3, 1.04), (4, 1.03), (5, 1.03))
+       for end in ("", "_s", "_m", "_l", "_xl")},
+}  # fmt: skip
+"""Of the type that grows most among those of each mixture: iq2_s has matrices of IQ2_XS, and iq3_xs
+of IQ3_XXS."""
+
+
 @hookimpl
 def quantizers() -> Iterable[Quantizer]:
     """The GGUF container."""
@@ -26,6 +37,7 @@ def quantizers() -> Iterable[Quantizer]:
         write="tramontane_quant_gguf.encode.write:write",
         sample="tramontane_quant_gguf.sample:write_sample",
         decode="tramontane_quant_gguf.plain:decode",
+        file_growth=GROWTH,
         file_kinds={
             2: ("q2_k", "q2_k_l", "q2_k_s", "q2_k_xl", "iq2_m", "iq2_s", "iq2_xs", "iq2_xxs"),
             3: (
