@@ -75,6 +75,8 @@ ACCEPTED = {
     ("gptj", "partial_rotary_factor"): "theirs is rotary_dim, 64 of 256",
     ("gptj", "rope_theta"): "a constant of theirs, 10,000",
     ("gemma3", "rope_local_base_freq"): "nested in theirs, 10,000",
+    ("olmo", "layer_norm_eps"): "a constant of theirs, 1e-5",
+    ("olmo3", "rope_local_base_freq"): "nested in theirs; null is rope_theta",
 }
 """What differs, and why it may."""
 

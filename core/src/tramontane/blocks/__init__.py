@@ -6,7 +6,13 @@ from .attention import Attention
 from .causal_lm import CausalLM, LayerOf, PositionedLM
 from .embedding import Embedding
 from .latent import LatentAttention
-from .layer import ParallelLayer, ParallelNormsLayer, PreNormLayer, SandwichNormLayer
+from .layer import (
+    ParallelLayer,
+    ParallelNormsLayer,
+    PostNormLayer,
+    PreNormLayer,
+    SandwichNormLayer,
+)
 from .linear import Linear
 from .mlp import MLP, GatedMLP
 from .moe import Experts, SparseMoE
@@ -34,6 +40,7 @@ __all__ = [
     "ParallelLayer",
     "ParallelNormsLayer",
     "PositionedLM",
+    "PostNormLayer",
     "PreNormLayer",
     "RMSNorm",
     "Rope",

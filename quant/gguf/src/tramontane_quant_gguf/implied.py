@@ -66,6 +66,11 @@ def deepseek2(config: Config) -> dict[str, Any]:
     return {"q_lora_rank": None, "topk_method": method}
 
 
+def olmo2(config: Config) -> dict[str, Any]:
+    """OLMo 2 and 3 by one name: the former have no window."""
+    return {"sliding_window": None}
+
+
 IMPLIED: Mapping[str, Callable[[Config], dict[str, Any]]] = MappingProxyType(
     {
         "gemma2": gemma2,
@@ -75,6 +80,7 @@ IMPLIED: Mapping[str, Callable[[Config], dict[str, Any]]] = MappingProxyType(
         "qwen2moe": qwen2moe,
         "qwen3moe": qwen3moe,
         "deepseek2": deepseek2,
+        "olmo2": olmo2,
     }
 )
 """By `general.architecture`; any other has nothing of its own."""
