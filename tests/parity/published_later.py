@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .published import sizes
+from .published import LLAMA3, sizes
 
 PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
     # OLMo
@@ -29,4 +29,56 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
         "hidden_act": "silu", "max_position_embeddings": 4096, "norm_topk_prob": False,
         "num_experts": 64, "num_experts_per_tok": 8, "rms_norm_eps": 1e-5, "rope_scaling": None,
         "rope_theta": 10000.0, "tie_word_embeddings": False}),
+    # Command R
+    "c4ai-command-r-v01": ("cohere", {
+        **sizes(8192, 22528, 40, 64, 64, 256000), "attention_bias": False, "hidden_act": "silu",
+        "layer_norm_eps": 1e-5, "logit_scale": 0.0625, "max_position_embeddings": 8192,
+        "rope_theta": 8000000.0, "use_qk_norm": False}),
+    "c4ai-command-r-plus": ("cohere", {
+        **sizes(12288, 33792, 64, 96, 8, 256000), "attention_bias": False, "hidden_act": "silu",
+        "layer_norm_eps": 1e-5, "logit_scale": 0.8333333333333334, "use_qk_norm": True,
+        "max_position_embeddings": 8192, "rope_theta": 75000000.0}),
+    "c4ai-command-r7b-12-2024": ("cohere2", {
+        **sizes(4096, 14336, 32, 32, 8, 256000), "attention_bias": False, "head_dim": 128,
+        "layer_norm_eps": 1e-5, "layer_switch": 4, "logit_scale": 0.25, "rotary_pct": 1.0,
+        "max_position_embeddings": 8192, "rope_scaling": None, "rope_theta": 50000,
+        "sliding_window": 4096}),
+    # Seed-OSS, Arcee, Nemotron, EXAONE, StableLM
+    "Seed-OSS-36B-Instruct": ("seed-oss", {
+        **sizes(5120, 27648, 64, 80, 8, 155136), "attention_bias": True, "head_dim": 128,
+        "attention_out_bias": False, "hidden_act": "silu", "max_position_embeddings": 524288,
+        "mlp_bias": False, "rms_norm_eps": 1e-6, "rope_scaling": {"rope_type": "default"},
+        "rope_theta": 10000000.0, "tie_word_embeddings": False}),
+    "AFM-4.5B": ("arcee", {
+        **sizes(2560, 18432, 36, 20, 4, 128004), "attention_bias": False, "head_dim": 128,
+        "hidden_act": "relu2", "max_position_embeddings": 65536, "mlp_bias": False,
+        "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "tie_word_embeddings": False,
+        "rope_scaling": {
+            "beta_fast": 32.0, "beta_slow": 1.0, "factor": 20.0, "mscale": 1.0,
+            "original_max_position_embeddings": 4096, "rope_type": "yarn", "type": "yarn"}}),
+    "Nemotron-Mini-4B-Instruct": ("nemotron", {
+        **sizes(3072, 9216, 32, 24, 8, 256000), "attention_bias": False, "head_dim": 128,
+        "hidden_act": "relu2", "max_position_embeddings": 4096, "mlp_bias": False,
+        "norm_eps": 1e-5, "partial_rotary_factor": 0.5, "rope_theta": 10000.0,
+        "tie_word_embeddings": False}),
+    "EXAONE-4.0-32B": ("exaone4", {
+        **sizes(5120, 27392, 64, 40, 8, 102400), "head_dim": 128, "hidden_act": "silu",
+        "layer_types": (["sliding_attention"] * 3 + ["full_attention"]) * 16,
+        "max_position_embeddings": 131072, "rms_norm_eps": 1e-5, "rope_theta": 1000000,
+        "rope_scaling": {**LLAMA3, "factor": 16.0}, "sliding_window": 4096,
+        "sliding_window_pattern": "LLLG", "tie_word_embeddings": False}),
+    "EXAONE-4.0-1.2B": ("exaone4", {
+        **sizes(2048, 4096, 30, 32, 8, 102400), "head_dim": 64, "hidden_act": "silu",
+        "layer_types": ["full_attention"] * 30, "max_position_embeddings": 65536,
+        "rms_norm_eps": 1e-5, "rope_theta": 1000000, "rope_scaling": {**LLAMA3, "factor": 16.0},
+        "sliding_window": None, "sliding_window_pattern": None, "tie_word_embeddings": True}),
+    "stablelm-2-1_6b": ("stablelm", {
+        **sizes(2048, 5632, 24, 32, 32, 100352), "hidden_act": "silu", "layer_norm_eps": 1e-5,
+        "max_position_embeddings": 4096, "partial_rotary_factor": 0.25, "rope_theta": 10000,
+        "tie_word_embeddings": False, "use_parallel_residual": False, "use_qkv_bias": True}),
+    "stablelm-2-12b": ("stablelm", {
+        **sizes(5120, 13824, 40, 32, 8, 100352), "hidden_act": "silu", "layer_norm_eps": 1e-5,
+        "max_position_embeddings": 4096, "partial_rotary_factor": 0.25, "rope_theta": 10000,
+        "qk_layernorm": True, "tie_word_embeddings": False, "use_parallel_residual": True,
+        "use_qkv_bias": False}),
 }  # fmt: skip

@@ -1,10 +1,10 @@
 """The tiny configurations on which every family is held against transformers."""
 
-from . import deepseek, gemma, llama, older, olmo, others, phi, qwen
+from . import deepseek, earlier, gemma, later, llama, older, olmo, others, phi, qwen
 
 FAMILIES = {
     name: family
-    for module in (llama, qwen, gemma, phi, older, others, deepseek, olmo)
+    for module in (llama, qwen, gemma, phi, older, others, deepseek, olmo, later, earlier)
     for name, family in module.FAMILIES.items()
 }
 CASES = [(family, variant) for family, record in FAMILIES.items() for variant in record.variants]

@@ -72,6 +72,7 @@ PRESENT: dict[str, str] = {
     "use_qk_norm": "attn_q_norm.weight",
     "qk_layernorm": "attn_q_norm.weight",
     "second_norm": "attn_norm_2.weight",
+    "feed_forward_norm": "ffn_norm.weight",
 }
 """What no key says, but whether a layer has a tensor; `{}` stands for "" or "kv"."""
 

@@ -71,6 +71,11 @@ def olmo2(config: Config) -> dict[str, Any]:
     return {"sliding_window": None}
 
 
+def exaone4(config: Config) -> dict[str, Any]:
+    """The first files of the 32B do not have its window."""
+    return {"sliding_window": 4096 if config.get("num_hidden_layers") == 64 else None}
+
+
 IMPLIED: Mapping[str, Callable[[Config], dict[str, Any]]] = MappingProxyType(
     {
         "gemma2": gemma2,
@@ -81,6 +86,7 @@ IMPLIED: Mapping[str, Callable[[Config], dict[str, Any]]] = MappingProxyType(
         "qwen3moe": qwen3moe,
         "deepseek2": deepseek2,
         "olmo2": olmo2,
+        "exaone4": exaone4,
     }
 )
 """By `general.architecture`; any other has nothing of its own."""
