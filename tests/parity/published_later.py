@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .published import LLAMA3, sizes
+from .published import LLAMA3, gpt, sizes
 
 PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
     # OLMo
@@ -81,4 +81,37 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
         "max_position_embeddings": 4096, "partial_rotary_factor": 0.25, "rope_theta": 10000,
         "qk_layernorm": True, "tie_word_embeddings": False, "use_parallel_residual": True,
         "use_qkv_bias": False}),
+    # ERNIE 4.5, Apertus
+    "ERNIE-4.5-0.3B-PT": ("ernie", {
+        **sizes(1024, 3072, 18, 16, 2, 103424), "head_dim": 128, "hidden_act": "silu",
+        "max_position_embeddings": 131072, "rms_norm_eps": 1e-5, "rope_theta": 500000.0,
+        "tie_word_embeddings": True, "use_bias": False}),
+    "ERNIE-4.5-21B-A3B-PT": ("ernie-moe", {
+        **sizes(2560, 12288, 28, 20, 4, 103424), "hidden_act": "silu",
+        "max_position_embeddings": 131072, "moe_intermediate_size": 1536, "moe_k": 6,
+        "moe_layer_end_index": 27, "moe_layer_interval": 1, "moe_layer_start_index": 1,
+        "moe_num_experts": 64, "moe_num_shared_experts": 2, "rms_norm_eps": 1e-5,
+        "rope_scaling": None, "rope_theta": 500000.0, "tie_word_embeddings": True,
+        "use_bias": False}),
+    "Apertus-8B-Instruct-2509": ("apertus", {
+        **sizes(4096, 21504, 32, 32, 8, 131072), "attention_bias": False, "hidden_act": "xielu",
+        "max_position_embeddings": 65536, "mlp_bias": False, "post_norm": False, "qk_norm": True,
+        "rms_norm_eps": 1e-5, "rope_scaling": LLAMA3, "rope_theta": 12000000.0,
+        "tie_word_embeddings": False}),
+    # the first decoders
+    "persimmon-8b-chat": ("persimmon", {
+        **sizes(4096, 16384, 36, 64, None, 262144), "hidden_act": "relu2",
+        "layer_norm_eps": 1e-5, "max_position_embeddings": 16384, "partial_rotary_factor": 0.5,
+        "qk_layernorm": True, "rope_theta": 25000.0, "tie_word_embeddings": False}),
+    "opt-125m": ("opt", {
+        "hidden_size": 768, "ffn_dim": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
+        "vocab_size": 50272, "activation_function": "relu", "do_layer_norm_before": True,
+        "max_position_embeddings": 2048, "word_embed_proj_dim": 768}),
+    "opt-350m": ("opt", {
+        "hidden_size": 1024, "ffn_dim": 4096, "num_hidden_layers": 24, "num_attention_heads": 16,
+        "vocab_size": 50272, "activation_function": "relu", "do_layer_norm_before": False,
+        "max_position_embeddings": 2048, "word_embed_proj_dim": 512}),
+    "codegen-350M-mono": ("codegen", {
+        **gpt(1024, 20, 16, 2048, 51200), "activation_function": "gelu_new", "n_inner": None,
+        "rotary_dim": 32, "tie_word_embeddings": False}),
 }  # fmt: skip

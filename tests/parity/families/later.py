@@ -1,4 +1,4 @@
-"""Command R, Seed-OSS, Arcee, Nemotron, EXAONE 4 and StableLM."""
+"""Command R, Seed-OSS, Arcee, Nemotron, EXAONE 4, StableLM, ERNIE 4.5 and Apertus."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .convert import interleaved
+from .convert import interleaved, renamed, stacked
 from .record import ROPES, Family, Gguf, Tensors, rope
 
 COHERE2 = {"sliding_window": 7, "num_hidden_layers": 4}
@@ -52,6 +52,35 @@ def heads_norms(tensors: Tensors, config: Any) -> Tensors:
             if found[0] is not None:
                 out[f"{stem}.weight"] = np.stack(found)
     return out
+
+
+ERNIE_MOE = {
+    "moe_num_experts": 6,
+    "moe_k": 2,
+    "moe_intermediate_size": 40,
+    "moe_num_shared_experts": 2,
+}
+
+
+def ernie_moe(tensors: Tensors, config: Any) -> Tensors:
+    told = renamed(stacked(tensors, config), ("_correction_bias", "_correction.bias"))
+    return {
+        name: data.reshape(-1) if "moe_statics" in name else data for name, data in told.items()
+    }
+
+
+def without_numbers(tensors: Tensors, config: Any) -> Tensors:
+    """What the activation of each layer is made of goes to the file's keys."""
+    layers = range(config.num_hidden_layers)
+    config.xielu = {
+        name: [tensors[f"model.layers.{layer}.mlp.act_fn.{name}"].item() for layer in layers]
+        for name in ("alpha_p", "alpha_n", "beta", "eps")
+    }
+    return {name: data for name, data in tensors.items() if ".act_fn." not in name}
+
+
+def numbers(config: Any) -> dict[str, Any]:
+    return {f"xielu.{name}": values for name, values in config.xielu.items()}
 
 
 FAMILIES = {
@@ -176,6 +205,68 @@ FAMILIES = {
                 "tie_word_embeddings": True,
                 **rope("default", partial_rotary_factor=0.5),
             },
+        },
+    ),
+    "ernie": Family(
+        "Ernie4_5Config",
+        gguf=Gguf("ernie4_5"),
+        variants={
+            "grouped": {"head_dim": 16},
+            "biases": {"head_dim": 20, "use_bias": True, "tie_word_embeddings": False},
+            "full-heads": {"head_dim": 12, "num_key_value_heads": 4, **ROPES["linear"]},
+        },
+    ),
+    "ernie-moe": Family(
+        "Ernie4_5_MoeConfig",
+        gguf=Gguf(
+            "ernie4_5-moe",
+            convert=ernie_moe,
+            keys=lambda config: {
+                "expert_count": config.moe_num_experts,
+                "expert_used_count": config.moe_k,
+                "expert_feed_forward_length": config.moe_intermediate_size,
+                "expert_shared_count": config.moe_num_shared_experts,
+                "expert_shared_feed_forward_length": config.moe_num_shared_experts
+                * config.moe_intermediate_size,
+                "interleave_moe_layer_step": config.moe_layer_interval,
+                "leading_dense_block_count": config.moe_layer_start_index,
+            },
+            plain=("moe_statics",),
+            sizes={**ERNIE_MOE, "moe_intermediate_size": 256},
+        ),
+        variants={
+            "shared": ERNIE_MOE,
+            "alternating": {
+                **ERNIE_MOE,
+                "moe_num_experts": 5,
+                "moe_num_shared_experts": 0,
+                "moe_layer_start_index": 0,
+                "moe_layer_interval": 2,
+                "tie_word_embeddings": False,
+            },
+            "ends": {
+                **ERNIE_MOE,
+                "moe_k": 3,
+                "moe_num_shared_experts": 1,
+                "moe_layer_start_index": 0,
+                "moe_layer_end_index": 1,
+                "num_key_value_heads": 4,
+            },
+        },
+    ),
+    "apertus": Family(
+        "ApertusConfig",
+        gguf=Gguf(
+            "apertus",
+            convert=without_numbers,
+            keys=numbers,
+            plain=("act_fn",),
+            sizes=rope("default"),
+        ),
+        variants={
+            "grouped": rope("default"),
+            "biases": {"attention_bias": True, "tie_word_embeddings": True},
+            "llama3": {**ROPES["llama3"], "num_key_value_heads": 4},
         },
     ),
 }

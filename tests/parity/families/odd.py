@@ -34,6 +34,7 @@ LATENT = {
 def odd(family: str, name: str, *, gguf: bool = False) -> dict[str, Any]:
     """A family's settings with the sizes of a set; gguf: those that its GGUF files have."""
     heads, kv_heads, d_head, turned = SETS[name]
+    heads *= 4 if family == "codegen" else 1  # it has them in four parts
     record = FAMILIES[family]
     variant = next(iter(record.variants.values()))
     if gguf:

@@ -59,6 +59,7 @@ WORDS: dict[str, str] = {
     "expert_gating_func": "expert_gating_func",
     "use_parallel_residual": "use_parallel_residual",
     "leading_dense_block_count": "first_k_dense_replace",
+    "interleave_moe_layer_step": "interleave_moe_layer_step",
 }
 """Keys below the architecture's name; a file has those that its family needs."""
 
