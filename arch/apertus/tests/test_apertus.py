@@ -29,9 +29,9 @@ def test_the_formula() -> None:
 
 def test_numbers_of_a_gguf_file() -> None:
     told = {
-        "apertus.xielu.alpha_p": [0.1, 0.2],
-        "apertus.xielu.beta": 0.5,
-        "apertus.xielu.eps": 0.0,
+        "xielu.alpha_p": [0.1, 0.2],
+        "xielu.beta": 0.5,
+        "xielu.eps": 0.0,
     }
     found = fields(told, {"num_hidden_layers": 2})
     assert found == {"xielu_alpha_p": (0.1, 0.2), "xielu_beta": (0.5, 0.5)}

@@ -80,7 +80,7 @@ def without_numbers(tensors: Tensors, config: Any) -> Tensors:
 
 
 def numbers(config: Any) -> dict[str, Any]:
-    return {f"xielu.{name}": values for name, values in config.xielu.items()}
+    return {f".xielu.{name}": values for name, values in config.xielu.items()}
 
 
 FAMILIES = {

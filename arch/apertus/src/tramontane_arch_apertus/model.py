@@ -112,7 +112,7 @@ def fields(metadata: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, 
     """The activations' numbers of a GGUF file, a number for all layers as one for each."""
     layers, found = config.get("num_hidden_layers"), {}
     for name in NUMBERS:
-        value = metadata.get(f"apertus.{name.replace('_', '.', 1)}")
+        value = metadata.get(name.replace("_", ".", 1))  # not below the architecture's name
         if isinstance(value, float) and isinstance(layers, int):
             value = (value,) * layers
         if value is not None:
