@@ -105,8 +105,8 @@ UNPROVEN = "not proven equal to an independent implementation: "
 def test_the_architecture_of_the_page_computes_what_transformers_does(kit):
     pytest.importorskip("transformers")
     (name,) = distributions(DOCS / "writing-an-architecture.md")
-    alone, compared = kit(name), kit(name, "--reference", "transformers")
-    assert f"{UNPROVEN}Olmo2ForCausalLM; run with --reference transformers." in alone.stdout
+    alone, compared = kit(name), kit(name, "--reference", "transformers:Olmo2ForCausalLM")
+    assert f"{UNPROVEN}AcmeForCausalLM; run with --reference transformers." in alone.stdout
     assert compared.returncode == 0, compared.stdout + compared.stderr
     assert UNPROVEN not in compared.stdout
 
@@ -121,7 +121,7 @@ from tramontane.config import read_config
 from tramontane.plugin import Architecture, load
 from tramontane.registry import Registry
 
-offer = Registry().get(Architecture, "Olmo2ForCausalLM")
+offer = Registry().get(Architecture, "AcmeForCausalLM")
 read = read_config(load(offer.config), {sizes!r})
 names = ("rms_norm_eps", "rope_theta", "max_position_embeddings", "tie_word_embeddings")
 print(json.dumps({{name: getattr(read, name) for name in names}}))

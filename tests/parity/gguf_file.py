@@ -98,16 +98,17 @@ def write(about: Gguf, tensors: dict[str, Any], config: Any, kind: Type, path: P
     names = gguf.get_tensor_name_map(arch, config.num_hidden_layers)
     writer = gguf.GGUFWriter(path, about.arch)
     for key, value in {**_keys(config), **about.keys(config)}.items():
+        name = f"{about.arch}.{key}".removeprefix(f"{about.arch}..")
         if isinstance(value, bool):
-            writer.add_bool(f"{about.arch}.{key}", value)
-        elif isinstance(value, int):
-            writer.add_uint32(f"{about.arch}.{key}", value)
+            writer.add_bool(name, value)
         elif isinstance(value, list):
-            writer.add_array(f"{about.arch}.{key}", value)
+            writer.add_array(name, value)
+        elif isinstance(value, int):
+            writer.add_uint32(name, value)
         elif isinstance(value, str):
-            writer.add_string(f"{about.arch}.{key}", value)
+            writer.add_string(name, value)
         elif value is not None:
-            writer.add_float32(f"{about.arch}.{key}", value)
+            writer.add_float32(name, value)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
     letters = [chr(ord("!") + index) for index in range(config.vocab_size - 1)]

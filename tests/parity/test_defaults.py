@@ -63,6 +63,9 @@ NOT_THEIRS = {
     "shared_intermediate_size": "0, as in the class without",
     "sliding_window_pattern": ELSEWHERE,
     "topk_method": ONE,
+    "xielu_alpha_n": FILES,
+    "xielu_alpha_p": FILES,
+    "xielu_beta": FILES,
 }
 """Fields that transformers' class may not have, and why ours then is no difference."""
 
@@ -75,6 +78,13 @@ ACCEPTED = {
     ("gptj", "partial_rotary_factor"): "theirs is rotary_dim, 64 of 256",
     ("gptj", "rope_theta"): "a constant of theirs, 10,000",
     ("gemma3", "rope_local_base_freq"): "nested in theirs, 10,000",
+    ("codegen", "partial_rotary_factor"): "theirs is rotary_dim, 64 of 256",
+    ("codegen", "rope_theta"): "a constant of theirs, 10,000",
+    ("ernie-moe", "moe_layer_end_index"): "-1 is the last layer, whose number theirs is",
+    ("opt", "word_embed_proj_dim"): "null is hidden_size, which theirs has",
+    ("opt", "layer_norm_eps"): "a constant of theirs, 1e-5",
+    ("olmo", "layer_norm_eps"): "a constant of theirs, 1e-5",
+    ("olmo3", "rope_local_base_freq"): "nested in theirs; null is rope_theta",
 }
 """What differs, and why it may."""
 

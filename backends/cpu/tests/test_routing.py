@@ -19,6 +19,11 @@ SCALE = 2.5
 def block(kind: str, experts: int, k: int, groups: tuple[int, int], normalize: bool) -> Router:
     if kind == "softmax":
         return Router(8, experts, k, normalize=normalize, scale=SCALE)
+    if kind == "balanced":
+        balanced = Router(8, experts, k, normalize=normalize, scale=SCALE, balanced=True)
+        assert balanced.balance is not None
+        balanced.balance.data = torch.linspace(-1, 1, experts)
+        return balanced
     family = GroupedRouter if kind == "grouped" else BiasedRouter
     made = family(8, experts, k, groups=groups, normalize=normalize, scale=SCALE)
     if isinstance(made, BiasedRouter):
@@ -37,14 +42,15 @@ def routed(router: Router, scores: torch.Tensor) -> tuple[Any, Any, Any, Any]:
     memory = np.zeros(size, np.uint8)
     sorting = np.zeros(routing.sorting_words(experts, k, count), np.int64)
     counts, many = np.zeros(2, np.int64), np.array([count])
-    balance = router.balance.numpy() if isinstance(router, BiasedRouter) else given
+    balance = None if router.balance is None else router.balance.detach().numpy()
     groups, taken = getattr(router, "groups", (1, 1))
     scale = np.array([SCALE], np.float32)
     told = arguments(
         routing.FIELDS, scores=address(given), scores_stride=4 * experts, experts=experts, k=k,
         groups=groups, taken=taken, normalize=int(router.normalize), scale=address(scale),
-        balance=address(balance), out=address(out), out_stride=8 * k, memory=address(memory),
-        memory_bytes=size, sorting=address(sorting), count=address(many), counts=address(counts),
+        balance=0 if balance is None else address(balance), out=address(out), out_stride=8 * k,
+        memory=address(memory), memory_bytes=size, sorting=address(sorting), count=address(many),
+        counts=address(counts),
         gather=mixture.gather.address, gathered=0, tile=TILE, apart=0,
     )  # fmt: skip
     kernel = routing.router(isinstance(router, BiasedRouter))
@@ -59,6 +65,7 @@ def routed(router: Router, scores: torch.Tensor) -> tuple[Any, Any, Any, Any]:
     ("kind", "experts", "k", "groups"),
     [
         ("softmax", 128, 8, (1, 1)), ("softmax", 7, 7, (1, 1)), ("softmax", 40, 1, (1, 1)),
+        ("balanced", 64, 6, (1, 1)), ("balanced", 21, 3, (1, 1)),
         ("grouped", 64, 6, (8, 3)), ("grouped", 10, 2, (5, 1)),
         ("biased", 160, 8, (1, 1)), ("biased", 256, 8, (8, 4)), ("biased", 6, 3, (3, 2)),
     ],

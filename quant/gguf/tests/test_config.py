@@ -156,6 +156,7 @@ def test_a_window_of_no_tokens_is_none(write: Write) -> None:
         ("deepseek2", {}, {"q_lora_rank": None, "topk_method": "greedy"}),
         ("deepseek2", {"expert_group_count": 8}, {"topk_method": "group_limited_greedy"}),
         ("glm4moe", {"nextn_predict_layers": 1}, {"num_hidden_layers": 1}),
+        ("olmo2", {"attention.sliding_window": 512}, {"sliding_window": 512}),
         ("gptneox", {"rope.dimension_count": 16}, {"partial_rotary_factor": 1.0}),
         ("phi2", {"rope.dimension_count": 8}, {"partial_rotary_factor": 0.5}),
     ],

@@ -70,6 +70,8 @@ WRITTEN = [
     "nextn_predict_layers", "attention.q_lora_rank", "attention.kv_lora_rank",
     "attention.key_length_mla", "attention.value_length_mla", "attention.temperature_scale",
     "rope.scaling.yarn_log_multiplier",
+    # ernie4_5-moe
+    "interleave_moe_layer_step",
     # what is made of qwen2 and qwen3
     "pooling_type", "classifier.output_labels",
 ]  # fmt: skip

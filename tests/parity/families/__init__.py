@@ -2,12 +2,15 @@
 
 from . import (
     deepseek,
+    earlier,
     falcon_h1,
     gemma,
     gptoss,
+    later,
     liquid,
     llama,
     older,
+    olmo,
     others,
     phi,
     qwen,
@@ -26,6 +29,9 @@ FAMILIES = {
         liquid,
         falcon_h1,
         gptoss,
+        olmo,
+        later,
+        earlier,
     )
     for name, family in module.FAMILIES.items()
 }

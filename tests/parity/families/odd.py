@@ -34,6 +34,7 @@ LATENT = {
 def odd(family: str, name: str, *, gguf: bool = False) -> dict[str, Any]:
     """A family's settings with the sizes of a set; gguf: those that its GGUF files have."""
     heads, kv_heads, d_head, turned = SETS[name]
+    heads *= 4 if family == "codegen" else 1  # it has them in four parts
     record = FAMILIES[family]
     variant = next(iter(record.variants.values()))
     if gguf:
@@ -55,7 +56,7 @@ def odd(family: str, name: str, *, gguf: bool = False) -> dict[str, Any]:
         base["rotary_pct"] = part
     elif family == "phi2":
         base |= {"partial_rotary_factor": part, "num_key_value_heads": None}
-    elif family in ("glm4", "glm4-moe"):
+    elif family in ("glm4", "glm4-moe", "nemotron", "stablelm", "persimmon"):
         base |= rope("default", partial_rotary_factor=part)
     if gguf and record.shared is FAMILIES["llama"].shared:
         base["head_dim"] = base.get("qk_rope_head_dim", d_head)

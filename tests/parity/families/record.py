@@ -67,7 +67,8 @@ def as_they_are(tensors: Tensors, config: Any) -> Tensors:
 class Gguf:
     """How llama.cpp writes a family. arch: its name there.
 
-    keys: settings of the architecture beside those that all have. convert: what llama.cpp's
+    keys: settings of the architecture beside those that all have; with a dot before them, not below
+    its name. convert: what llama.cpp's
     converter does to tensors; their rows may be moved, their columns not. plain: pieces of names of
     matrices that are left as floats. turned: those that lie the other way round in transformers.
     sizes: what differs from the sizes that most files here have.

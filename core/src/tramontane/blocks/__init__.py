@@ -7,7 +7,13 @@ from .causal_lm import CausalLM, LayerOf, PositionedLM
 from .delta_net import GatedDeltaNet
 from .embedding import Embedding
 from .latent import LatentAttention
-from .layer import ParallelLayer, ParallelNormsLayer, PreNormLayer, SandwichNormLayer
+from .layer import (
+    ParallelLayer,
+    ParallelNormsLayer,
+    PostNormLayer,
+    PreNormLayer,
+    SandwichNormLayer,
+)
 from .linear import Linear
 from .mamba2 import Mamba2
 from .mlp import MLP, GatedMLP
@@ -41,6 +47,7 @@ __all__ = [
     "ParallelLayer",
     "ParallelNormsLayer",
     "PositionedLM",
+    "PostNormLayer",
     "PreNormLayer",
     "RMSNorm",
     "Rope",

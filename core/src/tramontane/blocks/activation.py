@@ -15,10 +15,16 @@ Gelu: TypeAlias = Literal["gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh"]
 """Values of `hidden_act` that mean GELU: the exact one (Hendrycks and Gimpel 2016), and three names
 of its tanh approximation."""
 
+
+def _relu2(x: Tensor) -> Tensor:
+    return torch.relu(x).square()
+
+
 _TANH = partial(F.gelu, approximate="tanh")
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": F.silu,
     "relu": F.relu,
+    "relu2": _relu2,
     "gelu": F.gelu,
     "gelu_new": _TANH,
     "gelu_fast": _TANH,

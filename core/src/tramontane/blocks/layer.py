@@ -59,6 +59,28 @@ class SandwichNormLayer(nn.Module):
         return x + self.post_feedforward_layernorm(out)  # type: ignore[no-any-return]
 
 
+class PostNormLayer(nn.Module):
+    """A norm behind each half alone, the residual outside: x + norm(attention(x)), then the same
+    with mlp, as in OLMo 2; (tokens, hidden) -> (tokens, hidden).
+
+    Tensors: self_attn, post_attention_layernorm, mlp, post_feedforward_layernorm.
+    """
+
+    def __init__(
+        self, cfg: DecoderConfig, self_attn: nn.Module, mlp: nn.Module, *, norm: NormOf = rms_norm
+    ) -> None:
+        super().__init__()
+        self.self_attn = self_attn
+        self.post_attention_layernorm = norm(cfg)
+        self.mlp = mlp
+        self.post_feedforward_layernorm = norm(cfg)
+
+    def forward(self, x: Tensor, batch: Batch) -> Tensor:
+        x = x + self.post_attention_layernorm(self.self_attn(x, batch))
+        out: Tensor = x + self.post_feedforward_layernorm(self.mlp(x))
+        return out
+
+
 class ParallelLayer(nn.Module):
     """x + attention(n) + mlp(n) with n = norm(x) (Wang and Komatsuzaki 2021); (tokens, hidden) ->
     (tokens, hidden). Tensors: input_layernorm, self_attn, mlp."""

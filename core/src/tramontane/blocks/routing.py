@@ -22,8 +22,11 @@ class Router(Linear):
     (tokens, k) each. weight: (experts, hidden), bias: (experts).
 
     normalize: whether the k weights are divided by their sum. scale: what they are multiplied with
-    after that. Raises ConfigError for more than `experts`.
+    after that. balanced: whether there is a tensor `balance` (experts), added to the softmax for
+    the choice and not in the weights. Raises ConfigError for more than `experts`.
     """
+
+    balance: nn.Parameter | None
 
     def __init__(
         self,
@@ -34,11 +37,15 @@ class Router(Linear):
         normalize: bool,
         scale: float = 1.0,
         bias: bool = False,
+        balanced: bool = False,
     ) -> None:
         if k > experts:
             raise ConfigError(f"num_experts_per_tok {k} of {experts} experts cannot be chosen")
         super().__init__(hidden, experts, bias=bias)
         self.k, self.normalize, self.scale = k, normalize, scale
+        self.register_parameter("balance", None)
+        if balanced:
+            self.balance = nn.Parameter(torch.empty(experts), requires_grad=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """x: (tokens, hidden) -> weights (tokens, k) float32, and experts' numbers (tokens, k)
@@ -47,8 +54,10 @@ class Router(Linear):
 
     def choose(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         """scores: (tokens, experts) -> what `forward` returns."""
-        chosen = best(scores, self.k)
-        return self.weighted(scores.softmax(-1).gather(-1, chosen)), chosen
+        likely = scores.softmax(-1)
+        keys = scores if self.balance is None else likely + self.balance.float()
+        chosen = best(keys, self.k)
+        return self.weighted(likely.gather(-1, chosen)), chosen
 
     def weighted(self, weights: Tensor) -> Tensor:
         """(tokens, k) -> the same, normalized and scaled."""
@@ -123,6 +132,7 @@ class BiasedRouter(GroupedRouter):
 
     def choose(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         # in float64, whose last bits may depend on where in a register a number lies
+        assert self.balance is not None
         likely = self.squash(scores.double()).float()
         balanced = likely + self.balance.float()
         group = balanced.unflatten(-1, (self.groups[0], -1)).topk(2).values.sum(-1)

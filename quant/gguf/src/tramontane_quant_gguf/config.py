@@ -59,6 +59,7 @@ WORDS: dict[str, str] = {
     "expert_gating_func": "expert_gating_func",
     "use_parallel_residual": "use_parallel_residual",
     "leading_dense_block_count": "first_k_dense_replace",
+    "interleave_moe_layer_step": "interleave_moe_layer_step",
 }
 """Keys below the architecture's name; a file has those that its family needs."""
 
@@ -73,6 +74,7 @@ PRESENT: dict[str, str] = {
     "qk_layernorm": "attn_q_norm.weight",
     "second_norm": "attn_norm_2.weight",
     "mamba_rms_norm": "ssm_norm.weight",
+    "feed_forward_norm": "ffn_norm.weight",
 }
 """What no key says, but whether a layer has a tensor; `{}` stands for "" or "kv"."""
 

@@ -66,6 +66,16 @@ def deepseek2(config: Config) -> dict[str, Any]:
     return {"q_lora_rank": None, "topk_method": method}
 
 
+def olmo2(config: Config) -> dict[str, Any]:
+    """OLMo 2 and 3 by one name: the former have no window."""
+    return {"sliding_window": None}
+
+
+def exaone4(config: Config) -> dict[str, Any]:
+    """The first files of the 32B do not have its window."""
+    return {"sliding_window": 4096 if config.get("num_hidden_layers") == 64 else None}
+
+
 IMPLIED: Mapping[str, Callable[[Config], dict[str, Any]]] = MappingProxyType(
     {
         "gemma2": gemma2,
@@ -76,6 +86,8 @@ IMPLIED: Mapping[str, Callable[[Config], dict[str, Any]]] = MappingProxyType(
         "qwen2moe": qwen2moe,
         "qwen3moe": qwen3moe,
         "deepseek2": deepseek2,
+        "olmo2": olmo2,
+        "exaone4": exaone4,
     }
 )
 """By `general.architecture`; any other has nothing of its own."""

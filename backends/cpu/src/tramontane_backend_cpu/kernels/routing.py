@@ -87,6 +87,8 @@ def router(sigmoid: bool) -> Any:
             sigmoids(a, balance, keys, likely, experts)
         else:
             total = exponentials(a, keys, likely, experts)
+            if balance != 0:
+                balanced(likely, total, balance, keys, experts)
         if groups > 1:
             keep_best_groups(keys, best, experts, groups, taken, sigmoid)
         choose(keys, best, chunks, b + 4 * k, k)
@@ -132,6 +134,17 @@ def exponentials(scores, keys, likely, experts):  # type: ignore[no-untyped-def]
         store("f32", likely + 4 * i, v)
         total = total + v
     return lane_sum(total)
+
+
+@njit
+def balanced(likely, total, balance, keys, experts):  # type: ignore[no-untyped-def]
+    """Keys are the softmax with the balance added."""
+    for i in range(experts):
+        p = number("f32", likely + 4 * i) / total
+        key = p + number("f32", balance + 4 * i)
+        put("f32", keys + 4 * i, key if key > LEAST else LEAST)
+    for i in range(experts, (experts + 15) // 16 * 16):
+        put("f32", keys + 4 * i, NOTHING)
 
 
 @njit

@@ -39,7 +39,7 @@ COUNTS = 2
 def _route(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     module, sorting = node.of["module"], node.of["sorting"]
     (scores, scores_stride), (out, out_stride) = buffers.place(node.inputs[0]), _out(node, buffers)
-    biased = isinstance(module, BiasedRouter)
+    biased, balance = isinstance(module, BiasedRouter), module.balance
     groups, taken = getattr(module, "groups", (1, 1))
     memory = routing.memory_bytes(sorting.experts)
     gather = _gather(node.of["gather"], buffers, inputs)
@@ -48,7 +48,7 @@ def _route(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         routing.FIELDS, scores=scores, scores_stride=scores_stride, experts=sorting.experts,
         k=sorting.k, groups=groups, taken=taken, normalize=int(module.normalize),
         scale=inputs.keep(np.array([module.scale], np.float32)),
-        balance=inputs.keep(module.balance.detach().float().numpy()) if biased else 0,
+        balance=0 if balance is None else inputs.keep(balance.detach().float().numpy()),
         out=out, out_stride=out_stride, memory=inputs.room(memory), memory_bytes=memory,
         sorting=_table(sorting, inputs), count=inputs.count_at(node.output.domain),
         counts=inputs.count_at(_count(sorting, inputs)), gather=gather.kernel,

@@ -1,0 +1,1 @@
+"""The Apertus family of architectures."""

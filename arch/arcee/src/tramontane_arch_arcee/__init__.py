@@ -1,0 +1,1 @@
+"""The Arcee family of architectures."""

@@ -1,0 +1,1 @@
+"""The CodeGen family of architectures."""

@@ -1,0 +1,1 @@
+"""The Cohere family of architectures."""

@@ -1,0 +1,1 @@
+"""The EXAONE family of architectures."""

@@ -1,0 +1,1 @@
+"""The Nemotron family of architectures."""

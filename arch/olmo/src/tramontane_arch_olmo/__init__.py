@@ -1,0 +1,1 @@
+"""The OLMo family of architectures."""

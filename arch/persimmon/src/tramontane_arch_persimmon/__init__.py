@@ -1,0 +1,1 @@
+"""The Persimmon family of architectures."""

@@ -1,0 +1,25 @@
+"""What this distribution offers."""
+
+from collections.abc import Iterator
+
+from tramontane.plugin import Architecture, hookimpl
+
+TINY = {
+    "vocab_size": 64,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+}
+
+
+@hookimpl
+def architectures() -> Iterator[Architecture]:
+    yield Architecture(
+        name="PersimmonForCausalLM",
+        config="tramontane_arch_persimmon.model:PersimmonConfig",
+        model="tramontane_arch_persimmon.model:Persimmon",
+        weights="tramontane_arch_persimmon.model:WEIGHTS",
+        example={key: value for key, value in TINY.items() if key != "num_key_value_heads"},
+    )

@@ -1,0 +1,1 @@
+"""The Seed-OSS family of architectures."""

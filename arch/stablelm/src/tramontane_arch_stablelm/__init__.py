@@ -1,0 +1,1 @@
+"""The StableLM family of architectures."""

@@ -1,0 +1,117 @@
+"""As `published.py`, of families that came to Tramontane later."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .published import LLAMA3, gpt, sizes
+
+PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
+    # OLMo
+    "OLMo-1B-hf": ("olmo", {
+        **sizes(2048, 8192, 16, 16, 16, 50304), "attention_bias": False, "clip_qkv": None,
+        "hidden_act": "silu", "max_position_embeddings": 2048, "rope_scaling": None,
+        "rope_theta": 10000.0, "tie_word_embeddings": True}),
+    "OLMo-2-1124-7B": ("olmo2", {
+        **sizes(4096, 11008, 32, 32, 32, 100352), "attention_bias": False, "hidden_act": "silu",
+        "max_position_embeddings": 4096, "rms_norm_eps": 1e-6, "rope_scaling": None,
+        "rope_theta": 500000, "tie_word_embeddings": False}),
+    "Olmo-3-7B-Instruct": ("olmo3", {
+        **sizes(4096, 11008, 32, 32, 32, 100278), "attention_bias": False, "hidden_act": "silu",
+        "layer_types": (["sliding_attention"] * 3 + ["full_attention"]) * 8,
+        "max_position_embeddings": 65536, "rms_norm_eps": 1e-6, "rope_theta": 500000,
+        "rope_scaling": {
+            "attention_factor": 1.2079441541679836, "beta_fast": 32.0, "beta_slow": 1.0,
+            "factor": 8.0, "original_max_position_embeddings": 8192, "rope_type": "yarn"},
+        "sliding_window": 4096, "tie_word_embeddings": False}),
+    "OLMoE-1B-7B-0924": ("olmoe", {
+        **sizes(2048, 1024, 16, 16, 16, 50304), "attention_bias": False, "clip_qkv": None,
+        "hidden_act": "silu", "max_position_embeddings": 4096, "norm_topk_prob": False,
+        "num_experts": 64, "num_experts_per_tok": 8, "rms_norm_eps": 1e-5, "rope_scaling": None,
+        "rope_theta": 10000.0, "tie_word_embeddings": False}),
+    # Command R
+    "c4ai-command-r-v01": ("cohere", {
+        **sizes(8192, 22528, 40, 64, 64, 256000), "attention_bias": False, "hidden_act": "silu",
+        "layer_norm_eps": 1e-5, "logit_scale": 0.0625, "max_position_embeddings": 8192,
+        "rope_theta": 8000000.0, "use_qk_norm": False}),
+    "c4ai-command-r-plus": ("cohere", {
+        **sizes(12288, 33792, 64, 96, 8, 256000), "attention_bias": False, "hidden_act": "silu",
+        "layer_norm_eps": 1e-5, "logit_scale": 0.8333333333333334, "use_qk_norm": True,
+        "max_position_embeddings": 8192, "rope_theta": 75000000.0}),
+    "c4ai-command-r7b-12-2024": ("cohere2", {
+        **sizes(4096, 14336, 32, 32, 8, 256000), "attention_bias": False, "head_dim": 128,
+        "layer_norm_eps": 1e-5, "layer_switch": 4, "logit_scale": 0.25, "rotary_pct": 1.0,
+        "max_position_embeddings": 8192, "rope_scaling": None, "rope_theta": 50000,
+        "sliding_window": 4096}),
+    # Seed-OSS, Arcee, Nemotron, EXAONE, StableLM
+    "Seed-OSS-36B-Instruct": ("seed-oss", {
+        **sizes(5120, 27648, 64, 80, 8, 155136), "attention_bias": True, "head_dim": 128,
+        "attention_out_bias": False, "hidden_act": "silu", "max_position_embeddings": 524288,
+        "mlp_bias": False, "rms_norm_eps": 1e-6, "rope_scaling": {"rope_type": "default"},
+        "rope_theta": 10000000.0, "tie_word_embeddings": False}),
+    "AFM-4.5B": ("arcee", {
+        **sizes(2560, 18432, 36, 20, 4, 128004), "attention_bias": False, "head_dim": 128,
+        "hidden_act": "relu2", "max_position_embeddings": 65536, "mlp_bias": False,
+        "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "tie_word_embeddings": False,
+        "rope_scaling": {
+            "beta_fast": 32.0, "beta_slow": 1.0, "factor": 20.0, "mscale": 1.0,
+            "original_max_position_embeddings": 4096, "rope_type": "yarn", "type": "yarn"}}),
+    "Nemotron-Mini-4B-Instruct": ("nemotron", {
+        **sizes(3072, 9216, 32, 24, 8, 256000), "attention_bias": False, "head_dim": 128,
+        "hidden_act": "relu2", "max_position_embeddings": 4096, "mlp_bias": False,
+        "norm_eps": 1e-5, "partial_rotary_factor": 0.5, "rope_theta": 10000.0,
+        "tie_word_embeddings": False}),
+    "EXAONE-4.0-32B": ("exaone4", {
+        **sizes(5120, 27392, 64, 40, 8, 102400), "head_dim": 128, "hidden_act": "silu",
+        "layer_types": (["sliding_attention"] * 3 + ["full_attention"]) * 16,
+        "max_position_embeddings": 131072, "rms_norm_eps": 1e-5, "rope_theta": 1000000,
+        "rope_scaling": {**LLAMA3, "factor": 16.0}, "sliding_window": 4096,
+        "sliding_window_pattern": "LLLG", "tie_word_embeddings": False}),
+    "EXAONE-4.0-1.2B": ("exaone4", {
+        **sizes(2048, 4096, 30, 32, 8, 102400), "head_dim": 64, "hidden_act": "silu",
+        "layer_types": ["full_attention"] * 30, "max_position_embeddings": 65536,
+        "rms_norm_eps": 1e-5, "rope_theta": 1000000, "rope_scaling": {**LLAMA3, "factor": 16.0},
+        "sliding_window": None, "sliding_window_pattern": None, "tie_word_embeddings": True}),
+    "stablelm-2-1_6b": ("stablelm", {
+        **sizes(2048, 5632, 24, 32, 32, 100352), "hidden_act": "silu", "layer_norm_eps": 1e-5,
+        "max_position_embeddings": 4096, "partial_rotary_factor": 0.25, "rope_theta": 10000,
+        "tie_word_embeddings": False, "use_parallel_residual": False, "use_qkv_bias": True}),
+    "stablelm-2-12b": ("stablelm", {
+        **sizes(5120, 13824, 40, 32, 8, 100352), "hidden_act": "silu", "layer_norm_eps": 1e-5,
+        "max_position_embeddings": 4096, "partial_rotary_factor": 0.25, "rope_theta": 10000,
+        "qk_layernorm": True, "tie_word_embeddings": False, "use_parallel_residual": True,
+        "use_qkv_bias": False}),
+    # ERNIE 4.5, Apertus
+    "ERNIE-4.5-0.3B-PT": ("ernie", {
+        **sizes(1024, 3072, 18, 16, 2, 103424), "head_dim": 128, "hidden_act": "silu",
+        "max_position_embeddings": 131072, "rms_norm_eps": 1e-5, "rope_theta": 500000.0,
+        "tie_word_embeddings": True, "use_bias": False}),
+    "ERNIE-4.5-21B-A3B-PT": ("ernie-moe", {
+        **sizes(2560, 12288, 28, 20, 4, 103424), "hidden_act": "silu",
+        "max_position_embeddings": 131072, "moe_intermediate_size": 1536, "moe_k": 6,
+        "moe_layer_end_index": 27, "moe_layer_interval": 1, "moe_layer_start_index": 1,
+        "moe_num_experts": 64, "moe_num_shared_experts": 2, "rms_norm_eps": 1e-5,
+        "rope_scaling": None, "rope_theta": 500000.0, "tie_word_embeddings": True,
+        "use_bias": False}),
+    "Apertus-8B-Instruct-2509": ("apertus", {
+        **sizes(4096, 21504, 32, 32, 8, 131072), "attention_bias": False, "hidden_act": "xielu",
+        "max_position_embeddings": 65536, "mlp_bias": False, "post_norm": False, "qk_norm": True,
+        "rms_norm_eps": 1e-5, "rope_scaling": LLAMA3, "rope_theta": 12000000.0,
+        "tie_word_embeddings": False}),
+    # the first decoders
+    "persimmon-8b-chat": ("persimmon", {
+        **sizes(4096, 16384, 36, 64, None, 262144), "hidden_act": "relu2",
+        "layer_norm_eps": 1e-5, "max_position_embeddings": 16384, "partial_rotary_factor": 0.5,
+        "qk_layernorm": True, "rope_theta": 25000.0, "tie_word_embeddings": False}),
+    "opt-125m": ("opt", {
+        "hidden_size": 768, "ffn_dim": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
+        "vocab_size": 50272, "activation_function": "relu", "do_layer_norm_before": True,
+        "max_position_embeddings": 2048, "word_embed_proj_dim": 768}),
+    "opt-350m": ("opt", {
+        "hidden_size": 1024, "ffn_dim": 4096, "num_hidden_layers": 24, "num_attention_heads": 16,
+        "vocab_size": 50272, "activation_function": "relu", "do_layer_norm_before": False,
+        "max_position_embeddings": 2048, "word_embed_proj_dim": 512}),
+    "codegen-350M-mono": ("codegen", {
+        **gpt(1024, 20, 16, 2048, 51200), "activation_function": "gelu_new", "n_inner": None,
+        "rotary_dim": 32, "tie_word_embeddings": False}),
+}  # fmt: skip
