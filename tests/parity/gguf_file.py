@@ -73,6 +73,7 @@ def pair(family: str, kind: Type, path: Path, about: Gguf | None = None, **setti
     theirs = transformers.AutoModelForCausalLM.from_pretrained(
         folder, attn_implementation=record.attention, experts_implementation="eager"
     )
+    model.config.allow_global_per_layer_attribute_access = True  # ours is said once, too
     write(about, about.convert(stored, model.config), model.config, kind, path)
     return theirs.eval()
 
@@ -100,6 +101,8 @@ def write(about: Gguf, tensors: dict[str, Any], config: Any, kind: Type, path: P
             writer.add_bool(f"{about.arch}.{key}", value)
         elif isinstance(value, int):
             writer.add_uint32(f"{about.arch}.{key}", value)
+        elif isinstance(value, list):
+            writer.add_array(f"{about.arch}.{key}", value)
         elif value is not None:
             writer.add_float32(f"{about.arch}.{key}", value)
     writer.add_tokenizer_model("gpt2")

@@ -23,6 +23,22 @@ YARN = {
     "type": "yarn",
 }
 
+GEMMA_4 = {
+    "attention_bias": False,
+    "final_logit_softcapping": 30.0,
+    "global_head_dim": 512,
+    "head_dim": 256,
+    "hidden_activation": "gelu_pytorch_tanh",
+    "rms_norm_eps": 1e-6,
+    "rope_parameters": {
+        "full_attention": {
+            "partial_rotary_factor": 0.25, "rope_theta": 1000000.0, "rope_type": "proportional"},
+        "sliding_attention": {"rope_theta": 10000.0, "rope_type": "default"},
+    },
+    "tie_word_embeddings": True,
+    "vocab_size_per_layer_input": 262144,
+}  # fmt: skip
+
 
 def sizes(
     hidden: int, wide: int, layers: int, heads: int, keys: int | None, vocab: int
@@ -147,6 +163,20 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
         "final_logit_softcapping": 30.0, "head_dim": 128, "query_pre_attn_scalar": 144,
         "hidden_activation": "gelu_pytorch_tanh", "max_position_embeddings": 8192,
         "sliding_window": 4096}),
+    "gemma-4-E2B-it": ("gemma4", {
+        **sizes(1536, 6144, 35, 8, 1, 262144), **GEMMA_4, "attention_k_eq_v": False,
+        "enable_moe_block": False, "hidden_size_per_layer_input": 256, "sliding_window": 512,
+        "layer_types": (["sliding_attention"] * 4 + ["full_attention"]) * 7,
+        "max_position_embeddings": 131072, "moe_intermediate_size": None, "num_experts": None,
+        "num_global_key_value_heads": None, "num_kv_shared_layers": 20, "top_k_experts": None,
+        "use_bidirectional_attention": None, "use_double_wide_mlp": True}),
+    "gemma-4-26B-A4B-it": ("gemma4", {
+        **sizes(2816, 2112, 30, 16, 8, 262144), **GEMMA_4, "attention_k_eq_v": True,
+        "enable_moe_block": True, "hidden_size_per_layer_input": 0, "sliding_window": 1024,
+        "layer_types": (["sliding_attention"] * 5 + ["full_attention"]) * 5,
+        "max_position_embeddings": 262144, "moe_intermediate_size": 704, "num_experts": 128,
+        "num_global_key_value_heads": 2, "num_kv_shared_layers": 0, "top_k_experts": 8,
+        "use_bidirectional_attention": "vision", "use_double_wide_mlp": False}),
     "gemma-3-1b-it": ("gemma3", {
         **sizes(1152, 6912, 26, 4, 1, 262144), "attention_bias": False, "head_dim": 256,
         "attn_logit_softcapping": None, "final_logit_softcapping": None,

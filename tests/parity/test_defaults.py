@@ -16,6 +16,8 @@ from .families import FAMILIES
 CLASSES = {
     "GPT2": "GPT2LMHeadModel",
     "Gemma3Text": "Gemma3ForCausalLM",
+    "Gemma4Text": "Gemma4ForCausalLM",
+    "Gemma4UnifiedText": "Gemma4UnifiedForCausalLM",
 }
 """Classes whose models are not called like them."""
 
@@ -41,19 +43,27 @@ are taken from transformers' defaults here."""
 FILES = "GGUF files alone say it"
 ONE = "theirs has one way only, which is our default"
 ELSEWHERE = "compared by layer, below"
+BY_LAYER = "theirs tells it by layer, and 512 is what it tells"
 NOT_THEIRS = {
     "alibi": ONE,
     "attention_bias": ONE,
     "attention_out_bias": FILES,
     "attn_type": ONE,
+    "enable_moe_block": ONE,
     "expansion_ratio": ONE,
+    "global_head_dim": BY_LAYER,
+    "global_rotary_factor": "nested in theirs, a quarter",
+    "global_rotary_stretch": "nested in theirs, none",
     "hidden_act": ONE,
+    "hidden_size_per_layer_input": ONE,
     "layer_types": ELSEWHERE,
     "lm_head_bias": ONE,
     "max_window_layers": ELSEWHERE,
     "mlp_bias": ONE,
     "moe_layer_freq": ONE,
     "no_rope_layers": ELSEWHERE,
+    "num_experts": ONE,
+    "num_global_key_value_heads": BY_LAYER,
     "partial_rotary_factor": "theirs has it in rope_parameters, or rotates everything",
     "prefix_lm": ONE,
     "qk_ln": ONE,
@@ -62,7 +72,9 @@ NOT_THEIRS = {
     "scoring_func": ONE,
     "shared_intermediate_size": "0, as in the class without",
     "sliding_window_pattern": ELSEWHERE,
+    "top_k_experts": ONE,
     "topk_method": ONE,
+    "vocab_size_per_layer_input": "not looked at where no layer has vectors of its own",
 }
 """Fields that transformers' class may not have, and why ours then is no difference."""
 
@@ -75,6 +87,10 @@ ACCEPTED = {
     ("gptj", "partial_rotary_factor"): "theirs is rotary_dim, 64 of 256",
     ("gptj", "rope_theta"): "a constant of theirs, 10,000",
     ("gemma3", "rope_local_base_freq"): "nested in theirs, 10,000",
+    ("gemma4", "rope_local_base_freq"): "as gemma3",
+    ("gemma4-unified", "rope_local_base_freq"): "as gemma3",
+    ("gemma4", "partial_rotary_factor"): "of layers with a window, which rotate everything",
+    ("gemma4-unified", "partial_rotary_factor"): "as gemma4",
 }
 """What differs, and why it may."""
 
@@ -89,7 +105,9 @@ def classes() -> dict[str, type[DecoderConfig]]:
 
 
 def theirs_of(family: str, **settings: Any) -> Any:
-    return getattr(transformers, FAMILIES[family].config)(**settings)
+    config = getattr(transformers, FAMILIES[family].config)(**settings)
+    config.allow_global_per_layer_attribute_access = True  # what differs between layers, too
+    return config
 
 
 def told(family: str) -> tuple[Any, DecoderConfig]:

@@ -2,7 +2,7 @@
 
 from .activation import ACTIVATIONS, Gelu
 from .alibi import alibi_slopes
-from .attention import Attention
+from .attention import Attention, SharedAttention
 from .causal_lm import CausalLM, LayerOf, PositionedLM
 from .embedding import Embedding
 from .latent import LatentAttention
@@ -39,6 +39,7 @@ __all__ = [
     "Rope",
     "Router",
     "SandwichNormLayer",
+    "SharedAttention",
     "SparseMoE",
     "StackedLinear",
     "alibi_slopes",

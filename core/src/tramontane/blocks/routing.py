@@ -25,6 +25,11 @@ class Router(Linear):
     after that. Raises ConfigError for more than `experts`.
     """
 
+    factors: nn.Parameter | None
+    """(experts) what each expert's weight is multiplied with, last of all; None: nothing. Set it
+    after construction, to `nn.Parameter(torch.empty(experts), requires_grad=False)`; its tensor is
+    `factors`."""
+
     def __init__(
         self, hidden: int, experts: int, k: int, *, normalize: bool, scale: float = 1.0
     ) -> None:
@@ -32,11 +37,13 @@ class Router(Linear):
             raise ConfigError(f"num_experts_per_tok {k} of {experts} experts cannot be chosen")
         super().__init__(hidden, experts)
         self.k, self.normalize, self.scale = k, normalize, scale
+        self.register_parameter("factors", None)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """x: (tokens, hidden) -> weights (tokens, k) float32, and experts' numbers (tokens, k)
         int64."""
-        return self.choose(super().forward(x.float()))
+        weights, chosen = self.choose(super().forward(x.float()))
+        return (weights if self.factors is None else weights * self.factors[chosen]), chosen
 
     def choose(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         """scores: (tokens, experts) -> what `forward` returns."""

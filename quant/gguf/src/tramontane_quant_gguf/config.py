@@ -75,6 +75,9 @@ PRESENT: dict[str, str] = {
 }
 """What no key says, but whether a layer has a tensor; `{}` stands for "" or "kv"."""
 
+ABSENT: dict[str, tuple[str, str]] = {"attention_k_eq_v": ("attn_k.weight", "attn_v.weight")}
+"""What no key says, but whether a layer has the first tensor and not the second."""
+
 REFUSED: dict[str, tuple[Any, ...]] = {
     "attention.causal": (True,),
     "attention.temperature_scale": (0.0,),
@@ -168,6 +171,12 @@ def config_of(
     config["lm_head_bias"] = "output.bias" in tensors
     for word, tensor in PRESENT.items():
         config[word] = any(f"blk.0.{tensor.format(more)}" in tensors for more in ("", "kv"))
+    for word, (there, missing) in ABSENT.items():
+        config[word] = any(
+            f"{name.removesuffix(there)}{missing}" not in tensors
+            for name in tensors
+            if name.endswith(f".{there}")
+        )
     return config
 
 

@@ -40,6 +40,7 @@ def _route(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     (scores, scores_stride), (out, out_stride) = buffers.place(node.inputs[0]), _out(node, buffers)
     biased = isinstance(module, BiasedRouter)
     groups, taken = getattr(module, "groups", (1, 1))
+    factors = module.factors
     memory = routing.memory_bytes(sorting.experts)
     gather = _gather(node.of["gather"], buffers, inputs)
     assert node.output is not None
@@ -48,6 +49,7 @@ def _route(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         k=sorting.k, groups=groups, taken=taken, normalize=int(module.normalize),
         scale=inputs.keep(np.array([module.scale], np.float32)),
         balance=inputs.keep(module.balance.detach().float().numpy()) if biased else 0,
+        factors=0 if factors is None else inputs.keep(factors.detach().float().numpy()),
         out=out, out_stride=out_stride, memory=inputs.room(memory), memory_bytes=memory,
         sorting=_table(sorting, inputs), count=inputs.count_at(node.output.domain),
         counts=inputs.count_at(_count(sorting, inputs)), gather=gather.kernel,
