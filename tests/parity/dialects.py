@@ -22,7 +22,8 @@ FREQUENCIES = {
     "gptneox": "gpt_neox.layers.0.attention.rotary_emb.inv_freq",
     **dict.fromkeys(
         ["llama", "gemma", "gemma2", "gemma3", "phi2", "starcoder2", "glm4", "glm4-moe",
-         "smollm3", "granite", "granite-moe", "granite-shared", "deepseek-v2", "deepseek-v3"],
+         "smollm3", "granite", "granite-moe", "granite-shared", "deepseek-v2", "deepseek-v3",
+         "glm4-moe-lite"],
         "model.layers.0.self_attn.rotary_emb.inv_freq",
     ),
 }  # fmt: skip
@@ -43,7 +44,7 @@ EXPERTS = {
     "phimoe": (("block_sparse_moe.gate", "mlp.router"), ("block_sparse_moe.", "mlp.")),
 }
 HALVES = ((".w1.", ".gate_proj."), (".w2.", ".down_proj."), (".w3.", ".up_proj."))
-AHEAD = ("deepseek-v2", "deepseek-v3", "glm4-moe")
+AHEAD = ("deepseek-v2", "deepseek-v3", "glm4-moe", "glm4-moe-lite")
 """Families whose checkpoints have layers that guess further tokens."""
 PICTURES = {
     "gemma4": "Gemma4ForConditionalGeneration",

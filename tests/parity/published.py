@@ -147,6 +147,16 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
         "num_experts": 128, "num_experts_per_tok": 8, "rms_norm_eps": 1e-6, "rope_scaling": None,
         "rope_theta": 1000000.0, "sliding_window": None, "tie_word_embeddings": False,
         "use_sliding_window": False}),
+    # GLM
+    "GLM-4.7-Flash": ("glm4-moe-lite", {
+        **sizes(2048, 10240, 47, 20, 20, 154880), "attention_bias": False, "hidden_act": "silu",
+        "max_position_embeddings": 202752, "moe_intermediate_size": 1536, "n_group": 1,
+        "topk_group": 1, "topk_method": "noaux_tc", "norm_topk_prob": True,
+        "n_routed_experts": 64, "n_shared_experts": 1, "num_experts_per_tok": 4,
+        "first_k_dense_replace": 1, "num_nextn_predict_layers": 1, "routed_scaling_factor": 1.8,
+        "q_lora_rank": 768, "kv_lora_rank": 512, "qk_nope_head_dim": 192, "qk_rope_head_dim": 64,
+        "v_head_dim": 256, "partial_rotary_factor": 1.0, "rms_norm_eps": 1e-5,
+        "rope_scaling": None, "rope_theta": 1000000, "tie_word_embeddings": False}),
     # Gemma
     "gemma-2b": ("gemma", {
         **sizes(2048, 16384, 18, 8, 1, 256000), "head_dim": 256, "hidden_act": "gelu",

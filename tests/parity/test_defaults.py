@@ -158,6 +158,7 @@ def different(
     left_out = {"rope_scaling", *unused(ours), *(() if sizes else SIZES)}
     for name in config.model_fields.keys() - left_out:
         mine, other = getattr(ours, name), of(theirs, config, name)
+        mine = list(mine) if isinstance(mine, tuple) else mine
         if other is ... and (name in SIZES or name in NOT_THEIRS):
             continue
         if other is None and name in SIZES:  # follows from others

@@ -134,7 +134,8 @@ class Gemma4(CausalLM):
         made = model.per_layer_model_projection(x) * self.cfg.hidden_size**-0.5
         made = model.per_layer_projection_norm(made.unflatten(-1, (-1, narrow))).flatten(-2)
         both: Tensor = (made + known) * 2**-0.5
-        return both.split(narrow, -1)
+        owns: tuple[Tensor, ...] = both.split(narrow, -1)
+        return owns
 
     def logits(self, x: Tensor) -> Tensor:
         return softcapped(super().logits(x), self.cfg.final_logit_softcapping)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Gemma 4's attention: scores that are not scaled, normalized values, keys and values of other layers."""
+"""Gemma 4's attention: scores not scaled, normalized values, other layers' keys and values."""
 
 from torch import Tensor
 from tramontane.blocks import Attention, HeadNorm, RMSNorm, Rope, SharedAttention
