@@ -157,6 +157,33 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
         "q_lora_rank": 768, "kv_lora_rank": 512, "qk_nope_head_dim": 192, "qk_rope_head_dim": 64,
         "v_head_dim": 256, "partial_rotary_factor": 1.0, "rms_norm_eps": 1e-5,
         "rope_scaling": None, "rope_theta": 1000000, "tie_word_embeddings": False}),
+    # MiniMax
+    "MiniMax-M2": ("minimax-m2", {
+        **sizes(3072, 1536, 62, 48, 8, 200064), "head_dim": 128, "hidden_act": "silu",
+        "attn_type_list": [1] * 62, "max_position_embeddings": 196608, "num_experts_per_tok": 8,
+        "num_local_experts": 256, "qk_norm_type": "per_layer", "rms_norm_eps": 1e-6,
+        "rope_theta": 5000000, "rotary_dim": 64, "scoring_func": "sigmoid",
+        "shared_intermediate_size": 0, "tie_word_embeddings": False, "use_qk_norm": True,
+        "use_routing_bias": True, "use_mtp": True, "num_mtp_modules": 3}),
+    # HunYuan, dots.llm1
+    "Hunyuan-7B-Instruct": ("hunyuan", {
+        **sizes(4096, 14336, 32, 32, 8, 128167), "attention_bias": False, "head_dim": 128,
+        "hidden_act": "silu", "max_position_embeddings": 32768, "mlp_bias": False,
+        "rms_norm_eps": 1e-5, "tie_word_embeddings": True, "use_cla": False,
+        "use_qk_norm": True, "rope_theta": 10000.0}),
+    "Hunyuan-A13B-Instruct": ("hunyuan-moe", {
+        **sizes(4096, 3072, 32, 32, 8, 128167), "attention_bias": False, "head_dim": 128,
+        "hidden_act": "silu", "max_position_embeddings": 32768, "mlp_bias": False,
+        "moe_topk": 8, "num_experts": 64, "rms_norm_eps": 1e-5, "tie_word_embeddings": True,
+        "use_cla": False, "use_qk_norm": True, "rope_theta": 10000.0}),
+    "dots.llm1.inst": ("dots1", {
+        **sizes(4096, 10944, 62, 32, 32, 152064), "attention_bias": False, "head_dim": 128,
+        "hidden_act": "silu", "max_position_embeddings": 32768, "moe_intermediate_size": 1408,
+        "n_routed_experts": 128, "n_shared_experts": 2, "num_experts_per_tok": 6,
+        "first_k_dense_replace": 1, "norm_topk_prob": True, "routed_scaling_factor": 2.5,
+        "rms_norm_eps": 1e-5, "rope_scaling": None, "rope_theta": 10000000,
+        "scoring_func": "noaux_tc", "sliding_window": None, "max_window_layers": 62,
+        "tie_word_embeddings": False}),
     # Gemma
     "gemma-2b": ("gemma", {
         **sizes(2048, 16384, 18, 8, 1, 256000), "head_dim": 256, "hidden_act": "gelu",

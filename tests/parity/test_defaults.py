@@ -49,6 +49,7 @@ NOT_THEIRS = {
     "attention_bias": ONE,
     "attention_out_bias": FILES,
     "attn_type": ONE,
+    "attn_type_list": ONE,
     "enable_moe_block": ONE,
     "expansion_ratio": ONE,
     "global_head_dim": BY_LAYER,
@@ -67,6 +68,7 @@ NOT_THEIRS = {
     "partial_rotary_factor": "theirs has it in rope_parameters, or rotates everything",
     "prefix_lm": ONE,
     "qk_ln": ONE,
+    "qk_norm_type": ONE,
     "rope_finetuned": FILES,
     "rope_interleave": ONE,
     "scoring_func": ONE,
@@ -74,6 +76,9 @@ NOT_THEIRS = {
     "sliding_window_pattern": ELSEWHERE,
     "top_k_experts": ONE,
     "topk_method": ONE,
+    "use_cla": ONE,
+    "use_qk_norm": ONE,
+    "use_routing_bias": ONE,
     "vocab_size_per_layer_input": "not looked at where no layer has vectors of its own",
 }
 """Fields that transformers' class may not have, and why ours then is no difference."""
@@ -116,6 +121,8 @@ def told(family: str) -> tuple[Any, DecoderConfig]:
     needed: dict[str, Any] = {"num_experts_per_tok": 2} if family == "deepseek-v2" else {}
     needed |= {"layer_types": ["full_attention"] * 32} if family == "granite-4" else {}
     needed |= {"head_dim": 128} if family == "glm4-moe" else {}
+    if family == "dots1":
+        needed |= {"n_routed_experts": 128, "num_experts_per_tok": 6, "n_shared_experts": 2}
     theirs = theirs_of(family, **needed)
     said = {**needed}
     for name in SIZES:
