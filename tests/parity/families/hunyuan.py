@@ -68,7 +68,8 @@ FAMILIES = {
         "Dots1Config",
         gguf=Gguf(
             "dots1", convert=dots, keys=dots_keys,
-            sizes={**DOTS, "head_dim": 32, "moe_intermediate_size": 256, "norm_topk_prob": True,
+            sizes={**DOTS, "head_dim": 32, "num_key_value_heads": 8, "moe_intermediate_size": 256,
+                   "norm_topk_prob": True,
                    "routed_scaling_factor": 2.5, "n_routed_experts": 6},
         ),
         variants={
