@@ -49,6 +49,7 @@ AHEAD = ("deepseek-v2", "deepseek-v3", "glm4-moe", "glm4-moe-lite")
 PICTURES = {
     "gemma4": "Gemma4ForConditionalGeneration",
     "gemma4-unified": "Gemma4UnifiedForConditionalGeneration",
+    "ministral3": "Mistral3ForConditionalGeneration",
 }
 """Families that are published as a part of models that see."""
 OTHERS = sorted({*ALIASES, *FREQUENCIES, *MASKS, *BARE, *HEADS, *EXPERTS, *AHEAD, *PICTURES})

@@ -101,6 +101,8 @@ def write(about: Gguf, tensors: dict[str, Any], config: Any, kind: Type, path: P
             writer.add_bool(f"{about.arch}.{key}", value)
         elif isinstance(value, int):
             writer.add_uint32(f"{about.arch}.{key}", value)
+        elif isinstance(value, str):
+            writer.add_string(f"{about.arch}.{key}", value)
         elif isinstance(value, list):
             writer.add_array(f"{about.arch}.{key}", value)
         elif value is not None:

@@ -147,6 +147,14 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
         "num_experts": 128, "num_experts_per_tok": 8, "rms_norm_eps": 1e-6, "rope_scaling": None,
         "rope_theta": 1000000.0, "sliding_window": None, "tie_word_embeddings": False,
         "use_sliding_window": False}),
+    # Ministral
+    "Ministral-3-8B-Instruct-2512": ("ministral3", {
+        **sizes(4096, 14336, 34, 32, 8, 131072), "head_dim": 128, "hidden_act": "silu",
+        "max_position_embeddings": 262144, "rms_norm_eps": 1e-5, "sliding_window": None,
+        "tie_word_embeddings": False, "rope_parameters": {
+            "beta_fast": 32.0, "beta_slow": 1.0, "factor": 16.0, "llama_4_scaling_beta": 0.1,
+            "mscale": 1.0, "mscale_all_dim": 1.0, "original_max_position_embeddings": 16384,
+            "rope_theta": 1000000.0, "rope_type": "yarn", "type": "yarn"}}),
     # GLM
     "GLM-4.7-Flash": ("glm4-moe-lite", {
         **sizes(2048, 10240, 47, 20, 20, 154880), "attention_bias": False, "hidden_act": "silu",

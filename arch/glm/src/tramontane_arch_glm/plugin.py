@@ -47,6 +47,7 @@ def architectures() -> Iterator[Architecture]:
         | {
             "n_routed_experts": 4,
             "num_experts_per_tok": 2,
+            "num_key_value_heads": 4,
             "moe_intermediate_size": 24,
             "q_lora_rank": 24,
             "kv_lora_rank": 16,

@@ -85,6 +85,9 @@ REFUSED: dict[str, tuple[Any, ...]] = {
 }
 """Keys that change what is computed, and the values with which they do not."""
 
+READ_BY = {"attention.temperature_scale": ("mistral3",)}
+"""Architectures that read such a key themselves, from the metadata."""
+
 TOKENS: dict[str, str] = {
     "tokenizer.ggml.bos_token_id": "bos_token_id",
     "tokenizer.ggml.eos_token_id": "eos_token_id",
@@ -142,7 +145,9 @@ def config_of(
     config[UNSUPPORTED] = [
         f"{architecture}.{key}={reprlib.repr(value)}"
         for key, neutral in REFUSED.items()
-        if (value := get(key)) is not None and value not in neutral
+        if (value := get(key)) is not None
+        and value not in neutral
+        and architecture not in READ_BY.get(key, ())
     ]
     tokens = metadata.get("tokenizer.ggml.tokens")
     if isinstance(tokens, Values):  # converters have written wrong numbers as vocab_size
