@@ -45,3 +45,10 @@ def test_each_head_has_its_own_weight() -> None:
 def test_a_bias_needs_a_mean() -> None:
     with pytest.raises(ValueError, match="bias=True needs center=True"):
         HeadNorm(20, 1e-5, bias=True)
+
+
+@pytest.mark.parametrize("center", [True, False])
+def test_without_a_weight_it_is_a_weight_of_ones(center: bool) -> None:
+    plain = HeadNorm(20, 1e-5, center=center, weighted=False)
+    assert not [*plain.parameters()]
+    assert torch.equal(plain(X), filled(HeadNorm(20, 1e-5, center=center), torch.ones(20))(X))

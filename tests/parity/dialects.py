@@ -22,7 +22,8 @@ FREQUENCIES = {
     "gptneox": "gpt_neox.layers.0.attention.rotary_emb.inv_freq",
     **dict.fromkeys(
         ["llama", "gemma", "gemma2", "gemma3", "phi2", "starcoder2", "glm4", "glm4-moe",
-         "smollm3", "granite", "granite-moe", "granite-shared", "deepseek-v2", "deepseek-v3"],
+         "smollm3", "granite", "granite-moe", "granite-shared", "deepseek-v2", "deepseek-v3",
+         "glm4-moe-lite"],
         "model.layers.0.self_attn.rotary_emb.inv_freq",
     ),
 }  # fmt: skip
@@ -43,9 +44,15 @@ EXPERTS = {
     "phimoe": (("block_sparse_moe.gate", "mlp.router"), ("block_sparse_moe.", "mlp.")),
 }
 HALVES = ((".w1.", ".gate_proj."), (".w2.", ".down_proj."), (".w3.", ".up_proj."))
-AHEAD = ("deepseek-v2", "deepseek-v3", "glm4-moe")
+AHEAD = ("deepseek-v2", "deepseek-v3", "glm4-moe", "glm4-moe-lite")
 """Families whose checkpoints have layers that guess further tokens."""
-OTHERS = sorted({*ALIASES, *FREQUENCIES, *MASKS, *BARE, *HEADS, *EXPERTS, *AHEAD})
+PICTURES = {
+    "gemma4": "Gemma4ForConditionalGeneration",
+    "gemma4-unified": "Gemma4UnifiedForConditionalGeneration",
+    "ministral3": "Mistral3ForConditionalGeneration",
+}
+"""Families that are published as a part of models that see."""
+OTHERS = sorted({*ALIASES, *FREQUENCIES, *MASKS, *BARE, *HEADS, *EXPERTS, *AHEAD, *PICTURES})
 """Families that have more than one dialect."""
 
 
@@ -70,5 +77,12 @@ def other(family: str, tensors: Tensors, config: dict[str, Any]) -> tuple[Tensor
             f"model.layers.{depth}.{parts[1]}": tensors[name].clone()
             for name, parts in found.items() if parts
         }  # fmt: skip
+    if family in PICTURES:
+        out = {name.replace("model.", "model.language_model.", 1): data
+               for name, data in out.items()}  # fmt: skip
+        out |= {f"model.{part}.weight": torch.ones(2, 3)
+                for part in ("vision_tower.blocks.0", "embed_vision.projection", "audio_tower.conv",
+                             "vision_embedder.patch", "embed_audio.projection")}  # fmt: skip
+        return out, {"architectures": [PICTURES[family]], "text_config": config}
     architectures = [ALIASES[family]] if family in ALIASES else config["architectures"]
     return out, {**config, "architectures": architectures}

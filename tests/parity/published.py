@@ -32,6 +32,22 @@ GPT_OSS = {
         "original_max_position_embeddings": 4096, "rope_type": "yarn", "truncate": False},
 }  # fmt: skip
 
+GEMMA_4 = {
+    "attention_bias": False,
+    "final_logit_softcapping": 30.0,
+    "global_head_dim": 512,
+    "head_dim": 256,
+    "hidden_activation": "gelu_pytorch_tanh",
+    "rms_norm_eps": 1e-6,
+    "rope_parameters": {
+        "full_attention": {
+            "partial_rotary_factor": 0.25, "rope_theta": 1000000.0, "rope_type": "proportional"},
+        "sliding_attention": {"rope_theta": 10000.0, "rope_type": "default"},
+    },
+    "tie_word_embeddings": True,
+    "vocab_size_per_layer_input": 262144,
+}  # fmt: skip
+
 
 def sizes(
     hidden: int, wide: int, layers: int, heads: int, keys: int | None, vocab: int
@@ -140,6 +156,51 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
         "num_experts": 128, "num_experts_per_tok": 8, "rms_norm_eps": 1e-6, "rope_scaling": None,
         "rope_theta": 1000000.0, "sliding_window": None, "tie_word_embeddings": False,
         "use_sliding_window": False}),
+    # Ministral
+    "Ministral-3-8B-Instruct-2512": ("ministral3", {
+        **sizes(4096, 14336, 34, 32, 8, 131072), "head_dim": 128, "hidden_act": "silu",
+        "max_position_embeddings": 262144, "rms_norm_eps": 1e-5, "sliding_window": None,
+        "tie_word_embeddings": False, "rope_parameters": {
+            "beta_fast": 32.0, "beta_slow": 1.0, "factor": 16.0, "llama_4_scaling_beta": 0.1,
+            "mscale": 1.0, "mscale_all_dim": 1.0, "original_max_position_embeddings": 16384,
+            "rope_theta": 1000000.0, "rope_type": "yarn", "type": "yarn"}}),
+    # GLM
+    "GLM-4.7-Flash": ("glm4-moe-lite", {
+        **sizes(2048, 10240, 47, 20, 20, 154880), "attention_bias": False, "hidden_act": "silu",
+        "max_position_embeddings": 202752, "moe_intermediate_size": 1536, "n_group": 1,
+        "topk_group": 1, "topk_method": "noaux_tc", "norm_topk_prob": True,
+        "n_routed_experts": 64, "n_shared_experts": 1, "num_experts_per_tok": 4,
+        "first_k_dense_replace": 1, "num_nextn_predict_layers": 1, "routed_scaling_factor": 1.8,
+        "q_lora_rank": 768, "kv_lora_rank": 512, "qk_nope_head_dim": 192, "qk_rope_head_dim": 64,
+        "v_head_dim": 256, "partial_rotary_factor": 1.0, "rms_norm_eps": 1e-5,
+        "rope_scaling": None, "rope_theta": 1000000, "tie_word_embeddings": False}),
+    # MiniMax
+    "MiniMax-M2": ("minimax-m2", {
+        **sizes(3072, 1536, 62, 48, 8, 200064), "head_dim": 128, "hidden_act": "silu",
+        "attn_type_list": [1] * 62, "max_position_embeddings": 196608, "num_experts_per_tok": 8,
+        "num_local_experts": 256, "qk_norm_type": "per_layer", "rms_norm_eps": 1e-6,
+        "rope_theta": 5000000, "rotary_dim": 64, "scoring_func": "sigmoid",
+        "shared_intermediate_size": 0, "tie_word_embeddings": False, "use_qk_norm": True,
+        "use_routing_bias": True, "use_mtp": True, "num_mtp_modules": 3}),
+    # HunYuan, dots.llm1
+    "Hunyuan-7B-Instruct": ("hunyuan", {
+        **sizes(4096, 14336, 32, 32, 8, 128167), "attention_bias": False, "head_dim": 128,
+        "hidden_act": "silu", "max_position_embeddings": 32768, "mlp_bias": False,
+        "rms_norm_eps": 1e-5, "tie_word_embeddings": True, "use_cla": False,
+        "use_qk_norm": True, "rope_theta": 10000.0}),
+    "Hunyuan-A13B-Instruct": ("hunyuan-moe", {
+        **sizes(4096, 3072, 32, 32, 8, 128167), "attention_bias": False, "head_dim": 128,
+        "hidden_act": "silu", "max_position_embeddings": 32768, "mlp_bias": False,
+        "moe_topk": 8, "num_experts": 64, "rms_norm_eps": 1e-5, "tie_word_embeddings": True,
+        "use_cla": False, "use_qk_norm": True, "rope_theta": 10000.0}),
+    "dots.llm1.inst": ("dots1", {
+        **sizes(4096, 10944, 62, 32, 32, 152064), "attention_bias": False, "head_dim": 128,
+        "hidden_act": "silu", "max_position_embeddings": 32768, "moe_intermediate_size": 1408,
+        "n_routed_experts": 128, "n_shared_experts": 2, "num_experts_per_tok": 6,
+        "first_k_dense_replace": 1, "norm_topk_prob": True, "routed_scaling_factor": 2.5,
+        "rms_norm_eps": 1e-5, "rope_scaling": None, "rope_theta": 10000000,
+        "scoring_func": "noaux_tc", "sliding_window": None, "max_window_layers": 62,
+        "tie_word_embeddings": False}),
     # Gemma
     "gemma-2b": ("gemma", {
         **sizes(2048, 16384, 18, 8, 1, 256000), "head_dim": 256, "hidden_act": "gelu",
@@ -156,6 +217,20 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
         "final_logit_softcapping": 30.0, "head_dim": 128, "query_pre_attn_scalar": 144,
         "hidden_activation": "gelu_pytorch_tanh", "max_position_embeddings": 8192,
         "sliding_window": 4096}),
+    "gemma-4-E2B-it": ("gemma4", {
+        **sizes(1536, 6144, 35, 8, 1, 262144), **GEMMA_4, "attention_k_eq_v": False,
+        "enable_moe_block": False, "hidden_size_per_layer_input": 256, "sliding_window": 512,
+        "layer_types": (["sliding_attention"] * 4 + ["full_attention"]) * 7,
+        "max_position_embeddings": 131072, "moe_intermediate_size": None, "num_experts": None,
+        "num_global_key_value_heads": None, "num_kv_shared_layers": 20, "top_k_experts": None,
+        "use_bidirectional_attention": None, "use_double_wide_mlp": True}),
+    "gemma-4-26B-A4B-it": ("gemma4", {
+        **sizes(2816, 2112, 30, 16, 8, 262144), **GEMMA_4, "attention_k_eq_v": True,
+        "enable_moe_block": True, "hidden_size_per_layer_input": 0, "sliding_window": 1024,
+        "layer_types": (["sliding_attention"] * 5 + ["full_attention"]) * 5,
+        "max_position_embeddings": 262144, "moe_intermediate_size": 704, "num_experts": 128,
+        "num_global_key_value_heads": 2, "num_kv_shared_layers": 0, "top_k_experts": 8,
+        "use_bidirectional_attention": "vision", "use_double_wide_mlp": False}),
     "gemma-3-1b-it": ("gemma3", {
         **sizes(1152, 6912, 26, 4, 1, 262144), "attention_bias": False, "head_dim": 256,
         "attn_logit_softcapping": None, "final_logit_softcapping": None,

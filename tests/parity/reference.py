@@ -32,10 +32,10 @@ def random(record: Family, settings: dict[str, Any], seed: int) -> Any:
         attn_implementation=record.attention,
         experts_implementation="eager",  # the others want sizes that registers hold
     )
-    buffers = {n: b for n, b in model.named_buffers() if "correction" in n}
+    buffers = {n: b for n, b in model.named_buffers() if "correction" in n or "scalar" in n}
     with torch.no_grad():
         for name, parameter in [*model.named_parameters(), *buffers.items()]:
-            if ("norm" in name or "ln_" in name) and name.endswith("weight"):
+            if (("norm" in name or "ln_" in name) and name.endswith("weight")) or "scalar" in name:
                 parameter.normal_(1.0, 0.2)
             else:
                 parameter.normal_(0.0, 0.15)

@@ -16,6 +16,8 @@ from .families import FAMILIES
 CLASSES = {
     "GPT2": "GPT2LMHeadModel",
     "Gemma3Text": "Gemma3ForCausalLM",
+    "Gemma4Text": "Gemma4ForCausalLM",
+    "Gemma4UnifiedText": "Gemma4UnifiedForCausalLM",
 }
 """Classes whose models are not called like them."""
 
@@ -41,31 +43,46 @@ are taken from transformers' defaults here."""
 FILES = "GGUF files alone say it"
 ONE = "theirs has one way only, which is our default"
 ELSEWHERE = "compared by layer, below"
+BY_LAYER = "theirs tells it by layer, and 512 is what it tells"
 NOT_THEIRS = {
     "alibi": ONE,
     "attention_bias": ONE,
     "attention_out_bias": FILES,
     "attn_type": ONE,
+    "attn_type_list": ONE,
+    "enable_moe_block": ONE,
     "expansion_ratio": ONE,
+    "global_head_dim": BY_LAYER,
+    "global_rotary_factor": "nested in theirs, a quarter",
+    "global_rotary_stretch": "nested in theirs, none",
     "hidden_act": ONE,
+    "hidden_size_per_layer_input": ONE,
     "layer_types": ELSEWHERE,
     "lm_head_bias": ONE,
     "max_window_layers": ELSEWHERE,
     "mlp_bias": ONE,
     "moe_layer_freq": ONE,
     "no_rope_layers": ELSEWHERE,
+    "num_experts": ONE,
+    "num_global_key_value_heads": BY_LAYER,
     "partial_rotary_factor": "theirs has it in rope_parameters, or rotates everything",
     "prefix_lm": ONE,
     "qk_ln": ONE,
+    "qk_norm_type": ONE,
     "rope_finetuned": FILES,
     "rope_interleave": ONE,
     "scoring_func": ONE,
     "shared_intermediate_size": "0, as in the class without",
     "sliding_window_pattern": ELSEWHERE,
+    "top_k_experts": ONE,
     "topk_method": ONE,
     "xielu_alpha_n": FILES,
     "xielu_alpha_p": FILES,
     "xielu_beta": FILES,
+    "use_cla": ONE,
+    "use_qk_norm": ONE,
+    "use_routing_bias": ONE,
+    "vocab_size_per_layer_input": "not looked at where no layer has vectors of its own",
 }
 """Fields that transformers' class may not have, and why ours then is no difference."""
 
@@ -85,6 +102,10 @@ ACCEPTED = {
     ("opt", "layer_norm_eps"): "a constant of theirs, 1e-5",
     ("olmo", "layer_norm_eps"): "a constant of theirs, 1e-5",
     ("olmo3", "rope_local_base_freq"): "nested in theirs; null is rope_theta",
+    ("gemma4", "rope_local_base_freq"): "as gemma3",
+    ("gemma4-unified", "rope_local_base_freq"): "as gemma3",
+    ("gemma4", "partial_rotary_factor"): "of layers with a window, which rotate everything",
+    ("gemma4-unified", "partial_rotary_factor"): "as gemma4",
 }
 """What differs, and why it may."""
 
@@ -99,7 +120,9 @@ def classes() -> dict[str, type[DecoderConfig]]:
 
 
 def theirs_of(family: str, **settings: Any) -> Any:
-    return getattr(transformers, FAMILIES[family].config)(**settings)
+    config = getattr(transformers, FAMILIES[family].config)(**settings)
+    config.allow_global_per_layer_attribute_access = True  # what differs between layers, too
+    return config
 
 
 def told(family: str) -> tuple[Any, DecoderConfig]:
@@ -108,6 +131,8 @@ def told(family: str) -> tuple[Any, DecoderConfig]:
     needed: dict[str, Any] = {"num_experts_per_tok": 2} if family == "deepseek-v2" else {}
     needed |= {"layer_types": ["full_attention"] * 32} if family == "granite-4" else {}
     needed |= {"head_dim": 128} if family == "glm4-moe" else {}
+    if family == "dots1":
+        needed |= {"n_routed_experts": 128, "num_experts_per_tok": 6, "n_shared_experts": 2}
     theirs = theirs_of(family, **needed)
     said = {**needed}
     for name in SIZES:
@@ -150,6 +175,7 @@ def different(
     left_out = {"rope_scaling", *unused(ours), *(() if sizes else SIZES)}
     for name in config.model_fields.keys() - left_out:
         mine, other = getattr(ours, name), of(theirs, config, name)
+        mine = list(mine) if isinstance(mine, tuple) else mine
         if other is ... and (name in SIZES or name in NOT_THEIRS):
             continue
         if other is None and name in SIZES:  # follows from others

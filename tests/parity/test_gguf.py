@@ -18,6 +18,7 @@ from tramontane.registry import Registry
 from . import gguf_file, reference
 from .families import FAMILIES
 from .families.convert import interleaved, stacked
+from .families.gemma4 import SPARSE
 from .families.record import Gguf, Tensors
 from .forward import logits
 
@@ -52,7 +53,7 @@ def test_head(family: str, tied: bool, kind: str, device: str, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("family", "change"),
     [("gptneox", {"rotary_pct": 1.0}), ("phi2", {"partial_rotary_factor": 1.0}),
-     ("phi3", {"sliding_window": 9})],
+     ("phi3", {"sliding_window": 9}), ("gemma4", SPARSE)],
 )  # fmt: skip
 def test_other_settings(family: str, change: dict[str, Any], device: str, tmp_path: Path) -> None:
     compare(family, "F32", device, tmp_path, **change)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from tramontane.blocks import BiasedRouter, GroupedRouter, Router
 from tramontane_backend_cpu.kernels import mixture, routing
 from tramontane_backend_cpu.step.memory import address
@@ -48,9 +49,10 @@ def routed(router: Router, scores: torch.Tensor) -> tuple[Any, Any, Any, Any]:
     told = arguments(
         routing.FIELDS, scores=address(given), scores_stride=4 * experts, experts=experts, k=k,
         groups=groups, taken=taken, normalize=int(router.normalize), scale=address(scale),
-        balance=0 if balance is None else address(balance), out=address(out), out_stride=8 * k,
-        memory=address(memory), memory_bytes=size, sorting=address(sorting), count=address(many),
-        counts=address(counts),
+        balance=0 if balance is None else address(balance),
+        factors=0 if router.factors is None else address(router.factors.numpy()),
+        out=address(out), out_stride=8 * k, memory=address(memory), memory_bytes=size,
+        sorting=address(sorting), count=address(many), counts=address(counts),
         gather=mixture.gather.address, gathered=0, tile=TILE, apart=0,
     )  # fmt: skip
     kernel = routing.router(isinstance(router, BiasedRouter))
@@ -130,3 +132,16 @@ def test_sorted_rows_of_an_expert_lie_together(count: int) -> None:
         taken = set(range(middle, middle + (1 if size == 1 else -(-size // TILE) * TILE)))
         assert not taken & between
         between |= taken
+
+
+@pytest.mark.parametrize("kind", ["softmax", "biased"])
+def test_factors_of_experts_come_last(kind: str) -> None:
+    torch.manual_seed(1)
+    scores = 4 * torch.randn(9, 6)
+    router = block(kind, 6, 3, (1, 1), True)
+    plain, chosen, _, _ = routed(router, scores)
+    factors = torch.rand(6) + 0.5
+    router.factors = nn.Parameter(factors, requires_grad=False)
+    weights, again, _, _ = routed(router, scores)
+    assert np.array_equal(chosen, again)
+    assert np.array_equal(weights, plain * factors.numpy()[chosen])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from tramontane.config import DecoderConfig, read_config
 from tramontane.errors import CheckpointError, ConfigError
+from tramontane_quant_gguf.config import ABSENT as WITHOUT
 from tramontane_quant_gguf.config import PRESENT
 from tramontane_quant_gguf.container import open_gguf
 from tramontane_quant_gguf.rope import partial_rotary
@@ -36,7 +37,7 @@ def config(write: Write, *fills: Callable[[gguf.GGUFWriter], None]) -> dict[str,
     return dict(open_gguf(write(fill)).header.config)
 
 
-ABSENT = dict.fromkeys((*PRESENT, "lm_head_bias"), False)
+ABSENT = dict.fromkeys((*PRESENT, *WITHOUT, "lm_head_bias"), False)
 
 
 ASSUMED = {"unsupported": [], "head_dim": 16, "rope_theta": 10_000.0, "partial_rotary_factor": 1.0}
@@ -143,6 +144,8 @@ def test_a_window_of_no_tokens_is_none(write: Write) -> None:
         ("gemma2", {"block_count": 46, "attention.key_length": 32}, {"query_pre_attn_scalar": 16}),
         ("gemma2", {"attention.key_length": 32}, {"query_pre_attn_scalar": 32}),
         ("gemma3", {"attention.sliding_window": 512}, {"sliding_window_pattern": None}),
+        ("gemma4", {}, {"final_logit_softcapping": 30.0}),
+        ("gemma4", {"final_logit_softcapping": 5.0}, {"final_logit_softcapping": 5.0}),
         ("gemma3", {}, {"sliding_window_pattern": 1}),
         ("gemma3", {"attention.sliding_window_pattern": 3}, {"sliding_window_pattern": 3}),
         (

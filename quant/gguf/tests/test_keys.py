@@ -41,7 +41,16 @@ WITHOUT_EFFECT = {
     "deepstack_mapping": "of pictures",
     "pooling_type": "of embeddings and rerankers made of a family, which have no head",
     "classifier.output_labels": "as pooling_type",
+    "attention.value_length_swa": "as long as the keys",
+    "rope.dimension_count_swa": "all of them, in every model",
 }
+
+OF_THE_FAMILY = {
+    "attention.key_length_swa": "gemma4",
+    "attention.shared_kv_layers": "gemma4",
+    "embedding_length_per_layer_input": "gemma4",
+}
+"""Keys that a family's distribution reads itself, from the metadata."""
 
 WRITTEN = [
     # what all architectures share
@@ -72,6 +81,9 @@ WRITTEN = [
     "rope.scaling.yarn_log_multiplier",
     # ernie4_5-moe
     "interleave_moe_layer_step",
+    # gemma4
+    "attention.key_length_swa", "attention.value_length_swa", "rope.dimension_count_swa",
+    "attention.shared_kv_layers", "embedding_length_per_layer_input",
     # what is made of qwen2 and qwen3
     "pooling_type", "classifier.output_labels",
 ]  # fmt: skip
@@ -98,7 +110,7 @@ def test_keys_that_the_converter_writes(key: str) -> None:
             READ_APART[key]
         )
         return
-    places: list[Any] = [WORDS, REFUSED, WITHOUT_EFFECT]
+    places: list[Any] = [WORDS, REFUSED, WITHOUT_EFFECT, OF_THE_FAMILY]
     assert sum(key in place for place in places) == 1
 
 

@@ -70,7 +70,7 @@ def keys(config: Any, gating: int) -> dict[str, Any]:
         "attention.key_length_mla": config.qk_nope_head_dim + turned,
         "attention.value_length_mla": config.v_head_dim,
         "rope.dimension_count": turned,
-        "leading_dense_block_count": config.first_k_dense_replace,
+        "leading_dense_block_count": getattr(config, "first_k_dense_replace", None),
         "expert_count": config.n_routed_experts,
         "expert_used_count": config.num_experts_per_tok,
         "expert_feed_forward_length": config.moe_intermediate_size,
@@ -114,6 +114,28 @@ FAMILIES = {
             "groups": LATENT,
             "no-query-rank": {**LATENT, "q_lora_rank": None, "attention_bias": True},
             "halves": {**LATENT, "rope_interleave": False, "norm_topk_prob": False},
+            "yarn": {**LATENT, **rope("yarn", **YARN)},
+        },
+    ),
+    # its GGUF files are DeepSeek's
+    "glm4-moe-lite": Family(
+        "Glm4MoeLiteConfig",
+        gguf=Gguf(
+            "deepseek2",
+            convert=split,
+            keys=lambda config: {**keys(config, 2), "leading_dense_block_count": 1},
+            plain=("kv_b_proj",),
+            sizes={**LARGE, "n_group": 1, "topk_group": 1},
+        ),
+        variants={
+            "flash": {**LATENT, "n_group": 1, "topk_group": 1},
+            "groups": {
+                **LATENT,
+                "q_lora_rank": None,
+                "norm_topk_prob": False,
+                "mlp_layer_types": ["sparse", "dense", "sparse"],
+            },
+            "biases": {**LATENT, "attention_bias": True, "rope_interleave": False},
             "yarn": {**LATENT, **rope("yarn", **YARN)},
         },
     ),

@@ -47,6 +47,8 @@ def odd(family: str, name: str, *, gguf: bool = False) -> dict[str, Any]:
         "num_attention_heads": heads, "n_head": heads, "n_heads": heads,
         "num_key_value_heads": heads if "kv_lora_rank" in base else kv_heads,
         "num_kv_heads": kv_heads, "rotary_dim": turned, **EXPERTS, **LATENT,
+        "vocab_size_per_layer_input": 101, "hidden_size_per_layer_input": 7,
+        "global_head_dim": 2 * d_head - 2,
     }  # fmt: skip
     base |= {key: value for key, value in sizes.items() if base.get(key)}
     if gguf and "query_pre_attn_scalar" in base:
@@ -56,7 +58,7 @@ def odd(family: str, name: str, *, gguf: bool = False) -> dict[str, Any]:
         base["rotary_pct"] = part
     elif family == "phi2":
         base |= {"partial_rotary_factor": part, "num_key_value_heads": None}
-    elif family in ("glm4", "glm4-moe", "nemotron", "stablelm", "persimmon"):
+    elif family in ("glm4", "glm4-moe", "nemotron", "stablelm", "persimmon", "minimax-m2"):
         base |= rope("default", partial_rotary_factor=part)
     if gguf and record.shared is FAMILIES["llama"].shared:
         base["head_dim"] = base.get("qk_rope_head_dim", d_head)

@@ -83,8 +83,12 @@ class Gemma2(Gemma):
     Layer = staticmethod(gemma2_layer)
 
     def logits(self, x: Tensor) -> Tensor:
-        cap, logits = self.cfg.final_logit_softcapping, super().logits(x)  # type: ignore[attr-defined]
-        return logits if not cap else (logits / cap).tanh() * cap
+        return softcapped(super().logits(x), self.cfg.final_logit_softcapping)  # type: ignore[attr-defined]
+
+
+def softcapped(logits: Tensor, cap: float | None) -> Tensor:
+    """cap * tanh(logits / cap), of any shape; None or 0: no cap."""
+    return logits if not cap else (logits / cap).tanh() * cap
 
 
 ONE_MORE = [Skip("*.rotary_emb"), Shift("*norm", 1.0)]

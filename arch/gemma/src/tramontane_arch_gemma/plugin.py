@@ -15,6 +15,15 @@ TINY = {
     "tie_word_embeddings": True,
 }
 
+SHARED = {
+    "num_hidden_layers": 4,
+    "sliding_window": 8,
+    "layer_types": ["sliding_attention", "full_attention"] * 2,
+    "num_kv_shared_layers": 2,
+    "global_head_dim": 24,
+}
+BY_TOKEN = {"hidden_size_per_layer_input": 8, "vocab_size_per_layer_input": 64}
+
 
 @hookimpl
 def architectures() -> Iterator[Architecture]:
@@ -42,3 +51,13 @@ def architectures() -> Iterator[Architecture]:
         weights="tramontane_arch_gemma.model:SANDWICH_WEIGHTS",
         example=TINY | {"sliding_window": 8, "sliding_window_pattern": 2},
     )
+    for name, more in (("Gemma4", BY_TOKEN), ("Gemma4Unified", {})):
+        yield Architecture(
+            name=f"{name}ForCausalLM",
+            aliases=(f"{name}ForConditionalGeneration", *(["gemma4"] if name == "Gemma4" else [])),
+            config=f"tramontane_arch_gemma.gemma4_config:{name}Config",
+            model="tramontane_arch_gemma.gemma4:Gemma4",
+            weights="tramontane_arch_gemma.gemma4_weights:weights",
+            metadata="tramontane_arch_gemma.gemma4_config:fields",
+            example=TINY | SHARED | more,
+        )

@@ -67,7 +67,7 @@ class Glm4Moe(CausalLM):
     Layer = staticmethod(layer)
 
 
-def weights(cfg: Glm4MoeConfig) -> dict[str, list[Rule]]:
+def weights(cfg: DecoderConfig) -> dict[str, list[Rule]]:
     depth = cfg.num_hidden_layers
     return {
         "hf": [

@@ -38,3 +38,21 @@ def architectures() -> Iterator[Architecture]:
             "use_qk_norm": True,
         },
     )
+    yield Architecture(
+        name="Glm4MoeLiteForCausalLM",
+        config="tramontane_arch_glm.lite:Glm4MoeLiteConfig",
+        model="tramontane_arch_glm.lite:Glm4MoeLite",
+        weights="tramontane_arch_glm.lite:weights",
+        example=TINY
+        | {
+            "n_routed_experts": 4,
+            "num_experts_per_tok": 2,
+            "num_key_value_heads": 4,
+            "moe_intermediate_size": 24,
+            "q_lora_rank": 24,
+            "kv_lora_rank": 16,
+            "qk_nope_head_dim": 8,
+            "qk_rope_head_dim": 4,
+            "v_head_dim": 8,
+        },
+    )

@@ -38,3 +38,13 @@ def architectures() -> Iterator[Architecture]:
         weights="tramontane_arch_llama.model:MIXTRAL_WEIGHTS",
         example=TINY | {"num_local_experts": 4, "num_experts_per_tok": 2},
     )
+    yield Architecture(
+        name="Ministral3ForCausalLM",
+        aliases=("mistral3", "Mistral3ForConditionalGeneration"),
+        config="tramontane_arch_llama.ministral:Ministral3Config",
+        model="tramontane_arch_llama.ministral:Ministral3",
+        weights="tramontane_arch_llama.ministral:WEIGHTS",
+        metadata={"mistral3.attention.temperature_scale": "llama_4_scaling_beta"},
+        example=TINY
+        | {"head_dim": 8, "llama_4_scaling_beta": 0.1, "original_max_position_embeddings": 4},
+    )

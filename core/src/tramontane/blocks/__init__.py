@@ -2,7 +2,7 @@
 
 from .activation import ACTIVATIONS, ClampedSwiGLU, Gelu
 from .alibi import alibi_slopes
-from .attention import Attention
+from .attention import Attention, SharedAttention
 from .causal_lm import CausalLM, LayerOf, PositionedLM
 from .delta_net import GatedDeltaNet
 from .embedding import Embedding
@@ -53,6 +53,7 @@ __all__ = [
     "Rope",
     "Router",
     "SandwichNormLayer",
+    "SharedAttention",
     "ShortConv",
     "SparseMoE",
     "StackedLinear",

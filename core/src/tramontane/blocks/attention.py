@@ -84,15 +84,19 @@ class Attention(nn.Module):
             k = self.k_norm(k)
         if self.rope is not None:
             q, k = self.rope(q, batch), self.rope(k, batch)
-        cache = batch.cache.layers[self.index]
-        cache.store(batch.slots, k, v)
+        batch.cache.layers[self.index].store(batch.slots, k, v)
+        gate = None if self.gate_proj is None else torch.sigmoid(self.gate_proj(x))
+        return self.mix(q, batch, gate)
+
+    def mix(self, q: Tensor, batch: Batch, gate: Tensor | None = None) -> Tensor:
+        """q: (tokens, heads, d_head), normalized and rotated -> (tokens, hidden): what its scores
+        make of the stored values. gate: (tokens, heads * d_head) factors of what o_proj reads."""
         options = (self.scale, self.window, self.softcap, self.alibi)
         # backends written before there were sinks have kernels without them
         more = {} if self.sinks is None else {"sinks": self.sinks}
-        mixed = self.kernel(q, cache, batch, *options, **more)
-        mixed = mixed.flatten(-2)
-        if self.gate_proj is not None:
-            mixed = mixed * torch.sigmoid(self.gate_proj(x))
+        mixed = self.kernel(q, batch.cache.layers[self.index], batch, *options, **more).flatten(-2)
+        if gate is not None:
+            mixed = mixed * gate
         out: Tensor = self.o_proj(mixed)
         return out
 
@@ -100,3 +104,33 @@ class Attention(nn.Module):
         """x: (tokens, hidden) -> q (tokens, heads * d_head), k and v (tokens, kv_heads * d_head).
         Override it for norms or scales across all heads."""
         return self.q_proj(x), self.k_proj(x), self.v_proj(x)
+
+
+class SharedAttention(Attention):
+    """`Attention` over the keys and values that an earlier layer has stored for these tokens, with
+    queries of its own; (tokens, hidden) -> (tokens, hidden).
+
+    index: that layer's number; window, heads and sizes are that layer's. Tensors: q_proj, o_proj,
+    and those of q_norm.
+    """
+
+    def __init__(
+        self,
+        cfg: DecoderConfig,
+        index: int,
+        *,
+        rope: Rope | None,
+        q_norm: nn.Module | None = None,
+        scale: float | None = None,
+        window: int | None = None,
+    ) -> None:
+        super().__init__(cfg, index, rope=rope, q_norm=q_norm, scale=scale, window=window)
+        del self.k_proj, self.v_proj
+
+    def forward(self, x: Tensor, batch: Batch) -> Tensor:
+        q = self.q_proj(x).unflatten(-1, (-1, self.d_head))
+        if self.q_norm is not None:
+            q = self.q_norm(q)
+        if self.rope is not None:
+            q = self.rope(q, batch)
+        return self.mix(q, batch)

@@ -55,7 +55,8 @@ class HeadNorm(nn.Module):
     dim: d_head. heads: None, one weight (d_head) that all heads share; a number, a weight of each
     head, (heads, d_head), as Cohere's Command R+ has. center: subtract the mean (`LayerNorm`)
     instead of dividing by the root of the mean square alone (`RMSNorm`). bias: added after the
-    weight, of its shape; only with center. eps: added to the mean square, no unit.
+    weight, of its shape; only with center. eps: added to the mean square, no unit. weighted: False
+    leaves the weight out.
 
     It is what `Attention` takes as q_norm and k_norm. With one weight for all heads it equals
     `RMSNorm(d_head, eps)` or `LayerNorm(d_head, eps)`. For a norm across all heads (OLMo 2), use
@@ -72,21 +73,23 @@ class HeadNorm(nn.Module):
         heads: int | None = None,
         center: bool = False,
         bias: bool = False,
+        weighted: bool = True,
     ) -> None:
         super().__init__()
         if bias and not center:
             raise ValueError("bias=True needs center=True: RMS norms have none")
         self.eps, self.center = eps, center
         shape = (dim,) if heads is None else (heads, dim)
-        self.weight = nn.Parameter(torch.empty(shape), requires_grad=False)
+        self.weight = nn.Parameter(torch.empty(shape), requires_grad=False) if weighted else None
         self.bias = nn.Parameter(torch.empty(shape), requires_grad=False) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.center:
             normal = F.rms_norm(x.float(), (x.shape[-1],), None, self.eps)
-            return self.weight * normal.to(x.dtype)
+            normal = normal.to(x.dtype)
+            return normal if self.weight is None else self.weight * normal
         normal = F.layer_norm(x.float(), (x.shape[-1],), None, None, self.eps)
-        out = self.weight.float() * normal
+        out = normal if self.weight is None else self.weight.float() * normal
         return (out if self.bias is None else out + self.bias.float()).to(x.dtype)
 
 

@@ -24,7 +24,7 @@ class Rope:
 
     def __init__(self, dim: int, theta: float, scaling: Scaling | None = None) -> None:
         self.dim, self.theta, self.scaling = dim, theta, scaling
-        self.settings = (dim, theta, scaling)
+        self.settings: tuple[object, ...] = (dim, theta, scaling)
         """Rotations with equal settings have the same angles."""
 
     def __call__(self, x: Tensor, batch: Batch) -> Tensor:

@@ -27,6 +27,10 @@ class Router(Linear):
     """
 
     balance: nn.Parameter | None
+    factors: nn.Parameter | None
+    """(experts) what each expert's weight is multiplied with, last of all; None: nothing. Set it
+    after construction, to `nn.Parameter(torch.empty(experts), requires_grad=False)`; its tensor is
+    `factors`."""
 
     def __init__(
         self,
@@ -46,11 +50,13 @@ class Router(Linear):
         self.register_parameter("balance", None)
         if balanced:
             self.balance = nn.Parameter(torch.empty(experts), requires_grad=False)
+        self.register_parameter("factors", None)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """x: (tokens, hidden) -> weights (tokens, k) float32, and experts' numbers (tokens, k)
         int64."""
-        return self.choose(super().forward(x.float()))
+        weights, chosen = self.choose(super().forward(x.float()))
+        return (weights if self.factors is None else weights * self.factors[chosen]), chosen
 
     def choose(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         """scores: (tokens, experts) -> what `forward` returns."""

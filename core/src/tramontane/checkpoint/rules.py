@@ -134,6 +134,23 @@ and as mlx-lm saves them, stacked under `switch_mlp`.
 Put before the `Stack` rules of the other way, a tensor for each expert.
 """
 
+TEXT_PART: tuple[Rule, ...] = (
+    *(
+        Skip(f"{outer}{part}.*")
+        for outer in ("model.", "")
+        for part in (
+            "vision_tower", "vision_model", "visual", "multi_modal_projector", "embed_vision",
+            "vision_embedder", "audio_tower", "embed_audio",
+        )
+    ),
+    Rename("model.language_model.*", "model.*"),
+    Rename("language_model.*", "*"),
+)  # fmt: skip
+"""The language model of a checkpoint that has others for pictures and sounds, which are left out.
+
+Put first: the rules after it see the paths of a checkpoint of text alone.
+"""
+
 
 @dataclass(frozen=True)
 class Deinterleave(Kept):

@@ -78,12 +78,18 @@ PRESENT: dict[str, str] = {
 }
 """What no key says, but whether a layer has a tensor; `{}` stands for "" or "kv"."""
 
+ABSENT: dict[str, tuple[str, str]] = {"attention_k_eq_v": ("attn_k.weight", "attn_v.weight")}
+"""What no key says, but whether a layer has the first tensor and not the second."""
+
 REFUSED: dict[str, tuple[Any, ...]] = {
     "attention.causal": (True,),
     "attention.temperature_scale": (0.0,),
     "attention.value_scale": (0.0, 1.0),
 }
 """Keys that change what is computed, and the values with which they do not."""
+
+READ_BY = {"attention.temperature_scale": ("mistral3",)}
+"""Architectures that read such a key themselves, from the metadata."""
 
 TOKENS: dict[str, str] = {
     "tokenizer.ggml.bos_token_id": "bos_token_id",
@@ -142,7 +148,9 @@ def config_of(
     config[UNSUPPORTED] = [
         f"{architecture}.{key}={reprlib.repr(value)}"
         for key, neutral in REFUSED.items()
-        if (value := get(key)) is not None and value not in neutral
+        if (value := get(key)) is not None
+        and value not in neutral
+        and architecture not in READ_BY.get(key, ())
     ]
     tokens = metadata.get("tokenizer.ggml.tokens")
     if isinstance(tokens, Values):  # converters have written wrong numbers as vocab_size
@@ -171,6 +179,12 @@ def config_of(
     config["lm_head_bias"] = "output.bias" in tensors
     for word, tensor in PRESENT.items():
         config[word] = any(f"blk.0.{tensor.format(more)}" in tensors for more in ("", "kv"))
+    for word, (there, missing) in ABSENT.items():
+        config[word] = any(
+            f"{name.removesuffix(there)}{missing}" not in tensors
+            for name in tensors
+            if name.endswith(f".{there}")
+        )
     return config
 
 

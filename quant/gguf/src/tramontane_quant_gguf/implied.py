@@ -42,6 +42,11 @@ def gemma3(config: Config) -> dict[str, Any]:
     return gemma2(config) | pattern
 
 
+def gemma4(config: Config) -> dict[str, Any]:
+    """Logits are capped, also where no key says so."""
+    return {"final_logit_softcapping": 30.0}
+
+
 def granite(config: Config) -> dict[str, Any]:
     """Scores are scaled as everywhere where no multiplier is told."""
     size = config.get("head_dim")
@@ -80,6 +85,7 @@ IMPLIED: Mapping[str, Callable[[Config], dict[str, Any]]] = MappingProxyType(
     {
         "gemma2": gemma2,
         "gemma3": gemma3,
+        "gemma4": gemma4,
         "granite": granite,
         "granitemoe": granite,
         "granitehybrid": granite,

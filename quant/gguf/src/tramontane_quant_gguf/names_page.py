@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from .config import PRESENT, WORDS
+from .config import ABSENT, PRESENT, WORDS
 from .names import CONSUMED, DECODER
 
 MARKS = re.compile(r"(<!-- generated from (\w+)\.py -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
@@ -27,6 +27,8 @@ def keys() -> Iterator[tuple[str, str]]:
     for field, tensor in PRESENT.items():
         stem = tensor.replace("{}", "")
         yield f"none: whether a layer has `{stem}`", f"`{field}`"
+    for field, (there, missing) in ABSENT.items():
+        yield f"none: whether a layer has `{there}` without `{missing}`", f"`{field}`"
 
 
 def table(head: tuple[str, str], rows: Iterable[tuple[str, str]]) -> str:

@@ -37,15 +37,15 @@ from tramontane_backend_cpu.vector.parallel import announce, call_kernel, fetch_
 
 FIELDS = (
     "scores", "scores_stride", "experts", "k", "groups", "taken", "normalize", "scale", "balance",
-    "out", "out_stride", "memory", "memory_bytes", "sorting", "count", "counts", "gather",
-    "gathered", "tile", "apart",
+    "factors", "out", "out_stride", "memory", "memory_bytes", "sorting", "count", "counts",
+    "gather", "gathered", "tile", "apart",
 )  # fmt: skip
 """scores: float32, one for each expert. groups, taken: groups of experts, and how many a vector
-goes to. balance: address of a float32 per expert, or 0. out: k weights, then k experts as int32.
-memory: of each thread, see `memory_bytes`. count: address of the number of vectors. counts: where
-to write how many experts have any, and how many vectors are still to be gathered. gather, gathered:
-the kernel that does so, and its arguments. tile: vectors in a whole tile. apart: whether each
-expert wants a vector in another order."""
+goes to. balance, factors: addresses of a float32 per expert, or 0. out: k weights, then k experts
+as int32. memory: of each thread, see `memory_bytes`. count: address of the number of vectors.
+counts: where to write how many experts have any, and how many vectors are still to be gathered.
+gather, gathered: the kernel that does so, and its arguments. tile: vectors in a whole tile. apart:
+whether each expert wants a vector in another order."""
 LEAST = np.float32(-3.4e38)
 NOTHING = np.float32("-inf")
 LINE, EXPERT = 64, 40
@@ -75,9 +75,9 @@ def router(sigmoid: bool) -> Any:
     """The kernel for scores by softmax, or by sigmoid."""
 
     def route(arguments, job, thread):  # type: ignore[no-untyped-def]
-        (scores, scores_stride, experts, k, groups, taken, normalize, scale, balance, out,
-         out_stride, memory, memory_bytes, sorting, count_at, counts, gather, gathered,
-         tile, apart) = words(arguments, 20)  # fmt: skip
+        (scores, scores_stride, experts, k, groups, taken, normalize, scale, balance,
+         factors, out, out_stride, memory, memory_bytes, sorting, count_at, counts, gather,
+         gathered, tile, apart) = words(arguments, 21)  # fmt: skip
         chunks = (experts + 15) // 16
         keys = memory + thread * memory_bytes
         likely, best = keys + 64 * chunks, keys + 128 * chunks
@@ -101,7 +101,10 @@ def router(sigmoid: bool) -> Any:
             weight = number("f32", b + 4 * j)
             if normalize != 0:
                 weight = weight / summed
-            put("f32", b + 4 * j, weight * number("f32", scale))
+            weight = weight * number("f32", scale)
+            if factors != 0:
+                weight = weight * number("f32", factors + 4 * short_word(b + 4 * (k + j)))
+            put("f32", b + 4 * j, weight)
         count = word(count_at)
         if fetch_add(sorting, 1) == count - 1:
             announce(sorting, 0)

@@ -147,10 +147,11 @@ def _norm(node: Node, buffers: Buffers, inputs: Inputs) -> dict[str, int]:
     """The fields that both norms have."""
     (x, x_stride), (out, out_stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
     module, width = node.of["module"], node.of["width"]
+    weight = torch.ones(width) if module.weight is None else module.weight
     return {
         "x": x, "x_stride": x_stride, "out": out, "out_stride": out_stride, "width": width,
-        "parts": _output(node).width // width, "weight": _vector(inputs, module.weight),
-        "weight_step": 4 * width if module.weight.dim() == 2 else 0,
+        "parts": _output(node).width // width, "weight": _vector(inputs, weight),
+        "weight_step": 4 * width if weight.dim() == 2 else 0,
         "eps": _number(inputs, module.eps),
     }  # fmt: skip
 

@@ -41,6 +41,7 @@ def _route(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     (scores, scores_stride), (out, out_stride) = buffers.place(node.inputs[0]), _out(node, buffers)
     biased, balance = isinstance(module, BiasedRouter), module.balance
     groups, taken = getattr(module, "groups", (1, 1))
+    factors = module.factors
     memory = routing.memory_bytes(sorting.experts)
     gather = _gather(node.of["gather"], buffers, inputs)
     assert node.output is not None
@@ -49,6 +50,7 @@ def _route(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         k=sorting.k, groups=groups, taken=taken, normalize=int(module.normalize),
         scale=inputs.keep(np.array([module.scale], np.float32)),
         balance=0 if balance is None else inputs.keep(balance.detach().float().numpy()),
+        factors=0 if factors is None else inputs.keep(factors.detach().float().numpy()),
         out=out, out_stride=out_stride, memory=inputs.room(memory), memory_bytes=memory,
         sorting=_table(sorting, inputs), count=inputs.count_at(node.output.domain),
         counts=inputs.count_at(_count(sorting, inputs)), gather=gather.kernel,

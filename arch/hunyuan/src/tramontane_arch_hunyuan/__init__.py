@@ -1,0 +1,1 @@
+"""The HunYuan family of architectures."""

@@ -1,0 +1,1 @@
+"""The MiniMax family of architectures."""
