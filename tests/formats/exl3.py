@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .folder import Make, as_folder, whole
-from .record import Format, Matrix, Tensors, Variant
+from .record import Format, Matrix, Source, Tensors, Variant, Write, Written
 
 MULTIPLIERS = {"mcg": 0xCBAC1FED, "mul1": 0x83DCD12D}
 
@@ -91,12 +93,61 @@ def make(bits: int, codebook: str, *, signs: bool) -> Make:
 
 
 def variants() -> list[Variant]:
-    said = {"quant_method": "exl3", "bits": 4.5, "head_bits": 6}
+    cut = parted(folder(make(4, "mcg", signs=False), quiet=False))
     return [
         Variant(f"{bits} bits", f"{codebook} {'signs' if signs else 'scales'}",
-                as_folder(make(bits, codebook, signs=signs), said, takes=takes))
+                folder(make(bits, codebook, signs=signs), quiet=signs))
         for bits, codebook, signs in product(range(1, 9), ("3inst", "mcg", "mul1"), (False, True))
-    ]  # fmt: skip
+    ] + [Variant("q, k, v, gate and up apart", "4 bits", cut, ("Phi-3",))]  # fmt: skip
+
+
+def folder(make: Make, *, quiet: bool) -> Write:
+    """quiet: with small norms, for layers whose weights are around 1."""
+    said = {"quant_method": "exl3", "bits": 4.5, "head_bits": 6}
+    inner = as_folder(make, said, takes=takes)
+
+    def write(made: Source, folder: Path) -> Written:
+        tensors = {
+            name: data * 0.02 if name.endswith(NORMS) else data
+            for name, data in made.tensors.items()
+        }
+        return inner(replace(made, tensors=tensors), folder)
+
+    return write if quiet else inner
+
+
+def parted(write: Write) -> Write:
+    """With Phi-3's fused matrices cut up, as ExLlamaV3 reads them before it quantizes."""
+
+    def cut(made: Source, folder: Path) -> Written:
+        heads, few = made.config.num_attention_heads, made.config.num_key_value_heads
+        each = made.config.hidden_size // heads
+        sizes = {
+            "qkv_proj": {"q_proj": heads * each, "k_proj": few * each, "v_proj": few * each},
+            "gate_up_proj": dict.fromkeys(("gate_proj", "up_proj"), made.config.intermediate_size),
+        }
+        tensors, names = {}, {}
+        for name, data in made.tensors.items():
+            last = name.split(".")[-2]
+            if last in sizes:
+                names[name] = [name.replace(last, part) for part in sizes[last]]
+                pieces = data.split([*sizes[last].values()])
+                tensors |= dict(zip(names[name], pieces, strict=True))
+            else:
+                tensors[name] = data
+        found = write(replace(made, tensors=tensors), folder)
+        whole = {name: torch.cat([found.numbers[part] for part in parts])
+                 for name, parts in names.items()}  # fmt: skip
+        numbers = {**found.numbers, **whole}
+        for parts in names.values():
+            for part in parts:
+                del numbers[part]
+        return Written(found.path, numbers, numbers)
+
+    return cut
+
+
+NORMS = ("layernorm.weight",)
 
 
 def takes(name: str, tensor: Tensor) -> bool:
@@ -107,7 +158,8 @@ FORMAT = Format(
     about="`quant_method: exl3`. Codebooks 3inst, mcg and mul1; scales, and signs as older files "
     "have them; heads too. Layers are decoded to float16 as they are loaded.",
     held="the trellis decoded bit by bit in numpy, between two Hadamard matrices in float64, "
-    "rounded to float16",
+    "rounded to float16, where the last bit may fall to the other side: 1e-3 is allowed",
     variants=tuple(variants()),
     sizes={"vocab_size": 128, "num_key_value_heads": 4},
+    tolerance=1e-3,
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from .models import EXPERT, OTHER_NAMES
 from .record import Matrix, Source, Tensors, Write, Written
 
 Make = Callable[[str, Tensor], Matrix]
@@ -21,8 +21,6 @@ Arrange = Callable[[dict[str, Tensors]], Tensors]
 """Parts by their layers' paths -> a file's tensors."""
 LEFT = ("lm_head", "embed_tokens", ".gate.weight")
 """What most tools leave as it is: the head, embeddings and routers."""
-EXPERT = re.compile(r"(?P<mixture>.*)\.experts\.(?P<number>\d+)\.(?P<name>\w+)")
-OTHER_NAMES = {"w1": "gate_proj", "w2": "down_proj", "w3": "up_proj"}
 
 
 def usual(name: str, tensor: Tensor) -> bool:

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from .bits import E2M1, any_codes, pairs, spread
-from .folder import EXPERT, Make, as_folder, fused
+from .folder import Make, as_folder, fused
 from .fp8 import E4M3, by_rows, make, with_inputs
-from .models import MIXTURES
+from .models import EXPERT, MIXTURES
 from .record import Format, Matrix, Variant
 
 

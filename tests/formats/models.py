@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from torch import Tensor
 
 from ..parity import reference
 from ..parity.families import FAMILIES as RECORDS
@@ -33,6 +36,10 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
 """Names to those of tests/parity, and settings. Phi-3 has q, k and v in one matrix, and gate and
 up; Qwen3's head is its embedding; the last two have experts, under names of their own."""
 MIXTURES = ("Mixtral", "Qwen3-MoE")
+EXPERT = re.compile(r"(?P<mixture>.*)\.experts\.(?P<number>\d+)\.(?P<name>\w+)")
+"""The path of an expert's matrix."""
+OTHER_NAMES = {"w1": "gate_proj", "w2": "down_proj", "w3": "up_proj"}
+"""Mixtral's."""
 
 
 def source(family: str, sizes: Mapping[str, Any]) -> Source:
@@ -50,14 +57,42 @@ def _source(family: str, sizes: tuple[tuple[str, Any], ...]) -> Source:
     return Source(family, model.config, tensors)
 
 
-def computed(made: Source, numbers: Tensors, folder: Path) -> Any:
-    """The model in transformers with other weights, in float32."""
-    made.config.save_pretrained(folder)
-    held = {name: tensor.float().contiguous() for name, tensor in numbers.items()}
-    save_file(held, folder / "model.safetensors", {"format": "pt"})
-    name = FAMILIES[made.family][0]
-    model = transformers.AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation=RECORDS[name].attention,
+@torch.inference_mode()
+def logits(made: Source, numbers: Tensors, tokens: Sequence[int]) -> Tensor:
+    """transformers' logits, (tokens, vocabulary) float32, of the model with other weights."""
+    model = _transformers(made.family, made.config.to_json_string())
+    stacked = in_memory(numbers)
+    if made.config.tie_word_embeddings:
+        stacked["lm_head.weight"] = stacked["model.embed_tokens.weight"]
+    model.load_state_dict({name: data.float() for name, data in stacked.items()})
+    found: Tensor = reference.prefill(model, tokens)
+    return found
+
+
+def in_memory(tensors: Tensors) -> Tensors:
+    """Experts as transformers 5 has them in memory: one tensor of all, gate above up."""
+    out, experts = {}, dict[str, dict[tuple[int, str], Tensor]]()
+    for name, data in tensors.items():
+        if (found := EXPERT.fullmatch(name.removesuffix(".weight"))) is None:
+            out[name.replace("block_sparse_moe", "mlp")] = data
+            continue
+        path = found["mixture"].replace("block_sparse_moe", "mlp")
+        own = OTHER_NAMES.get(found["name"], found["name"])
+        experts.setdefault(f"{path}.experts", {})[int(found["number"]), own] = data
+    for path, each in experts.items():
+        numbers = sorted({number for number, _ in each})
+        both = [torch.cat((each[i, "gate_proj"], each[i, "up_proj"])) for i in numbers]
+        out[f"{path}.gate_up_proj"] = torch.stack(both)
+        out[f"{path}.down_proj"] = torch.stack([each[i, "down_proj"] for i in numbers])
+    return out
+
+
+@cache
+def _transformers(family: str, config: str) -> Any:
+    record = RECORDS[FAMILIES[family][0]]
+    settings = getattr(transformers, record.config)(**json.loads(config))
+    model = transformers.AutoModelForCausalLM.from_config(
+        settings, dtype=torch.float32, attn_implementation=record.attention,
         experts_implementation="eager",
     )  # fmt: skip
     return model.eval()

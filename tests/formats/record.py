@@ -59,7 +59,7 @@ class Variant:
 @dataclass(frozen=True)
 class Format:
     """about: what its files are, and which switches the variants have. held: what their weights are
-    held against. sizes: what its models need to be different. lacks: why there are no such files of
+    held against. sizes: what its models need to be different. tolerance: the largest difference. lacks: why there are no such files of
     a family, in two or three words."""
 
     about: str
@@ -67,6 +67,7 @@ class Format:
     variants: tuple[Variant, ...]
     sizes: Mapping[str, Any] = field(default_factory=dict)
     lacks: Mapping[str, str] = field(default_factory=dict)
+    tolerance: float = 1e-4
 
     def rows(self) -> dict[str, list[Variant]]:
         """The variants by their lines of the table."""
