@@ -1,7 +1,7 @@
 """MLX's formats, AFQ in mistral.rs: affine codes of 1 to 8 bits, mxfp4, nvfp4 and mxfp8.
 
-    weight = scale * code + bias, each of both rounded to the scales' type
-    weight = scale * number, for the kinds of floats
+weight = scale * code + bias, each of both rounded to the scales' type
+weight = scale * number, for the kinds of floats
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .bits import E2M1, any_codes, eight, pairs, scales, words
+from .bits import E2M1, any_codes, eight, pairs, scales, width, words
 from .folder import Make, as_folder, below, by_expert, stack, whole
 from .record import Format, Matrix, Tensors, Variant
 
@@ -107,7 +107,7 @@ def variants() -> list[Variant]:
         for dtype in ("float32", "float16", "bfloat16"):
             said = {"bits": bits, "group_size": group, "mode": "affine"}
             make = affine(bits, group, getattr(torch, dtype))
-            made.append(Variant(f"{bits} bits", f"g{group} {dtype}", folder(make, said)))
+            made.append(Variant(width(bits), f"g{group} {dtype}", folder(make, said)))
     for kind, (bits, group) in FLOATS.items():
         said = {"bits": bits, "group_size": group, "mode": kind}
         made.append(Variant(kind, f"g{group}", folder(floats(kind), said)))

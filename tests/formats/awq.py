@@ -1,6 +1,6 @@
 """AWQ: gemm of 2 to 8 bits, gemv, gemv_fast and llm-awq of 4.
 
-    weight = scale * (code - zero), rounded to the scales' type;  code * scale + zero in the last two
+weight = scale * (code - zero), rounded to the scales' type;  code * scale + zero in the last two
 """
 
 from __future__ import annotations

@@ -20,6 +20,11 @@ def words(codes: Tensor, bits: int) -> Tensor:
     return torch.nn.functional.pad(raw, (0, -raw.shape[1] % 4)).contiguous().view(torch.int32)
 
 
+def width(bits: float) -> str:
+    """In words."""
+    return "1 bit" if bits == 1 else f"{bits} bits"
+
+
 def any_codes(shape: tuple[int, ...] | torch.Size, bits: int) -> Tensor:
     return torch.randint(0, 1 << bits, tuple(shape))
 

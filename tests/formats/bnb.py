@@ -1,8 +1,8 @@
 """bitsandbytes: nf4 and fp4 over the flattened matrix, with scales that may be bytes; int8 by rows.
 
-    weight = table[code] * scale, rounded to the type that the state names
-    scale = table[byte] * nested scale + offset, with double quantization
-    int8: weight = code * SCB / 127
+weight = table[code] * scale, rounded to the type that the state names
+scale = table[byte] * nested scale + offset, with double quantization
+int8: weight = code * SCB / 127
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """compressed-tensors: packed integers of 1 to 8 bits, int8, FP8, NVFP4, MXFP4, MXFP6, MXFP8.
 
-    weight = scale * (code - zero);  number * scale;  number * (scale / global scale)
+weight = scale * (code - zero);  number * scale;  number * (scale / global scale)
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .bits import E2M1, any_codes, eight, pairs, scales, spread, stream, words
+from .bits import E2M1, any_codes, eight, pairs, scales, spread, stream, width, words
 from .folder import Make, as_folder
 from .record import Format, Matrix, Variant
 
@@ -182,7 +182,7 @@ def variants() -> list[Variant]:
             **({"group_size": group} if group else {}),
         }  # fmt: skip
         name = f"{strategy}{group or ''}{'' if symmetric else ' zeros'}"
-        row = f"pack-quantized, {bits} bits"
+        row = f"pack-quantized, {width(bits)}"
         plain = packed(bits, strategy, group, symmetric=symmetric)
         made.append(Variant(row, name, as_folder(plain, said("pack-quantized", **weights))))
         if group == 32:
@@ -204,7 +204,8 @@ def variants() -> list[Variant]:
     for strategy, group in strategies:
         more = {"group_size": group} if group else {}
         write = as_folder(
-            floats(strategy, group), said("float-quantized", strategy=strategy, **eight_bits, **more)
+            floats(strategy, group),
+            said("float-quantized", strategy=strategy, **eight_bits, **more),
         )
         made.append(Variant("float-quantized", f"{strategy}{group or ''}", write))
     for block in ((128, 128), (48, 80)):
@@ -223,9 +224,10 @@ def variants() -> list[Variant]:
 
 
 FORMAT = Format(
-    about="`quant_method: compressed-tensors`. Groups of 32 and 128, rows, whole matrices, blocks of "
-    "128 x 128 and 48 x 80; symmetric or with zeros; act-order; 3, 5, 6 and 7 bits in words with "
-    "unused bits, as before 0.18.",
-    held="scale * (code - zero) of the codes that were packed; the float's number times its scale",
+    about="`quant_method: compressed-tensors`. Groups of 32 and 128, rows, whole matrices, blocks "
+    "of 128 x 128 and 48 x 80; symmetric or with zeros; act-order; 3, 5, 6 and 7 bits in words "
+    "with unused bits, as before 0.18.",
+    held="scale * (code - zero) of the codes that were packed; the number of a float times its "
+    "scale",
     variants=tuple(variants()),
 )

@@ -1,6 +1,6 @@
 """EXL3: a trellis of 1 to 8 bits between two Hadamard matrices, three codebooks.
 
-    weight transposed = diag(suh) H tiles H diag(svh), rounded to float16
+weight transposed = diag(suh) H tiles H diag(svh), rounded to float16
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .bits import width
 from .folder import Make, as_folder, whole
 from .record import Format, Matrix, Source, Tensors, Variant, Write, Written
 
@@ -95,7 +96,7 @@ def make(bits: int, codebook: str, *, signs: bool) -> Make:
 def variants() -> list[Variant]:
     cut = parted(folder(make(4, "mcg", signs=False), quiet=False))
     return [
-        Variant(f"{bits} bits", f"{codebook} {'signs' if signs else 'scales'}",
+        Variant(width(bits), f"{codebook} {'signs' if signs else 'scales'}",
                 folder(make(bits, codebook, signs=signs), quiet=signs))
         for bits, codebook, signs in product(range(1, 9), ("3inst", "mcg", "mul1"), (False, True))
     ] + [Variant("q, k, v, gate and up apart", "4 bits", cut, ("Phi-3",))]  # fmt: skip

@@ -139,7 +139,10 @@ def fused(name: Callable[[str, str], str], *, rows: int = 0) -> Arrange:
                 for gate, up in pairs
             ]
             path = f"{mixture.replace('block_sparse_moe', 'mlp')}.experts"
-            for own, parts in (("gate_up_proj", both), ("down_proj", experts[mixture, "down_proj"])):
+            for own, parts in (
+                ("gate_up_proj", both),
+                ("down_proj", experts[mixture, "down_proj"]),
+            ):
                 out |= {name(f"{path}.{own}", part): data for part, data in stack(parts).items()}
         return out
 

@@ -1,6 +1,6 @@
 """Floats of 8 bits as Hugging Face has them, and experts of 4 bits beside them.
 
-    weight = number * scale, of a block, a row or the matrix
+weight = number * scale, of a block, a row or the matrix
 """
 
 from __future__ import annotations
@@ -75,9 +75,8 @@ def said(block: Block | None, method: str = "fp8", **more: Any) -> dict[str, Any
 def variants() -> list[Variant]:
     made = []
     for block in ((128, 128), (48, 80), (16, 24)):
-        for kind, scales in (
-            (E4M3, torch.float32), (E4M3, torch.bfloat16), (E4M3, torch.uint8), (E5M2, torch.float32),
-        ):  # fmt: skip
+        kinds = [(E4M3, torch.float32), (E4M3, torch.bfloat16), (E4M3, torch.uint8)]
+        for kind, scales in [*kinds, (E5M2, torch.float32)]:
             names = [str(each).removeprefix("torch.").removesuffix("fn") for each in (kind, scales)]
             row = f"{names[0].removeprefix('float8_')}, blocks"
             name = f"{block[0]}x{block[1]} {names[1]}"

@@ -1,4 +1,4 @@
-"""GGUF: every type that the `gguf` package decodes, in a file as llama.cpp's converter writes it."""
+"""GGUF: every type that the `gguf` package decodes, in files as llama.cpp's converter writes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import torch
 from gguf import GGMLQuantizationType as Type
 from gguf import quants
 
-from ..parity import gguf_file
-from ..parity.families import FAMILIES as RECORDS
+from tests.parity import gguf_file
+from tests.parity.families import FAMILIES as RECORDS
+
 from .models import FAMILIES
 from .record import Format, Source, Variant, Write, Written
 

@@ -1,6 +1,6 @@
 """GPTQ: 2 to 8 bits, versions 1 and 2 and planes.
 
-    weight = scale * (code - zero), rounded to the model's type as the scale is
+weight = scale * (code - zero), rounded to the model's type as the scale is
 """
 
 from __future__ import annotations

@@ -14,11 +14,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .bits import scales
+from .bits import scales, width
 from .folder import Make, as_folder, config_of, quantized, written
 from .record import Format, Matrix, Source, Tensors, Variant, Write, Written
 
-PACKED = {8: (1, 8), 6: (1, 8), 5: (1, 8), 4: (2, 4), 3: (10, 3), 2: (4, 2), 1.58: (4, 2), 1: (8, 1)}
+PACKED = {
+    8: (1, 8),
+    6: (1, 8),
+    5: (1, 8),
+    4: (2, 4),
+    3: (10, 3),
+    2: (4, 2),
+    1.58: (4, 2),
+    1: (8, 1),
+}
 """Codes in a word, and the bits that each takes there."""
 NAMES = {8: "8bit_u8", 6: "8bit_u8", 5: "8bit_u8", 4: "4bit_u8", 3: "3bit_32", 2: "2bit_u8",
          1.58: "2bit_u8", 1: "1bit_u8"}  # fmt: skip
@@ -100,14 +109,15 @@ def variants() -> list[Variant]:
             kind = make(bits, axis, group, getattr(torch, dtype))
             for file, write in (("safetensors", as_folder(kind, said)), ("qmodel", qmodel(kind))):
                 made.append(
-                    Variant(f"{bits} bits, axis {axis}", f"g{group} {dtype} {file}", write)
+                    Variant(f"{width(bits)}, axis {axis}", f"g{group} {dtype} {file}", write)
                 )
     return made
 
 
 FORMAT = Format(
     about="`quant_method: hqq` in safetensors, and `qmodel.pt`. Groups of 16, 64 and 128; computed "
-    "in float16, bfloat16 and float32. On the CPU experts with axis 0 are decoded for each product.",
+    "in float16, bfloat16 and float32. On the CPU, experts with axis 0 are decoded for each "
+    "product.",
     held="(code - zero) * scale of the codes that were packed, both results rounded to the compute "
     "type",
     variants=tuple(variants()),

@@ -7,7 +7,8 @@ from pathlib import Path
 from torch import Tensor
 from tramontane.testing.forward_passes import in_pieces, whole
 
-from ..parity.paths import TOKENS, opened
+from tests.parity.paths import TOKENS, opened
+
 from .models import logits, source
 from .record import Format, Variant, Written
 
@@ -40,9 +41,10 @@ def differences(form: Format, variant: Variant, family: str, folder: Path) -> di
         parts = [whole(model, TOKENS)]
         if device == "cpu":
             parts.append(in_pieces(model, TOKENS, STEPS, stepped=True))
-        found[device] = max(_apart(part, expected) for part in parts)
+        found[device] = max(apart(part, expected) for part in parts)
     return found
 
 
-def _apart(mine: Tensor, expected: Tensor) -> float:
+def apart(mine: Tensor, expected: Tensor) -> float:
+    """The largest difference as a share of the largest logit."""
     return float((mine.float() - expected).abs().max() / expected.abs().max())

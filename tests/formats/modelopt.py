@@ -1,7 +1,7 @@
 """ModelOpt: FP8 and NVFP4, and models with both.
 
-    FP8    weight = number * weight_scale
-    NVFP4  weight = number * (weight_scale * weight_scale_2)
+FP8    weight = number * weight_scale
+NVFP4  weight = number * (weight_scale * weight_scale_2)
 """
 
 from __future__ import annotations

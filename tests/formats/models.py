@@ -15,8 +15,9 @@ import transformers
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ..parity import reference
-from ..parity.families import FAMILIES as RECORDS
+from tests.parity import reference
+from tests.parity.families import FAMILIES as RECORDS
+
 from .record import Source, Tensors
 
 SIZES: dict[str, Any] = {

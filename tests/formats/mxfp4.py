@@ -1,6 +1,6 @@
 """gpt-oss's MXFP4: stacked experts, a power of two for 32 floats of 4 bits.
 
-    weight = number * 2^(scale - 127)
+weight = number * 2^(scale - 127)
 """
 
 from __future__ import annotations

@@ -59,8 +59,8 @@ class Variant:
 @dataclass(frozen=True)
 class Format:
     """about: what its files are, and which switches the variants have. held: what their weights are
-    held against. sizes: what its models need to be different. tolerance: the largest difference. lacks: why there are no such files of
-    a family, in two or three words."""
+    held against. sizes: what its models need to be different. lacks: why there are no such files of
+    a family, in two or three words. tolerance: below which differences must be."""
 
     about: str
     held: str

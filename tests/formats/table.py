@@ -41,8 +41,17 @@ def cell(form: Format, variants: list[Variant], family: str, found: list[Found])
         return form.lacks[family]
     if not any(form.has(variant, family) for variant in variants):
         return NO_FILES
-    worst = (max(each[device] for each in found) for device in DEVICES)
-    return " / ".join(f"{value:.0e}".replace("e-0", "e-") for value in worst)
+    return " / ".join(number([each[device] for each in found]) for device in DEVICES)
+
+
+def number(found: list[float]) -> str:
+    """The largest."""
+    return f"{max(found, key=_bad):.0e}".replace("e-0", "e-")
+
+
+def _bad(value: float) -> float:
+    """As an order: a comparison with NaN is false: it must not be lost."""
+    return value if value == value else float("inf")
 
 
 def measured(form: Format, variants: list[Variant], family: str) -> list[Found]:
@@ -65,3 +74,34 @@ def rows(name: str) -> Iterator[tuple[str, bool]]:
             cells.append(cell(form, variants, family, found))
             good &= all(value < form.tolerance for each in found for value in each.values())
         yield f"| {row} | {count(form, variants)} | {' | '.join(cells)} |", good
+
+
+def covering() -> Iterator[tuple[str, Variant, str]]:
+    """A format, a way to write it and a family: each row once, and each format with every family
+    that it has. Rows and their variants take turns, so that all switches are among them."""
+    for name, form in FORMATS.items():
+        lines = list(form.rows().values())
+        if name in MANY:
+            lines = lines[:: len(lines) // MANY[name]]
+        left = [family for family in FAMILIES if family not in form.lacks]
+        for turn, variants in enumerate(lines):
+            variant = variants[(turn + len(variants) // 2) % len(variants)]
+            allowed = [family for family in FAMILIES if form.has(variant, family)]
+            family = next((each for each in left if each in allowed), allowed[turn % len(allowed)])
+            left = [each for each in left if each != family]
+            yield name, variant, family
+        for turn, family in enumerate(left):
+            usual = [variant for variant in form.variants if form.has(variant, family)]
+            yield name, usual[(7 * turn) % len(usual)], family
+
+
+MANY = {"GGUF": 7, "UQFF": 8}
+"""Formats whose types are held elsewhere, too: so many of their rows are enough."""
+
+
+def everything() -> Iterator[tuple[str, Variant, str]]:
+    for name, form in FORMATS.items():
+        for variant in form.variants:
+            for family in FAMILIES:
+                if form.has(variant, family):
+                    yield name, variant, family

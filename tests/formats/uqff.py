@@ -14,7 +14,8 @@ from tramontane_quant_uqff.encode import KINDS, encode
 from tramontane_quant_uqff.plain import PLAIN
 from tramontane_quant_uqff.writer import write as write_uqff
 
-from ..parity import gguf_file
+from tests.parity import gguf_file
+
 from .folder import Make, by_expert, config_of, quantized, whole, written
 from .gguf import SIZES
 from .models import FAMILIES, MIXTURES
@@ -91,8 +92,7 @@ def container(make: Make, limit: int) -> Write:
         layers, plain = quantized(made, make, whole)
         experts, rest = by_expert({path: matrix.parts for path, matrix in layers.items()})
         rest |= {
-            f"{mixture}.experts.{name}": stacked(each)
-            for (mixture, name), each in experts.items()
+            f"{mixture}.experts.{name}": stacked(each) for (mixture, name), each in experts.items()
         }
         source = folder / "source"
         source.mkdir()
