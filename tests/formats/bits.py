@@ -20,6 +20,15 @@ def words(codes: Tensor, bits: int) -> Tensor:
     return torch.nn.functional.pad(raw, (0, -raw.shape[1] % 4)).contiguous().view(torch.int32)
 
 
+def ordered(path: str, group_of: Tensor) -> Tensor:
+    """The groups of columns in an order of the layer's own, as calibrating gives it: the same for
+    layers with the same inputs, such as an expert's gate and up."""
+    parent, _, name = path.rpartition(".")
+    last = name in ("o_proj", "down_proj", "w2")
+    random = torch.Generator().manual_seed(sum(map(ord, parent)) + last)
+    return group_of[torch.randperm(len(group_of), generator=random)]
+
+
 def width(bits: float) -> str:
     """In words."""
     return "1 bit" if bits == 1 else f"{bits} bits"

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .bits import E2M1, any_codes, eight, pairs, scales, spread, stream, width, words
+from .bits import ordered as in_order
 from .folder import Make, as_folder
 from .record import Format, Matrix, Variant
 
@@ -47,7 +48,7 @@ def packed(
         shape = size_of(strategy, group, weight)
         group_of = torch.arange(columns) // (columns // shape[1])
         if ordered:
-            group_of = group_of[torch.randperm(columns)]
+            group_of = in_order(path, group_of)
         codes, zeros = any_codes(weight.shape, bits), any_codes(shape, bits)
         if symmetric:
             zeros = torch.full(shape, 1 << (bits - 1))

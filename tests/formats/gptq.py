@@ -6,12 +6,14 @@ weight = scale * (code - zero), rounded to the model's type as the scale is
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from .bits import any_codes, scales, stream, words
-from .folder import Make, as_folder
+from .bits import any_codes, ordered, scales, stream, words
+from .folder import Make, as_folder, usual, whole
+from .models import MIXTURES
 from .record import Format, Matrix, Variant
 
 FORM = {"gptq": "version 1", "gptq_v2": "version 2", "gptq_p": "planes"}
@@ -41,7 +43,7 @@ def make(
         size = columns if group == -1 else group
         groups, group_of = -(-columns // size), torch.arange(columns) // size
         if act_order:
-            group_of = group_of[torch.randperm(columns)]
+            group_of = ordered(path, group_of)
         codes = any_codes(weight.shape, bits)
         # in version 1 a zero of 0 would carry into its neighbour
         zeros = torch.randint(1, 1 << bits, (rows, groups))
@@ -93,15 +95,84 @@ def variants() -> list[Variant]:
     for bits in (2, 3, 4, 8):
         made += [variant("gptq_v2", bits, 64), variant("gptq_v2", bits, 64, symmetric=True)]
         made.append(variant("gptq_v2", bits, 32, act_order=True))
+    made += [*small_words(), with_head(), by_layer(), own_orders()]
     for bits in range(2, 9):
         made += [variant("gptq_p", bits, 64), variant("gptq_p", bits, 32, act_order=True)]
     return made
 
 
+PLAIN: dict[str, Any] = {
+    "quant_method": "gptq", "checkpoint_format": "gptq", "bits": 4, "group_size": 32,
+    "desc_act": True, "sym": False,
+}  # fmt: skip
+
+
+def usual_make(bits: int) -> Make:
+    return make("gptq", bits, 32, symmetric=False, act_order=True, dtype=torch.float16)
+
+
+def small_words() -> list[Variant]:
+    """Words of other sizes (`pack_dtype`), which are the same bytes."""
+
+    def of(dtype: torch.dtype) -> Make:
+        def made(path: str, weight: Tensor) -> Matrix:
+            matrix = usual_make(4)(path, weight)
+            qweight, qzeros = (matrix.parts[name] for name in ("qweight", "qzeros"))
+            viewed = {"qweight": qweight.T.contiguous().view(dtype).T, "qzeros": qzeros.view(dtype)}
+            return Matrix({**matrix.parts, **viewed}, matrix.numbers, matrix.exact)
+
+        return made
+
+    return [
+        Variant(
+            "4 bits, words of 8, 16 and 64 bits",
+            name,
+            as_folder(of(getattr(torch, name)), {**PLAIN, "pack_dtype": name}, dtype="float16"),
+        )
+        for name in ("int8", "int16", "int64")
+    ]
+
+
+def with_head() -> Variant:
+    def takes(name: str, tensor: Tensor) -> bool:
+        return whole(name, tensor) and "embed_tokens" not in name
+
+    said = {**PLAIN, "lm_head": True}
+    write = as_folder(usual_make(4), said, takes=takes, dtype="float16")
+    # a head that is the embedding has no layer of its own
+    return Variant("heads too", "4 bits", write, ("Llama", "Phi-3", "Mixtral", "Qwen3-MoE"))
+
+
+def own_orders() -> Variant:
+    """Gate and up of an expert in different orders, though they have the same inputs."""
+
+    def make(path: str, weight: Tensor) -> Matrix:
+        return usual_make(4)(
+            path.replace("w3", "down_proj").replace("up_proj", "down_proj"), weight
+        )
+
+    eager = "experts whose matrices want their rows in different orders"
+    write = as_folder(make, PLAIN, dtype="float16")
+    return Variant("experts' gate and up in different orders", "4 bits", write, MIXTURES, eager)
+
+
+def by_layer() -> Variant:
+    """Bits of single layers, and a layer that is left out."""
+
+    def make(path: str, weight: Tensor) -> Matrix:
+        return usual_make(8 if "self_attn" in path else 4)(path, weight)
+
+    def takes(name: str, tensor: Tensor) -> bool:
+        return usual(name, tensor) and "o_proj" not in name
+
+    said = {**PLAIN, "dynamic": {"-:.*o_proj": {}, "+:.*self_attn.*": {"bits": 8}}}
+    return Variant("by layer", "dynamic", as_folder(make, said, takes=takes, dtype="float16"))
+
+
 FORMAT = Format(
     about="`quant_method: gptq`. Groups of 32, 64 and 128 columns and one group of all; symmetric "
     "or a zero for each group; act-order or not; scales in float16, the model in float16 or "
-    "bfloat16.",
+    "bfloat16; `pack_dtype`, `lm_head` and `dynamic`.",
     held="scale * (code - zero) of the codes that were packed, rounded to the model's type",
     variants=tuple(variants()),
 )

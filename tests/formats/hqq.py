@@ -108,8 +108,11 @@ def variants() -> list[Variant]:
         for dtype in ("float16", "bfloat16") if group == 64 else ("float32",):
             kind = make(bits, axis, group, getattr(torch, dtype))
             for file, write in (("safetensors", as_folder(kind, said)), ("qmodel", qmodel(kind))):
+                eager = "/row-groups" if axis == 0 else ""
                 made.append(
-                    Variant(f"{width(bits)}, axis {axis}", f"g{group} {dtype} {file}", write)
+                    Variant(
+                        f"{width(bits)}, axis {axis}", f"g{group} {dtype} {file}", write, (), eager
+                    )
                 )
     return made
 
@@ -117,7 +120,7 @@ def variants() -> list[Variant]:
 FORMAT = Format(
     about="`quant_method: hqq` in safetensors, and `qmodel.pt`. Groups of 16, 64 and 128; computed "
     "in float16, bfloat16 and float32. On the CPU, experts with axis 0 are decoded for each "
-    "product.",
+    "product, and the step runs operation by operation.",
     held="(code - zero) * scale of the codes that were packed, both results rounded to the compute "
     "type",
     variants=tuple(variants()),

@@ -48,12 +48,14 @@ Write = Callable[[Source, Path], Written]
 @dataclass(frozen=True)
 class Variant:
     """One way to write. row: the line of the table that it counts in. only: families that there
-    are such files of; none: all."""
+    are such files of; none: all. eager: what the CPU says, in part, of mixtures for which it has no
+    recorded step."""
 
     row: str
     name: str
     write: Write
     only: tuple[str, ...] = ()
+    eager: str = ""
 
 
 @dataclass(frozen=True)

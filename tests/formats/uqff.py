@@ -21,7 +21,7 @@ from .gguf import SIZES
 from .models import FAMILIES, MIXTURES
 from .record import Format, Matrix, Source, Tensors, Variant, Write, Written
 
-GGML = 0
+GGML, DENSE = 0, 1
 OWN = {"Q8_1": (32, 36), "Q8_K": (256, 292)}
 """Weights and bytes of a block of types that the `gguf` package does not decode."""
 TYPES = ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", *OWN, "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K")
@@ -60,6 +60,11 @@ def of_blocks(name: str) -> Make:
     return made
 
 
+def plain(path: str, weight: Tensor) -> Matrix:
+    half = weight.half()
+    return Matrix({"": half, "format": torch.tensor(DENSE, dtype=torch.uint8)}, half.float())
+
+
 def signed(weight: Tensor, count: int, size: int) -> tuple[Tensor, Tensor]:
     """Blocks of int8 behind a scale: float16 and a sum, or float32 and sums behind the codes."""
     codes = torch.randint(-128, 128, (weight.numel() // count, count), dtype=torch.int8)
@@ -89,7 +94,7 @@ def container(make: Make, limit: int) -> Write:
     """limit: bytes of a part."""
 
     def write(made: Source, folder: Path) -> Written:
-        layers, plain = quantized(made, make, whole)
+        layers, rest_of = quantized(made, make, whole)
         experts, rest = by_expert({path: matrix.parts for path, matrix in layers.items()})
         rest |= {
             f"{mixture}.experts.{name}": stacked(each) for (mixture, name), each in experts.items()
@@ -99,15 +104,15 @@ def container(make: Make, limit: int) -> Write:
         (source / "config.json").write_text(json.dumps(config_of(made)), "utf-8")
         target = folder / "model"
         named = ((f"{path}.weight", parts) for path, parts in rest.items())
-        write_uqff(target, named, plain, source, limit=limit)
-        return written(target, layers, plain)
+        write_uqff(target, named, rest_of, source, limit=limit)
+        return written(target, layers, rest_of)
 
     return write
 
 
 def variants() -> list[Variant]:
     dense = tuple(family for family in FAMILIES if family not in MIXTURES)
-    made = []
+    made = [Variant("dense", "float16", container(plain, 1 << 30))]
     for kind in ENCODED:
         afq = kind.startswith("afq")
         write = container(of_kind(kind), 100_000 if afq else 1 << 30)
