@@ -74,7 +74,7 @@ def said(block: Block | None, method: str = "fp8", **more: Any) -> dict[str, Any
 
 def variants() -> list[Variant]:
     made = []
-    for block in ((128, 128), (48, 80), (16, 24)):
+    for block in ((128, 128), (48, 80), (16, 48)):
         kinds = [(E4M3, torch.float32), (E4M3, torch.bfloat16), (E4M3, torch.uint8)]
         for kind, scales in [*kinds, (E5M2, torch.float32)]:
             names = [str(each).removeprefix("torch.").removesuffix("fn") for each in (kind, scales)]
@@ -111,7 +111,7 @@ def with_inputs(make: Make) -> Make:
 
 
 FORMAT = Format(
-    about="`quant_method: fp8` and `fbgemm_fp8`. Blocks of 128 x 128, 48 x 80 and 16 x 24, cut off "
+    about="`quant_method: fp8` and `fbgemm_fp8`. Blocks of 128 x 128, 48 x 80 and 16 x 48, cut off "
     "at the edges; scales in float32, bfloat16 and powers of two; scales of inputs, which are not "
     "used.",
     held="the float that torch makes of the byte times its scale",
