@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from . import isq
 from .measure import DEVICES
 from .models import FAMILIES
 from .table import FORMATS, HEADER, cell, count, head
@@ -30,6 +31,17 @@ def test_a_format_has_its_rows(name: str) -> None:
             numbers = [float(each) for each in said.split(" / ")]
             assert len(numbers) == len(DEVICES)
             assert max(numbers) < form.tolerance
+
+
+def test_what_is_quantized_while_loading_has_its_rows() -> None:
+    start = "\n".join([isq.TITLE, "", isq.ABOUT, "", *isq.HEADER])
+    text = PAGE.read_text("utf-8")
+    assert start in text, "./dev formats isq prints what the page should have"
+    lines = text.split(start)[1].strip().splitlines()
+    cells = [[part.strip() for part in line.split("|")[1:-1]] for line in lines]
+    expected = {name: ", ".join(own) for name, own in isq.kinds().items()}
+    assert {name: own for name, own, *_ in cells} == expected
+    assert max(float(number) for _, _, *numbers in cells for number in numbers) < isq.TOLERANCE
 
 
 def test_the_page_counts_what_it_has() -> None:
