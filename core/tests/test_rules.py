@@ -11,6 +11,7 @@ from torch import nn
 from tramontane.blocks import Attention, Experts, HeadNorm, Linear, RMSNorm, StackedLinear, rope_for
 from tramontane.checkpoint.checkpoint import Header, TensorInfo
 from tramontane.checkpoint.rules import (
+    PACKED_EXPERTS,
     Deinterleave,
     Flatten,
     Rename,
@@ -160,6 +161,16 @@ def test_rules_follow_each_other() -> None:
         "h.3.attn",
         "shift",
     )
+
+
+@pytest.mark.parametrize("name", ["gate_up_proj", "gate_up_proj.weight"])
+def test_stacked_experts_may_have_weight_behind_their_names(name: str) -> None:
+    path, _, last = f"mlp.experts.{name}".rpartition(".")
+    ends = follow(path, last, PACKED_EXPERTS)
+    found = [(to, end) for to, end, _ in ends]
+    assert found == [(f"mlp.experts.{part}_proj", "weight") for part in ("gate", "up")]
+    path, _, last = f"mlp.experts.{name.replace('gate_up', 'down')}".rpartition(".")
+    assert follow(path, last, PACKED_EXPERTS)[0][:2] == ("mlp.experts.down_proj", "weight")
 
 
 def test_stars_stand_for_the_same_in_their_order() -> None:

@@ -147,6 +147,10 @@ def _keys(config: Any) -> dict[str, Any]:
     }
 
 
+MIDDLE = {Type.Q4_1: -7.5, Type.Q5_1: -15.5, Type.Q2_K: 1.5, Type.Q4_K: 7.5, Type.Q5_K: 15.5}
+"""A block's second number as a multiple of its first, for codes that are half above it."""
+
+
 def random_blocks(shape: tuple[int, ...], kind: Type, rng: np.random.Generator) -> Any:
     """Random codes under scales of a size that a trained matrix has."""
     if kind in (Type.F32, Type.F16, Type.BF16):
@@ -168,11 +172,17 @@ def random_blocks(shape: tuple[int, ...], kind: Type, rng: np.random.Generator) 
     where = {Type.TQ1_0: (52,), Type.TQ2_0: (64,), Type.Q2_K: (80, 82), Type.Q3_K: (108,),
              Type.Q4_K: (0, 2), Type.Q5_K: (0, 2),
              Type.Q6_K: (208,), Type.Q4_1: (0, 2), Type.Q5_1: (0, 2)}.get(kind, (0,))  # fmt: skip
-    typical = {Type.Q8_0: 1e-3, Type.Q2_K: 4e-3, Type.Q3_K: 1e-3, Type.Q4_K: 2e-4,
-               Type.Q5_K: 1e-4, Type.Q6_K: 5e-5, Type.IQ4_XS: 5e-5, Type.TQ1_0: 8e-2,
+    typical = {Type.Q8_0: 1e-3, Type.Q2_K: 4e-3, Type.Q3_K: 1e-3, Type.Q4_K: 4e-4,
+               Type.Q5_K: 2e-4, Type.Q6_K: 5e-5, Type.IQ4_XS: 5e-5, Type.TQ1_0: 8e-2,
                Type.TQ2_0: 5e-2, Type.IQ2_XXS: 1e-3, Type.IQ2_XS: 1e-3, Type.IQ2_S: 1e-3,
                Type.IQ3_XXS: 3e-4, Type.IQ3_S: 1e-3}.get(kind, 1e-2)  # fmt: skip
+    if kind == Type.TQ2_0:  # a fourth code is not written
+        digits = rng.integers(0, 3, (*raw.shape, 4), dtype=np.uint8)
+        raw = np.bitwise_or.reduce(digits << np.array([0, 2, 4, 6], np.uint8), -1)
+    scales = (typical * rng.uniform(0.5, 1.5, raw.shape[:-1])).astype(np.float16)
     for offset in where:
-        scales = (typical * rng.uniform(0.5, 1.5, raw.shape[:-1])).astype(np.float16)
+        if offset != where[0]:  # weights around zero: without, logits would all be alike
+            middle = MIDDLE[kind] * rng.uniform(0.9, 1.1, raw.shape[:-1])
+            scales = (scales * middle).astype(np.float16)
         raw[..., offset : offset + 2] = scales[..., None].view(np.uint8)
     return raw.reshape(*shape[:-1], -1)

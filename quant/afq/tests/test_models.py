@@ -21,8 +21,6 @@ SMALL = {
 }  # fmt: skip
 FAMILIES = {
     "Llama": SMALL,
-    "Qwen3": SMALL | {"tie_word_embeddings": True},
-    "Phi3": SMALL,
     "Mixtral": SMALL | {"num_local_experts": 3, "num_experts_per_tok": 2},
     "Qwen3Moe": SMALL | {"num_experts": 3, "num_experts_per_tok": 2, "moe_intermediate_size": 64},
 }
@@ -70,7 +68,7 @@ def translated(made: dict[str, torch.Tensor], kind: str) -> Any:
     return translate(made, settings({"p": kind}), "p")
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ["Llama", "Mixtral"])
 def test_logits_are_those_of_the_decoded_weights(family: str, load: Any, tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
     torch.manual_seed(0)

@@ -232,7 +232,7 @@ def test_what_is_encoded_is_near(kind: str) -> None:
 
 
 @pytest.mark.parametrize("device", ["reference", "cpu"])
-@pytest.mark.parametrize("family", ["Llama", "Qwen3", "Phi3", "Qwen3Moe"])
+@pytest.mark.parametrize("family", ["Llama", "Qwen3Moe"])
 def test_logits_are_those_of_the_decoded_weights(family: str, device: str, tmp_path: Path) -> None:
     folder_config, tensors = saved(family, tmp_path)
     kinds: dict[str, str] = {}

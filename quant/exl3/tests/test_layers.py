@@ -132,7 +132,7 @@ def test_another_size_is_refused_and_dense_layers_are_left() -> None:
     assert translate({"weight": torch.ones(2, 2), "x": torch.ones(1)}, {}) is None
 
 
-@pytest.mark.parametrize("family", ["Llama", "Qwen3"])
+@pytest.mark.parametrize("family", ["Llama"])
 def test_logits_are_those_of_the_decoded_weights(family: str, tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
     torch.manual_seed(0)

@@ -197,7 +197,7 @@ def quantized(name: str, tensor: Tensor) -> tuple[dict[str, Tensor], Tensor] | N
 
 
 @pytest.mark.parametrize("device", ["reference", "cpu"])
-@pytest.mark.parametrize("family", ["Llama", "Qwen3", "Phi3", "Qwen3Moe", "Qwen3Moe stacked"])
+@pytest.mark.parametrize("family", ["Llama", "Qwen3Moe stacked"])
 def test_logits_are_those_of_the_decoded_weights(family: str, device: str, tmp_path: Path) -> None:
     config, tensors = saved(family.split()[0], tmp_path)
     if "stacked" in family:

@@ -18,8 +18,6 @@ SMALL: dict[str, Any] = {
 EXPERTS = {"num_experts": 3, "num_experts_per_tok": 2, "moe_intermediate_size": 32, "head_dim": 16}
 FAMILIES: dict[str, dict[str, Any]] = {
     "Llama": SMALL,
-    "Qwen3": SMALL | {"head_dim": 16, "tie_word_embeddings": True},
-    "Phi3": SMALL,
     "Qwen3Moe": SMALL | EXPERTS,
 }
 TOKENS = [1, 17, 60, 5, 40, 33, 8, 2]

@@ -30,8 +30,6 @@ SMALL = {
 }  # fmt: skip
 FAMILIES = {
     "Llama": SMALL,
-    "Qwen2": SMALL,
-    "Phi3": SMALL,
     "Mixtral": SMALL | {"num_local_experts": 3, "num_experts_per_tok": 2},
 }
 CHOICES = [(4, 1, 32), (3, 0, 8), (8, 1, 64), (2, 0, 16), (1.58, 1, 16), (5, 1, 32)]

@@ -29,7 +29,7 @@ SMALL = {
     "num_attention_heads": 4, "num_key_value_heads": 2, "pad_token_id": 0, "eos_token_id": 2,
     "initializer_range": 0.1, "head_dim": 16,
 }  # fmt: skip
-FAMILIES = {"Llama": SMALL, "Qwen3": SMALL | {"tie_word_embeddings": True}, "Phi3": SMALL}
+FAMILIES = {"Llama": SMALL}
 
 
 def load(path: Path, device: str) -> Loaded:

@@ -109,6 +109,12 @@ def test_a_dense_matrix_is_as_stored() -> None:
     assert layout.data is weight
 
 
+def test_dense_experts_lie_below_each_other_too() -> None:
+    weight = torch.randn(3, 4, 8)
+    layout = layout_of(DENSE, {"": weight}, "a.weight")
+    assert torch.equal(layout.decode(), weight.view(12, 8))
+
+
 Q8 = encode(torch.ones(4, 64), "q8_0")
 F8Q8 = encode(torch.ones(4, 64), "f8q8")
 FP8 = encode(torch.ones(4, 64), "fp8")

@@ -99,6 +99,7 @@ MIXTRAL_WEIGHTS = {
         Rename("*.block_sparse_moe.experts.*.w1", "*.mlp.experts.*.gate_proj"),
         Rename("*.block_sparse_moe.experts.*.w2", "*.mlp.experts.*.down_proj"),
         Rename("*.block_sparse_moe.experts.*.w3", "*.mlp.experts.*.up_proj"),
+        Rename("*.block_sparse_moe.experts.*", "*.mlp.experts.*"),
         Rename("*.block_sparse_moe.switch_mlp.*", "*.mlp.switch_mlp.*"),
         *PACKED_EXPERTS,
         Stack("*.experts.{}.gate_proj"),

@@ -123,13 +123,15 @@ class Split(Kept):
 
 
 PACKED_EXPERTS: tuple[Rule, ...] = (
+    Rename("*.experts.gate_up_proj.weight", "*.experts.gate_up_proj"),
+    Rename("*.experts.down_proj.weight", "*.experts.down_proj"),
     Rename("*.experts.gate_up_proj", "*.experts.gate_up_proj.weight"),
     Rename("*.experts.down_proj", "*.experts.down_proj.weight"),
     Split("*.experts.gate_up_proj", ("gate_proj", "up_proj"), per="count"),
     Rename("*.switch_mlp.*_proj", "*.experts.*_proj"),
 )
 """Experts as transformers 5 has them in memory and may save them: stacked, and gate and up in one;
-and as mlx-lm saves them, stacked under `switch_mlp`.
+as mistral.rs saves them, stacked, with `.weight` behind; and as mlx-lm does, under `switch_mlp`.
 
 Put before the `Stack` rules of the other way, a tensor for each expert.
 """

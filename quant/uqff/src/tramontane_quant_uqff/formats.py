@@ -64,7 +64,8 @@ def layout_of(kind: int, parts: Parts, name: str) -> Layout:
     """(rows, columns), experts one below the other. Raises CheckpointError."""
     shape = shape_of(kind, parts, name)
     if kind == DENSE:
-        return Dense(parts[""])
+        plain = parts[""]
+        return Dense(plain.flatten(0, 1) if len(shape) == 3 else plain)
     rows, columns = prod(shape[:-1]), shape[-1]
     return TRANSLATE[kind](parts, rows, columns, name)
 
