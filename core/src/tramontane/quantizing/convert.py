@@ -79,8 +79,11 @@ def convert(
     source = QuantizeSource(
         built.checkpoint,
         folder,
-        named or _by_tensor(built, choices),
+        named or _by_tensor(built, _apart(choices)),
         _importances(built, importance),
+        measured=importance,
+        built=built,
+        registry=registry,
     )
     _refuse_a_full_disk(source, out)
     with _whole(out) as temporary:
@@ -92,7 +95,10 @@ def convert(
             temporary.mkdir()
             write_folder(source, temporary, progress)
     files = [out] if out.is_file() else [file for file in out.rglob("*") if file.is_file()]
-    size = sum(kind.nbytes(_count(source, name)) for name, kind in source.kinds.items())
+    if offer is None:
+        size = sum(kind.nbytes(_count(source, name)) for name, kind in source.kinds.items())
+    else:
+        size = sum(kind.nbytes(prod(built.wanted[p].shape)) for p, kind in choices.kinds.items())
     report = report_of(str(asked), choices, size)
     return Written(out, report, sum(file.stat().st_size for file in files))
 
@@ -141,6 +147,11 @@ def _by_tensor(built: Built, choices: Choices) -> dict[str, Kind]:
             continue
         found[tensor] = max(given, key=lambda kind: kind.bits)
     return found
+
+
+def _apart(choices: Choices) -> Choices:
+    """A copy, for a container, which may write what is one tensor with others."""
+    return Choices(*(dict(each) for each in vars(choices).values()))
 
 
 def _importances(built: Built, importance: Mapping[str, Tensor]) -> dict[str, Tensor]:
