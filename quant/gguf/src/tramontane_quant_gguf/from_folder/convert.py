@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from tramontane.checkpoint.checkpoint import Header, TensorInfo
 from tramontane.checkpoint.fill import rules_of
 from tramontane.checkpoint.metadata import fields_of
 from tramontane.checkpoint.weight_map import slots
-from tramontane.config import read_config
+from tramontane.config import DecoderConfig, read_config
 from tramontane.errors import CheckpointError, ConfigError, UsageError
 from tramontane.plugin import Architecture, load
 
@@ -112,14 +113,7 @@ class FolderModel:
         """The tensors of the file, which the model that it describes is asked for."""
         built, path = self._built, Path(self._what)
         reader = self._reader()
-        rules = rules_of(reader, built.config, "gguf")
-        try:
-            made = placed(built.wanted, rules, built.model, fused=FAMILIES[self.name].fused)
-        except (AttributeError, ValueError, RuntimeError) as error:
-            raise CheckpointError(
-                f"{self._what}: {built.architecture.name} cannot be written as {self.name}: "
-                f"{error}; {INSTEAD}"
-            ) from error
+        made = self._place(reader, built.config, built.model)
         header = self._header(path)
         stretches = {
             each.name: Stretch(each.name, 0, each.shape, 0, 4 * prod(each.shape)) for each in made
@@ -144,7 +138,21 @@ class FolderModel:
                 f"{self._what}: a GGUF file of {self.name} would mean another model: {found}; "
                 f"{INSTEAD}"
             )
+        made = self._place(reader, cfg, theirs)
+        _loadable(self.name, [each.name for each in made], self._what)
         return made
+
+    def _place(self, reader: Architecture, cfg: DecoderConfig, model: CausalLM) -> list[Placed]:
+        """A model's numbers as the tensors of a file, which `reader` reads back."""
+        wanted = {path: slot for path, slot in slots(model).items() if path in self._built.wanted}
+        rules = rules_of(reader, cfg, "gguf")
+        try:
+            return placed(wanted, rules, model, fused=FAMILIES[self.name].fused)
+        except (AttributeError, ValueError, RuntimeError) as error:
+            raise CheckpointError(
+                f"{self._what}: {self._built.architecture.name} cannot be written as {self.name}: "
+                f"{error}; {INSTEAD}"
+            ) from error
 
     def _reader(self) -> Architecture:
         """What reads the file that is going to be written."""
@@ -172,6 +180,16 @@ class FolderModel:
                     "the tokenizer of the GGUF file gives %r as %s, that of the folder as %s",
                     text, there, mine,
                 )  # fmt: skip
+
+
+def _loadable(name: str, tensors: list[str], what: str) -> None:
+    """Raises CheckpointError for tensors that llama.cpp does not load in files of a family."""
+    family = FAMILIES[name]
+    strange = [each for each in tensors if any(fnmatchcase(each, p) for p in family.unknown)]
+    missing = [each for each in family.needs if each not in tensors]
+    if strange or missing:
+        told = f"without {missing[0]}" if missing else f"with {strange[0]}"
+        raise CheckpointError(f"{what}: llama.cpp loads no {name} {told}; {INSTEAD}")
 
 
 def gguf_name(built: Built) -> str:

@@ -29,6 +29,7 @@ class Family:
     fused: whether q, k and v are one matrix, and gate and up where the family's rules know that.
     norm_key: under which name the norms' epsilon is. freqs, longrope: whether there may be
     tensors with divisors of rotary frequencies. windowed: whether layers may see a window only.
+    needs, unknown: tensors without which, or with which, llama.cpp loads no file of the family.
     """
 
     keys: tuple[str, ...] = ()
@@ -38,34 +39,43 @@ class Family:
     freqs: bool = False
     longrope: bool = False
     windowed: bool = False
+    needs: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
+HEAD, BIASES = ("output.weight",), ("blk.*.attn_*.bias",)
 LAYER_NORM = "attention.layer_norm_epsilon"
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
         "llama": Family(EXPERTS, freqs=True, longrope=True),
-        "gemma": Family(),
-        "gemma2": Family(("attn_logit_softcapping", "final_logit_softcapping"), windowed=True),
+        "gemma": Family(unknown=HEAD),
+        "gemma2": Family(
+            ("attn_logit_softcapping", "final_logit_softcapping"), windowed=True, unknown=HEAD
+        ),
         "gemma3": Family(("final_logit_softcapping",), windowed=True),
         "qwen2": Family(),
-        "qwen3": Family(),
+        "qwen3": Family(unknown=BIASES),
         "qwen2moe": Family(
             (*EXPERTS, "expert_feed_forward_length", "expert_shared_feed_forward_length")
         ),
-        "qwen3moe": Family((*EXPERTS, "expert_feed_forward_length")),
-        "phi2": Family(norm_key=LAYER_NORM),
+        "qwen3moe": Family((*EXPERTS, "expert_feed_forward_length"), unknown=BIASES),
+        "phi2": Family(norm_key=LAYER_NORM, unknown=("blk.*.attn_?_norm.*",)),
         "phi3": Family(fused=True, longrope=True, windowed=True),
-        "phimoe": Family(EXPERTS, longrope=True, windowed=True),
+        "phimoe": Family(
+            EXPERTS, longrope=True, windowed=True, needs=("output.bias", "blk.0.attn_output.bias")
+        ),
         "gpt2": Family(norm_key=LAYER_NORM, fused=True),
-        "gptneox": Family(("use_parallel_residual",), norm_key=LAYER_NORM, fused=True),
+        "gptneox": Family(
+            ("use_parallel_residual",), norm_key=LAYER_NORM, fused=True, needs=HEAD
+        ),
         "bloom": Family(norm_key=LAYER_NORM, fused=True),
         "mpt": Family(
             ("attention.clamp_kqv", "attention.max_alibi_bias"), norm_key=LAYER_NORM, fused=True
         ),
         "falcon": Family(norm_key=LAYER_NORM, fused=True),
         "starcoder": Family(norm_key=LAYER_NORM, fused=True),
-        "starcoder2": Family(norm_key=LAYER_NORM),
+        "starcoder2": Family(norm_key=LAYER_NORM, needs=("blk.0.attn_output.bias",)),
         "glm4": Family(fused=True),
         "glm4moe": Family(
             (*GROUPED, "expert_group_count", "expert_group_used_count"),

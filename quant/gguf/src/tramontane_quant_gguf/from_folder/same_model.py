@@ -93,5 +93,6 @@ def _same_angles(mine: Rope, theirs: Rope, context: int) -> bool:
 
 def _shown(value: Any) -> str:
     if isinstance(value, Rope):
-        return f"a rotation by {value.theta} with {value.scaling!r}"
+        scaled = type(value.scaling).__name__.lower() if value.scaling else "no"
+        return f"a rotation of {value.dim} numbers by {value.theta} with {scaled} scaling"
     return getattr(value, "__name__", None) or repr(value)

@@ -33,6 +33,10 @@ def keys_of(cfg: DecoderConfig, model: CausalLM, family: Family) -> dict[str, An
         if values and not (key.startswith("expert_") and values[0] == 0):
             kept[key] = values[0]
     kept |= family.fixed
+    if (wide := getattr(cfg, "shared_intermediate_size", 0)) and not getattr(
+        cfg, "num_local_experts", 1
+    ):
+        kept["feed_forward_length"] = wide  # of Granite 4 without experts
     if hasattr(cfg, "kv_lora_rank"):
         kept |= _latent(cfg)
     if family.windowed:

@@ -90,7 +90,8 @@ def _names(rules: Iterable[Rule], layers: int) -> Iterator[str]:
         ours = pattern.startswith(("model.", "*", "lm_head"))
         if isinstance(rule, Rename) and not ours and pattern.count("*") <= 1:
             own.append(pattern.replace("*", "{}"))
-    for stem in dict.fromkeys([*DECODER, *own]):
+    # a family's own names first: they may mean what another name of the table means elsewhere
+    for stem in dict.fromkeys([*own, *DECODER]):
         whole = stem.endswith((".weight", ".bias"))
         for layer in range(layers if "{}" in stem else 1):
             name = stem.format(layer)
