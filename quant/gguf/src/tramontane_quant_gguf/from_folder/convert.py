@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from tramontane.blocks import CausalLM
+from tramontane.chat.choose import choose_template
 from tramontane.checkpoint.build import Built, build
 from tramontane.checkpoint.checkpoint import Header, TensorInfo
 from tramontane.checkpoint.fill import rules_of
@@ -73,10 +74,10 @@ class FolderModel:
         self.metadata: dict[str, Value] = {
             "general.architecture": self.name,
             "general.type": "model",
-            "general.name": _title(source),
+            "general.name": _title(source, tokenizer, self.name),
             **{f"{self.name}.{key}": value for key, value in (keys | more).items()},
             **vocabulary.keys_of(tokenizer, built.config.vocab_size, self._what),
-            **_templates(source.checkpoint),
+            **_templates(source),
             **_sampling(source.checkpoint.generation_defaults()),
         }
         self._placed = {each.name: each for each in self._check(keys["context_length"])}
@@ -204,13 +205,21 @@ def gguf_name(built: Built) -> str:
     return found
 
 
-def _title(source: Any) -> str:
+def _title(source: Any, tokenizer: Any, name: str) -> str:
+    """The model's name, by which llama.cpp knows too whether special tokens take the white space
+    after them."""
     told = source.config.get("_name_or_path")
-    return Path(told).name if isinstance(told, str) and told else source.header.path.resolve().name
+    title = Path(told).name if isinstance(told, str) and told else ""
+    title = title or source.header.path.resolve().name
+    added = tokenizer.inner.get_added_tokens_decoder().values()
+    if name == "phi3" and any(token.rstrip for token in added):
+        return title if "phi-3" in title.lower() or "phi3" in title.lower() else f"{title} (Phi-3)"
+    return title
 
 
-def _templates(checkpoint: Any) -> dict[str, Value]:
-    plain, tools = checkpoint.chat_template(), checkpoint.tool_template()
+def _templates(source: Any) -> dict[str, Value]:
+    plain = source.checkpoint.chat_template()
+    tools = choose_template(source.folder, None, None, tools=True)
     found: dict[str, Value] = {}
     if plain:
         found["tokenizer.chat_template"] = plain

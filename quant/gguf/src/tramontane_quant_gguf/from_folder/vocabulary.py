@@ -9,6 +9,7 @@ score is how late it comes out first. A vocabulary of unigrams is "t5".
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable
 from typing import Any
 
@@ -26,6 +27,8 @@ from tramontane.tokenizer.tokenizer import Tokenizer
 from tramontane_quant_gguf.pretokenizers import PRE
 from tramontane_quant_gguf.writer import Value
 
+log = logging.getLogger(__name__)
+
 PROBE = (
     "Hello World's I'll we'VE x.y 'tis camelCaseWORDsHere iOS\u00c9t\u00e9 12 123 1234567 v1.23a "
     "a1b22c333 \u0661\u0662\u0663\u0664  two   three    four     five\ttab\t\ttabs\n\nnew\r\nlines "
@@ -33,7 +36,7 @@ PROBE = (
     "\u754c\u3002\u3053\u3093\u306b\u3061\u306f \uc548\ub155 \u0e2a\u0e27\u0e31\u0e2a "
     "\u041f\u0440\u0438\u0432\u0435\u0442 e\u0301a\u0308 \u0928\u092e\u0938\u094d\u0924\u0947 "
     "\u20ac100,000.50 \u2014\u201cq\u201d \U0001f600\U0001f680 http://a.b/c?d=e&f 's 'S /\n/\n "
-    "word/\r\n ?/!\n\n\u3000x\u00a0y<sentinel:1>     eight        z   "
+    "x   12 'sxyz 'lling word/\r\n ?/!\n\n\u3000x\u00a0y<sentinel:1>     eight        z   "
 )
 """Where ways of cutting differ, which is checked by a test."""
 
@@ -57,6 +60,11 @@ def keys_of(tokenizer: Tokenizer, size: int, what: str) -> dict[str, Value]:
         keys["scores"] = _scores(tokens, model["merges"])
         keys["add_space_prefix"] = _prefixed(told)
         types = _with_bytes(tokens, types, model.get("unk_token"))
+        if types.count(BYTE) < 256:
+            log.warning(
+                "%s: its tokenizer has no tokens for single bytes, and llama.cpp ends at a character "
+                "that is in no token", what
+            )  # fmt: skip
     elif kind == "Unigram":
         keys["model"] = "t5"
         listed = [float(score) for _, score in model["vocab"]]
@@ -151,6 +159,8 @@ def _pre(tokenizer: Tokenizer, model: dict[str, Any], told: dict[str, Any], what
             f"{what}: its tokenizer puts a space before texts (add_prefix_space), which byte-level "
             "tokenizers of GGUF files do not; write a folder or another container instead"
         )
+    if not model["merges"]:
+        return "gpt-2"  # nothing is joined, so that it does not matter where text is cut
     cuts = cut(tokenizer.inner.pre_tokenizer)
     whole = bool(model.get("ignore_merges"))
     for name, pre in PRE.items():
@@ -173,11 +183,16 @@ def _roles(tokenizer: Tokenizer) -> dict[str, Value]:
     found = {role: inner.token_to_id(text) for role, text in named.items()}
     ends = sorted(tokenizer.eos_ids)
     eos = found.get("eos_token")
-    if eos is None and ends:
-        eos = ends[0]
+    plain, whole = tokenizer.encode("a", add_special=False), tokenizer.encode("a")
+    first = whole.index(plain[0]) if plain and plain[0] in whole else 0
+    before, after = whole[:first], whole[first + len(plain) :]
+    # what is put around a text is said by a post-processor alone in some folders
+    bos = tokenizer.bos_id if tokenizer.bos_id is not None or len(before) != 1 else before[0]
+    if eos is None:
+        eos = next(iter([*ends, *after]), None)
     others = [index for index in ends if index != eos]
     ids = {
-        "bos_token_id": tokenizer.bos_id,
+        "bos_token_id": bos,
         "eos_token_id": eos,
         "eot_token_id": others[0] if others else None,
         "eom_token_id": others[1] if len(others) > 1 else None,
@@ -185,8 +200,7 @@ def _roles(tokenizer: Tokenizer) -> dict[str, Value]:
         "padding_token_id": found.get("pad_token"),
         "mask_token_id": found.get("mask_token"),
     }
-    around = tokenizer.encode("a")
     keys: dict[str, Value] = {key: index for key, index in ids.items() if index is not None}
-    keys["add_bos_token"] = tokenizer.bos_id is not None and around[:1] == [tokenizer.bos_id]
-    keys["add_eos_token"] = eos is not None and around[-1:] == [eos]
+    keys["add_bos_token"] = bos is not None and before == [bos]
+    keys["add_eos_token"] = eos is not None and after == [eos]
     return keys
