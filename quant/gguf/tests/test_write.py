@@ -16,6 +16,7 @@ from tramontane_quant_gguf.encode.encode import quantize
 from tramontane_quant_gguf.encode.mixtures import FILE_TYPES, MIXTURES, Model, types_of
 from tramontane_quant_gguf.encode.write import write
 from tramontane_quant_gguf.imatrix import read as read_importance
+from tramontane_quant_gguf.imatrix import save as save_importance
 from tramontane_quant_gguf.imatrix import write as write_importance
 from tramontane_quant_gguf.sample import write_sample
 
@@ -137,6 +138,36 @@ def test_importances_are_read_as_they_were_written(tmp_path: Path) -> None:
     ]  # fmt: skip
     for mine, theirs in zip(found.values(), given.values(), strict=True):
         assert torch.equal(mine, theirs)
+
+
+def test_importances_by_paths_are_written_by_llama_cpps_names(tmp_path: Path) -> None:
+    given = {
+        "model.layers.0.self_attn.q_proj": torch.rand(64),
+        "model.layers.0.mlp.shared_experts.up_proj": torch.rand(64),
+        "model.layers.1.mlp.experts.down_proj": torch.rand(4, 32),
+        "lm_head": torch.rand(64),
+        "vision.patches": torch.rand(3),
+    }
+    save_importance(given, tmp_path / "i.gguf", "text.txt")
+    reader = gguf.GGUFReader(tmp_path / "i.gguf")
+    assert reader.fields["general.type"].contents() == "imatrix"
+    assert reader.fields["imatrix.datasets"].contents() == ["text.txt"]
+    stored = {tensor.name: tensor.data for tensor in reader.tensors}
+    names = [name for name in stored if name.endswith(".in_sum2")]
+    assert names == [
+        f"{name}.weight.in_sum2" for name in (
+            "blk.0.attn_q", "blk.0.attn_qkv", "blk.0.ffn_up_shexp", "blk.1.ffn_down_exps", "output"
+        )
+    ]  # fmt: skip
+    for name in names:
+        counts = stored[name.replace("in_sum2", "counts")]
+        assert counts.shape == (len(stored[name]), 1) and (counts == 1).all()
+    found = read_importance(tmp_path / "i.gguf")
+    for path, means in list(given.items())[:-1]:
+        assert torch.equal(found[path], means), path
+    assert torch.equal(found["model.layers.0.self_attn.v_proj"], found["model.layers.0.self_attn.q_proj"])
+    with pytest.raises(CheckpointError, match="no matrix of this model has a name"):
+        save_importance({"vision.patches": torch.rand(3)}, tmp_path / "j.gguf", "text.txt")
 
 
 def dat(calls: int = 3) -> bytes:
