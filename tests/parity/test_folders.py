@@ -64,7 +64,11 @@ def same(family: str, settings: dict[str, Any], folder: Path) -> None:
         ("llama", FAMILIES["llama"].variants["dynamic"], "no words for rope_scaling of type 'dyn"),
         ("qwen2", FAMILIES["llama"].variants["llama3"], "no words for rope_scaling of type 'llama"),
         ("gemma2", {**EXACT, "query_pre_attn_scalar": 15}, "self_attn: scale is 0.258"),
-        ("gemma3", {**EXACT, "sliding_window_pattern": 2}, "layers.1.self_attn: rope is a rotation"),
+        (
+            "gemma3",
+            {**EXACT, "sliding_window_pattern": 2},
+            "layers.1.self_attn: rope is a rotation",
+        ),
         ("gpt2", {"activation_function": "gelu"}, "mlp: act is gelu, in the file"),
         ("gpt2", {"scale_attn_by_inverse_layer_idx": True}, "layers.1.self_attn: scale is"),
         ("mpt", FAMILIES["mpt"].variants["scaled"], "self_attn: scale is 0.5"),
@@ -73,7 +77,11 @@ def same(family: str, settings: dict[str, Any], folder: Path) -> None:
         ("qwen3-moe", FAMILIES["qwen3-moe"].variants["some-dense"], "would mean another model"),
         ("smollm3", FAMILIES["smollm3"].variants["listed"], "rope is None, in the file a rotation"),
         ("qwen3", {"attention_bias": True}, "llama.cpp loads no qwen3 with blk.0.attn_q.bias"),
-        ("gptneox", FAMILIES["gptneox"].variants["all-rotated"], "loads no gptneox without output.weight"),
+        (
+            "gptneox",
+            FAMILIES["gptneox"].variants["all-rotated"],
+            "loads no gptneox without output.weight",
+        ),
     ],
 )
 def test_what_a_file_cannot_say_is_refused(
@@ -98,7 +106,9 @@ def test_a_window_that_no_file_has_becomes_the_context(
 ) -> None:
     write_folder("mistral", {"sliding_window": 40}, tmp_path)
     to_gguf(tmp_path, tmp_path / "model.gguf")
-    assert "files of llama have no windows: the context of this one is the window, 40" in caplog.text
+    assert (
+        "files of llama have no windows: the context of this one is the window, 40" in caplog.text
+    )
     config = open_checkpoint(tmp_path / "model.gguf", Registry()).header.config
     assert config["max_position_embeddings"] == 40
 

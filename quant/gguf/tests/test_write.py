@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
@@ -114,6 +117,46 @@ def test_a_file_is_written(kind: str, tmp_path: Path) -> None:
     assert made.tokenizer().encode(text) == given.checkpoint.tokenizer().encode(text)
 
 
+@dataclass
+class Left:
+    """What an interrupted run has left, without files of its own."""
+
+    state: dict[str, Any]
+    path: Path
+    why: str = ""
+
+    def anew(self, why: str) -> None:
+        self.state, self.why = {}, why
+        self.path.unlink()
+
+    def tell(self, nbytes: int, state: Callable[[], dict[str, Any]], sync: object) -> None:
+        self.state = state()
+
+
+@pytest.mark.parametrize("keep", [1.0, 0.6, 0.01])
+def test_a_file_goes_on_where_it_was_interrupted(keep: float, tmp_path: Path) -> None:
+    whole, part = tmp_path / "whole.gguf", tmp_path / "part.gguf"
+    write(source(tmp_path), whole, "q8_0", lambda *_: None)
+    left = Left({}, part)
+
+    def stop(done: int, total: int) -> None:
+        if done > total / 2:
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        write(replace(source(tmp_path), partial=left), part, "q8_0", stop)  # type: ignore[arg-type]
+    assert 0 < left.state["done"] < len(open_gguf(whole).header.tensors)
+    size = part.stat().st_size
+    with part.open("r+b") as file:
+        file.truncate(int(size * keep))
+    told: list[int] = []
+    given = replace(source(tmp_path), partial=left)  # type: ignore[arg-type]
+    write(given, part, "q8_0", lambda done, _: told.append(done))
+    assert part.read_bytes() == whole.read_bytes()
+    assert left.why == ("" if keep == 1 else "what had been written is damaged")
+    assert (len(told) < len(given.header.tensors)) == (keep == 1)
+
+
 def test_what_is_neither_a_file_nor_a_folder_is_refused(tmp_path: Path) -> None:
     class Other:
         checkpoint = None
@@ -165,7 +208,9 @@ def test_importances_by_paths_are_written_by_llama_cpps_names(tmp_path: Path) ->
     found = read_importance(tmp_path / "i.gguf")
     for path, means in list(given.items())[:-1]:
         assert torch.equal(found[path], means), path
-    assert torch.equal(found["model.layers.0.self_attn.v_proj"], found["model.layers.0.self_attn.q_proj"])
+    assert torch.equal(
+        found["model.layers.0.self_attn.v_proj"], found["model.layers.0.self_attn.q_proj"]
+    )
     with pytest.raises(CheckpointError, match="no matrix of this model has a name"):
         save_importance({"vision.patches": torch.rand(3)}, tmp_path / "j.gguf", "text.txt")
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tramontane.checkpoint.build import Built
     from tramontane.registry import Registry
 
+    from .partial import Partial
+
 
 @dataclass(frozen=True)
 class QuantizeSource:
@@ -32,6 +34,8 @@ class QuantizeSource:
     measured: the same by the paths of the model's matrices, as they were measured.
     built: the model without weights, and the tensors of each of its places; None where a writer
       is given a checkpoint alone. registry: what is installed.
+    partial: what an earlier run has left at the path that is written to, for writers that can go
+      on; None: begin anew.
     """
 
     checkpoint: Checkpoint
@@ -41,6 +45,7 @@ class QuantizeSource:
     measured: Mapping[str, Tensor] = field(default_factory=dict)
     built: Built | None = None
     registry: Registry | None = None
+    partial: Partial | None = None
 
     @property
     def header(self) -> Header:

@@ -6,6 +6,7 @@ and split. One matrix at a time is in memory.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -119,15 +120,46 @@ def write(source: Any, path: Path, kind: str, progress: Callable[[int, int], Non
         (name, types[name], info.shape, _size(types[name], info))
         for name, info in given.tensors.items()
     ]
-    with path.open("wb") as file:
-        file.write(header_bytes(pairs, entries))
-        done, total = 0, sum(info.nbytes for info in given.tensors.values())
-        for name, info in given.tensors.items():
+    header = header_bytes(pairs, entries)
+    sizes = [size + -size % ALIGNMENT for *_, size in entries]
+    partial = getattr(source, "partial", None)
+    begun = _begun(partial, path, header, sizes)
+    infos = list(given.tensors.items())
+    done, total = (sum(info.nbytes for _, info in part) for part in (infos[:begun], infos))
+    with path.open("r+b" if begun else "wb") as file:
+        if begun:
+            file.seek(len(header) + sum(sizes[:begun]))
+            file.truncate()
+        else:
+            file.write(header)
+
+        def sync() -> None:
+            file.flush()
+            os.fsync(file.fileno())
+
+        for index, (name, info) in enumerate(infos[begun:], begun + 1):
             data = _data(given, name, info, types[name])
             file.write(data)
             file.write(bytes(-len(data) % ALIGNMENT))
             done += info.nbytes
+            if partial is not None:
+                told = {"done": index}
+                partial.tell(info.nbytes, lambda told=told: told, sync)
             progress(done, total)
+        sync()
+
+
+def _begun(partial: Any, path: Path, header: bytes, sizes: list[int]) -> int:
+    """How many tensors an interrupted run has written."""
+    if partial is None or not partial.state:
+        return 0
+    done = int(partial.state["done"])
+    with path.open("rb") as file:
+        same = file.read(len(header)) == header
+    if not same or path.stat().st_size < len(header) + sum(sizes[:done]):
+        partial.anew("what had been written is damaged")
+        return 0
+    return done
 
 
 def _given(source: Any) -> Given:

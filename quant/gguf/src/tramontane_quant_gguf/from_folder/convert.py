@@ -105,9 +105,7 @@ class FolderModel:
         each = self._placed.get(name)
         if each is None:
             return None
-        found: Tensor | None = self._source.measured.get(
-            each.parts[0].path.removesuffix(".weight")
-        )
+        found: Tensor | None = self._source.measured.get(each.parts[0].path.removesuffix(".weight"))
         return found
 
     def _check(self, context: int) -> list[Placed]:
@@ -121,7 +119,9 @@ class FolderModel:
         }
         config = config_of(header, stretches, self._factors, path)
         try:
-            told = Header(path, "gguf", "gguf", header_architecture(header, path), config, {}, header)
+            told = Header(
+                path, "gguf", "gguf", header_architecture(header, path), config, {}, header
+            )
             cfg = read_config(load(reader.config), fields_of(reader, told))
             theirs: CausalLM = build(reader, cfg)
         except ConfigError as error:
@@ -224,7 +224,10 @@ def _templates(source: Any) -> dict[str, Value]:
     if plain:
         found["tokenizer.chat_template"] = plain
     if tools and tools != plain:
-        found |= {"tokenizer.chat_template.tool_use": tools, "tokenizer.chat_templates": ["tool_use"]}
+        found |= {
+            "tokenizer.chat_template.tool_use": tools,
+            "tokenizer.chat_templates": ["tool_use"],
+        }
     return found
 
 

@@ -66,9 +66,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             EXPERTS, longrope=True, windowed=True, needs=("output.bias", "blk.0.attn_output.bias")
         ),
         "gpt2": Family(norm_key=LAYER_NORM, fused=True),
-        "gptneox": Family(
-            ("use_parallel_residual",), norm_key=LAYER_NORM, fused=True, needs=HEAD
-        ),
+        "gptneox": Family(("use_parallel_residual",), norm_key=LAYER_NORM, fused=True, needs=HEAD),
         "bloom": Family(norm_key=LAYER_NORM, fused=True),
         "mpt": Family(
             ("attention.clamp_kqv", "attention.max_alibi_bias"), norm_key=LAYER_NORM, fused=True

@@ -148,4 +148,3 @@ def _shape(rows: int, slot: Slot) -> tuple[int, ...]:
         count = int(slot.module.count)
         return (count, rows // count, columns)
     return (columns,) if rows == 1 else (rows, columns)
-
