@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -129,8 +128,11 @@ class Left:
         self.state, self.why = {}, why
         self.path.unlink()
 
-    def tell(self, nbytes: int, state: Callable[[], dict[str, Any]], sync: object) -> None:
-        self.state = state()
+    def due(self, nbytes: int) -> bool:
+        return nbytes > 0
+
+    def record(self, done: int) -> None:
+        self.state = {"done": done}
 
 
 @pytest.mark.parametrize("keep", [1.0, 0.6, 0.01])
@@ -204,7 +206,8 @@ def test_importances_by_paths_are_written_by_llama_cpps_names(tmp_path: Path) ->
     ]  # fmt: skip
     for name in names:
         counts = stored[name.replace("in_sum2", "counts")]
-        assert counts.shape == (len(stored[name]), 1) and (counts == 1).all()
+        assert counts.shape == (len(stored[name]), 1)
+        assert (counts == 1).all()
     found = read_importance(tmp_path / "i.gguf")
     for path, means in list(given.items())[:-1]:
         assert torch.equal(found[path], means), path

@@ -24,6 +24,7 @@ from .choices import Asked, Choices, choose, types_stored
 from .choose_kind import kernels_of
 from .in_place import report_of
 from .kinds import Kind, installed_kinds, listed
+from .make_layer import settings
 from .partial import Partial, identity_of
 from .source import QuantizeSource
 from .write_folder import write_container, write_folder
@@ -77,6 +78,9 @@ def convert(
             raise
         choices = Choices()  # a mixture that the container knows, or refuses
     named = _by_tensor(built, choices) if offer is None else {}
+    if named and not _one_format(named):
+        _leave_other_kinds(choices, Counter(named.values()).most_common(1)[0][0])
+        named = _by_tensor(built, choices)
     if offer is None and not named:
         raise RequestError(f"nothing in {built.checkpoint.header.path} can become {asked}")
     source = QuantizeSource(
@@ -152,6 +156,25 @@ def _by_tensor(built: Built, choices: Choices) -> dict[str, Kind]:
             continue
         found[tensor] = max(given, key=lambda kind: kind.bits)
     return found
+
+
+def _one_format(named: Mapping[str, Kind]) -> bool:
+    """Whether the format of a folder can say that its layers have these kinds."""
+    kind = next(iter(named.values()))
+    try:
+        settings(kind, {path.removesuffix(".weight"): each.name for path, each in named.items()})
+    except ValueError:
+        return False
+    return True
+
+
+def _leave_other_kinds(choices: Choices, kind: Kind) -> None:
+    """In a format that has one kind for a whole model, others stay as they are."""
+    for path in [path for path, each in choices.kinds.items() if each is not kind]:
+        del choices.kinds[path]
+        choices.promoted.pop(path, None)
+        choices.instead.pop(path, None)
+        choices.left[path] = f"cannot have another kind than {kind.name} in this format"
 
 
 def _apart(choices: Choices) -> Choices:

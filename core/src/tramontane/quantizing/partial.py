@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -62,17 +62,15 @@ class Partial:
         _remove(self.path)
         self.state, self.note = {}, f"began anew: {why}"
 
-    def tell(
-        self, nbytes: int, state: Callable[[], dict[str, Any]], sync: Callable[[], None]
-    ) -> None:
-        """One more tensor is written. nbytes: of it in the source. state: what to record, with
-        `done`, the count of tensors. sync: puts the bytes so far on the disk."""
+    def due(self, nbytes: int) -> bool:
+        """One more tensor is written; whether it is time for a record. nbytes: in the source."""
         self._since += nbytes
-        if self._since >= EVERY:
-            self._since = 0
-            sync()
-            self.state = state()
-            self._write({"identity": self._identity, **self.state})
+        return self._since >= EVERY
+
+    def record(self, done: int, **state: Any) -> None:
+        """What may be relied on next time: the caller has put it on the disk. done: tensors."""
+        self._since, self.state = 0, {"done": done, **state}
+        self._write({"identity": self._identity, **self.state})
 
     def close(self, *, keep: bool) -> None:
         """Let go of it. keep: what is recorded stays for the next time."""

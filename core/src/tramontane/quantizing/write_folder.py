@@ -68,11 +68,9 @@ def write_folder(
                 writer.add(path, tensor)
             size = source.header.tensors[name].nbytes
             done += size
-            if partial is not None:
-                told = {"done": index}
-                partial.tell(
-                    size, lambda told=told: {**told, "writer": writer.state()}, writer.sync
-                )
+            if partial is not None and partial.due(size):
+                writer.sync()
+                partial.record(index, writer=writer.state())
             if progress is not None:
                 progress(done, source.nbytes)
     except BaseException:

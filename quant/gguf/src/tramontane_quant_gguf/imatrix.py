@@ -84,7 +84,7 @@ def save(importances: Mapping[str, Tensor], path: Path, data_set: str) -> None:
     named: dict[str, Tensor] = {}
     theirs = {ours: name for name, ours in DECODER.items()}
     for where, means in importances.items():
-        stem = module_path(where.replace(*reversed(SHARED)), theirs)
+        stem = module_path(where.replace(SHARED[1], SHARED[0]), theirs)
         if stem == where:
             continue
         named[f"{stem}.weight"] = means

@@ -36,7 +36,7 @@ NUMBERS = {stored.name: number for number, stored in STORED.items()}
 class Given(Protocol):
     """A model that is to be written. tensors: in the file's order."""
 
-    tensors: Mapping[str, TensorInfo]
+    tensors: dict[str, TensorInfo]
 
     def pairs(self) -> list[bytes]:
         """The metadata, but for what is replaced."""
@@ -62,7 +62,7 @@ class _File:
 
     def __init__(self, source: Any) -> None:
         self._source, self._checkpoint = source, source.checkpoint
-        self.tensors = dict(source.header.tensors)
+        self.tensors: dict[str, TensorInfo] = dict(source.header.tensors)
         for name in CONSUMED:
             if (stored := self._checkpoint.info(name)) is not None:
                 self.tensors[name] = stored
@@ -142,9 +142,9 @@ def write(source: Any, path: Path, kind: str, progress: Callable[[int, int], Non
             file.write(data)
             file.write(bytes(-len(data) % ALIGNMENT))
             done += info.nbytes
-            if partial is not None:
-                told = {"done": index}
-                partial.tell(info.nbytes, lambda told=told: told, sync)
+            if partial is not None and partial.due(info.nbytes):
+                sync()
+                partial.record(index)
             progress(done, total)
         sync()
 

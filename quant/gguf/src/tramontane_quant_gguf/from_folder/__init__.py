@@ -1,1 +1,1 @@
-"""From a folder of Hugging Face's to a GGUF file: names, rows, settings and vocabulary, backwards."""
+"""From a folder to a GGUF file: names, rows, settings and vocabulary, backwards."""

@@ -39,7 +39,8 @@ log = logging.getLogger(__name__)
 INSTEAD = "write a folder, or another container (--to afq4, uqff:q4k), instead"
 TEXTS = (
     "Hello, World! It's 2024-05-17, 12:34.\n\n  The quick brown fox.\tx = a+b*c[1234];",
-    " \u00e9t\u00e9 na\u00efve \u4f60\u597d\uff0c\u4e16\u754c\u3002 \u041f\u0440\u0438\u0432\u0435\u0442 \U0001f600",
+    " \u00e9t\u00e9 na\u00efve \u4f60\u597d\uff0c\u4e16\u754c\u3002 "
+    "\u041f\u0440\u0438\u0432\u0435\u0442 \U0001f600",
 )
 """On which a file's tokenizer is compared with the folder's."""
 
@@ -159,7 +160,9 @@ class FolderModel:
         """What reads the file that is going to be written."""
         experts = self.metadata.get(f"{self.name}.expert_count")
         named = {"general.architecture": self.name, f"{self.name}.expert_count": experts}
-        return self._source.registry.get(Architecture, header_architecture(named, Path(self._what)))
+        name = header_architecture(named, Path(self._what))
+        found: Architecture = self._source.registry.get(Architecture, name)
+        return found
 
     def _header(self, path: Path) -> dict[str, Any]:
         """The metadata as they are read from a file."""
@@ -172,7 +175,7 @@ class FolderModel:
         return None if found is None else found.double().tolist()
 
     def _compare(self, tokenizer: Any) -> None:
-        """Say where the tokenizer of the file gives other tokens; it has few words for normalizing."""
+        """Say where the tokenizer of the file gives other tokens: it cannot normalize."""
         theirs = read_tokenizer(self._header(Path(self._what)), Path(self._what))
         for text in TEXTS:
             mine, there = tokenizer.encode(text), theirs.encode(text)

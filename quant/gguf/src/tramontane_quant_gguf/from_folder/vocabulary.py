@@ -62,8 +62,8 @@ def keys_of(tokenizer: Tokenizer, size: int, what: str) -> dict[str, Value]:
         types = _with_bytes(tokens, types, model.get("unk_token"))
         if types.count(BYTE) < 256:
             log.warning(
-                "%s: its tokenizer has no tokens for single bytes, and llama.cpp ends at a character "
-                "that is in no token", what
+                "%s: its tokenizer has no tokens for single bytes, and llama.cpp ends at "
+                "a character that is in no token", what
             )  # fmt: skip
     elif kind == "Unigram":
         keys["model"] = "t5"
@@ -134,7 +134,7 @@ def _prefixed(told: dict[str, Any]) -> bool:
         if step["type"] == "Prepend":
             return True
         if step["type"] == "Metaspace":
-            return step.get("prepend_scheme", "always") != "never"
+            return bool(step.get("prepend_scheme", "always") != "never")
     return False
 
 
