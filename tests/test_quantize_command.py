@@ -203,7 +203,7 @@ def test_a_changed_source_begins_anew(
     tensors["model.norm.weight"] = tensors["model.norm.weight"] * 2
     save_file(tensors, own / "model.safetensors", {"format": "pt"})
     status, out, err = run("quantize", own, tmp_path / "out", "--to", "4")
-    assert (status, "began anew: the source or what was asked is another" in out) == (0, True), err
+    assert (status, "started over: the source or what was asked is another" in out) == (0, True), err
     made = load_file(tmp_path / "out" / "model.safetensors")
     assert torch.equal(made["model.norm.weight"], tensors["model.norm.weight"])
 
@@ -220,7 +220,7 @@ def test_what_cannot_be_used_is_written_anew(
     elif damage == "record":
         (tmp_path / "out.part.json").write_bytes(b'{"identity": ')
     status, out, err = run("quantize", model, tmp_path / "out", "--to", kind)
-    assert (status, "began anew" in out) == (0, True), err
+    assert (status, "started over" in out) == (0, True), err
     assert run("quantize", model, tmp_path / "whole", "--to", kind)[0] == 0
     assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
 

@@ -91,13 +91,15 @@ def test_what_a_file_cannot_say_is_refused(
     with pytest.raises(CheckpointError) as caught:
         to_gguf(tmp_path, tmp_path / "model.gguf")
     assert why in str(caught.value)
-    assert "write a folder, or another container" in str(caught.value)
+    assert "write a folder instead (--to afq4)" in str(caught.value)
     assert not (tmp_path / "model.gguf").exists()
 
 
 def test_a_family_without_files_is_refused(tmp_path: Path) -> None:
     write_folder("gptj", FAMILIES["gptj"].variants["part-rotated"], tmp_path)
-    with pytest.raises(UsageError, match="no GGUF files of GPTJForCausalLM; write a folder"):
+    with pytest.raises(
+        UsageError, match="no GGUF files of GPTJForCausalLM; write a folder instead"
+    ):
         to_gguf(tmp_path, tmp_path / "model.gguf")
 
 

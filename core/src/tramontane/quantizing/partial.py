@@ -60,7 +60,7 @@ class Partial:
     def anew(self, why: str) -> None:
         """Throw away what is there."""
         _remove(self.path)
-        self.state, self.note = {}, f"began anew: {why}"
+        self.state, self.note = {}, f"started over: {why}"
 
     def due(self, nbytes: int) -> bool:
         """One more tensor is written; whether it is time for a record. nbytes: in the source."""

@@ -36,7 +36,7 @@ from .tensors import Placed, placed
 
 log = logging.getLogger(__name__)
 
-INSTEAD = "write a folder, or another container (--to afq4, uqff:q4k), instead"
+INSTEAD = "write a folder instead (--to afq4)"
 TEXTS = (
     "Hello, World! It's 2024-05-17, 12:34.\n\n  The quick brown fox.\tx = a+b*c[1234];",
     " \u00e9t\u00e9 na\u00efve \u4f60\u597d\uff0c\u4e16\u754c\u3002 "

@@ -74,7 +74,7 @@ def keys_of(tokenizer: Tokenizer, size: int, what: str) -> dict[str, Value]:
     else:
         raise CheckpointError(
             f"{what}: GGUF files of language models have no tokenizers of the kind {kind} that it "
-            "has; write a folder or another container instead"
+            "has; write a folder instead (--to afq4)"
         )
     keys |= {"tokens": tokens, "token_type": types}
     keys |= _roles(tokenizer)
@@ -157,7 +157,7 @@ def _pre(tokenizer: Tokenizer, model: dict[str, Any], told: dict[str, Any], what
     if any(step.get("add_prefix_space") for step in _steps(told.get("pre_tokenizer"))):
         raise CheckpointError(
             f"{what}: its tokenizer puts a space before texts (add_prefix_space), which byte-level "
-            "tokenizers of GGUF files do not; write a folder or another container instead"
+            "tokenizers of GGUF files do not; write a folder instead (--to afq4)"
         )
     if not model["merges"]:
         return "gpt-2"  # nothing is joined, so that it does not matter where text is cut
@@ -168,7 +168,7 @@ def _pre(tokenizer: Tokenizer, model: dict[str, Any], told: dict[str, Any], what
             return name
     raise CheckpointError(
         f"{what}: its tokenizer cuts text in a way that llama.cpp has no name for "
-        "(tokenizer.ggml.pre); write a folder or another container instead"
+        "(tokenizer.ggml.pre); write a folder instead (--to afq4)"
     )
 
 
