@@ -203,7 +203,9 @@ def test_a_changed_source_begins_anew(
     tensors["model.norm.weight"] = tensors["model.norm.weight"] * 2
     save_file(tensors, own / "model.safetensors", {"format": "pt"})
     status, out, err = run("quantize", own, tmp_path / "out", "--to", "4")
-    assert (status, "started over: the source or what was asked is another" in out) == (0, True), err
+    assert (status, "started over: the source or what was asked is another" in out) == (0, True), (
+        err
+    )
     made = load_file(tmp_path / "out" / "model.safetensors")
     assert torch.equal(made["model.norm.weight"], tensors["model.norm.weight"])
 
