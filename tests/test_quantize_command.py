@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from tramontane.checkpoint.open import open_checkpoint
 from tramontane.quantizing import write_folder as module
 from tramontane.quantizing.importance import read_importance
+from tramontane.quantizing.partial import Partial
 from tramontane.registry import Registry
 from tramontane.testing.forward_passes import whole
 
@@ -131,6 +134,104 @@ def test_nothing_is_left_of_a_failure(
     monkeypatch.setattr(module.ShardWriter, "add", full)
     status, _, err = run("quantize", model, tmp_path / "out", "--to", "4")
     assert (status, "No space left on device" in err) == (1, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each tensor is, and not only those that many bytes lie behind."""
+    monkeypatch.setattr("tramontane.quantizing.partial.EVERY", 1)
+
+
+def stopped(
+    monkeypatch: pytest.MonkeyPatch, after: int, error: BaseException
+) -> Callable[[], None]:
+    """The writing of a folder ends after some tensors; what is returned lets it work again."""
+    add, count = module.ShardWriter.add, 0
+
+    def few(self: Any, name: str, tensor: torch.Tensor) -> None:
+        nonlocal count
+        count += 1
+        if count > after:
+            raise error
+        add(self, name, tensor)
+
+    monkeypatch.setattr(module.ShardWriter, "add", few)
+    return lambda: monkeypatch.setattr(module.ShardWriter, "add", add)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
+
+
+@pytest.mark.parametrize("shard", [30_000, 5_000_000_000])
+@pytest.mark.parametrize("after", [5, 20])
+def test_an_interrupted_run_goes_on(
+    model: Path, tmp_path: Path, run: Cli, monkeypatch: pytest.MonkeyPatch, recorded: None,
+    after: int, shard: int,
+) -> None:  # fmt: skip
+    write = module.write_folder
+    monkeypatch.setattr(
+        "tramontane.quantizing.convert.write_folder", lambda *given: write(*given, shard=shard)
+    )
+    assert run("quantize", model, tmp_path / "whole", "--to", "4")[0] == 0
+    go_on = stopped(monkeypatch, after, OSError(28, "No space left on device"))
+    status, _, err = run("quantize", model, tmp_path / "out", "--to", "4")
+    assert (status, "the same command goes on from there" in err) == (1, True), err
+    assert {file.name for file in tmp_path.iterdir()} == {"whole", "out.part", "out.part.json"}
+    go_on()
+    status, out, err = run("quantize", model, tmp_path / "out", "--to", "4")
+    assert status == 0, err
+    assert re.search("went on after [1-9][0-9]* tensors", out)
+    assert {file.name for file in tmp_path.iterdir()} == {"whole", "out"}
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
+
+
+def interrupted(model: Path, out: Path, run: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = stopped(monkeypatch, 9, OSError(28, "No space left on device"))
+    assert run("quantize", model, out, "--to", "4")[0] == 1
+    go_on()
+    assert out.with_name("out.part").exists()
+
+
+def test_a_changed_source_begins_anew(
+    model: Path, tmp_path: Path, run: Cli, monkeypatch: pytest.MonkeyPatch, recorded: None
+) -> None:
+    own = shutil.copytree(model, tmp_path / "own")
+    interrupted(own, tmp_path / "out", run, monkeypatch)
+    tensors = load_file(own / "model.safetensors")
+    tensors["model.norm.weight"] = tensors["model.norm.weight"] * 2
+    save_file(tensors, own / "model.safetensors", {"format": "pt"})
+    status, out, err = run("quantize", own, tmp_path / "out", "--to", "4")
+    assert (status, "started over: the source or what was asked is another" in out) == (0, True), (
+        err
+    )
+    made = load_file(tmp_path / "out" / "model.safetensors")
+    assert torch.equal(made["model.norm.weight"], tensors["model.norm.weight"])
+
+
+@pytest.mark.parametrize("damage", ["kind", "shard", "record"])
+def test_what_cannot_be_used_is_written_anew(
+    model: Path, tmp_path: Path, run: Cli, monkeypatch: pytest.MonkeyPatch, recorded: None,
+    damage: str,
+) -> None:  # fmt: skip
+    interrupted(model, tmp_path / "out", run, monkeypatch)
+    kind = "8" if damage == "kind" else "4"
+    if damage == "shard":
+        (tmp_path / "out.part" / "part-0").write_bytes(b"")
+    elif damage == "record":
+        (tmp_path / "out.part.json").write_bytes(b'{"identity": ')
+    status, out, err = run("quantize", model, tmp_path / "out", "--to", kind)
+    assert (status, "started over" in out) == (0, True), err
+    assert run("quantize", model, tmp_path / "whole", "--to", kind)[0] == 0
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
+
+
+def test_two_processes_do_not_write_the_same(model: Path, tmp_path: Path, run: Cli) -> None:
+    held = Partial(tmp_path / "out", "x")
+    status, _, err = run("quantize", model, tmp_path / "out", "--to", "4")
+    assert (status, "another process is writing" in err) == (1, True)
+    held.close(keep=False)
     assert list(tmp_path.iterdir()) == []
 
 

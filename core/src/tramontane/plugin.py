@@ -124,6 +124,10 @@ class Quantizer(Offer):
     """(path: Path) -> Mapping[str, Tensor]: reads a container's file of importances: mean squares
     by the paths of the model's matrices, (columns), or (count, columns) for those of experts.
     Raises CheckpointError for a file that is not one."""
+    write_importance: Target | None = None
+    """(importances: Mapping[str, Tensor], path: Path, text: str) -> None: writes such a file, for
+    `tramontane imatrix` and an output whose ending is the offer's name. importances: as they are
+    read; text: what they were measured on, by name. Raises CheckpointError."""
     write: Target | None = None
     """(source: `tramontane.quantizing.source.QuantizeSource`, path: Path, kind: str, progress:
     (bytes done, bytes in all) -> None) -> None: writes a model as a container file, its matrices

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
@@ -16,6 +18,7 @@ from tramontane_quant_gguf.encode.encode import quantize
 from tramontane_quant_gguf.encode.mixtures import FILE_TYPES, MIXTURES, Model, types_of
 from tramontane_quant_gguf.encode.write import write
 from tramontane_quant_gguf.imatrix import read as read_importance
+from tramontane_quant_gguf.imatrix import save as save_importance
 from tramontane_quant_gguf.imatrix import write as write_importance
 from tramontane_quant_gguf.sample import write_sample
 
@@ -79,7 +82,7 @@ def test_rows_that_are_no_multiple_of_256_get_blocks_of_32() -> None:
 def test_every_mixture_has_a_file_type() -> None:
     assert set(FILE_TYPES) >= set(MIXTURES)
     for mixture, number in FILE_TYPES.items():
-        named = gguf.LlamaFileType(number).name.removeprefix("MOSTLY_")
+        named = gguf.LlamaFileType(number).name.partition("_")[2]
         assert named == mixture.upper() or named.rsplit("_", 1)[0] == mixture.upper(), mixture
     with pytest.raises(ValueError, match="'q4_k_xl' is none of q2_k, q3_k_s"):
         types_of("q4_k_xl", shapes(1))
@@ -113,13 +116,56 @@ def test_a_file_is_written(kind: str, tmp_path: Path) -> None:
     assert made.tokenizer().encode(text) == given.checkpoint.tokenizer().encode(text)
 
 
-def test_only_gguf_files_are_written_from(tmp_path: Path) -> None:
-    class Folder:
+@dataclass
+class Left:
+    """What an interrupted run has left, without files of its own."""
+
+    state: dict[str, Any]
+    path: Path
+    why: str = ""
+
+    def anew(self, why: str) -> None:
+        self.state, self.why = {}, why
+        self.path.unlink()
+
+    def due(self, nbytes: int) -> bool:
+        return nbytes > 0
+
+    def record(self, done: int) -> None:
+        self.state = {"done": done}
+
+
+@pytest.mark.parametrize("keep", [1.0, 0.6, 0.01])
+def test_a_file_goes_on_where_it_was_interrupted(keep: float, tmp_path: Path) -> None:
+    whole, part = tmp_path / "whole.gguf", tmp_path / "part.gguf"
+    write(source(tmp_path), whole, "q8_0", lambda *_: None)
+    left = Left({}, part)
+
+    def stop(done: int, total: int) -> None:
+        if done > total / 2:
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        write(replace(source(tmp_path), partial=left), part, "q8_0", stop)  # type: ignore[arg-type]
+    assert 0 < left.state["done"] < len(open_gguf(whole).header.tensors)
+    size = part.stat().st_size
+    with part.open("r+b") as file:
+        file.truncate(int(size * keep))
+    told: list[int] = []
+    given = replace(source(tmp_path), partial=left)  # type: ignore[arg-type]
+    write(given, part, "q8_0", lambda done, _: told.append(done))
+    assert part.read_bytes() == whole.read_bytes()
+    assert left.why == ("" if keep == 1 else "what had been written is damaged")
+    assert (len(told) < len(given.header.tensors)) == (keep == 1)
+
+
+def test_what_is_neither_a_file_nor_a_folder_is_refused(tmp_path: Path) -> None:
+    class Other:
         checkpoint = None
         header = source(tmp_path).header
 
-    with pytest.raises(UsageError, match=r"convert_hf_to_gguf\.py first"):
-        write(Folder(), tmp_path / "new.gguf", "q8_0", lambda *_: None)
+    with pytest.raises(UsageError, match="neither a GGUF file nor a folder of safetensors"):
+        write(Other(), tmp_path / "new.gguf", "q8_0", lambda *_: None)
     with pytest.raises(UsageError, match="'q9' is none of"):
         write(source(tmp_path), tmp_path / "new.gguf", "q9", lambda *_: None)
 
@@ -137,6 +183,39 @@ def test_importances_are_read_as_they_were_written(tmp_path: Path) -> None:
     ]  # fmt: skip
     for mine, theirs in zip(found.values(), given.values(), strict=True):
         assert torch.equal(mine, theirs)
+
+
+def test_importances_by_paths_are_written_by_llama_cpps_names(tmp_path: Path) -> None:
+    given = {
+        "model.layers.0.self_attn.q_proj": torch.rand(64),
+        "model.layers.0.mlp.shared_experts.up_proj": torch.rand(64),
+        "model.layers.1.mlp.experts.down_proj": torch.rand(4, 32),
+        "lm_head": torch.rand(64),
+        "vision.patches": torch.rand(3),
+    }
+    save_importance(given, tmp_path / "i.gguf", "text.txt")
+    reader = gguf.GGUFReader(tmp_path / "i.gguf")
+    assert reader.fields["general.type"].contents() == "imatrix"
+    assert reader.fields["imatrix.datasets"].contents() == ["text.txt"]
+    stored = {tensor.name: tensor.data for tensor in reader.tensors}
+    names = [name for name in stored if name.endswith(".in_sum2")]
+    assert names == [
+        f"{name}.weight.in_sum2" for name in (
+            "blk.0.attn_q", "blk.0.attn_qkv", "blk.0.ffn_up_shexp", "blk.1.ffn_down_exps", "output"
+        )
+    ]  # fmt: skip
+    for name in names:
+        counts = stored[name.replace("in_sum2", "counts")]
+        assert counts.shape == (len(stored[name]), 1)
+        assert (counts == 1).all()
+    found = read_importance(tmp_path / "i.gguf")
+    for path, means in list(given.items())[:-1]:
+        assert torch.equal(found[path], means), path
+    assert torch.equal(
+        found["model.layers.0.self_attn.v_proj"], found["model.layers.0.self_attn.q_proj"]
+    )
+    with pytest.raises(CheckpointError, match="no matrix of this model has a name"):
+        save_importance({"vision.patches": torch.rand(3)}, tmp_path / "j.gguf", "text.txt")
 
 
 def dat(calls: int = 3) -> bytes:

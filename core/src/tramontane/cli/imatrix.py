@@ -12,7 +12,8 @@ from .progress import Loading
 
 SUMMARY = """\
 Run a model over a text, and write the mean squares of what each column of its matrices is
-multiplied with. Quantizing with them (--imatrix) spares what matters."""
+multiplied with. Quantizing with them (--imatrix) spares what matters. The file is llama.cpp's where
+its name ends in .gguf and that plugin is installed, else one of safetensors."""
 
 
 def run(argv: list[str]) -> int:
@@ -40,7 +41,7 @@ def run(argv: list[str]) -> int:
     with Loading("measuring") as progress:
         found = calibrate(opened, LoadOptions(), options.text, progress)
     try:
-        write_importance(found, options.output)
+        write_importance(found, options.output, registry, options.text.name)
     except OSError as error:
         raise RequestError(f"cannot write {options.output}: {error.strerror or error}") from error
     print(f"{options.output}: {len(found)} matrices")

@@ -14,12 +14,14 @@ from .progress import Loading
 from .quantizing_options import add_quantizing
 
 SUMMARY = """\
-Write a model quantized: a folder of safetensors, or a container such as OUT.gguf. Nothing is left
-behind if it fails. To quantize while loading instead: tramontane run MODEL --isq KIND."""
+Write a model quantized: a folder of safetensors, or a container such as OUT.gguf. If it is
+interrupted, the same command goes on from there. To quantize while loading instead: tramontane run
+MODEL --isq KIND."""
 
 EXAMPLES = """\
 examples:
   tramontane quantize org/name small --to 4
+  tramontane quantize folder model.gguf --to q4_k_m
   tramontane quantize folder model.gguf --to q4_k --imatrix importances.safetensors"""
 
 

@@ -7,7 +7,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tramontane.checkpoint.build import Built
 from tramontane.checkpoint.load_options import Progress, QuantizedReport
-from tramontane.errors import PluginNotInstalled, RequestError, UsageError
+from tramontane.errors import PluginNotInstalled, RequestError, TramontaneError, UsageError
 from tramontane.memory import readable
 from tramontane.plugin import Quantizer
 from tramontane.registry import Registry
@@ -26,6 +26,7 @@ from .importance import refuse_unused
 from .in_place import report_of
 from .kinds import Kind, find_kind, installed_kinds, listed
 from .make_layer import settings
+from .partial import Partial, identity_of
 from .source import QuantizeSource
 from .write_folder import write_container, write_folder
 
@@ -35,11 +36,13 @@ SPARE = 64 << 20
 
 @dataclass(frozen=True)
 class Written:
-    """What was written. bytes: of all files."""
+    """What was written. bytes: of all files. note: whether it went on where an earlier run was
+    interrupted, or why not; empty if there was none."""
 
     path: Path
     report: QuantizedReport
     bytes: int
+    note: str = ""
 
 
 def convert(
@@ -85,22 +88,30 @@ def convert(
     source = QuantizeSource(
         built.checkpoint,
         folder,
-        named or _by_tensor(built, choices),
+        named or _by_tensor(built, _apart(choices)),
         _importances(built, importance),
+        measured=importance,
+        built=built,
+        registry=registry,
     )
     _refuse_a_full_disk(source, out)
-    with _whole(out) as temporary:
+    identity = identity_of(source, (str(out.absolute()), offer.name if offer else "", text))
+    with _whole(out, identity) as partial:
+        source = replace(source, partial=partial)
         if offer is not None:
             assert offer.write is not None
             kind = next(iter(choices.kinds.values())).name if text.isdigit() else text
-            write_container(source, temporary, offer.write, kind, progress)
+            write_container(source, partial.path, offer.write, kind, progress)
         else:
-            temporary.mkdir()
-            write_folder(source, temporary, progress)
+            partial.path.mkdir(exist_ok=True)
+            write_folder(source, partial.path, progress)
     files = [out] if out.is_file() else [file for file in out.rglob("*") if file.is_file()]
-    size = sum(kind.nbytes(_count(source, name)) for name, kind in source.kinds.items())
+    if offer is None:
+        size = sum(kind.nbytes(_count(source, name)) for name, kind in source.kinds.items())
+    else:
+        size = sum(kind.nbytes(prod(built.wanted[p].shape)) for p, kind in choices.kinds.items())
     report = report_of(str(asked), choices, size)
-    return Written(out, report, sum(file.stat().st_size for file in files))
+    return Written(out, report, sum(file.stat().st_size for file in files), partial.note)
 
 
 def _container(out: Path, registry: Registry) -> Quantizer | None:
@@ -186,6 +197,11 @@ def _by_tensor(built: Built, choices: Choices) -> dict[str, Kind]:
     return found
 
 
+def _apart(choices: Choices) -> Choices:
+    """A copy, for a container, which may write what is one tensor with others."""
+    return Choices(*(dict(each) for each in vars(choices).values()))
+
+
 def _importances(built: Built, importance: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """By the tensors' names: each expert's own, where it has a tensor of its own."""
     found: dict[str, Tensor] = {}
@@ -222,34 +238,47 @@ def _refuse_a_full_disk(source: QuantizeSource, out: Path) -> None:
         for name, info in source.header.tensors.items()
     )
     above = next(path for path in out.absolute().parents if path.exists())
-    free = shutil.disk_usage(above).free
+    free = shutil.disk_usage(above).free + _size(out.with_name(f"{out.name}.part"))
     if need + SPARE > free:
         raise RequestError(
             f"{out} needs about {readable(need)}, and {readable(free)} are free on its disk"
         )
 
 
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
 @contextmanager
-def _whole(out: Path) -> Iterator[Path]:
-    """A path to write to, which becomes `out` if all goes well, and is removed if not."""
-    temporary = out.with_name(f"{out.name}.tmp-{os.getpid()}")
+def _whole(out: Path, identity: str) -> Iterator[Partial]:
+    """What to write to, which becomes `out` if all goes well. An interruption and a full disk leave
+    it for the next time; a model that cannot be written leaves nothing."""
     before = out.with_name(f"{out.name}.old-{os.getpid()}")
+    partial, keep = None, False
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
+        partial = Partial(out, identity)
+        keep = True
+        yield partial
         if out.exists():
             out.rename(before)
-        temporary.rename(out)
+        partial.path.rename(out)
     except OSError as error:
-        raise RequestError(f"cannot write {out}: {error.strerror or error}") from error
+        kept = partial is not None and partial.state
+        more = "; what is done is kept, and the same command goes on from there" if kept else ""
+        raise RequestError(f"cannot write {out}: {error.strerror or error}{more}") from error
+    except TramontaneError:
+        keep = False
+        raise
     finally:
         if before.exists() and not out.exists():
             before.rename(out)
-        for path in (temporary, before):
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+        if before.is_dir():
+            shutil.rmtree(before)
+        else:
+            before.unlink(missing_ok=True)
+        if partial is not None:
+            partial.close(keep=keep and partial.path.exists())
 
 
 def summary(written: Written) -> list[str]:
@@ -258,4 +287,5 @@ def summary(written: Written) -> list[str]:
     first, *more = written.report.lines()
     if not made:
         first, more = f"quantized to {written.report.asked}", []
-    return [f"{written.path}: {readable(written.bytes)}", first, *more]
+    note = [written.note] if written.note else []
+    return [f"{written.path}: {readable(written.bytes)}", *note, first, *more]

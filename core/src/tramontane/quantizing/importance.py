@@ -25,8 +25,17 @@ from .kinds import Kind
 FORMAT = {"format": "tramontane importance"}
 
 
-def write_importance(found: Mapping[str, Tensor], path: Path) -> None:
-    """Write a file that `read_importance` reads."""
+def write_importance(
+    found: Mapping[str, Tensor], path: Path, registry: Registry, text: str = ""
+) -> None:
+    """Write a file that `read_importance` reads, in the form of the container that its ending names
+    if that has one, else in safetensors. text: what was measured on. Raises OSError, and
+    CheckpointError for a model that the container has no names for."""
+    ending = path.suffix.removeprefix(".").lower()
+    for offer in registry.all(Quantizer):
+        if offer.name == ending and offer.write_importance is not None:
+            load(offer.write_importance)(found, path, text)
+            return
     save_file({name: tensor.contiguous() for name, tensor in found.items()}, path, FORMAT)
 
 

@@ -7,6 +7,7 @@ header comes first and is known last: room is kept for it, and filled up with sp
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -61,6 +62,42 @@ class ShardWriter:
         self._size += data.nbytes
         self._total += data.nbytes
 
+    def state(self) -> dict[str, Any]:
+        """What `resume` needs to go on behind the tensors that are written, for JSON."""
+        return {
+            "room": self._room, "entries": self._entries, "size": self._size,
+            "total": self._total, "described": self._described, "parts": self._parts,
+            "open": self._file is not None,
+        }  # fmt: skip
+
+    def resume(self, state: Mapping[str, Any]) -> bool:
+        """Go on where another writer of this folder was. Whether its files are there."""
+        parts = state["parts"]
+        last = self._part(len(parts))
+        needed = 8 + state["room"] + state["size"] if state["open"] else 0
+        there = all(self._part(index).exists() for index in range(len(parts)))
+        if not there or (needed and (not last.exists() or last.stat().st_size < needed)):
+            return False
+        self._room, self._entries, self._size = state["room"], state["entries"], state["size"]
+        self._total, self._described = state["total"], state["described"]
+        self._parts = [list(part) for part in parts]
+        if needed:
+            self._file = last.open("r+b")
+            self._file.truncate(needed)
+            self._file.seek(needed)
+        return True
+
+    def sync(self) -> None:
+        """Put what is written so far on the disk."""
+        if self._file is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    def leave(self) -> None:
+        """Let go of the file that is being written, as it is."""
+        if self._file is not None:
+            self._file.close()
+
     def close(self, metadata: Mapping[str, str]) -> list[Path]:
         """Write headers and, of several files, the index. metadata: for the index."""
         self._finish()
@@ -97,6 +134,7 @@ class ShardWriter:
         assert len(header) <= self._room
         self._file.seek(0)
         self._file.write(self._room.to_bytes(8, "little") + header.ljust(self._room))
+        self.sync()
         self._file.close()
         self._file = None
         self._parts.append(list(self._entries))

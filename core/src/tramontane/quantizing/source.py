@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -14,6 +14,12 @@ from tramontane.checkpoint.checkpoint import Checkpoint, Header
 from tramontane.layouts import Dense, Layout
 
 from .kinds import Kind
+
+if TYPE_CHECKING:
+    from tramontane.checkpoint.build import Built
+    from tramontane.registry import Registry
+
+    from .partial import Partial
 
 
 @dataclass(frozen=True)
@@ -25,12 +31,21 @@ class QuantizeSource:
     kinds: what the tensors become that are to be quantized, by their names in the checkpoint.
     importance: mean squares of the columns of tensors, by the same names, as
       `LoadOptions.importance` has them; only of those that were measured.
+    measured: the same by the paths of the model's matrices, as they were measured.
+    built: the model without weights, and the tensors of each of its places; None where a writer
+      is given a checkpoint alone. registry: what is installed.
+    partial: what an earlier run has left at the path that is written to, for writers that can go
+      on; None: begin anew.
     """
 
     checkpoint: Checkpoint
     folder: Path | None
     kinds: Mapping[str, Kind]
     importance: Mapping[str, Tensor] = field(default_factory=dict)
+    measured: Mapping[str, Tensor] = field(default_factory=dict)
+    built: Built | None = None
+    registry: Registry | None = None
+    partial: Partial | None = None
 
     @property
     def header(self) -> Header:

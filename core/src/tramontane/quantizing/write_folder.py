@@ -29,7 +29,8 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 def write_folder(
     source: QuantizeSource, folder: Path, progress: Progress | None = None, shard: int = SHARD
 ) -> None:
-    """Write a model into an empty folder. shard: bytes of a file of several.
+    """Write a model into a folder that is empty, or that `source.partial` tells of. shard: bytes of
+    a file of several.
 
     Raises RequestError, CheckpointError, PluginBroken, OSError.
     """
@@ -48,18 +49,33 @@ def write_folder(
     named = config.get("torch_dtype") or config.get("dtype")
     dtype = DTYPES.get(str(named), torch.float16)
     writer = ShardWriter(folder, 4 * len(source.header.tensors), shard)
-    done = 0
+    names, begun, partial = list(source.header.tensors), 0, source.partial
+    if partial is not None and partial.state:
+        if writer.resume(partial.state["writer"]):
+            begun = int(partial.state["done"])
+        else:
+            partial.anew("files of what had been written are gone")
+            folder.mkdir()
+    done = sum(source.header.tensors[name].nbytes for name in names[:begun])
 
     def made(name: str) -> dict[str, Tensor]:
         each = source.kinds.get(name)
         return {name: source.stored(name, dtype)} if each is None else _layer(source, name, each)
 
-    for name, tensors in read_ahead(made, list(source.header.tensors)):
-        for path, tensor in tensors.items():
-            writer.add(path, tensor)
-        done += source.header.tensors[name].nbytes
-        if progress is not None:
-            progress(done, source.nbytes)
+    try:
+        for index, (name, tensors) in enumerate(read_ahead(made, names[begun:]), begun + 1):
+            for path, tensor in tensors.items():
+                writer.add(path, tensor)
+            size = source.header.tensors[name].nbytes
+            done += size
+            if partial is not None and partial.due(size):
+                writer.sync()
+                partial.record(index, writer=writer.state())
+            if progress is not None:
+                progress(done, source.nbytes)
+    except BaseException:
+        writer.leave()
+        raise
     writer.close({"format": "pt"})
     paths = {name.removesuffix(".weight"): each.name for name, each in source.kinds.items()}
     _write_config(folder, config, settings(kind, paths))

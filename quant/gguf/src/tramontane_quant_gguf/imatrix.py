@@ -44,7 +44,9 @@ def read(path: Path) -> dict[str, Tensor]:
     found = _read_gguf(data, path) if data.startswith(MAGIC) else _read_dat(data, path)
     if not found:
         raise CheckpointError(f"{path}: no importances in it")
-    return {_path(name): torch.from_numpy(means) for name, means in found.items()}
+    return {
+        where: torch.from_numpy(means) for name, means in found.items() for where in _paths(name)
+    }
 
 
 def write(importances: Mapping[str, Tensor], path: Path, data_set: str = "") -> None:
@@ -65,6 +67,34 @@ def write(importances: Mapping[str, Tensor], path: Path, data_set: str = "") -> 
         "imatrix.chunk_size": 512,
     }
     write_gguf(path, metadata, tensors)
+
+
+FUSED = "attn_qkv"
+"""One matrix of queries, keys and values in some families, whose parts have the same input."""
+SHARED = (".mlp.shared_expert.", ".mlp.shared_experts.")
+"""An expert for every token in the table of names, and in models."""
+
+
+def save(importances: Mapping[str, Tensor], path: Path, data_set: str) -> None:
+    """Write the .gguf form, which llama.cpp reads. importances: mean squares by the paths of the
+    model's matrices; paths that the table of names does not have are left out.
+
+    Raises CheckpointError where that leaves nothing.
+    """
+    named: dict[str, Tensor] = {}
+    theirs = {ours: name for name, ours in DECODER.items()}
+    for where, means in importances.items():
+        stem = module_path(where.replace(SHARED[1], SHARED[0]), theirs)
+        if stem == where:
+            continue
+        named[f"{stem}.weight"] = means
+        if stem.endswith(".attn_q"):
+            named[f"{stem.removesuffix('attn_q')}{FUSED}.weight"] = means
+    if not named:
+        raise CheckpointError(
+            f"{path}: no matrix of this model has a name in GGUF files; write a .safetensors file"
+        )
+    write(named, path, data_set)
 
 
 def _read_gguf(data: bytes, path: Path) -> dict[str, NDArray[np.float32]]:
@@ -119,6 +149,9 @@ def _read_dat(data: bytes, path: Path) -> dict[str, NDArray[np.float32]]:
     return found
 
 
-def _path(name: str) -> str:
-    """A GGUF tensor's name as the path of the model's module."""
-    return module_path(name.removesuffix(".weight"), DECODER)
+def _paths(name: str) -> list[str]:
+    """A GGUF tensor's name as the paths of the model's modules."""
+    where = module_path(name.removesuffix(".weight"), DECODER)
+    if where.endswith(".qkv_proj"):
+        return [where, *(where.replace("qkv_proj", f"{part}_proj") for part in "qkv")]
+    return [where, where.replace(*SHARED)] if SHARED[0] in where else [where]

@@ -34,6 +34,7 @@ def quantizers() -> Iterable[Quantizer]:
         quantize="tramontane_quant_gguf.encode.encode:quantize",
         row_block=1,
         importance="tramontane_quant_gguf.imatrix:read",
+        write_importance="tramontane_quant_gguf.imatrix:save",
         write="tramontane_quant_gguf.encode.write:write",
         sample="tramontane_quant_gguf.sample:write_sample",
         decode="tramontane_quant_gguf.plain:decode",

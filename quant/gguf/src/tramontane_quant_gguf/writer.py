@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from struct import pack
@@ -33,23 +33,41 @@ def write_gguf(path: Path, metadata: Mapping[str, Value], tensors: Iterable[Writ
 
     Raises TypeError for a value that GGUF cannot hold.
     """
-    listed = list(tensors)
-    header = [MAGIC, pack("<IQQ", 3, len(listed), len(metadata))]
-    for key, value in metadata.items():
-        header += [text_bytes(key), _typed(value)]
-    offset = 0
-    for tensor in listed:
-        header.append(text_bytes(tensor.name))
-        header.append(pack("<I", len(tensor.shape)))
-        header += [pack("<Q", extent) for extent in reversed(tensor.shape)]
-        header.append(pack("<IQ", tensor.type, offset))
-        offset += len(tensor.data) + _padding(len(tensor.data))
-    whole = b"".join(header)
     with path.open("wb") as file:
-        file.write(whole + bytes(_padding(len(whole))))
-        for tensor in listed:
-            file.write(tensor.data + bytes(_padding(len(tensor.data))))
+        for part in gguf_bytes(metadata, tensors):
+            file.write(part)
     return path
+
+
+def gguf_bytes(metadata: Mapping[str, Value], tensors: Iterable[Written]) -> Iterator[bytes]:
+    """The bytes of a whole file, in parts."""
+    listed = list(tensors)
+    pairs = [pair_bytes(key, value) for key, value in metadata.items()]
+    yield header_bytes(pairs, [(t.name, t.type, t.shape, len(t.data)) for t in listed])
+    for tensor in listed:
+        yield tensor.data + bytes(_padding(len(tensor.data)))
+
+
+Entry: TypeAlias = tuple[str, int, tuple[int, ...], int]
+"""A tensor: name, type, shape with rows first, bytes."""
+
+
+def header_bytes(pairs: Sequence[bytes], tensors: Sequence[Entry]) -> bytes:
+    """Everything before the data, padded. pairs: as `pair_bytes` gives them."""
+    parts = [MAGIC, pack("<IQQ", 3, len(tensors), len(pairs)), *pairs]
+    offset = 0
+    for name, kind, shape, size in tensors:
+        parts.append(text_bytes(name) + pack("<I", len(shape)))
+        parts += [pack("<Q", extent) for extent in reversed(shape)]
+        parts.append(pack("<IQ", kind, offset))
+        offset += size + _padding(size)
+    whole = b"".join(parts)
+    return whole + bytes(_padding(len(whole)))
+
+
+def pair_bytes(key: str, value: Value) -> bytes:
+    """A metadata pair. Raises TypeError for a value that GGUF cannot hold."""
+    return text_bytes(key) + _typed(value)
 
 
 def _padding(length: int) -> int:
@@ -66,7 +84,7 @@ def _typed(value: Value) -> bytes:
     if isinstance(value, bool | int | float | str):
         kind = _kind(value)
         return pack("<I", kind) + _plain(kind, value)
-    kinds = {_kind(element) for element in value}
+    kinds = {_kind(element) for element in value} or {STRING}
     kind = INT32 if kinds == {UINT32, INT32} or kinds == {UINT32} else kinds.pop()
     elements = b"".join(_plain(kind, element) for element in value)
     return pack("<IIQ", ARRAY, kind, len(value)) + elements

@@ -19,7 +19,10 @@ MIXTURES: dict[str, str] = {
     "q4_k_m": "q4_k", "q5_k_s": "q5_k", "q5_k_m": "q5_k", "iq4_nl": "iq4_nl", "iq4_xs": "iq4_xs",
 }  # fmt: skip
 """The type of most tensors."""
+PLAIN_KINDS = ("f32", "f16", "bf16")
+"""Kinds of floats; norms, biases and routers are in float32 beside any of them."""
 FILE_TYPES = {
+    "f32": 0, "f16": 1, "bf16": 32,
     "q4_0": 2, "q4_1": 3, "q8_0": 7, "q5_0": 8, "q5_1": 9, "q2_k": 10, "q3_k_s": 11, "q3_k": 12,
     "q3_k_m": 12, "q3_k_l": 13, "q4_k_s": 14, "q4_k": 15, "q4_k_m": 15, "q5_k_s": 16, "q5_k": 17,
     "q5_k_m": 17, "q6_k": 18, "iq4_nl": 25, "iq4_xs": 30,
@@ -55,10 +58,11 @@ class Model:
 
 def types_of(mixture: str, model: Model) -> dict[str, str]:
     """The type of every tensor that is quantized. Raises ValueError for an unknown mixture."""
+    if mixture in PLAIN_KINDS:
+        return {name: mixture for name, shape in model.tensors.items() if is_quantized(name, shape)}
     if mixture not in MIXTURES and mixture not in ENCODERS:
-        raise ValueError(
-            f"{mixture!r} is none of {', '.join(dict.fromkeys([*MIXTURES, *ENCODERS]))}"
-        )
+        known = dict.fromkeys([*MIXTURES, *ENCODERS, *PLAIN_KINDS])
+        raise ValueError(f"{mixture!r} is none of {', '.join(known)}")
     return {
         name: fitting(_type_of(mixture, name, model), shape[-1])
         for name, shape in model.tensors.items()

@@ -1,76 +1,187 @@
-"""Writing a model as a GGUF file with quantized matrices, from another GGUF file.
+"""Writing a model as a GGUF file with quantized matrices, from another GGUF file or from a folder.
 
-The metadata are the source's, byte by byte, but for what says how it is quantized and split. One
-matrix at a time is in memory.
+Of a GGUF file the metadata are the source's, byte by byte, but for what says how it is quantized
+and split. One matrix at a time is in memory.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from struct import pack
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 from tramontane.checkpoint.checkpoint import TensorInfo
-from tramontane.errors import UsageError
+from tramontane.errors import CheckpointError, UsageError
 
 from tramontane_quant_gguf.container import GgufCheckpoint
 from tramontane_quant_gguf.formats.table import FORMATS
+from tramontane_quant_gguf.from_folder.convert import FolderModel
 from tramontane_quant_gguf.names import CONSUMED
 from tramontane_quant_gguf.second_scales import NVFP4
 from tramontane_quant_gguf.types import STORED
-from tramontane_quant_gguf.writer import ALIGNMENT, UINT32, text_bytes
+from tramontane_quant_gguf.writer import ALIGNMENT, header_bytes, pair_bytes
 
 from .encode import TYPES, encode_blocks
-from .mixtures import FILE_TYPES, Model, types_of
+from .mixtures import FILE_TYPES, PLAIN_KINDS, Model, types_of
 
 REPLACED = ("general.file_type", "general.quantization_version", "general.alignment")
 PLAIN = {0: torch.float32, 1: torch.float16, 30: torch.bfloat16}
-F16 = 1
 NUMBERS = {stored.name: number for number, stored in STORED.items()}
 
 
+class Given(Protocol):
+    """A model that is to be written. tensors: in the file's order."""
+
+    tensors: dict[str, TensorInfo]
+
+    def pairs(self) -> list[bytes]:
+        """The metadata, but for what is replaced."""
+        ...
+
+    def read(self, name: str) -> Tensor:
+        """One tensor in float32, of its shape."""
+        ...
+
+    def raw(self, name: str) -> bytes | None:
+        """Its bytes, where they lie there in its type."""
+        ...
+
+    def importance(self, name: str) -> Tensor | None: ...
+
+    def settle(self, types: dict[str, int]) -> None:
+        """Add what depends on the types that the tensors get."""
+        ...
+
+
+class _File:
+    """Another GGUF file."""
+
+    def __init__(self, source: Any) -> None:
+        self._source, self._checkpoint = source, source.checkpoint
+        self.tensors: dict[str, TensorInfo] = dict(source.header.tensors)
+        for name in CONSUMED:
+            if (stored := self._checkpoint.info(name)) is not None:
+                self.tensors[name] = stored
+
+    def pairs(self) -> list[bytes]:
+        return [
+            pair for key, pair in self._checkpoint.pairs()
+            if key not in REPLACED and not key.startswith("split.")
+        ]  # fmt: skip
+
+    def settle(self, types: dict[str, int]) -> None:
+        for name, others in self._checkpoint.companions.items():
+            # a matrix of another type is read with its second scale, and needs it no more
+            if types[name] == NVFP4:
+                for each in others:
+                    if (stored := self._checkpoint.info(each)) is not None:
+                        self.tensors[each], types[each] = stored, NUMBERS[stored.stored]
+
+    def read(self, name: str) -> Tensor:
+        weight: Tensor = self._source.read(name)
+        return weight
+
+    def raw(self, name: str) -> bytes | None:
+        return bytes(self._checkpoint.raw(name))
+
+    def importance(self, name: str) -> Tensor | None:
+        found: Tensor | None = self._source.importance.get(name)
+        return found
+
+
+class _Folder(FolderModel):
+    def pairs(self) -> list[bytes]:
+        return [pair_bytes(key, value) for key, value in self.metadata.items()]
+
+    def settle(self, types: dict[str, int]) -> None:
+        pass
+
+    def raw(self, name: str) -> bytes | None:
+        return None
+
+
 def write(source: Any, path: Path, kind: str, progress: Callable[[int, int], None]) -> None:
-    """Write a model. source: a `tramontane.quantizing.source.QuantizeSource`. Raises UsageError for
-    a source that is no GGUF file, and for an unknown kind."""
-    checkpoint = source.checkpoint
-    if not isinstance(checkpoint, GgufCheckpoint):
-        raise UsageError(
-            f"{source.header.path} is no GGUF file, and only from those are GGUF files written: "
-            "convert it with llama.cpp's convert_hf_to_gguf.py first, or write a folder"
-        )
-    tensors = dict(source.header.tensors)
-    for name in CONSUMED:
-        if (stored := checkpoint.info(name)) is not None:
-            tensors[name] = stored
-    types = _types(source, tensors, kind)
-    for name, others in checkpoint.companions.items():
-        # a matrix of another type is read with its second scale, and needs it no more
-        if types[name] == NVFP4:
-            for each in others:
-                if (stored := checkpoint.info(each)) is not None:
-                    tensors[each], types[each] = stored, NUMBERS[stored.stored]
-    with path.open("wb") as file:
-        file.write(_header(checkpoint, tensors, types, kind))
-        done, total = 0, sum(info.nbytes for info in tensors.values())
-        for name, info in tensors.items():
-            data = _data(source, name, info, types[name])
+    """Write a model. source: a `tramontane.quantizing.source.QuantizeSource`.
+
+    Raises UsageError for an unknown kind, and for a source that is neither a GGUF file nor a
+    folder of a family that has such files; CheckpointError for a model that they cannot describe.
+    """
+    given = _given(source)
+    types = _types(source, given.tensors, kind)
+    given.settle(types)
+    pairs = given.pairs()
+    told = {"general.file_type": FILE_TYPES[kind], "general.quantization_version": 2}
+    pairs += [pair_bytes(key, number) for key, number in told.items()]
+    entries = [
+        (name, types[name], info.shape, _size(types[name], info))
+        for name, info in given.tensors.items()
+    ]
+    header = header_bytes(pairs, entries)
+    sizes = [size + -size % ALIGNMENT for *_, size in entries]
+    partial = getattr(source, "partial", None)
+    begun = _begun(partial, path, header, sizes)
+    infos = list(given.tensors.items())
+    done, total = (sum(info.nbytes for _, info in part) for part in (infos[:begun], infos))
+    with path.open("r+b" if begun else "wb") as file:
+        if begun:
+            file.seek(len(header) + sum(sizes[:begun]))
+            file.truncate()
+        else:
+            file.write(header)
+
+        def sync() -> None:
+            file.flush()
+            os.fsync(file.fileno())
+
+        for index, (name, info) in enumerate(infos[begun:], begun + 1):
+            data = _data(given, name, info, types[name])
             file.write(data)
             file.write(bytes(-len(data) % ALIGNMENT))
             done += info.nbytes
+            if partial is not None and partial.due(info.nbytes):
+                sync()
+                partial.record(index)
             progress(done, total)
+        sync()
+
+
+def _begun(partial: Any, path: Path, header: bytes, sizes: list[int]) -> int:
+    """How many tensors an interrupted run has written."""
+    if partial is None or not partial.state:
+        return 0
+    done = int(partial.state["done"])
+    with path.open("rb") as file:
+        same = file.read(len(header)) == header
+    if not same or path.stat().st_size < len(header) + sum(sizes[:done]):
+        partial.anew("what had been written is damaged")
+        return 0
+    return done
+
+
+def _given(source: Any) -> Given:
+    if isinstance(source.checkpoint, GgufCheckpoint):
+        return _File(source)
+    if source.header.dialect != "hf" or getattr(source, "built", None) is None:
+        raise UsageError(
+            f"{source.header.path} is neither a GGUF file nor a folder of safetensors, and only of "
+            "those GGUF files are made; quantize the original model"
+        )
+    return _Folder(source)
 
 
 def _types(source: Any, tensors: Mapping[str, TensorInfo], kind: str) -> dict[str, int]:
     """The type's number of every tensor."""
     config = source.config
     heads = config.get("num_attention_heads") or 1
+    experts = next((config[key] for key in EXPERTS if config.get(key)), 0)
     model = Model(
         {name: info.shape for name, info in tensors.items()},
         int(heads) // int(config.get("num_key_value_heads") or heads),
-        int(config.get("num_local_experts") or 0),
+        int(experts),
     )
     try:
         chosen = types_of(kind, model)
@@ -78,32 +189,16 @@ def _types(source: Any, tensors: Mapping[str, TensorInfo], kind: str) -> dict[st
         raise UsageError(str(error)) from error
     numbers = {name: NUMBERS[info.stored] for name, info in tensors.items()}
     return {
-        name: (F16 if chosen[name] == "f16" else TYPES[chosen[name]]) if name in chosen else number
+        name: _number(chosen[name]) if name in chosen else number
         for name, number in numbers.items()
     }
 
 
-def _header(
-    checkpoint: GgufCheckpoint, tensors: Mapping[str, TensorInfo], types: Mapping[str, int],
-    kind: str,
-) -> bytes:  # fmt: skip
-    """Everything before the data, padded."""
-    kept = [
-        pair for key, pair in checkpoint.pairs()
-        if key not in REPLACED and not key.startswith("split.")
-    ]  # fmt: skip
-    for key, number in (("general.file_type", FILE_TYPES[kind]), (REPLACED[1], 2)):
-        kept.append(text_bytes(key) + pack("<II", UINT32, number))
-    parts = [b"GGUF", pack("<IQQ", 3, len(tensors), len(kept)), *kept]
-    offset = 0
-    for name, info in tensors.items():
-        parts.append(text_bytes(name) + pack("<I", len(info.shape)))
-        parts += [pack("<Q", extent) for extent in reversed(info.shape)]
-        parts.append(pack("<IQ", types[name], offset))
-        size = _size(types[name], info)
-        offset += size + -size % ALIGNMENT
-    whole = b"".join(parts)
-    return whole + bytes(-len(whole) % ALIGNMENT)
+EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts")
+
+
+def _number(kind: str) -> int:
+    return NUMBERS[kind.upper()] if kind in PLAIN_KINDS else TYPES[kind]
 
 
 def _size(number: int, info: TensorInfo) -> int:
@@ -113,21 +208,23 @@ def _size(number: int, info: TensorInfo) -> int:
     return count // stored.block * stored.nbytes
 
 
-def _data(source: Any, name: str, info: TensorInfo, number: int) -> bytes:
+def _data(given: Given, name: str, info: TensorInfo, number: int) -> bytes:
     """A tensor as it is written."""
-    if STORED[number].name == info.stored:
-        return bytes(source.checkpoint.raw(name))
-    weight = source.read(name)
+    if STORED[number].name == info.stored and (raw := given.raw(name)) is not None:
+        return raw
+    weight = given.read(name)
     if number in PLAIN:
         plain = weight.to(PLAIN[number]).contiguous()
         return bytes(plain.view(torch.uint8).numpy().tobytes())
     columns = info.shape[-1]
-    importance = source.importance.get(name)
+    importance = given.importance(name)
     rows = weight.reshape(-1, columns)
-    if importance is None or importance.ndim == 1:
-        blocks = encode_blocks(rows, FORMATS[number][0].lower(), importance)
-    else:
+    kind = FORMATS[number][0].lower()
+    try:
+        if importance is None or importance.ndim == 1:
+            return encode_blocks(rows, kind, importance).tobytes()
         parts = zip(rows.chunk(len(importance)), importance, strict=True)
-        kind = FORMATS[number][0].lower()
-        blocks = np.concatenate([encode_blocks(part, kind, each) for part, each in parts])
-    return blocks.tobytes()
+        blocks = [encode_blocks(part, kind, each) for part, each in parts]
+    except ValueError as error:
+        raise CheckpointError(f"{name}: {error}") from error
+    return np.concatenate(blocks).tobytes()

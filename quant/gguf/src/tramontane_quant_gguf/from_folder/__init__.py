@@ -1,0 +1,1 @@
+"""From a folder to a GGUF file: names, rows, settings and vocabulary, backwards."""
