@@ -50,6 +50,8 @@ PICTURES = {
     "gemma4": "Gemma4ForConditionalGeneration",
     "gemma4-unified": "Gemma4UnifiedForConditionalGeneration",
     "ministral3": "Mistral3ForConditionalGeneration",
+    "qwen3.5": "Qwen3_5ForConditionalGeneration",
+    "qwen3.5-moe": "Qwen3_5MoeForConditionalGeneration",
 }
 """Families that are published as a part of models that see."""
 OTHERS = sorted({*ALIASES, *FREQUENCIES, *MASKS, *BARE, *HEADS, *EXPERTS, *AHEAD, *PICTURES})

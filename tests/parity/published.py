@@ -22,15 +22,6 @@ YARN = {
     "original_max_position_embeddings": 4096,
     "type": "yarn",
 }
-GPT_OSS = {
-    "attention_bias": True, "head_dim": 64, "hidden_act": "silu", "initial_context_length": 4096,
-    "max_position_embeddings": 131072, "experts_per_token": 4, "num_experts_per_tok": 4,
-    "rms_norm_eps": 1e-5, "rope_theta": 150000, "sliding_window": 128, "swiglu_limit": 7.0,
-    "tie_word_embeddings": False,
-    "rope_scaling": {
-        "beta_fast": 32.0, "beta_slow": 1.0, "factor": 32.0,
-        "original_max_position_embeddings": 4096, "rope_type": "yarn", "truncate": False},
-}  # fmt: skip
 
 GEMMA_4 = {
     "attention_bias": False,
@@ -385,58 +376,5 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
         "residual_multiplier": 0.22, "rms_norm_eps": 1e-5, "rope_theta": 10000000,
         "shared_intermediate_size": 8192, "tie_word_embeddings": True,
         "mamba_n_heads": 80, "mamba_d_head": 64}),
-    # GPT-OSS
-    "gpt-oss-20b": ("gpt-oss", {
-        **sizes(2880, 2880, 24, 64, 8, 201088), **GPT_OSS, "num_local_experts": 32,
-        "layer_types": ["sliding_attention", "full_attention"] * 12}),
-    "gpt-oss-120b": ("gpt-oss", {
-        **sizes(2880, 2880, 36, 64, 8, 201088), **GPT_OSS, "num_local_experts": 128,
-        "layer_types": ["sliding_attention", "full_attention"] * 18}),
-    # DeepSeek
-    "DeepSeek-V2-Lite": ("deepseek-v2", {
-        **sizes(2048, 10944, 27, 16, 16, 102400), "first_k_dense_replace": 1,
-        "kv_lora_rank": 512, "moe_intermediate_size": 1408, "moe_layer_freq": 1, "n_group": 1,
-        "n_routed_experts": 64, "n_shared_experts": 2, "norm_topk_prob": False,
-        "num_experts_per_tok": 6, "q_lora_rank": None, "qk_nope_head_dim": 128,
-        "qk_rope_head_dim": 64, "rope_scaling": {**YARN, "mscale": 0.707, "mscale_all_dim": 0.707},
-        "rope_theta": 10000, "routed_scaling_factor": 1.0, "scoring_func": "softmax",
-        "topk_group": 1, "topk_method": "greedy", "v_head_dim": 128,
-        "max_position_embeddings": 163840}),
-    "DeepSeek-V2": ("deepseek-v2", {
-        **sizes(5120, 12288, 60, 128, 128, 102400), "first_k_dense_replace": 1,
-        "kv_lora_rank": 512, "moe_intermediate_size": 1536, "n_group": 8,
-        "n_routed_experts": 160, "n_shared_experts": 2, "norm_topk_prob": False,
-        "num_experts_per_tok": 6, "q_lora_rank": 1536, "qk_nope_head_dim": 128,
-        "qk_rope_head_dim": 64, "rope_scaling": {**YARN, "mscale": 0.707, "mscale_all_dim": 0.707},
-        "routed_scaling_factor": 16.0, "scoring_func": "softmax", "topk_group": 3,
-        "topk_method": "group_limited_greedy", "v_head_dim": 128,
-        "max_position_embeddings": 163840}),
-    "DeepSeek-V3": ("deepseek-v3", {
-        **sizes(7168, 18432, 61, 128, 128, 129280), "first_k_dense_replace": 3,
-        "kv_lora_rank": 512, "moe_intermediate_size": 2048, "moe_layer_freq": 1, "n_group": 8,
-        "n_routed_experts": 256, "n_shared_experts": 1, "norm_topk_prob": True,
-        "num_experts_per_tok": 8, "num_nextn_predict_layers": 1, "q_lora_rank": 1536,
-        "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
-        "rope_scaling": {**YARN, "mscale": 1.0, "mscale_all_dim": 1.0}, "rope_theta": 10000,
-        "routed_scaling_factor": 2.5, "scoring_func": "sigmoid", "topk_group": 4,
-        "topk_method": "noaux_tc", "v_head_dim": 128, "max_position_embeddings": 163840}),
-    "Moonlight-16B-A3B": ("deepseek-v3", {
-        **sizes(2048, 11264, 27, 16, 16, 163840), "first_k_dense_replace": 1,
-        "kv_lora_rank": 512, "moe_intermediate_size": 1408, "n_group": 1, "n_routed_experts": 64,
-        "n_shared_experts": 2, "norm_topk_prob": True, "num_experts_per_tok": 6,
-        "q_lora_rank": None, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
-        "rms_norm_eps": 1e-5, "rope_theta": 50000.0, "routed_scaling_factor": 2.446,
-        "scoring_func": "sigmoid", "topk_group": 1, "topk_method": "noaux_tc",
-        "v_head_dim": 128, "max_position_embeddings": 8192}),
-    "Kimi-K2-Instruct": ("deepseek-v3", {
-        **sizes(7168, 18432, 61, 64, 64, 163840), "first_k_dense_replace": 1,
-        "kv_lora_rank": 512, "moe_intermediate_size": 2048, "n_group": 1,
-        "n_routed_experts": 384, "n_shared_experts": 1, "norm_topk_prob": True,
-        "num_experts_per_tok": 8, "q_lora_rank": 1536, "qk_nope_head_dim": 128,
-        "qk_rope_head_dim": 64, "rms_norm_eps": 1e-6, "rope_theta": 50000.0, "rope_scaling": {
-            **YARN, "beta_fast": 1.0, "beta_slow": 1.0, "factor": 32.0, "mscale": 1.0,
-            "mscale_all_dim": 1.0},
-        "routed_scaling_factor": 2.827, "scoring_func": "sigmoid", "topk_group": 1,
-        "topk_method": "noaux_tc", "v_head_dim": 128, "max_position_embeddings": 131072}),
 }  # fmt: skip
 """By the checkpoint's name. The factors of `longrope` are shortened to their number."""

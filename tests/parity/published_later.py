@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from .published import LLAMA3, gpt, sizes
+from .published import LLAMA3, YARN, gpt, sizes
+
+GPT_OSS = {
+    "attention_bias": True, "head_dim": 64, "hidden_act": "silu", "initial_context_length": 4096,
+    "max_position_embeddings": 131072, "experts_per_token": 4, "num_experts_per_tok": 4,
+    "rms_norm_eps": 1e-5, "rope_theta": 150000, "sliding_window": 128, "swiglu_limit": 7.0,
+    "tie_word_embeddings": False,
+    "rope_scaling": {
+        "beta_fast": 32.0, "beta_slow": 1.0, "factor": 32.0,
+        "original_max_position_embeddings": 4096, "rope_type": "yarn", "truncate": False},
+}  # fmt: skip
 
 PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
     # OLMo
@@ -114,4 +124,85 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
     "codegen-350M-mono": ("codegen", {
         **gpt(1024, 20, 16, 2048, 51200), "activation_function": "gelu_new", "n_inner": None,
         "rotary_dim": 32, "tie_word_embeddings": False}),
+    # GPT-OSS
+    "gpt-oss-20b": ("gpt-oss", {
+        **sizes(2880, 2880, 24, 64, 8, 201088), **GPT_OSS, "num_local_experts": 32,
+        "layer_types": ["sliding_attention", "full_attention"] * 12}),
+    "gpt-oss-120b": ("gpt-oss", {
+        **sizes(2880, 2880, 36, 64, 8, 201088), **GPT_OSS, "num_local_experts": 128,
+        "layer_types": ["sliding_attention", "full_attention"] * 18}),
+    # DeepSeek
+    "DeepSeek-V2-Lite": ("deepseek-v2", {
+        **sizes(2048, 10944, 27, 16, 16, 102400), "first_k_dense_replace": 1,
+        "kv_lora_rank": 512, "moe_intermediate_size": 1408, "moe_layer_freq": 1, "n_group": 1,
+        "n_routed_experts": 64, "n_shared_experts": 2, "norm_topk_prob": False,
+        "num_experts_per_tok": 6, "q_lora_rank": None, "qk_nope_head_dim": 128,
+        "qk_rope_head_dim": 64, "rope_scaling": {**YARN, "mscale": 0.707, "mscale_all_dim": 0.707},
+        "rope_theta": 10000, "routed_scaling_factor": 1.0, "scoring_func": "softmax",
+        "topk_group": 1, "topk_method": "greedy", "v_head_dim": 128,
+        "max_position_embeddings": 163840}),
+    "DeepSeek-V2": ("deepseek-v2", {
+        **sizes(5120, 12288, 60, 128, 128, 102400), "first_k_dense_replace": 1,
+        "kv_lora_rank": 512, "moe_intermediate_size": 1536, "n_group": 8,
+        "n_routed_experts": 160, "n_shared_experts": 2, "norm_topk_prob": False,
+        "num_experts_per_tok": 6, "q_lora_rank": 1536, "qk_nope_head_dim": 128,
+        "qk_rope_head_dim": 64, "rope_scaling": {**YARN, "mscale": 0.707, "mscale_all_dim": 0.707},
+        "routed_scaling_factor": 16.0, "scoring_func": "softmax", "topk_group": 3,
+        "topk_method": "group_limited_greedy", "v_head_dim": 128,
+        "max_position_embeddings": 163840}),
+    "DeepSeek-V3": ("deepseek-v3", {
+        **sizes(7168, 18432, 61, 128, 128, 129280), "first_k_dense_replace": 3,
+        "kv_lora_rank": 512, "moe_intermediate_size": 2048, "moe_layer_freq": 1, "n_group": 8,
+        "n_routed_experts": 256, "n_shared_experts": 1, "norm_topk_prob": True,
+        "num_experts_per_tok": 8, "num_nextn_predict_layers": 1, "q_lora_rank": 1536,
+        "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
+        "rope_scaling": {**YARN, "mscale": 1.0, "mscale_all_dim": 1.0}, "rope_theta": 10000,
+        "routed_scaling_factor": 2.5, "scoring_func": "sigmoid", "topk_group": 4,
+        "topk_method": "noaux_tc", "v_head_dim": 128, "max_position_embeddings": 163840}),
+    "Moonlight-16B-A3B": ("deepseek-v3", {
+        **sizes(2048, 11264, 27, 16, 16, 163840), "first_k_dense_replace": 1,
+        "kv_lora_rank": 512, "moe_intermediate_size": 1408, "n_group": 1, "n_routed_experts": 64,
+        "n_shared_experts": 2, "norm_topk_prob": True, "num_experts_per_tok": 6,
+        "q_lora_rank": None, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
+        "rms_norm_eps": 1e-5, "rope_theta": 50000.0, "routed_scaling_factor": 2.446,
+        "scoring_func": "sigmoid", "topk_group": 1, "topk_method": "noaux_tc",
+        "v_head_dim": 128, "max_position_embeddings": 8192}),
+    "Kimi-K2-Instruct": ("deepseek-v3", {
+        **sizes(7168, 18432, 61, 64, 64, 163840), "first_k_dense_replace": 1,
+        "kv_lora_rank": 512, "moe_intermediate_size": 2048, "n_group": 1,
+        "n_routed_experts": 384, "n_shared_experts": 1, "norm_topk_prob": True,
+        "num_experts_per_tok": 8, "q_lora_rank": 1536, "qk_nope_head_dim": 128,
+        "qk_rope_head_dim": 64, "rms_norm_eps": 1e-6, "rope_theta": 50000.0, "rope_scaling": {
+            **YARN, "beta_fast": 1.0, "beta_slow": 1.0, "factor": 32.0, "mscale": 1.0,
+            "mscale_all_dim": 1.0},
+        "routed_scaling_factor": 2.827, "scoring_func": "sigmoid", "topk_group": 1,
+        "topk_method": "noaux_tc", "v_head_dim": 128, "max_position_embeddings": 131072}),
+    # models with a state
+    "Qwen3-Next-80B-A3B-Instruct": ("qwen3-next", {
+        **sizes(2048, 5120, 48, 16, 2, 151936), "attention_bias": False, "decoder_sparse_step": 1,
+        "full_attention_interval": 4, "head_dim": 256, "hidden_act": "silu",
+        "linear_conv_kernel_dim": 4, "linear_key_head_dim": 128, "linear_num_key_heads": 16,
+        "linear_num_value_heads": 32, "linear_value_head_dim": 128,
+        "max_position_embeddings": 262144, "mlp_only_layers": [], "moe_intermediate_size": 512,
+        "norm_topk_prob": True, "num_experts": 512, "num_experts_per_tok": 10,
+        "partial_rotary_factor": 0.25, "rms_norm_eps": 1e-6, "rope_scaling": None,
+        "rope_theta": 10000000, "shared_expert_intermediate_size": 512,
+        "tie_word_embeddings": False}),
+    "granite-4.0-h-tiny": ("granite-4", {
+        **sizes(1536, 512, 40, 12, 4, 100352), "attention_bias": False,
+        "attention_multiplier": 0.0078125, "embedding_multiplier": 12, "logits_scaling": 6,
+        "layer_types": ["attention" if i in (5, 15, 25, 35) else "mamba" for i in range(40)],
+        "mamba_chunk_size": 256, "mamba_conv_bias": True, "mamba_d_conv": 4, "mamba_d_head": 64,
+        "mamba_d_state": 128, "mamba_expand": 2, "mamba_n_groups": 1, "mamba_n_heads": 48,
+        "mamba_proj_bias": False, "max_position_embeddings": 131072, "num_experts_per_tok": 6,
+        "num_local_experts": 64, "position_embedding_type": "nope", "residual_multiplier": 0.22,
+        "rms_norm_eps": 1e-5, "rope_theta": 10000, "shared_intermediate_size": 1024,
+        "tie_word_embeddings": True}),
+    "LFM2-1.2B": ("lfm2", {
+        "vocab_size": 65536, "hidden_size": 2048, "num_hidden_layers": 16,
+        "num_attention_heads": 32, "num_key_value_heads": 8, "block_auto_adjust_ff_dim": True,
+        "block_ff_dim": 12288, "block_ffn_dim_multiplier": 1.0, "block_multiple_of": 256,
+        "conv_L_cache": 3, "conv_bias": False, "full_attn_idxs": [2, 5, 8, 10, 12, 14],
+        "max_position_embeddings": 128000, "norm_eps": 1e-5, "rope_theta": 1000000.0,
+        "tie_embedding": True}),
 }  # fmt: skip

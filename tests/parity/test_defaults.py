@@ -16,6 +16,8 @@ from .families import FAMILIES
 CLASSES = {
     "GPT2": "GPT2LMHeadModel",
     "Gemma3Text": "Gemma3ForCausalLM",
+    "Qwen3_5Text": "Qwen3_5ForCausalLM",
+    "Qwen3_5MoeText": "Qwen3_5MoeForCausalLM",
     "Gemma4Text": "Gemma4ForCausalLM",
     "Gemma4UnifiedText": "Gemma4UnifiedForCausalLM",
 }
@@ -82,6 +84,11 @@ NOT_THEIRS = {
     "use_cla": ONE,
     "use_qk_norm": ONE,
     "use_routing_bias": ONE,
+    **dict.fromkeys(
+        ("block_auto_adjust_ff_dim", "block_ffn_dim_multiplier", "block_multiple_of"),
+        "with experts the width is told as it is",
+    ),
+    "linear_heads_tiled": FILES,
     "vocab_size_per_layer_input": "not looked at where no layer has vectors of its own",
 }
 """Fields that transformers' class may not have, and why ours then is no difference."""
@@ -104,6 +111,18 @@ ACCEPTED = {
     ("olmo3", "rope_local_base_freq"): "nested in theirs; null is rope_theta",
     ("gemma4", "rope_local_base_freq"): "as gemma3",
     ("gemma4-unified", "rope_local_base_freq"): "as gemma3",
+    **{
+        (family, "time_step_limit"): "null is no limit, which theirs is"
+        for family in ("granite-4", "falcon-h1")
+    },
+    **{
+        ("qwen3.5-moe", name): "theirs knows no other value"
+        for name in ("decoder_sparse_step", "mlp_only_layers", "norm_topk_prob")
+    },
+    **{
+        (family, "mamba_d_head"): "auto is what theirs is computed from"
+        for family in ("granite-4", "falcon-h1")
+    },
     ("gemma4", "partial_rotary_factor"): "of layers with a window, which rotate everything",
     ("gemma4-unified", "partial_rotary_factor"): "as gemma4",
 }

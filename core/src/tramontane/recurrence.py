@@ -68,11 +68,10 @@ def delta_rule(
     S = decay * S; S = S + k ⊗ beta (v - kᵀ S), or S = S + k ⊗ v where beta is None; the result is
     qᵀ S.
 
-    q, k: (tokens, key_heads, d_key), of which each serves the same number of consecutive heads; with
-    tiled=True head i belongs to key head i modulo their count. v: (tokens, heads, d_value) -> the
-    same shape, float32. decay: (tokens, heads) factors, or (tokens,
-    heads, d_key), one for each row of S. beta: (tokens, heads). state: (slots, heads, d_key,
-    d_value).
+    q, k: (tokens, key_heads, d_key), of which each serves the same number of consecutive heads;
+    with tiled=True head i belongs to key head i modulo their count. v: (tokens, heads, d_value) ->
+    the same shape, float32. decay: (tokens, heads) factors, or (tokens, heads, d_key), one for each
+    row of S. beta: (tokens, heads). state: (slots, heads, d_key, d_value).
     """
     groups = v.shape[1] // k.shape[1]
     heads = torch.arange(v.shape[1], device=v.device)

@@ -178,7 +178,7 @@ WEIGHTS: dict[str, list[Rule]] = {"hf": HF, "gguf": GGUF}
 
 
 def metadata(values: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a GGUF file calls the sizes of Mamba layers; its weights have the multipliers in them."""
+    """What a GGUF file calls the sizes of Mamba layers; weights have multipliers in them."""
     found = {
         "mamba_d_ssm": values.get("falcon-h1.ssm.inner_size"),
         "mamba_d_conv": values.get("falcon-h1.ssm.conv_kernel"),

@@ -82,7 +82,7 @@ class LfmMoeConfig(LfmConfig):
 
 
 class GatedConv(nn.Module):
-    """out_proj(C * conv(B * x)), with B, C and x of one projection, (tokens, hidden) -> the same."""
+    """out_proj(C * conv(B * x)), with B, C and x of one projection."""
 
     def __init__(self, cfg: LfmConfig, index: int) -> None:
         super().__init__()

@@ -38,7 +38,7 @@ class HybridConfig(DecoderConfig):
     linear_num_key_heads: int = Field(default=16, gt=0, le=2**14)
     linear_num_value_heads: int = Field(default=32, gt=0, le=2**14)
     linear_heads_tiled: bool = False
-    """Whether value head i belongs to key head i modulo their count, as in GGUF files of Qwen3.5."""
+    """Whether value head i belongs to key head i modulo their count, as in GGUF files of 3.5."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -70,6 +70,11 @@ class NextConfig(SparseConfig, HybridConfig):
 class Qwen35MoeConfig(NextConfig):
     num_experts: int = Field(default=256, gt=0)
     num_experts_per_tok: int = Field(default=8, gt=0)
+
+    @classmethod
+    def derive(cls, values: dict[str, Any]) -> None:
+        super().derive(values)
+        values.setdefault("intermediate_size", 1)  # no layer is without experts
 
 
 class HybridLayer(nn.Module):

@@ -7,7 +7,17 @@ from typing import Any
 
 import torch
 from torch import nn
-from tramontane.checkpoint.rules import Kept, Rename, Rule, Shift, Skip, Split, owner, sibling
+from tramontane.checkpoint.rules import (
+    TEXT_PART,
+    Kept,
+    Rename,
+    Rule,
+    Shift,
+    Skip,
+    Split,
+    owner,
+    sibling,
+)
 from tramontane.checkpoint.state_rules import ssm_rules
 from tramontane.layouts import Layout
 
@@ -46,8 +56,7 @@ PER_HEAD = PerKeyHead("*.in_proj_ba", (("in_proj_b", (4,)), ("in_proj_a", (5,)))
 CENTERED = ("*.input_layernorm", "*.post_attention_layernorm", "*.q_norm", "*.k_norm", "model.norm")
 HF: list[Rule] = [
     Skip("mtp.*"),
-    Skip("model.visual.*"),
-    Rename("model.language_model.*", "model.*"),
+    *TEXT_PART,
     *(Shift(pattern, 1.0) for pattern in CENTERED),
     GATED,
     PerKeyHead("*.in_proj_qkvz", (("in_proj_qkv", (0, 1, 2)), ("in_proj_z", (3,)))),

@@ -73,7 +73,8 @@ class DeltaRule(nn.Module):
         self, q: Tensor, k: Tensor, v: Tensor, decay: Tensor, beta: Tensor | None, batch: Batch
     ) -> Tensor:
         """q, k: (tokens, key_heads, d_key), where each serves heads / key_heads consecutive heads;
-        with tiled=True head i belongs to key head i modulo their count. v: (tokens, heads, d_value) -> the same shape, float32. decay: (tokens, heads) factors of S,
-        or (tokens, heads, d_key), a factor for each row of S. beta: (tokens, heads) or None."""
+        with tiled=True head i belongs to key head i modulo their count. v: (tokens, heads, d_value)
+        -> the same shape, float32. decay: (tokens, heads) factors of S, or (tokens, heads, d_key),
+        a factor for each row of S. beta: (tokens, heads) or None."""
         state = batch.cache.states[self.index][self.name]
         return self.kernel(q, k, v, decay, beta, state, batch, tiled=self.tiled)

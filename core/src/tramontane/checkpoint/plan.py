@@ -11,8 +11,7 @@ from tramontane.backend import Device
 from tramontane.blocks import CausalLM
 from tramontane.engine.kv_cache import bytes_per_token
 from tramontane.engine.kv_codes import INT4
-from tramontane.engine.kv_size import FEWEST
-from tramontane.engine.state_cache import bytes_per_sequence
+from tramontane.engine.state_cache import FEWEST, bytes_per_sequence
 from tramontane.errors import ConfigError, NotEnoughMemory
 
 from .checkpoint import DENSE, Header, TensorInfo

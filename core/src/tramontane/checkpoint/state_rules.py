@@ -13,7 +13,7 @@ from .rules import Flatten, Rename, Rule
 
 @dataclass(frozen=True)
 class LogOfNegative(Flatten):
-    """log(-x) of each number, in float32, as one vector: A_log, where a checkpoint has -exp(A_log)."""
+    """log(-x) of each number as one vector, float32: A_log, where a checkpoint has -exp(A_log)."""
 
     def change(self, layout: Layout, path: str, model: nn.Module) -> Layout:
         flat = layout.decode().float().flatten()

@@ -33,7 +33,7 @@ from .scheduler import Scheduler
 from .sequence import Sequence
 from .shutdown import close_at_exit
 from .snapshot import Snapshot
-from .stats import EngineStats
+from .stats import EngineStats, figures_of
 
 log = logging.getLogger(__name__)
 Rows = np.ndarray[tuple[int, int], np.dtype[np.float32]]
@@ -133,21 +133,12 @@ class Engine:
 
     def stats(self) -> EngineStats:
         """What is going on, from any thread."""
-        scheduler, pool = self._scheduler, self.cache.pool
         return EngineStats(
-            running=len(scheduler.running),
-            waiting=len(self._arrived) + len(scheduler.waiting),
-            kv_blocks_used=pool.count - pool.free,
-            kv_blocks_total=pool.count,
-            state_snapshots=self.cache.states.snapshots,
-            state_slots=self.cache.states.count,
-            prefix_queries=scheduler.counts.prefix_queries,
-            prefix_hits=scheduler.counts.prefix_hits,
-            prefix_evictions=pool.evictions,
-            preemptions=scheduler.counts.preemptions,
-            forced_tokens=scheduler.counts.forced_tokens,
+            running=len(self._scheduler.running),
+            waiting=len(self._arrived) + len(self._scheduler.waiting),
             steps=self._steps,
             failed_steps=self._failed_steps,
+            **figures_of(self.cache, self._scheduler.counts),
         )
 
     def drain(self, timeout: float | None = None) -> bool:
@@ -392,9 +383,7 @@ class Engine:
     ) -> None:
         snapshot = None
         if sequence.request.keep and error is None and sequence.blocks:
-            tokens = sequence.tokens[: sequence.computed]
-            whole = sequence.digests(len(tokens) // BLOCK_SIZE) if self.cache.states else ()
-            snapshot = Snapshot.take(self.cache, sequence.blocks, tokens, sequence.slot or 0, whole)
+            snapshot = Snapshot.of(sequence, self.cache)
         self._scheduler.remove(sequence)
         for follower in sequence.followers:
             self._scheduler.add(follower)

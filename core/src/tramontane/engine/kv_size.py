@@ -10,7 +10,7 @@ from tramontane import memory
 from tramontane.errors import ConfigError, NotEnoughMemory
 
 from .kv_cache import BLOCK_SIZE, bytes_per_token
-from .state_cache import bytes_per_sequence
+from .state_cache import FEWEST, bytes_per_sequence
 
 if TYPE_CHECKING:
     from tramontane.checkpoint.load import Loaded
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 SNAPSHOTS = 16
 """Snapshots of states beside the slots of running sequences, where memory allows."""
-FEWEST = 4
-"""Slots for states that the memory plan counts, and that there are at least."""
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9,
          "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}  # fmt: skip
 

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from tramontane.errors import NotEnoughMemory
 
+FEWEST = 4
+"""Slots that the memory plan counts, and that there are at least."""
 PADDING = 16
 """Padding elements after a tensor's last one, which vector kernels may read."""
 

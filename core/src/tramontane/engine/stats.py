@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .kv_cache import KVCache
+    from .scheduler import Counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,3 +28,19 @@ class EngineStats:
     """Output tokens that were computed without a separate step."""
     steps: int
     failed_steps: int
+
+
+def figures_of(cache: KVCache, counts: Counts) -> dict[str, int]:
+    """The fields that the cache and the scheduler have."""
+    pool, states = cache.pool, cache.states
+    return {
+        "kv_blocks_used": pool.count - pool.free,
+        "kv_blocks_total": pool.count,
+        "state_snapshots": states.snapshots,
+        "state_slots": states.count,
+        "prefix_queries": counts.prefix_queries,
+        "prefix_hits": counts.prefix_hits,
+        "prefix_evictions": pool.evictions,
+        "preemptions": counts.preemptions,
+        "forced_tokens": counts.forced_tokens,
+    }

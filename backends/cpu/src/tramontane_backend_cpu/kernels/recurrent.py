@@ -41,8 +41,8 @@ RULE_FIELDS = (
     "beta", "beta_stride", "out", "out_stride", "state", "slot_bytes", "heads", "key_heads",
     "d_key", "d_value", "tiled",
 )  # fmt: skip
-"""state: (slots, heads, d_key, d_value). blocks: jobs for each head of each sequence. tiled: 1 where
-head i belongs to key head i modulo their count, 0 where heads of one are consecutive."""
+"""state: (slots, heads, d_key, d_value). blocks: jobs for each head of each sequence. tiled: 1
+where head i belongs to key head i modulo their count, 0 where heads of one are consecutive."""
 
 
 @native(3)

@@ -46,8 +46,8 @@ def _delta_rule(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         recurrent.RULE_FIELDS, blocks=blocks, q=q, q_stride=q_stride, k=k, k_stride=k_stride, v=v,
         v_stride=v_stride, decay=decay, decay_stride=decay_stride, beta=beta,
         beta_stride=beta_stride, out=out, out_stride=out_stride, heads=of["heads"],
-        key_heads=of["key_heads"], tiled=int(of["module"].tiled), d_key=of["d_key"], d_value=of["d_value"],
-        **_state(node, inputs),
+        key_heads=of["key_heads"], d_key=of["d_key"], d_value=of["d_value"],
+        tiled=int(of["module"].tiled), **_state(node, inputs),
     )  # fmt: skip
     kernel = recurrent.delta_rule(of["keyed"], len(places) > 4)
     return Operation(kernel.address, told, inputs.SPANS, blocks * of["heads"])

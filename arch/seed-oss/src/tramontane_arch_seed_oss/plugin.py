@@ -19,8 +19,8 @@ def architectures() -> Iterator[Architecture]:
     yield Architecture(
         name="SeedOssForCausalLM",
         aliases=("seed_oss",),
-        config="tramontane_arch_seed.model:SeedConfig",
-        model="tramontane_arch_seed.model:Seed",
-        weights="tramontane_arch_seed.model:WEIGHTS",
+        config="tramontane_arch_seed_oss.model:SeedConfig",
+        model="tramontane_arch_seed_oss.model:Seed",
+        weights="tramontane_arch_seed_oss.model:WEIGHTS",
         example=TINY | {"head_dim": 12},
     )

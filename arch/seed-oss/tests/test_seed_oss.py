@@ -8,8 +8,8 @@ import pytest
 import torch
 from tramontane.config import read_config
 from tramontane.errors import ConfigError
-from tramontane_arch_seed.model import Seed, SeedConfig
-from tramontane_arch_seed.plugin import TINY
+from tramontane_arch_seed_oss.model import Seed, SeedConfig
+from tramontane_arch_seed_oss.plugin import TINY
 
 
 @pytest.mark.parametrize("told", [{}, {"attention_bias": False, "attention_out_bias": True}])
