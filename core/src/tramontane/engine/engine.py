@@ -32,7 +32,6 @@ from .sampler_cache import Chains
 from .scheduler import Scheduler
 from .sequence import Sequence
 from .shutdown import close_at_exit
-from .snapshot import Snapshot
 from .stats import EngineStats, figures_of
 
 log = logging.getLogger(__name__)
@@ -383,7 +382,7 @@ class Engine:
     ) -> None:
         snapshot = None
         if sequence.request.keep and error is None and sequence.blocks:
-            snapshot = Snapshot.of(sequence, self.cache)
+            snapshot = sequence.copied(self.cache)
         self._scheduler.remove(sequence)
         for follower in sequence.followers:
             self._scheduler.add(follower)

@@ -17,7 +17,7 @@ from tramontane.tokenizer.stop import StopMatcher
 from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .block_pool import chained, root
-from .kv_cache import BLOCK_SIZE
+from .kv_cache import BLOCK_SIZE, KVCache
 from .logprobs import token_logprob
 from .request import (
     Event,
@@ -156,6 +156,12 @@ class Sequence:
             before = self._digests[-1] if self._digests else root(self.request.cache_salt)
             self._digests.append(chained(before, self.tokens[first : first + BLOCK_SIZE]))
         return self._digests[:count]
+
+    def copied(self, cache: KVCache) -> Snapshot:
+        """A copy of what is computed."""
+        tokens = self.tokens[: self.computed]
+        whole = self.digests(len(tokens) // BLOCK_SIZE) if cache.states else ()
+        return Snapshot.take(cache, self.blocks, tokens, self.slot or 0, whole)
 
     def start(self) -> None:
         """It runs; for the first time, or again."""

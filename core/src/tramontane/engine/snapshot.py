@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from .kv_cache import BLOCK_SIZE, KVCache, slots_of
-
-if TYPE_CHECKING:
-    from .sequence import Sequence as Running
 
 EARLIER = 2
 """Snapshots of states before the last token that are copied, for conversations that go on from
@@ -49,13 +45,6 @@ class Snapshot:
             if found is not None and len(states) <= EARLIER:
                 states.setdefault(count * BLOCK_SIZE, found)
         return cls(tuple(tokens), layers, states)
-
-    @classmethod
-    def of(cls, sequence: Running, cache: KVCache) -> Snapshot:
-        """Copy what is computed of a sequence that runs."""
-        tokens = sequence.tokens[: sequence.computed]
-        whole = sequence.digests(len(tokens) // BLOCK_SIZE) if cache.states else ()
-        return cls.take(cache, sequence.blocks, tokens, sequence.slot or 0, whole)
 
     def put(self, cache: KVCache, blocks: Sequence[int], count: int, slot: int = 0) -> None:
         """Write the first `count` tokens into a sequence's blocks, and its states into a slot."""
