@@ -103,8 +103,11 @@ def test_the_architecture_of_the_page_computes_what_transformers_does(kit):
     (name,) = distributions(DOCS / "writing-an-architecture.md")
     alone, compared = kit(name), kit(name, "--reference", "transformers")
     assert f"{UNPROVEN}Olmo2ForCausalLM; run with --reference transformers." in alone.stdout
+    assert f"{UNPROVEN}Olmo2ForCausalLM from gguf; run with --reference" in alone.stdout
     assert compared.returncode == 0, compared.stdout + compared.stderr
-    assert UNPROVEN not in compared.stdout
+    assert f"{UNPROVEN}Olmo2ForCausalLM;" not in compared.stdout
+    if "llama-cpp-python is not installed" in compared.stdout:
+        assert f"{UNPROVEN}Olmo2ForCausalLM from gguf: equal to the reference" in compared.stdout
 
 
 def test_the_architecture_of_the_page_reads_missing_keys_as_transformers_does(installed, python):
