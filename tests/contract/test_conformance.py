@@ -17,13 +17,13 @@ OURS = sorted({e.dist.name for e in SOURCES if e.dist and e.dist.name.startswith
 
 @pytest.fixture
 def kit(python, tmp_path):
-    """(distribution, path=folder) -> what the kit says of it."""
+    """(distribution, path=folder, more options) -> what the kit says of it."""
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
 
-    def run(distribution, path):
+    def run(distribution, path, *more):
         quiet = ["-q", "-W", "error", "-p", "no:cacheprovider", "--tb=short"]
         here = ["-c", str(tmp_path / "pytest.ini"), "--rootdir", str(tmp_path)]
-        return python("-m", "pytest", *quiet, *here, "--tramontane", distribution, path=path)
+        return python("-m", "pytest", *quiet, *here, "--tramontane", distribution, *more, path=path)
 
     return run
 
@@ -182,3 +182,10 @@ def test_a_failure_shows_the_authors_frames_alone(kit, install, tmp_path):
 
 def test_a_nearby_distribution_is_named(kit, tmp_path):
     assert "did you mean 'tramontane-arch-llama'?" in kit("llama", tmp_path).stderr
+
+
+def test_what_was_compared_and_differs_is_not_called_unproven(kit, install, tmp_path):
+    path = wrong(install, tmp_path, "rope_for(cfg)", "None")
+    said = kit("tramontane-arch-acmewrong", path, "--reference", "transformers:LlamaForCausalLM")
+    assert "and it differs: AcmewrongForCausalLM" in said.stdout
+    assert "independent implementation: AcmewrongForCausalLM;" not in said.stdout

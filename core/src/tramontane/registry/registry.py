@@ -195,8 +195,8 @@ class Registry:
             near = difflib.get_close_matches(name, installed, 1, SAME_BUT_A_SLIP)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             return f"there is no device {name!r}: {NO_GPU}; devices: {listed}{hint}", ""
-        if near := _nearest(name, {*installed, *ours}):
-            said += f"; did you mean {near!r}?"
+        if closest := _nearest(name, {*installed, *ours}):
+            said += f"; did you mean {closest!r}?"
         where = "models" if kind == "architectures" else "plugins"
         listed = ", ".join(installed) or "none"
         if len(installed) > MOST_LISTED:

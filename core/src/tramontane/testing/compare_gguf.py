@@ -37,7 +37,7 @@ from .compare import (
 from .gguf_file import write_gguf
 from .gguf_names import llama_cpp_name
 
-AS_THEY_ARE, PERMUTED = "as in the checkpoint", "permuted as for Llama's relatives"
+AS_THEY_ARE, PERMUTED = "as in the checkpoint", "permuted as by llama.cpp's converter"
 WAYS = {False: AS_THEY_ARE, True: PERMUTED}
 NO_NUMBERS = (Rename, Skip, Stack, Deinterleave)
 """Rules for which the converter has nothing to change but the rows of q and k."""
@@ -94,8 +94,8 @@ def compare_gguf(
             nearest = min(apart.values(), key=lambda each: float(each.max()))
             raise LogitsDiffer(
                 f"{offer.name} from gguf: the reference's tensors under the names of {name} give "
-                "other logits, with the rows of q and k as in the checkpoint and permuted as for "
-                f"Llama's relatives. {where_it_differs(nearest)}. Look at the rules under 'gguf' "
+                "other logits, with rows of q and k as in the checkpoint and as the converter's "
+                f"permute has them. {where_it_differs(nearest)}. Look at the rules under 'gguf' "
                 "of weights="
             )
         proven, said = False, _why_not_run()

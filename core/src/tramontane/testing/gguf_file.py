@@ -3,8 +3,8 @@ float32, to test one's own family with.
 
 Names of tensors and keys are those of llama.cpp's package `gguf`, not of the family's rules, so the
 file is independent of them. It is made as llama.cpp's converter does it for families of which it
-changes no numbers; `permute` reorders the rows of q and k as it does for Llama's relatives. The
-vocabulary is a placeholder: such a file takes token ids.
+changes no numbers; `permute` reorders the rows of q and k as its function of that name. The file
+has no vocabulary, and takes token ids.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def write_gguf(
     config = read_config(load(offer.config), values)
     assert isinstance(config, DecoderConfig)
     name = llama_cpp_name(offer)
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for file in sorted(folder.glob("*.safetensors")):
         tensors |= load_file(file)
     names = translated(name, tensors, config.num_hidden_layers)
@@ -74,12 +74,7 @@ def write_gguf(
             writer.add_array(key, list(value))
         elif isinstance(value, float):
             writer.add_float32(key, value)
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("gpt-2")
-    count = config.vocab_size
-    writer.add_token_list(["a", "b", "ab", *(f"<{number}>" for number in range(3, count))][:count])
-    writer.add_token_types([1] * count)
-    writer.add_token_merges(["a b"])
+    writer.add_tokenizer_model("none")
     for tensor, data in tensors.items():
         said = names[tensor]
         if permute and ".attn_q." in said:
@@ -108,7 +103,8 @@ def _metadata(offer: Architecture, name: str, config: DecoderConfig) -> dict[str
 
 def permuted(data: Tensor, heads: int) -> Tensor:
     """Rows of q or k in the order of llama.cpp's converter (`permute`): halves as pairs."""
-    return data.unflatten(0, (heads, 2, -1)).swapaxes(1, 2).flatten(0, 2).contiguous()
+    pairs: Tensor = data.unflatten(0, (heads, 2, -1)).swapaxes(1, 2)
+    return pairs.flatten(0, 2).contiguous()
 
 
 if __name__ == "__main__":
@@ -116,6 +112,6 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path)
     parser.add_argument("file", type=Path)
     parser.add_argument("--like", help="the family, if not that of config.json")
-    parser.add_argument("--permute", action="store_true", help="q and k as of Llama's relatives")
+    parser.add_argument("--permute", action="store_true", help="q and k as the converter's permute")
     options = parser.parse_args()
     write_gguf(options.folder, options.file, options.like, permute=options.permute)

@@ -55,7 +55,8 @@ class Subject:
             except (ImportError, ValueError):
                 continue
             if spec is not None:
-                found += [Path(each) for each in spec.submodule_search_locations or [spec.origin]]
+                places = spec.submodule_search_locations or [spec.origin or ""]
+                found += [Path(place) for place in places]
         return found
 
     def offers(self, kind: str) -> list[Offer]:
