@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -226,6 +227,9 @@ def test_rules_of_gguf_are_held_to_llama_cpps_names(plugin: Plugin) -> None:
     found = compare_gguf(offer)
     assert found.ways == (AS_THEY_ARE,)
     assert "CohereForCausalLM from gguf: equal to the reference with rows of q and k" in str(found)
+    installed = find_spec("llama_cpp") is not None
+    assert installed or "since llama-cpp-python is not installed" in str(found)
+    assert found.proven <= installed
     checks.test_llama_cpps_names_fill_every_parameter(offer, random_model(offer))
 
 

@@ -113,8 +113,8 @@ def _refuse_other_numbers(offer: Architecture) -> None:
 
     if changing("hf") != changing("gguf"):
         raise NoReference(
-            f"{offer.name}: rules under 'hf' and 'gguf' change numbers in different ways, so the "
-            "converter must change some too"
+            f"{offer.name} from gguf: rules under 'hf' and 'gguf' change numbers in different "
+            "ways, so the converter must change some too; read a file of it"
         )
 
 

@@ -67,7 +67,9 @@ def test_a_gguf_file_gives_the_logits_of_the_reference(
         record_property(DIFFERS, f"{offer.name} from gguf")
         raise
     except NoReference as error:
-        record_property(GGUF, str(error))
-        pytest.skip(str(error))
+        said = str(error)
+        said = said if said.startswith(offer.name) else f"{offer.name} from gguf: {said}"
+        record_property(GGUF, said)
+        pytest.skip(said)
     if not found.proven:
         record_property(GGUF, str(found))
