@@ -25,7 +25,8 @@ def test_every_family_can_be_begun_from(
     name = f"begun{LIKE.index(like)}"
     status, out, err = run("new", "architecture", name, "--like", like, "--into", tmp_path)
     assert (status, err) == (0, "")
-    assert len(out.splitlines()) == 6
+    assert len(out.splitlines()) == 8
+    assert f"--tramontane tramontane-arch-{name} --reference transformers" in out
     monkeypatch.syspath_prepend(str(tmp_path / name / "src"))
     package = f"tramontane_arch_{name}"
     offered = import_module(f"{package}.plugin")
@@ -62,8 +63,29 @@ def test_what_cannot_be_is_refused(run: Cli, tmp_path: Path) -> None:
     again = ("new", "architecture", "acme", "--like", "llama", "--into", tmp_path)
     assert run(*again)[0] == 0
     assert "exists already" in run(*again)[2]
-    said = run("new", "architecture", "A-b", "--like", "llama", "--into", tmp_path)[2]
-    assert "'A-b' is no name" in said
+    said = run("new", "architecture", "A_b", "--like", "llama", "--into", tmp_path)[2]
+    assert "'A_b' is no name" in said
     assert "no installed plugin offers 'nobody'" in run(
         "new", "architecture", "b", "--like", "nobody", "--into", tmp_path
     )[2]  # fmt: skip
+
+
+def test_a_name_with_hyphens_and_llama_cpps_name(run: Cli, tmp_path: Path) -> None:
+    made = ("new", "architecture", "acme-two", "--like", "llama", "--into", tmp_path)
+    assert run(*made, "--gguf", "acme2")[0] == 0
+    folder = tmp_path / "acme-two"
+    project = (folder / "pyproject.toml").read_text("utf-8")
+    assert 'AcmeTwoForCausalLM = "tramontane_arch_acme_two.plugin"' in project
+    assert 'acme2 = "tramontane_arch_acme_two.plugin"' in project
+    plugin = (folder / "src/tramontane_arch_acme_two/plugin.py").read_text("utf-8")
+    assert 'aliases=("acme2",)' in plugin
+    assert "MODEL_ARCH_NAMES" in plugin
+    assert "--tramontane tramontane-arch-acme-two" in (folder / "README.md").read_text("utf-8")
+    assert (folder / "tests/test_acme_two.py").exists()
+    assert "--gguf is for an architecture" in run("new", "sampler", "b", "--gguf", "b")[2]
+
+
+def test_the_nearest_family_is_named(run: Cli, tmp_path: Path) -> None:
+    asked = ("new", "architecture", "b", "--into", tmp_path, "--like")
+    assert "did you mean 'Qwen3ForCausalLM'?" in run(*asked, "Qwen3xForCausalLM")[2]
+    assert "did you mean" not in run(*asked, "ZzzyxForCausalLM")[2]

@@ -241,3 +241,17 @@ def test_overrides_reach_settings_wherever_they_stand(
     config = read_config(DecoderConfig, overridden({**CONFIG, **rope}, changes))
     assert config.rope_scaling is not None
     assert (config.rope_theta, config.rope_scaling.rope_type) == (theta, kind)
+
+
+def test_a_refused_configuration_is_named_with_its_checkpoint(tmp_path: Path) -> None:
+    write_folder(tmp_path, {**CONFIG, "hidden_act": "no_such_activation"})
+    said = refusal(tmp_path, ConfigError)
+    assert said.startswith(f"{tmp_path}: {CONFIG['architectures'][0]}: unsupported configuration: ")
+
+
+@pytest.mark.parametrize(
+    "table", [{"absent": {"rope_thetaa": 1.0}}, {"spellings": {"base": "rope_thetaa"}}], ids=list
+)
+def test_a_misspelt_field_of_a_class_is_an_error(table: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="'rope_thetaa', which is no field; did you mean 'rope_the"):
+        type("Misspelt", (DecoderConfig,), {"__module__": __name__, **table})

@@ -7,6 +7,7 @@ from importlib.metadata import distributions
 from types import SimpleNamespace
 
 import pytest
+from tramontane.cli.main import main
 from tramontane.registry import EVENTS, KINDS, Registry
 from tramontane.testing import pytest_plugin
 
@@ -16,13 +17,13 @@ OURS = sorted({e.dist.name for e in SOURCES if e.dist and e.dist.name.startswith
 
 @pytest.fixture
 def kit(python, tmp_path):
-    """(distribution, path=folder) -> what the kit says of it."""
+    """(distribution, path=folder, more options) -> what the kit says of it."""
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
 
-    def run(distribution, path):
+    def run(distribution, path, *more):
         quiet = ["-q", "-W", "error", "-p", "no:cacheprovider", "--tb=short"]
         here = ["-c", str(tmp_path / "pytest.ini"), "--rootdir", str(tmp_path)]
-        return python("-m", "pytest", *quiet, *here, "--tramontane", distribution, path=path)
+        return python("-m", "pytest", *quiet, *here, "--tramontane", distribution, *more, path=path)
 
     return run
 
@@ -110,10 +111,11 @@ def test_the_kit_finds_it_and_says_what_is_wrong(told, distribution, check, mess
 
 
 def test_a_run_ends_with_what_is_not_proven(told):
-    (line,) = [line for line in told["acme-careless"].splitlines() if "not proven" in line]
+    line, files = [line for line in told["acme-careless"].splitlines() if "not proven" in line]
     assert line.startswith("not proven equal to an independent implementation: ")
     assert "CarelessForCausalLM" in line
     assert line.endswith("run with --reference transformers. give the quantizer decode=.")
+    assert "CarelessForCausalLM from gguf; run with --reference" in files
     assert "not proven" not in told["acme-lying"]  # nothing to compare
 
 
@@ -152,3 +154,38 @@ def test_the_kit_stays_out_of_the_way_without_its_option(python, tmp_path):
     (tmp_path / "test_own.py").write_text("def test_own(): pass\n")
     done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path), path=tmp_path)
     assert "1 passed" in done.stdout
+
+
+def wrong(install, tmp_path, before, after):
+    """A family like llama with one thing wrong, installed."""
+    main(["new", "architecture", "acmewrong", "--like", "llama", "--into", str(tmp_path)])
+    for path in (tmp_path / "acmewrong").rglob("*.py"):
+        path.write_text(path.read_text("utf-8").replace(before, after), "utf-8")
+    return install(tmp_path / "acmewrong")
+
+
+def test_a_misspelt_target_is_one_failure_that_names_it(kit, install, tmp_path):
+    done = kit("tramontane-arch-acmewrong", wrong(install, tmp_path, ":WEIGHTS", ":WEIGHT"))
+    assert done.stdout.count("FAILED") == 1
+    assert "the plugin tramontane-arch-acmewrong: AcmewrongForCausalLM: weights=" in done.stdout
+    assert "did you mean 'WEIGHTS'?" in done.stdout
+    assert "pkgutil" not in done.stdout
+
+
+def test_a_failure_shows_the_authors_frames_alone(kit, install, tmp_path):
+    path = wrong(install, tmp_path, "rope_for(cfg)", "rope_for(cfg.none)")
+    said = kit("tramontane-arch-acmewrong", path).stdout
+    assert "tramontane_arch_acmewrong/model.py" in said
+    assert "AttributeError: 'AcmewrongConfig' object has no attribute 'none'" in said
+    assert "random_model.py" not in said
+
+
+def test_a_nearby_distribution_is_named(kit, tmp_path):
+    assert "did you mean 'tramontane-arch-llama'?" in kit("llama", tmp_path).stderr
+
+
+def test_what_was_compared_and_differs_is_not_called_unproven(kit, install, tmp_path):
+    path = wrong(install, tmp_path, "rope_for(cfg)", "None")
+    said = kit("tramontane-arch-acmewrong", path, "--reference", "transformers:LlamaForCausalLM")
+    assert "and it differs: AcmewrongForCausalLM" in said.stdout
+    assert "independent implementation: AcmewrongForCausalLM;" not in said.stdout

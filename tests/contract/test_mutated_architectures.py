@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
+from tramontane.errors import CheckpointError
 from tramontane.plugin import Architecture
 from tramontane.testing.checks import architectures as checks
 from tramontane.testing.compare import LogitsDiffer, NoReference, compare
+from tramontane.testing.compare_gguf import AS_THEY_ARE, compare_gguf
+from tramontane.testing.defaults import wrong_defaults
 from tramontane.testing.engine_runs import EngineRuns
 from tramontane.testing.random_model import random_model
 
@@ -28,6 +33,7 @@ from tramontane.config import LayerNormConfig
 class Config(LayerNormConfig):
     logit_scale: float = 0.0625
     tie_word_embeddings: bool = True
+    absent = {"rope_theta": 500000.0, "max_position_embeddings": 8192}
 
 
 class WithoutMean(nn.Module):
@@ -56,10 +62,11 @@ class Model(CausalLM):
         return super().logits(x) * self.cfg.logit_scale
 
 
-WEIGHTS = {"hf": [Deinterleave("*.q_proj"), Deinterleave("*.k_proj")]}
+PAIRS = [Deinterleave("*.q_proj"), Deinterleave("*.k_proj")]
+WEIGHTS = {"hf": PAIRS, "gguf": PAIRS}
 """
 WRONG = {
-    "halves rotated": ('[Deinterleave("*.q_proj"), Deinterleave("*.k_proj")]', "[]"),
+    "halves rotated": ('"hf": PAIRS', '"hf": []'),
     "logits not scaled": (" * self.cfg.logit_scale", ""),
     "no rotation": ("rope=rope_for(cfg)", "rope=None"),
     "rms norm": (
@@ -84,7 +91,7 @@ class Average(nn.Module):
 
     def __init__(self, cfg, index):
         super().__init__()
-        self.index, self.kv_heads, self.d_head, self.states = index, 1, 2, {}
+        self.index, self.kv_heads, self.d_head, self.kept = index, 1, 2, {}
 
     def forward(self, x, batch):
         rows = []
@@ -95,9 +102,9 @@ class Average(nn.Module):
                 if position == 0:
                     state = torch.zeros_like(row)
                 else:
-                    state = self.states.get(span.blocks[BEFORE], torch.zeros_like(row))
+                    state = self.kept.get(span.blocks[BEFORE], torch.zeros_like(row))
                 state = 0.7 * state + 0.3 * row
-                self.states[span.blocks[NOW]] = state
+                self.kept[span.blocks[NOW]] = state
                 rows.append(state)
         return torch.stack(rows)
 
@@ -201,3 +208,77 @@ def test_state_that_is_not_in_the_cache_changes_bits(plugin: Plugin, state: str)
             found.append(check.__name__)
     assert found, "no check of the engine noticed it"
     checks.test_a_prompt_in_chunks_gives_the_same_logits(offer, random_model(offer))
+
+
+def test_the_first_position_tells_rotation_from_the_rest(plugin: Plugin) -> None:
+    for mutation, said in (
+        ("no rotation", "Position 0 is equal; the first that differs is 1"),
+        ("a window", "Position 0 is equal; the first that differs is 4"),
+        ("rms norm", "Position 0 differs already"),
+    ):
+        offer = plugin(f"acme_{mutation.replace(' ', '_')}", COHERE.replace(*WRONG[mutation]))
+        with pytest.raises(LogitsDiffer, match=said):
+            compare(offer)
+
+
+def test_rules_of_gguf_are_held_to_llama_cpps_names(plugin: Plugin) -> None:
+    pytest.importorskip("gguf")
+    offer = replace(plugin("acme_cohere", COHERE), aliases=("command-r",))
+    found = compare_gguf(offer)
+    assert found.ways == (AS_THEY_ARE,)
+    assert "CohereForCausalLM from gguf: equal to the reference with rows of q and k" in str(found)
+    installed = find_spec("llama_cpp") is not None
+    assert installed or "since llama-cpp-python is not installed" in str(found)
+    assert found.proven <= installed
+    checks.test_llama_cpps_names_fill_every_parameter(offer, random_model(offer))
+
+
+def test_rules_of_gguf_that_leave_pairs_differ(plugin: Plugin) -> None:
+    pytest.importorskip("gguf")
+    text = COHERE.replace('"gguf": PAIRS', '"gguf": []')
+    offer = replace(plugin("acme_halves", text), aliases=("command-r",))
+    with pytest.raises(LogitsDiffer, match=r"under the names of command-r.*Position 0 is equal"):
+        compare_gguf(offer)
+
+
+def test_a_missing_rename_of_gguf_is_named(plugin: Plugin) -> None:
+    pytest.importorskip("gguf")
+    page = (Path(__file__).parents[2] / "docs" / "writing-an-architecture.md").read_text("utf-8")
+    text = page.partition("/model.py\n")[2].partition("```")[0].replace("OlmoConfig", "Config")
+    text = text.replace("class Olmo(", "class Model(")
+    olmo2 = {"name": "Olmo2ForCausalLM", "aliases": ("olmo2",)}
+    right = replace(plugin("acme_olmo_right", text), **olmo2)
+    checks.test_llama_cpps_names_fill_every_parameter(right, random_model(right))
+    wrong = replace(plugin("acme_olmo_wrong", text.replace("+ GGUF", "+ GGUF[1:]")), **olmo2)
+    with pytest.raises(AssertionError, match=r"fills .*post_attention_layernorm.*post_attention_n"):
+        checks.test_llama_cpps_names_fill_every_parameter(wrong, random_model(wrong))
+    none = replace(plugin("acme_olmo_none", text.replace("+ GGUF", "+ []")), **olmo2)
+    with pytest.raises(CheckpointError, match=r"no tensor name of gguf means .*needs under 'gguf'"):
+        checks.test_every_parameter_has_one_source_in_each_container(none)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("500000.0", "10000.0", r"without rope_\w+ in config.json rope_theta is 10000.0; to the"),
+        ("embeddings: bool = True", "embeddings: bool = False", "tie_word_embeddings is False; to"),
+        ("logit_scale: float = 0.0625", "logit_scale: float = 1.0", "logit_scale is 1.0; to the"),
+    ],
+)
+def test_a_default_that_is_not_the_references_is_named(
+    plugin: Plugin, before: str, after: str, said: str
+) -> None:
+    assert wrong_defaults(plugin("acme_cohere", COHERE)) == {}
+    assert before in COHERE
+    offer = plugin("acme_defaults", COHERE.replace(before, after))
+    compare(offer)  # a folder that the reference saves states every key
+    (found,) = wrong_defaults(offer).values()
+    assert re.search(said, found)
+
+
+@pytest.mark.parametrize("table", ["absent", "spellings"])
+def test_a_misspelt_field_of_a_configuration_is_an_error(plugin: Plugin, table: str) -> None:
+    wrong = {"absent": "{'rope_thetaa': 1.0}", "spellings": "{'theta': 'rope_thetaa'}"}[table]
+    text = COHERE.replace("absent = {", f"{table} = {wrong}\n    other = {{")
+    with pytest.raises(TypeError, match=f"Config.{table} has 'rope_thetaa'.*mean 'rope_theta'"):
+        random_model(plugin(f"acme_{table}", text.replace("    other", "    _other")))

@@ -45,7 +45,9 @@ class CausalLM(nn.Module):
     Layer: ClassVar[LayerOf]
     """See `LayerOf`. A function is wrapped: `Layer = staticmethod(function)`."""
     Norm: ClassVar[NormOf] = staticmethod(rms_norm)
-    """(cfg) -> the norm behind the last layer."""
+    """(cfg) -> the norm behind the last layer, which does not follow from `norm=` of the layers:
+    where that is not `rms_norm`, this is set too. A function is wrapped:
+    `Norm = staticmethod(function)`."""
     head_bias: ClassVar[bool] = False
     """Whether lm_head has a bias, (vocabulary)."""
 

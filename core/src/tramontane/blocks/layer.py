@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class PreNormLayer(nn.Module):
     """x + attention(norm(x)), then x + mlp(norm(x)); (tokens, hidden) -> (tokens, hidden).
 
-    norm: (cfg) -> a norm over hidden, for both. Tensors: input_layernorm, self_attn,
-    post_attention_layernorm, mlp.
+    norm: (cfg) -> a norm over hidden, for both; the last one of the model is `CausalLM.Norm`.
+    Tensors: input_layernorm, self_attn, post_attention_layernorm, mlp.
     """
 
     def __init__(
@@ -83,7 +83,8 @@ class PostNormLayer(nn.Module):
 
 class ParallelLayer(nn.Module):
     """x + attention(n) + mlp(n) with n = norm(x) (Wang and Komatsuzaki 2021); (tokens, hidden) ->
-    (tokens, hidden). Tensors: input_layernorm, self_attn, mlp."""
+    (tokens, hidden). norm: (cfg) -> a norm over hidden; the last one of the model is
+    `CausalLM.Norm`. Tensors: input_layernorm, self_attn, mlp."""
 
     def __init__(
         self, cfg: DecoderConfig, self_attn: nn.Module, mlp: nn.Module, *, norm: NormOf = rms_norm

@@ -11,7 +11,7 @@ import torch
 from tramontane.blocks import CausalLM
 from tramontane.config import DecoderConfig, read_config
 from tramontane.config.rope_settings import overridden
-from tramontane.errors import CheckpointError
+from tramontane.errors import CheckpointError, ConfigError
 from tramontane.plugin import Architecture, load
 from tramontane.registry import Registry
 
@@ -47,7 +47,7 @@ def build_for(
     quantizer = quantizer_of(header, registry)
     architecture = registry.get(Architecture, header.architecture)
     values = overridden(fields_of(architecture, header), overrides or {})
-    config = cast("DecoderConfig", read_config(load(architecture.config), values))
+    config = config_of(architecture, header, values)
     refuse_absurd_depth(header, config)
     model = build(architecture, config)
     if quantizer is not None:
@@ -55,6 +55,16 @@ def build_for(
         checkpoint = QuantizedCheckpoint(checkpoint, *quantizer, model, rules)
     wanted, sources, _ = assign(checkpoint, model, config, architecture)
     return Built(checkpoint, architecture, config, model, wanted, sources)
+
+
+def config_of(
+    architecture: Architecture, header: Header, values: Mapping[str, Any]
+) -> DecoderConfig:
+    """Validate what a checkpoint says. Raises ConfigError, which names the checkpoint too."""
+    try:
+        return cast("DecoderConfig", read_config(load(architecture.config), values))
+    except ConfigError as error:
+        raise ConfigError(f"{header.path}: {architecture.name}: {error}") from error
 
 
 def refuse_absurd_depth(header: Header, config: DecoderConfig) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import reprlib
 from collections.abc import Mapping
 from types import MappingProxyType, NoneType
@@ -72,6 +73,23 @@ class DecoderConfig(ModelConfig):
     rope_scaling: RopeScaling | None = None
     partial_rotary_factor: float = Field(default=1.0, gt=0, le=1, strict=True)
     tie_word_embeddings: bool = False
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        """A misspelt field would be silent: the key would be ignored."""
+        super().__pydantic_init_subclass__(**options)
+        names = {*cls.model_fields}
+        for field in cls.model_fields.values():
+            alias = field.validation_alias
+            names |= {str(each) for each in getattr(alias, "choices", [alias]) if each}
+        for table, given in (("absent", cls.absent), ("spellings", cls.spellings.values())):
+            for name in given:
+                if name not in names:
+                    near = difflib.get_close_matches(name, names, 1, 0)
+                    raise TypeError(
+                        f"{cls.__name__}.{table} has {name!r}, which is no field; "
+                        f"did you mean {near[0]!r}?"
+                    )
 
     @model_validator(mode="before")
     @classmethod

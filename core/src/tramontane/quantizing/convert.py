@@ -22,11 +22,12 @@ from tramontane.registry import Registry
 
 from .choices import Asked, Choices, choose, types_stored
 from .choose_kind import kernels_of
+from .identity import identity_of
 from .importance import refuse_unused
 from .in_place import report_of
 from .kinds import Kind, find_kind, installed_kinds, listed
 from .make_layer import settings
-from .partial import Partial, identity_of
+from .partial import Partial
 from .source import QuantizeSource
 from .write_folder import write_container, write_folder
 

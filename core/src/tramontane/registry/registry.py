@@ -195,8 +195,8 @@ class Registry:
             near = difflib.get_close_matches(name, installed, 1, SAME_BUT_A_SLIP)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             return f"there is no device {name!r}: {NO_GPU}; devices: {listed}{hint}", ""
-        if close := difflib.get_close_matches(name, {*installed, *ours}, 1):
-            said += f"; did you mean {close[0]!r}?"
+        if closest := _nearest(name, {*installed, *ours}):
+            said += f"; did you mean {closest!r}?"
         where = "models" if kind == "architectures" else "plugins"
         listed = ", ".join(installed) or "none"
         if len(installed) > MOST_LISTED:
@@ -368,3 +368,13 @@ def _check_core_version(entry: EntryPoint) -> None:
                 f"{label(entry)} was written for {CORE}{need.specifier}; this is {__version__}; "
                 f"to fix it: pip install -U {_owner(entry)} {CORE}"
             )
+
+
+def _nearest(name: str, names: Iterable[str]) -> str | None:
+    """The name most like another; what all classes of models end in makes none alike."""
+    suffix = "ForCausalLM"
+    # of two names of one stem the one of the same kind
+    ordered = sorted(names, key=lambda each: each.endswith(suffix) == name.endswith(suffix))
+    stems = {each.removesuffix(suffix).lower(): each for each in ordered}
+    close = difflib.get_close_matches(name.removesuffix(suffix).lower(), stems, 1)
+    return stems[close[0]] if close else None

@@ -11,7 +11,9 @@ from tramontane.plugin import Architecture
 from tramontane.version import __version__
 
 from .excerpt import excerpt
+from .plugin import NAME
 
+GGUF_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 PROJECT = """\
 [build-system]
 requires = ["hatchling"]
@@ -27,7 +29,7 @@ dependencies = ["tramontane-core~={version}", "torch>=2.6"]
 
 [project.entry-points."tramontane.architectures"]
 {title}ForCausalLM = "{package}.plugin"
-{name} = "{package}.plugin"
+{gguf} = "{package}.plugin"
 
 [tool.hatch.build.targets.wheel]
 packages = ["src/{package}"]
@@ -46,7 +48,9 @@ TINY = {tiny}
 def architectures() -> Iterator[Architecture]:
     yield Architecture(
         name="{title}ForCausalLM",
-        aliases=("{name}",),
+        # general.architecture of GGUF files: MODEL_ARCH_NAMES in llama.cpp's package gguf has the
+        # names; pyproject.toml has an entry point for each name here
+        aliases=("{gguf}",),
         config="{package}.model:{config}",
         model="{package}.model:{model}",
 {weights}        example=TINY,
@@ -79,7 +83,7 @@ PAGE = """\
 
 Checkpoints: those of `{title}ForCausalLM`.
 
-Names in `architectures` and in GGUF files: `{name}`, `{title}ForCausalLM`.
+Names: `{title}ForCausalLM` in `architectures`, `{gguf}` in GGUF files.
 
 ## What is special
 
@@ -88,25 +92,41 @@ Names in `architectures` and in GGUF files: `{name}`, `{title}ForCausalLM`.
 ## What is refused, and why
 
 - {refused}
+
+## To check it
+
+    pip install -e . pytest transformers
+    python -m pytest tests
+    python -m pytest --tramontane {dist} --reference transformers
+
+How to go on: `docs/writing-an-architecture.md` of Tramontane.
 """
 
 
 def architecture_files(
-    name: str, like: Architecture, fixed: list[str], dist: str
+    name: str, like: Architecture, fixed: list[str], dist: str, gguf: str | None = None
 ) -> dict[str, str]:
     """A distribution's files by their paths below its folder, and its page as README.md.
 
-    name: small letters and digits. fixed: fields of the configuration that have one value. Raises
-    RequestError for a name that cannot be, PluginError when the other family's source is missing.
+    name: small letters, digits and single hyphens. fixed: fields of the configuration that have
+    one value. gguf: what llama.cpp calls the family, if not `name`. Raises RequestError for a name
+    that cannot be, PluginError when the other family's source is missing.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9]*", name):
+    if not NAME.fullmatch(name):
         raise RequestError(
-            f"{name!r} is no name for a family: small letters and digits, a letter first"
+            f"{name!r} is no name for a family: small letters, digits and single hyphens between "
+            "them, a letter first"
         )
-    title, package = name[0].upper() + name[1:], dist.replace("-", "_")
+    gguf = gguf or name
+    if not GGUF_NAME.fullmatch(gguf):
+        raise RequestError(
+            f"--gguf {gguf}: llama.cpp's names have small letters, digits, hyphens and underscores"
+        )
+    title = "".join(part[0].upper() + part[1:] for part in name.split("-"))
+    package = dist.replace("-", "_")
     targets = [target for target in (like.config, like.model, like.weights) if target]
     stem = like.model.partition(":")[2]
-    words = {"name": name, "title": title, "package": package, "dist": dist}
+    words = {"name": name, "title": title, "package": package, "dist": dist, "gguf": gguf}
     renamed = {stem: title, _package(like): package}
     config, model, *weights = (_renamed(t.partition(":")[2], renamed) for t in targets)
     words |= {"config": config, "model": model, "version": __version__, "like": like.name}
@@ -125,7 +145,7 @@ def architecture_files(
         f"src/{package}/__init__.py": f'"""The {title} family of architectures."""\n',
         f"src/{package}/plugin.py": PLUGIN.format(**words, tiny=tiny, weights=wired),
         f"src/{package}/model.py": source,
-        f"tests/test_{name}.py": TEST.format(**words, layers=layers),
+        f"tests/test_{name.replace('-', '_')}.py": TEST.format(**words, layers=layers),
         "README.md": PAGE.format(**words, refused=refused),
     }
 

@@ -23,6 +23,8 @@ class Module:
     definitions: dict[str, Definition] = field(default_factory=dict)
     imports: dict[str, str] = field(default_factory=dict)
     """Name to module, "." before those of the package."""
+    originals: dict[str, str] = field(default_factory=dict)
+    """Names that imports give to others: `from .experts import WEIGHTS as EXPERTS`."""
 
 
 def excerpt(targets: Iterable[str], renamed: Mapping[str, str]) -> str:
@@ -32,33 +34,35 @@ def excerpt(targets: Iterable[str], renamed: Mapping[str, str]) -> str:
     there.
     """
     modules: dict[str, Module] = {}
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str, str]] = set()
     body: list[str] = []
     imports: dict[str, set[str]] = {}
 
-    def need(module: str, name: str) -> None:
+    def need(module: str, name: str, called: str) -> None:
         if module not in modules:
             modules[module] = read(module)
         here = modules[module]
         if name in here.definitions:
-            if (module, name) in seen:
+            if (module, name, called) in seen:
                 return
-            seen.add((module, name))
+            seen.add((module, name, called))
             for node in ast.walk(here.definitions[name]):
                 if isinstance(node, ast.Name):
-                    need(module, node.id)
+                    need(module, node.id, node.id)
             # what it needs stands before it
-            body.append(segment(here.lines, here.definitions[name]))
+            text = segment(here.lines, here.definitions[name])
+            body.append(text if called == name else re.sub(rf"\b{name}\b", called, text))
         elif name in here.imports:
             source = here.imports[name]
             if source.startswith("."):
-                need(f"{module.rpartition('.')[0]}{source}", name)
+                original = here.originals.get(name, name)
+                need(f"{module.rpartition('.')[0]}{source}", original, called)
             else:
                 imports.setdefault(source, set()).add(name)
 
     for target in targets:
         module, _, name = target.partition(":")
-        need(module, name)
+        need(module, name, name)
     text = f"{importing(imports)}\n\n\n" + "\n\n\n".join(dict.fromkeys(body)) + "\n"
     for before, after in renamed.items():
         text = re.sub(rf"\b{before}(?=[A-Z0-9_]|\b)", after, text)
@@ -76,6 +80,7 @@ def read(module: str) -> Module:
         if isinstance(node, ast.ImportFrom):
             source = "." * node.level + (node.module or "")
             found.imports |= {alias.asname or alias.name: source for alias in node.names}
+            found.originals |= {alias.asname: alias.name for alias in node.names if alias.asname}
         elif isinstance(node, ast.Import):
             found.imports |= {alias.name: "" for alias in node.names}
         elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):

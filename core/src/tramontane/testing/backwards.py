@@ -24,16 +24,21 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def backwards(
-    wanted: Shapes, rules: Sequence[Rule], names: Mapping[str, str], model: nn.Module
+    wanted: Shapes,
+    rules: Sequence[Rule],
+    names: Mapping[str, str],
+    model: nn.Module,
+    dialect: str = "hf",
 ) -> Shapes:
     """The tensors from which the rules make what a model wants, with their shapes.
 
-    A rule of a plugin's own may have `backwards`: (shapes, model) -> shapes.
+    A rule of a plugin's own may have `backwards`: (shapes, model) -> shapes. Raises CheckpointError
+    for a parameter that no name of the dialect means.
     """
     shapes = dict(wanted)
     for rule in reversed(rules):
         shapes = _undone(rule, shapes, model)
-    return {_said(name, names, wanted): shape for name, shape in shapes.items()}
+    return {_said(name, names, wanted, dialect): shape for name, shape in shapes.items()}
 
 
 def _undone(rule: Rule, shapes: Shapes, model: nn.Module) -> Shapes:
@@ -73,7 +78,7 @@ def _undone(rule: Rule, shapes: Shapes, model: nn.Module) -> Shapes:
     return before
 
 
-def _said(name: str, names: Mapping[str, str], wanted: Shapes) -> str:
+def _said(name: str, names: Mapping[str, str], wanted: Shapes, dialect: str) -> str:
     """A tensor in a container's words."""
     stem, last = parted(name)
     numbers = [part for part in stem.split(".") if part.isdigit()]
@@ -82,5 +87,8 @@ def _said(name: str, names: Mapping[str, str], wanted: Shapes) -> str:
     if theirs is not None:
         return f"{theirs.format(*numbers)}.{last}"
     if names and name in wanted:
-        raise CheckpointError(f"no name of this container means {stem}")
+        raise CheckpointError(
+            f"no tensor name of {dialect} means {stem}: weights= needs under {dialect!r} a "
+            f'Rename from the name that such a file has to "{pattern.replace("{}", "*")}"'
+        )
     return name

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from tramontane.errors import PluginError
-from tramontane.plugin import Architecture
+from tramontane.plugin import Architecture, Offer
 from tramontane.registry import KINDS
 
-from .target import Subject
+from .failures import shortened
+from .target import Subject, unresolved
 
 CHECKS = Path(__file__).parent / "checks"
 REFERENCE = "reference"
@@ -20,8 +21,17 @@ PROVABLE = ("architectures", "quantizers")
 """Kinds of which the kit alone cannot know that they are right."""
 EQUAL = "tramontane_equal"
 """The property of a check that compares an offer, its value, with an independent implementation."""
+DIFFERS = "tramontane_differs"
+"""The property of a check that found an offer, its value, to compute something else."""
+GGUF = "tramontane_gguf"
+"""The property of a check that states what of a family's GGUF files was not compared, and why."""
 EAGER = "tramontane_eager"
 """The property of a report that states why a model runs operation by operation."""
+UNPROVEN = "not proven equal to an independent implementation: "
+GGUF_ADVICE = (
+    "run with --reference transformers, or read a file of llama.cpp's converter; see "
+    '"GGUF files of your own" in docs/writing-an-architecture.md'
+)
 
 
 class Conformance:
@@ -64,17 +74,34 @@ class Conformance:
         """What was compared with an independent implementation, and what was not."""
         stats = terminalreporter.stats
         passed = _properties(EQUAL, stats.get("passed", ()))
+        failed = _properties(EQUAL, stats.get("failed", ()))
         for reason in sorted(_properties(EAGER, stats.get("passed", ()))):
             terminalreporter.write_line(
                 f"not on the recorded step, so slower: {reason}; "
                 'see "Operations that keep the fast step" in docs/writing-an-architecture.md'
             )
-        unproven = self.unproven(passed - _properties(EQUAL, stats.get("failed", ())))
+        differ = _properties(DIFFERS, stats.get("failed", ()))
+        if differ:
+            terminalreporter.write_line(
+                "compared with an independent implementation, and it differs: "
+                + ", ".join(sorted(differ))
+            )
+        unproven = self.unproven(passed - failed | differ)
         if unproven:
             terminalreporter.write_line(
-                f"not proven equal to an independent implementation: {', '.join(unproven)}; "
+                f"{UNPROVEN}{', '.join(unproven)}; "
                 + " ".join(_advice(kind) for kind in PROVABLE if self._names(kind) & {*unproven})
             )
+        for reason in self._unproven_files(stats):
+            terminalreporter.write_line(f"{UNPROVEN}{reason}")
+
+    def _unproven_files(self, stats: Mapping[str, Sequence[object]]) -> list[str]:
+        """Why GGUF files of each family were not compared with an independent implementation."""
+        if self.reference is not None:
+            reports = [*stats.get("passed", ()), *stats.get("skipped", ())]
+            return sorted(_properties(GGUF, reports))
+        read = [offer for offer in self.subject.offers("architectures") if reads_gguf(offer)]
+        return [f"{offer.name} from gguf; {GGUF_ADVICE}" for offer in read]
 
     def unproven(self, equal: set[str]) -> list[str]:
         """Names of the offers that need a comparison with another implementation and had none."""
@@ -82,6 +109,28 @@ class Conformance:
 
     def _names(self, kind: str) -> set[str]:
         return {offer.name for offer in self.subject.offers(kind)}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Frames of the kit say nothing to an author; `--full-trace` shows them."""
+        report = yield
+        asked = item.config.getoption("fulltrace") or item.config.getoption("tbstyle") == "no"
+        if call.excinfo is not None and report.failed and self._is_check(item) and not asked:
+            report.longrepr = shortened(call.excinfo, self.subject.files())  # type: ignore[assignment]
+        return report
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """A target that is misspelt is one failure, not one of every check."""
+        offer = getattr(getattr(item, "callspec", None), "params", {}).get("offer")
+        if not self._is_check(item) or item.path.stem == "distribution":
+            return
+        if isinstance(offer, Architecture) and (wrong := unresolved(offer)):
+            pytest.skip(wrong[0])
+
+    def _is_check(self, item: pytest.Item) -> bool:
+        return item.path.parent == CHECKS
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if not str(metafunc.definition.path).startswith(str(CHECKS)):
@@ -135,6 +184,13 @@ def _properties(key: str, reports: Iterable[object]) -> set[str]:
         for name, value in report.user_properties
         if name == key
     }
+
+
+def reads_gguf(offer: Offer) -> bool:
+    """Whether a GGUF file may name an architecture."""
+    from .containers import installed_containers
+
+    return bool(offer.aliases) and any(each.dialect == "gguf" for each in installed_containers())
 
 
 def _advice(kind: str) -> str:

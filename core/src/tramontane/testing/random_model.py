@@ -43,7 +43,7 @@ class RandomCheckpoint:
         shapes = {p: slot.shape for p, slot in slots(model).items() if p not in ties}
         tensors = {
             name: TensorInfo(shape, "F32", 4)
-            for name, shape in backwards(shapes, rules, self.names, model).items()
+            for name, shape in backwards(shapes, rules, self.names, model, dialect).items()
         }
         self.header = Header(Path("random"), "random", dialect, offer.name, config, tensors)
 

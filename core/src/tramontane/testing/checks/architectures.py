@@ -23,10 +23,12 @@ from tramontane.config import DecoderConfig, read_config
 from tramontane.errors import ConfigError
 from tramontane.plugin import Architecture, load
 from tramontane.registry import Registry
+from tramontane.testing.compare import NoReference
 from tramontane.testing.conformance import EAGER
 from tramontane.testing.containers import installed_containers
 from tramontane.testing.engine_runs import CONTEXT, EngineRuns
 from tramontane.testing.forward_passes import in_pieces, together, whole
+from tramontane.testing.gguf_names import llama_cpp_name, unreached
 from tramontane.testing.random_model import RandomCheckpoint, random_model
 
 CLOSE: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-4}
@@ -102,6 +104,22 @@ def test_every_parameter_has_one_source_in_each_container(offer: Architecture) -
         pytest.skip("no container format is installed")
     for container in containers:
         random_model(offer, container.dialect, container.names)
+
+
+def test_llama_cpps_names_fill_every_parameter(offer: Architecture, model: CausalLM) -> None:
+    containers = [each for each in installed_containers() if each.dialect == "gguf"]
+    if not containers:
+        pytest.skip("tramontane-quant-gguf is not installed")
+    try:
+        name = llama_cpp_name(offer)
+    except NoReference as error:
+        pytest.skip(str(error))
+    missing, nowhere = unreached(name, offer, model, containers[0])
+    assert not missing, (
+        f"no tensor that llama.cpp's files of {name} have fills {', '.join(missing)}; a Rename "
+        f"under 'gguf' of weights= is missing. Names of {name} that lead nowhere: "
+        f"{', '.join(nowhere) or 'none'}"
+    )
 
 
 def test_logits_are_finite_and_shaped(offer: Architecture, model: CausalLM) -> None:

@@ -14,7 +14,7 @@ from tramontane.plugin import Offer, load
 from tramontane.registry import CORE, EVENTS, Registry, canonical
 from tramontane.testing.conformance import Conformance
 from tramontane.testing.import_cost import heavy_imports
-from tramontane.testing.target import Subject, targets
+from tramontane.testing.target import Subject, targets, unresolved
 
 
 @pytest.fixture
@@ -73,7 +73,9 @@ def test_no_other_distribution_offers_the_name(
     assert not others, f"{entry.name!r} ({kind}) is offered by {sorted(others)} too"
 
 
-def test_targets_resolve(offer: Offer) -> None:
+def test_targets_resolve(offer: Offer, subject: Subject) -> None:
+    wrong = unresolved(offer)
+    assert not wrong, f"the plugin {subject.distribution.name}: {'; '.join(wrong)}"
     for field, target in targets(offer).items():
         assert load(target) is not None, f"{offer.name}: {field}={target!r} is None"
 
