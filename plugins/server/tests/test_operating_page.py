@@ -14,6 +14,8 @@ from tramontane_plugin_server.settings import ModelSettings, Settings, read
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "operating.md").read_text("utf-8")
 TABLE = PAGE.partition("\n## Metrics\n")[2]
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+"""(language, text) of each."""
 
 
 def kinds() -> dict[str, str]:
@@ -42,13 +44,13 @@ def test_options_on_the_page_are_options() -> None:
 
 
 def test_the_key_file_on_the_page_is_one(tmp_path: Path) -> None:
-    (block,) = [text for text in re.findall(r"```\n(.*?)```", PAGE, re.DOTALL) if "bob:" in text]
+    (block,) = [text for _, text in BLOCKS if "bob:" in text]
     path = tmp_path / "keys"
     path.write_text(block)
     assert {key.name for key in keys_of((), path)} == {"", "ann", "bob", "ci"}
 
 
-@pytest.mark.parametrize("text", re.findall(r"```(?:nginx)?\n(.*?)```", PAGE, re.DOTALL))
+@pytest.mark.parametrize("text", [text for kind, text in BLOCKS if kind in ("nginx", "")])
 def test_braces_of_configurations_match(text: str) -> None:
     assert text.count("{") == text.count("}")
 
