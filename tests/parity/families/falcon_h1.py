@@ -61,6 +61,9 @@ FAMILIES = {
             keys=keys,
             plain=("conv1d",),
             sizes={
+                **{name: 1.0 for name in MULTIPLIERS},  # which files have in their weights
+                "mlp_multipliers": [1.0] * 2,
+                "ssm_multipliers": [1.0] * 5,
                 "mamba_d_ssm": 512,
                 "mamba_n_heads": 8,
                 "mamba_d_head": 64,

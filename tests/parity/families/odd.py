@@ -51,6 +51,10 @@ def odd(family: str, name: str, *, gguf: bool = False) -> dict[str, Any]:
         "global_head_dim": 2 * d_head - 2,
     }  # fmt: skip
     base |= {key: value for key, value in sizes.items() if base.get(key)}
+    if base.get("layer_types"):
+        base["num_hidden_layers"] = len(base["layer_types"])
+    if "mamba_n_heads" in base and "mamba_d_ssm" not in base:
+        base |= {"mamba_n_heads": 2, "mamba_d_head": base["hidden_size"]}
     if gguf and "query_pre_attn_scalar" in base:
         base["query_pre_attn_scalar"] = d_head  # what GGUF files cannot say otherwise
     part = turned / d_head + 0.001

@@ -81,6 +81,7 @@ def granite_4_keys(config: Any) -> dict[str, Any]:
         **granite_keys(config),
         "attention.head_count_kv": [0, config.num_key_value_heads],
         "rope.scaling.finetuned": False,
+        "expert_shared_feed_forward_length": config.shared_intermediate_size,
         "ssm.conv_kernel": config.mamba_d_conv,
         "ssm.state_size": config.mamba_d_state,
         "ssm.group_count": config.mamba_n_groups,
