@@ -80,7 +80,7 @@ def granite_4_keys(config: Any) -> dict[str, Any]:
     return {
         **granite_keys(config),
         "attention.head_count_kv": [0, config.num_key_value_heads],
-        "rope.scaling.finetuned": False,
+        "rope.scaling.finetuned": config.position_embedding_type == "rope",
         "expert_shared_feed_forward_length": config.shared_intermediate_size,
         "ssm.conv_kernel": config.mamba_d_conv,
         "ssm.state_size": config.mamba_d_state,
