@@ -283,6 +283,9 @@ class Engine:
             log.exception("a step failed")
             if len(work) == 1:
                 self._fail(work[0][0], error)
+            elif self.cache.states:  # some layers' states have gone on, and others' have not
+                for sequence, count in work:
+                    self._scheduler.suspect(sequence, count)
             else:  # perhaps it was one of them: none has changed yet, so each can go by itself
                 for piece in work:
                     self._step([piece])
