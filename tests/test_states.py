@@ -115,6 +115,10 @@ def test_a_session_goes_on_and_is_saved(path: Path, tmp_path: Path) -> None:
 def test_slots_have_a_number(path: Path) -> None:
     with pytest.raises(ConfigError, match="state_slots=0: a sequence needs one"):
         opened(path, state_slots=0)
+    with pytest.raises(NotEnoughMemory, match=r"state_slots=1000000000: .*--state-slots"):
+        opened(path, state_slots=10**9)
+    with pytest.raises(ConfigError, match=r"not one block .* beside .* for states"):
+        opened(path, kv_memory="1KB")
     with opened(path, kv_memory="8MB") as llm:
         cache = llm.inner.engine.cache
         assert cache.states.count >= 4
