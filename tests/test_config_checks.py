@@ -9,6 +9,7 @@ from tramontane.config import DecoderConfig, read_config
 from tramontane.errors import ConfigError
 from tramontane_arch_falcon.hybrid import FalconH1Config
 from tramontane_arch_granite.granite4 import Granite4Config
+from tramontane_arch_lfm.model import LfmConfig
 from tramontane_arch_qwen.hybrid import HybridConfig
 
 TINY = {"vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
@@ -34,6 +35,8 @@ def test_no_check_is_lost(cls: type[DecoderConfig]) -> None:
     [
         (Granite4Config, {"layer_types": ["mamba"]}, "layer_types has 1 entries for 2 layers"),
         (HybridConfig, {"layer_types": ["full_attention"] * 3}, "layer_types has 3 entries for 2"),
+        (HybridConfig, {"full_attention_interval": 0}, "full_attention_interval 0 is less than 1"),
+        (LfmConfig, {"full_attn_idxs": [0, 2]}, "full_attn_idxs has 2, and there are 2 layers"),
         *[
             (cls, {"num_key_value_heads": 3, "layer_types": kinds}, "num_key_value_heads 3")
             for cls, kinds in (
