@@ -117,7 +117,7 @@ def test_slots_have_a_number(path: Path) -> None:
         opened(path, state_slots=0)
     with pytest.raises(NotEnoughMemory, match=r"state_slots=1000000000: .*--state-slots"):
         opened(path, state_slots=10**9)
-    with pytest.raises(ConfigError, match=r"not one block .* beside .* for states"):
+    with pytest.raises(ConfigError, match=r"not one block .* and states take"):
         opened(path, kv_memory="1KB")
     with opened(path, kv_memory="8MB") as llm:
         cache = llm.inner.engine.cache

@@ -43,7 +43,7 @@ def kv_blocks(loaded: Loaded, options: EngineOptions, *, force: bool = False) ->
         if options.kv_tokens is None:
             return blocks  # memory for it was already checked when the model was loaded
     if blocks < 1:
-        beside = f" beside {memory.readable(taken)} for states (--state-slots)" if taken else ""
+        beside = f", and states take {memory.readable(taken)} (--state-slots)" if taken else ""
         raise ConfigError(
             f"kv_memory={options.kv_memory!r} holds not one block of {BLOCK_SIZE} tokens, which "
             f"takes {memory.readable(each)}{beside}"
