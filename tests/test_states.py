@@ -11,6 +11,7 @@ from tramontane import LLM, SamplingParams
 from tramontane.checkpoint.load import load_model
 from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.open import open_checkpoint
+from tramontane.engine.batch import Batch
 from tramontane.engine.request import Finished, Request, RequestResult
 from tramontane.engine.scheduler import SNAPSHOT_EVERY
 from tramontane.engine.session_file import Session, read, save
@@ -114,6 +115,10 @@ def test_a_session_goes_on_and_is_saved(path: Path, tmp_path: Path) -> None:
 def test_slots_have_a_number(path: Path) -> None:
     with pytest.raises(ConfigError, match="state_slots=0: a sequence needs one"):
         opened(path, state_slots=0)
+    with pytest.raises(NotEnoughMemory, match=r"state_slots=1000000000: .*--state-slots"):
+        opened(path, state_slots=10**9)
+    with pytest.raises(ConfigError, match=r"not one block .* and states take"):
+        opened(path, kv_memory="1KB")
     with opened(path, kv_memory="8MB") as llm:
         cache = llm.inner.engine.cache
         assert cache.states.count >= 4
@@ -183,3 +188,33 @@ def test_models_without_states_need_no_slots() -> None:
     assert not cache
     assert cache.available
     assert [cache.take(), cache.take()] == [0, 0]
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+def test_a_failed_step_leaves_no_state_behind(path: Path, persistent: bool) -> None:
+    """In company, where the layers before the one that failed have gone on."""
+    other = tuple(LONG[:10:-1])
+    with opened(path, "reference", batch_size=48) as llm:
+        engine = llm.inner.engine
+        expected = [ended(llm, Request(prompt=p, params=PARAMS)).token_ids for p in (LONG, other)]
+        assert engine.stats().failed_steps == 0
+        last = llm.inner.loaded.model.model.layers[-1]
+        written, failed = last.forward, [0]
+
+        def fails(x: torch.Tensor, batch: Batch) -> torch.Tensor:
+            decodes = len(batch.spans) > 1 and batch.spans[0].length > len(LONG) + 5
+            if decodes and (persistent or not failed[0]) and failed[0] < 5:
+                failed[0] += 1
+                raise RuntimeError("out of luck")
+            return written(x, batch)  # type: ignore[no-any-return]
+
+        last.forward = fails
+        requests = [Request(prompt=tuple(p), params=PARAMS) for p in (LONG, other)]
+        streams = [llm.stream(request) for request in requests]
+        for stream in streams:
+            next(stream)
+        results = [list(stream)[-1] for stream in streams]
+        assert [result.result.token_ids for result in results] == expected  # type: ignore[union-attr]
+        assert engine.stats().failed_steps == failed[0] == (5 if persistent else 1)
+        states = engine.cache.states
+        assert states.snapshots + len(states._free) == states.count

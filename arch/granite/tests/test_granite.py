@@ -8,13 +8,8 @@ import pytest
 import torch
 from tramontane.config import read_config
 from tramontane.errors import ConfigError
-from tramontane_arch_granite.model import (
-    Granite,
-    Granite4Config,
-    GraniteConfig,
-    GraniteMoe,
-    GraniteMoeConfig,
-)
+from tramontane_arch_granite.granite4 import Granite4Config
+from tramontane_arch_granite.model import Granite, GraniteConfig, GraniteMoe, GraniteMoeConfig
 from tramontane_arch_granite.plugin import TINY
 
 
@@ -61,8 +56,13 @@ def test_experts_of_which_a_token_gets_none_are_refused() -> None:
         read_config(Granite4Config, {**ATTENTION, "num_experts_per_tok": 0})
 
 
-@pytest.mark.parametrize("layers", [["mamba", "attention"], ["attention"], None])
-def test_layers_of_mamba_are_refused_by_name(layers: list[str] | None) -> None:
+@pytest.mark.parametrize("layers", [["attention"], ["mamba", "convolution"], None])
+def test_kinds_of_layers_that_do_not_fit_are_refused(layers: list[str] | None) -> None:
     told = TINY if layers is None else {**TINY, "layer_types": layers}
     with pytest.raises(ConfigError, match="layer_types"):
         read_config(Granite4Config, told)
+
+
+def test_heads_that_do_not_fit_a_layer_of_mamba_are_refused() -> None:
+    with pytest.raises(ConfigError, match="mamba_n_heads 128 times mamba_d_head auto is not"):
+        read_config(Granite4Config, {**TINY, "layer_types": ["mamba", "attention"]})

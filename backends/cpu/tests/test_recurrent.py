@@ -7,13 +7,19 @@ import random
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from tramontane.blocks import CausalLM, DeltaRule, ShortConv
 from tramontane.config import DecoderConfig
 from tramontane.engine.batch import Batch
 from tramontane.engine.kv_cache import KVCache
+from tramontane_backend_cpu.device import probe
+from tramontane_backend_cpu.eager_functions import SteadyFunctions
+from tramontane_backend_cpu.prepare import prepare
 from tramontane_backend_cpu.step.forward import Forward
 from tramontane_backend_cpu.step.pool import shared_pool
+
+from .test_record import looks_at_spans
 
 CPU = torch.device("cpu")
 SIZES = [(4, 2, 10, 14), (3, 3, 7, 64), (6, 1, 16, 80), (2, 1, 33, 150)]
@@ -31,6 +37,7 @@ class Mixer(nn.Module):
         keyed: bool,
         corrects: bool,
         width: int,
+        tiled: bool = False,
     ) -> None:
         super().__init__()
         heads, key_heads, d_key, d_value = sizes
@@ -38,7 +45,7 @@ class Mixer(nn.Module):
         self.factors = heads * d_key if keyed else heads
         self.widths = [key_heads * d_key, key_heads * d_key, heads * d_value, self.factors, heads]
         self.conv = ShortConv(sum(self.widths), width, index, bias=keyed)
-        self.rule = DeltaRule(heads, d_key, d_value, index)
+        self.rule = DeltaRule(heads, d_key, d_value, index, tiled=tiled)
         self.keyed = keyed
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
@@ -130,6 +137,41 @@ def test_kernels_equal_the_reference(
     for seed in range(3):
         for mine, same in zip(run(model, forward, sequences, seed), alone, strict=True):
             assert np.array_equal(mine, same), "other bits in other company"
+
+
+@pytest.mark.parametrize("corrects", [True, False], ids=["delta", "plain"])
+@pytest.mark.parametrize("keyed", [True, False], ids=["factors", "factor"])
+def test_a_model_that_is_not_recorded_has_the_same_bits(keyed: bool, corrects: bool) -> None:
+    recorded, eager = (
+        built(SIZES[3], keyed=keyed, corrects=corrects, width=3, tiled=keyed) for _ in range(2)
+    )
+    looks_at_spans(eager)
+    device = probe()[0]
+    assert prepare(recorded, device, 2, "f32")["step"] == "recorded"
+    assert prepare(eager, device, 2, "f32")["step"].startswith("eager")
+    sequences = [[(7 * i + n) % 31 for i in range(n)] for n in (21, 1, 14)]
+    alone = run(eager, eager.forward, sequences, None)
+    # torch's sums between them are in another order
+    for mine, theirs in zip(alone, run(recorded, recorded.forward, sequences, None), strict=True):
+        assert np.abs(mine - theirs).max() <= 1e-5 * np.abs(theirs).max()
+    for seed in range(3):
+        for mine, same in zip(run(eager, eager.forward, sequences, seed), alone, strict=True):
+            assert np.array_equal(mine, same), "other bits in other company"
+
+
+@pytest.mark.parametrize("name", ["silu", "softplus", "sigmoid", "exp", "tanh", "gelu"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_functions_of_a_row_do_not_depend_on_the_rows(name: str, dtype: torch.dtype) -> None:
+    function = getattr(F, name, None) or getattr(torch, name)
+    x = torch.randn(9, 5, 7, generator=torch.Generator().manual_seed(2)).to(dtype)
+    with SteadyFunctions(shared_pool(2)):
+        whole = function(x)
+        assert torch.equal(whole, torch.cat([function(row[None]) for row in x]))
+        method = getattr(x, name, None)
+        assert method is None or torch.equal(whole, method())
+        assert torch.equal(F.gelu(x, approximate="tanh")[3:4], F.gelu(x[3:4], approximate="tanh"))
+    assert whole.dtype == dtype
+    assert (whole - function(x)).abs().max() < (1e-5 if dtype == torch.float32 else 0.06)
 
 
 def test_softplus_equals_torch() -> None:

@@ -50,6 +50,8 @@ class LfmConfig(DecoderConfig):
         layers = values.get("num_hidden_layers")
         if "layer_types" not in values and isinstance(layers, int):
             attends = values.get("full_attn_idxs", range(layers))
+            if wrong := [index for index in attends if index not in range(layers)]:
+                raise ValueError(f"full_attn_idxs has {wrong[0]}, and there are {layers} layers")
             kinds = ("conv", "full_attention")
             values["layer_types"] = tuple(kinds[index in attends] for index in range(layers))
 

@@ -53,9 +53,11 @@ class HybridConfig(DecoderConfig):
     def derive(cls, values: dict[str, Any]) -> None:
         interval, layers = values.get("full_attention_interval", 4), values.get("num_hidden_layers")
         if "layer_types" not in values and isinstance(layers, int) and isinstance(interval, int):
+            if interval < 1:
+                raise ValueError(f"full_attention_interval {interval} is less than 1")
             kinds = ("full_attention", "linear_attention")
             values["layer_types"] = tuple(
-                kinds[(index + 1) % max(1, interval) != 0] for index in range(layers)
+                kinds[(index + 1) % interval != 0] for index in range(layers)
             )
 
 

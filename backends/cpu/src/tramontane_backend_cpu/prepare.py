@@ -16,10 +16,12 @@ from tramontane.blocks import (
     Attention,
     CausalLM,
     ClampedSwiGLU,
+    DeltaRule,
     Embedding,
     Experts,
     LatentAttention,
     Linear,
+    ShortConv,
     StackedLinear,
 )
 from tramontane.layouts import Affine, Codebook, Dense, Layout, Permuted, RowGroups
@@ -39,6 +41,7 @@ from .eager import (
     multiply_packed,
     multiply_stacked,
 )
+from .eager_recurrent import convolve, correct
 from .experts import KERNELS, mixture
 from .mapped_weights import moved
 from .packing import Apart, Interleaved, can_pack, pack
@@ -109,6 +112,10 @@ def prepare(
         elif isinstance(module, LatentAttention):
             module.kernel = attend_latents(pool)
             chosen["attention"] = "compiled"
+        elif type(module) is ShortConv:
+            module.kernel = convolve(module, pool)
+        elif type(module) is DeltaRule:
+            module.kernel = correct(module, pool)
     for module in model.modules():
         if isinstance(module, Experts) and (fused := mixture(module, exact, pool)) is not None:
             module.through = fused  # type: ignore[method-assign]

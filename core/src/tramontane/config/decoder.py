@@ -167,7 +167,7 @@ class DecoderConfig(ModelConfig):
         )
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _numbers_fit(self) -> Self:
         for name in (*PER_LAYER, *type(self).model_fields):
             told = getattr(self, name, None)
             counted = name in PER_LAYER or (name in MAY_DIFFER and isinstance(told, tuple))

@@ -71,7 +71,7 @@ class Engine:
             loaded.kv_dtype,
             device,
             remember=self.options.prefix_cache and self._resumable,
-            state_slots=state_slots(loaded, self.options),
+            state_slots=state_slots(loaded, self.options, force=force),
         )
         batch_size, max_seqs = max(1, self.options.batch_size), max(1, self.options.max_seqs)
         self._scheduler = Scheduler(
@@ -273,6 +273,9 @@ class Engine:
             log.exception("a step failed")
             if len(work) == 1:
                 self._fail(work[0][0], error)
+            elif self.cache.states:  # some layers' states have gone on, and others' have not
+                for sequence, count in work:
+                    self._scheduler.suspect(sequence, count)
             else:  # perhaps it was one of them: none has changed yet, so each can go by itself
                 for piece in work:
                     self._step([piece])

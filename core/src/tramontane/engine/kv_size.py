@@ -28,9 +28,9 @@ def kv_blocks(loaded: Loaded, options: EngineOptions, *, force: bool = False) ->
     each = bytes_per_token(loaded.model, loaded.kv_dtype) * BLOCK_SIZE
     if options.kv_tokens is not None and options.kv_memory is not None:
         raise ConfigError("kv_tokens and kv_memory both say how large the cache is; keep one")
-    free = memory.free()
+    free, slots, taken = memory.free(), state_slots(loaded, options, force=force), 0
     if options.kv_memory is not None:
-        taken = state_slots(loaded, options) * bytes_per_sequence(loaded.model)
+        taken = slots * bytes_per_sequence(loaded.model)
         room = memory_of(options.kv_memory, free) - taken
         # a model without attention takes no memory for its context
         blocks = room // each if each else -(-loaded.context_length // BLOCK_SIZE)
@@ -41,9 +41,10 @@ def kv_blocks(loaded: Loaded, options: EngineOptions, *, force: bool = False) ->
         if options.kv_tokens is None:
             return blocks  # memory for it was already checked when the model was loaded
     if blocks < 1:
+        beside = f", and states take {memory.readable(taken)} (--state-slots)" if taken else ""
         raise ConfigError(
             f"kv_memory={options.kv_memory!r} holds not one block of {BLOCK_SIZE} tokens, which "
-            f"takes {memory.readable(each)}"
+            f"takes {memory.readable(each)}{beside}"
         )
     on_cpu = loaded.device.torch_device == "cpu"
     if on_cpu and blocks * each > free and not force:
@@ -55,8 +56,9 @@ def kv_blocks(loaded: Loaded, options: EngineOptions, *, force: bool = False) ->
     return blocks
 
 
-def state_slots(loaded: Loaded, options: EngineOptions) -> int:
-    """Number of slots for states. Raises ConfigError for fewer than one.
+def state_slots(loaded: Loaded, options: EngineOptions, *, force: bool = False) -> int:
+    """Number of slots for states. Raises ConfigError for fewer than one, and NotEnoughMemory with
+    the sizes.
 
     With a cache of so many bytes (`kv_memory`), states take half of them at most.
     """
@@ -65,7 +67,7 @@ def state_slots(loaded: Loaded, options: EngineOptions) -> int:
             raise ConfigError(
                 f"state_slots={options.state_slots}: a sequence needs one (--state-slots)"
             )
-        return options.state_slots
+        return _asked_slots(loaded, options.state_slots, force=force)
     each = bytes_per_sequence(loaded.model)
     wanted = max(1, options.max_seqs) + SNAPSHOTS
     if not each:
@@ -73,6 +75,17 @@ def state_slots(loaded: Loaded, options: EngineOptions) -> int:
     free = memory.free()
     room = free // 4 if options.kv_memory is None else memory_of(options.kv_memory, free) // 2
     return max(FEWEST, min(wanted, room // each))
+
+
+def _asked_slots(loaded: Loaded, count: int, *, force: bool) -> int:
+    size, free = count * bytes_per_sequence(loaded.model), memory.free()
+    if loaded.device.torch_device == "cpu" and size > free and not force:
+        raise NotEnoughMemory(
+            f"state_slots={count}: states of so many sequences take {memory.readable(size)}, and "
+            f"{memory.readable(free)} are free: give fewer (--state-slots), or --force to try all "
+            "the same"
+        )
+    return count
 
 
 def memory_of(text: str, free: int) -> int:

@@ -105,7 +105,9 @@ class Scheduler:
         work: list[tuple[Sequence, int]] = []
         decoding: list[Sequence] = []
         prompts: list[Sequence] = []
-        for sequence in sorted(self.running, key=_order):
+        running = sorted(self.running, key=_order)
+        alone = next((each for each in running if each.computed < each.suspected), None)
+        for sequence in running if alone is None else [alone]:
             (decoding if sequence.decoding else prompts).append(sequence)
         # one token of each that decodes, and those forced after it as far as there is room
         spare = min(self.batch_size, self.max_batched_tokens - len(self.running))
@@ -228,6 +230,12 @@ class Scheduler:
             if last is sequence:
                 return False
         return True
+
+    def suspect(self, sequence: Sequence, count: int) -> None:
+        """After a step of several sequences that failed and left states that nobody knows: compute
+        one of them anew, without company up to what it was to compute then."""
+        sequence.suspected = sequence.computed + count
+        self._preempt(sequence)
 
     def _preempt(self, sequence: Sequence) -> None:
         self.remove(sequence)

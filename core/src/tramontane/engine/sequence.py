@@ -72,6 +72,8 @@ class Sequence:
         """Those that wait for this one's prompt, to go on from there."""
         self.computed = 0
         """Tokens whose keys and values are in the cache."""
+        self.suspected = 0
+        """Tokens that are computed without company, since a step with them has failed."""
         self.cached = 0
         self.cancelled = False
         self.forced = 0

@@ -7,6 +7,8 @@ from torch import Tensor
 from tramontane.blocks import CausalLM
 from tramontane.engine.batch import Batch
 
+from tramontane_backend_cpu.eager_functions import SteadyFunctions
+
 from .graph import CannotRecord, NoKernel
 from .pool import Pool
 from .program import Program
@@ -25,6 +27,7 @@ class Forward:
         self.program: Program | None = None
         self.why: str | None = None
         self.operation = False
+        self._steady = SteadyFunctions(pool)
         if model.model.embed_tokens.dtype != torch.float32:
             self.why = f"activations are {model.model.embed_tokens.dtype}"
             return
@@ -36,5 +39,6 @@ class Forward:
     def __call__(self, tokens: Tensor, batch: Batch) -> Tensor:
         """What `CausalLM.forward` returns."""
         if self.program is None:
-            return self._written(self._model, tokens, batch)
+            with self._steady:
+                return self._written(self._model, tokens, batch)
         return torch.from_numpy(self.program.run(tokens.tolist(), batch).copy())
