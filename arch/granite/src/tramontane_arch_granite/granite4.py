@@ -12,7 +12,14 @@ from tramontane.checkpoint.rules import Rule
 from tramontane.checkpoint.state_rules import ssm_rules
 from tramontane.engine.batch import Batch
 
-from .model import MOE_WEIGHTS, SHARED_WEIGHTS, Granite, GraniteMoeConfig, attention, mixture
+from .model import (
+    MOE_WEIGHTS,
+    SHARED_WEIGHTS,
+    Granite,
+    GraniteMoeConfig,
+    ScaledLayer,
+    mixture,
+)
 
 UNLIMITED: list[list[Any]] = [[0.0, math.inf], [0.0, {"__float__": "Infinity"}]]
 """How configurations say that time steps are not limited."""
@@ -82,43 +89,44 @@ class Granite4Config(GraniteMoeConfig):
         return self.mamba_d_head
 
 
-class Layer4(nn.Module):
-    """x + gain * mixer(norm(x)), then x + gain * mlp(norm(x))."""
+class MambaLayer(nn.Module):
+    """x + gain * mamba(norm(x)), then x + gain * mlp(norm(x))."""
 
-    def __init__(self, cfg: Granite4Config, index: int) -> None:
+    def __init__(self, cfg: Granite4Config, index: int, mlp: nn.Module) -> None:
         super().__init__()
-        self.recurrent = cfg.layer_types[index] == "mamba"
-        if self.recurrent:
-            self.mamba = Mamba2(
-                cfg.hidden_size,
-                index,
-                heads=cfg.mamba_n_heads,
-                d_head=cfg.d_head,
-                state=cfg.mamba_d_state,
-                groups=cfg.mamba_n_groups,
-                width=cfg.mamba_d_conv,
-                eps=cfg.rms_norm_eps,
-                bias=cfg.mamba_proj_bias,
-                conv_bias=cfg.mamba_conv_bias,
-                dt_limit=cfg.time_step_limit,
-            )
-        else:
-            self.self_attn = attention(cfg, index)
+        self.mamba = Mamba2(
+            cfg.hidden_size,
+            index,
+            heads=cfg.mamba_n_heads,
+            d_head=cfg.d_head,
+            state=cfg.mamba_d_state,
+            groups=cfg.mamba_n_groups,
+            width=cfg.mamba_d_conv,
+            eps=cfg.rms_norm_eps,
+            bias=cfg.mamba_proj_bias,
+            conv_bias=cfg.mamba_conv_bias,
+            dt_limit=cfg.time_step_limit,
+        )
         self.input_layernorm = rms_norm(cfg)
         self.post_attention_layernorm = rms_norm(cfg)
-        wide = cfg.shared_intermediate_size
-        self.mlp = mixture(cfg) if cfg.num_local_experts else GatedMLP(cfg, wide=wide)
+        self.mlp = mlp
         self.gain = cfg.residual_multiplier
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
-        mixer = self.mamba if self.recurrent else self.self_attn
-        x = x + self.gain * mixer(self.input_layernorm(x), batch)
+        x = x + self.gain * self.mamba(self.input_layernorm(x), batch)
         out: Tensor = x + self.gain * self.mlp(self.post_attention_layernorm(x))
         return out
 
 
+def layer_4(cfg: Granite4Config, index: int) -> nn.Module:
+    wide = cfg.shared_intermediate_size
+    mlp = mixture(cfg) if cfg.num_local_experts else GatedMLP(cfg, wide=wide)
+    recurrent = cfg.layer_types[index] == "mamba"
+    return MambaLayer(cfg, index, mlp) if recurrent else ScaledLayer(cfg, index, mlp)
+
+
 class Granite4(Granite):
-    Layer: ClassVar[LayerOf] = Layer4
+    Layer: ClassVar[LayerOf] = staticmethod(layer_4)
 
 
 def weights_4(cfg: Granite4Config) -> dict[str, list[Rule]]:

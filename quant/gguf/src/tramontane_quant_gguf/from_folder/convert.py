@@ -204,7 +204,7 @@ def gguf_name(built: Built) -> str:
     if found == "granitemoe" and not getattr(built.config, "num_local_experts", 0):
         found = "granite"
     if found is None:
-        raise UsageError(f"llama.cpp has no GGUF files of {offer.name}; {INSTEAD}")
+        raise UsageError(f"no GGUF files are written of {offer.name}; {INSTEAD}")
     return found
 
 
