@@ -33,7 +33,7 @@ def test_every_family_can_be_begun_from(
     (offer,) = offered.architectures()
     model = import_module(f"{package}.model")
     config = read_config(getattr(model, offer.config.partition(":")[2]), offer.example)
-    assert config.num_hidden_layers == 2
+    assert config.num_hidden_layers == offer.example.get("num_hidden_layers", 2)
     assert hasattr(model, offer.model.partition(":")[2])
     assert offer.weights is None or hasattr(model, offer.weights.partition(":")[2])
     for module in [name for name in sys.modules if name.startswith(package)]:

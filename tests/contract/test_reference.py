@@ -9,6 +9,12 @@ from tramontane.registry import Registry
 from tramontane.testing.compare import compare
 
 OFFERS = Registry().all(Architecture)
+BOUNDS = {
+    # GELU by another formula, in values that a norm then makes large
+    "Gemma4": 4e-5,
+    # states, which carry what rounds elsewhere in chunks of 64 on to all tokens behind
+    **dict.fromkeys(("Qwen3Next", "Qwen3_5", "Qwen3_5Moe"), 4e-5),
+}
 
 
 @pytest.mark.parametrize("offer", OFFERS, ids=lambda offer: offer.name)
@@ -16,6 +22,7 @@ def test_the_example_is_equal_on_the_cpu_backend(offer: Architecture) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        assert compare(offer, device="cpu").difference < 1e-5
+        bound = BOUNDS.get(offer.name.partition("For")[0].removesuffix("Unified"), 1e-5)
+        assert compare(offer, device="cpu").difference < bound
     finally:
         torch.set_num_threads(threads)

@@ -18,8 +18,8 @@ SPARSE = TINY | {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_s
 HYBRID = {
     "head_dim": 16,
     "full_attention_interval": 2,
-    "linear_key_head_dim": 8,
-    "linear_value_head_dim": 12,
+    "linear_key_head_dim": 16,
+    "linear_value_head_dim": 16,
     "linear_num_key_heads": 2,
     "linear_num_value_heads": 4,
     "tie_word_embeddings": False,

@@ -372,9 +372,10 @@ def _check_core_version(entry: EntryPoint) -> None:
 
 def _nearest(name: str, names: Iterable[str]) -> str | None:
     """The name most like another; what all classes of models end in makes none alike."""
-    suffix = "ForCausalLM"
+    suffix, name = "forcausallm", name.lower()
     # of two names of one stem the one of the same kind
-    ordered = sorted(names, key=lambda each: each.endswith(suffix) == name.endswith(suffix))
-    stems = {each.removesuffix(suffix).lower(): each for each in ordered}
-    close = difflib.get_close_matches(name.removesuffix(suffix).lower(), stems, 1)
+    same = name.endswith(suffix)
+    ordered = sorted(names, key=lambda each: each.lower().endswith(suffix) == same)
+    stems = {each.lower().removesuffix(suffix): each for each in ordered}
+    close = difflib.get_close_matches(name.removesuffix(suffix), stems, 1)
     return stems[close[0]] if close else None
