@@ -262,21 +262,37 @@ def _attend(
 ) -> Tensor:  # fmt: skip
     """The recorded step's attention for a single layer. q: (tokens, heads, d_key) -> (tokens,
     heads, d_value)."""
-    tokens, heads, d_key = q.shape
+    tokens, heads, _ = q.shape
     layer = next(i for i, each in batch.cache.layers.items() if each is cache)
-    queries = Value(TOKENS, heads * d_key)
-    mixed = Value(TOKENS, heads * cache.d_value)
-    buffers = Buffers({queries: 0, mixed: 1}, tokens, 0)
+    names, told = ("attention", "merge_splits"), {"layer": layer, **about}
+    out = alone(pool, names, lower, [q], heads * cache.d_value, batch, told)
+    return out.view(tokens, heads, cache.d_value).to(q.dtype)
+
+
+def alone(
+    pool: Pool,
+    names: Sequence[str],
+    lowering: Callable[[Node, Buffers, Inputs], Operation],
+    given: Sequence[Tensor],
+    width: int,
+    batch: Batch,
+    about: dict[str, Any],
+) -> Tensor:
+    """Operations of the recorded step that write to one result, one after the other, without the
+    others. given: (tokens, ...) each -> (tokens, width) float32."""
+    tokens = len(given[0])
+    values = [Value(TOKENS, each[0].numel()) for each in given]
+    result = Value(TOKENS, width)
+    buffers = Buffers({value: i for i, value in enumerate([*values, result])}, tokens, 0)
     places = sum(len(span.blocks) for span in batch.spans)
     inputs = Inputs(batch.cache, tokens, len(batch.wanted), pool.threads, places)
-    query_refs = (Ref(queries, 0, queries.width),)
+    refs = tuple(Ref(value, 0, value.width) for value in values)
     operations = [
-        lower(Node(name, query_refs, mixed, {"layer": layer, **about}), buffers, inputs)
-        for name in ("attention", "merge_splits")
+        lowering(Node(name, refs, result, dict(about)), buffers, inputs) for name in names
     ]
     inputs.write(batch.numbers.positions, batch)
-    buffers.floats(queries)[:] = q.detach().float().flatten(1).numpy()
-    phases = np.array([(interpreter.JOBS, i, 1, 0) for i in range(2)], np.int64)
+    for value, each in zip(values, given, strict=True):
+        buffers.floats(value)[:] = each.detach().float().flatten(1).numpy()
+    phases = np.array([(interpreter.JOBS, i, 1, 0) for i in range(len(names))], np.int64)
     pool.run(pool.step(phases, table(operations), inputs.counts))
-    out = torch.from_numpy(buffers.floats(mixed).copy())
-    return out.view(tokens, heads, cache.d_value).to(q.dtype)
+    return torch.from_numpy(buffers.floats(result).copy())

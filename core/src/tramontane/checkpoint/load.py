@@ -37,7 +37,6 @@ from .fill import fill
 from .load_options import LoadOptions, LoadReport, Progress, QuantizedReport
 from .plan import plan
 
-NoMatrix = (type(None), torch.nn.Parameter)
 log = logging.getLogger(__name__)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SHORT_DTYPES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
@@ -107,12 +106,11 @@ def load_model(
         kernels = load(backend.prepare)(model, device, options.threads, options.activations)
     elif options.threads is not None:
         torch.set_num_threads(options.threads)
-    matrices = [
-        module
-        for module in model.modules()
-        if hasattr(module, "kernel") and not isinstance(getattr(module, "weight", None), NoMatrix)
-    ]
-    unique = {id(m.weight): cast("Any", m.weight) for m in matrices}
+    weights = (
+        getattr(module, "weight", None) for module in model.modules() if hasattr(module, "kernel")
+    )
+    no_layout = (type(None), torch.nn.Parameter)
+    unique = {id(each): cast("Any", each) for each in weights if not isinstance(each, no_layout)}
     report = LoadReport(
         path=str(header.path),
         architecture=header.architecture,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -261,7 +261,7 @@ class KVCache:
         self.layers: dict[int, LayerCache] = {
             index: kind(blocks, *shape, options, by_window.get(window or 0))
             for index, shape, window in zip(
-                kv_layers(model), kv_shapes(model), windows, strict=True
+                kv_modules(model), kv_shapes(model), windows, strict=True
             )
         }
         """Of the layers that have keys and values, by their index."""
@@ -313,15 +313,14 @@ class KVCache:
             layer.copy(source, target)
 
 
-def kv_layers(model: nn.Module) -> list[int]:
-    """The `index` of each layer with a KV cache, ascending."""
-    return sorted(
-        {
-            module.index  # type: ignore[misc]
-            for module in model.modules()
-            if hasattr(module, "kv_heads") and hasattr(module, "index")
-        }
-    )
+def kv_modules(model: nn.Module) -> dict[int, Any]:
+    """The module that stores keys and values of each layer with a KV cache, by its `index`."""
+    found: dict[int, Any] = {
+        module.index: module  # type: ignore[misc]
+        for module in model.modules()
+        if hasattr(module, "kv_heads") and hasattr(module, "index")
+    }
+    return dict(sorted(found.items()))
 
 
 def kv_shapes(model: nn.Module) -> list[tuple[int, int, int]]:
@@ -329,23 +328,16 @@ def kv_shapes(model: nn.Module) -> list[tuple[int, int, int]]:
 
     Such a module has `index` and `kv_heads`, and `d_head`, or `cached`: (d_key, d_value).
     """
-    shapes: dict[int, tuple[int, int, int]] = {
-        module.index: (module.kv_heads, *getattr(module, "cached", (module.d_head,) * 2))  # type: ignore[misc]
-        for module in model.modules()
-        if hasattr(module, "kv_heads") and hasattr(module, "index")
-    }
-    return [shapes[index] for index in sorted(shapes)]
+    return [
+        (module.kv_heads, *getattr(module, "cached", (module.d_head,) * 2))
+        for module in kv_modules(model).values()
+    ]
 
 
 def kv_windows(model: nn.Module, most: int) -> list[int | None]:
     """Window of each layer with a KV cache in tokens, ordered by its `index`; None: no window, or
     one of `most` tokens or more, the largest possible context."""
-    by_index: dict[int, int | None] = {
-        module.index: getattr(module, "window", None)  # type: ignore[misc]
-        for module in model.modules()
-        if hasattr(module, "kv_heads") and hasattr(module, "index")
-    }
-    windows = [by_index[index] for index in sorted(by_index)]
+    windows = [getattr(module, "window", None) for module in kv_modules(model).values()]
     return [window if window is not None and window < most else None for window in windows]
 
 

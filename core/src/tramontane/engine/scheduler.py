@@ -151,8 +151,7 @@ class Scheduler:
         if not self.cache.states or not self.cache.pool.remember:
             return count
         before = sequence.computed
-        last = (sequence.length - 1) // BLOCK_SIZE * BLOCK_SIZE
-        ends = (before + SNAPSHOT_EVERY - before % SNAPSHOT_EVERY, last)
+        ends = (before + SNAPSHOT_EVERY - before % SNAPSHOT_EVERY, sequence.whole * BLOCK_SIZE)
         return min([count, *(end - before for end in ends if end > before)])
 
     def _keep_states(self, sequence: Sequence, digest: bytes) -> None:
@@ -160,8 +159,7 @@ class Scheduler:
         computed, states = sequence.computed, self.cache.states
         assert sequence.slot is not None
         if computed <= len(sequence.request.prompt):
-            last = (sequence.length - 1) // BLOCK_SIZE * BLOCK_SIZE
-            if computed % SNAPSHOT_EVERY == 0 or computed == last:
+            if computed % SNAPSHOT_EVERY == 0 or computed == sequence.whole * BLOCK_SIZE:
                 states.keep(digest, sequence.slot)
         elif computed % SNAPSHOT_IN_ANSWER == 0:
             states.keep(digest, sequence.slot, instead_of=sequence.snapshot)
@@ -171,11 +169,9 @@ class Scheduler:
         pool, states = self.cache.pool, self.cache.states
         if not states.available:
             return False
-        # the last token is always computed: its logits are wanted
-        whole = (sequence.length - 1) // BLOCK_SIZE
         known: list[int] = []
         if sequence.may_share and pool.remember:
-            digests = sequence.digests(whole)
+            digests = sequence.digests(sequence.whole)
             known = pool.find(digests)
             known = known[: self.cache.usable(known, digests)]
         pool.hold(known)
@@ -188,7 +184,7 @@ class Scheduler:
         sequence.computed = len(known) * BLOCK_SIZE
         sequence.slot = states.take(digests[len(known) - 1] if known and states else None)
         if sequence.may_share and pool.remember:
-            self.counts.prefix_queries += whole * BLOCK_SIZE
+            self.counts.prefix_queries += sequence.whole * BLOCK_SIZE
             self.counts.prefix_hits += sequence.computed
         if not sequence.history.output:
             sequence.cached = sequence.computed
@@ -200,7 +196,7 @@ class Scheduler:
         pool = self.cache.pool
         if rest or not pool.remember or not sequence.may_share:
             return
-        digests = sequence.digests((sequence.length - 1) // BLOCK_SIZE)
+        digests = sequence.digests(sequence.whole)
         known = pool.find(digests[first:])
         usable = self.cache.usable([*sequence.blocks[:first], *known], digests)
         known = known[: max(0, usable - first)]

@@ -109,6 +109,11 @@ class Sequence:
         return len(self.tokens)
 
     @property
+    def whole(self) -> int:
+        """Full blocks before the last token, which is always computed: its logits are wanted."""
+        return (len(self.tokens) - 1) // BLOCK_SIZE
+
+    @property
     def pending(self) -> int:
         """Tokens that are still to be put through the model: one when decoding, and forced ones."""
         return len(self.tokens) - self.computed

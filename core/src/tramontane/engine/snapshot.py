@@ -41,8 +41,10 @@ class Snapshot:
         if cache.states:
             states[len(tokens)] = cache.states.take_out(slot)
         for count in range(len(digests), 0, -1):
+            if len(states) > EARLIER:
+                break
             found = cache.states.take_out_snapshot(digests[count - 1])
-            if found is not None and len(states) <= EARLIER:
+            if found is not None:
                 states.setdefault(count * BLOCK_SIZE, found)
         return cls(tuple(tokens), layers, states)
 

@@ -51,7 +51,7 @@ def short_conv(arguments, job, thread):  # type: ignore[no-untyped-def]
     See `tramontane.recurrence.short_conv`."""
     (spans, blocks, x, x_stride, out, out_stride, weight, bias, state, slot_bytes, channels,
      width) = words(arguments, 12)  # fmt: skip
-    span = spans + 32 * (job // blocks)
+    span = spans + 8 * SPAN_WORDS * (job // blocks)
     start, count, begins = word(span), word(span + 8), word(span + 24)
     held = state + word(span + 16) * slot_bytes
     row_bytes, before = 4 * channels, width - 1
@@ -98,7 +98,7 @@ def delta_rule(keyed: bool, corrects: bool) -> Any:
         (spans, blocks, q, q_stride, k, k_stride, v, v_stride, decay, decay_stride, beta,
          beta_stride, out, out_stride, state, slot_bytes, heads, key_heads, d_key, d_value,
          tiled) = words(arguments, 21)  # fmt: skip
-        span = spans + 32 * (job // (blocks * heads))
+        span = spans + 8 * SPAN_WORDS * (job // (blocks * heads))
         start, count, begins = word(span), word(span + 8), word(span + 24)
         head = job // blocks % heads
         first = job % blocks * COLUMNS

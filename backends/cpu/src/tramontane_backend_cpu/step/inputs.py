@@ -159,7 +159,7 @@ class Inputs:
         if self.cache.states:
             for index, span in enumerate(batch.spans):
                 told = (span.start, span.count, span.slot, int(span.first))
-                self._spans[4 * index : 4 * index + 4] = array("q", told)
+                self._spans[SPAN_WORDS * index : SPAN_WORDS * (index + 1)] = array("q", told)
         self._write_pages(len(batch.numbers.slots), place)
         return tile, longest
 
