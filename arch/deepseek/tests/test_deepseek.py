@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from tramontane.blocks import BiasedRouter, GroupedRouter, Router
+from tramontane.blocks import BiasedRouter, GroupedRouter, Router, latent_scale
 from tramontane.config import read_config
 from tramontane.engine.kv_cache import bytes_per_token, kv_shapes
 from tramontane.errors import ConfigError
@@ -61,8 +61,10 @@ def test_groups_that_cannot_be_are_refused(change: dict[str, Any], said: str) ->
 def test_longer_contexts_scale_scores() -> None:
     yarn = {"rope_type": "yarn", "factor": 40.0, "mscale": 1.0, "mscale_all_dim": 1.0}
     yarn["original_max_position_embeddings"] = 4096
-    plain = read_config(DeepseekV3Config, TINY).score_scale()
-    scaled = read_config(DeepseekV3Config, {**TINY, "rope_scaling": yarn}).score_scale()
+    config, longer = (
+        read_config(DeepseekV3Config, {**TINY, "rope_scaling": r}) for r in (None, yarn)
+    )
+    plain, scaled = latent_scale(config, config), latent_scale(longer, longer)
     assert plain == 12**-0.5
     assert scaled / plain == pytest.approx((0.1 * 3.6888794541139363 + 1) ** 2)
 

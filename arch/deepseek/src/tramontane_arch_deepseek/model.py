@@ -18,10 +18,10 @@ from tramontane.blocks import (
     PreNormLayer,
     Router,
     SparseMoE,
+    latent_scale,
     rope_for,
 )
 from tramontane.config import DecoderConfig
-from tramontane.config.rope_scaling import Yarn
 
 
 class DeepseekV2Config(DecoderConfig):
@@ -73,13 +73,6 @@ class DeepseekV2Config(DecoderConfig):
             )
         return self
 
-    def score_scale(self) -> float:
-        """Of attention; longer contexts than trained make it grow."""
-        scale: float = (self.qk_nope_head_dim + self.qk_rope_head_dim) ** -0.5
-        if isinstance(self.rope_scaling, Yarn) and self.rope_scaling.mscale_all_dim:
-            scale *= self.rope_scaling.mscale_of(self.rope_scaling.mscale_all_dim) ** 2
-        return scale
-
 
 class DeepseekV3Config(DeepseekV2Config):
     scoring_func: Literal["sigmoid"] = "sigmoid"
@@ -104,7 +97,7 @@ def router(cfg: DeepseekV2Config) -> Router:
 
 
 def layer(cfg: DeepseekV2Config, index: int) -> PreNormLayer:
-    scale, bias = cfg.score_scale(), cfg.attention_bias
+    scale, bias = latent_scale(cfg, cfg), cfg.attention_bias
     attention = LatentAttention(cfg, cfg, index, rope=rope_for(cfg), scale=scale, bias=bias)
     if index < cfg.first_k_dense_replace:
         return PreNormLayer(cfg, attention, GatedMLP(cfg))

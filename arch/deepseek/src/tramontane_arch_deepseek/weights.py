@@ -1,7 +1,7 @@
 """How DeepSeek's tensors become the model's."""
 
 from tramontane.checkpoint.latent_rules import KeysAndValues, TurnedRows
-from tramontane.checkpoint.rules import PACKED_EXPERTS, Rename, Rule, Skip, Split, Stack
+from tramontane.checkpoint.rules import EXPERTS, Rename, Rule, Skip, Split
 
 from .model import DeepseekV2Config
 
@@ -21,10 +21,7 @@ def weights(cfg: DeepseekV2Config) -> dict[str, list[Rule]]:
             # layers that guess further tokens
             *(Skip(f"model.layers.{depth + ahead}.*") for ahead in range(4)),
             Rename("*.mlp.gate.e_score_correction_bias", "*.mlp.gate.balance"),
-            *PACKED_EXPERTS,
-            Stack("*.experts.{}.gate_proj"),
-            Stack("*.experts.{}.down_proj"),
-            Stack("*.experts.{}.up_proj"),
+            *EXPERTS,
             *latent,
         ],
         "gguf": [

@@ -6,16 +6,14 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 from tramontane.blocks import (
     Attention,
-    BiasedRouter,
     CausalLM,
-    Experts,
     GatedMLP,
     PreNormLayer,
     RMSNorm,
-    SparseMoE,
+    balanced_moe,
     rope_for,
 )
-from tramontane.checkpoint.rules import PACKED_EXPERTS, Rename, Skip, Stack
+from tramontane.checkpoint.rules import EXPERTS, Rename, Skip
 from tramontane.config import DecoderConfig
 
 
@@ -65,17 +63,7 @@ def layer(cfg: Dots1Config, index: int) -> PreNormLayer:
     )
     if index < cfg.first_k_dense_replace:
         return PreNormLayer(cfg, attention, GatedMLP(cfg))
-    gate = BiasedRouter(
-        cfg.hidden_size,
-        cfg.n_routed_experts,
-        cfg.num_experts_per_tok,
-        groups=(cfg.n_group, cfg.topk_group),
-        normalize=cfg.norm_topk_prob,
-        scale=cfg.routed_scaling_factor,
-    )
-    experts = Experts(cfg, cfg.n_routed_experts, cfg.moe_intermediate_size)
-    shared = GatedMLP(cfg, wide=cfg.moe_intermediate_size * cfg.n_shared_experts)
-    return PreNormLayer(cfg, attention, SparseMoE(gate, experts, shared))
+    return PreNormLayer(cfg, attention, balanced_moe(cfg, cfg))
 
 
 class Dots1(CausalLM):
@@ -86,8 +74,7 @@ WEIGHTS = {
     "hf": [
         Skip("*.rotary_emb"),
         Rename("*.mlp.gate.e_score_correction_bias", "*.mlp.gate.balance"),
-        *PACKED_EXPERTS,
-        *(Stack(f"*.experts.{{}}.{part}_proj") for part in ("gate", "down", "up")),
+        *EXPERTS,
     ],
     "gguf": [
         Rename("blk.*.exp_probs_b.bias", "model.layers.*.mlp.gate.balance"),

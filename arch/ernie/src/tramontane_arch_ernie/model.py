@@ -18,13 +18,12 @@ from tramontane.blocks import (
     rope_for,
 )
 from tramontane.checkpoint.rules import (
-    PACKED_EXPERTS,
+    EXPERTS,
     Deinterleave,
     Kept,
     Rename,
     Rule,
     Skip,
-    Stack,
 )
 from tramontane.config import DecoderConfig
 from tramontane.layouts import Dense, Layout
@@ -113,10 +112,7 @@ MOE_WEIGHTS: dict[str, list[Rule]] = {
         Rename("*.mlp.moe_statics.e_score_correction_bias", "*.mlp.gate.balance"),
         Rename("*.mlp.gate.moe_statics.e_score_correction_bias", "*.mlp.gate.balance"),
         BALANCE,
-        *PACKED_EXPERTS,
-        Stack("*.experts.{}.gate_proj"),
-        Stack("*.experts.{}.down_proj"),
-        Stack("*.experts.{}.up_proj"),
+        *EXPERTS,
         *PAIRS,
     ],
     "gguf": [

@@ -1,6 +1,5 @@
 """Falcon-H1: attention and Mamba-2 side by side in each layer, with a dozen multipliers."""
 
-import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
@@ -10,15 +9,12 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from tramontane.blocks import Attention, CausalLM, GatedMLP, LayerOf, Mamba2, rms_norm, rope_for
 from tramontane.checkpoint.rules import Rename, Rule
-from tramontane.checkpoint.state_rules import ssm_rules
-from tramontane.config import DecoderConfig
+from tramontane.checkpoint.state_rules import ssm_fields, ssm_rules
+from tramontane.config import Mamba2Config
 from tramontane.engine.batch import Batch
 
-UNLIMITED: list[list[Any]] = [[0.0, math.inf], [0.0, {"__float__": "Infinity"}]]
-"""How configurations say that time steps are not limited."""
 
-
-class FalconH1Config(DecoderConfig):
+class FalconH1Config(Mamba2Config):
     absent: ClassVar[Mapping[str, Any]] = {
         "rms_norm_eps": 1e-5,
         "max_position_embeddings": 8192,
@@ -29,17 +25,8 @@ class FalconH1Config(DecoderConfig):
     mlp_bias: bool = False
     projectors_bias: bool = False
     mamba_d_ssm: int | None = Field(default=1024, gt=0, le=2**22)
-    mamba_n_heads: int = Field(default=128, gt=0, le=2**14)
-    mamba_d_head: int | Literal["auto"] = "auto"
-    mamba_n_groups: int = Field(default=1, gt=0, le=2**14)
-    mamba_d_state: int = Field(default=256, gt=0, le=2**14)
-    mamba_d_conv: int = Field(default=4, gt=1, le=64)
-    mamba_expand: int = Field(default=2, gt=0, le=64)
-    mamba_conv_bias: bool = True
-    mamba_proj_bias: bool = False
     mamba_norm_before_gate: bool = True
     mamba_rms_norm: bool = False
-    time_step_limit: tuple[float, float] | None = None
     embedding_multiplier: float = 1.0
     lm_head_multiplier: float = 1.0
     key_multiplier: float = 1.0
@@ -50,12 +37,6 @@ class FalconH1Config(DecoderConfig):
     mlp_multipliers: tuple[float, float] = (1.0, 1.0)
     ssm_multipliers: tuple[float, float, float, float, float] = (1.0,) * 5
 
-    @classmethod
-    def derive(cls, values: dict[str, Any]) -> None:
-        limit = values.get("time_step_limit")
-        if isinstance(limit, (list, tuple)) and list(limit) in UNLIMITED:
-            del values["time_step_limit"]
-
     @property
     def inner(self) -> int:
         """Numbers that a Mamba mixer computes for a token."""
@@ -63,15 +44,7 @@ class FalconH1Config(DecoderConfig):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        heads, each = self.mamba_n_heads, self.mamba_d_head
-        if self.inner % heads or each not in ("auto", self.inner // heads):
-            raise ValueError(
-                f"mamba_n_heads {heads} times mamba_d_head {each} is not mamba_d_ssm {self.inner}"
-            )
-        if heads % self.mamba_n_groups:
-            raise ValueError(
-                f"mamba_n_groups {self.mamba_n_groups} does not divide mamba_n_heads {heads}"
-            )
+        self.check_heads(f"mamba_d_ssm {self.inner}")
         return self
 
 
@@ -82,16 +55,8 @@ class ScaledMamba(Mamba2):
         super().__init__(
             cfg.hidden_size,
             index,
-            heads=cfg.mamba_n_heads,
-            d_head=cfg.inner // cfg.mamba_n_heads,
-            state=cfg.mamba_d_state,
-            groups=cfg.mamba_n_groups,
-            width=cfg.mamba_d_conv,
-            eps=cfg.rms_norm_eps,
-            bias=cfg.mamba_proj_bias,
+            **cfg.mixer(),
             out_bias=cfg.projectors_bias,
-            conv_bias=cfg.mamba_conv_bias,
-            dt_limit=cfg.time_step_limit,
             gate_first=not cfg.mamba_norm_before_gate,
             norm=cfg.mamba_rms_norm,
         )
@@ -179,12 +144,9 @@ WEIGHTS: dict[str, list[Rule]] = {"hf": HF, "gguf": GGUF}
 
 def metadata(values: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     """What a GGUF file calls the sizes of Mamba layers; weights have multipliers in them."""
-    found = {
-        "mamba_d_ssm": values.get("falcon-h1.ssm.inner_size"),
-        "mamba_d_conv": values.get("falcon-h1.ssm.conv_kernel"),
-        "mamba_d_state": values.get("falcon-h1.ssm.state_size"),
-        "mamba_n_groups": values.get("falcon-h1.ssm.group_count"),
-        "mamba_n_heads": values.get("falcon-h1.ssm.time_step_rank"),
+    inner = values.get("falcon-h1.ssm.inner_size")
+    return {
+        **ssm_fields(values, "falcon-h1"),
+        **({} if inner is None else {"mamba_d_ssm": inner}),
         "mamba_norm_before_gate": False,
     }
-    return {word: value for word, value in found.items() if value is not None}

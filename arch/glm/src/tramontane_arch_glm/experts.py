@@ -7,16 +7,14 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from tramontane.blocks import (
     Attention,
-    BiasedRouter,
     CausalLM,
-    Experts,
     GatedMLP,
     PreNormLayer,
     RMSNorm,
-    SparseMoE,
+    balanced_moe,
     rope_for,
 )
-from tramontane.checkpoint.rules import PACKED_EXPERTS, Rename, Rule, Skip, Stack
+from tramontane.checkpoint.rules import EXPERTS, Rename, Rule, Skip
 from tramontane.config import DecoderConfig
 
 
@@ -50,17 +48,7 @@ def layer(cfg: Glm4MoeConfig, index: int) -> PreNormLayer:
     )
     if index < cfg.first_k_dense_replace:
         return PreNormLayer(cfg, attention, GatedMLP(cfg))
-    gate = BiasedRouter(
-        cfg.hidden_size,
-        cfg.n_routed_experts,
-        cfg.num_experts_per_tok,
-        groups=(cfg.n_group, cfg.topk_group),
-        normalize=cfg.norm_topk_prob,
-        scale=cfg.routed_scaling_factor,
-    )
-    experts = Experts(cfg, cfg.n_routed_experts, cfg.moe_intermediate_size)
-    shared = GatedMLP(cfg, wide=cfg.moe_intermediate_size * cfg.n_shared_experts)
-    return PreNormLayer(cfg, attention, SparseMoE(gate, experts, shared))
+    return PreNormLayer(cfg, attention, balanced_moe(cfg, cfg))
 
 
 class Glm4Moe(CausalLM):
@@ -75,10 +63,7 @@ def weights(cfg: DecoderConfig) -> dict[str, list[Rule]]:
             # layers that guess further tokens
             *(Skip(f"model.layers.{depth + ahead}.*") for ahead in range(4)),
             Rename("*.mlp.gate.e_score_correction_bias", "*.mlp.gate.balance"),
-            *PACKED_EXPERTS,
-            Stack("*.experts.{}.gate_proj"),
-            Stack("*.experts.{}.down_proj"),
-            Stack("*.experts.{}.up_proj"),
+            *EXPERTS,
         ],
         "gguf": [
             *(Skip(f"*.{depth + ahead}.*") for ahead in range(4)),

@@ -6,19 +6,17 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 from tramontane.blocks import (
-    BiasedRouter,
     CausalLM,
-    Experts,
     GatedMLP,
     LatentAttention,
     PreNormLayer,
-    SparseMoE,
+    balanced_moe,
+    latent_scale,
     rope_for,
 )
 from tramontane.checkpoint.latent_rules import KeysAndValues, TurnedRows
 from tramontane.checkpoint.rules import Rule
 from tramontane.config import DecoderConfig
-from tramontane.config.rope_scaling import Yarn
 
 from .experts import weights as weights_of_experts
 
@@ -57,30 +55,13 @@ class Glm4MoeLiteConfig(DecoderConfig):
         values["num_key_value_heads"] = values.get("num_attention_heads")
         values.pop("partial_rotary_factor", None)
 
-    def score_scale(self) -> float:
-        """Of attention; longer contexts than trained make it grow."""
-        scale: float = (self.qk_nope_head_dim + self.qk_rope_head_dim) ** -0.5
-        if isinstance(self.rope_scaling, Yarn) and self.rope_scaling.mscale_all_dim:
-            scale *= self.rope_scaling.mscale_of(self.rope_scaling.mscale_all_dim) ** 2
-        return scale
-
 
 def layer(cfg: Glm4MoeLiteConfig, index: int) -> PreNormLayer:
-    scale, bias = cfg.score_scale(), cfg.attention_bias
+    scale, bias = latent_scale(cfg, cfg), cfg.attention_bias
     attention = LatentAttention(cfg, cfg, index, rope=rope_for(cfg), scale=scale, bias=bias)
     if cfg.mlp_layer_types[index] == "dense":
         return PreNormLayer(cfg, attention, GatedMLP(cfg))
-    gate = BiasedRouter(
-        cfg.hidden_size,
-        cfg.n_routed_experts,
-        cfg.num_experts_per_tok,
-        groups=(cfg.n_group, cfg.topk_group),
-        normalize=cfg.norm_topk_prob,
-        scale=cfg.routed_scaling_factor,
-    )
-    experts = Experts(cfg, cfg.n_routed_experts, cfg.moe_intermediate_size)
-    shared = GatedMLP(cfg, wide=cfg.moe_intermediate_size * cfg.n_shared_experts)
-    return PreNormLayer(cfg, attention, SparseMoE(gate, experts, shared))
+    return PreNormLayer(cfg, attention, balanced_moe(cfg, cfg))
 
 
 class Glm4MoeLite(CausalLM):

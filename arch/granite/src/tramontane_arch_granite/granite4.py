@@ -1,7 +1,6 @@
 """Granite 4: layers with a state (Mamba-2) and layers of attention, a feed-forward half that all
 tokens share, and experts or none."""
 
-import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
@@ -9,7 +8,8 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from tramontane.blocks import GatedMLP, LayerOf, Mamba2, rms_norm
 from tramontane.checkpoint.rules import Rule
-from tramontane.checkpoint.state_rules import ssm_rules
+from tramontane.checkpoint.state_rules import ssm_fields, ssm_rules
+from tramontane.config import Mamba2Config
 from tramontane.engine.batch import Batch
 
 from .model import (
@@ -21,11 +21,8 @@ from .model import (
     mixture,
 )
 
-UNLIMITED: list[list[Any]] = [[0.0, math.inf], [0.0, {"__float__": "Infinity"}]]
-"""How configurations say that time steps are not limited."""
 
-
-class Granite4Config(GraniteMoeConfig):
+class Granite4Config(GraniteMoeConfig, Mamba2Config):
     """With 0 experts the shared half is alone."""
 
     num_local_experts: int = Field(default=8, ge=0)
@@ -33,24 +30,13 @@ class Granite4Config(GraniteMoeConfig):
     shared_intermediate_size: int = Field(default=1024, gt=0, le=2**22)
     position_embedding_type: Literal["rope", "nope"] | None = None
     layer_types: tuple[Literal["mamba", "attention"], ...]
-    mamba_n_heads: int = Field(default=128, gt=0, le=2**14)
-    mamba_n_groups: int = Field(default=1, gt=0, le=2**14)
-    mamba_d_state: int = Field(default=256, gt=0, le=2**14)
-    mamba_d_head: int | Literal["auto"] = "auto"
-    mamba_d_conv: int = Field(default=4, gt=1, le=64)
-    mamba_expand: int = Field(default=2, gt=0, le=64)
-    mamba_conv_bias: bool = True
-    mamba_proj_bias: bool = False
-    time_step_limit: tuple[float, float] | None = None
 
     @classmethod
     def derive(cls, values: dict[str, Any]) -> None:
+        super().derive(values)
         types = {"linear_attention": "mamba", "full_attention": "attention"}
         if isinstance(layers := values.get("layer_types"), (list, tuple)):
             values["layer_types"] = tuple(types.get(str(each), each) for each in layers)
-        limit = values.get("time_step_limit")
-        if isinstance(limit, (list, tuple)) and list(limit) in UNLIMITED:
-            del values["time_step_limit"]
 
     @property
     def rotary(self) -> bool:
@@ -67,26 +53,11 @@ class Granite4Config(GraniteMoeConfig):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        inner, heads = self.mamba_expand * self.hidden_size, self.mamba_n_heads
-        if "mamba" not in self.layer_types:
-            return self
-        if heads * self.d_head != inner:
-            raise ValueError(
-                f"mamba_n_heads {heads} times mamba_d_head {self.mamba_d_head} is not "
+        if "mamba" in self.layer_types:
+            self.check_heads(
                 f"mamba_expand {self.mamba_expand} times hidden_size {self.hidden_size}"
             )
-        if heads % self.mamba_n_groups:
-            raise ValueError(
-                f"mamba_n_groups {self.mamba_n_groups} does not divide mamba_n_heads {heads}"
-            )
         return self
-
-    @property
-    def d_head(self) -> int:
-        """Numbers of a head of a Mamba layer."""
-        if self.mamba_d_head == "auto":
-            return self.mamba_expand * self.hidden_size // self.mamba_n_heads
-        return self.mamba_d_head
 
 
 class MambaLayer(nn.Module):
@@ -94,19 +65,7 @@ class MambaLayer(nn.Module):
 
     def __init__(self, cfg: Granite4Config, index: int, mlp: nn.Module) -> None:
         super().__init__()
-        self.mamba = Mamba2(
-            cfg.hidden_size,
-            index,
-            heads=cfg.mamba_n_heads,
-            d_head=cfg.d_head,
-            state=cfg.mamba_d_state,
-            groups=cfg.mamba_n_groups,
-            width=cfg.mamba_d_conv,
-            eps=cfg.rms_norm_eps,
-            bias=cfg.mamba_proj_bias,
-            conv_bias=cfg.mamba_conv_bias,
-            dt_limit=cfg.time_step_limit,
-        )
+        self.mamba = Mamba2(cfg.hidden_size, index, **cfg.mixer())
         self.input_layernorm = rms_norm(cfg)
         self.post_attention_layernorm = rms_norm(cfg)
         self.mlp = mlp
@@ -147,10 +106,7 @@ def metadata(values: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, 
         "num_local_experts": config.get("num_local_experts", 0),
         "shared_intermediate_size": config.get("shared_expert_intermediate_size")
         or config.get("intermediate_size"),
-        "mamba_d_conv": values.get("granitehybrid.ssm.conv_kernel"),
-        "mamba_d_state": values.get("granitehybrid.ssm.state_size"),
-        "mamba_n_groups": values.get("granitehybrid.ssm.group_count"),
-        "mamba_n_heads": heads,
+        **ssm_fields(values, "granitehybrid"),
     }
     if isinstance(inner, int) and isinstance(heads, int) and isinstance(hidden, int):
         found["mamba_d_head"] = inner // max(1, heads)

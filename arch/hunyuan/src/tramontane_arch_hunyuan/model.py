@@ -19,7 +19,7 @@ from tramontane.blocks import (
     SparseMoE,
     rope_for,
 )
-from tramontane.checkpoint.rules import PACKED_EXPERTS, Rename, Skip, Stack
+from tramontane.checkpoint.rules import EXPERTS, Rename, Skip
 from tramontane.config import DecoderConfig
 from tramontane.engine.batch import Batch
 
@@ -128,8 +128,7 @@ WEIGHTS = {
         *NORMS,
         Rename("*.mlp.gate.wg", "*.mlp.gate"),
         Rename("*.mlp.shared_mlp.*", "*.mlp.shared_experts.*"),
-        *PACKED_EXPERTS,
-        *(Stack(f"*.experts.{{}}.{part}_proj") for part in ("gate", "down", "up")),
+        *EXPERTS,
     ],
     "gguf": [Rename("*.mlp.shared_expert.*", "*.mlp.shared_experts.*")],
 }

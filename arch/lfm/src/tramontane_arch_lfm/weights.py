@@ -3,12 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tramontane.checkpoint.rules import PACKED_EXPERTS, Rename, Rule, Stack
+from tramontane.checkpoint.rules import EXPERTS, Rename, Rule
 
-EXPERTS: list[Rule] = [
-    *PACKED_EXPERTS,
-    *(Stack(f"*.experts.{{}}.{name}_proj") for name in ("gate", "up", "down")),
-]
 HF: list[Rule] = [
     Rename("model.embedding_norm", "model.norm"),
     Rename("*.operator_norm", "*.input_layernorm"),

@@ -18,7 +18,7 @@ from tramontane.blocks import (
     SparseMoE,
     rope_for,
 )
-from tramontane.checkpoint.rules import PACKED_EXPERTS, Deinterleave, Rename, Skip, Stack
+from tramontane.checkpoint.rules import EXPERTS, Deinterleave, Rename, Skip
 from tramontane.config import DecoderConfig
 
 
@@ -101,10 +101,7 @@ MIXTRAL_WEIGHTS = {
         Rename("*.block_sparse_moe.experts.*.w3", "*.mlp.experts.*.up_proj"),
         Rename("*.block_sparse_moe.experts.*", "*.mlp.experts.*"),
         Rename("*.block_sparse_moe.switch_mlp.*", "*.mlp.switch_mlp.*"),
-        *PACKED_EXPERTS,
-        Stack("*.experts.{}.gate_proj"),
-        Stack("*.experts.{}.down_proj"),
-        Stack("*.experts.{}.up_proj"),
+        *EXPERTS,
     ],
     "gguf": INTERLEAVED,
 }

@@ -16,7 +16,7 @@ from tramontane.blocks import (
     SparseMoE,
     rope_for,
 )
-from tramontane.checkpoint.rules import PACKED_EXPERTS, Rename, Rule, Skip, Stack
+from tramontane.checkpoint.rules import EXPERTS, Rename, Rule, Skip
 from tramontane.config import DecoderConfig
 from tramontane.config.rope_settings import rotary_part
 
@@ -86,8 +86,7 @@ def weights(cfg: MiniMaxM2Config) -> dict[str, list[Rule]]:
             Rename("*.block_sparse_moe.*", "*.mlp.*"),
             Rename("*.mlp.e_score_correction_bias", "*.mlp.gate.balance"),
             *(Rename(f"*.experts.*.{theirs}", f"*.experts.*.{ours}") for theirs, ours in parts),
-            *PACKED_EXPERTS,
-            *(Stack(f"*.experts.{{}}.{ours}") for _, ours in parts),
+            *EXPERTS,
         ],
         "gguf": [*WIDE, Rename("blk.*.exp_probs_b.bias", "model.layers.*.mlp.gate.balance")],
     }

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 from tramontane.blocks import CausalLM, Experts, PreNormLayer, Router, SparseMoE, rope_for
-from tramontane.checkpoint.rules import PACKED_EXPERTS, Rule, Stack
+from tramontane.checkpoint.rules import EXPERTS, Rule
 from tramontane.config import DecoderConfig
 
 from .attention import WIDE, OlmoAttention
@@ -39,10 +39,7 @@ class Olmoe(CausalLM):
 WEIGHTS: dict[str, list[Rule]] = {
     "hf": [
         *WIDE,
-        *PACKED_EXPERTS,
-        Stack("*.experts.{}.gate_proj"),
-        Stack("*.experts.{}.down_proj"),
-        Stack("*.experts.{}.up_proj"),
+        *EXPERTS,
     ],
     "gguf": WIDE,
 }

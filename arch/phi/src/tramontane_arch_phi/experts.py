@@ -21,7 +21,7 @@ from tramontane.blocks import (
     layer_norm,
     rope_for,
 )
-from tramontane.checkpoint.rules import PACKED_EXPERTS, Rename, Split, Stack
+from tramontane.checkpoint.rules import EXPERTS, Rename, Split
 from tramontane.config import DecoderConfig, LayerNormConfig
 
 
@@ -82,10 +82,7 @@ WEIGHTS = {
         Rename("*.block_sparse_moe.experts.*.w3", "*.mlp.experts.*.up_proj"),
         Rename("*.block_sparse_moe.experts.*", "*.mlp.experts.*"),
         Rename("*.block_sparse_moe.switch_mlp.*", "*.mlp.switch_mlp.*"),
-        *PACKED_EXPERTS,
-        Stack("*.experts.{}.gate_proj"),
-        Stack("*.experts.{}.down_proj"),
-        Stack("*.experts.{}.up_proj"),
+        *EXPERTS,
     ],
     "gguf": [Split("*.qkv_proj", ("q_proj", "k_proj", "v_proj"))],
 }

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 from tramontane.blocks import CausalLM, Experts, GatedMLP, Linear, PreNormLayer, Router, SparseMoE
-from tramontane.checkpoint.rules import PACKED_EXPERTS, Kept, Rename, Rule, Stack
+from tramontane.checkpoint.rules import EXPERTS, Kept, Rename, Rule
 from tramontane.config import DecoderConfig
 from tramontane.layouts import Dense, Layout
 
@@ -106,10 +106,7 @@ SHARED = [
 WEIGHTS: dict[str, list[Rule]] = {
     "hf": [
         *SHARED,
-        *PACKED_EXPERTS,
-        Stack("*.experts.{}.gate_proj"),
-        Stack("*.experts.{}.down_proj"),
-        Stack("*.experts.{}.up_proj"),
+        *EXPERTS,
     ],
     "gguf": [*SHARED, OneRow("*.shared_experts.gate")],
 }

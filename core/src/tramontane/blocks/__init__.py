@@ -6,7 +6,7 @@ from .attention import Attention, SharedAttention
 from .causal_lm import CausalLM, LayerOf, PositionedLM
 from .delta_net import GatedDeltaNet
 from .embedding import Embedding
-from .latent import LatentAttention
+from .latent import LatentAttention, latent_scale
 from .layer import (
     ParallelLayer,
     ParallelNormsLayer,
@@ -17,7 +17,7 @@ from .layer import (
 from .linear import Linear
 from .mamba2 import Mamba2
 from .mlp import MLP, GatedMLP
-from .moe import Experts, SparseMoE
+from .moe import Experts, SparseMoE, balanced_moe
 from .norm import HeadNorm, LayerNorm, RMSNorm, layer_norm, rms_norm
 from .recurrent import DeltaRule, ShortConv
 from .rope import Rope, rope_for
@@ -58,6 +58,8 @@ __all__ = [
     "SparseMoE",
     "StackedLinear",
     "alibi_slopes",
+    "balanced_moe",
+    "latent_scale",
     "layer_norm",
     "rms_norm",
     "rope_for",

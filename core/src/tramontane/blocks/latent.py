@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tramontane import reference
+from tramontane.config.rope_scaling import Yarn
 
 from .linear import Linear
 from .norm import RMSNorm
@@ -33,6 +34,16 @@ class LatentSizes(Protocol):
     def qk_rope_head_dim(self) -> int: ...
     @property
     def v_head_dim(self) -> int: ...
+
+
+def latent_scale(cfg: DecoderConfig, sizes: LatentSizes) -> float:
+    """1 / sqrt(d_head) of `LatentAttention`; with YaRN's `mscale_all_dim`, contexts longer than
+    trained make it grow, as DeepSeek has it. Arguments as of the class."""
+    scale: float = (sizes.qk_nope_head_dim + sizes.qk_rope_head_dim) ** -0.5
+    scaling = cfg.rope_scaling
+    if isinstance(scaling, Yarn) and scaling.mscale_all_dim:
+        scale *= scaling.mscale_of(scaling.mscale_all_dim) ** 2
+    return scale
 
 
 class LatentAttention(nn.Module):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .routing import Router
+from .mlp import GatedMLP
+from .routing import BiasedRouter, Router
 from .stacked import StackedLinear
 
 if TYPE_CHECKING:
@@ -82,3 +83,41 @@ class SparseMoE(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.experts(x, *self.gate(x))
         return out if self.shared_experts is None else out + self.shared_experts(x)
+
+
+class BalancedSizes(Protocol):
+    """The numbers of a configuration with experts as DeepSeek-V3 has them."""
+
+    @property
+    def n_routed_experts(self) -> int: ...
+    @property
+    def n_shared_experts(self) -> int: ...
+    @property
+    def num_experts_per_tok(self) -> int: ...
+    @property
+    def moe_intermediate_size(self) -> int: ...
+    @property
+    def n_group(self) -> int: ...
+    @property
+    def topk_group(self) -> int: ...
+    @property
+    def norm_topk_prob(self) -> bool: ...
+    @property
+    def routed_scaling_factor(self) -> float: ...
+
+
+def balanced_moe(cfg: DecoderConfig, sizes: BalancedSizes) -> SparseMoE:
+    """`SparseMoE` with a `BiasedRouter` and experts for every token, as in DeepSeek-V3 and GLM-4.5;
+    (tokens, hidden) -> (tokens, hidden). sizes: often cfg itself. Tensors: gate, gate.balance,
+    experts, shared_experts."""
+    gate = BiasedRouter(
+        cfg.hidden_size,
+        sizes.n_routed_experts,
+        sizes.num_experts_per_tok,
+        groups=(sizes.n_group, sizes.topk_group),
+        normalize=sizes.norm_topk_prob,
+        scale=sizes.routed_scaling_factor,
+    )
+    experts = Experts(cfg, sizes.n_routed_experts, sizes.moe_intermediate_size)
+    shared = GatedMLP(cfg, wide=sizes.moe_intermediate_size * sizes.n_shared_experts)
+    return SparseMoE(gate, experts, shared)

@@ -133,8 +133,13 @@ PACKED_EXPERTS: tuple[Rule, ...] = (
 """Experts as transformers 5 has them in memory and may save them: stacked, and gate and up in one;
 as mistral.rs saves them, stacked, with `.weight` behind; and as mlx-lm does, under `switch_mlp`.
 
-Put before the `Stack` rules of the other way, a tensor for each expert.
+Put before the `Stack` rules of the other way, a tensor for each expert; `EXPERTS` has both.
 """
+EXPERTS: tuple[Rule, ...] = (
+    *PACKED_EXPERTS,
+    *(Stack(f"*.experts.{{}}.{name}_proj") for name in ("gate", "down", "up")),
+)
+"""Experts in either way: stacked, or a tensor for each. Put after rules that rename them so."""
 
 TEXT_PART: tuple[Rule, ...] = (
     *(

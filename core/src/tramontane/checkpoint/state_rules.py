@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -32,3 +34,16 @@ def ssm_rules(name: str) -> list[Rule]:
         Flatten(f"*.{name}.D"),
         Flatten(f"*.{name}.norm"),
     ]
+
+
+def ssm_fields(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """What a GGUF file's metadata say of Mamba-2 layers, in `Mamba2Config`'s words. name: of the
+    architecture there."""
+    words = {
+        "conv_kernel": "mamba_d_conv",
+        "state_size": "mamba_d_state",
+        "group_count": "mamba_n_groups",
+        "time_step_rank": "mamba_n_heads",
+    }
+    found = {word: values.get(f"{name}.ssm.{key}") for key, word in words.items()}
+    return {word: value for word, value in found.items() if value is not None}

@@ -21,8 +21,8 @@ from typing import Any
 NAMES: Mapping[str, tuple[str, ...]] = {
     "tramontane.blocks": (),  # all that it exports
     "tramontane.checkpoint.rules": (
-        "Rule", "Kept", "Skip", "Rename", "Split", "Stack", "PACKED_EXPERTS", "Deinterleave",
-        "Transpose", "Flatten", "Shift",
+        "Rule", "Kept", "Skip", "Rename", "Split", "Stack", "PACKED_EXPERTS", "EXPERTS",
+        "Deinterleave", "Transpose", "Flatten", "Shift",
     ),
     "tramontane.config": ("DecoderConfig", "LayerNormConfig", "read_config"),
     "tramontane.sampling.step": (
