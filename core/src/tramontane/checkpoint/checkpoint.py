@@ -23,6 +23,11 @@ class TensorInfo:
     nbytes: int
     in_memory: int | None = None
 
+    @property
+    def held(self) -> int:
+        """Bytes once it is read."""
+        return self.nbytes if self.in_memory is None else self.in_memory
+
 
 DENSE = {
     "f64", "f32", "f16", "bf16", "f8_e4m3", "f8_e5m2",

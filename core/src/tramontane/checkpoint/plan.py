@@ -68,5 +68,5 @@ def plan(
 def in_memory(info: TensorInfo, dtype: torch.dtype, options: LoadOptions) -> int:
     """Bytes of a tensor once it is loaded: dense ones are converted when a dtype is asked for."""
     if options.dtype == "auto" or info.stored.lower() not in DENSE:
-        return info.nbytes if info.in_memory is None else info.in_memory
+        return info.held
     return prod(info.shape) * dtype.itemsize

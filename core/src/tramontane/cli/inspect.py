@@ -89,7 +89,7 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
     known = caller if caller and (options.tool_caller or caller.markers) else None
     infos = header.tensors.values()
     total = sum(info.nbytes for info in infos)
-    held = sum(info.nbytes if info.in_memory is None else info.in_memory for info in infos)
+    held = sum(info.held for info in infos)
     return {
         "path": str(header.path),
         "container": header.container,

@@ -88,5 +88,4 @@ def held_by(built: Built, bits: int | None = None, registry: Registry | None = N
             Asked(bits), built.wanted, stored, built.model, kinds, kernels_of(None)
         )  # fmt: skip
         header = planned(built, choices)
-    infos = header.tensors.values()
-    return sum(info.nbytes if info.in_memory is None else info.in_memory for info in infos)
+    return sum(info.held for info in header.tensors.values())

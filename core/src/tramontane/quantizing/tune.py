@@ -13,7 +13,6 @@ from math import prod
 from tramontane.blocks import Embedding
 from tramontane.blocks.moe import SparseMoE
 from tramontane.checkpoint.build import Built
-from tramontane.checkpoint.checkpoint import TensorInfo
 from tramontane.errors import PluginNotInstalled
 from tramontane.registry import Registry
 
@@ -72,7 +71,7 @@ def candidates(
         for tensor in source.tensors:
             users[tensor] = users.get(tensor, 0) + 1
     stored = {
-        path: sum(_held(header.tensors[tensor]) // users[tensor] for tensor in source.tensors)
+        path: sum(header.tensors[tensor].held // users[tensor] for tensor in source.tensors)
         for path, source in built.sources.items()
     }
     weights = sum(prod(slot.shape) for slot in built.wanted.values())
@@ -96,10 +95,6 @@ def candidates(
         }
         found.append(_candidate(built, sizes, machine, kind.name, str(bits), kind.bits))
     return _with_recommendation(found, profile)
-
-
-def _held(info: TensorInfo) -> int:
-    return info.nbytes if info.in_memory is None else info.in_memory
 
 
 def _usual(choices: Choices) -> Kind | None:

@@ -372,10 +372,15 @@ def _check_core_version(entry: EntryPoint) -> None:
 
 def _nearest(name: str, names: Iterable[str]) -> str | None:
     """The name most like another; what all classes of models end in makes none alike."""
-    suffix, name = "forcausallm", name.lower()
-    # of two names of one stem the one of the same kind
-    same = name.endswith(suffix)
-    ordered = sorted(names, key=lambda each: each.lower().endswith(suffix) == same)
-    stems = {each.lower().removesuffix(suffix): each for each in ordered}
-    close = difflib.get_close_matches(name.removesuffix(suffix), stems, 1)
+    suffix, folded = "forcausallm", name.lower()
+    same = folded.endswith(suffix)
+
+    def likeness(each: str) -> tuple[bool, float]:
+        """Of two names of one stem the one of the same kind, then of the same case."""
+        return each.lower().endswith(suffix) == same, difflib.SequenceMatcher(
+            None, name, each
+        ).ratio()
+
+    stems = {each.lower().removesuffix(suffix): each for each in sorted(names, key=likeness)}
+    close = difflib.get_close_matches(folded.removesuffix(suffix), stems, 1)
     return stems[close[0]] if close else None
