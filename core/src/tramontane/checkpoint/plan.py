@@ -56,12 +56,15 @@ def plan(
     if options.num_ctx is None and room >= min(512, asked) * per_token:
         return max(16, room // per_token // 16 * 16)
     need = weights + overhead + asked * per_token
-    smaller = SMALLER.get(kv_dtype, ", --kv-type int8")
+    cached = less = ""
+    if per_token:
+        cached = f", {memory.readable(asked * per_token)} for a context of {asked}"
+        smaller = SMALLER.get(kv_dtype, ", --kv-type int8")
+        less = f", a shorter context (--num-ctx){smaller},"
     raise NotEnoughMemory(
-        f"{header.path} needs {memory.readable(need)} ({memory.readable(weights)} of weights, "
-        f"{memory.readable(asked * per_token)} for a context of {asked}), and "
-        f"{memory.readable(free)} are free on {device.name}; use a smaller quantization, a shorter "
-        f"context (--num-ctx){smaller}, or --force to try all the same"
+        f"{header.path} needs {memory.readable(need)} ({memory.readable(weights)} of "
+        f"weights{cached}), and {memory.readable(free)} are free on {device.name}; use a smaller "
+        f"quantization{less} or --force to try all the same"
     )
 
 

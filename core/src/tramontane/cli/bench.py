@@ -150,7 +150,8 @@ def run(argv: list[str]) -> int:
     else:
         rate = told["memory_bandwidth"]
         reads = f", memory reads {rate / 1e9:.1f} GB/s" if rate else ""
-        context = f"{readable(told['kv_bytes_per_token'])} a token in {told['kv_type']}"
+        each = told["kv_bytes_per_token"]
+        context = f"{readable(each)} a token in {told['kv_type']}" if each else "no keys and values"
         print(
             f"load {statistics.median(loads):.2f} s, peak memory {peak / 1e9:.2f} GB, context "
             f"{context}{reads}"

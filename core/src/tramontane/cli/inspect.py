@@ -187,10 +187,7 @@ def _print(found: dict[str, Any], tensors: bool) -> None:
         "size on disk": readable(found["bytes_on_disk"]),
         "weights": _weights(found),
         **_rows_of(found["quantized"]),
-        "KV cache per token": ", ".join(
-            f"{readable(size)} in {kind}" for kind, size in found["kv_bytes_per_token"].items()
-        )
-        or "not known",
+        "KV cache per token": _kept(found["kv_bytes_per_token"]),
         **({"states per request": readable(states)} if states else {}),
         "tokenizer": ", ".join(f"{key} {value}" for key, value in found["tokenizer"].items()),
         "chat template": _summary(found["template"]),
@@ -205,6 +202,17 @@ def _print(found: dict[str, Any], tensors: bool) -> None:
         for name, info in found["tensors"].items():
             shape = " x ".join(map(str, info["shape"]))
             print(f"{info['stored']:<8}{readable(info['bytes']):>8}  {name}  {shape}")
+
+
+def _kept(sizes: dict[str, int]) -> str:
+    """What a token of context takes."""
+    from tramontane.memory import readable
+
+    if not sizes:
+        return "not known"
+    if not any(sizes.values()):
+        return "nothing, no layer has keys and values"
+    return ", ".join(f"{readable(size)} in {kind}" for kind, size in sizes.items())
 
 
 def _rows_of(quantized: dict[str, Any] | None) -> dict[str, str]:

@@ -228,11 +228,12 @@ def print_report(llm: LLM) -> None:
 
     report = llm.report
     layouts = ", ".join(f"{count} x {kind}" for kind, count in report.layouts.items())
+    each = report.kv_bytes_per_token
+    kept = f"at {readable(each)} a token ({report.kv_dtype})" if each else "without keys and values"
     print(
         f"{report.architecture} from {report.container}, {report.device} in {report.dtype}, "
         f"{readable(report.bytes_in_memory)} of matrices ({layouts}), context "
-        f"{report.context_length} at {readable(report.kv_bytes_per_token)} a token "
-        f"({report.kv_dtype}){_states(report)}, loaded in {report.seconds:.1f} s",
+        f"{report.context_length} {kept}{_states(report)}, loaded in {report.seconds:.1f} s",
         file=sys.stderr,
     )
     for line in report.quantized.lines() if report.quantized is not None else ():

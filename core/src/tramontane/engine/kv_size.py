@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 SNAPSHOTS = 16
 """Snapshots of states beside the slots of running sequences, where memory allows."""
+MOST_BLOCKS = 2**16
+"""Blocks of a model without attention, where a block takes no memory but its number, unless a
+context has more of them."""
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9,
          "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}  # fmt: skip
 
@@ -32,8 +35,14 @@ def kv_blocks(loaded: Loaded, options: EngineOptions, *, force: bool = False) ->
     if options.kv_memory is not None:
         taken = slots * bytes_per_sequence(loaded.model)
         room = memory_of(options.kv_memory, free) - taken
-        # a model without attention takes no memory for its context
-        blocks = room // each if each else -(-loaded.context_length // BLOCK_SIZE)
+        if not each and room < 0:
+            raise ConfigError(
+                f"kv_memory={options.kv_memory!r} is less than {memory.readable(taken)}, which "
+                f"states of {slots} sequences take (--state-slots)"
+            )
+        blocks = room // each if each else _blocks_without_keys(loaded, options)
+    elif not each and options.kv_tokens is None:
+        return _blocks_without_keys(loaded, options)
     else:
         if options.kv_tokens is not None and options.kv_tokens < 1:
             raise ConfigError(f"kv_tokens={options.kv_tokens}: a cache holds at least one token")
@@ -56,11 +65,18 @@ def kv_blocks(loaded: Loaded, options: EngineOptions, *, force: bool = False) ->
     return blocks
 
 
+def _blocks_without_keys(loaded: Loaded, options: EngineOptions) -> int:
+    """Enough for full contexts of all sequences that run, up to a number."""
+    context = -(-loaded.context_length // BLOCK_SIZE)
+    return max(context, min(max(1, options.max_seqs) * context, MOST_BLOCKS))
+
+
 def state_slots(loaded: Loaded, options: EngineOptions, *, force: bool = False) -> int:
     """Number of slots for states. Raises ConfigError for fewer than one, and NotEnoughMemory with
     the sizes.
 
-    With a cache of so many bytes (`kv_memory`), states take half of them at most.
+    With a cache of so many bytes (`kv_memory`), states take half of them at most, or all where no
+    layer has keys and values.
     """
     if options.state_slots is not None:
         if options.state_slots < 1:
@@ -73,7 +89,9 @@ def state_slots(loaded: Loaded, options: EngineOptions, *, force: bool = False) 
     if not each:
         return wanted
     free = memory.free()
-    room = free // 4 if options.kv_memory is None else memory_of(options.kv_memory, free) // 2
+    share = 2 if bytes_per_token(loaded.model, loaded.kv_dtype) else 1
+    asked = options.kv_memory
+    room = free // 4 if asked is None else memory_of(asked, free) // share
     return max(FEWEST, min(wanted, room // each))
 
 

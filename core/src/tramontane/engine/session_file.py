@@ -52,7 +52,7 @@ def fingerprint(model: LoadedModel) -> str:
         "architecture": header.architecture,
         "config": model.loaded.config.model_dump(mode="json"),
         "tensors": {n: [list(i.shape), i.stored] for n, i in sorted(header.tensors.items())},
-        "dtype": str(model.loaded.kv_dtype),
+        "dtype": str(model.loaded.kv_dtype) if kv_shapes(model.loaded.model) else None,
     }
     digest.update(json.dumps(facts, sort_keys=True).encode())
     norm = model.loaded.model.model.norm.weight.detach().float()
@@ -144,7 +144,7 @@ def _check(path: Path, metadata: Any, model: LoadedModel) -> None:
             f"{path} has session format {metadata.get('version')!r}; this version reads {VERSION}"
         )
     before, now = metadata.get("kv_type"), model.loaded.report.kv_dtype
-    if before in KV_TYPES.values() and before != now:
+    if before in KV_TYPES.values() and before != now and kv_shapes(model.loaded.model):
         short = next(short for short, name in KV_TYPES.items() if name == before)
         raise SessionError(
             f"{path} has keys and values in {before}, and this model has them in {now}: give "

@@ -159,10 +159,11 @@ def _about(served: Served) -> str:
     loaded, engine = served.model.loaded, served.model.engine
     tokens = engine.cache.blocks * engine.cache.block_size
     size = tokens * bytes_per_token(loaded.model, loaded.kv_dtype)
+    cache = f"up to {readable(size)} ({loaded.report.kv_dtype})" if size else "no keys and values"
     return (
         f"{served.name}: {loaded.report.architecture} on {loaded.report.device}, "
         f"{readable(loaded.report.bytes_in_memory)} of weights, context {engine.context_length:,}; "
-        f"KV cache {tokens:,} tokens, up to {readable(size)} ({loaded.report.kv_dtype})"
+        f"KV cache {tokens:,} tokens, {cache}"
     )
 
 

@@ -42,7 +42,8 @@ def load(settings: ModelSettings) -> LoadedModel:
         if tokens is None and settings.kv_memory is None:
             each = bytes_per_token(loaded.model, loaded.kv_dtype)
             context = loaded.context_length
-            tokens = max(context, min(CONTEXTS * context, free() // 2 // max(1, each)))
+            if each:
+                tokens = max(context, min(CONTEXTS * context, free() // 2 // each))
         return EngineOptions(
             batch_size=settings.batch_size,
             max_batched_tokens=settings.max_batched_tokens,
