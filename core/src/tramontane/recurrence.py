@@ -92,6 +92,25 @@ def delta_rule(
     return scan(step, state, batch, q, k, v.float(), decay, rate.to(v.device))
 
 
+def selective_scan(
+    x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor, state: Tensor, batch: Batch
+) -> Tensor:
+    """A state S (d_state) for each channel, with a decay of each of its numbers (Gu and Dao 2023):
+
+    S = exp(dt a) * S + dt x b; the result is S · c.
+
+    x, dt: (tokens, channels) -> the same shape, float32. a: (channels, d_state), below zero. b, c:
+    (tokens, d_state), which all channels share. state: (slots, d_state, channels).
+    """
+    rates = a.float().T
+
+    def step(s: Tensor, x: Tensor, dt: Tensor, b: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        s = s * torch.exp(dt * rates) + b[:, None] * (dt * x)
+        return s, (s * c[:, None]).sum(0)
+
+    return scan(step, state, batch, x.float(), dt.float(), b.float(), c.float())
+
+
 def _before(state: Tensor, span: Span) -> Tensor:
     """A sequence's state before its tokens in this batch."""
     return torch.zeros_like(state[0]) if span.first else state[span.slot]

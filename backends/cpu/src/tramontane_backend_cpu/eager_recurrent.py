@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from torch import Tensor
-from tramontane.blocks import DeltaRule, ShortConv
+from tramontane.blocks import DeltaRule, SelectiveScan, ShortConv
 from tramontane.engine.batch import Batch
 
 from .eager import alone
@@ -40,3 +40,15 @@ def correct(module: DeltaRule, pool: Pool) -> Callable[..., Tensor]:
         return alone(pool, ["delta_rule"], lowering, given, width, batch, about).view(v.shape)
 
     return delta_rule
+
+
+def select(module: SelectiveScan, pool: Pool) -> Callable[..., Tensor]:
+    """A drop-in for `recurrence.selective_scan`, with the states of this module."""
+
+    def selective_scan(
+        x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor, state: Tensor, batch: Batch
+    ) -> Tensor:
+        lowering, told = LOWERINGS["selective_scan"], {"module": module, "a": a}
+        return alone(pool, ["selective_scan"], lowering, [x, dt, b, c], x.shape[1], batch, told)
+
+    return selective_scan

@@ -21,6 +21,7 @@ from tramontane.blocks import (
     Experts,
     LatentAttention,
     Linear,
+    SelectiveScan,
     ShortConv,
     StackedLinear,
 )
@@ -41,7 +42,7 @@ from .eager import (
     multiply_packed,
     multiply_stacked,
 )
-from .eager_recurrent import convolve, correct
+from .eager_recurrent import convolve, correct, select
 from .experts import KERNELS, mixture
 from .mapped_weights import moved
 from .packing import Apart, Interleaved, can_pack, pack
@@ -116,6 +117,8 @@ def prepare(
             module.kernel = convolve(module, pool)
         elif type(module) is DeltaRule:
             module.kernel = correct(module, pool)
+        elif type(module) is SelectiveScan:
+            module.kernel = select(module, pool)
     for module in model.modules():
         if isinstance(module, Experts) and (fused := mixture(module, exact, pool)) is not None:
             module.through = fused  # type: ignore[method-assign]

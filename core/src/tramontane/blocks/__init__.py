@@ -15,11 +15,12 @@ from .layer import (
     SandwichNormLayer,
 )
 from .linear import Linear
+from .mamba import Mamba
 from .mamba2 import Mamba2
 from .mlp import MLP, GatedMLP
 from .moe import Experts, SparseMoE, balanced_moe
 from .norm import HeadNorm, LayerNorm, RMSNorm, layer_norm, rms_norm
-from .recurrent import DeltaRule, ShortConv
+from .recurrent import DeltaRule, SelectiveScan, ShortConv
 from .rope import Rope, rope_for
 from .routing import BiasedRouter, GroupedRouter, Router
 from .stacked import StackedLinear
@@ -43,6 +44,7 @@ __all__ = [
     "LayerNorm",
     "LayerOf",
     "Linear",
+    "Mamba",
     "Mamba2",
     "ParallelLayer",
     "ParallelNormsLayer",
@@ -53,6 +55,7 @@ __all__ = [
     "Rope",
     "Router",
     "SandwichNormLayer",
+    "SelectiveScan",
     "SharedAttention",
     "ShortConv",
     "SparseMoE",

@@ -78,3 +78,28 @@ class DeltaRule(nn.Module):
         a factor for each row of S. beta: (tokens, heads) or None."""
         state = batch.cache.states[self.index][self.name]
         return self.kernel(q, k, v, decay, beta, state, batch, tiled=self.tiled)
+
+
+class SelectiveScan(nn.Module):
+    """Mamba's recurrence (Gu and Dao 2023): each channel has a state S (d_state), each number of
+    which decays by itself, S = exp(dt a) * S + dt x b, and the result is S · c. See
+    `tramontane.recurrence.selective_scan`.
+
+    No tensors. State: `name` (d_state, channels). index: the number of the layer.
+    """
+
+    kernel: Callable[..., Tensor]
+
+    def __init__(self, channels: int, d_state: int, index: int, *, name: str = "recurrent") -> None:
+        super().__init__()
+        self.index, self.name = index, name
+        self.states = {name: (d_state, channels)}
+        self.kernel = recurrence.selective_scan
+
+    def forward(
+        self, x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor, batch: Batch
+    ) -> Tensor:
+        """x, dt: (tokens, channels) -> the same shape, float32. a: (channels, d_state), below zero,
+        made of weights alone. b, c: (tokens, d_state)."""
+        state = batch.cache.states[self.index][self.name]
+        return self.kernel(x, dt, a, b, c, state, batch)

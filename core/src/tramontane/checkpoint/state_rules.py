@@ -15,11 +15,14 @@ from .rules import Flatten, Rename, Rule
 
 @dataclass(frozen=True)
 class LogOfNegative(Flatten):
-    """log(-x) of each number as one vector, float32: A_log, where a checkpoint has -exp(A_log)."""
+    """log(-x) of each number, float32: A_log, where a checkpoint has -exp(A_log); as one vector
+    where the model has one."""
 
     def change(self, layout: Layout, path: str, model: nn.Module) -> Layout:
-        flat = layout.decode().float().flatten()
-        return Dense(flat if flat.is_meta else flat.neg().log())
+        found = layout.decode().float()
+        if model.get_parameter(path).dim() == 1:
+            found = found.flatten()
+        return Dense(found if found.is_meta else found.neg().log())
 
 
 def ssm_rules(name: str) -> list[Rule]:
@@ -33,6 +36,19 @@ def ssm_rules(name: str) -> list[Rule]:
         LogOfNegative(f"*.{name}.A_log"),
         Flatten(f"*.{name}.D"),
         Flatten(f"*.{name}.norm"),
+    ]
+
+
+def selective_rules(name: str) -> list[Rule]:
+    """The same of a module `name` of each layer, such as `Mamba`."""
+    to = f"model.layers.*.{name}"
+    return [
+        Rename("blk.*.ssm_a", f"{to}.A_log"),
+        Rename("blk.*.ssm_d", f"{to}.D"),
+        *(Rename(f"blk.*.ssm_{part}_norm", f"{to}.{part}_layernorm") for part in ("dt", "b", "c")),
+        Rename("*.mixer.*", f"*.{name}.*"),
+        LogOfNegative(f"*.{name}.A_log"),
+        Flatten(f"*.{name}.D"),
     ]
 
 

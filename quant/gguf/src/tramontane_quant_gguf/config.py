@@ -81,6 +81,9 @@ PRESENT: dict[str, str] = {
 ABSENT: dict[str, tuple[str, str]] = {"attention_k_eq_v": ("attn_k.weight", "attn_v.weight")}
 """What no key says, but whether a layer has the first tensor and not the second."""
 
+OF_LAYERS: dict[str, str] = {"layers_with_experts": "ffn_gate_inp.weight"}
+"""What no key says, but which layers have a tensor: a list of bools."""
+
 REFUSED: dict[str, tuple[Any, ...]] = {
     "attention.causal": (True,),
     "attention.temperature_scale": (0.0,),
@@ -185,6 +188,8 @@ def config_of(
             for name in tensors
             if name.endswith(f".{there}")
         )
+    for word, tensor in OF_LAYERS.items() if isinstance(layers, int) else ():
+        config[word] = [f"blk.{index}.{tensor}" in tensors for index in range(min(layers, 4096))]
     return config
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tramontane_backend_cpu.numba_setup import family, native
-from tramontane_backend_cpu.vector.arithmetic import fma, same
+from tramontane_backend_cpu.vector.arithmetic import exp, fma, same
 from tramontane_backend_cpu.vector.memory import (
     load,
     load_some,
@@ -43,6 +43,41 @@ RULE_FIELDS = (
 )  # fmt: skip
 """state: (slots, heads, d_key, d_value). blocks: jobs for each head of each sequence. tiled: 1
 where head i belongs to key head i modulo their count, 0 where heads of one are consecutive."""
+SCAN_FIELDS = (
+    "spans", "blocks", "x", "x_stride", "dt", "dt_stride", "a", "b", "b_stride", "c", "c_stride",
+    "out", "out_stride", "state", "slot_bytes", "channels", "d_state",
+)  # fmt: skip
+"""a: (d_state, channels). state: (slots, d_state, channels). blocks: jobs for each sequence."""
+
+
+@native(3)
+def selective_scan(arguments, job, thread):  # type: ignore[no-untyped-def]
+    """A state of each channel by itself. See `tramontane.recurrence.selective_scan`."""
+    (spans, blocks, x, x_stride, dt, dt_stride, a, b, b_stride, c, c_stride, out, out_stride, state,
+     slot_bytes, channels, d_state) = words(arguments, 17)  # fmt: skip
+    span = spans + 8 * SPAN_WORDS * (job // blocks)
+    start, count, begins = word(span), word(span + 8), word(span + 24)
+    held = state + word(span + 16) * slot_bytes
+    row_bytes = 4 * channels
+    first = job % blocks * CHANNELS
+    for channel in range(first, min(channels, first + CHANNELS), 16):
+        lanes, aside = min(16, channels - channel), 4 * channel
+        if begins:
+            for i in range(d_state):
+                store_some("f32", held + i * row_bytes + aside, same(0), lanes)
+        for row in range(start, start + count):
+            time = load_some("f32", dt + row * dt_stride + aside, lanes)
+            taken = time * load_some("f32", x + row * x_stride + aside, lanes)
+            rows_b, rows_c = b + row * b_stride, c + row * c_stride
+            total = same(0)
+            for i in range(d_state):
+                at = held + i * row_bytes + aside
+                decay = exp(time * load_some("f32", a + i * row_bytes + aside, lanes))
+                s = load_some("f32", at, lanes) * decay
+                s = fma(taken, same(number("f32", rows_b + 4 * i)), s)
+                store_some("f32", at, s, lanes)
+                total = fma(s, same(number("f32", rows_c + 4 * i)), total)
+            store_some("f32", out + row * out_stride + aside, total, lanes)
 
 
 @native(3)

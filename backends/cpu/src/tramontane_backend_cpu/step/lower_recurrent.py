@@ -53,6 +53,21 @@ def _delta_rule(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     return Operation(kernel.address, told, inputs.SPANS, blocks * of["heads"])
 
 
+def _selective_scan(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
+    assert node.output is not None
+    (x, x_stride), (dt, dt_stride), (b, b_stride), (c, c_stride) = map(buffers.place, node.inputs)
+    out, out_stride = _out(node, buffers)
+    rates = np.ascontiguousarray(node.of["a"].detach().float().numpy().T)
+    d_state, channels = rates.shape
+    blocks = -(-channels // recurrent.CHANNELS)
+    told = arguments(
+        recurrent.SCAN_FIELDS, blocks=blocks, x=x, x_stride=x_stride, dt=dt, dt_stride=dt_stride,
+        a=inputs.keep(rates), b=b, b_stride=b_stride, c=c, c_stride=c_stride, out=out,
+        out_stride=out_stride, channels=channels, d_state=d_state, **_state(node, inputs),
+    )  # fmt: skip
+    return Operation(recurrent.selective_scan.address, told, inputs.SPANS, blocks)
+
+
 def _out(node: Node, buffers: Buffers) -> tuple[int, int]:
     assert node.output is not None
     place: tuple[int, int] = buffers.place(Ref(node.output, 0, node.output.width))
@@ -67,4 +82,5 @@ def _bias(module: Any, inputs: Inputs) -> int:
 
 LOWERINGS: dict[str, Callable[[Node, Buffers, Inputs], Operation]] = {
     "short_conv": _short_conv, "delta_rule": _delta_rule,
+    "selective_scan": _selective_scan,
 }  # fmt: skip

@@ -27,6 +27,7 @@ from tramontane.blocks import (
     RMSNorm,
     Rope,
     Router,
+    SelectiveScan,
     ShortConv,
     StackedLinear,
 )
@@ -152,6 +153,8 @@ class Recording:
             return lambda x, batch: self.note("short_conv", (x,), (x.shape[1],), module=module)
         if type(module) is DeltaRule:
             return lambda *told: self._rule(module, *told)
+        if type(module) is SelectiveScan:
+            return lambda *told: self._scan(module, *told)
         if type(module) in NORMS:
             return lambda x: self._norm(NORMS[type(module)], x, module)
         if type(module) is HeadNorm:
@@ -171,6 +174,14 @@ class Recording:
             "delta_rule", given, (heads, d_value), module=module, heads=heads, d_value=d_value,
             key_heads=key_heads, d_key=d_key, keyed=decay.dim() == 3,
         )  # fmt: skip
+
+    def _scan(
+        self, module: SelectiveScan, x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor,
+        batch: Any,
+    ) -> Tensor:  # fmt: skip
+        if a.device.type != "cpu":
+            raise CannotRecord("a selective scan whose decays are made within the step")
+        return self.note("selective_scan", (x, dt, b, c), (x.shape[1],), module=module, a=a)
 
     def _embed(self, tokens: Tensor, module: Embedding) -> Tensor:
         if tokens is not self.tokens and tokens is not self.positions:

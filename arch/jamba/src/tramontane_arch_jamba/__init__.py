@@ -1,0 +1,1 @@
+"""Jamba for Tramontane."""

@@ -1,0 +1,1 @@
+"""Mamba and Falcon Mamba for Tramontane."""
