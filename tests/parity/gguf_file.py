@@ -129,7 +129,7 @@ def write(about: Gguf, tensors: dict[str, Any], config: Any, kind: Type, path: P
 
 def _keys(config: Any) -> dict[str, Any]:
     """What every file says, in config.json's numbers."""
-    heads = config.num_attention_heads
+    heads = getattr(config, "num_attention_heads", 1)
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // heads
     ropes = getattr(config, "rope_parameters", None) or {}
     return {

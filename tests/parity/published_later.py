@@ -198,6 +198,33 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
         "num_local_experts": 64, "position_embedding_type": "nope", "residual_multiplier": 0.22,
         "rms_norm_eps": 1e-5, "rope_theta": 10000, "shared_intermediate_size": 1024,
         "tie_word_embeddings": True}),
+    "mamba-130m-hf": ("mamba", {
+        "vocab_size": 50280, "hidden_size": 768, "num_hidden_layers": 24, "conv_kernel": 4,
+        "expand": 2, "hidden_act": "silu", "intermediate_size": 1536, "layer_norm_epsilon": 1e-5,
+        "residual_in_fp32": True, "state_size": 16, "time_step_floor": 0.0001,
+        "time_step_max": 0.1, "time_step_min": 0.001, "time_step_rank": 48, "use_bias": False,
+        "use_conv_bias": True, "rms_norm": True, "fused_add_norm": True, "d_model": 768,
+        "n_layer": 24, "d_inner": 1536}),
+    "falcon-mamba-7b": ("falcon-mamba", {
+        "vocab_size": 65024, "hidden_size": 4096, "num_hidden_layers": 64, "conv_kernel": 4,
+        "expand": 16, "hidden_act": "silu", "intermediate_size": 8192,
+        "layer_norm_epsilon": 1e-5, "mixer_rms_eps": 1e-6, "rescale_prenorm_residual": False,
+        "residual_in_fp32": True, "state_size": 16, "tie_word_embeddings": False,
+        "time_step_rank": 256, "use_bias": False, "use_conv_bias": True}),
+    "AI21-Jamba-1.5-Mini": ("jamba", {
+        **sizes(4096, 14336, 32, 32, 8, 65536), "attn_layer_offset": 4, "attn_layer_period": 8,
+        "expert_layer_offset": 1, "expert_layer_period": 2, "hidden_act": "silu",
+        "mamba_conv_bias": True, "mamba_d_conv": 4, "mamba_d_state": 16, "mamba_dt_rank": 256,
+        "mamba_expand": 2, "mamba_proj_bias": False, "max_position_embeddings": 262144,
+        "num_experts": 16, "num_experts_per_tok": 2, "num_logits_to_keep": 1,
+        "rms_norm_eps": 1e-6, "tie_word_embeddings": False, "use_mamba_kernels": True}),
+    "AI21-Jamba-Reasoning-3B": ("jamba", {
+        **sizes(2560, 8192, 28, 20, 1, 65536), "attn_layer_offset": 7, "attn_layer_period": 14,
+        "expert_layer_offset": 1, "expert_layer_period": 2, "hidden_act": "silu",
+        "mamba_conv_bias": True, "mamba_d_conv": 4, "mamba_d_state": 16, "mamba_dt_rank": 160,
+        "mamba_expand": 2, "mamba_proj_bias": False, "max_position_embeddings": 262144,
+        "num_experts": 1, "num_experts_per_tok": 1, "rms_norm_eps": 1e-6,
+        "tie_word_embeddings": True}),
     "LFM2-1.2B": ("lfm2", {
         "vocab_size": 65536, "hidden_size": 2048, "num_hidden_layers": 16,
         "num_attention_heads": 32, "num_key_value_heads": 8, "block_auto_adjust_ff_dim": True,

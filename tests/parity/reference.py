@@ -63,11 +63,11 @@ def decode(model: Any, tokens: Sequence[int], prompt: int) -> Tensor:
     """The same, the tokens after the prompt fed one by one with transformers' own cache."""
     forget(model)
     out = model(torch.tensor([list(tokens[:prompt])]), use_cache=True)
-    rows, cache = [out.logits[0]], out.past_key_values
+    word = "cache_params" if hasattr(out, "cache_params") else "past_key_values"
+    rows = [out.logits[0]]
     for token in tokens[prompt:]:
-        out = model(torch.tensor([[token]]), past_key_values=cache, use_cache=True)
+        out = model(torch.tensor([[token]]), use_cache=True, **{word: getattr(out, word)})
         rows.append(out.logits[0])
-        cache = out.past_key_values
     return torch.cat(rows)
 
 

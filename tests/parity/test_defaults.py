@@ -65,6 +65,8 @@ NOT_THEIRS = {
     "mlp_bias": ONE,
     "moe_layer_freq": ONE,
     "no_rope_layers": ELSEWHERE,
+    "normalized": FILES,
+    "mixer_rms_eps": "not looked at where there are no norms",
     "num_experts": ONE,
     "num_global_key_value_heads": BY_LAYER,
     "partial_rotary_factor": "theirs has it in rope_parameters, or rotates everything",
@@ -122,6 +124,10 @@ ACCEPTED = {
     **{
         (family, "mamba_d_head"): "auto is what theirs is computed from"
         for family in ("granite-4", "falcon-h1")
+    },
+    **{
+        (family, "max_position_embeddings"): "theirs has no limit"
+        for family in ("mamba", "falcon-mamba")
     },
     ("gemma4", "partial_rotary_factor"): "of layers with a window, which rotate everything",
     ("gemma4-unified", "partial_rotary_factor"): "as gemma4",

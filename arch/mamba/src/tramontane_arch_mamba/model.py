@@ -40,9 +40,10 @@ class MambaConfig(DecoderConfig):
         if values.get("time_step_rank", "auto") == "auto" and isinstance(hidden, int):
             values["time_step_rank"] = math.ceil(hidden / 16)
         if isinstance(hidden, int) and isinstance(expand, int):
-            values["intermediate_size"] = max(1, hidden * expand)  # whatever is said of it
-        # there are no heads
-        values |= {"num_attention_heads": 1, "num_key_value_heads": 1, "head_dim": 1}
+            # Falcon Mamba's says 8192, where expand times hidden_size is 65536
+            values.setdefault("intermediate_size", hidden * expand)
+        values.setdefault("num_attention_heads", 1)  # there are none
+        values["head_dim"] = 1
 
     @property
     def rotary(self) -> bool:
@@ -99,12 +100,8 @@ def metadata(values: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, 
         "state_size": "state_size",
         "time_step_rank": "time_step_rank",
         "dt_b_c_rms": "normalized",
+        "inner_size": "intermediate_size",
     }
     found = {word: values.get(f"mamba.ssm.{key}") for key, word in words.items()}
-    found["mixer_rms_eps"] = config.get("rms_norm_eps")
-    inner, hidden = values.get("mamba.ssm.inner_size"), config.get("hidden_size")
-    if isinstance(inner, int) and isinstance(hidden, int) and hidden > 0:
-        if inner % hidden:
-            raise ValueError(f"mamba.ssm.inner_size {inner} is no multiple of {hidden}")
-        found["expand"] = inner // hidden
+    found |= {"mixer_rms_eps": config.get("rms_norm_eps"), "num_attention_heads": 1}
     return {word: value for word, value in found.items() if value is not None}
