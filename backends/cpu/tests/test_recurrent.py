@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tramontane.blocks import CausalLM, DeltaRule, ShortConv
+from tramontane.blocks import CausalLM, DeltaRule, SelectiveScan, ShortConv
 from tramontane.config import DecoderConfig
 from tramontane.engine.batch import Batch
 from tramontane.engine.kv_cache import KVCache
@@ -184,3 +184,60 @@ def test_softplus_equals_torch() -> None:
     expected = torch.nn.functional.softplus(torch.from_numpy(x).double()).numpy()
     assert np.abs(out - expected).max() <= 2e-6 * 110
     assert (np.abs(out - expected) <= 3e-7 * np.abs(expected) + 1e-37).all()
+
+
+class Selecting(nn.Module):
+    """A selective scan over a row's channels; dt, B and C are other parts of it."""
+
+    def __init__(self, index: int, channels: int, d_state: int) -> None:
+        super().__init__()
+        self.widths = [channels, channels, d_state, d_state]
+        self.scan = SelectiveScan(channels, d_state, index)
+        self.A_log = nn.Parameter(torch.randn(channels, d_state), requires_grad=False)
+
+    def forward(self, x: Tensor, batch: Batch) -> Tensor:
+        values, dt, b, c = x.split(self.widths, -1)
+        rates = -self.A_log.float().exp()
+        return self.scan(values, F.softplus(dt.float()), rates, b, c, batch)
+
+
+class Selected(Mixed):
+    def __init__(self, cfg: DecoderConfig, channels: int, d_state: int) -> None:
+        CausalLM.__init__(self, cfg)
+        self.mixers = nn.ModuleList(Selecting(index, channels, d_state) for index in range(2))
+
+
+def selected(channels: int, d_state: int) -> Selected:
+    cfg = DecoderConfig(
+        vocab_size=31, hidden_size=2 * (channels + d_state), intermediate_size=8,
+        num_hidden_layers=1, num_attention_heads=1, head_dim=4,
+    )  # fmt: skip
+    torch.manual_seed(channels)
+    Selected.Layer = staticmethod(lambda cfg, index: nn.Identity())  # type: ignore[assignment]
+    model = Selected(cfg, channels, d_state)
+    with torch.no_grad():
+        for module in model.modules():
+            weight = getattr(module, "weight", None)
+            if weight is not None and hasattr(weight, "data"):
+                weight.data.normal_(0.0, 1.0)
+    return model
+
+
+@pytest.mark.parametrize(("channels", "d_state"), [(5, 1), (64, 16), (150, 7), (16, 33)])
+def test_selective_scans_equal_the_reference(channels: int, d_state: int) -> None:
+    model, eager = selected(channels, d_state), selected(channels, d_state)
+    sequences = [[(7 * i + n) % 31 for i in range(n)] for n in (40, 1, 23)]
+    with torch.no_grad():
+        expected = run(model, type(model).forward.__get__(model), sequences, None)
+    forward = Forward(model, shared_pool(2), exact=True)
+    assert forward.program is not None, forward.why
+    looks_at_spans(eager)
+    assert prepare(eager, probe()[0], 2, "f32")["step"].startswith("eager")
+    for each in (forward, eager.forward):
+        alone = run(model if each is forward else eager, each, sequences, None)
+        for mine, theirs in zip(alone, expected, strict=True):
+            assert np.abs(mine - theirs).max() <= 1e-4 * np.abs(theirs).max()
+        for seed in range(3):
+            again = run(model if each is forward else eager, each, sequences, seed)
+            for mine, same in zip(again, alone, strict=True):
+                assert np.array_equal(mine, same), "other bits in other company"
