@@ -40,6 +40,7 @@ LIMITS = {
     "blocks/latent.py": (0, 0),
     "blocks/layer.py": (0, 4),
     "blocks/linear.py": (0, 0),
+    "blocks/mamba.py": (0, 0),
     "blocks/mamba2.py": (0, 0),
     "blocks/mlp.py": (0, 0),
     "blocks/moe.py": (0, 0),

@@ -25,8 +25,13 @@ from .parity.forward import greedy
 LONG = [(7 * i + 3) % 90 for i in range(230)]
 PROMPTS = [LONG, [*LONG[:150], 5, 6], LONG[:60], [9, 8, 7], [*LONG[:64], 1]]
 PARAMS = SamplingParams(temperature=0, max_tokens=40, ignore_eos=True)
-FAMILIES = {"qwen3-next": "experts", "granite-4": "hybrid"}
-"""The delta rule, and Mamba-2 without positions."""
+FAMILIES = {
+    "qwen3-next": "experts",
+    "granite-4": "hybrid",
+    "jamba": "experts",
+    "mamba": "biases",
+}
+"""The delta rule, Mamba-2 without positions, and the selective scan with and without attention."""
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -117,7 +122,7 @@ def test_slots_have_a_number(path: Path) -> None:
         opened(path, state_slots=0)
     with pytest.raises(NotEnoughMemory, match=r"state_slots=1000000000: .*--state-slots"):
         opened(path, state_slots=10**9)
-    with pytest.raises(ConfigError, match=r"not one block .* and states take"):
+    with pytest.raises(ConfigError, match=r"(not one block|is less than) .*states"):
         opened(path, kv_memory="1KB")
     with opened(path, kv_memory="8MB") as llm:
         cache = llm.inner.engine.cache

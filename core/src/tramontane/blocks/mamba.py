@@ -55,16 +55,15 @@ class Mamba(nn.Module):
         self.D = nn.Parameter(torch.empty(inner), requires_grad=False)
         self.scan = SelectiveScan(inner, state, index)
         self.out_proj = Linear(inner, hidden, bias=bias)
-        sizes = zip(("dt", "b", "c"), self.parts, strict=True)
-        for name, size in sizes if norm is not None else ():
-            self.add_module(f"{name}_layernorm", norm(size))
-        self.normal = norm is not None
+        self.dt_layernorm = None if norm is None else norm(rank)
+        self.b_layernorm = None if norm is None else norm(state)
+        self.c_layernorm = None if norm is None else norm(state)
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
         mixed, gate = self.in_proj(x).chunk(2, -1)
         mixed = F.silu(self.conv1d(mixed, batch))
         dt, b, c = self.x_proj(mixed).split(self.parts, -1)
-        if self.normal:
+        if self.dt_layernorm and self.b_layernorm and self.c_layernorm:
             dt, b, c = self.dt_layernorm(dt), self.b_layernorm(b), self.c_layernorm(c)
         step = F.softplus(self.dt_proj(dt).float())
         values = mixed.float()

@@ -188,8 +188,9 @@ def config_of(
             for name in tensors
             if name.endswith(f".{there}")
         )
-    for word, tensor in OF_LAYERS.items() if isinstance(layers, int) else ():
-        config[word] = [f"blk.{index}.{tensor}" in tensors for index in range(min(layers, 4096))]
+    count = min(layers, 4096) if isinstance(layers, int) else 0
+    for word, tensor in OF_LAYERS.items():
+        config[word] = [f"blk.{index}.{tensor}" in tensors for index in range(count)]
     return config
 
 
