@@ -19,10 +19,12 @@ from tramontane.blocks import (
     DeltaRule,
     Embedding,
     Experts,
+    GeneralizedDeltaRule,
     LatentAttention,
     Linear,
     ShortConv,
     StackedLinear,
+    TokenShift,
 )
 from tramontane.layouts import Affine, Codebook, Dense, Layout, Permuted, RowGroups
 
@@ -41,7 +43,7 @@ from .eager import (
     multiply_packed,
     multiply_stacked,
 )
-from .eager_recurrent import convolve, correct
+from .eager_recurrent import convolve, correct, correct_generally, shift
 from .experts import KERNELS, mixture
 from .mapped_weights import moved
 from .packing import Apart, Interleaved, can_pack, pack
@@ -114,6 +116,10 @@ def prepare(
             chosen["attention"] = "compiled"
         elif type(module) is ShortConv:
             module.kernel = convolve(module, pool)
+        elif type(module) is TokenShift:
+            module.kernel = shift(module, pool)
+        elif type(module) is GeneralizedDeltaRule:
+            module.kernel = correct_generally(module, pool)
         elif type(module) is DeltaRule:
             module.kernel = correct(module, pool)
     for module in model.modules():

@@ -19,7 +19,7 @@ from .mamba2 import Mamba2
 from .mlp import MLP, GatedMLP
 from .moe import Experts, SparseMoE, balanced_moe
 from .norm import HeadNorm, LayerNorm, RMSNorm, layer_norm, rms_norm
-from .recurrent import DeltaRule, ShortConv
+from .recurrent import DeltaRule, GeneralizedDeltaRule, ShortConv, TokenShift
 from .rope import Rope, rope_for
 from .routing import BiasedRouter, GroupedRouter, Router
 from .stacked import StackedLinear
@@ -36,6 +36,7 @@ __all__ = [
     "Experts",
     "GatedDeltaNet",
     "GatedMLP",
+    "GeneralizedDeltaRule",
     "Gelu",
     "GroupedRouter",
     "HeadNorm",
@@ -57,6 +58,7 @@ __all__ = [
     "ShortConv",
     "SparseMoE",
     "StackedLinear",
+    "TokenShift",
     "alibi_slopes",
     "balanced_moe",
     "latent_scale",

@@ -21,6 +21,7 @@ from tramontane.blocks import (
     DeltaRule,
     Embedding,
     Experts,
+    GeneralizedDeltaRule,
     HeadNorm,
     LayerNorm,
     Linear,
@@ -29,6 +30,7 @@ from tramontane.blocks import (
     Router,
     ShortConv,
     StackedLinear,
+    TokenShift,
 )
 
 from . import torch_ops
@@ -150,6 +152,10 @@ class Recording:
             return lambda tokens: self._embed(tokens, module)
         if type(module) is ShortConv:
             return lambda x, batch: self.note("short_conv", (x,), (x.shape[1],), module=module)
+        if type(module) is TokenShift:
+            return lambda x, batch: self.note("token_shift", (x,), (x.shape[1],), module=module)
+        if type(module) is GeneralizedDeltaRule:
+            return lambda *told: self._generalized_rule(module, *told)
         if type(module) is DeltaRule:
             return lambda *told: self._rule(module, *told)
         if type(module) in NORMS:
@@ -170,6 +176,16 @@ class Recording:
         return self.note(
             "delta_rule", given, (heads, d_value), module=module, heads=heads, d_value=d_value,
             key_heads=key_heads, d_key=d_key, keyed=decay.dim() == 3,
+        )  # fmt: skip
+
+    def _generalized_rule(
+        self, module: GeneralizedDeltaRule, q: Tensor, k: Tensor, v: Tensor, decay: Tensor,
+        a: Tensor, b: Tensor, batch: Any,
+    ) -> Tensor:  # fmt: skip
+        heads, d_value = v.shape[1:]
+        return self.note(
+            "generalized_delta_rule", (q, k, v, decay, a, b), (heads, d_value), module=module,
+            heads=heads, d_key=k.shape[2], d_value=d_value,
         )  # fmt: skip
 
     def _embed(self, tokens: Tensor, module: Embedding) -> Tensor:
