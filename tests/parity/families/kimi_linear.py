@@ -65,9 +65,7 @@ def keys(config: Any) -> dict[str, Any]:
     config.first_k_dense_replace = config.mlp_layer_types.count("dense")
     return {
         **latent_keys(config, 2),
-        "attention.head_count_kv": [
-            int(kind == "full_attention") for kind in config.layer_types
-        ],
+        "attention.head_count_kv": [int(kind == "full_attention") for kind in config.layer_types],
         "ssm.conv_kernel": config.linear_conv_kernel_dim,
         "kda.head_dim": config.linear_head_dim,
         "expert_weights_norm": None,

@@ -32,7 +32,8 @@ FIELDS = (
 def generalized_delta_rule(arguments, job, thread):  # type: ignore[no-untyped-def]
     """See `tramontane.recurrence.generalized_delta_rule`."""
     (spans, blocks, q, q_stride, k, k_stride, v, v_stride, decay, decay_stride, a, a_stride, b,
-     b_stride, out, out_stride, state, slot_bytes, heads, d_key, d_value) = words(arguments, 21)  # fmt: skip
+     b_stride, out, out_stride, state, slot_bytes, heads, d_key,
+     d_value) = words(arguments, 21)  # fmt: skip
     span = spans + 8 * SPAN_WORDS * (job // (blocks * heads))
     start, count, begins = word(span), word(span + 8), word(span + 24)
     head = job // blocks % heads
