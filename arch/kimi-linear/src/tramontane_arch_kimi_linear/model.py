@@ -67,7 +67,8 @@ class DeltaAttention(nn.Module):
 
     def by_head(self, x: Tensor) -> Tensor:
         """(tokens, heads * d) -> (tokens, heads, d)."""
-        return x.unflatten(-1, (-1, self.d_head))
+        heads: Tensor = x.unflatten(-1, (-1, self.d_head))
+        return heads
 
 
 def unit(x: Tensor) -> Tensor:

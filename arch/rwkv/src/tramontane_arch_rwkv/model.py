@@ -68,8 +68,8 @@ class ArwkvLayer(nn.Module):
         return x + self.mlp(self.post_attention_layernorm(x)), first
 
 
-class Arwkv(CausalLM):
-    Layer = ArwkvLayer
+class TimeMixLM(CausalLM):
+    """Hands the first layer's values on to all others."""
 
     def forward(self, tokens: Tensor, batch: Batch) -> Tensor:
         x, first = self.embed(tokens, batch), None
@@ -78,6 +78,10 @@ class Arwkv(CausalLM):
         return self.logits(self.model.norm(x[batch.wanted]))
 
 
-class Rwkv(Arwkv):
+class Rwkv(TimeMixLM):
     Layer = RwkvLayer
     Norm = staticmethod(norm)
+
+
+class Arwkv(TimeMixLM):
+    Layer = ArwkvLayer

@@ -122,4 +122,5 @@ class TimeMix(nn.Module):
 
     def by_head(self, x: Tensor) -> Tensor:
         """(tokens, hidden) -> (tokens, heads, d_head)."""
-        return x.unflatten(-1, (self.heads, self.d_head))
+        heads: Tensor = x.unflatten(-1, (self.heads, self.d_head))
+        return heads

@@ -25,9 +25,9 @@ class LongestMatch(Tokenizer):
     """A `Tokenizer` of byte strings: from left to right, each time the longest that the text goes
     on with.
 
-    tokens: their bytes by id. special: texts of control tokens by id, found before all others. more:
-    as for `Tokenizer`. Of equal tokens the last is used. Raises CheckpointError unless each byte by
-    itself is a token.
+    tokens: their bytes by id. special: texts of control tokens by id, found before all others.
+    more: as for `Tokenizer`. Of equal tokens the last is used. Raises CheckpointError unless each
+    byte by itself is a token.
     """
 
     def __init__(
