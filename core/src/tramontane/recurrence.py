@@ -114,3 +114,37 @@ def selective_scan(
 def _before(state: Tensor, span: Span) -> Tensor:
     """A sequence's state before its tokens in this batch."""
     return torch.zeros_like(state[0]) if span.first else state[span.slot]
+
+
+def generalized_delta_rule(
+    q: Tensor, k: Tensor, v: Tensor, decay: Tensor, a: Tensor, b: Tensor, state: Tensor,
+    batch: Batch,
+) -> Tensor:  # fmt: skip
+    """RWKV-7's recurrence of a state S (d_key, d_value) for each head (Peng et al. 2025): what S is
+    multiplied by is diagonal plus a matrix of rank one,
+
+    S = decay * S + b ⊗ (aᵀ S) + k ⊗ v, where aᵀ S is of S before it decays; the result is qᵀ S.
+
+    q, k, decay, a, b: (tokens, heads, d_key). v: (tokens, heads, d_value) -> the same shape,
+    float32. state: (slots, heads, d_key, d_value).
+    """
+
+    def step(
+        s: Tensor, q: Tensor, k: Tensor, v: Tensor, f: Tensor, a: Tensor, b: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        seen = (s * a[..., None]).sum(-2)
+        s = s * f[..., None] + b[..., None] * seen[:, None] + k[..., None] * v[:, None]
+        return s, (s * q[..., None]).sum(-2)
+
+    return scan(step, state, batch, *(each.float() for each in (q, k, v, decay, a, b)))
+
+
+def token_shift(x: Tensor, state: Tensor, batch: Batch) -> Tensor:
+    """For each token what its sequence's last one had, zeros for the first; (tokens, channels) ->
+    the same shape, float32. state: (slots, channels)."""
+    parts = []
+    for span in batch.spans:
+        rows = x[span.start : span.start + span.count].float()
+        parts.append(torch.cat((_before(state, span)[None], rows[:-1])))
+        state[span.slot] = rows[-1]
+    return torch.cat(parts)

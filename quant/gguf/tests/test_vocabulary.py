@@ -346,7 +346,7 @@ def damaged_vocabulary(**changes: Any) -> Callable[[gguf.GGUFWriter], None]:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": "rwkv"}, "tokenizer.ggml.model='rwkv' is not supported"),
+        ({"model": "plamo2"}, "tokenizer.ggml.model='plamo2' is not supported"),
         ({"tokens": None}, "tokenizer.ggml.tokens is missing or not an array of strings"),
         ({"tokens": [1, 2]}, "tokenizer.ggml.tokens is missing or not an array of strings"),
         ({"tokens": "ab"}, "tokenizer.ggml.tokens is missing or not an array of strings"),
@@ -363,3 +363,31 @@ def test_unusable_vocabularies_are_refused(
     path = write(damaged_vocabulary(**changes))
     with pytest.raises(CheckpointError, match=message):
         open_gguf(path).tokenizer()
+
+
+def test_longest_match_of_rwkv(write: Write) -> None:
+    """Bytes as Python writes them; what pads the vocabulary is in no text."""
+    words = [b"\n\n", b" a", b"ab", b"\xe4\xb8", b"it's"]
+    plain = [repr(data)[2:-1] for data in (*(bytes([byte]) for byte in range(256)), *words)]
+
+    def fill(writer: gguf.GGUFWriter) -> None:
+        writer.add_tokenizer_model("rwkv")
+        writer.add_token_list(["<s>", *plain, "[PAD262]"])
+        writer.add_token_types([CONTROL, *[NORMAL] * len(plain), 5])
+        writer.add_eos_token_id(0)
+        writer.add_eot_token_id(257)
+
+    tokenizer = open_gguf(write(fill)).tokenizer()
+    assert tokenizer.encode("<s> ab\n\n\u4e2dit's") == [0, 258, 99, 257, 260, 174, 261]
+    assert tokenizer.encode("[PAD262]") == [1 + ord(sign) for sign in "[PAD262]"]
+    assert tokenizer.decode([0, 258, 99, 260, 174, 261]) == " ab\u4e2dit's"
+    assert (tokenizer.eos_ids, tokenizer.add_bos) == ({0, 257}, False)
+
+
+def test_a_byte_that_rwkv_has_no_token_for(write: Write) -> None:
+    def fill(writer: gguf.GGUFWriter) -> None:
+        writer.add_tokenizer_model("rwkv")
+        writer.add_token_list(["<s>", "a", "b"])
+
+    with pytest.raises(CheckpointError, match="no token for the byte 0x00"):
+        open_gguf(write(fill)).tokenizer()

@@ -46,7 +46,8 @@ def odd(family: str, name: str, *, gguf: bool = False) -> dict[str, Any]:
         "hidden_size": heads * d_head, "n_embd": heads * d_head, "d_model": heads * d_head,
         "num_attention_heads": heads, "n_head": heads, "n_heads": heads,
         "num_key_value_heads": heads if "kv_lora_rank" in base else kv_heads,
-        "num_kv_heads": kv_heads, "rotary_dim": turned, **EXPERTS, **LATENT,
+        "num_kv_heads": kv_heads, "rotary_dim": turned, "linear_num_heads": heads, **EXPERTS,
+        **LATENT,
         "vocab_size_per_layer_input": 101, "hidden_size_per_layer_input": 7,
         "global_head_dim": 2 * d_head - 2,
     }  # fmt: skip

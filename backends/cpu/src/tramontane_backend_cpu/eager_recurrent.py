@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from torch import Tensor
-from tramontane.blocks import DeltaRule, SelectiveScan, ShortConv
+from tramontane.blocks import (
+    DeltaRule,
+    GeneralizedDeltaRule,
+    SelectiveScan,
+    ShortConv,
+    TokenShift,
+)
 from tramontane.engine.batch import Batch
 
 from .eager import alone
@@ -52,3 +58,28 @@ def select(module: SelectiveScan, pool: Pool) -> Callable[..., Tensor]:
         return alone(pool, ["selective_scan"], lowering, [x, dt, b, c], x.shape[1], batch, told)
 
     return selective_scan
+
+
+def shift(module: TokenShift, pool: Pool) -> Callable[..., Tensor]:
+    """A drop-in for `recurrence.token_shift`, with the state of this module."""
+
+    def token_shift(x: Tensor, state: Tensor, batch: Batch) -> Tensor:
+        lowering, told = LOWERINGS["token_shift"], {"module": module}
+        return alone(pool, ["token_shift"], lowering, [x], x.shape[1], batch, told)
+
+    return token_shift
+
+
+def correct_generally(module: GeneralizedDeltaRule, pool: Pool) -> Callable[..., Tensor]:
+    """A drop-in for `recurrence.generalized_delta_rule`, with the states of this module."""
+
+    def generalized_delta_rule(
+        q: Tensor, k: Tensor, v: Tensor, decay: Tensor, a: Tensor, b: Tensor, state: Tensor,
+        batch: Batch,
+    ) -> Tensor:  # fmt: skip
+        name, (heads, d_value) = "generalized_delta_rule", v.shape[1:]
+        about = {"module": module, "heads": heads, "d_value": d_value, "d_key": k.shape[2]}
+        given, width = [q, k, v, decay, a, b], heads * d_value
+        return alone(pool, [name], LOWERINGS[name], given, width, batch, about).view(v.shape)
+
+    return generalized_delta_rule

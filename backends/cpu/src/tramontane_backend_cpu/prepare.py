@@ -19,11 +19,13 @@ from tramontane.blocks import (
     DeltaRule,
     Embedding,
     Experts,
+    GeneralizedDeltaRule,
     LatentAttention,
     Linear,
     SelectiveScan,
     ShortConv,
     StackedLinear,
+    TokenShift,
 )
 from tramontane.layouts import Affine, Codebook, Dense, Layout, Permuted, RowGroups
 
@@ -42,7 +44,7 @@ from .eager import (
     multiply_packed,
     multiply_stacked,
 )
-from .eager_recurrent import convolve, correct, select
+from .eager_recurrent import convolve, correct, correct_generally, select, shift
 from .experts import KERNELS, mixture
 from .mapped_weights import moved
 from .packing import Apart, Interleaved, can_pack, pack
@@ -115,6 +117,10 @@ def prepare(
             chosen["attention"] = "compiled"
         elif type(module) is ShortConv:
             module.kernel = convolve(module, pool)
+        elif type(module) is TokenShift:
+            module.kernel = shift(module, pool)
+        elif type(module) is GeneralizedDeltaRule:
+            module.kernel = correct_generally(module, pool)
         elif type(module) is DeltaRule:
             module.kernel = correct(module, pool)
         elif type(module) is SelectiveScan:

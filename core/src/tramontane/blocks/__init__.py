@@ -7,20 +7,14 @@ from .causal_lm import CausalLM, LayerOf, PositionedLM
 from .delta_net import GatedDeltaNet
 from .embedding import Embedding
 from .latent import LatentAttention, latent_scale
-from .layer import (
-    ParallelLayer,
-    ParallelNormsLayer,
-    PostNormLayer,
-    PreNormLayer,
-    SandwichNormLayer,
-)
+from .layer import ParallelLayer, ParallelNormsLayer, PostNormLayer, PreNormLayer, SandwichNormLayer
 from .linear import Linear
 from .mamba import Mamba
 from .mamba2 import Mamba2
 from .mlp import MLP, GatedMLP
 from .moe import Experts, SparseMoE, balanced_moe
 from .norm import HeadNorm, LayerNorm, RMSNorm, layer_norm, rms_norm
-from .recurrent import DeltaRule, SelectiveScan, ShortConv
+from .recurrent import DeltaRule, GeneralizedDeltaRule, SelectiveScan, ShortConv, TokenShift
 from .rope import Rope, rope_for
 from .routing import BiasedRouter, GroupedRouter, Router
 from .stacked import StackedLinear
@@ -38,6 +32,7 @@ __all__ = [
     "GatedDeltaNet",
     "GatedMLP",
     "Gelu",
+    "GeneralizedDeltaRule",
     "GroupedRouter",
     "HeadNorm",
     "LatentAttention",
@@ -60,6 +55,7 @@ __all__ = [
     "ShortConv",
     "SparseMoE",
     "StackedLinear",
+    "TokenShift",
     "alibi_slopes",
     "balanced_moe",
     "latent_scale",

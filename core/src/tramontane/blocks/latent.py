@@ -52,7 +52,8 @@ class LatentAttention(nn.Module):
 
     Scores are (q_nope W_k) cᵀ + q_rope k_ropeᵀ, and a head's result is W_v (weights c), with c the
     latents: the matrices that would expand keys and values are applied to queries and results.
-    sizes: the ranks and head sizes of the configuration, often cfg itself. scale: of the scores.
+    sizes: the ranks and head sizes of the configuration, often cfg itself. rope: None: nothing is
+    rotated, and the key is still shared. scale: of the scores.
     bias: of the down projections and o_proj. The CPU backend does not record it.
     """
 
@@ -65,7 +66,7 @@ class LatentAttention(nn.Module):
         sizes: LatentSizes,
         index: int,
         *,
-        rope: Rope,
+        rope: Rope | None,
         scale: float,
         bias: bool = False,
     ) -> None:
@@ -99,7 +100,8 @@ class LatentAttention(nn.Module):
         nope, turned = q.unflatten(-1, (-1, self.d_head)).split([self.nope, self.turned], -1)
         latent, key = self.kv_a_proj_with_mqa(x).split([self.cached[1], self.turned], -1)
         latent, key = self.kv_a_layernorm(latent), key[:, None]
-        turned, key = self.rope(turned, batch), self.rope(key, batch)
+        if self.rope is not None:
+            turned, key = self.rope(turned, batch), self.rope(key, batch)
         cache = batch.cache.layers[self.index]
         cache.store(batch.slots, key, latent[:, None])
         asked = self.each_head(self.k_b_proj, nope)

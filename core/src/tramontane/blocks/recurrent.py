@@ -103,3 +103,49 @@ class SelectiveScan(nn.Module):
         made of weights alone. b, c: (tokens, d_state)."""
         state = batch.cache.states[self.index][self.name]
         return self.kernel(x, dt, a, b, c, state, batch)
+
+
+class TokenShift(nn.Module):
+    """What a sequence's last token had, in place of what this one has: (tokens, channels) -> the
+    same shape and dtype; zeros for the first token. RWKV mixes the two in each of its halves.
+
+    No tensors. State: `name` (channels). index: the number of the layer.
+    """
+
+    kernel: Callable[..., Tensor]
+
+    def __init__(self, channels: int, index: int, *, name: str = "shift") -> None:
+        super().__init__()
+        self.index, self.name = index, name
+        self.states = {name: (channels,)}
+        self.kernel = recurrence.token_shift
+
+    def forward(self, x: Tensor, batch: Batch) -> Tensor:
+        state = batch.cache.states[self.index][self.name]
+        return self.kernel(x, state, batch).to(x.dtype)
+
+
+class GeneralizedDeltaRule(nn.Module):
+    """RWKV-7's state S (d_key, d_value) for each head (Peng et al. 2025): S = decay * S + b ⊗ (aᵀ
+    S) + k ⊗ v, and the result is qᵀ S. See `tramontane.recurrence.generalized_delta_rule`.
+
+    No tensors. State: `name` (heads, d_key, d_value). index: the number of the layer.
+    """
+
+    kernel: Callable[..., Tensor]
+
+    def __init__(
+        self, heads: int, d_key: int, d_value: int, index: int, *, name: str = "recurrent"
+    ) -> None:
+        super().__init__()
+        self.index, self.name = index, name
+        self.states = {name: (heads, d_key, d_value)}
+        self.kernel = recurrence.generalized_delta_rule
+
+    def forward(
+        self, q: Tensor, k: Tensor, v: Tensor, decay: Tensor, a: Tensor, b: Tensor, batch: Batch
+    ) -> Tensor:
+        """q, k, a, b: (tokens, heads, d_key). decay: (tokens, heads, d_key), a factor for each row
+        of S. v: (tokens, heads, d_value) -> the same shape, float32."""
+        state = batch.cache.states[self.index][self.name]
+        return self.kernel(q, k, v, decay, a, b, state, batch)

@@ -157,7 +157,7 @@ def _context(offer: Architecture, header: Header) -> tuple[dict[str, int], int]:
 
 def _tokenizer(tokenizer: Any) -> dict[str, Any]:
     return {
-        "kind": type(tokenizer.inner.model).__name__,
+        "kind": tokenizer.kind,
         "vocabulary": tokenizer.vocab_size,
         "bos": tokenizer.bos_id,
         "eos": sorted(tokenizer.eos_ids),

@@ -16,6 +16,7 @@ SIDE_FILES = (
     "config.json", "generation_config.json", "quantize_config.json", "quant_config.json",
     "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
     "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt", "tekken.json",
+    "rwkv_vocab_v20230424.txt",
     "chat_template.jinja", "chat_template.json", "additional_chat_templates/tool_use.jinja",
 )  # fmt: skip
 """Small files, downloaded first, so that an interrupted download lacks only weights."""

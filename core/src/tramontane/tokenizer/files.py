@@ -11,17 +11,21 @@ from tramontane.errors import CheckpointError, NoTokenizer
 from .byte_level import from_tekken, from_vocab_and_merges
 from .errors import damage_in
 from .json_file import LARGE, read_bytes, read_text
+from .longest_match import from_world
 from .special_tokens import SideFiles, add_tokens, read_side_files
 from .spm import from_pieces
 from .spm_model import read_spm
 from .tokenizer import Tokenizer, around
 
-LOOKED_FOR = "tokenizer.json, vocab.json with merges.txt, tokenizer.model, tekken.json"
+LOOKED_FOR = (
+    "tokenizer.json, vocab.json with merges.txt, tokenizer.model, tekken.json, rwkv_vocab_*.txt"
+)
 
 
 def from_folder(folder: Path) -> Tokenizer:
     """The tokenizer of a folder: the first of tokenizer.json, vocab.json with merges.txt,
-    tokenizer.model (SentencePiece) and tekken.json, with what the files beside it add.
+    tokenizer.model (SentencePiece), tekken.json and rwkv_vocab_*.txt, with what the files beside it
+    add.
 
     A post-processor in tokenizer.json puts BOS and EOS as it says, except what add_bos_token or
     add_eos_token in tokenizer_config.json explicitly forbid. Texts for tokenizer.model and
@@ -46,6 +50,8 @@ def from_folder(folder: Path) -> Tokenizer:
         inner = from_tekken(path)
         bos, eos = inner.token_to_id("<s>"), inner.token_to_id("</s>")
         bos_by_default = bos is not None
+    elif found := sorted(folder.glob("rwkv_vocab_*.txt")):
+        return from_world(found[-1], side)
     else:
         raise NoTokenizer(
             f"{folder} has no tokenizer; looked for {LOOKED_FOR}; "

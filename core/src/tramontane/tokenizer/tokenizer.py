@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from itertools import groupby
 
 import tokenizers
@@ -31,7 +31,7 @@ class Tokenizer:
         inner: tokenizers.Tokenizer,
         *,
         bos_id: int | None = None,
-        eos_ids: Sequence[int] = (),
+        eos_ids: Collection[int] = (),
         add_bos: bool = False,
         add_eos: bool = False,
         chat_bos: bool = False,
@@ -61,6 +61,11 @@ class Tokenizer:
             self._after = [*self._after, eos_id]
 
     @property
+    def kind(self) -> str:
+        """How texts are cut, such as "BPE"."""
+        return type(self.inner.model).__name__
+
+    @property
     def vocab_size(self) -> int:
         """Number of tokens; a model's embedding may have more rows."""
         return self.inner.get_vocab_size(with_added_tokens=True)
@@ -83,14 +88,18 @@ class Tokenizer:
                 f"character {error.start} of the text, {text[error.start]!r}, is half of a"
                 " surrogate pair, which no tokenizer can encode; send valid Unicode"
             ) from error
-        inner = self.inner if parse_special else self._without_special()
-        ids: list[int] = inner.encode(text, add_special_tokens=False).ids
+        ids = self._ids_of(text, parse_special)
         if not add_special:
             return ids
         if ids[: len(self._before)] != self._before:
             ids = [*self._before, *ids]
         if self._after and ids[-len(self._after) :] != self._after:
             ids = [*ids, *self._after]
+        return ids
+
+    def _ids_of(self, text: str, parse_special: bool) -> list[int]:
+        inner = self.inner if parse_special else self._without_special()
+        ids: list[int] = inner.encode(text, add_special_tokens=False).ids
         return ids
 
     def encode_chat(self, text: str) -> list[int]:
@@ -163,7 +172,7 @@ class Tokenizer:
             return piece.encode()
         return data
 
-    def _eos_to_add(self, eos_ids: Sequence[int]) -> int | None:
+    def _eos_to_add(self, eos_ids: Collection[int]) -> int | None:
         named = self.named.get("eos_token")
         eos_id = None if named is None else self.inner.token_to_id(named)
         return eos_id if eos_id is not None else next(iter(eos_ids), None)

@@ -75,6 +75,7 @@ PRESENT: dict[str, str] = {
     "second_norm": "attn_norm_2.weight",
     "mamba_rms_norm": "ssm_norm.weight",
     "feed_forward_norm": "ffn_norm.weight",
+    "group_norm": "time_mix_ln.weight",
 }
 """What no key says, but whether a layer has a tensor; `{}` stands for "" or "kv"."""
 

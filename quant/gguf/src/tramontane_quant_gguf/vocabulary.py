@@ -13,7 +13,8 @@ from typing import Any
 
 import tokenizers
 from tramontane.errors import CheckpointError, NoTokenizer
-from tramontane.tokenizer.spm import CONTROL, NORMAL, UNKNOWN, USER_DEFINED, from_pieces
+from tramontane.tokenizer.longest_match import LongestMatch, unescaped
+from tramontane.tokenizer.spm import BYTE, CONTROL, NORMAL, UNKNOWN, USER_DEFINED, from_pieces
 from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .byte_bpe import byte_bpe
@@ -22,7 +23,7 @@ from .pretokenizers import pre_named
 from .values import STRING, Values
 from .wordpiece import wordpiece
 
-MODELS = ("gpt2", "gemma4", "llama", "t5", "bert")
+MODELS = ("gpt2", "gemma4", "llama", "t5", "bert", "rwkv")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ DEFAULTS: dict[str, Defaults] = {
     "gemma4": Defaults(),
     "llama": Defaults(bos=1, eos=2, unk=0, add_bos=True),
     "t5": Defaults(eos=1, unk=2, add_eos=True),
+    "rwkv": Defaults(),
     "bert": Defaults(bos=101, eos=102, unk=100, add_bos=True, add_eos=True),
 }
 
@@ -72,6 +74,10 @@ def read_tokenizer(metadata: Mapping[str, Any], path: Path) -> Tokenizer:
     stops = (eos, reader.id("eot_token_id", size, None), reader.id("eom_token_id", size, None))
     ends, types = find_endings(tokens, reader.types(size), () if model == "bert" else stops)
     add_bos, add_eos = defaults.add_bos, defaults.add_eos
+    roles = {"bos_token": bos, "eos_token": eos, "unk_token": unk, "pad_token": pad}
+    named = {name: tokens[index] for name, index in roles.items() if index is not None}
+    if model == "rwkv":
+        return _world(reader, tokens, types, bos_id=bos, eos_ids=ends, named=named)
     if model in ("gpt2", "gemma4"):
         pre = pre_named("gemma4" if model == "gemma4" else reader.text("pre"))
         add_bos = pre.add_bos
@@ -89,13 +95,6 @@ def read_tokenizer(metadata: Mapping[str, Any], path: Path) -> Tokenizer:
         )
     else:
         inner = _pieces(reader, model, tokens, types, unk or 0)
-    named = {
-        name: tokens[index]
-        for name, index in (
-            ("bos_token", bos), ("eos_token", eos), ("unk_token", unk), ("pad_token", pad)
-        )
-        if index is not None
-    }  # fmt: skip
     return Tokenizer(
         inner,
         bos_id=bos,
@@ -105,6 +104,22 @@ def read_tokenizer(metadata: Mapping[str, Any], path: Path) -> Tokenizer:
         chat_bos=True,
         named=named,
     )
+
+
+def _world(
+    reader: _Reader, tokens: list[str], types: list[int], **roles: Any
+) -> Tokenizer:  # fmt: skip
+    """RWKV's: bytes as Python writes them. BOS is only said for what asks for one."""
+    texts = {index: token for index, token in enumerate(tokens) if types[index] == CONTROL}
+    plain = {
+        index: unescaped(token) for index, token in enumerate(tokens)
+        if types[index] in (NORMAL, USER_DEFINED, BYTE)
+    }  # fmt: skip
+    add = {f"add_{end}": reader.flag(f"add_{end}_token", False) for end in ("bos", "eos")}
+    try:
+        return LongestMatch(plain, texts, chat_bos=True, **add, **roles)
+    except CheckpointError as error:
+        raise CheckpointError(f"{reader.path}: {error}") from error
 
 
 def _pieces(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tramontane_backend_cpu.kernels import recurrent
+from tramontane_backend_cpu.kernels import generalized_delta, recurrent
 
 from .graph import Node, Ref
 from .inputs import Inputs
@@ -22,14 +22,29 @@ def _state(node: Node, inputs: Inputs) -> dict[str, int]:
 
 
 def _short_conv(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
-    assert node.output is not None
-    module, channels = node.of["module"], node.output.width
-    (x, x_stride), (out, out_stride) = buffers.place(node.inputs[0]), _out(node, buffers)
+    module = node.of["module"]
     taps = np.ascontiguousarray(module.weight.detach().float().numpy().T)
+    return _convolved(node, buffers, inputs, taps, _bias(module, inputs))
+
+
+def _token_shift(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
+    """A convolution that takes all of the token before, and nothing of the token itself."""
+    assert node.output is not None
+    taps = np.zeros((2, node.output.width), np.float32)
+    taps[0] = 1
+    return _convolved(node, buffers, inputs, taps, 0)
+
+
+def _convolved(
+    node: Node, buffers: Buffers, inputs: Inputs, taps: np.ndarray[Any, Any], bias: int
+) -> Operation:
+    assert node.output is not None
+    channels = node.output.width
+    (x, x_stride), (out, out_stride) = buffers.place(node.inputs[0]), _out(node, buffers)
     blocks = -(-channels // recurrent.CHANNELS)
     told = arguments(
         recurrent.CONV_FIELDS, blocks=blocks, x=x, x_stride=x_stride, out=out,
-        out_stride=out_stride, weight=inputs.keep(taps), bias=_bias(module, inputs),
+        out_stride=out_stride, weight=inputs.keep(taps), bias=bias,
         channels=channels, width=len(taps), **_state(node, inputs),
     )  # fmt: skip
     return Operation(recurrent.short_conv.address, told, inputs.SPANS, blocks)
@@ -68,6 +83,20 @@ def _selective_scan(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     return Operation(recurrent.selective_scan.address, told, inputs.SPANS, blocks)
 
 
+def _generalized_delta_rule(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
+    of, blocks = node.of, -(-node.of["d_value"] // recurrent.COLUMNS)
+    told = {"blocks": blocks, **_state(node, inputs)}
+    told |= {name: of[name] for name in ("heads", "d_key", "d_value")}
+    places = [*(buffers.place(ref) for ref in node.inputs), _out(node, buffers)]
+    for name, place in zip(("q", "k", "v", "decay", "a", "b", "out"), places, strict=True):
+        told[name], told[f"{name}_stride"] = place
+    kernel = generalized_delta.generalized_delta_rule
+    return Operation(
+        kernel.address, arguments(generalized_delta.FIELDS, **told), inputs.SPANS,
+        blocks * of["heads"],
+    )  # fmt: skip
+
+
 def _out(node: Node, buffers: Buffers) -> tuple[int, int]:
     assert node.output is not None
     place: tuple[int, int] = buffers.place(Ref(node.output, 0, node.output.width))
@@ -81,6 +110,6 @@ def _bias(module: Any, inputs: Inputs) -> int:
 
 
 LOWERINGS: dict[str, Callable[[Node, Buffers, Inputs], Operation]] = {
-    "short_conv": _short_conv, "delta_rule": _delta_rule,
-    "selective_scan": _selective_scan,
+    "short_conv": _short_conv, "token_shift": _token_shift, "delta_rule": _delta_rule,
+    "generalized_delta_rule": _generalized_delta_rule, "selective_scan": _selective_scan,
 }  # fmt: skip

@@ -21,6 +21,7 @@ from tramontane.blocks import (
     DeltaRule,
     Embedding,
     Experts,
+    GeneralizedDeltaRule,
     HeadNorm,
     LayerNorm,
     Linear,
@@ -30,6 +31,7 @@ from tramontane.blocks import (
     SelectiveScan,
     ShortConv,
     StackedLinear,
+    TokenShift,
 )
 
 from . import torch_ops
@@ -151,6 +153,10 @@ class Recording:
             return lambda tokens: self._embed(tokens, module)
         if type(module) is ShortConv:
             return lambda x, batch: self.note("short_conv", (x,), (x.shape[1],), module=module)
+        if type(module) is TokenShift:
+            return lambda x, batch: self.note("token_shift", (x,), (x.shape[1],), module=module)
+        if type(module) is GeneralizedDeltaRule:
+            return lambda *told: self._generalized_rule(module, *told)
         if type(module) is DeltaRule:
             return lambda *told: self._rule(module, *told)
         if type(module) is SelectiveScan:
@@ -182,6 +188,16 @@ class Recording:
         if a.device.type != "cpu":
             raise CannotRecord("a selective scan whose decays are made within the step")
         return self.note("selective_scan", (x, dt, b, c), (x.shape[1],), module=module, a=a)
+
+    def _generalized_rule(
+        self, module: GeneralizedDeltaRule, q: Tensor, k: Tensor, v: Tensor, decay: Tensor,
+        a: Tensor, b: Tensor, batch: Any,
+    ) -> Tensor:  # fmt: skip
+        heads, d_value = v.shape[1:]
+        return self.note(
+            "generalized_delta_rule", (q, k, v, decay, a, b), (heads, d_value), module=module,
+            heads=heads, d_key=k.shape[2], d_value=d_value,
+        )  # fmt: skip
 
     def _embed(self, tokens: Tensor, module: Embedding) -> Tensor:
         if tokens is not self.tokens and tokens is not self.positions:
