@@ -18,6 +18,7 @@ from . import (
     others,
     phi,
     qwen,
+    small,
 )
 
 FAMILIES = {
@@ -40,6 +41,7 @@ FAMILIES = {
         olmo,
         later,
         earlier,
+        small,
     )
     for name, family in module.FAMILIES.items()
 }

@@ -13,6 +13,7 @@ from .layer import (
     PostNormLayer,
     PreNormLayer,
     SandwichNormLayer,
+    ScaledLayer,
 )
 from .linear import Linear
 from .mamba2 import Mamba2
@@ -53,6 +54,7 @@ __all__ = [
     "Rope",
     "Router",
     "SandwichNormLayer",
+    "ScaledLayer",
     "SharedAttention",
     "ShortConv",
     "SparseMoE",
