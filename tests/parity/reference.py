@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .families import FAMILIES
 from .families.record import Family
+from .plain import PlainConfig
 
 
 def make(family: str, variant: str, folder: Path) -> Any:
@@ -41,7 +42,8 @@ def random(record: Family, settings: dict[str, Any], seed: int) -> Any:
     """A model of a configuration, in float32."""
     if record.remote is not None:
         settings = record.remote.settings(settings)
-    config = getattr(transformers, record.config)(**settings)
+    named = PlainConfig if record.config == "PlainConfig" else getattr(transformers, record.config)
+    config = named(**settings)
     torch.manual_seed(seed)
     model = transformers.AutoModelForCausalLM.from_config(
         config,

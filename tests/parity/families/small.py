@@ -1,11 +1,13 @@
-"""MiniCPM."""
+"""MiniCPM, InternLM and Baichuan."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from .convert import interleaved
+import torch
+
+from .convert import interleaved, renamed
 from .record import ROPES, SHARED, Family, Gguf, Remote, Tensors
 
 SCALES = {"scale_emb": 12, "scale_depth": 1.4, "dim_model_base": 16}
@@ -86,6 +88,56 @@ LONG = {
         "original_max_position_embeddings": 24,
     }
 }
+
+
+def fused(tensors: Tensors, told: dict[str, Any]) -> Tensors:
+    """InternLM 2's names; q, k and v of each group of heads one behind the other."""
+    words = {"self_attn.o_proj": "attention.wo", "mlp.gate_proj": "feed_forward.w1",
+             "mlp.down_proj": "feed_forward.w2", "mlp.up_proj": "feed_forward.w3",
+             "model.embed_tokens": "model.tok_embeddings", "lm_head": "output",
+             "input_layernorm": "attention_norm",
+             "post_attention_layernorm": "ffn_norm"}  # fmt: skip
+    out = renamed(tensors, *words.items())
+    groups = told["num_key_value_heads"]
+    for name in [name for name in out if ".q_proj." in name]:
+        parts = [out.pop(name.replace("q_proj", f"{part}_proj")) for part in "qkv"]
+        rows = torch.cat([part.unflatten(0, (groups, -1)) for part in parts], 1)
+        out[name.replace("self_attn.q_proj", "attention.wqkv")] = rows.flatten(0, 1)
+    return out
+
+
+def packed(tensors: Tensors, told: dict[str, Any]) -> Tensors:
+    out = dict(tensors)
+    for name in [name for name in out if ".q_proj." in name]:
+        parts = [out.pop(name.replace("q_proj", f"{part}_proj")) for part in "qkv"]
+        out[name.replace("q_proj", "W_pack")] = torch.cat(parts)
+    return out
+
+
+def as_baichuan(told: dict[str, Any]) -> dict[str, Any]:
+    """What the makers' files have: the 13B's call the context otherwise, the second ones have a
+    word that does not count."""
+    out = {**told}
+    for word in ("heads", "kv_heads", "wide", "num_key_value_heads", "head_dim"):
+        out.pop(word, None)
+    if out.pop("linear_biases"):
+        out["model_max_length"] = out.pop("max_position_embeddings")
+    return out | ({"z_loss_weight": 0} if out.pop("unit_head") else {})
+
+
+def as_llama(settings: dict[str, Any]) -> dict[str, Any]:
+    return settings | {"attention_bias": settings["bias"]}
+
+
+def as_llama_3(settings: dict[str, Any]) -> dict[str, Any]:
+    return as_llama(settings) | {"qkv_bias": settings["bias"], "mlp_bias": settings["bias"]}
+
+
+def all_heads(settings: dict[str, Any]) -> dict[str, Any]:
+    """Every head has keys and values of its own."""
+    return settings | {"num_key_value_heads": settings["num_attention_heads"], "head_dim": None}
+
+
 FAMILIES = {
     "minicpm": Family(
         "GraniteConfig",
@@ -125,6 +177,48 @@ FAMILIES = {
             "longrope": {**SCALES, **LATENT, **LONG, "tie_word_embeddings": False},
             "no-scales": {**LATENT, "q_lora_rank": None, "scale_depth": None,
                           "dim_model_base": None, "attention_bias": True, "mlp_bias": True},
+        },
+    ),
+    "internlm": Family(
+        "LlamaConfig",
+        remote=Remote("InternLMForCausalLM", lambda each: all_heads(as_llama(each)),
+                      without("attention_bias", "mlp_bias")),
+        variants={
+            "biases": {"bias": True},
+            "no-bias": {"bias": False, "tie_word_embeddings": True},
+            "dynamic": {"bias": True, **ROPES["dynamic"], "num_attention_heads": 3},
+        },
+    ),
+    "internlm2": Family(
+        "LlamaConfig",
+        remote=Remote("InternLM2ForCausalLM", as_llama, without("attention_bias", "mlp_bias"),
+                      fused),
+        gguf=Gguf("internlm2", convert=interleaved, sizes={"bias": False}),
+        variants={
+            "grouped": {"bias": False},
+            "biases": {"bias": True, "num_key_value_heads": 4},
+            "dynamic": {"bias": False, **ROPES["dynamic"], "num_key_value_heads": 1},
+            "tied": {"bias": False, "tie_word_embeddings": True, **ROPES["linear"]},
+        },
+    ),
+    "internlm3": Family(
+        "LlamaConfig",
+        remote=Remote("InternLM3ForCausalLM", as_llama_3, without("attention_bias", "mlp_bias")),
+        variants={
+            "grouped": {"bias": False, "head_dim": 16},
+            "biases": {"bias": True, "head_dim": 12},
+            "dynamic": {"bias": False, **ROPES["dynamic"], "tie_word_embeddings": True},
+        },
+    ),
+    "baichuan": Family(
+        "PlainConfig",
+        remote=Remote("BaichuanForCausalLM", all_heads, config=as_baichuan, tensors=packed),
+        gguf=Gguf("baichuan", convert=interleaved),
+        variants={
+            "rotated": {},
+            "unit-head": {"unit_head": True, "num_attention_heads": 3},
+            "linear-biases": {"linear_biases": True},
+            "both": {"linear_biases": True, "unit_head": True, "num_attention_heads": 6},
         },
     ),
 }  # fmt: skip
