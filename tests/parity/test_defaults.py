@@ -107,6 +107,7 @@ ACCEPTED = {
     ("ernie-moe", "moe_layer_end_index"): "-1 is the last layer, whose number theirs is",
     ("opt", "word_embed_proj_dim"): "null is hidden_size, which theirs has",
     ("opt", "layer_norm_eps"): "a constant of theirs, 1e-5",
+    ("xglm", "layer_norm_eps"): "a constant of theirs, 1e-5",
     ("olmo", "layer_norm_eps"): "a constant of theirs, 1e-5",
     ("olmo3", "rope_local_base_freq"): "nested in theirs; null is rope_theta",
     ("gemma4", "rope_local_base_freq"): "as gemma3",
@@ -133,8 +134,8 @@ def classes() -> dict[str, type[DecoderConfig]]:
     registry, found = Registry(), {}
     for name, family in FAMILIES.items():
         stem = family.config.removesuffix("Config")
-        name = CLASSES.get(stem, f"{stem}ForCausalLM")
-        offer = registry.get(Architecture, family.remote.name if family.remote else name)
+        known = CLASSES.get(stem, f"{stem}ForCausalLM")
+        offer = registry.get(Architecture, family.remote.name if family.remote else known)
         found[name] = load(offer.config)
     return found
 

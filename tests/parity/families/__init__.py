@@ -18,6 +18,7 @@ from . import (
     others,
     phi,
     qwen,
+    remote,
     small,
 )
 
@@ -42,6 +43,7 @@ FAMILIES = {
         later,
         earlier,
         small,
+        remote,
     )
     for name, family in module.FAMILIES.items()
 }
