@@ -1,15 +1,13 @@
-"""Which of the models a configuration is of, and the lengths of the head's rows."""
+"""Which of the models a configuration is of."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-import torch
 from tramontane.config import read_config
 from tramontane.errors import ConfigError
-from tramontane.layouts import Dense
-from tramontane_arch_baichuan.model import Baichuan, BaichuanConfig, Lengths, metadata
+from tramontane_arch_baichuan.model import BaichuanConfig, metadata
 from tramontane_arch_baichuan.plugin import TINY
 
 FIRST_7B = {
@@ -45,17 +43,6 @@ def test_published_configurations(
 @pytest.mark.parametrize(("layers", "linear_biases"), [(32, False), (40, True)])
 def test_gguf_files_tell_by_their_layers(layers: int, linear_biases: bool) -> None:
     assert metadata({}, {"num_hidden_layers": layers}) == {"linear_biases": linear_biases}
-
-
-def test_lengths_of_the_rows_of_a_head() -> None:
-    with torch.device("meta"):
-        model = Baichuan(read_config(BaichuanConfig, TINY | {"unit_head": True}))
-    head = Dense(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
-    rule = Lengths()
-    assert rule.paths("lm_head") == ("lm_head", "head_lengths")
-    assert rule.change(head, "lm_head", model) is head
-    found = rule.change(head, "head_lengths", model).decode()
-    assert found.tolist() == pytest.approx([5.0, 1e-12])
 
 
 def test_what_is_not_supported_is_refused_by_name() -> None:

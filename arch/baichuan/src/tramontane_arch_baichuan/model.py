@@ -5,23 +5,22 @@ The 7B rotates queries and keys, the 13B has linear biases (Press et al. 2022). 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
 from pydantic import AliasChoices, Field
-from torch import Tensor, nn
+from torch import Tensor
 from tramontane.blocks import (
     Attention,
     CausalLM,
     GatedMLP,
+    Lengths,
     PreNormLayer,
     alibi_slopes,
     rope_for,
 )
-from tramontane.checkpoint.rules import Deinterleave, Kept, Rule, Skip, Split
+from tramontane.checkpoint.length_rules import LengthsOf
+from tramontane.checkpoint.rules import Deinterleave, Rule, Skip, Split
 from tramontane.config import DecoderConfig
-from tramontane.layouts import Dense, Layout
 
 VOCABULARY_2 = 125_696
 """Baichuan 2's; the first models have 64,000 tokens."""
@@ -58,56 +57,24 @@ def layer(cfg: BaichuanConfig, index: int) -> PreNormLayer:
     return PreNormLayer(cfg, Attention(cfg, index, rope=rope, alibi=slopes), GatedMLP(cfg))
 
 
-class RowLengths(nn.Module):
-    """Divides logits by the length of each row of the head, weight (vocabulary), which so may stay
-    packed; (rows, vocabulary) -> the same."""
-
-    def __init__(self, count: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(count), requires_grad=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x / self.weight
-
-
 class Baichuan(CausalLM):
     Layer = staticmethod(layer)
 
     def __init__(self, cfg: BaichuanConfig) -> None:
         super().__init__(cfg)
-        self.head_lengths = RowLengths(cfg.vocab_size) if cfg.unit_head else None
+        self.head_lengths = Lengths(cfg.vocab_size) if cfg.unit_head else None
 
     def logits(self, x: Tensor) -> Tensor:
         out = super().logits(x)
         return out if self.head_lengths is None else self.head_lengths(out)
 
 
-@dataclass(frozen=True)
-class Lengths(Kept):
-    """Beside the head itself, the lengths of its rows."""
-
-    pattern: str = "lm_head"
-
-    def paths(self, path: str) -> tuple[str, ...]:
-        return path, "head_lengths"
-
-    def change(self, layout: Layout, path: str, model: nn.Module) -> Layout:
-        if path == self.pattern:
-            return layout
-        plain = layout.decode()
-        if plain.device.type == "meta":  # nothing but the shape is looked at
-            return Dense(plain[:, 0])
-        return Dense(plain.float().norm(dim=1).clamp(min=1e-12))
-
-    def backwards(
-        self, shapes: Mapping[str, tuple[int, ...]], model: nn.Module
-    ) -> dict[str, tuple[int, ...]]:
-        return {name: shape for name, shape in shapes.items() if name != "head_lengths.weight"}
+LENGTHS = LengthsOf("lm_head", "head_lengths", least=1e-12)
 
 
 def weights(cfg: BaichuanConfig) -> dict[str, list[Rule]]:
     turned: list[Rule] = [Deinterleave("*.q_proj"), Deinterleave("*.k_proj")]
-    head: list[Rule] = [Lengths()] if cfg.unit_head else []
+    head: list[Rule] = [LENGTHS] if cfg.unit_head else []
     packed = Split("*.W_pack", ("q_proj", "k_proj", "v_proj"))
     return {"hf": [Skip("*.rotary_emb"), packed, *head], "gguf": [*turned, *head]}
 

@@ -15,6 +15,7 @@ from .layer import (
     SandwichNormLayer,
     ScaledLayer,
 )
+from .lengths import Lengths
 from .linear import Linear
 from .mamba2 import Mamba2
 from .mlp import MLP, GatedMLP
@@ -43,6 +44,7 @@ __all__ = [
     "LatentAttention",
     "LayerNorm",
     "LayerOf",
+    "Lengths",
     "Linear",
     "Mamba2",
     "ParallelLayer",
