@@ -1,4 +1,4 @@
-"""OpenELM, Jais, XGLM, Ling and Ring."""
+"""OpenELM, Jais, XGLM, Ling and Ring, Orion, XVERSE and the first Qwen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from .convert import interleaved, renamed, stacked
-from .record import ROPES, SHARED, Family, Gguf, Remote, Tensors
+from .record import ROPES, SHARED, Family, Gguf, Remote, Tensors, rope
 from .small import MULTIPLIERS, all_heads, single_experts
 
 OWN_WORDS = ("heads", "kv_heads", "wide", "linear_biases", "layer_norm", "qk_norm", "bias", "power",
@@ -258,6 +258,52 @@ GROUPS = {**EXPERTS, "num_shared_experts": 1, "first_k_dense_replace": 1, "n_gro
           "topk_group": 2, "routed_scaling_factor": 2.5, "partial_rotary_factor": 0.5,
           "norm_topk_prob": True, "use_qk_norm": True, "use_qkv_bias": False,
           "head_dim": 16}  # fmt: skip
+
+
+def as_orion(told: dict[str, Any]) -> dict[str, Any]:
+    words = ("use_qkv_bias", "qk_layernorm", "use_parallel_residual", "partial_rotary_factor",
+             "layer_norm_eps")  # fmt: skip
+    out = {key: value for key, value in told.items() if key not in words}
+    out["rope_theta"] = out["rope_parameters"]["rope_theta"]
+    del out["rope_parameters"]
+    return out | {"rms_norm_eps": told["layer_norm_eps"]}
+
+
+def as_stablelm(settings: dict[str, Any]) -> dict[str, Any]:
+    """Orion's norms are layer norms; all of a head is rotated."""
+    theta = {"rope_type": "default", "rope_theta": settings.get("rope_theta", 10000.0)}
+    whole = {"rope_parameters": {**theta, "partial_rotary_factor": 1.0}}
+    eps = settings.get("rms_norm_eps", 1e-5)
+    return {**settings, **whole, "layer_norm_eps": eps, "head_dim": None}
+
+
+def as_qwen(told: dict[str, Any]) -> dict[str, Any]:
+    words = ("num_key_value_heads", "rms_norm_eps", "rope_parameters", "sliding_window",
+             "max_window_layers", "layer_types", "use_sliding_window", "head_dim",
+             "max_position_embeddings")  # fmt: skip
+    out = {key: value for key, value in told.items() if key not in words}
+    return out | {
+        "intermediate_size": 2 * told["intermediate_size"],
+        "kv_channels": told["hidden_size"] // told["num_attention_heads"],
+        "layer_norm_epsilon": told["rms_norm_eps"],
+        "rotary_emb_base": told["rope_parameters"]["rope_theta"],
+        "seq_length": told["max_position_embeddings"],
+        "max_position_embeddings": 4 * told["max_position_embeddings"],
+        "use_dynamic_ntk": True,
+        "use_logn_attn": True,
+        "no_bias": True,
+    }
+
+
+def qwen(tensors: Tensors, told: dict[str, Any]) -> Tensors:
+    words = {"model.embed_tokens": "transformer.wte", "model.norm": "transformer.ln_f",
+             "model.layers": "transformer.h", "input_layernorm": "ln_1",
+             "post_attention_layernorm": "ln_2", "self_attn.o_proj": "attn.c_proj",
+             "self_attn.": "attn.", "up_proj": "w1", "gate_proj": "w2",
+             "down_proj": "c_proj"}  # fmt: skip
+    return joined(renamed(tensors, *words.items()), ("q_proj", "k_proj", "v_proj"), "c_attn")
+
+
 XGLM = {**{key: value for key, value in SHARED.items() 
         if key not in ("num_key_value_heads", "intermediate_size")},
         "ffn_dim": 80, "pad_token_id": 1}  # fmt: skip
@@ -341,6 +387,44 @@ FAMILIES = {
                          "use_qkv_bias": True, "norm_topk_prob": False},
             "all-rotated": {**GROUPS, "partial_rotary_factor": 1.0, "first_k_dense_replace": 0,
                             "num_shared_experts": 2, "head_dim": 12},
+        },
+    ),
+    "orion": Family(
+        "StableLmConfig",
+        remote=Remote("OrionForCausalLM", as_stablelm, as_orion),
+        gguf=Gguf("orion", keys=lambda config: {
+            "attention.layer_norm_epsilon": config.layer_norm_eps,
+        }),
+        variants={
+            "grouped": {},
+            "full-heads": {"num_key_value_heads": 4, "rope_theta": 5e5},
+            "tied": {"tie_word_embeddings": True, "num_attention_heads": 6, "hidden_size": 60},
+        },
+    ),
+    "xverse": Family(
+        "LlamaConfig",
+        remote=Remote("XverseForCausalLM", all_heads),
+        gguf=Gguf("xverse", convert=interleaved),
+        variants={
+            "plain": {},
+            "three-heads": {"num_attention_heads": 3, **ROPES["linear"]},
+            "tied": {"tie_word_embeddings": True, **rope("default", rope_theta=5e5)},
+        },
+    ),
+    "qwen": Family(
+        "Qwen2Config",
+        remote=Remote("QWenLMHeadModel", all_heads, as_qwen, qwen),
+        gguf=Gguf(
+            "qwen",
+            keys=lambda config: {"feed_forward_length": 2 * config.intermediate_size},
+            convert=lambda tensors, config: joined(
+                tensors, ("q_proj", "k_proj", "v_proj"), "qkv_proj"
+            ),
+        ),
+        variants={
+            "plain": {},
+            "three-heads": {"num_attention_heads": 3, **rope("default", rope_theta=5e5)},
+            "tied": {"tie_word_embeddings": True, "num_attention_heads": 6},
         },
     ),
 }  # fmt: skip

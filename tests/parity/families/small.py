@@ -135,7 +135,8 @@ def as_llama_3(settings: dict[str, Any]) -> dict[str, Any]:
 
 def all_heads(settings: dict[str, Any]) -> dict[str, Any]:
     """Every head has keys and values of its own."""
-    return settings | {"num_key_value_heads": settings["num_attention_heads"], "head_dim": None}
+    own = {key: value for key, value in settings.items() if key != "head_dim"}
+    return own | {"num_key_value_heads": settings["num_attention_heads"]}
 
 
 FAMILIES = {

@@ -39,7 +39,7 @@ def architectures() -> Iterator[Architecture]:
         config="tramontane_arch_bailing.model:BailingConfig",
         model="tramontane_arch_bailing.model:Bailing",
         weights="tramontane_arch_bailing.model:weights",
-        example=TINY | {"norm_head": True},
+        example=TINY,
     )
     yield Architecture(
         name="BailingMoeV2ForCausalLM",
