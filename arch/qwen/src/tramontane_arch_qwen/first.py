@@ -4,6 +4,7 @@ configuration says."""
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+from pydantic import Field
 from tramontane.blocks import Attention, CausalLM, GatedMLP, PreNormLayer, rope_for
 from tramontane.checkpoint.rules import Rename, Rule, Skip, Split
 from tramontane.config import DecoderConfig
@@ -20,7 +21,7 @@ class QwenConfig(DecoderConfig):
     }
     hidden_act: Literal["silu"] = "silu"
     no_bias: Literal[True] = True
-    rotary_pct: Literal[1, 1.0] = 1.0
+    rotary_pct: float = Field(default=1.0, ge=1, le=1)
     scale_attn_weights: Literal[True] = True
 
     @classmethod
