@@ -15,24 +15,32 @@ ALIASES = {
     "phimoe": "PhiMoEForCausalLM",
     "mpt": "MPTForCausalLM",
     "falcon": "RWForCausalLM",
+    "baichuan": "BaiChuanForCausalLM",
 }
 """Other names of architectures."""
 FREQUENCIES = {
     "falcon": "transformer.h.0.self_attention.rotary_emb.inv_freq",
     "gptneox": "gpt_neox.layers.0.attention.rotary_emb.inv_freq",
+    "internlm2": "model.layers.0.attention.rotary_emb.inv_freq",
+    "qwen": "transformer.rotary_emb.inv_freq",
+    "xglm": "model.embed_positions.weights",
+    "jais": "transformer.relative_pe.slopes",
     **dict.fromkeys(
         ["llama", "gemma", "gemma2", "gemma3", "phi2", "starcoder2", "glm4", "glm4-moe",
          "smollm3", "granite", "granite-moe", "granite-shared", "deepseek-v2", "deepseek-v3",
-         "glm4-moe-lite"],
+         "glm4-moe-lite", "minicpm", "minicpm-moe", "minicpm3", "internlm", "internlm3",
+         "baichuan", "orion", "xverse", "bailing"],
         "model.layers.0.self_attn.rotary_emb.inv_freq",
     ),
 }  # fmt: skip
-"""Where older checkpoints keep what a rotation's angles are made of."""
+"""Where older checkpoints keep what a rotation's angles are made of, positions, or slopes."""
 MASKS = {
     "gpt2": ("h.0.attn.bias", "h.0.attn.masked_bias"),
     "gptj": ("transformer.h.0.attn.bias", "transformer.h.0.attn.masked_bias"),
     "gptneox": ("gpt_neox.layers.0.attention.bias", "gpt_neox.layers.0.attention.masked_bias"),
     "gpt-bigcode": ("transformer.h.0.attn.bias",),
+    "jais": ("transformer.h.0.attn.bias", "transformer.h.0.attn.masked_bias"),
+    "qwen": ("transformer.h.0.attn.masked_bias",),
 }
 """Causal masks, which older checkpoints hold as if they were weights."""
 BARE = ("gpt2", "bloom")
@@ -44,7 +52,7 @@ EXPERTS = {
     "phimoe": (("block_sparse_moe.gate", "mlp.router"), ("block_sparse_moe.", "mlp.")),
 }
 HALVES = ((".w1.", ".gate_proj."), (".w2.", ".down_proj."), (".w3.", ".up_proj."))
-AHEAD = ("deepseek-v2", "deepseek-v3", "glm4-moe", "glm4-moe-lite")
+AHEAD = ("deepseek-v2", "deepseek-v3", "glm4-moe", "glm4-moe-lite", "bailing2")
 """Families whose checkpoints have layers that guess further tokens."""
 PICTURES = {
     "gemma4": "Gemma4ForConditionalGeneration",

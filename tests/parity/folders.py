@@ -39,7 +39,7 @@ def write_folder(family: str, settings: dict[str, Any], folder: Path) -> None:
     """A random model with a byte-level tokenizer of as many tokens as it has."""
     record = FAMILIES[family]
     model = reference.random(record, {**record.shared, **settings}, 5)
-    model.save_pretrained(folder)
+    reference.save(record, model, folder)
     write_tokenizer(folder, model.config.vocab_size)
 
 

@@ -35,7 +35,7 @@ COLUMNS = ("safetensors", ".bin", "other names", "GGUF, plain", "GGUF, packed")
 def folders(family: str, settings: dict[str, Any], at: Path) -> Iterator[tuple[str, Any, Path]]:
     """A column's name, transformers' model, and a folder that holds it so; one by one."""
     theirs = reference.random(FAMILIES[family], settings, sum(map(ord, family)))
-    theirs.save_pretrained(at / "safetensors")
+    reference.save(FAMILIES[family], theirs, at / "safetensors")
     yield "safetensors", theirs, at / "safetensors"
     config = json.loads((at / "safetensors" / "config.json").read_text("utf-8"))
     tensors = load_file(at / "safetensors" / "model.safetensors")

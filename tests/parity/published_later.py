@@ -248,4 +248,20 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
         "num_shared_experts": 1, "rms_norm_eps": 1e-5,
         "rope_theta": 10000.0, "routed_scaling_factor": 2.446, "tie_word_embeddings": False,
         "topk_group": 1, "use_grouped_topk": True}),
+    "MiniCPM3-4B": ("minicpm3", {
+        **sizes(2560, 6400, 62, 40, 40, 73448), "attention_bias": False, "dim_model_base": 256,
+        "hidden_act": "silu", "kv_lora_rank": 256, "max_position_embeddings": 32768,
+        "q_lora_rank": 768, "qk_nope_head_dim": 64, "qk_rope_head_dim": 32, "rms_norm_eps": 1e-5,
+        "scale_depth": 1.4, "scale_emb": 12, "rope_scaling": {
+            "type": "longrope", "long_factor": [1.0 + i / 5 for i in range(16)],
+            "short_factor": [1.0 + i / 9 for i in range(16)],
+            "original_max_position_embeddings": 32768}}),
+    "Jais-2-8B-Chat": ("jais2", {
+        **sizes(3328, 26624, 32, 26, 26, 150272), "attention_bias": True, "head_dim": 128,
+        "hidden_act": "relu2", "layer_norm_eps": 1e-5, "max_position_embeddings": 8192,
+        "mlp_bias": True, "rope_theta": 500000, "tie_word_embeddings": False}),
+    "xglm-564M": ("xglm", {
+        "activation_function": "gelu", "add_cross_attention": False, "attention_heads": 16,
+        "d_model": 1024, "ffn_dim": 4096, "max_position_embeddings": 2048, "num_layers": 24,
+        "scale_embedding": True, "vocab_size": 256008}),
 }  # fmt: skip

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from .families import FAMILIES
 from .families.record import Family
+from .plain import PlainConfig
 
 
 def make(family: str, variant: str, folder: Path) -> Any:
@@ -19,13 +22,28 @@ def make(family: str, variant: str, folder: Path) -> Any:
     record = FAMILIES[family]
     settings = {**record.shared, **record.variants[variant]}
     model = random(record, settings, sum(map(ord, family + variant)))
-    model.save_pretrained(folder)
+    save(record, model, folder)
     return model
+
+
+def save(record: Family, model: Any, folder: Path) -> None:
+    """Save a model as checkpoints of its family are."""
+    model.save_pretrained(folder)
+    if (remote := record.remote) is None:
+        return
+    file, weights = folder / "config.json", folder / "model.safetensors"
+    told = json.loads(file.read_text("utf-8"))
+    save_file(remote.tensors(load_file(weights), told), weights)
+    told = remote.config(told) | {"architectures": [remote.name]}
+    file.write_text(json.dumps(told), "utf-8")
 
 
 def random(record: Family, settings: dict[str, Any], seed: int) -> Any:
     """A model of a configuration, in float32."""
-    config = getattr(transformers, record.config)(**settings)
+    if record.remote is not None:
+        settings = record.remote.settings(settings)
+    named = PlainConfig if record.config == "PlainConfig" else getattr(transformers, record.config)
+    config = named(**settings)
     torch.manual_seed(seed)
     model = transformers.AutoModelForCausalLM.from_config(
         config,

@@ -88,7 +88,7 @@ def test_switches(family: str, change: dict[str, Any], device: str, tmp_path: Pa
         ours = load(tmp_path / "model.gguf", device, **switched)
     else:
         theirs = reference.random(record, {**record.shared, **said}, 11)
-        theirs.save_pretrained(tmp_path)
+        reference.save(record, theirs, tmp_path)
         file = tmp_path / "config.json"
         saved = json.loads(file.read_text("utf-8")) | change
         written = {

@@ -20,6 +20,8 @@ from . import (
     others,
     phi,
     qwen,
+    remote,
+    small,
 )
 
 FAMILIES = {
@@ -44,6 +46,8 @@ FAMILIES = {
         olmo,
         later,
         earlier,
+        small,
+        remote,
     )
     for name, family in module.FAMILIES.items()
 }

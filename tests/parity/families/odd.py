@@ -63,7 +63,15 @@ def odd(family: str, name: str, *, gguf: bool = False) -> dict[str, Any]:
         base["rotary_pct"] = part
     elif family == "phi2":
         base |= {"partial_rotary_factor": part, "num_key_value_heads": None}
-    elif family in ("glm4", "glm4-moe", "nemotron", "stablelm", "persimmon", "minimax-m2"):
+    elif family in (
+        "glm4",
+        "glm4-moe",
+        "nemotron",
+        "stablelm",
+        "persimmon",
+        "minimax-m2",
+        "bailing2",
+    ):
         base |= rope("default", partial_rotary_factor=part)
     if gguf and record.shared is FAMILIES["llama"].shared:
         base["head_dim"] = base.get("qk_rope_head_dim", d_head)

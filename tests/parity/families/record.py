@@ -83,12 +83,29 @@ class Gguf:
 
 
 @dataclass(frozen=True)
+class Remote:
+    """A family that transformers has no class of, by a class that computes the same.
+
+    name: in `architectures`. settings: the family's words and sizes as those of the class. config:
+    the class's config.json as the family's. tensors: torch's, from the class's names to the
+    family's. No code of a checkpoint is run for it.
+    """
+
+    name: str
+    settings: Callable[[dict[str, Any]], dict[str, Any]] = lambda settings: settings
+    config: Callable[[dict[str, Any]], dict[str, Any]] = lambda told: told
+    tensors: Callable[[Tensors, dict[str, Any]], Tensors] = as_they_are
+
+
+@dataclass(frozen=True)
 class Family:
     """config: a class of transformers. shared: what all its configurations here have. attention:
-    which of its implementations is right."""
+    which of its implementations is right. remote: how checkpoints are written, where the class is
+    of another family."""
 
     config: str
     variants: dict[str, dict[str, Any]]
     shared: dict[str, Any] = field(default_factory=lambda: SHARED)
     gguf: Gguf | None = None
     attention: str = "eager"
+    remote: Remote | None = None

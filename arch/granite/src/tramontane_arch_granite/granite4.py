@@ -17,7 +17,7 @@ from .model import (
     SHARED_WEIGHTS,
     Granite,
     GraniteMoeConfig,
-    ScaledLayer,
+    layer,
     mixture,
 )
 
@@ -81,7 +81,7 @@ def layer_4(cfg: Granite4Config, index: int) -> nn.Module:
     wide = cfg.shared_intermediate_size
     mlp = mixture(cfg) if cfg.num_local_experts else GatedMLP(cfg, wide=wide)
     recurrent = cfg.layer_types[index] == "mamba"
-    return MambaLayer(cfg, index, mlp) if recurrent else ScaledLayer(cfg, index, mlp)
+    return MambaLayer(cfg, index, mlp) if recurrent else layer(cfg, index, mlp)
 
 
 class Granite4(Granite):

@@ -11,8 +11,8 @@ from tramontane.blocks import (
     Experts,
     GatedMLP,
     LayerOf,
-    PreNormLayer,
     Router,
+    ScaledLayer,
     SparseMoE,
     rope_for,
 )
@@ -59,21 +59,12 @@ def attention(cfg: GraniteConfig, index: int) -> Attention:
     return Attention(cfg, index, rope=rope, scale=scale, bias=bias, out_bias=bias)
 
 
-class ScaledLayer(PreNormLayer):
-    """What each half adds is multiplied."""
-
-    def __init__(self, cfg: GraniteConfig, index: int, mlp: nn.Module) -> None:
-        super().__init__(cfg, attention(cfg, index), mlp)
-        self.gain = cfg.residual_multiplier
-
-    def forward(self, x: Tensor, batch: Batch) -> Tensor:
-        x = x + self.gain * self.self_attn(self.input_layernorm(x), batch)
-        out: Tensor = x + self.gain * self.mlp(self.post_attention_layernorm(x))
-        return out
+def layer(cfg: GraniteConfig, index: int, mlp: nn.Module) -> ScaledLayer:
+    return ScaledLayer(cfg, attention(cfg, index), mlp, gain=cfg.residual_multiplier)
 
 
 def dense_layer(cfg: GraniteConfig, index: int) -> ScaledLayer:
-    return ScaledLayer(cfg, index, GatedMLP(cfg, bias=cfg.mlp_bias))
+    return layer(cfg, index, GatedMLP(cfg, bias=cfg.mlp_bias))
 
 
 def mixture(cfg: GraniteMoeConfig) -> SparseMoE:
@@ -86,7 +77,7 @@ def mixture(cfg: GraniteMoeConfig) -> SparseMoE:
 
 
 def moe_layer(cfg: GraniteMoeConfig, index: int) -> ScaledLayer:
-    return ScaledLayer(cfg, index, mixture(cfg))
+    return layer(cfg, index, mixture(cfg))
 
 
 class Granite(CausalLM):

@@ -29,6 +29,14 @@ HYBRID = {
 @hookimpl
 def architectures() -> Iterator[Architecture]:
     yield Architecture(
+        name="QWenLMHeadModel",
+        aliases=("qwen",),
+        config="tramontane_arch_qwen.first:QwenConfig",
+        model="tramontane_arch_qwen.first:Qwen",
+        weights="tramontane_arch_qwen.first:WEIGHTS",
+        example=TINY | {"tie_word_embeddings": False},
+    )
+    yield Architecture(
         name="Qwen2ForCausalLM",
         aliases=("qwen2",),
         config="tramontane_arch_qwen.model:Qwen2Config",

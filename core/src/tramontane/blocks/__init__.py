@@ -7,7 +7,15 @@ from .causal_lm import CausalLM, LayerOf, PositionedLM
 from .delta_net import GatedDeltaNet
 from .embedding import Embedding
 from .latent import LatentAttention, latent_scale
-from .layer import ParallelLayer, ParallelNormsLayer, PostNormLayer, PreNormLayer, SandwichNormLayer
+from .layer import (
+    ParallelLayer,
+    ParallelNormsLayer,
+    PostNormLayer,
+    PreNormLayer,
+    SandwichNormLayer,
+    ScaledLayer,
+)
+from .lengths import Lengths
 from .linear import Linear
 from .mamba import Mamba
 from .mamba2 import Mamba2
@@ -38,6 +46,7 @@ __all__ = [
     "LatentAttention",
     "LayerNorm",
     "LayerOf",
+    "Lengths",
     "Linear",
     "Mamba",
     "Mamba2",
@@ -50,6 +59,7 @@ __all__ = [
     "Rope",
     "Router",
     "SandwichNormLayer",
+    "ScaledLayer",
     "SelectiveScan",
     "SharedAttention",
     "ShortConv",

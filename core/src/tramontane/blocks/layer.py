@@ -35,6 +35,22 @@ class PreNormLayer(nn.Module):
         return out
 
 
+class ScaledLayer(PreNormLayer):
+    """x + gain * attention(norm(x)), then x + gain * mlp(norm(x)), as in Granite and MiniCPM;
+    (tokens, hidden) -> (tokens, hidden). Tensors: as `PreNormLayer`."""
+
+    def __init__(
+        self, cfg: DecoderConfig, self_attn: nn.Module, mlp: nn.Module, *, gain: float
+    ) -> None:
+        super().__init__(cfg, self_attn, mlp)
+        self.gain = gain
+
+    def forward(self, x: Tensor, batch: Batch) -> Tensor:
+        x = x + self.gain * self.self_attn(self.input_layernorm(x), batch)
+        out: Tensor = x + self.gain * self.mlp(self.post_attention_layernorm(x))
+        return out
+
+
 class SandwichNormLayer(nn.Module):
     """A norm before and after each half, the residual outside: x + norm(attention(norm(x))), then
     the same with mlp; (tokens, hidden) -> (tokens, hidden).

@@ -1,0 +1,1 @@
+"""The BailingMoE family of architectures."""

@@ -1,0 +1,1 @@
+"""The InternLM family of architectures."""

@@ -1,0 +1,1 @@
+"""The Jais family of architectures."""

@@ -1,0 +1,1 @@
+"""The MiniCPM family of architectures."""

@@ -1,0 +1,45 @@
+"""What this distribution offers."""
+
+from collections.abc import Iterator
+
+from tramontane.plugin import Architecture, hookimpl
+
+TINY = {
+    "vocab_size": 64,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+    "scale_emb": 12,
+    "scale_depth": 1.4,
+    "dim_model_base": 16,
+    "tie_word_embeddings": False,
+}
+LATENT = {
+    "q_lora_rank": 24,
+    "kv_lora_rank": 16,
+    "qk_nope_head_dim": 8,
+    "qk_rope_head_dim": 4,
+}
+
+
+@hookimpl
+def architectures() -> Iterator[Architecture]:
+    yield Architecture(
+        name="MiniCPMForCausalLM",
+        aliases=("minicpm",),
+        config="tramontane_arch_minicpm.model:MiniCpmConfig",
+        model="tramontane_arch_minicpm.model:MiniCpm",
+        weights="tramontane_arch_minicpm.model:WEIGHTS",
+        metadata="tramontane_arch_minicpm.model:metadata",
+        example=TINY,
+    )
+    yield Architecture(
+        name="MiniCPM3ForCausalLM",
+        aliases=("minicpm3",),
+        config="tramontane_arch_minicpm.latent:MiniCpm3Config",
+        model="tramontane_arch_minicpm.latent:MiniCpm3",
+        weights="tramontane_arch_minicpm.latent:WEIGHTS",
+        example=TINY | LATENT,
+    )

@@ -1,0 +1,1 @@
+"""The OpenELM family of architectures."""

@@ -1,0 +1,1 @@
+"""The Orion family of architectures."""

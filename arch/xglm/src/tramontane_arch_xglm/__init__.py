@@ -1,0 +1,1 @@
+"""The XGLM family of architectures."""

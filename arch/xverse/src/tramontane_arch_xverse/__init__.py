@@ -1,0 +1,1 @@
+"""The XVERSE family of architectures."""

@@ -1,0 +1,26 @@
+"""What this distribution offers."""
+
+from collections.abc import Iterator
+
+from tramontane.plugin import Architecture, hookimpl
+
+TINY = {
+    "vocab_size": 64,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+}
+
+
+@hookimpl
+def architectures() -> Iterator[Architecture]:
+    yield Architecture(
+        name="XverseForCausalLM",
+        aliases=("xverse",),
+        config="tramontane_arch_xverse.model:XverseConfig",
+        model="tramontane_arch_xverse.model:Xverse",
+        weights="tramontane_arch_xverse.model:WEIGHTS",
+        example=TINY,
+    )
