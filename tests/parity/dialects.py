@@ -47,6 +47,7 @@ HALVES = ((".w1.", ".gate_proj."), (".w2.", ".down_proj."), (".w3.", ".up_proj."
 AHEAD = ("deepseek-v2", "deepseek-v3", "glm4-moe", "glm4-moe-lite")
 """Families whose checkpoints have layers that guess further tokens."""
 PICTURES = {
+    "gemma3n": "Gemma3nForConditionalGeneration",
     "gemma4": "Gemma4ForConditionalGeneration",
     "gemma4-unified": "Gemma4UnifiedForConditionalGeneration",
     "ministral3": "Mistral3ForConditionalGeneration",

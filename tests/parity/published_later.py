@@ -15,8 +15,25 @@ GPT_OSS = {
         "beta_fast": 32.0, "beta_slow": 1.0, "factor": 32.0,
         "original_max_position_embeddings": 4096, "rope_type": "yarn", "truncate": False},
 }  # fmt: skip
+GEMMA_3N = {
+    "altup_active_idx": 0, "altup_coef_clip": 120.0, "altup_correct_scale": True,
+    "altup_num_inputs": 4, "attention_bias": False, "final_logit_softcapping": 30.0,
+    "head_dim": 256, "hidden_activation": "gelu_pytorch_tanh", "hidden_size_per_layer_input": 256,
+    "laurel_rank": 64, "max_position_embeddings": 32768, "rms_norm_eps": 1e-6,
+    "rope_local_base_freq": 10000.0, "rope_scaling": None, "rope_theta": 1000000.0,
+    "sliding_window": 512, "vocab_size_per_layer_input": 262144,
+}  # fmt: skip
 
 PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
+    # Gemma 3n
+    "gemma-3n-E2B-it": ("gemma3n", {
+        **sizes(2048, 8192, 30, 8, 2, 262400), **GEMMA_3N, "num_kv_shared_layers": 10,
+        "intermediate_size": [8192] * 30, "activation_sparsity_pattern": [0.95] * 10 + [0.0] * 20,
+        "layer_types": (["sliding_attention"] * 4 + ["full_attention"]) * 6}),
+    "gemma-3n-E4B-it": ("gemma3n", {
+        **sizes(2048, 16384, 35, 8, 2, 262400), **GEMMA_3N, "num_kv_shared_layers": 15,
+        "intermediate_size": [16384] * 35, "activation_sparsity_pattern": [0.95] * 10 + [0.0] * 25,
+        "layer_types": (["sliding_attention"] * 4 + ["full_attention"]) * 7}),
     # OLMo
     "OLMo-1B-hf": ("olmo", {
         **sizes(2048, 8192, 16, 16, 16, 50304), "attention_bias": False, "clip_qkv": None,
