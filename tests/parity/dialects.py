@@ -50,6 +50,7 @@ PICTURES = {
     "gemma3n": "Gemma3nForConditionalGeneration",
     "gemma4": "Gemma4ForConditionalGeneration",
     "gemma4-unified": "Gemma4UnifiedForConditionalGeneration",
+    "llama4": "Llama4ForConditionalGeneration",
     "ministral3": "Mistral3ForConditionalGeneration",
     "qwen3.5": "Qwen3_5ForConditionalGeneration",
     "qwen3.5-moe": "Qwen3_5MoeForConditionalGeneration",

@@ -23,6 +23,12 @@ GEMMA_3N = {
     "rope_local_base_freq": 10000.0, "rope_scaling": None, "rope_theta": 1000000.0,
     "sliding_window": 512, "vocab_size_per_layer_input": 262144,
 }  # fmt: skip
+LLAMA_4 = {
+    "attention_bias": False, "attention_chunk_size": 8192, "attn_scale": 0.1,
+    "attn_temperature_tuning": True, "floor_scale": 8192, "head_dim": 128, "hidden_act": "silu",
+    "intermediate_size_mlp": 16384, "no_rope_layers": [1, 1, 1, 0] * 12, "num_experts_per_tok": 1,
+    "rms_norm_eps": 1e-5, "rope_theta": 500000.0, "tie_word_embeddings": False,
+}  # fmt: skip
 
 PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
     # Gemma 3n
@@ -34,6 +40,17 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
         **sizes(2048, 16384, 35, 8, 2, 262400), **GEMMA_3N, "num_kv_shared_layers": 15,
         "intermediate_size": [16384] * 35, "activation_sparsity_pattern": [0.95] * 10 + [0.0] * 25,
         "layer_types": (["sliding_attention"] * 4 + ["full_attention"]) * 7}),
+    # Llama 4
+    "Llama-4-Scout-17B-16E-Instruct": ("llama4", {
+        **sizes(5120, 8192, 48, 40, 8, 202048), **LLAMA_4, "num_local_experts": 16,
+        "interleave_moe_layer_step": 1, "max_position_embeddings": 10485760, "use_qk_norm": True,
+        "rope_scaling": {
+            "factor": 16.0, "high_freq_factor": 1.0, "low_freq_factor": 1.0,
+            "original_max_position_embeddings": 8192, "rope_type": "llama3"}}),
+    "Llama-4-Maverick-17B-128E-Instruct": ("llama4", {
+        **sizes(5120, 8192, 48, 40, 8, 202048), **LLAMA_4, "num_local_experts": 128,
+        "interleave_moe_layer_step": 2, "max_position_embeddings": 1048576, "use_qk_norm": False,
+        "rope_scaling": None}),
     # OLMo
     "OLMo-1B-hf": ("olmo", {
         **sizes(2048, 8192, 16, 16, 16, 50304), "attention_bias": False, "clip_qkv": None,

@@ -17,7 +17,7 @@ from .layer import (
 from .linear import Linear
 from .mamba2 import Mamba2
 from .mlp import MLP, GatedMLP
-from .moe import Experts, SparseMoE, balanced_moe
+from .moe import Experts, SparseMoE, WeighedInputMoE, balanced_moe
 from .norm import HeadNorm, LayerNorm, RMSNorm, layer_norm, rms_norm
 from .recurrent import DeltaRule, ShortConv
 from .rope import Rope, rope_for
@@ -57,6 +57,7 @@ __all__ = [
     "ShortConv",
     "SparseMoE",
     "StackedLinear",
+    "WeighedInputMoE",
     "alibi_slopes",
     "balanced_moe",
     "latent_scale",

@@ -33,7 +33,7 @@ from tramontane.blocks import (
 
 from . import torch_ops
 from .graph import TOKENS, CannotRecord, Node, NoKernel, Ref, Value
-from .mixture import ROUTERS, note_experts, note_route
+from .mixture import ROUTERS, note_experts, note_route, note_scores
 
 N_TOKENS, N_WANTED = 3, 2
 NORMS: dict[type[nn.Module], str] = {RMSNorm: "rms_norm", LayerNorm: "layer_norm"}
@@ -105,7 +105,7 @@ class Recording:
         self._stores[index] = node
 
     def attend(self, q: Tensor, cache: Any, batch: Any, *rest: Any, **more: Any) -> Tensor:
-        names = ("scale", "window", "softcap", "alibi", "sinks")
+        names = ("scale", "window", "softcap", "alibi", "sinks", "chunk")
         of = dict(zip(names, rest, strict=False)) | more
         shape = (q.shape[1], cache.d_value)
         out = self.note("attention", (q,), shape, layer=cache.index, d_key=q.shape[2], **of)
@@ -127,6 +127,9 @@ class Recording:
                     noted = ropes.setdefault(id(value), _NotedRope(self, value))
                     setattr(module, name, noted)
                     undo.append(lambda m=module, n=name, v=value: setattr(m, n, v))  # type: ignore[misc]
+            if type(module) in ROUTERS:
+                module.scores = lambda x, m=module: note_scores(self, m, x)
+                undo.append(lambda module=module: module.__dict__.pop("scores"))  # type: ignore[misc]
             if isinstance(module, Attention):
                 kernel = module.kernel
                 module.kernel = self.attend
