@@ -44,7 +44,7 @@ EXPERTS = {
     "phimoe": (("block_sparse_moe.gate", "mlp.router"), ("block_sparse_moe.", "mlp.")),
 }
 HALVES = ((".w1.", ".gate_proj."), (".w2.", ".down_proj."), (".w3.", ".up_proj."))
-AHEAD = ("deepseek-v2", "deepseek-v3", "glm4-moe", "glm4-moe-lite")
+AHEAD = ("deepseek-v2", "deepseek-v3", "deepseek-v3.2", "glm4-moe", "glm4-moe-lite", "glm-dsa")
 """Families whose checkpoints have layers that guess further tokens."""
 PICTURES = {
     "gemma3n": "Gemma3nForConditionalGeneration",
