@@ -34,7 +34,7 @@ LARGE = {
     "moe_intermediate_size": 256,
     "head_dim": 16,
 }
-INDEX = {"index_topk": 96, "index_head_dim": 16, "index_n_heads": 3}
+INDEX = {"max_position_embeddings": 128, "index_topk": 96, "index_head_dim": 16, "index_n_heads": 3}
 YARN = {
     "factor": 8.0,
     "original_max_position_embeddings": 16,

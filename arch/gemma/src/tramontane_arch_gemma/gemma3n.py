@@ -9,7 +9,7 @@ tokens have vectors of their own in each layer, as in Gemma 4.
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tramontane.blocks import GatedMLP, Linear, RMSNorm, Rope, rms_norm
+from tramontane.blocks import GatedMLP, Linear, Rope, rms_norm
 from tramontane.checkpoint.rules import TEXT_PART, Rename, Rule, Skip, Split
 from tramontane.engine.batch import Batch
 
@@ -40,7 +40,11 @@ class AltUp(nn.Module):
 
     def __init__(self, cfg: Gemma3nConfig) -> None:
         super().__init__()
-        self.count, self.active, hidden = cfg.altup_num_inputs, cfg.altup_active_idx, cfg.hidden_size
+        self.count, self.active, hidden = (
+            cfg.altup_num_inputs,
+            cfg.altup_active_idx,
+            cfg.hidden_size,
+        )
         self.router_norm = rms_norm(cfg)
         self.modality_router = Linear(hidden, self.count)
         self.prediction_coefs = Linear(self.count, self.count**2)
@@ -66,9 +70,7 @@ class AltUp(nn.Module):
         """x: (tokens, hidden), what became of the active stream."""
         factors = self.correction_coefs(self.modes(x)) + 1.0
         news = x - guessed[self.active]
-        return [
-            guess + news * factors[:, index : index + 1] for index, guess in enumerate(guessed)
-        ]
+        return [guess + news * factors[:, index : index + 1] for index, guess in enumerate(guessed)]
 
 
 class Laurel(nn.Module):
@@ -177,10 +179,11 @@ def weights(cfg: Gemma3nConfig) -> dict[str, list[Rule]]:
         "gguf": [
             Rename("*.post_attention_layernorm", "*.pre_feedforward_layernorm"),
             Rename("blk.*.post_attention_norm", "model.layers.*.post_attention_layernorm"),
-            Rename(
-                "blk.*.altup_correct_scale.weight", "model.layers.*.altup.correct_output_scale"
+            Rename("blk.*.altup_correct_scale.weight", "model.layers.*.altup.correct_output_scale"),
+            *(
+                Rename(f"blk.*.{theirs}", f"model.layers.*.{ours}")
+                for theirs, ours in NAMES.items()
             ),
-            *(Rename(f"blk.*.{theirs}", f"model.layers.*.{ours}") for theirs, ours in NAMES.items()),
             *(Rename(theirs, f"model.{ours}") for theirs, ours in OUTSIDE.items()),
             *own,
             *stacked,
