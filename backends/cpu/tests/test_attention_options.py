@@ -1,4 +1,4 @@
-"""Attention with capped scores, with sinks and within chunks, against plain torch in double precision."""
+"""Attention with capped scores, sinks and chunks, against plain torch in double precision."""
 
 from __future__ import annotations
 

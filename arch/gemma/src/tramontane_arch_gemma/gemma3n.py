@@ -119,7 +119,7 @@ class Gemma3nLayer(nn.Module):
 
 
 class Gemma3n(Gemma4):
-    Layer = Gemma3nLayer
+    Layer = Gemma3nLayer  # type: ignore[assignment]
 
     def __init__(self, cfg: Gemma3nConfig) -> None:
         super().__init__(cfg)

@@ -98,7 +98,7 @@ class WeighedInputMoE(SparseMoE):
     def __init__(self, gate: Router, experts: Experts, shared_experts: nn.Module | None = None):
         if gate.k != 1 or not gate.normalize:
             raise ConfigError(
-                f"num_experts_per_tok {gate.k}: experts whose input is weighed are chosen one by one"
+                f"num_experts_per_tok {gate.k}: one expert is chosen where its input is weighed"
             )
         super().__init__(gate, experts, shared_experts)
 

@@ -37,7 +37,7 @@ class LayerCache:
         options: dict[str, object],
         pages: Pages | None = None,
     ) -> None:
-        """pages: maps blocks to pages, for layers with a window or chunks; None: page = block id."""
+        """pages: maps blocks to pages, where layers see a part; None: page = block id."""
         self.kv_heads, self.d_key, self.d_value, self.pages = kv_heads, d_key, d_value, pages
         self.stored = cast("torch.dtype", options["dtype"])
         """What is stored: a float type, int8 for 8-bit codes, or uint4 for 4-bit codes."""
@@ -353,8 +353,7 @@ def kv_windows(model: nn.Module, most: int) -> list[Seen | None]:
     for module in kv_modules(model).values():
         window, chunk = getattr(module, "window", None), getattr(module, "chunk", None)
         size = window if chunk is None else chunk
-        part = size is not None and size < most
-        found.append(Seen(size, chunk is not None) if part else None)
+        found.append(Seen(size, chunk is not None) if size is not None and size < most else None)
     return found
 
 

@@ -2,7 +2,8 @@
 
 A sequence has one block table for all layers. Layers with a window of w tokens, or with chunks,
 keep the keys and values of a block while some sequence may still attend to it; then its page is
-reused for another block. A block without a page maps to `nowhere`, a page of zeros after the last, which may be read.
+reused for another block. A block without a page maps to `nowhere`, a page of zeros after the last,
+which may be read.
 """
 
 from __future__ import annotations

@@ -101,7 +101,8 @@ VARIANTS = {
     **{
         name: replace(TINY, name=name, model=f"{__name__}:{model.__name__}")
         for name, model in {
-            "window": Windowed, "chunk": Chunked, "alibi": Alibi, "softcap": Softcapped, "sinks": WithSinks,
+            "window": Windowed, "chunk": Chunked, "alibi": Alibi,
+            "softcap": Softcapped, "sinks": WithSinks,
             "experts": OfExperts, "biased experts": OfBiasedExperts,
         }.items()
     },

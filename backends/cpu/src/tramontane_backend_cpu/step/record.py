@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -128,7 +129,7 @@ class Recording:
                     setattr(module, name, noted)
                     undo.append(lambda m=module, n=name, v=value: setattr(m, n, v))  # type: ignore[misc]
             if type(module) in ROUTERS:
-                module.scores = lambda x, m=module: note_scores(self, m, x)
+                module.scores = partial(note_scores, self, module)  # type: ignore[assignment]
                 undo.append(lambda module=module: module.__dict__.pop("scores"))  # type: ignore[misc]
             if isinstance(module, Attention):
                 kernel = module.kernel
