@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .record import ROPES, Family, Gguf, Tensors
+from .record import ROPES, Family, Gguf, Tensors, rope
 
 
 def files_of_today(tensors: Tensors, config: Any) -> Tensors:
@@ -52,6 +52,9 @@ FAMILIES = {
                 "num_local_experts": 4,
                 "interleave_moe_layer_step": 2,
                 "tie_word_embeddings": False,
+                "attention_chunk_size": 8192,  # files do not say these two
+                "floor_scale": 8192,
+                **rope("default"),
             },
         ),
         variants={

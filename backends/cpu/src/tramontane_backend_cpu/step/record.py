@@ -128,8 +128,8 @@ class Recording:
                     noted = ropes.setdefault(id(value), _NotedRope(self, value))
                     setattr(module, name, noted)
                     undo.append(lambda m=module, n=name, v=value: setattr(m, n, v))  # type: ignore[misc]
-            if type(module) in ROUTERS:
-                module.scores = partial(note_scores, self, module)  # type: ignore[assignment]
+            if isinstance(module, Router) and type(module) in ROUTERS:
+                module.scores = partial(note_scores, self, module)  # type: ignore[method-assign]
                 undo.append(lambda module=module: module.__dict__.pop("scores"))  # type: ignore[misc]
             if isinstance(module, Attention):
                 kernel = module.kernel
