@@ -24,9 +24,12 @@ WINDOW = 40
 LONG = [(7 * i + 3) % 90 for i in range(230)]
 PROMPTS = [LONG, [*LONG[:150], 5, 6], LONG[:60], [9, 8, 7], [*LONG[:64], 1]]
 PARAMS = SamplingParams(temperature=0, max_tokens=40, ignore_eos=True)
-SHORT = {"num_ctx": 512, "overrides": {"sliding_window": WINDOW}}
-FAMILIES = ["phi3", "gemma2"]
-"""One all of whose layers see a window, and one with every second."""
+SHORT = {
+    "num_ctx": 512, "overrides": {"sliding_window": WINDOW, "attention_chunk_size": WINDOW},
+}  # fmt: skip
+FAMILIES = ["phi3", "gemma2", "llama4"]
+"""One all of whose layers see a window, one with every second, and one with chunks in three of
+four."""
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -97,6 +100,19 @@ def test_pages_come_and_go() -> None:
     pool.hold(blocks[1:2])
     pages.passed(blocks, 48, 80, pool)  # another looks at the second
     assert held(pages, blocks)[:3] == [False, True, False]
+
+
+def test_pages_of_chunks_come_and_go() -> None:
+    pool, pages = BlockPool(8), Pages(8, window=40, block_size=16, chunked=True)
+    blocks = pool.take(6)
+    pages.ready(blocks)
+    pages.passed(blocks, 0, 79, pool)  # place 79 sees from 40 on, in the third block
+    assert held(pages, blocks) == [False, False, True, True, True, True]
+    assert pages.usable(blocks, 6) == 6
+    assert pages.usable(blocks, 2) == 0  # place 32 sees from 0 on
+    pages.passed(blocks, 79, 80, pool)  # place 80 begins a chunk, and a block
+    assert held(pages, blocks) == [False] * 5 + [True]
+    assert pages.usable(blocks, 5) == 5
 
 
 @pytest.mark.parametrize("seed", range(10))

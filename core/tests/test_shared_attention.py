@@ -32,7 +32,7 @@ def layers() -> nn.ModuleList:
 
 def test_the_cache_has_no_room_for_it(layers: nn.ModuleList) -> None:
     assert kv_shapes(layers) == [(2, 6, 6), (2, 6, 6)]
-    assert kv_windows(layers, 100) == [None, 5]
+    assert kv_windows(layers, 100) == [None, (5, False)]
     assert bytes_per_token(layers, torch.float32) == 2 * 2 * (6 + 6) * 4
 
 

@@ -60,8 +60,8 @@ def table(tokens, weight, dtype):
     return reference.embedding(tokens, weight, dtype)
 
 
-def attention(q, cache, batch, scale, window, softcap, alibi, sinks=None):
-    return reference.attention(q, cache, batch, scale, window, softcap, alibi, sinks)
+def attention(q, cache, batch, scale, window, softcap, alibi, sinks=None, chunk=None):
+    return reference.attention(q, cache, batch, scale, window, softcap, alibi, sinks, chunk)
 
 
 def pack(weight, device, threads):
@@ -79,7 +79,7 @@ OFFER = Backend(
     translate="acme_backend:translate",
 )
 PRODUCT = "return reference.linear(x, weight)"
-ATTEND = "return reference.attention(q, cache, batch, scale, window, softcap, alibi, sinks)"
+ATTEND = "return reference.attention(q, cache, batch, scale, window, softcap, alibi, sinks, chunk)"
 
 Check = Callable[..., None]
 Write = Callable[[str], Backend]
@@ -103,7 +103,8 @@ PACKED = partial(checks.test_packed_weights_give_the_same_logits, layout="affine
 TABLE = partial(checks.test_rows_of_a_table_are_the_references, layout="affine4")
 GOOD: list[Check] = [
     *(product(layout, kind) for layout in ("affine4", "bfloat16") for kind in ("f32", "auto")),
-    *(attends(variant, torch.int8) for variant in ("plain", "window", "alibi", "softcap", "sinks")),
+    *(attends(variant, torch.int8)
+      for variant in ("plain", "window", "chunk", "alibi", "softcap", "sinks")),
     EXPERTS, LOGITS, PACKED, TABLE,
 ]  # fmt: skip
 WRONG: dict[str, tuple[str, str, Check]] = {
@@ -125,6 +126,8 @@ WRONG: dict[str, tuple[str, str, Check]] = {
     ),
     "windows": (ATTEND, ATTEND.replace("window", "None"), attends("window")),
     "windows by one": (ATTEND, ATTEND.replace("window", "window + 1"), attends("window")),
+    "chunks": (ATTEND, ATTEND.replace("chunk", "None"), attends("chunk")),
+    "chunks by one": (ATTEND, ATTEND.replace("chunk", "chunk and chunk + 1"), attends("chunk")),
     "softcap": (ATTEND, ATTEND.replace("softcap", "None"), attends("softcap")),
     "sinks": (ATTEND, ATTEND.replace("sinks", "None"), attends("sinks")),
     "alibi": (ATTEND, ATTEND.replace("alibi", "None"), attends("alibi")),

@@ -52,11 +52,15 @@ EXPERTS = {
     "phimoe": (("block_sparse_moe.gate", "mlp.router"), ("block_sparse_moe.", "mlp.")),
 }
 HALVES = ((".w1.", ".gate_proj."), (".w2.", ".down_proj."), (".w3.", ".up_proj."))
-AHEAD = ("deepseek-v2", "deepseek-v3", "glm4-moe", "glm4-moe-lite", "bailing2")
+AHEAD = (
+    "deepseek-v2", "deepseek-v3", "deepseek-v3.2", "glm4-moe", "glm4-moe-lite", "glm-dsa", "bailing2",
+)  # fmt: skip
 """Families whose checkpoints have layers that guess further tokens."""
 PICTURES = {
+    "gemma3n": "Gemma3nForConditionalGeneration",
     "gemma4": "Gemma4ForConditionalGeneration",
     "gemma4-unified": "Gemma4UnifiedForConditionalGeneration",
+    "llama4": "Llama4ForConditionalGeneration",
     "ministral3": "Mistral3ForConditionalGeneration",
     "qwen3.5": "Qwen3_5ForConditionalGeneration",
     "qwen3.5-moe": "Qwen3_5MoeForConditionalGeneration",

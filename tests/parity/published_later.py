@@ -15,8 +15,63 @@ GPT_OSS = {
         "beta_fast": 32.0, "beta_slow": 1.0, "factor": 32.0,
         "original_max_position_embeddings": 4096, "rope_type": "yarn", "truncate": False},
 }  # fmt: skip
+GEMMA_3N = {
+    "altup_active_idx": 0, "altup_coef_clip": 120.0, "altup_correct_scale": True,
+    "altup_num_inputs": 4, "attention_bias": False, "final_logit_softcapping": 30.0,
+    "head_dim": 256, "hidden_activation": "gelu_pytorch_tanh", "hidden_size_per_layer_input": 256,
+    "laurel_rank": 64, "max_position_embeddings": 32768, "rms_norm_eps": 1e-6,
+    "rope_local_base_freq": 10000.0, "rope_scaling": None, "rope_theta": 1000000.0,
+    "sliding_window": 512, "vocab_size_per_layer_input": 262144,
+}  # fmt: skip
+LLAMA_4 = {
+    "attention_bias": False, "attention_chunk_size": 8192, "attn_scale": 0.1,
+    "attn_temperature_tuning": True, "floor_scale": 8192, "head_dim": 128, "hidden_act": "silu",
+    "intermediate_size_mlp": 16384, "no_rope_layers": [1, 1, 1, 0] * 12, "num_experts_per_tok": 1,
+    "rms_norm_eps": 1e-5, "rope_theta": 500000.0, "tie_word_embeddings": False,
+}  # fmt: skip
+INDEXED = {
+    "attention_bias": False, "hidden_act": "silu", "index_head_dim": 128, "index_topk": 2048,
+    "kv_lora_rank": 512, "moe_intermediate_size": 2048, "moe_layer_freq": 1,
+    "n_routed_experts": 256, "n_shared_experts": 1, "norm_topk_prob": True,
+    "num_experts_per_tok": 8, "qk_rope_head_dim": 64, "routed_scaling_factor": 2.5,
+    "scoring_func": "sigmoid", "tie_word_embeddings": False, "topk_method": "noaux_tc",
+}  # fmt: skip
 
 PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
+    # Gemma 3n
+    "gemma-3n-E2B-it": ("gemma3n", {
+        **sizes(2048, 8192, 30, 8, 2, 262400), **GEMMA_3N, "num_kv_shared_layers": 10,
+        "intermediate_size": [8192] * 30, "activation_sparsity_pattern": [0.95] * 10 + [0.0] * 20,
+        "layer_types": (["sliding_attention"] * 4 + ["full_attention"]) * 6}),
+    "gemma-3n-E4B-it": ("gemma3n", {
+        **sizes(2048, 16384, 35, 8, 2, 262400), **GEMMA_3N, "num_kv_shared_layers": 15,
+        "intermediate_size": [16384] * 35, "activation_sparsity_pattern": [0.95] * 10 + [0.0] * 25,
+        "layer_types": (["sliding_attention"] * 4 + ["full_attention"]) * 7}),
+    # Llama 4
+    "Llama-4-Scout-17B-16E-Instruct": ("llama4", {
+        **sizes(5120, 8192, 48, 40, 8, 202048), **LLAMA_4, "num_local_experts": 16,
+        "interleave_moe_layer_step": 1, "max_position_embeddings": 10485760, "use_qk_norm": True,
+        "rope_scaling": {
+            "factor": 16.0, "high_freq_factor": 1.0, "low_freq_factor": 1.0,
+            "original_max_position_embeddings": 8192, "rope_type": "llama3"}}),
+    "Llama-4-Maverick-17B-128E-Instruct": ("llama4", {
+        **sizes(5120, 8192, 48, 40, 8, 202048), **LLAMA_4, "num_local_experts": 128,
+        "interleave_moe_layer_step": 2, "max_position_embeddings": 1048576, "use_qk_norm": False,
+        "rope_scaling": None}),
+    # sparse attention
+    "DeepSeek-V3.2": ("deepseek-v3.2", {
+        **sizes(7168, 18432, 61, 128, 128, 129280), **INDEXED, "first_k_dense_replace": 3,
+        "n_group": 8, "topk_group": 4, "q_lora_rank": 1536, "qk_nope_head_dim": 128,
+        "v_head_dim": 128, "index_n_heads": 64, "max_position_embeddings": 163840,
+        "rms_norm_eps": 1e-6, "rope_theta": 10000, "rope_scaling": {
+            "beta_fast": 32, "beta_slow": 1, "factor": 40, "mscale": 1.0, "mscale_all_dim": 1.0,
+            "original_max_position_embeddings": 4096, "type": "yarn"}}),
+    "GLM-5": ("glm-dsa", {
+        **sizes(6144, 12288, 78, 64, 64, 154880), **INDEXED, "first_k_dense_replace": 3,
+        "n_group": 1, "topk_group": 1, "q_lora_rank": 2048, "qk_nope_head_dim": 192,
+        "v_head_dim": 256, "index_n_heads": 32, "max_position_embeddings": 202752,
+        "rms_norm_eps": 1e-5,
+        "rope_parameters": {"rope_theta": 1000000, "rope_type": "default"}}),
     # OLMo
     "OLMo-1B-hf": ("olmo", {
         **sizes(2048, 8192, 16, 16, 16, 50304), "attention_bias": False, "clip_qkv": None,

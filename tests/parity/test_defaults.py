@@ -18,6 +18,8 @@ CLASSES = {
     "Gemma3Text": "Gemma3ForCausalLM",
     "Qwen3_5Text": "Qwen3_5ForCausalLM",
     "Qwen3_5MoeText": "Qwen3_5MoeForCausalLM",
+    "Llama4Text": "Llama4ForCausalLM",
+    "Gemma3nText": "Gemma3nForCausalLM",
     "Gemma4Text": "Gemma4ForCausalLM",
     "Gemma4UnifiedText": "Gemma4UnifiedForCausalLM",
 }
@@ -116,6 +118,8 @@ ACCEPTED = {
     ("xglm", "layer_norm_eps"): "a constant of theirs, 1e-5",
     ("olmo", "layer_norm_eps"): "a constant of theirs, 1e-5",
     ("olmo3", "rope_local_base_freq"): "nested in theirs; null is rope_theta",
+    ("llama4", "moe_layers"): "null is what interleave_moe_layer_step says, which theirs is",
+    ("gemma3n", "rope_local_base_freq"): "as gemma3",
     ("gemma4", "rope_local_base_freq"): "as gemma3",
     ("gemma4-unified", "rope_local_base_freq"): "as gemma3",
     **{

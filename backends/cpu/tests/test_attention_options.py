@@ -1,4 +1,4 @@
-"""Attention with capped scores and with sinks, against plain torch in double precision."""
+"""Attention with capped scores, sinks and chunks, against plain torch in double precision."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def run(
 
 def expected(
     q: Tensor, pieces: list[Piece], cache: KVCache, window: int | None = None,
-    softcap: float | None = None, sinks: Tensor | None = None,
+    softcap: float | None = None, sinks: Tensor | None = None, chunk: int | None = None,
 ) -> Tensor:  # fmt: skip
     """Softmax over the scores a token sees, and over one score more for the sink."""
     parts = []
@@ -68,6 +68,8 @@ def expected(
         hidden = column > place
         if window is not None:
             hidden |= column <= place - window
+        if chunk is not None:
+            hidden |= column // chunk < place // chunk
         scores = scores.masked_fill(hidden, float("-inf"))
         if sinks is not None:
             more = sinks.double()[:, None, None].expand(-1, span.count, 1)
@@ -107,6 +109,20 @@ def test_sinks(heads: int, kv_heads: int, d_head: int, size: float, window: int 
     torch.testing.assert_close(out, wanted, **CLOSE)
     without = expected(q, pieces, cache, window)
     assert not torch.allclose(out, without, atol=1e-3), "the sinks made no difference"
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 16, 53, SPLIT, SPLIT + 9, 700])
+@pytest.mark.parametrize(("heads", "kv_heads", "d_head"), SHAPES)
+def test_chunks(heads: int, kv_heads: int, d_head: int, chunk: int) -> None:
+    """A token alone in its chunk, chunks that end within a tile of queries, a block and a split."""
+    cache, held = filled(kv_heads, d_head, LENGTHS)
+    pieces = ends(COUNTS, LENGTHS, held)
+    q = torch.randn(sum(COUNTS), heads, d_head)
+    together = run(q, pieces, cache, chunk=chunk)
+    torch.testing.assert_close(together, expected(q, pieces, cache, chunk=chunk), **CLOSE)
+    parts = zip(q.split(COUNTS), together.split(COUNTS), pieces, strict=True)
+    for index, (mine, before, piece) in enumerate(parts):
+        assert torch.equal(run(mine, [piece], cache, 1 + index % 3, chunk=chunk), before)
 
 
 def test_both_and_nothing_but_the_sequence_itself_matters() -> None:

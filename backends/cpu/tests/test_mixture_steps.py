@@ -19,6 +19,7 @@ from tramontane.blocks import (
     Linear,
     Router,
     SparseMoE,
+    WeighedInputMoE,
 )
 from tramontane.config import DecoderConfig, read_config
 from tramontane.testing.forward_passes import in_pieces, together, whole
@@ -34,6 +35,7 @@ ROUTERS: dict[str, Callable[[], Router]] = {
     "unnormalized": lambda: Router(HIDDEN, COUNT, 3, normalize=False, scale=1.5),
     "grouped": lambda: GroupedRouter(HIDDEN, COUNT, K, groups=(3, 2), normalize=False),
     "with a bias": lambda: Router(HIDDEN, COUNT, K, normalize=True, bias=True),
+    "one": lambda: Router(HIDDEN, COUNT, 1, normalize=True),
     "biased": lambda: BiasedRouter(HIDDEN, COUNT, K, groups=(2, 1), normalize=True, scale=2.5),
 }
 CLAMPED = ClampedSwiGLU(0.2, 1.702, 1.0)
@@ -58,6 +60,7 @@ def sparse(
     shared: type[GatedMLP] | None = None,
     glu: ClampedSwiGLU | None = None,
     bias: bool = False,
+    mixture: type[SparseMoE] = SparseMoE,
 ) -> CausalLM:
     """A tiny model whose feed-forward halves are experts, with the same weights each time."""
     model = tiny_model(layout)
@@ -80,7 +83,7 @@ def sparse(
             if isinstance(part, Linear):
                 kind = "float32" if part.weight.shape[0] == 1 else layout
                 part.weight = LAYOUTS[kind](torch.randn(part.weight.shape) / 16)
-        layer.mlp = SparseMoE(gate, experts, every)
+        layer.mlp = mixture(gate, experts, every)
     return model
 
 
@@ -99,6 +102,14 @@ def compare(model: CausalLM, reference: CausalLM, bound: float = 1e-3) -> None:
 @pytest.mark.parametrize("router", ROUTERS)
 def test_recorded_as_the_blocks(router: str, layout: str) -> None:
     compare(prepared(sparse(layout, router)), sparse(layout, router))
+
+
+@pytest.mark.parametrize("layout", OF_EXPERTS)
+def test_weighed_input(layout: str) -> None:
+    told = (layout, "one", "silu", GatedMLP, None, False, WeighedInputMoE)
+    compare(prepared(sparse(*told)), sparse(*told))
+    without = whole(sparse(*told[:-1]), PROMPTS[2])
+    assert not torch.allclose(whole(sparse(*told), PROMPTS[2]), without, atol=1e-3)
 
 
 @pytest.mark.parametrize("act", ["relu", "gelu", "gelu_pytorch_tanh"])

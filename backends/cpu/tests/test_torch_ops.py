@@ -38,6 +38,7 @@ OWN: dict[str, Callable[[Tensor], Tensor]] = {
     "a weight for each head": lambda x: x * BY_HEAD + BY_HEAD,
     "softmax": lambda x: (4 * x).softmax(-1),
     "shares": lambda x: x.exp() / x.exp().sum(-1, keepdim=True),
+    "the largest": lambda x: x - x.amax(-1, keepdim=True),
     "one number per head": lambda x: x + x.sum(-1)[..., None] - x.var(-1).unsqueeze(-1),
     "signs": lambda x: (1 - x) * -x * (x.square() + 1) ** -0.5,
 }

@@ -68,13 +68,15 @@ def attention(
     softcap: float | None = None,
     alibi: Sequence[float] | None = None,
     sinks: Tensor | None = None,
+    chunk: int | None = None,
 ) -> Tensor:
     """Causal attention of each token over its own sequence's cache, including the token itself.
 
     q: (tokens, heads, d_head) -> (tokens, heads, d_value). window: number of tokens that a token
     attends to, itself included; None: all. softcap: scores are softcap * tanh(score / softcap),
     after `scale`. alibi: (heads) slopes, subtracted from scores per token of distance. sinks:
-    (heads) one more score in each token's softmax, whose weight is dropped.
+    (heads) one more score in each token's softmax, whose weight is dropped. chunk: a token sees no
+    further back than to the last multiple of so many tokens; None: no such border.
     """
     parts = []
     q = cache.queries(q)
@@ -86,6 +88,8 @@ def attention(
         seen = column <= position
         if window is not None:
             seen &= column > position - window
+        if chunk is not None:
+            seen &= column >= position - position % chunk
         groups = q.shape[1] // keys.shape[1]
         queries = q[rows].transpose(0, 1)  # (heads, count, d)
         keys = keys.to(q.dtype).repeat_interleave(groups, 1).transpose(0, 1)

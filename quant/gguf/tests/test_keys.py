@@ -42,6 +42,8 @@ WITHOUT_EFFECT = {
     "pooling_type": "of embeddings and rerankers made of a family, which have no head",
     "classifier.output_labels": "as pooling_type",
     "attention.value_length_swa": "as long as the keys",
+    "attention.indexer.head_count": "of what chooses tokens in long contexts, which are refused",
+    "attention.indexer.key_length": "as attention.indexer.head_count",
     "rope.dimension_count_swa": "all of them, in every model",
 }
 
@@ -49,6 +51,10 @@ OF_THE_FAMILY = {
     "attention.key_length_swa": "gemma4",
     "attention.shared_kv_layers": "gemma4",
     "embedding_length_per_layer_input": "gemma4",
+    "activation_sparsity_scale": "gemma3n",
+    "altup.active_idx": "gemma3n",
+    "altup.num_inputs": "gemma3n",
+    "attention.indexer.top_k": "glm-dsa",
 }
 """Keys that a family's distribution reads itself, from the metadata."""
 
@@ -84,6 +90,10 @@ WRITTEN = [
     # gemma4
     "attention.key_length_swa", "attention.value_length_swa", "rope.dimension_count_swa",
     "attention.shared_kv_layers", "embedding_length_per_layer_input",
+    # gemma3n
+    "activation_sparsity_scale", "altup.active_idx", "altup.num_inputs",
+    # glm-dsa
+    "attention.indexer.head_count", "attention.indexer.key_length", "attention.indexer.top_k",
     # what is made of qwen2 and qwen3
     "pooling_type", "classifier.output_labels",
 ]  # fmt: skip

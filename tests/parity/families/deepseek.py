@@ -34,6 +34,7 @@ LARGE = {
     "moe_intermediate_size": 256,
     "head_dim": 16,
 }
+INDEX = {"max_position_embeddings": 128, "index_topk": 96, "index_head_dim": 16, "index_n_heads": 3}
 YARN = {
     "factor": 8.0,
     "original_max_position_embeddings": 16,
@@ -139,4 +140,34 @@ FAMILIES = {
             "yarn": {**LATENT, **rope("yarn", **YARN)},
         },
     ),
-}
+    # both without an indexer: within index_topk tokens it chooses all of them
+    "deepseek-v3.2": Family(
+        "DeepseekV32Config",
+        variants={
+            "groups": {**LATENT, **INDEX},
+            "listed": {**LATENT, **INDEX, "mlp_layer_types": ["sparse", "dense", "sparse"],
+                       "attention_bias": True, "norm_topk_prob": False},
+            "yarn": {**LATENT, **INDEX, **rope("yarn", **YARN)},
+        },
+    ),
+    "glm-dsa": Family(
+        "GlmMoeDsaConfig",
+        gguf=Gguf(
+            "glm-dsa",
+            convert=split,
+            keys=lambda config: keys(config, 2) | {
+                "attention.indexer.head_count": config.index_n_heads,
+                "attention.indexer.key_length": config.index_head_dim,
+                "attention.indexer.top_k": config.index_topk,
+            },
+            plain=("kv_b_proj", "indexer"),
+            sizes={**LARGE, **INDEX, "n_group": 1, "topk_group": 1},
+        ),
+        variants={
+            "shared-choice": {**LATENT, **INDEX, "n_group": 1, "topk_group": 1,
+                              "indexer_types": ["full", "shared", "full"]},
+            "groups": {**LATENT, **INDEX, "mlp_layer_types": ["sparse", "dense", "sparse"]},
+            "biases": {**LATENT, **INDEX, "attention_bias": True, "norm_topk_prob": False},
+        },
+    ),
+}  # fmt: skip

@@ -17,6 +17,7 @@ EXPERTS = {
     "num_experts": 5,
     "n_routed_experts": 9,
     "moe_intermediate_size": 37,
+    "intermediate_size_mlp": 59,
     "shared_expert_intermediate_size": 29,
     "shared_intermediate_size": 29,
 }

@@ -62,6 +62,10 @@ class DeepseekV2Config(DecoderConfig):
                 values["expert_gating_func"], values["expert_gating_func"]
             )
 
+    def is_dense(self, index: int) -> bool:
+        """Whether the layer has no experts."""
+        return index < self.first_k_dense_replace
+
     @model_validator(mode="after")
     def _scores_by_softmax(self) -> Self:
         if self.scoring_func == "softmax" and self.topk_method == "noaux_tc":
@@ -99,7 +103,7 @@ def router(cfg: DeepseekV2Config) -> Router:
 def layer(cfg: DeepseekV2Config, index: int) -> PreNormLayer:
     scale, bias = latent_scale(cfg, cfg), cfg.attention_bias
     attention = LatentAttention(cfg, cfg, index, rope=rope_for(cfg), scale=scale, bias=bias)
-    if index < cfg.first_k_dense_replace:
+    if cfg.is_dense(index):
         return PreNormLayer(cfg, attention, GatedMLP(cfg))
     experts = Experts(cfg, cfg.n_routed_experts, cfg.moe_intermediate_size)
     shared = GatedMLP(cfg, wide=cfg.moe_intermediate_size * cfg.n_shared_experts)

@@ -43,3 +43,10 @@ def architectures() -> Iterator[Architecture]:
         weights="tramontane_arch_deepseek.weights:weights",
         example=TINY,
     )
+    yield Architecture(
+        name="DeepseekV32ForCausalLM",
+        config="tramontane_arch_deepseek.sparse:DeepseekV32Config",
+        model="tramontane_arch_deepseek.model:Deepseek",
+        weights="tramontane_arch_deepseek.weights:weights",
+        example=TINY,
+    )

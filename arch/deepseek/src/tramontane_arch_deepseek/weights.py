@@ -18,6 +18,7 @@ def weights(cfg: DeepseekV2Config) -> dict[str, list[Rule]]:
     return {
         "hf": [
             Skip("*.rotary_emb"),
+            Skip("*.self_attn.indexer.*"),  # of V3.2; see sparse.py
             # layers that guess further tokens
             *(Skip(f"model.layers.{depth + ahead}.*") for ahead in range(4)),
             Rename("*.mlp.gate.e_score_correction_bias", "*.mlp.gate.balance"),

@@ -22,8 +22,8 @@ from tramontane.blocks import (
 )
 from tramontane.engine.batch import Batch
 
-from .gemma4_attention import attention
-from .gemma4_config import Gemma4Config
+from .gemma4_attention import attention, rotation
+from .gemma4_config import Gemma4Config, LayeredConfig
 from .model import TANH, softcapped
 
 
@@ -62,7 +62,7 @@ class ExpertsToo(nn.Module):
 class TokenVectors(nn.Module):
     """Adds what a layer knows of each token by itself, (tokens, hidden) -> (tokens, hidden)."""
 
-    def __init__(self, cfg: Gemma4Config) -> None:
+    def __init__(self, cfg: LayeredConfig) -> None:
         super().__init__()
         narrow, self.act = cfg.hidden_size_per_layer_input, TANH
         self.per_layer_input_gate = Linear(cfg.hidden_size, narrow)
@@ -71,8 +71,12 @@ class TokenVectors(nn.Module):
 
     def forward(self, x: Tensor, own: Tensor) -> Tensor:
         """own: (tokens, hidden_size_per_layer_input), the layer's vector of each token."""
+        return x + self.told(x, own)
+
+    def told(self, x: Tensor, own: Tensor) -> Tensor:
+        """What is added to x."""
         gated = self.act(self.per_layer_input_gate(x)) * own
-        out: Tensor = x + self.post_per_layer_input_norm(self.per_layer_projection(gated))
+        out: Tensor = self.post_per_layer_input_norm(self.per_layer_projection(gated))
         return out
 
 
@@ -81,7 +85,7 @@ class Gemma4Layer(nn.Module):
         super().__init__()
         doubled = 2 if cfg.use_double_wide_mlp and cfg.keeps(index) != index else 1
         self.input_layernorm = rms_norm(cfg)
-        self.self_attn = attention(cfg, index)
+        self.self_attn = attention(cfg, index, rotation(cfg, index))
         self.post_attention_layernorm = rms_norm(cfg)
         self.pre_feedforward_layernorm = rms_norm(cfg)
         self.mlp = GatedMLP(cfg, act=TANH, wide=cfg.intermediate_size * doubled)
@@ -107,12 +111,14 @@ class Gemma4Layer(nn.Module):
 class Gemma4(CausalLM):
     Layer = Gemma4Layer
 
-    def __init__(self, cfg: Gemma4Config) -> None:
+    def __init__(self, cfg: LayeredConfig) -> None:
         super().__init__(cfg)
         self.narrow = cfg.hidden_size_per_layer_input
         if self.narrow:
             wide, model = cfg.num_hidden_layers * self.narrow, self.model
-            model.embed_tokens_per_layer = Embedding(cfg.vocab_size_per_layer_input, wide)
+            model.embed_tokens_per_layer = Embedding(
+                cfg.vocab_size_per_layer_input, wide, others=True
+            )
             model.per_layer_model_projection = Linear(cfg.hidden_size, wide)
             model.per_layer_projection_norm = RMSNorm(self.narrow, cfg.rms_norm_eps)
 

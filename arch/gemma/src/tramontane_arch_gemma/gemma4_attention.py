@@ -4,7 +4,7 @@ from torch import Tensor
 from tramontane.blocks import Attention, HeadNorm, RMSNorm, Rope, SharedAttention
 from tramontane.config.rope_scaling import Factors
 
-from .gemma4_config import Gemma4Config
+from .gemma4_config import Gemma4Config, LayeredConfig
 
 STILL = 1e30
 """Divides the frequencies of pairs that are not rotated, as in GGUF files."""
@@ -22,16 +22,16 @@ def rotation(cfg: Gemma4Config, index: int) -> Rope:
 class OwnAttention(Attention):
     """Attention with normalized values, which are the keys where there is no v_proj."""
 
-    def __init__(self, cfg: Gemma4Config, index: int) -> None:
+    def __init__(self, cfg: LayeredConfig, index: int, rope: Rope) -> None:
         d_head, kv_heads = cfg.heads_of(index)
         sizes = cfg.model_copy(update={"head_dim": d_head, "num_key_value_heads": kv_heads})
         norms = [RMSNorm(d_head, cfg.rms_norm_eps) for _ in "qk"]
-        window, rope = cfg.window(index), rotation(cfg, index)
+        window = cfg.window(index)
         super().__init__(
             sizes, index, rope=rope, q_norm=norms[0], k_norm=norms[1], scale=1.0, window=window
         )
         self.v_norm = HeadNorm(d_head, cfg.rms_norm_eps, weighted=False)
-        if cfg.attention_k_eq_v and window is None:
+        if cfg.keys_are_values(index):
             del self.v_proj
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -41,12 +41,11 @@ class OwnAttention(Attention):
         return self.q_proj(x), k, normal.flatten(-2)
 
 
-def attention(cfg: Gemma4Config, index: int) -> Attention:
+def attention(cfg: LayeredConfig, index: int, rope: Rope) -> Attention:
     kept = cfg.keeps(index)
     if kept == index:
-        return OwnAttention(cfg, index)
+        return OwnAttention(cfg, index, rope)
     d_head, kv_heads = cfg.heads_of(index)
     sizes = cfg.model_copy(update={"head_dim": d_head, "num_key_value_heads": kv_heads})
     norm, window = RMSNorm(d_head, cfg.rms_norm_eps), cfg.window(index)
-    rope = rotation(cfg, index)
     return SharedAttention(sizes, kept, rope=rope, q_norm=norm, scale=1.0, window=window)

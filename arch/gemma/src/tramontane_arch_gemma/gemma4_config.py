@@ -20,31 +20,66 @@ UNTURNED = 1e20
 """Divisors of frequencies above it, in GGUF files, mean that a pair is not rotated."""
 
 
-class Gemma4Config(DecoderConfig):
+class LayeredConfig(DecoderConfig):
+    """Of models with two kinds of layers, whose last ones read earlier ones' keys and values, and
+    which may have vectors for each token and layer."""
+
+    hidden_act: Literal["gelu_pytorch_tanh"] = "gelu_pytorch_tanh"
+    attention_bias: Literal[False] = False
+    tie_word_embeddings: bool = True
+    sliding_window: int = Field(default=512, gt=0)
+    layer_types: tuple[Literal["full_attention", "sliding_attention"], ...]
+    rope_theta: float = Field(default=1_000_000.0, gt=0)
+    rope_local_base_freq: float = Field(default=10_000.0, gt=0)
+    num_kv_shared_layers: int = Field(default=0, ge=0)
+    final_logit_softcapping: float | None = Field(default=None, ge=0)
+    vocab_size_per_layer_input: int = Field(default=262_144, gt=0, le=2**24)
+    hidden_size_per_layer_input: int = Field(default=256, ge=0, le=2**20)
+
+    @model_validator(mode="after")
+    def _something_to_share(self) -> Self:
+        kept = self.layer_types[: len(self.layer_types) - self.num_kv_shared_layers]
+        if {*kept} != {*self.layer_types}:
+            raise ValueError(
+                f"num_kv_shared_layers {self.num_kv_shared_layers} leaves no layer of some kind of "
+                f"{self.num_hidden_layers} whose keys and values the others could share"
+            )
+        return self
+
+    def window(self, index: int) -> int | None:
+        """How many tokens back the layer sees; None: all."""
+        return self.sliding_window if self.layer_types[index] == SLIDING else None
+
+    def heads_of(self, index: int) -> tuple[int, int]:
+        """d_head of a layer, and how many heads its keys and values have."""
+        return self.head_dim, self.num_key_value_heads
+
+    def keys_are_values(self, index: int) -> bool:
+        return False
+
+    def keeps(self, index: int) -> int:
+        """The layer whose keys and values a layer reads: itself, or the last one of its kind that
+        has any."""
+        first = self.num_hidden_layers - self.num_kv_shared_layers
+        if index < first:
+            return index
+        return max(i for i in range(first) if self.layer_types[i] == self.layer_types[index])
+
+
+class Gemma4Config(LayeredConfig):
     spellings: ClassVar[Mapping[str, str]] = {
         "num_local_experts": "num_experts",
         "num_experts_per_tok": "top_k_experts",
     }
-    hidden_act: Literal["gelu_pytorch_tanh"] = "gelu_pytorch_tanh"
-    attention_bias: Literal[False] = False
     # pictures see each other where it is "vision"; text never does
     use_bidirectional_attention: Literal[False, "vision"] = False
-    tie_word_embeddings: bool = True
-    sliding_window: int = Field(default=512, gt=0)
     sliding_window_pattern: int = Field(default=6, gt=0)
-    layer_types: tuple[Literal["full_attention", "sliding_attention"], ...]
-    rope_theta: float = Field(default=1_000_000.0, gt=0)
-    rope_local_base_freq: float = Field(default=10_000.0, gt=0)
     global_head_dim: int = Field(default=512, gt=0, le=2**14)
     global_rotary_factor: float = Field(default=0.25, ge=0, le=1)
     global_rotary_stretch: float = Field(default=1.0, gt=0)
     num_global_key_value_heads: int | None = Field(default=None, gt=0)
     attention_k_eq_v: bool = False
-    num_kv_shared_layers: int = Field(default=0, ge=0)
     use_double_wide_mlp: bool = False
-    final_logit_softcapping: float | None = Field(default=None, ge=0)
-    vocab_size_per_layer_input: int = Field(default=262_144, gt=0, le=2**24)
-    hidden_size_per_layer_input: int = Field(default=256, ge=0, le=2**20)
     enable_moe_block: bool = False
     num_experts: int | None = Field(default=None, gt=0)
     top_k_experts: int | None = Field(default=None, gt=0)
@@ -66,12 +101,6 @@ class Gemma4Config(DecoderConfig):
 
     @model_validator(mode="after")
     def _can_be_built(self) -> Self:
-        kept = self.layer_types[: len(self.layer_types) - self.num_kv_shared_layers]
-        if {*kept} != {*self.layer_types}:
-            raise ValueError(
-                f"num_kv_shared_layers {self.num_kv_shared_layers} leaves no layer of some kind of "
-                f"{self.num_hidden_layers} whose keys and values the others could share"
-            )
         if self.global_head_dim % 2:
             raise ValueError(
                 f"rotary embedding turns pairs, global_head_dim {self.global_head_dim}"
@@ -87,24 +116,14 @@ class Gemma4Config(DecoderConfig):
                     raise ValueError(f"enable_moe_block is true and {name} is missing")
         return self
 
-    def window(self, index: int) -> int | None:
-        """How many tokens back the layer sees; None: all."""
-        return self.sliding_window if self.layer_types[index] == SLIDING else None
-
     def heads_of(self, index: int) -> tuple[int, int]:
-        """d_head of a layer, and how many heads its keys and values have."""
         if self.window(index) is not None:
             return self.head_dim, self.num_key_value_heads
         own = self.num_global_key_value_heads if self.attention_k_eq_v else None
         return self.global_head_dim, own or self.num_key_value_heads
 
-    def keeps(self, index: int) -> int:
-        """The layer whose keys and values a layer reads: itself, or the last one of its kind that
-        has any."""
-        first = self.num_hidden_layers - self.num_kv_shared_layers
-        if index < first:
-            return index
-        return max(i for i in range(first) if self.layer_types[i] == self.layer_types[index])
+    def keys_are_values(self, index: int) -> bool:
+        return self.attention_k_eq_v and self.window(index) is None
 
 
 class Gemma4UnifiedConfig(Gemma4Config):
@@ -130,8 +149,9 @@ def read_heads(values: dict[str, Any]) -> None:
         values.setdefault("num_global_key_value_heads", told[0]["num_key_value_heads"])
 
 
-def read_rotations(values: dict[str, Any]) -> None:
-    """rope_parameters of both kinds of layers as fields of their own. Raises ValueError."""
+def read_rotations(values: dict[str, Any], full: str = "proportional") -> None:
+    """rope_parameters of both kinds of layers as fields of their own. full: the rope_type of layers
+    that see everything. Raises ValueError."""
     both = values.pop("rope_parameters", None)
     if values.get("rope_scaling") is not None:
         raise ValueError(f"rope_scaling={reprlib.repr(values['rope_scaling'])} is not supported")
@@ -140,8 +160,8 @@ def read_rotations(values: dict[str, Any]) -> None:
         return
     if not isinstance(both, Mapping):
         raise ValueError(f"rope_parameters={reprlib.repr(both)} is no object")
-    full, local = both.get(FULL) or {}, both.get(SLIDING) or {}
-    for name, settings, kind in ((FULL, full, "proportional"), (SLIDING, local, "default")):
+    whole, local = both.get(FULL) or {}, both.get(SLIDING) or {}
+    for name, settings, kind in ((FULL, whole, full), (SLIDING, local, "default")):
         if not isinstance(settings, Mapping) or settings.get("rope_type", kind) not in (
             "default",
             kind,
@@ -149,11 +169,11 @@ def read_rotations(values: dict[str, Any]) -> None:
             raise ValueError(
                 f"rope_parameters of {name}: {reprlib.repr(settings)} is not supported"
             )
-    whole = full.get("rope_type", "proportional") == "default"
-    part = 1.0 if whole else full.get("partial_rotary_factor", 1.0)
-    stretch = 1.0 if whole else full.get("factor", 1.0)
+    plain = whole.get("rope_type", full) == "default"
+    part = 1.0 if plain else whole.get("partial_rotary_factor", 1.0)
+    stretch = 1.0 if plain else whole.get("factor", 1.0)
     values |= {"global_rotary_factor": part, "global_rotary_stretch": stretch}
-    values["rope_theta"] = full.get("rope_theta", 1e6)
+    values["rope_theta"] = whole.get("rope_theta", 1e6)
     values["rope_local_base_freq"] = local.get("rope_theta", 1e4)
 
 

@@ -2,7 +2,7 @@
 
 from tramontane.checkpoint.rules import PACKED_EXPERTS, TEXT_PART, Rename, Rule, Skip, Split
 
-from .gemma4_config import Gemma4Config
+from .gemma4_config import Gemma4Config, LayeredConfig
 
 MIXTURE = ("pre_feedforward_layernorm_2", "post_feedforward_layernorm_1",
           "post_feedforward_layernorm_2", "router.*", "experts.*")  # fmt: skip
@@ -23,15 +23,22 @@ OUTSIDE = {
 }
 
 
-def weights(cfg: Gemma4Config) -> dict[str, list[Rule]]:
-    shared = [index for index in range(cfg.num_hidden_layers) if cfg.keeps(index) != index]
+def shared(cfg: LayeredConfig) -> list[Rule]:
+    """What layers do not need that read others' keys and values; and vectors by token."""
+    rest = [index for index in range(cfg.num_hidden_layers) if cfg.keeps(index) != index]
     parts = ("k_proj", "v_proj", "k_norm")
+    return [
+        *(Skip(f"model.layers.{index}.self_attn.{part}") for index in rest for part in parts),
+        *(Rename(f"model.layers.*.{part}", f"model.layers.*.by_token.{part}") for part in BY_TOKEN),
+    ]
+
+
+def weights(cfg: Gemma4Config) -> dict[str, list[Rule]]:
     own: list[Rule] = [
-        *(Skip(f"model.layers.{index}.self_attn.{part}") for index in shared for part in parts),
+        *shared(cfg),
         Rename("*.router.scale", "*.router.norm.weight"),
         Rename("*.router.per_expert_scale", "*.router.proj.factors"),
         *(Rename(f"model.layers.*.{part}", f"model.layers.*.mixture.{part}") for part in MIXTURE),
-        *(Rename(f"model.layers.*.{part}", f"model.layers.*.by_token.{part}") for part in BY_TOKEN),
     ]
     return {
         "hf": [*TEXT_PART, Skip("*.rotary_emb"), *own, *PACKED_EXPERTS],

@@ -24,6 +24,8 @@ SHARED = {
 }
 BY_TOKEN = {"hidden_size_per_layer_input": 8, "vocab_size_per_layer_input": 64}
 
+SPARSE = {"activation_sparsity_pattern": [0.95, 0.5, 0.0, 0.0], "laurel_rank": 6}
+
 
 @hookimpl
 def architectures() -> Iterator[Architecture]:
@@ -50,6 +52,15 @@ def architectures() -> Iterator[Architecture]:
         model="tramontane_arch_gemma.gemma3:Gemma3",
         weights="tramontane_arch_gemma.model:SANDWICH_WEIGHTS",
         example=TINY | {"sliding_window": 8, "sliding_window_pattern": 2},
+    )
+    yield Architecture(
+        name="Gemma3nForCausalLM",
+        aliases=("Gemma3nForConditionalGeneration", "gemma3n"),
+        config="tramontane_arch_gemma.gemma3n_config:Gemma3nConfig",
+        model="tramontane_arch_gemma.gemma3n:Gemma3n",
+        weights="tramontane_arch_gemma.gemma3n:weights",
+        metadata="tramontane_arch_gemma.gemma3n_config:fields",
+        example=TINY | SHARED | BY_TOKEN | SPARSE,
     )
     for name, more in (("Gemma4", BY_TOKEN), ("Gemma4Unified", {})):
         yield Architecture(

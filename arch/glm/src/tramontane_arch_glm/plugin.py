@@ -12,6 +12,17 @@ TINY = {
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
 }
+LATENT = {
+    "n_routed_experts": 4,
+    "num_experts_per_tok": 2,
+    "num_key_value_heads": 4,
+    "moe_intermediate_size": 24,
+    "q_lora_rank": 24,
+    "kv_lora_rank": 16,
+    "qk_nope_head_dim": 8,
+    "qk_rope_head_dim": 4,
+    "v_head_dim": 8,
+}
 
 
 @hookimpl
@@ -43,16 +54,14 @@ def architectures() -> Iterator[Architecture]:
         config="tramontane_arch_glm.lite:Glm4MoeLiteConfig",
         model="tramontane_arch_glm.lite:Glm4MoeLite",
         weights="tramontane_arch_glm.lite:weights",
-        example=TINY
-        | {
-            "n_routed_experts": 4,
-            "num_experts_per_tok": 2,
-            "num_key_value_heads": 4,
-            "moe_intermediate_size": 24,
-            "q_lora_rank": 24,
-            "kv_lora_rank": 16,
-            "qk_nope_head_dim": 8,
-            "qk_rope_head_dim": 4,
-            "v_head_dim": 8,
-        },
+        example=TINY | LATENT,
+    )
+    yield Architecture(
+        name="GlmMoeDsaForCausalLM",
+        aliases=("glm-dsa",),
+        config="tramontane_arch_glm.dsa:GlmMoeDsaConfig",
+        model="tramontane_arch_glm.lite:Glm4MoeLite",
+        weights="tramontane_arch_glm.dsa:weights",
+        metadata={"glm-dsa.attention.indexer.top_k": "index_topk"},
+        example=TINY | LATENT | {"first_k_dense_replace": 1},
     )

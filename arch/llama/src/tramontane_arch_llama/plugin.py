@@ -12,6 +12,15 @@ TINY = {
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
 }
+CHUNKS = {
+    "head_dim": 8,
+    "num_hidden_layers": 4,
+    "intermediate_size_mlp": 40,
+    "num_local_experts": 4,
+    "interleave_moe_layer_step": 2,
+    "attention_chunk_size": 5,
+    "floor_scale": 4,
+}
 
 
 @hookimpl
@@ -37,6 +46,15 @@ def architectures() -> Iterator[Architecture]:
         model="tramontane_arch_llama.model:Mixtral",
         weights="tramontane_arch_llama.model:MIXTRAL_WEIGHTS",
         example=TINY | {"num_local_experts": 4, "num_experts_per_tok": 2},
+    )
+    yield Architecture(
+        name="Llama4ForCausalLM",
+        aliases=("llama4", "Llama4ForConditionalGeneration"),
+        config="tramontane_arch_llama.llama4_config:Llama4Config",
+        model="tramontane_arch_llama.llama4:Llama4",
+        weights="tramontane_arch_llama.llama4:WEIGHTS",
+        metadata="tramontane_arch_llama.llama4_config:fields",
+        example=TINY | CHUNKS,
     )
     yield Architecture(
         name="Ministral3ForCausalLM",

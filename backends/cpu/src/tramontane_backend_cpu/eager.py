@@ -218,7 +218,7 @@ def embed_packed(tokens: Tensor, weight: Layout, dtype: torch.dtype) -> Tensor:
     packed_arguments = arguments(
         lookup.FIELDS, tokens=address(ids), out=address(out), stride=4 * packed.columns,
         columns=packed.columns, units=packed.units, groups=packed.groups, supers=packed.supers,
-        order=order_at(packed.order), **packed_arrays(packed),
+        order=order_at(packed.order), count=weight.shape[0], **packed_arrays(packed),
     )  # fmt: skip
     lookup.lookup(packed.packing, packed.order is not None).ctypes(
         address(packed_arguments), 0, len(ids)
@@ -238,8 +238,9 @@ def attend(pool: Pool) -> Callable[..., Tensor]:
         softcap: float | None = None,
         alibi: Sequence[float] | None = None,
         sinks: Tensor | None = None,
+        chunk: int | None = None,
     ) -> Tensor:
-        options = {"scale": scale, "window": window, "softcap": softcap}
+        options = {"scale": scale, "window": window, "softcap": softcap, "chunk": chunk}
         return _attend(pool, q, cache, batch, {**options, "alibi": alibi, "sinks": sinks})
 
     return attention

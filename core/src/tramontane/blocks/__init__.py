@@ -20,7 +20,7 @@ from .linear import Linear
 from .mamba import Mamba
 from .mamba2 import Mamba2
 from .mlp import MLP, GatedMLP
-from .moe import Experts, SparseMoE, balanced_moe
+from .moe import Experts, SparseMoE, WeighedInputMoE, balanced_moe
 from .norm import HeadNorm, LayerNorm, RMSNorm, layer_norm, rms_norm
 from .recurrent import DeltaRule, GeneralizedDeltaRule, SelectiveScan, ShortConv, TokenShift
 from .rope import Rope, rope_for
@@ -66,6 +66,7 @@ __all__ = [
     "SparseMoE",
     "StackedLinear",
     "TokenShift",
+    "WeighedInputMoE",
     "alibi_slopes",
     "balanced_moe",
     "latent_scale",

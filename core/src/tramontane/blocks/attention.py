@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +41,9 @@ class Attention(nn.Module):
     """(heads) attention sinks: each head's softmax has one more score, sinks[head], of no token:
     that share of the weights goes to no value. None: no sinks. Set it after construction, to
     `nn.Parameter(torch.empty(heads), requires_grad=False)`; its tensor is `sinks`."""
+    chunk: int | None = None
+    """A token sees the tokens of its own chunk of so many, up to itself: chunks begin at multiples
+    of it (Llama 4). None: no chunks. Set it after construction, without a window."""
 
     def __init__(
         self,
@@ -92,8 +95,10 @@ class Attention(nn.Module):
         """q: (tokens, heads, d_head), normalized and rotated -> (tokens, hidden): what its scores
         make of the stored values. gate: (tokens, heads * d_head) factors of what o_proj reads."""
         options = (self.scale, self.window, self.softcap, self.alibi)
-        # backends written before there were sinks have kernels without them
-        more = {} if self.sinks is None else {"sinks": self.sinks}
+        # backends written before there were sinks and chunks have kernels without them
+        more: dict[str, Any] = {} if self.sinks is None else {"sinks": self.sinks}
+        if self.chunk is not None:
+            more["chunk"] = self.chunk
         mixed = self.kernel(q, batch.cache.layers[self.index], batch, *options, **more).flatten(-2)
         if gate is not None:
             mixed = mixed * gate

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from tramontane.errors import ConfigError
 
 from .mlp import GatedMLP
 from .routing import BiasedRouter, Router
@@ -82,6 +85,26 @@ class SparseMoE(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.experts(x, *self.gate(x))
+        return out if self.shared_experts is None else out + self.shared_experts(x)
+
+
+class WeighedInputMoE(SparseMoE):
+    """The one expert with the best score, of x times that score's sigmoid, plus `shared_experts` of
+    x itself (Llama 4); (tokens, hidden) -> (tokens, hidden).
+
+    Tensors: as `SparseMoE`. Raises ConfigError for a router that chooses more than one.
+    """
+
+    def __init__(self, gate: Router, experts: Experts, shared_experts: nn.Module | None = None):
+        if gate.k != 1 or not gate.normalize:
+            raise ConfigError(
+                f"num_experts_per_tok {gate.k}: one expert is chosen where its input is weighed"
+            )
+        super().__init__(gate, experts, shared_experts)
+
+    def forward(self, x: Tensor) -> Tensor:
+        likely = torch.sigmoid(self.gate.scores(x).amax(-1, keepdim=True))
+        out: Tensor = self.experts(x * likely.to(x.dtype), *self.gate(x))  # which weighs it with 1
         return out if self.shared_experts is None else out + self.shared_experts(x)
 
 

@@ -55,8 +55,12 @@ class Router(Linear):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """x: (tokens, hidden) -> weights (tokens, k) float32, and experts' numbers (tokens, k)
         int64."""
-        weights, chosen = self.choose(super().forward(x.float()))
+        weights, chosen = self.choose(self.scores(x))
         return (weights if self.factors is None else weights * self.factors[chosen]), chosen
+
+    def scores(self, x: Tensor) -> Tensor:
+        """x: (tokens, hidden) -> (tokens, experts) float32, before softmax or sigmoid."""
+        return super().forward(x.float())
 
     def choose(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         """scores: (tokens, experts) -> what `forward` returns."""

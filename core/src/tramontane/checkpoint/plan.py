@@ -42,8 +42,13 @@ def plan(
     weights = sum(in_memory(info, dtype, options) for info in header.tensors.values())
     widest = max((in_memory(info, dtype, options) for info in header.tensors.values()), default=0)
     per_token = bytes_per_token(model, kv_dtype)
-    trained = model.cfg.max_position_embeddings
-    asked = options.num_ctx or min(trained, DEFAULT_CONTEXT)
+    trained, limit = model.cfg.max_position_embeddings, model.cfg.context_limit
+    asked = options.num_ctx or min(trained, DEFAULT_CONTEXT, *(limit[:1] if limit else ()))
+    if limit is not None and asked > limit.tokens:
+        raise ConfigError(
+            f"a context of {asked} tokens is too long for {header.path}: {limit.reason}; give "
+            f"--num-ctx {limit.tokens} or less"
+        )
     if options.num_ctx is not None and options.num_ctx <= 0:
         raise ConfigError(f"a context of {options.num_ctx} tokens is too short")
     free = device.memory_free

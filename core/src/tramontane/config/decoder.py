@@ -6,7 +6,7 @@ import difflib
 import reprlib
 from collections.abc import Mapping
 from types import MappingProxyType, NoneType
-from typing import Any, ClassVar, Self, TypeVar, get_args
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar, get_args
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -37,6 +37,13 @@ UNSUPPORTED = "unsupported"
 """Where a container lists settings that no field has: a model with any is refused."""
 
 C = TypeVar("C", bound="ModelConfig")
+
+
+class ContextLimit(NamedTuple):
+    """Tokens beyond which a model would not be computed as it was made, and why."""
+
+    tokens: int
+    reason: str
 
 
 class ModelConfig(BaseModel):
@@ -157,6 +164,12 @@ class DecoderConfig(ModelConfig):
     def rotary(self) -> bool:
         """Whether queries and keys are rotated in any layer; override for families without RoPE."""
         return True
+
+    @property
+    def context_limit(self) -> ContextLimit | None:
+        """The longest context that is computed right; longer ones are refused. Override for
+        families of which a part is missing that counts in long contexts only."""
+        return None
 
     @property
     def _differs(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -37,7 +37,7 @@ class LayerCache:
         options: dict[str, object],
         pages: Pages | None = None,
     ) -> None:
-        """pages: maps blocks to pages, for layers with a sliding window; None: page = block id."""
+        """pages: maps blocks to pages, where layers see a part; None: page = block id."""
         self.kv_heads, self.d_key, self.d_value, self.pages = kv_heads, d_key, d_value, pages
         self.stored = cast("torch.dtype", options["dtype"])
         """What is stored: a float type, int8 for 8-bit codes, or uint4 for 4-bit codes."""
@@ -253,13 +253,17 @@ class KVCache:
         self.pool = BlockPool(blocks, remember=remember)
         options: dict[str, object] = {"dtype": dtype, "device": device}
         windows = kv_windows(model, blocks * BLOCK_SIZE)
-        by_window = {w: Pages(blocks, w, BLOCK_SIZE) for w in dict.fromkeys(windows) if w}
+        by_window = {
+            window: Pages(blocks, window.tokens, BLOCK_SIZE, chunked=window.chunked)
+            for window in dict.fromkeys(windows)
+            if window is not None
+        }
         self.windows = list(by_window.values())
-        """Page tables of layers with a sliding window, one for each window size."""
+        """Page tables of layers with a sliding window or chunks, one for each size."""
         self.pool.forgotten = self._forgotten
         kind = cache_class(dtype)
         self.layers: dict[int, LayerCache] = {
-            index: kind(blocks, *shape, options, by_window.get(window or 0))
+            index: kind(blocks, *shape, options, None if window is None else by_window[window])
             for index, shape, window in zip(
                 kv_modules(model), kv_shapes(model), windows, strict=True
             )
@@ -334,11 +338,23 @@ def kv_shapes(model: nn.Module) -> list[tuple[int, int, int]]:
     ]
 
 
-def kv_windows(model: nn.Module, most: int) -> list[int | None]:
-    """Window of each layer with a KV cache in tokens, ordered by its `index`; None: no window, or
-    one of `most` tokens or more, the largest possible context."""
-    windows = [getattr(module, "window", None) for module in kv_modules(model).values()]
-    return [window if window is not None and window < most else None for window in windows]
+class Seen(NamedTuple):
+    """What a token sees: the last `tokens`, itself included, or from the beginning of its chunk of
+    so many."""
+
+    tokens: int
+    chunked: bool
+
+
+def kv_windows(model: nn.Module, most: int) -> list[Seen | None]:
+    """What a token sees in each layer with a KV cache, ordered by its `index`; None: everything,
+    or `most` tokens or more, the largest possible context."""
+    found: list[Seen | None] = []
+    for module in kv_modules(model).values():
+        window, chunk = getattr(module, "window", None), getattr(module, "chunk", None)
+        size = window if chunk is None else chunk
+        found.append(Seen(size, chunk is not None) if size is not None and size < most else None)
+    return found
 
 
 def bytes_per_token(model: nn.Module, dtype: torch.dtype) -> int:

@@ -1,8 +1,9 @@
-"""Page tables of layers with a sliding window: only blocks within the window have a page.
+"""Page tables of layers that see a part of a context: only blocks within that part have a page.
 
-A sequence has one block table for all layers. Layers with a window of w tokens keep the keys and
-values of a block while some sequence may still attend to it; then its page is reused for another
-block. A block without a page maps to `nowhere`, a page of zeros after the last, which may be read.
+A sequence has one block table for all layers. Layers with a window of w tokens, or with chunks,
+keep the keys and values of a block while some sequence may still attend to it; then its page is
+reused for another block. A block without a page maps to `nowhere`, a page of zeros after the last,
+which may be read.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from .block_pool import BlockPool
 
 
 class Pages:
-    """The pages of all layers with one window. window: tokens. block_size: tokens."""
+    """The pages of all layers with one window. window: tokens. block_size: tokens. chunked: whether
+    a token sees from the beginning of its chunk of `window` tokens, instead of the last ones."""
 
-    def __init__(self, blocks: int, window: int, block_size: int) -> None:
-        self.window, self.nowhere = window, blocks
+    def __init__(self, blocks: int, window: int, block_size: int, *, chunked: bool = False) -> None:
+        self.window, self.chunked, self.nowhere = window, chunked, blocks
         self.of = np.full(blocks, blocks, np.int64)
         """Page of each block, (blocks) int64."""
         self._block_size = block_size
@@ -51,6 +53,8 @@ class Pages:
 
     def first(self, length: int) -> int:
         """Index of the first of a sequence's blocks that its token at position `length` sees."""
+        if self.chunked:
+            return length // self.window * self.window // self._block_size
         return max(0, length - self.window + 1) // self._block_size
 
     def passed(self, blocks: Sequence[int], before: int, after: int, pool: BlockPool) -> None:

@@ -25,13 +25,15 @@ from tramontane.config import DecoderConfig, of_layer
 
 from .tiny_model import TINY
 
-WINDOW, SOFTCAP, EXPERTS, LIMIT = 10, 2.0, 4, 0.8
+WINDOW, CHUNK, SOFTCAP, EXPERTS, LIMIT = 10, 12, 2.0, 4, 0.8
 
 
-def _layer_with(softcap: float | None = None, *, sinks: bool = False, **options: Any) -> LayerOf:
+def _layer_with(
+    softcap: float | None = None, *, sinks: bool = False, chunk: int | None = None, **options: Any
+) -> LayerOf:
     def layer(cfg: DecoderConfig, index: int) -> PreNormLayer:
         attention = Attention(cfg, index, **{"rope": rope_for(cfg), **options})
-        attention.softcap = softcap
+        attention.softcap, attention.chunk = softcap, chunk
         if sinks:
             heads = of_layer(cfg.num_attention_heads, index)
             attention.sinks = nn.Parameter(torch.empty(heads), requires_grad=False)
@@ -54,6 +56,12 @@ class Windowed(CausalLM):
     """Each token sees WINDOW tokens."""
 
     Layer = staticmethod(_layer_with(window=WINDOW))
+
+
+class Chunked(CausalLM):
+    """Each token sees the tokens of its own CHUNK."""
+
+    Layer = staticmethod(_layer_with(chunk=CHUNK))
 
 
 class Alibi(CausalLM):
@@ -93,7 +101,8 @@ VARIANTS = {
     **{
         name: replace(TINY, name=name, model=f"{__name__}:{model.__name__}")
         for name, model in {
-            "window": Windowed, "alibi": Alibi, "softcap": Softcapped, "sinks": WithSinks,
+            "window": Windowed, "chunk": Chunked, "alibi": Alibi,
+            "softcap": Softcapped, "sinks": WithSinks,
             "experts": OfExperts, "biased experts": OfBiasedExperts,
         }.items()
     },

@@ -47,6 +47,14 @@ def gemma4(config: Config) -> dict[str, Any]:
     return {"final_logit_softcapping": 30.0}
 
 
+def gemma3n(config: Config) -> dict[str, Any]:
+    """Every fifth layer sees everything, and the first twenty have keys and values."""
+    found: dict[str, Any] = {"rope_theta": 1_000_000.0, "final_logit_softcapping": 30.0}
+    if isinstance(layers := config.get("num_hidden_layers"), int):
+        found["num_kv_shared_layers"] = max(0, layers - 20)
+    return found
+
+
 def granite(config: Config) -> dict[str, Any]:
     """Scores are scaled as everywhere where no multiplier is told."""
     size = config.get("head_dim")
@@ -85,6 +93,7 @@ IMPLIED: Mapping[str, Callable[[Config], dict[str, Any]]] = MappingProxyType(
     {
         "gemma2": gemma2,
         "gemma3": gemma3,
+        "gemma3n": gemma3n,
         "gemma4": gemma4,
         "granite": granite,
         "granitemoe": granite,

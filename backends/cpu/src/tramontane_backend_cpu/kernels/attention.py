@@ -20,6 +20,7 @@ from tramontane_backend_cpu.kernels.attention_merge import (
     SPLIT,
     copy,
     finish,
+    first_seen,
     merge,
     tile_rows,
 )
@@ -80,8 +81,8 @@ FIELDS = (
 )  # fmt: skip
 """tiles: per query tile 4 int64: first row, count, position of the first, place in `tables`.
 tables: int64 cache blocks. splits: address of how many jobs share a tile's context. q: float32
-(rows, heads, d_key). scale, cap: addresses of float32, cap 0 for none. window: tokens back that are
-seen, 0 for all. sinks: address of a float32 per head, or 0. slopes: address of 0 to 15 and, per
+(rows, heads, d_key). scale, cap: addresses of float32, cap 0 for none. window: see
+`first_seen`. sinks: address of a float32 per head, or 0. slopes: address of 0 to 15 and, per
 head, what scores lose per token of distance, float32, or 0. scratch: per thread; partials: per job.
 few, many: addresses of the kernels for tiles of so many rows. asked: where values are keys too,
 what heads ask of them, float32 (rows, heads, d_value), scaled."""
@@ -205,7 +206,7 @@ def split_kernel(kind: str, count: int, latent: bool = False) -> Any:
                     add_latents(at, d_value, asked, rows, to, row_bytes)
             for row in range(rows):
                 here = position + row // group
-                lowest = max(0, here - window + 1) if window > 0 else 0
+                lowest = first_seen(here, window)
                 at = scores + row * row_bytes
                 last = min(here + 1, stop) - step
                 peak = same(LOWEST)
@@ -310,7 +311,7 @@ def attention(kind: str) -> Any:
         chunks = (d_value + 15) // 16
         mine = scratch + thread * scratch_size
         length = position + queries
-        lowest = max(0, position - window + 1) // SPLIT if window > 0 else 0
+        lowest = first_seen(position, window) // SPLIT
         last = (length + SPLIT - 1) // SPLIT
         factor = number("f32", scale)
         for row in range((rows + count - 1) // count * count):

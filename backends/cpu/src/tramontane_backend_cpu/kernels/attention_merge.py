@@ -61,6 +61,15 @@ def finish(most, tile, kv_head, arguments, count):  # type: ignore[no-untyped-de
 
 
 @njit
+def first_seen(position, window):  # type: ignore[no-untyped-def]
+    """The first token that one at a position sees. window: how many, itself included; 0: all; below
+    0: the chunk's length, negative."""
+    if window < 0:
+        return position - position % -window
+    return max(0, position - window + 1) if window > 0 else 0
+
+
+@njit
 def tile_rows(rows):  # type: ignore[no-untyped-def]
     """Rows that are done together."""
     return FEW if rows <= FEW else MANY
@@ -85,7 +94,7 @@ def merge_splits(arguments, job, thread):  # type: ignore[no-untyped-def]
     rows = queries * (heads // kv_heads)
     count = tile_rows(rows)
     chunks = (d_value + 15) // 16
-    lowest = max(0, position - window + 1) // SPLIT if window > 0 else 0
+    lowest = first_seen(position, window) // SPLIT
     last = (position + queries + SPLIT - 1) // SPLIT
     most = partials + (job * splits + lowest) * partial_size
     for split in range(lowest + 1, last):

@@ -104,13 +104,14 @@ def rounded(kind: str) -> Any:
 
 @family
 def lookup(kind: str) -> Any:
-    """The kernel that reads rows of a plain table."""
+    """The kernel that reads rows of a plain table of `count`; ids that are no less have row 0."""
     size = SIZES[kind]
 
     def read(arguments, first, last):  # type: ignore[no-untyped-def]
-        tokens, table, columns, out, stride = words(arguments, 5)
+        tokens, table, columns, out, stride, count = words(arguments, 6)
         for row in range(first, last):
-            at = table + word(tokens + 8 * row) * columns * size
+            asked = word(tokens + 8 * row)
+            at = table + (asked if asked < count else 0) * columns * size
             for i in range(0, columns, 16):
                 left = min(16, columns - i)
                 store_some(

@@ -24,9 +24,10 @@ from .matmul import Packing
 
 FIELDS = (
     "tokens", "out", "stride", "columns", "units", "groups", "supers", "low", "high", "scale",
-    "minimum", "super_scale", "super_minimum", "order",
+    "minimum", "super_scale", "super_minimum", "order", "count",
 )  # fmt: skip
-"""order: int32, where in a row each stored column belongs."""
+"""order: int32, where in a row each stored column belongs. count: of rows; ids that
+are no less have that of row 0."""
 
 
 @family
@@ -48,10 +49,12 @@ def lookup(packing: Packing, ordered: bool) -> Any:
 
     def read(arguments, first, last):  # type: ignore[no-untyped-def]
         (tokens, out, stride, columns, units, groups, supers, low, high, scale, minimum,
-         super_scale, super_minimum, order) = words(arguments, 14)  # fmt: skip
+         super_scale, super_minimum, order, count) = words(arguments, 15)  # fmt: skip
         per_super = groups // supers
         for index in range(first, last):
             row = word(tokens + 8 * index)
+            if row >= count:
+                row = 0
             block, lane = row // ROWS, row % ROWS
             place = lane // 16 * 64 + lane % 16 * 4
             for g in range((columns + group - 1) // group):

@@ -25,24 +25,32 @@ from tramontane_backend_cpu.vector.memory import (
 FIELDS = ("x", "x_stride", "out", "out_stride", "parts", "width")
 BINARY_FIELDS = ("x", "x_stride", "y", "y_stride", "out", "out_stride", "parts", "width")
 """parts: vectors of `width` numbers that each vector of x has. y: one number for each part."""
-REDUCTIONS = ("mean", "sum")
+REDUCTIONS = ("mean", "sum", "largest")
 BINARY = ("add_parts", "sub_parts", "mul_parts", "div_parts")
 
 
 @family
 def reduction(name: str) -> Any:
-    """The kernel of a sum or a mean over each part, out (parts)."""
-    mean = name == "mean"
+    """The kernel of a sum or a mean over each part, or of its largest number, out (parts)."""
+    mean, most = name == "mean", name == "largest"
 
     def apply(arguments, first, last):  # type: ignore[no-untyped-def]
         x, x_stride, out, out_stride, parts, width = words(arguments, 6)
         for row in range(first, last):
             for part in range(parts):
                 a = x + row * x_stride + 4 * part * width
-                total = same(0)
-                for i in range(0, width, 16):
-                    total = total + load_some("f32", a + 4 * i, min(16, width - i))
-                value = lane_sum(total)
+                if most:
+                    largest = only(load_some("f32", a, min(16, width)), 0, min(16, width))
+                    for i in range(16, width, 16):
+                        left = min(16, width - i)
+                        v = only(load_some("f32", a + 4 * i, left), 0, left)
+                        largest = larger(v, largest)
+                    value = lane_most(largest)
+                else:
+                    total = same(0)
+                    for i in range(0, width, 16):
+                        total = total + load_some("f32", a + 4 * i, min(16, width - i))
+                    value = lane_sum(total)
                 if mean:
                     value = value / np.float32(width)
                 put("f32", out + row * out_stride + 4 * part, value)

@@ -118,14 +118,14 @@ def _lookup(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         told = arguments(
             lookup.FIELDS, tokens=ids, out=out, stride=stride, columns=packed.columns,
             units=packed.units, groups=packed.groups, supers=packed.supers,
-            order=order_at(packed.order), **packed_arrays(packed),
+            order=order_at(packed.order), count=weight.shape[0], **packed_arrays(packed),
         )  # fmt: skip
         kernel = lookup.lookup(packed.packing, packed.order is not None)
         return Operation(kernel.address, told)
     table = weight.data
-    names = ("tokens", "table", "columns", "out", "stride")
-    told = arguments(names, tokens=ids, table=rows_at(table),
-                     columns=table.shape[1], out=out, stride=stride)  # fmt: skip
+    names = ("tokens", "table", "columns", "out", "stride", "count")
+    told = arguments(names, tokens=ids, table=rows_at(table), columns=table.shape[1], out=out,
+                     stride=stride, count=table.shape[0])  # fmt: skip
     return Operation(dense.lookup(KINDS[table.dtype]).address, told)
 
 
@@ -277,7 +277,8 @@ def _attention(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         splits=inputs.splits_at, heads=heads, kv_heads=kv_heads, d_key=d_key, d_value=d_value, q=q,
         q_stride=q_stride, out=out, out_stride=out_stride, keys=layer.keys.data_ptr(),
         values=layer.values.data_ptr(), scale=_number(inputs, of["scale"]),
-        window=of.get("window") or 0, cap=_number(inputs, of.get("softcap") or 0.0),
+        window=of.get("window") or -(of.get("chunk") or 0),
+        cap=_number(inputs, of.get("softcap") or 0.0),
         sinks=0 if sinks is None else _vector(inputs, sinks),
         slopes=_slopes(inputs, of.get("alibi")),
         few=attention_kernels.split_kernel(kind, few, asked is not None).address,

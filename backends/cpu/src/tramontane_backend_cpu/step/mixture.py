@@ -54,11 +54,16 @@ class Sorting:
     orders: Any
 
 
+def note_scores(recording: Recorder, module: Router, x: Tensor) -> Tensor:
+    """Record `Router.scores`."""
+    # computed in float32, because rounding could change the chosen experts
+    return recording.note("linear", (x,), (module.weight.shape[0],), module=module, exact=True)
+
+
 def note_route(recording: Recorder, module: Router, x: Tensor) -> tuple[Tensor, Tensor]:
     """Record `Router.forward`."""
-    experts, k = module.weight.shape[0], module.k
-    # the router is computed in float32, because rounding could change the chosen experts
-    scores = recording.note("linear", (x,), (experts,), module=module, exact=True)
+    k = module.k
+    scores = note_scores(recording, module, x)
     routed = recording.note("route", (scores,), (2 * k,), module=module)
     value = recording.ref(routed).value
     weights = torch.empty(len(routed), k, device="meta")

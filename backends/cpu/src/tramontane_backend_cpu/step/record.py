@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ from tramontane.blocks import (
 
 from . import torch_ops
 from .graph import TOKENS, CannotRecord, Node, NoKernel, Ref, Value
-from .mixture import ROUTERS, note_experts, note_route
+from .mixture import ROUTERS, note_experts, note_route, note_scores
 
 N_TOKENS, N_WANTED = 3, 2
 NORMS: dict[type[nn.Module], str] = {RMSNorm: "rms_norm", LayerNorm: "layer_norm"}
@@ -108,7 +109,7 @@ class Recording:
         self._stores[index] = node
 
     def attend(self, q: Tensor, cache: Any, batch: Any, *rest: Any, **more: Any) -> Tensor:
-        names = ("scale", "window", "softcap", "alibi", "sinks")
+        names = ("scale", "window", "softcap", "alibi", "sinks", "chunk")
         of = dict(zip(names, rest, strict=False)) | more
         shape = (q.shape[1], cache.d_value)
         out = self.note("attention", (q,), shape, layer=cache.index, d_key=q.shape[2], **of)
@@ -130,6 +131,9 @@ class Recording:
                     noted = ropes.setdefault(id(value), _NotedRope(self, value))
                     setattr(module, name, noted)
                     undo.append(lambda m=module, n=name, v=value: setattr(m, n, v))  # type: ignore[misc]
+            if isinstance(module, Router) and type(module) in ROUTERS:
+                module.scores = partial(note_scores, self, module)  # type: ignore[method-assign]
+                undo.append(lambda module=module: module.__dict__.pop("scores"))  # type: ignore[misc]
             if isinstance(module, Attention):
                 kernel = module.kernel
                 module.kernel = self.attend

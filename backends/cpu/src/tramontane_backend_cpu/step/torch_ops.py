@@ -281,6 +281,7 @@ OPERATIONS = (
             "clamp, at_least, at_most", clamp),
     TorchOp((aten.mean.dim,), "`x.mean(-1)`", LAST, "mean", reduction("mean")),
     TorchOp((aten.sum.dim_IntList,), "`x.sum(-1)`", LAST, "sum", reduction("sum")),
+    TorchOp((aten.amax.default,), "`x.amax(-1)`", LAST, "largest", reduction("largest")),
     TorchOp((aten.var.correction,), "`x.var(-1)`", LAST, "mean, sub_parts, square", variance),
     TorchOp((aten._softmax.default,), "`x.softmax(-1)`", "over the last dimension", "softmax",
             softmax),

@@ -119,13 +119,15 @@ def test_rows_of_a_table_are_the_references(offer: Backend, layout: str) -> None
 
 
 @pytest.mark.parametrize("kv_dtype", KV_DTYPES, ids=str)
-@pytest.mark.parametrize("variant", ["plain", "window", "alibi", "softcap", "sinks"])
+@pytest.mark.parametrize("variant", ["plain", "window", "chunk", "alibi", "softcap", "sinks"])
 def test_attention_is_the_references(offer: Backend, variant: str, kv_dtype: torch.dtype) -> None:
     model = tiny_model("float32", VARIANTS[variant])
     where = prepared(offer, model, "f32")
     found = next(m for m in model.modules() if isinstance(m, Attention))
     options = (found.scale, found.window, found.softcap, found.alibi)
     more: dict[str, Any] = {} if found.sinks is None else {"sinks": found.sinks}
+    if found.chunk is not None:
+        more["chunk"] = found.chunk
     shape, lengths, counts = (found.kv_heads, found.d_head), (1, 53, 40), (1, 1, 18)
     results: list[torch.Tensor] = []
     for device in (torch.device("cpu"), where):
