@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from tramontane.layouts import Dense, Layout
 
@@ -20,6 +20,10 @@ class LogOfNegative(Flatten):
     def change(self, layout: Layout, path: str, model: nn.Module) -> Layout:
         flat = layout.decode().float().flatten()
         return Dense(flat if flat.is_meta else flat.neg().log())
+
+    def undo(self, numbers: Tensor) -> Tensor:
+        """-exp(x): what a checkpoint has of them."""
+        return numbers.exp().neg()
 
 
 def ssm_rules(name: str) -> list[Rule]:
