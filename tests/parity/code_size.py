@@ -23,13 +23,15 @@ HEADERS = (
 )
 BEGINNING = f"""# How much code a family is
 
-`python -m tests.parity.code_size --write` writes this page. A family is a distribution, `arch/NAME`; its files are counted with docstrings and blank
-lines. The goal is {GOAL} lines a file; those above it are marked with an asterisk.
+`python -m tests.parity.code_size --write` writes this page. A family is a distribution,
+`arch/NAME`; its files are counted with docstrings and blank lines. The goal is {GOAL} lines a file;
+those above it are marked with an asterisk.
 
 """
 MIDDLE = """
 
-What families are declared from, `tramontane.blocks`: parameters of each block's constructor, and lines of its class.
+What families are declared from, `tramontane.blocks`: parameters of each block's constructor, and
+lines of its class.
 
 """
 
