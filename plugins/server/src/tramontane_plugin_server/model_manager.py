@@ -122,9 +122,9 @@ class Served:
             # one that does not wait any longer must not stop it for the others
             return await asyncio.shield(self._loading)
         except ApiError:
-            if self.model is None:
+            if self.status != "loaded":
                 raise
-            return self.model  # it was to become another kind, and is what it was
+            return await self.load()  # it was to become another kind, and is what it was
 
     async def _load(self, logged: bool) -> LoadedModel:
         try:
