@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,6 +36,17 @@ def install(tmp_path_factory: pytest.TempPathFactory) -> Install:
         return target
 
     return install
+
+
+@pytest.fixture(autouse=True)
+def forget_installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Distributions installed aside are imported anew by the next test: another may have the same
+    name, and other contents."""
+    yield
+    aside = str(tmp_path_factory.getbasetemp())
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(aside):
+            del sys.modules[name]
 
 
 def _copied(folder: Path, to: Path) -> Path:

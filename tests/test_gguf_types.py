@@ -40,8 +40,11 @@ def blocks(kind: str, rows: int, seed: int) -> NDArray[np.uint8]:
     raw = random.integers(0, 256, (count, stored.nbytes), dtype=np.uint8)
     if kind == "NVFP4":
         raw[:, :4] = random.integers(8, 40, (count, 4))
+    elif kind == "Q8_K":  # a float32, and sums that nothing needs behind the codes
+        raw[:, :4] = random.uniform(3e-4, 9e-4, count).astype("<f4")[:, None].view(np.uint8)
     else:
-        scales = random.uniform(0.02, 0.06, count).astype(np.float16)
+        least = 3e-4 if kind == "Q8_1" else 0.02
+        scales = random.uniform(least, 3 * least, count).astype(np.float16)
         raw[:, :2] = scales[:, None].view(np.uint8)
     return raw
 
@@ -106,6 +109,10 @@ CASES: dict[str, tuple[str, bool, bool]] = {
     "one bit, experts": ("Q1_0", True, False),
     "two bits": ("Q2_0", False, False),
     "two bits, experts": ("Q2_0", True, False),
+    "eight bits, sums beside them": ("Q8_1", False, False),
+    "eight bits, sums beside them, experts": ("Q8_1", True, False),
+    "eight bits of activations": ("Q8_K", False, False),
+    "eight bits of activations, experts": ("Q8_K", True, False),
     "second scales": ("NVFP4", False, True),
     "second scales, experts": ("NVFP4", True, True),
 }

@@ -157,7 +157,8 @@ def takes(name: str, tensor: Tensor) -> bool:
 
 FORMAT = Format(
     about="`quant_method: exl3`. Codebooks 3inst, mcg and mul1; scales, and signs as older files "
-    "have them; heads too. Layers are decoded to float16 as they are loaded.",
+    "have them; heads too. Layers are decoded to float16 as they are loaded. "
+    "With signs alone a layer's weights are around 1, so norms are small there.",
     held="the trellis decoded bit by bit in numpy, between two Hadamard matrices in float64, "
     "rounded to float16, where the last bit may fall to the other side: 1e-3 is allowed",
     variants=tuple(variants()),

@@ -81,7 +81,10 @@ def _compared(folder: Path, python: str) -> str:
     command = [python, "-c", THEIRS, str(out), str(saved), *map(str, TOKENS)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     if done.returncode != 0:
-        return f"{told}, llama.cpp refuses it"
+        loud = [python, "-c", THEIRS.replace("verbose=False", "verbose=True"), *command[3:]]
+        done = subprocess.run(loud, capture_output=True, text=True, timeout=120)
+        last = [line for line in done.stderr.splitlines() if "error loading model:" in line]
+        return f"{told}, llama.cpp refuses it: {last[0].rpartition('model: ')[2] if last else ''}"
     theirs = np.load(saved)
     return f"{told}, {np.abs(mine.numpy() - theirs).max() / np.abs(theirs).max():.1e} in llama.cpp"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 from tramontane_plugin_server.model_manager import Catalog
-from tramontane_plugin_server.settings import read
+from tramontane_plugin_server.settings import ModelSettings, read
 
 from .live_server import serving
 
@@ -86,6 +86,77 @@ def test_unloading_waits_for_answers(tmp_path: Path) -> None:
                 gone = pool.submit(client.post, "/v1/models/unload", json=asked)
                 assert "data: [DONE]" in list(lines)
                 assert gone.result().json()["status"] == "unloaded"
+
+
+def chosen(client: httpx.Client) -> list[float]:
+    """What the model thinks of its own words."""
+    body = {**SHORT, "logprobs": True, "temperature": 0, "max_tokens": 8}
+    answer = client.post("/v1/chat/completions", json=body)
+    assert answer.status_code == 200, answer.text
+    return [token["logprob"] for token in answer.json()["choices"][0]["logprobs"]["content"]]
+
+
+def test_re_isq_is_what_isq_loads(tmp_path: Path) -> None:
+    """The model answers first what it has begun; who asks meanwhile waits for the new one."""
+    with serving(tmp_path, "--isq", "q4_0") as live, live.client() as client:
+        expected = chosen(client)
+    (tmp_path / "other").mkdir()
+    with serving(tmp_path / "other") as live, live.client() as client:
+        before = chosen(client)
+        assert before != expected
+        body = {"messages": "A", "max_tokens": 300, "ignore_eos": True, "stream": True}
+        with client.stream("POST", "/v1/chat/completions", json=body) as answer:
+            lines = answer.iter_lines()
+            next(lines)
+            with ThreadPoolExecutor(2) as pool:
+                asked = {"ggml_type": "Q4_0"}
+                made = pool.submit(client.post, "/re_isq", json=asked)
+                while status(client)["default"] == "loaded":
+                    time.sleep(0.01)
+                meanwhile = pool.submit(chosen, client)
+                assert "data: [DONE]" in list(lines)
+                done = made.result()
+                assert meanwhile.result() == expected
+        assert done.json()["isq"] == "Q4_0"
+        assert done.json()["quantized"].startswith("quantized to Q4_0: ")
+        assert chosen(client) == expected
+        refused = client.post("/re_isq", json={"ggml_type": "q4_zero"})
+        assert refused.status_code == 400
+        assert refused.json()["error"]["param"] == "ggml_type"
+        assert "q4_zero" in refused.json()["error"]["message"]
+        assert client.post("/re_isq", json={"ggml_type": 4, "model": "no"}).status_code == 404
+        assert chosen(client) == expected
+
+
+def test_a_model_that_cannot_be_quantized_is_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for it meanwhile gets it, and no error."""
+    import asyncio
+
+    from tramontane.errors import NotEnoughMemory
+    from tramontane_plugin_server import model_manager
+    from tramontane_plugin_server.http.errors import ApiError
+
+    def load(settings: ModelSettings) -> str | None:
+        if settings.isq is not None:
+            time.sleep(0.05)
+            raise NotEnoughMemory("too little")
+        return f"model {settings.name}"
+
+    monkeypatch.setattr(model_manager, "load", load)
+    monkeypatch.setattr(model_manager, "_close", lambda model: None)
+    served = Catalog(read(None, {"models": [{"name": "a"}]}).models).find("a")
+
+    async def ask() -> None:
+        assert await served.load() == "model a"
+        made = asyncio.create_task(served.requantize("q4_k"))
+        await asyncio.sleep(0.01)
+        assert (served.model, served.status) == (None, "loading")
+        assert await served.load() == "model a"
+        with pytest.raises(ApiError, match=r"cannot be quantized to q4_k: .*; it is as it was"):
+            await made
+        assert (served.settings.isq, served.status) == (None, "loaded")
+
+    asyncio.run(ask())
 
 
 def test_an_idle_model_is_unloaded_and_comes_back(tmp_path: Path) -> None:

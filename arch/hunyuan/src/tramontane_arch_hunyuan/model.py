@@ -95,7 +95,7 @@ class NormedLastAttention(Attention):
         assert self.k_norm is not None
         q, k, v = (each.unflatten(-1, (-1, self.d_head)) for each in self.project(x))
         q, k = self.q_norm(self.rope(q, batch)), self.k_norm(self.rope(k, batch))
-        batch.cache.layers[self.index].store(batch.slots, k, v)
+        self.keep(k, v, batch)
         return self.mix(q, batch)
 
 

@@ -22,7 +22,10 @@ HF: list[Rule] = [
 ]
 GGUF: list[Rule] = [
     Rename("token_embd_norm", "model.norm"),
-    Rename("blk.*.shortconv.*", "model.layers.*.self_attn.*"),
+    *(
+        Rename(f"blk.*.shortconv.{part}", f"model.layers.*.self_attn.{part}")
+        for part in ("in_proj", "conv", "out_proj")
+    ),
     Rename("blk.*.exp_probs_b.bias", "model.layers.*.mlp.gate.balance"),
 ]
 WEIGHTS: dict[str, list[Rule]] = {"hf": HF, "gguf": GGUF}

@@ -88,7 +88,7 @@ class GrowingAttention(Attention):
         assert self.rope is not None
         q, k, v = (each.unflatten(-1, (-1, self.d_head)) for each in self.project(x))
         q, k = self.query_rope(q, batch), self.rope(k, batch)
-        batch.cache.layers[self.index].store(batch.slots, k, v)
+        self.keep(k, v, batch)
         return self.mix(q, batch)
 
 

@@ -75,6 +75,8 @@ class Attention(nn.Module):
         self.gate_proj = Linear(hidden, heads * d_head, bias=bias) if gate else None
         self.q_norm, self.k_norm = q_norm, k_norm
         self.kernel = reference.attention
+        self.cache_scales = (1.0, 1.0)
+        """What keys and values are divided by before a cache of 8-bit floats rounds them."""
         self.register_parameter("sinks", None)
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
@@ -87,19 +89,29 @@ class Attention(nn.Module):
             k = self.k_norm(k)
         if self.rope is not None:
             q, k = self.rope(q, batch), self.rope(k, batch)
-        batch.cache.layers[self.index].store(batch.slots, k, v)
+        self.keep(k, v, batch)
         gate = None if self.gate_proj is None else torch.sigmoid(self.gate_proj(x))
         return self.mix(q, batch, gate)
+
+    def keep(self, k: Tensor, v: Tensor, batch: Batch) -> None:
+        """Store k and v: (tokens, kv_heads, d_head), normalized and rotated."""
+        of_keys, of_values = self.cache_scales
+        k = k if of_keys == 1.0 else k / of_keys
+        v = v if of_values == 1.0 else v / of_values
+        batch.cache.layers[self.index].store(batch.slots, k, v)
 
     def mix(self, q: Tensor, batch: Batch, gate: Tensor | None = None) -> Tensor:
         """q: (tokens, heads, d_head), normalized and rotated -> (tokens, hidden): what its scores
         make of the stored values. gate: (tokens, heads * d_head) factors of what o_proj reads."""
-        options = (self.scale, self.window, self.softcap, self.alibi)
+        of_keys, of_values = self.cache_scales
+        options = (self.scale * of_keys, self.window, self.softcap, self.alibi)
         # backends written before there were sinks and chunks have kernels without them
         more: dict[str, Any] = {} if self.sinks is None else {"sinks": self.sinks}
         if self.chunk is not None:
             more["chunk"] = self.chunk
         mixed = self.kernel(q, batch.cache.layers[self.index], batch, *options, **more).flatten(-2)
+        if of_values != 1.0:
+            mixed = mixed * of_values
         if gate is not None:
             mixed = mixed * gate
         out: Tensor = self.o_proj(mixed)

@@ -31,6 +31,7 @@ from tramontane.registry import Registry
 from tramontane.system.devices import choose_device
 
 from .build import build_for
+from .cache_scales import use_cache_scales
 from .checkpoint import Checkpoint
 from .fast_load import place_of
 from .fill import fill
@@ -101,6 +102,7 @@ def load_model(
     else:
         with memory.large_blocks_apart(), closing(quantizing):
             sample = fill(*filling, place, quantizing)
+    use_cache_scales(checkpoint, model, kv_dtype)
     kernels: Mapping[str, str] = {}
     if backend is not None:
         kernels = load(backend.prepare)(model, device, options.threads, options.activations)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from tramontane.layouts import Dense, Layout
 
@@ -23,6 +23,10 @@ class LogOfNegative(Flatten):
         if model.get_parameter(path).dim() == 1:
             found = found.flatten()
         return Dense(found if found.is_meta else found.neg().log())
+
+    def undo(self, numbers: Tensor) -> Tensor:
+        """-exp(x): what a checkpoint has of them."""
+        return numbers.exp().neg()
 
 
 def ssm_rules(name: str) -> list[Rule]:

@@ -23,7 +23,15 @@ from .http.errors import handle
 from .http.keys import Keys
 from .http.methods import Methods
 from .limits import Described
-from .openai import chat, completions, models, response_counting, responses, tokens
+from .openai import (
+    chat,
+    completions,
+    models,
+    requantize,
+    response_counting,
+    responses,
+    tokens,
+)
 
 ABOUT = "Language models over HTTP, in the forms of OpenAI's and Anthropic's APIs."
 
@@ -45,8 +53,8 @@ def build(serving: Serving) -> ASGIApp:
     for kind in (TramontaneError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle)
     for part in (
-        chat, completions, response_counting, responses, messages, models, tokens, health,
-        docs_page,
+        chat, completions, response_counting, responses, messages, models, requantize,
+        tokens, health, docs_page,
     ):  # fmt: skip
         app.include_router(part.router)
     app.state.within = mcp_endpoint.add(app, serving) if settings.mcp else contextlib.nullcontext()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from tramontane.errors import TramontaneError
@@ -100,6 +100,9 @@ class Served:
         self.leases = 0
         self.may_load = True
         self._loading: asyncio.Task[LoadedModel] | None = None
+        self._requantizing = asyncio.Lock()
+        self._answering = 0
+        self._finished = asyncio.Event()
 
     @property
     def status(self) -> str:
@@ -116,8 +119,13 @@ class Served:
             return self.model
         if self._loading is None:
             self._loading = asyncio.create_task(self._load(logged))
-        # one that does not wait any longer must not stop it for the others
-        return await asyncio.shield(self._loading)
+        try:
+            # one that does not wait any longer must not stop it for the others
+            return await asyncio.shield(self._loading)
+        except ApiError:
+            if self.status != "loaded":
+                raise
+            return await self.load()  # it was to become another kind, and is what it was
 
     async def _load(self, logged: bool) -> LoadedModel:
         try:
@@ -135,6 +143,55 @@ class Served:
         finally:
             self._loading = None
         return self.model
+
+    async def requantize(self, isq: str) -> LoadedModel:
+        """Load it again with `--isq` of another kind, once what it is answering is finished;
+        requests that come meanwhile wait for it. Where that fails, it is loaded as it was. Raises
+        ApiError.
+        """
+        async with self._requantizing:
+            while self._loading is not None:
+                await asyncio.wait([self._loading])
+            self._loading = asyncio.create_task(self._anew(isq))
+            return await asyncio.shield(self._loading)
+
+    async def _anew(self, isq: str) -> LoadedModel:
+        before = self.settings
+        try:
+            model, self.model = self.model, None
+            while self._answering:
+                self._finished.clear()
+                await self._finished.wait()
+            if model is not None:
+                await asyncio.to_thread(_close, model)
+            self.settings = before.model_copy(update={"isq": isq})
+            try:
+                self.model = await asyncio.to_thread(load, self.settings)
+            except TramontaneError as error:
+                log.error("%s cannot be quantized to %s: %s", self.name, isq, error)
+                self.settings = before
+                if model is not None:
+                    self.model = await asyncio.to_thread(load, before)
+                raise ApiError(
+                    503, f"{self.name} cannot be quantized to {isq}: the server's log says why; "
+                    "it is as it was", code="model_not_quantized",
+                ) from error  # fmt: skip
+            self.may_load = True
+            self.used = time.monotonic()
+        finally:
+            self._loading = None
+        return self.model
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """While a request uses the loaded model."""
+        self._answering += 1
+        try:
+            yield
+        finally:
+            self._answering -= 1
+            if not self._answering:
+                self._finished.set()
 
     async def unload(self) -> None:
         """Unload it once its running requests have finished."""
@@ -179,7 +236,9 @@ class Catalog:
             raise ApiError(503, f"{served.name} was unloaded; POST /v1/models/reload to have it")
         served.leases += 1
         try:
-            yield served, served.model or await served.load()
+            model = served.model or await served.load()
+            with served.answering():
+                yield served, model
         finally:
             served.leases -= 1
             served.used = time.monotonic()

@@ -10,6 +10,6 @@ CACHE = re.compile(r"(?:.*\.)?(?:[qkv]|kv)_(?:scale|zero_point|global_scale)")
 
 
 def below_layers(name: str, config: Mapping[str, Any]) -> str | None:
-    """A tensor's own name; None for those of `kv_cache_scheme`, which is not used: keys and values
-    are not rounded to the format that the model was calibrated for."""
+    """A tensor's own name; None for those of `kv_cache_scheme`, which belong to no layer's matrix:
+    `tramontane.checkpoint.cache_scales` reads them where the cache is of 8-bit floats."""
     return None if CACHE.fullmatch(name) else name

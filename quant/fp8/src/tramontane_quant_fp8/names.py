@@ -17,8 +17,8 @@ CACHE = re.compile(r"(?:.*\.)?(?:[qkv]|kv|prob_output|softmax)_scale")
 
 
 def below_layers(name: str, config: Mapping[str, Any]) -> str | None:
-    """A tensor's name below its layer's path; None for scales of the cache, which is not in 8-bit
-    floats here."""
+    """A tensor's name below its layer's path; None for scales of the cache, which belong to
+    no layer's matrix: `tramontane.checkpoint.cache_scales` reads them."""
     if CACHE.fullmatch(name):
         return None
     stacked = STACKED.fullmatch(name)

@@ -73,7 +73,10 @@ def types_of(mixture: str, model: Model) -> dict[str, str]:
 def is_quantized(name: str, shape: Iterable[int]) -> bool:
     """Whether a tensor is a matrix that may be quantized, and no router."""
     stem = name.removesuffix(".weight")
-    small = ("_norm", "ffn_gate_inp", "position_embd", "token_types", "ssm_conv1d")
+    small = (
+        "_norm", "ffn_gate_inp", "position_embd", "token_types", "ssm_conv1d", "shortconv.conv",
+        "per_layer_model_proj",
+    )  # fmt: skip
     return len(tuple(shape)) > 1 and name.endswith(".weight") and not stem.endswith(small)
 
 

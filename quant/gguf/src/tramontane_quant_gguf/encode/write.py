@@ -194,7 +194,7 @@ def _types(source: Any, tensors: Mapping[str, TensorInfo], kind: str) -> dict[st
     }
 
 
-EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts")
+EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
 
 
 def _number(kind: str) -> int:

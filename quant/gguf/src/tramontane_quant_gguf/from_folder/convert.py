@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from math import prod
 from pathlib import Path
@@ -29,6 +30,7 @@ from tramontane_quant_gguf.writer import Value, Written, gguf_bytes
 
 from . import vocabulary
 from .families import CALLED, FAMILIES
+from .restated import Restated
 from .rotation import rotation
 from .same_model import difference
 from .settings import keys_of, window_beyond
@@ -56,8 +58,21 @@ class FolderModel:
         self._what = str(source.header.path)
         self.name = gguf_name(built)
         family = FAMILIES[self.name]
-        keys = keys_of(built.config, built.model, family)
-        if (window := window_beyond(built.model, keys)) is not None:
+        self._restated = (
+            family.restate(built.config, self._weight) if family.restate else Restated()
+        )
+        self._config, self._model = self._built.config, self._built.model
+        if self._restated.config:
+            self._config = built.config.model_copy(update=dict(self._restated.config))
+            self._model = build(built.architecture, self._config)
+        try:
+            keys = keys_of(self._config, self._model, family)
+        except ValueError as error:
+            raise CheckpointError(
+                f"{self._what}: a GGUF file of {self.name} would mean another model: {error}; "
+                f"{INSTEAD}"
+            ) from error
+        if (window := window_beyond(self._model, keys)) is not None:
             if window < keys["context_length"]:
                 log.warning(
                     "files of %s have no windows: the context of this one is the window, %d tokens",
@@ -66,17 +81,19 @@ class FolderModel:
             keys["context_length"] = min(window, keys["context_length"])
         rotated = int(keys.get("rope.dimension_count", 0))
         try:
-            more, self._settings = rotation(built.config, rotated, family)
+            more, self._settings = rotation(self._config, rotated, family)
         except ValueError as error:
             raise CheckpointError(
                 f"{self._what}: GGUF files of {self.name} have no words for {error}; {INSTEAD}"
             ) from error
+        self._settings |= self._restated.tensors
         tokenizer = source.checkpoint.tokenizer()
         self.metadata: dict[str, Value] = {
             "general.architecture": self.name,
             "general.type": "model",
             "general.name": _title(source, tokenizer, self.name),
             **{f"{self.name}.{key}": value for key, value in (keys | more).items()},
+            **self._restated.metadata,
             **vocabulary.keys_of(tokenizer, built.config.vocab_size, self._what),
             **_templates(source),
             **_sampling(source.checkpoint.generation_defaults()),
@@ -93,27 +110,35 @@ class FolderModel:
         """One tensor in float32, of the file's shape. Raises CheckpointError."""
         if name in self._settings:
             return self._settings[name].float()
-        each, built = self._placed[name], self._built
-        weights = {}
-        for part in each.parts:
-            place = built.sources[part.path]
-            held = {tensor: self._source.checkpoint.read(tensor) for tensor in place.tensors}
-            weights[part.path] = place.make(held, built.model).decode(torch.float32)
-        return each.made(weights)
+        each = self._placed[name]
+        return each.made(
+            {
+                part.path: self._restated.weight(part.path, self._weight(part.path))
+                for part in each.parts
+            }
+        )
+
+    def _weight(self, path: str) -> Tensor:
+        """What the folder has for a place, in float32."""
+        place = self._built.sources[path]
+        held = {tensor: self._source.checkpoint.read(tensor) for tensor in place.tensors}
+        return place.make(held, self._built.model).decode(torch.float32)
 
     def importance(self, name: str) -> Tensor | None:
         """Mean squares of a matrix's columns, (columns), or (experts, columns)."""
         each = self._placed.get(name)
         if each is None:
             return None
-        found: Tensor | None = self._source.measured.get(each.parts[0].path.removesuffix(".weight"))
-        return found
+        path = each.parts[0].path
+        found: Tensor | None = self._source.measured.get(path.removesuffix(".weight"))
+        columns = self._restated.columns.get(path)
+        return found if found is None or columns is None else found[..., columns]
 
     def _check(self, context: int) -> list[Placed]:
         """The tensors of the file, which the model that it describes is asked for."""
-        built, path = self._built, Path(self._what)
+        path = Path(self._what)
         reader = self._reader()
-        made = self._place(reader, built.config, built.model)
+        made = self._place(reader, self._config, self._model)
         header = self._header(path)
         stretches = {
             each.name: Stretch(each.name, 0, each.shape, 0, 4 * prod(each.shape)) for each in made
@@ -130,8 +155,8 @@ class FolderModel:
                 f"{self._what}: a GGUF file of {self.name} cannot say what its configuration does: "
                 f"{error}; {INSTEAD}"
             ) from error
-        found = difference(built.model, theirs, context)
-        ours, there = ({p: s.shape for p, s in slots(m).items()} for m in (built.model, theirs))
+        found = difference(self._model, theirs, context)
+        ours, there = ({p: s.shape for p, s in slots(m).items()} for m in (self._model, theirs))
         if found is None and ours != there:
             path_ = next(iter(sorted(ours.items() ^ there.items())))[0]
             found = f"{path_} is {ours.get(path_)}, in the file {there.get(path_)}"
@@ -140,9 +165,14 @@ class FolderModel:
                 f"{self._what}: a GGUF file of {self.name} would mean another model: {found}; "
                 f"{INSTEAD}"
             )
-        made = self._place(reader, cfg, theirs)
+        made = [self._shaped(each) for each in self._place(reader, cfg, theirs)]
         _loadable(self.name, [each.name for each in made], self._what)
         return made
+
+    def _shaped(self, each: Placed) -> Placed:
+        shapes = self._restated.shapes.items()
+        found = next((shape for name, shape in shapes if fnmatchcase(each.name, name)), each.shape)
+        return replace(each, shape=found)
 
     def _place(self, reader: Architecture, cfg: DecoderConfig, model: CausalLM) -> list[Placed]:
         """A model's numbers as the tensors of a file, which `reader` reads back."""
@@ -201,7 +231,9 @@ def gguf_name(built: Built) -> str:
     offer = built.architecture
     named = [CALLED.get(offer.name), *offer.aliases]
     found = next((name for name in named if name in FAMILIES), None)
-    if found == "granitemoe" and not getattr(built.config, "num_local_experts", 0):
+    if found == "granitemoe" and "mamba" in getattr(built.config, "layer_types", ()):
+        found = "granitehybrid"
+    elif found == "granitemoe" and not getattr(built.config, "num_local_experts", 0):
         found = "granite"
     if found is None:
         raise UsageError(f"no GGUF files are written of {offer.name}; {INSTEAD}")

@@ -34,7 +34,7 @@ def rotation(cfg: Any, dim: int, family: Family) -> tuple[dict[str, Any], dict[s
     if isinstance(scaling, Linear):
         return {"rope.scaling.type": "linear", "rope.scaling.factor": scaling.factor}, {}
     if isinstance(scaling, Yarn):
-        return _yarn(scaling), {}
+        return _yarn(scaling, family.yarn_multiplier), {}
     if isinstance(scaling, Llama3 | Factors) and family.freqs:
         plain = plain_frequencies(cfg.rope_theta, dim)
         return {}, {
@@ -55,7 +55,7 @@ def rotation(cfg: Any, dim: int, family: Family) -> tuple[dict[str, Any], dict[s
     raise ValueError(f"rope_scaling of type {kind!r}")
 
 
-def _yarn(scaling: Yarn) -> dict[str, Any]:
+def _yarn(scaling: Yarn, multiplier: float) -> dict[str, Any]:
     trained = scaling.original_max_position_embeddings or scaling.max_position_embeddings
     keys: dict[str, Any] = {
         "rope.scaling.type": "yarn",
@@ -65,7 +65,7 @@ def _yarn(scaling: Yarn) -> dict[str, Any]:
         "rope.scaling.yarn_beta_slow": scaling.beta_slow,
     }
     if scaling.mscale_all_dim and scaling.mscale == scaling.mscale_all_dim:
-        keys["rope.scaling.yarn_log_multiplier"] = 0.1 * scaling.mscale_all_dim
+        keys["rope.scaling.yarn_log_multiplier"] = multiplier * scaling.mscale_all_dim
         return keys
     own = 0.1 * math.log(scaling.factor) + 1.0 if scaling.factor > 1 else 1.0
     if not math.isclose(factor := scaling.magnitude(1) / own, 1.0, rel_tol=1e-6):

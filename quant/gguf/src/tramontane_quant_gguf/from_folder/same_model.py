@@ -27,7 +27,7 @@ def difference(mine: CausalLM, theirs: CausalLM, context: int) -> str | None:
     context: tokens for which they have to be the same; a window is none if it is not narrower.
     """
     for field in FIELDS:
-        ours, there = (getattr(model.cfg, field, None) for model in (mine, theirs))
+        ours, there = (getattr(model.cfg, field, None) or None for model in (mine, theirs))
         if field not in type(theirs.cfg).model_fields:
             continue
         if not _same(ours, there, context):

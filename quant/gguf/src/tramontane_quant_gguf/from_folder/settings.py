@@ -15,7 +15,7 @@ from .families import Family
 
 OTHER_WORDS: dict[str, tuple[str, ...]] = {
     "expert_count": ("num_local_experts", "num_experts", "n_routed_experts"),
-    "logit_scale": ("logits_scaling",),
+    "logit_scale": ("logits_scaling", "logit_scale"),
     "expert_shared_feed_forward_length": (
         "shared_expert_intermediate_size", "shared_intermediate_size",
     ),
@@ -29,9 +29,12 @@ def keys_of(cfg: DecoderConfig, model: CausalLM, family: Family) -> dict[str, An
     kept = dict(_common(cfg, family))
     for key in family.keys:
         words = OTHER_WORDS.get(key, (WORDS[key],))
+        words = (*words, *(cfg.spellings[word] for word in words if word in cfg.spellings))
         values = [value for word in words if (value := getattr(cfg, word, None)) is not None]
         if values and not (key.startswith("expert_") and values[0] == 0):
             kept[key] = values[0]
+    if "expert_count" not in kept:
+        kept.pop("expert_used_count", None)
     kept |= family.fixed
     if (wide := getattr(cfg, "shared_intermediate_size", 0)) and not getattr(
         cfg, "num_local_experts", 1
@@ -42,9 +45,11 @@ def keys_of(cfg: DecoderConfig, model: CausalLM, family: Family) -> dict[str, An
     if family.windowed:
         windows = [each.window for each in model.modules() if isinstance(each, Attention)]
         kept["attention.sliding_window"] = max((w for w in windows if w is not None), default=0)
+        if family.listed and kept["attention.sliding_window"]:
+            kept["attention.sliding_window_pattern"] = [w is not None for w in windows]
     if hasattr(cfg, "rope_finetuned") or hasattr(cfg, "position_embedding_type"):
         kept["rope.scaling.finetuned"] = cfg.rotary
-    return kept
+    return kept | (family.own(cfg) if family.own else {})
 
 
 def _common(cfg: Any, family: Family) -> Iterator[tuple[str, Any]]:
@@ -78,7 +83,7 @@ def _latent(cfg: Any) -> dict[str, Any]:
         "attention.key_length_mla": cfg.qk_nope_head_dim + turned,
         "attention.value_length_mla": cfg.v_head_dim,
         "rope.dimension_count": turned,
-        "expert_gating_func": 2 if cfg.scoring_func == "sigmoid" else 1,
+        "expert_gating_func": 1 if getattr(cfg, "scoring_func", "") == "softmax" else 2,
     }
 
 

@@ -9,13 +9,15 @@ what arrives is the row that each row comes from, and what the rule adds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Tensor
 from tramontane.blocks import CausalLM, StackedLinear
 from tramontane.checkpoint.rules import Rename, Rule, Step, follow
+from tramontane.checkpoint.state_rules import LogOfNegative
 from tramontane.checkpoint.weight_map import Slot, module_path
 from tramontane.errors import CheckpointError
 from tramontane.layouts import Dense, Layout
@@ -26,11 +28,12 @@ from tramontane_quant_gguf.names import DECODER
 @dataclass(frozen=True)
 class Part:
     """What a place gives to a tensor. rows: the tensor's rows that those of the place become.
-    less: what is subtracted."""
+    less: what is subtracted. undo: what makes the file's numbers of the place's."""
 
     path: str
     rows: Tensor
     less: float
+    undo: Callable[[Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,12 @@ class Placed:
 
     def made(self, weights: Mapping[str, Tensor]) -> Tensor:
         """The tensor in float32. weights: of each part's place, by its path."""
-        first = weights[self.parts[0].path]
         rows = sum(len(part.rows) for part in self.parts)
-        out = torch.empty((rows, *first.shape[1:]), dtype=torch.float32)
+        out = torch.empty((rows, prod(self.shape) // rows), dtype=torch.float32)
         for part in self.parts:
             given = weights[part.path].to(torch.float32)
+            given = given if part.undo is None else part.undo(given)
+            given = given.reshape(out[part.rows].shape)
             out[part.rows] = given - part.less if part.less else given
         return out.reshape(self.shape)
 
@@ -79,6 +83,7 @@ def placed(
     return sorted(found, key=lambda each: order[each.parts[0].path])
 
 
+ENDS = ("", ".weight", ".bias", ".scale")
 Ends = list[tuple[str, tuple[Step, ...]]]
 
 
@@ -92,10 +97,10 @@ def _names(rules: Iterable[Rule], layers: int) -> Iterator[str]:
             own.append(pattern.replace("*", "{}"))
     # a family's own names first: they may mean what another name of the table means elsewhere
     for stem in dict.fromkeys([*own, *DECODER]):
-        whole = stem.endswith((".weight", ".bias"))
+        whole = stem.endswith(ENDS[1:])
         for layer in range(layers if "{}" in stem else 1):
             name = stem.format(layer)
-            yield from [name] if whole else [f"{name}.weight", f"{name}.bias"]
+            yield from [name] if whole else [f"{name}{end}" for end in ENDS]
 
 
 def _ways(name: str, rules: Sequence[Rule]) -> Iterator[tuple[str, Ends]]:
@@ -111,40 +116,48 @@ def _ways(name: str, rules: Sequence[Rule]) -> Iterator[tuple[str, Ends]]:
 
 def _placed(name: str, ends: Ends, wanted: Mapping[str, Slot], model: CausalLM) -> Placed:
     slots = [wanted[place] for place, _ in ends]
-    total = sum(slot.shape[0] for slot in slots)
-    flat = len(slots[0].shape) == 1
-    numbers = torch.arange(total, dtype=torch.float64)
+    shape = _probed(slots[0])
+    total = sum(prod(_probed(slot)) for slot in slots)
+    numbers = torch.arange(total, dtype=torch.float64).view(-1, *shape[1:])
     parts = []
     for (place, steps), slot in zip(ends, slots, strict=True):
-        zeros = torch.zeros(total, dtype=torch.float64)
         added, arrived = (
-            _through(probe if flat else probe[:, None], steps, model) for probe in (zeros, numbers)
+            _through(probe, steps, model) for probe in (torch.zeros_like(numbers), numbers)
         )
         less = float(added.reshape(-1)[0])
         rows = (arrived - added).reshape(-1).round().long()
-        if len(rows) != slot.shape[0] or bool((added != less).any()):
+        if len(rows) != prod(_probed(slot)) or bool((added != less).any()):
             raise CheckpointError(f"{name} cannot be made of {place}: its rows do not fit")
-        parts.append(Part(place, rows, less))
+        undone = [step.rule for step in steps if isinstance(step.rule, LogOfNegative)]
+        parts.append(Part(place, rows, less, undone[0].undo if undone else None))
     where = torch.cat([part.rows for part in parts])
     if not torch.equal(where.sort().values, torch.arange(total)):
         raise CheckpointError(f"{name} cannot be made: some of its rows are in no place, or in two")
     return Placed(name, _shape(total, slots[0]), tuple(parts))
 
 
+def _probed(slot: Slot) -> tuple[int, ...]:
+    """Whose numbers are told apart: the rows of a matrix, and all of what is none, whose columns
+    rules may move as well."""
+    return (slot.shape[0], 1)[: len(slot.shape)] if slot.packs else slot.shape
+
+
 def _through(probe: Tensor, steps: Iterable[Step], model: CausalLM) -> Tensor:
     layout: Layout = Dense(probe)
     for step in steps:
-        layout = step.rule.change(layout, step.path, model)
+        if not isinstance(step.rule, LogOfNegative):  # it moves nothing
+            layout = step.rule.change(layout, step.path, model)
     return layout.decode(torch.float64)
 
 
 def _shape(rows: int, slot: Slot) -> tuple[int, ...]:
     """As a file has it: matrices of experts or heads stacked, and one row as a vector."""
+    count = int(slot.module.count) if isinstance(slot.module, StackedLinear) else 0
     if len(slot.shape) == 1:
-        return (rows,)
+        return (count, rows // count) if count else (rows,)
+    if not slot.packs:
+        return slot.shape
     columns = slot.shape[1]
-    if slot.stacked:
-        assert isinstance(slot.module, StackedLinear)
-        count = int(slot.module.count)
+    if count:
         return (count, rows // count, columns)
     return (columns,) if rows == 1 else (rows, columns)
