@@ -16,8 +16,8 @@ from gguf import GGMLQuantizationType as Type
 from tramontane.checkpoint.load import load_model
 from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.open import open_checkpoint
+from tramontane.errors import NoReference
 from tramontane.registry import Registry
-from tramontane.verifying.errors import NoReference
 from tramontane.verifying.llama_cpp import llama_cpp_logits
 
 from . import gguf_file

@@ -22,9 +22,9 @@ from torch import Tensor
 from tramontane.checkpoint.load import load_model
 from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.open import open_checkpoint
+from tramontane.errors import NoReference as NoReference
 from tramontane.plugin import Architecture, Offer
 from tramontane.registry import Registry
-from tramontane.verifying.errors import NoReference
 from tramontane.verifying.transformers_model import model_class
 
 from .forward_passes import in_pieces

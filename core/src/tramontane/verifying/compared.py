@@ -90,7 +90,17 @@ class Compared:
 
     @property
     def _wrong_weights(self) -> list[WeightError]:
-        return [weight for weight in self._weights if weight.wrong]
+        """Of another file of the model; of the same file only layers that jump say which."""
+        return [w for w in self._weights if w.wrong and not self.reference.one_file]
+
+    def _weights_inside(self, layers: Sequence[LayerResult]) -> list[WeightError]:
+        """Those that differ in layers that jump, and do not in layers that are right: families may
+        keep a weight in a form of their own."""
+        off = [(*_layer_and_rest(w.path), w) for w in self._weights if w.wrong]
+        jump = {layer.name for layer in layers if layer.jump}
+        right = {layer.name for layer in layers if layer.name.isdigit()} - jump
+        unlike = {rest for name, rest, _ in off if name in right}
+        return [w for name, rest, w in off if name in jump and right and rest not in unlike]
 
     @cached_property
     def _theirs_rounding(self) -> Rounding:
@@ -237,6 +247,13 @@ class Compared:
 
 def _named(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
+
+
+def _layer_and_rest(path: str) -> tuple[str, str]:
+    """The layer's number and the path below it: "model.layers.3.mlp" is ("3", "mlp")."""
+    words = path.split(".")
+    place = next((i for i, word in enumerate(words) if word.isdigit()), None)
+    return ("", path) if place is None else (words[place], ".".join(words[place + 1 :]))
 
 
 def _slope(got: Tensor, expected: Tensor) -> float:

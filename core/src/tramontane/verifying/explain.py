@@ -53,18 +53,18 @@ def _words(found: Evidence) -> list[str]:
         prompt = differing[0]
         said.append(
             f"the tokenizers differ: {quoted(str(prompt.text))}, {prompt.tokens_differ}. Logits "
-            "are compared on the tokens from here. Look at tokenizer.json and added tokens, or which "
-            "tokens begin a text (add_bos_token)"
+            "are compared on the tokens from here. Look at tokenizer.json, at added tokens, or at "
+            "which tokens begin a text (add_bos_token)"
         )
     if found.chat is not None:
         mine, other = found.chat
-        place = next(
+        start = next(
             (i for i, (a, b) in enumerate(zip(mine, other, strict=False)) if a != b),
             min(len(mine), len(other)),
         )
         said.append(
-            f"the chat template gives another text from character {place} on: "
-            f"{mine[place : place + 24]!r} here, {other[place : place + 24]!r} there"
+            f"the chat template gives another text from character {start} on: "
+            f"{mine[start : start + 24]!r} here, {other[start : start + 24]!r} there"
         )
     return said
 
@@ -132,8 +132,8 @@ def _jump(found: Evidence, first: LayerResult) -> str:
             "or a cap of logits"
         )
     kind = f" ({first.kind})" if first.kind else ""
-    after = sum(layer.jump for layer in found.layers)
-    more = f", the first of {after} that do" if after > 1 else ""
+    count = sum(layer.jump for layer in found.layers)
+    more = f", the first of {count} that do" if count > 1 else ""
     said = f"layer {first.name}{kind} computes something else, {own}{more}"
     inside = [w for w in found.weights if f"layers.{first.name}." in w.path]
     if inside:

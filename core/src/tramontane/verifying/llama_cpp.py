@@ -16,7 +16,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from .errors import NoReference
+from tramontane.errors import NoReference
+
 from .ours import Rounding
 from .reference import Subject, Theirs, Words
 from .watch import Seen

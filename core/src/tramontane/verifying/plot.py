@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tramontane.errors import RequestError
+from tramontane.errors import NoReference, RequestError
 
-from .errors import NoReference
 from .result import Verification
 
 

@@ -10,11 +10,11 @@ from typing import Protocol
 
 from tramontane.checkpoint.checkpoint import Header
 from tramontane.config import DecoderConfig
+from tramontane.errors import NoReference
 from tramontane.hub.options import HubOptions
 from tramontane.model.source import find_model
 from tramontane.registry import Registry
 
-from .errors import NoReference
 from .ours import Rounding
 from .watch import Seen
 from .weights import Sample

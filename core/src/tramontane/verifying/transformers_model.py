@@ -15,9 +15,8 @@ from typing import Any
 import torch
 
 from tramontane import memory
-from tramontane.errors import NotEnoughMemory
+from tramontane.errors import NoReference, NotEnoughMemory
 
-from .errors import NoReference
 from .ours import Rounding
 from .reference import Subject, Theirs, Words
 from .watch import Seen, layers_of, watched
