@@ -78,9 +78,10 @@ class Reference(Protocol):
 
 
 def choose_reference(
-    against: str | None, subject: Subject, hub: HubOptions, dtype: str
+    against: str | None, subject: Subject, hub: HubOptions, dtype: str, *, force: bool
 ) -> Reference:
-    """The one named, or the first that is installed and fits. Raises NoReference."""
+    """The one named, or the first that is installed and fits. Raises NoReference, and
+    NotEnoughMemory unless forced."""
     from .llama_cpp import LlamaCpp
     from .our_other import OurOther
     from .transformers_model import Transformers
@@ -90,7 +91,7 @@ def choose_reference(
         against = _fitting(gguf)
     kind, _, named = against.partition(":")
     if kind == "transformers":
-        return Transformers(subject, named, dtype)
+        return Transformers(subject, named, dtype, force=force)
     if against in ("llama.cpp", "llama_cpp"):
         return LlamaCpp(subject)
     if kind in ("gguf", "folder") and named:

@@ -5,10 +5,11 @@ Code of the checkpoint's own is never run: `trust_remote_code` stays off.
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import io
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +49,15 @@ def model_class(name: str, option: str) -> tuple[Any, Any]:
     return transformers, found
 
 
-@contextmanager
+@contextlib.contextmanager
 def quiet(module: Any) -> Iterator[None]:
     """Within, transformers draws no bars and says nothing but errors."""
     shown, level = module.utils.logging.is_progress_bar_enabled(), module.logging.get_verbosity()
     module.utils.logging.disable_progress_bar()
     module.logging.set_verbosity_error()
     try:
-        with warnings.catch_warnings():
+        # bars that its switch does not reach are drawn on stderr
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -69,7 +71,8 @@ class Transformers:
 
     one_file = True
 
-    def __init__(self, subject: Subject, named: str, dtype: str) -> None:
+    def __init__(self, subject: Subject, named: str, dtype: str, *, force: bool) -> None:
+        """Raises NoReference, NotEnoughMemory unless forced."""
         self._subject, self._dtype = subject, dtype
         self._gguf = subject.header.container == "gguf"
         option = f"--against transformers{named and ':'}{named}"
@@ -83,6 +86,8 @@ class Transformers:
                 )
             wanted = named or subject.header.architecture
             self._module, self._class = model_class(wanted, option)
+        if not force:
+            self._fits()
 
     @property
     def name(self) -> str:
@@ -92,8 +97,7 @@ class Transformers:
     def run(
         self, prompts: Sequence[Sequence[int]], texts: Sequence[str], parts: int, *, force: bool
     ) -> Theirs:
-        """Raises NoReference, NotEnoughMemory."""
-        self._fits(force)
+        """Raises NoReference."""
         with quiet(self._module):
             model, notes = self._load()
             layers = layers_of(model, self._subject.config.num_hidden_layers)
@@ -114,10 +118,10 @@ class Transformers:
         dtype = DTYPES[self._dtype]
         return Theirs(seen, words, weights, notes, Rounding(dtype=dtype, kv_dtype=dtype))
 
-    def _fits(self, force: bool) -> None:
+    def _fits(self) -> None:
         need = self._subject.parameters * DTYPES[self._dtype].itemsize
         free = memory.free()
-        if need > free and not force:
+        if need > free:
             narrower = (
                 " or compare with numbers of 16 bits (--reference-dtype bf16),"
                 if self._dtype == "f32" else ""

@@ -68,7 +68,7 @@ def verify(
     hub = HubOptions(revision=revision, token_source=token_source, cache_dir=cache_dir)
     path = find_model(str(model), registry, hub)
     subject, tokenizer, windows = _opened(path, registry)
-    reference = choose_reference(against, subject, hub, reference_dtype)
+    reference = choose_reference(against, subject, hub, reference_dtype, force=force)
     asked = _asked(prompts, subject, tokenizer, windows, length)
 
     context = max(len(run.prompt) for run in asked)
