@@ -18,7 +18,7 @@ import pytest
 import sentencepiece
 import tokenizers
 from tokenizers.pre_tokenizers import ByteLevel
-from tramontane.errors import CheckpointError
+from tramontane.errors import CheckpointError, NoTokenizer
 from tramontane.tokenizer.charsmap import check_charsmap
 from tramontane.tokenizer.spm_model import read_spm
 from tramontane.tokenizer.tokenizer import Tokenizer
@@ -363,3 +363,9 @@ def test_unusable_vocabularies_are_refused(
     path = write(damaged_vocabulary(**changes))
     with pytest.raises(CheckpointError, match=message):
         open_gguf(path).tokenizer()
+
+
+@pytest.mark.parametrize("model", ["none", "no_vocab"])
+def test_files_that_say_they_have_no_tokenizer_have_none(write: Write, model: str) -> None:
+    with pytest.raises(NoTokenizer, match=f"tokenizer.ggml.model='{model}' says so"):
+        open_gguf(write(damaged_vocabulary(model=model))).tokenizer()

@@ -43,7 +43,9 @@ def plot(found: Verification, path: Path) -> None:
     axes.set_xticks(list(places), names, rotation=90 if len(names) > 12 else 0)
     axes.set_xlabel("layer")
     axes.set_ylabel("largest relative error")
-    axes.set_title(f"{Path(found.model).name} beside {found.against}: {found.verdict}", fontsize=10)
+    axes.set_title(
+        f"{Path(found.model).name} compared with {found.against}: {found.verdict}", fontsize=10
+    )
     axes.legend()
     try:
         figure.savefig(path, dpi=120)

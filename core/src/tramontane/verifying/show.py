@@ -18,7 +18,7 @@ LOOKS = {"right": "green", "differs": "yellow", "wrong": "red"}
 
 def lines(found: Verification, paint: Paint = lambda text, _: text) -> Iterator[str]:
     """paint: a text and a look, as `cli.color.paint`."""
-    yield from _folded(f"{found.model} beside {found.against}")
+    yield from _folded(f"{found.model} compared with {found.against}")
     yield ""
     yield from _prompts(found, paint)
     if found.layers:
