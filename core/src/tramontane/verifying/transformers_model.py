@@ -74,6 +74,7 @@ class Transformers:
     def __init__(self, subject: Subject, named: str, dtype: str, *, force: bool) -> None:
         """Raises NoReference, NotEnoughMemory unless forced."""
         self._subject, self._dtype = subject, dtype
+        self._packed = False
         self._gguf = subject.header.container == "gguf"
         option = f"--against transformers{named and ':'}{named}"
         if self._gguf and not named:
@@ -115,8 +116,8 @@ class Transformers:
             gc.collect()
             memory.give_back()
             words = self._words(texts)
-        dtype = DTYPES[self._dtype]
-        return Theirs(seen, words, weights, notes, Rounding(dtype=dtype, kv_dtype=dtype))
+        dtype, activations = DTYPES[self._dtype], "auto" if self._packed else "f32"
+        return Theirs(seen, words, weights, notes, Rounding(activations, dtype, dtype))
 
     def _fits(self) -> None:
         need = self._subject.parameters * DTYPES[self._dtype].itemsize
@@ -153,7 +154,8 @@ class Transformers:
             said = " ".join(str(error).split())
             raise NoReference(
                 f"{self.name} cannot load {self._subject.path.name}: "
-                f"{type(error).__name__}: {said[:400]}"
+                f"{type(error).__name__}: {said[:400]}",
+                hint="or compare with another file of the model: --against folder:PATH, gguf:FILE",
             ) from error
         return model.eval(), _made_up(told)
 
@@ -168,6 +170,7 @@ class Transformers:
         if hasattr(found, "dequantize"):
             found.dequantize = True
             return found
+        self._packed = True  # computed by kernels of the format's own library
         return None
 
     def _words(self, texts: Sequence[str]) -> Words:
