@@ -94,6 +94,7 @@ USAGE = [
     ("new architecture", "name is missing"),
     ("new model x --like y", "--like is for an architecture, not for a model"),
     ("plugins foo", "unexpected argument 'foo'"),
+    ("verify a --length 1", "--length 1: at least 2"),
 ]
 
 
@@ -114,7 +115,9 @@ def test_every_command_has_a_row_here() -> None:
     assert {*BUILT_IN} - looked_at == {"models", "doctor", "completion"}
 
 
-@pytest.mark.parametrize("name", ["run", "bench", "perplexity", "inspect", "warmup", "pull"])
+@pytest.mark.parametrize(
+    "name", ["run", "bench", "perplexity", "inspect", "verify", "warmup", "pull"]
+)
 def test_the_model_is_an_argument_too(run: Run, tmp_path: Path, name: str) -> None:
     more = ("-i", "x") if name == "run" else ("-f", __file__) if name == "perplexity" else ()
     for given in (("nothing-here",), ("-m", "nothing-here")):

@@ -53,7 +53,8 @@ EXPERTS = {
 }
 HALVES = ((".w1.", ".gate_proj."), (".w2.", ".down_proj."), (".w3.", ".up_proj."))
 AHEAD = (
-    "deepseek-v2", "deepseek-v3", "deepseek-v3.2", "glm4-moe", "glm4-moe-lite", "glm-dsa", "bailing2",
+    "deepseek-v2", "deepseek-v3", "deepseek-v3.2", "glm4-moe", "glm4-moe-lite", "glm-dsa",
+    "bailing2",
 )  # fmt: skip
 """Families whose checkpoints have layers that guess further tokens."""
 PICTURES = {

@@ -8,51 +8,38 @@ to 8 bits where weights are packed.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
 from gguf import GGMLQuantizationType as Type
 from tramontane.checkpoint.load import load_model
 from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.open import open_checkpoint
+from tramontane.errors import NoReference
 from tramontane.registry import Registry
+from tramontane.verifying.llama_cpp import llama_cpp_logits
 
 from . import gguf_file
 from .forward import logits
 from .test_gguf import TOKENS, WRITTEN
 
-THEIRS = """
-import sys
-import numpy as np
-from llama_cpp import Llama
-model, out, *tokens = sys.argv[1:]
-llm = Llama(model, n_ctx=64, n_batch=64, n_threads=1, logits_all=True, verbose=False,
-            type_k=0, type_v=0, flash_attn=False)
-llm.eval([int(token) for token in tokens])
-np.save(out, np.array(llm.scores[: len(tokens)]))
-"""
-
 
 def compare(family: str, python: str, folder: Path) -> str:
     """The largest difference, as a share of the largest logit, and how often the likeliest token
     is the same; or why llama.cpp does not load the file."""
-    path, out = folder / "model.gguf", folder / "theirs.npy"
+    path = folder / "model.gguf"
     gguf_file.pair(family, Type.F32, path)
-    command = [python, "-c", THEIRS, str(path), str(out), *map(str, TOKENS)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    if done.returncode != 0:
-        last = [line for line in done.stderr.splitlines() if line.strip()]
-        return f"refused: {last[-1][:60]}" if last else f"ended with {done.returncode}"
-    theirs = np.load(out)
+    try:
+        (theirs,), _ = llama_cpp_logits(path, [TOKENS], python=python, timeout=120)
+    except NoReference as error:
+        return f"refused: {error.message[:90]}"
     registry = Registry()
     options = LoadOptions(device="cpu", num_ctx=64, activations="f32")
     ours = load_model(open_checkpoint(path, registry), registry, options)
     (mine,) = logits(ours, [TOKENS], prompts=[20])
-    difference = np.abs(mine.numpy() - theirs).max() / np.abs(theirs).max()
-    same = (mine.numpy().argmax(1) == theirs.argmax(1)).mean()
+    difference = float((mine - theirs).abs().max() / theirs.abs().max())
+    same = float((mine.argmax(1) == theirs.argmax(1)).float().mean())
     return f"{difference:.1e}, {same:.0%} of the tokens"
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .llm import LLM
     from .results import Chunk, Completion
     from .sampling_params import SamplingParams
+    from .verifying.result import Verification
+    from .verifying.verify import verify
 
 __all__ = [
     "LLM",
@@ -24,7 +26,9 @@ __all__ = [
     "Completion",
     "SamplingParams",
     "TramontaneError",
+    "Verification",
     "__version__",
+    "verify",
 ]
 
 _HOME = {
@@ -33,6 +37,8 @@ _HOME = {
     "Chunk": ".results",
     "Completion": ".results",
     "SamplingParams": ".sampling_params",
+    "Verification": ".verifying.result",
+    "verify": ".verifying.verify",
 }
 
 

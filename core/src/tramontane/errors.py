@@ -85,5 +85,10 @@ class EngineBusy(RequestError):
         self.seconds = seconds
 
 
+class NoReference(TramontaneError):
+    """An implementation to compare a model with is not installed, has no such model, or cannot run
+    it."""
+
+
 class SessionError(TramontaneError):
     """A saved session is damaged or belongs to another model."""

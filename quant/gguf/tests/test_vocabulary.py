@@ -18,7 +18,7 @@ import pytest
 import sentencepiece
 import tokenizers
 from tokenizers.pre_tokenizers import ByteLevel
-from tramontane.errors import CheckpointError
+from tramontane.errors import CheckpointError, NoTokenizer
 from tramontane.tokenizer.charsmap import check_charsmap
 from tramontane.tokenizer.spm_model import read_spm
 from tramontane.tokenizer.tokenizer import Tokenizer
@@ -391,3 +391,9 @@ def test_a_byte_that_rwkv_has_no_token_for(write: Write) -> None:
 
     with pytest.raises(CheckpointError, match="no token for the byte 0x00"):
         open_gguf(write(fill)).tokenizer()
+
+
+@pytest.mark.parametrize("model", ["none", "no_vocab"])
+def test_files_that_say_they_have_no_tokenizer_have_none(write: Write, model: str) -> None:
+    with pytest.raises(NoTokenizer, match=f"tokenizer.ggml.model='{model}' says so"):
+        open_gguf(write(damaged_vocabulary(model=model))).tokenizer()

@@ -22,6 +22,7 @@ BUILT_IN = {
     "perplexity": "Measure how well a model predicts a text.",
     "tokenize": "Show the tokens of a text.",
     "inspect": "Show what a model file contains, without loading it.",
+    "verify": "Compare a model's numbers with another implementation's.",
     "plugins": "List the installed plugins and what each offers.",
     "models": "List the supported model families, installed or not.",
     "new": "Create the files of a new plugin.",

@@ -22,9 +22,10 @@ from torch import Tensor
 from tramontane.checkpoint.load import load_model
 from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.open import open_checkpoint
-from tramontane.errors import TramontaneError
+from tramontane.errors import NoReference as NoReference
 from tramontane.plugin import Architecture, Offer
 from tramontane.registry import Registry
+from tramontane.verifying.transformers_model import model_class
 
 from .forward_passes import in_pieces
 
@@ -35,10 +36,6 @@ PIECES: tuple[list[int], ...] = ([LENGTH], [7, 20, *[1] * 13])
 SPECIAL_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 O = TypeVar("O", bound=Offer)  # noqa: E741 - the offer type of a kind
-
-
-class NoReference(TramontaneError):
-    """The implementation to compare with is not installed, has no such model, or cannot run it."""
 
 
 class LogitsDiffer(AssertionError):
@@ -117,21 +114,7 @@ def reference_class(offer: Architecture, reference: str) -> tuple[Any, Any]:
             f"--reference {reference}: what can be compared with is transformers, or "
             "transformers:Class"
         )
-    try:
-        import transformers
-    except ImportError as error:
-        raise NoReference(
-            f"--reference {reference}: transformers cannot be imported here ({error}); "
-            "pip install transformers"
-        ) from error
-    name = named or offer.name
-    found = getattr(transformers, name, None)
-    if getattr(found, "config_class", None) is None:
-        raise NoReference(
-            f"--reference {reference}: transformers {transformers.__version__} has no model class "
-            f"{name}; name the one to compare {offer.name} with: --reference transformers:Class"
-        )
-    return transformers, found
+    return model_class(named or offer.name, f"--reference {reference}")
 
 
 def saved_reference(

@@ -8,22 +8,19 @@ themselves. The file here is made of the reference's tensors with llama.cpp's na
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from tramontane.checkpoint.fill import rules_of
 from tramontane.checkpoint.rules import Deinterleave, Rename, Rule, Skip, Stack
 from tramontane.config import DecoderConfig, read_config
 from tramontane.plugin import Architecture, load
+from tramontane.verifying.llama_cpp import llama_cpp_logits
 
 from .compare import (
     LIMIT,
@@ -43,16 +40,6 @@ NO_NUMBERS = (Rename, Skip, Stack, Deinterleave)
 """Rules for which the converter has nothing to change but the rows of q and k."""
 THEIR_LIMIT = 1e-2
 """How far llama.cpp may be from the reference: its kernels round elsewhere."""
-THEIRS = """
-import sys
-import numpy as np
-from llama_cpp import Llama
-model, out, *tokens = sys.argv[1:]
-llm = Llama(model, n_ctx=64, n_batch=64, n_threads=1, logits_all=True, verbose=True,
-            type_k=0, type_v=0, flash_attn=False)
-llm.eval([int(token) for token in tokens])
-np.save(out, np.array(llm.scores[: len(tokens)]))
-"""
 
 
 @dataclass(frozen=True)
@@ -134,14 +121,10 @@ def _as_llama_cpp(
     """Whether llama.cpp computes the reference's logits from a file that we read alike."""
     found: dict[bool, float] = {}
     for way, file in files.items():
-        out = file.with_suffix(".npy")
-        command = [sys.executable, "-c", THEIRS, str(file), str(out), *map(str, prompt_of(offer))]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-        if done.returncode:
-            lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
-            why = next((line for line in lines if "error loading" in line), lines[-1])
-            return False, f"not compared with llama.cpp, which refuses the file: {why[:200]}"
-        theirs = torch.from_numpy(np.load(out))
+        try:
+            (theirs,), _ = llama_cpp_logits(file, [prompt_of(offer)], timeout=120)
+        except NoReference as error:
+            return False, f"not compared with llama.cpp: {error.message}"
         found[way] = float((theirs - expected).abs().max() / expected.abs().max())
     way = min(found, key=lambda each: found[each])
     if not found[way] <= THEIR_LIMIT:

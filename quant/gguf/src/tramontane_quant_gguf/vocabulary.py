@@ -24,6 +24,8 @@ from .values import STRING, Values
 from .wordpiece import wordpiece
 
 MODELS = ("gpt2", "gemma4", "llama", "t5", "bert", "rwkv")
+NONE = ("none", "no_vocab")
+"""What files without a tokenizer say."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ def read_tokenizer(metadata: Mapping[str, Any], path: Path) -> Tokenizer:
             f"{path}: it has no tokenizer: tokenizer.ggml.model is missing; "
             "convert the model again, with its tokenizer"
         )
+    if model in NONE:
+        raise NoTokenizer(f"{path}: it has no tokenizer: tokenizer.ggml.model={model!r} says so")
     if model not in MODELS:
         raise CheckpointError(
             f"{path}: tokenizer.ggml.model={model!r} is not supported ({', '.join(MODELS)} are)"

@@ -1,0 +1,1 @@
+"""A model held against an independent implementation: logits, hidden states, weights, token ids."""
