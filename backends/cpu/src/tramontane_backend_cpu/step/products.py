@@ -13,7 +13,13 @@ from tramontane_backend_cpu.kernels import dense, matmul, quantize, row_groups
 from tramontane_backend_cpu.packing import KINDS, Interleaved, Packed
 from tramontane_backend_cpu.row_groups import Grouped
 from tramontane_backend_cpu.vector.target import SET
-from tramontane_backend_cpu.vector.tiles import PLAIN_UNIT_BYTES, ROWS, UNIT, UNIT_BYTES, planes_bytes
+from tramontane_backend_cpu.vector.tiles import (
+    PLAIN_UNIT_BYTES,
+    ROWS,
+    UNIT,
+    UNIT_BYTES,
+    planes_bytes,
+)
 
 from .memory import address, rows_at
 
