@@ -66,8 +66,8 @@ class Bytes:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a block of `size` bytes encodes `count` consecutive weights of a row of an `Affine`, or of
-    a `Codebook`.
+    """How a block of `size` bytes encodes `count` consecutive weights of a row of an `Affine` or a
+    `Codebook`.
 
     planes: for each of the layout's bit planes a quad for every four columns: their codes' bits in
       that plane, not shifted. flip: bits of the codes in the first plane to invert.

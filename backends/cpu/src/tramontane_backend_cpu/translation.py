@@ -133,8 +133,8 @@ def _packed(stored: Stored, recipe: Recipe, slabs: Slabs, read: int, threads: in
     sources = np.empty((threads, at_once * ROWS), np.int64)
     tables = np.frombuffer(b"".join(recipe.tables), np.uint8)
     inner = _arguments(
-        TRANSLATE_FIELDS, sources=0, tables=tables.ctypes.data if recipe.tables else 0, rows=rows, count=in_row, size=recipe.size,
-        damaged=failed[1:].ctypes.data,
+        TRANSLATE_FIELDS, sources=0, rows=rows, count=in_row, size=recipe.size,
+        damaged=failed[1:].ctypes.data, tables=tables.ctypes.data if recipe.tables else 0,
         **{name: arrays[name].ctypes.data if name in arrays else 0 for name in TARGETS},
     )  # fmt: skip
     each = np.tile(inner, (threads, 1))

@@ -56,10 +56,10 @@ rows `stride` bytes apart; add: whether results are added to it. bias: address o
 or 0."""
 
 AHEAD = 4 << 10
-"""Bytes of codes ahead of what one vector is multiplied with that are prefetched. Each row of blocks
-has several streams, of which processors see too little to run ahead of all; codes of 8 bits are
-nearly all that is read, and go faster without. A unit at a time: processors wait while they have
-more than a few requests to memory open."""
+"""Bytes of codes ahead of what one vector is multiplied with that are prefetched. Each row of
+blocks has several streams, of which processors see too little to run ahead of all; codes of 8 bits
+are nearly all that is read, and go faster without. A unit at a time: processors wait while they
+have more than a few requests to memory open."""
 
 
 @dataclass(frozen=True)

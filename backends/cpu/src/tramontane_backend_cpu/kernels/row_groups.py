@@ -32,8 +32,9 @@ FIELDS = (
     "model", "scratch", "scratch_bytes",
 )  # fmt: skip
 """input: float32, rows `input_stride` bytes apart. columns: of the matrix; units: one more than
-these have. at_once: vectors at a time. scale, zero, firsts, rows_at: see `row_groups.py`. codes: of the
-first plane, codes_bytes: of a block's unit there, to be prefetched. model: the arguments of a product with all blocks. scratch: per thread. The others: see `matmul.py`."""
+these have. at_once: vectors at a time. scale, zero, firsts, rows_at: see `row_groups.py`. codes: of
+the first plane, codes_bytes: of a block's unit there, to be prefetched. model: the arguments of a
+product with all blocks. scratch: per thread. The others: see `matmul.py`."""
 OUT, STRIDE = 8 * matmul.FIELDS.index("out"), 8 * matmul.FIELDS.index("stride")
 WORDS = len(matmul.FIELDS)
 TOLD = 256

@@ -6,6 +6,7 @@ signs the highest bits of the codes by another one. The drawings are in the form
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
@@ -67,7 +68,7 @@ def _words(offset: int, step: int) -> Bytes:
 
 
 def _iq2(
-    name: str, index: list[tuple[Term, ...]], signs: tuple[Quad, ...], scale: Bytes, size: int
+    name: str, index: Iterable[tuple[Term, ...]], signs: tuple[Quad, ...], scale: Bytes, size: int
 ) -> Recipe:
     """index: of each vector of 8. signs: of each four columns."""
     group = 256 // (4 * len(scale.quads))
