@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from tramontane.backend import Device
 from tramontane.layouts import Affine
 from tramontane_backend_cpu.arena import end_shared, shared
+from tramontane_backend_cpu.device import probe
 from tramontane_backend_cpu.prepare import repack
 
 MATRIX = Affine(8, 32, (torch.zeros(64, 64, dtype=torch.uint8),), torch.ones(64, 2))
@@ -26,7 +26,7 @@ def place(weight: object) -> int:
 
 
 def test_matrices_packed_one_by_one_share_pages() -> None:
-    device = Device("cpu", "cpu", "test", 0, 0)
+    device = probe()[0]
     first, second = (repack(MATRIX, device, 1) for _ in range(2))
     assert 0 < abs(place(second) - place(first)) < 64 << 10
 
