@@ -33,7 +33,16 @@ class Term:
     spread: bool = False
 
 
-Quad: TypeAlias = tuple[Term, ...]
+@dataclass(frozen=True)
+class Lookup:
+    """Four bytes, little-endian, that an index names in one of the recipe's tables. index: terms
+    whose sum it is."""
+
+    index: tuple[Term, ...]
+    table: int
+
+
+Quad: TypeAlias = tuple[Term | Lookup, ...]
 """Four bytes, little-endian: the sum of its terms."""
 
 
@@ -47,8 +56,8 @@ class Half:
 
 @dataclass(frozen=True)
 class Bytes:
-    """Small integers of a block, four to a quad. less: an offset that is subtracted from each,
-    which makes them signed. signed: int8, else uint8."""
+    """Small integers of a block, four to a quad. less: an offset that is subtracted from each.
+    signed: int8, else uint8."""
 
     quads: tuple[Quad, ...]
     less: int = 0
@@ -57,11 +66,14 @@ class Bytes:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a block of `size` bytes encodes `count` consecutive weights of a row of an `Affine`.
+    """How a block of `size` bytes encodes `count` consecutive weights of a row of an `Affine` or a
+    `Codebook`.
 
     planes: for each of the layout's bit planes a quad for every four columns: their codes' bits in
       that plane, not shifted. flip: bits of the codes in the first plane to invert.
     scale, minimum: one number for each group of columns, a Half only where there is one group.
+    tables: of uint32, little-endian, one after the other, for each `Lookup`. numbers: of a
+      `Codebook`; empty: an `Affine`.
     """
 
     size: int
@@ -75,6 +87,8 @@ class Recipe:
     minimum: Half | Bytes | None = None
     super_scale: Half | None = None
     super_minimum: Half | None = None
+    tables: tuple[bytes, ...] = ()
+    numbers: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,10 @@ class Slabs:
         self._slab: Any = np.empty(0, np.uint8) if ahead is None else ahead
         self._used = -self._slab.ctypes.data % LINE
 
+    def expect(self, nbytes: int) -> None:
+        """Announce arrays of so many bytes."""
+        self._expected += nbytes
+
     def take(self, shape: tuple[int, ...], kind: Any) -> Any:
         """Allocate an uninitialized array."""
         size = int(np.prod(shape)) * np.dtype(kind).itemsize
@@ -46,6 +50,24 @@ class Slabs:
         if self._ahead:
             early_memory.give_back(self._slab[self._used :])
             self._ahead = False
+
+
+_now: list[Slabs] = []
+
+
+def shared(nbytes: int) -> Slabs:
+    """The arena of matrices that are packed one at a time, until `end_shared`: each would begin a
+    huge page of its own, and leave most of it empty. nbytes: of the next matrix."""
+    if not _now:
+        _now.append(Slabs(0))
+    _now[0].expect(nbytes)
+    return _now[0]
+
+
+def end_shared() -> None:
+    """No more matrices are packed for this model."""
+    while _now:
+        _now.pop().close()
 
 
 class NoMemory:

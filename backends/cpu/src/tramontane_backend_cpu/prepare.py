@@ -30,7 +30,7 @@ from tramontane.blocks import (
 from tramontane.layouts import Affine, Codebook, Dense, Layout, Permuted, RowGroups
 
 from . import early_memory, huge_pages
-from .arena import Slabs
+from .arena import Slabs, end_shared, shared
 from .eager import (
     activate,
     attend,
@@ -70,7 +70,8 @@ def repack(weight: Layout, device: Device, threads: int | None) -> Layout:
         return grouped(weight, shared_pool(threads or usable()))  # type: ignore[return-value]
     if not isinstance(weight, PACKABLE) or not can_pack(weight):
         return weight
-    packed = pack(weight, shared_pool(threads or usable()))
+    slabs = shared(sum(tensor.nbytes for tensor in weight.tensors().values()))
+    packed = pack(weight, shared_pool(threads or usable()), slabs)
     return Interleaved(packed, weight.kind)  # type: ignore[return-value]
 
 
@@ -134,6 +135,7 @@ def prepare(
         model.step = forward.program.run  # type: ignore[method-assign]
     else:
         _activate(model, pool)
+    end_shared()
     huge_pages.enlarge(pool.busy)
     chosen[STEP] = "recorded" if forward.why is None else f"{EAGER}{forward.why}"
     if forward.operation:

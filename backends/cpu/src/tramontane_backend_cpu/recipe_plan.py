@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from tramontane.bit_planes import PLANES
-from tramontane.block_format import Bytes, Half, Quad, Recipe
+from tramontane.block_format import Bytes, Half, Lookup, Quad, Recipe, Term
 
 from .kernels.translate import translator
 from .vector.target import SET
@@ -33,17 +33,19 @@ def translator_of(recipe: Recipe) -> Any:
 def plan(recipe: Recipe) -> str:
     """Each store as (target, byte within the target, kind, words that are or-ed, change).
 
-    A word: (offset, right shift, mask, spread, left shift). kind: "codes" for four bytes at once,
+    A word: (offset, right shift, mask, spread, left shift), or (words of an index, offset of a
+    table in all tables, left shift). kind: "codes" for four bytes at once,
     change: what is xor-ed; "bytes" for four apart, change: what is subtracted; "half".
     """
     stores: list[tuple[Any, ...]] = []
+    starts = [sum(map(len, recipe.tables[:i])) for i in range(len(recipe.tables))]
     for target, (width, quads) in enumerate(zip(PLANES[recipe.bits], recipe.planes, strict=True)):
         phases = 8 // width
         for register in range(len(quads) // phases):
             terms = [
                 (*told, width * phase)
                 for phase in range(phases)
-                for told in _terms(quads[register * phases + phase])
+                for told in _terms(quads[register * phases + phase], starts)
             ]
             flip = recipe.flip * 0x01010101 if target == 0 else 0
             stores.append((target, 64 * SET.registers * register, "codes", terms, flip))
@@ -56,7 +58,7 @@ def plan(recipe: Recipe) -> str:
                            0x8000 * value.negative))  # fmt: skip
         elif value is not None:
             for index, quad in enumerate(value.quads):
-                terms = [(*told, 0) for told in _terms(quad)]
+                terms = [(*told, 0) for told in _terms(quad, starts)]
                 stores.append((target, 4 * ROWS * index, "bytes", terms, value.less))
     return repr(stores)
 
@@ -66,19 +68,29 @@ def shares_bytes(recipe: Recipe) -> bool:
     scale, minimum = recipe.scale, recipe.minimum
     if not isinstance(scale, Bytes) or not isinstance(minimum, Bytes) or scale.less | minimum.less:
         return False
-    upper = [tuple(replace(term, shift=term.shift + 4) for term in quad) for quad in scale.quads]
-    halves = all(
-        len(quad) == 1 and (quad[0].shift, quad[0].mask, quad[0].spread) == (0, HALF_BYTES, False)
-        for quad in scale.quads
-    )
-    return halves and tuple(upper) == minimum.quads
+    lower, upper = [_only_term(quad) for quad in scale.quads], []
+    for term in lower:
+        if term is None or (term.shift, term.mask, term.spread) != (0, HALF_BYTES, False):
+            return False
+        upper.append((replace(term, shift=4),))
+    return tuple(upper) == minimum.quads
+
+
+def _only_term(quad: Quad) -> Term | None:
+    return quad[0] if len(quad) == 1 and isinstance(quad[0], Term) else None
 
 
 def _whole_bytes(scale: Half | Bytes) -> Bytes:
     """The scales combined with the minima in the same bytes."""
     assert isinstance(scale, Bytes)
-    return Bytes(tuple((replace(quad[0], mask=0xFFFFFFFF),) for quad in scale.quads))
+    terms = [_only_term(quad) for quad in scale.quads]
+    return Bytes(tuple((replace(term, mask=0xFFFFFFFF),) for term in terms if term is not None))
 
 
-def _terms(quad: Quad) -> list[tuple[int, int, int, bool]]:
-    return [(term.offset, term.shift, term.mask, term.spread) for term in quad]
+def _terms(quad: Quad, starts: list[int]) -> list[tuple[Any, ...]]:
+    """starts: of each table in all tables."""
+    return [
+        (_terms(term.index, starts), starts[term.table]) if isinstance(term, Lookup)
+        else (term.offset, term.shift, term.mask, term.spread)
+        for term in quad
+    ]  # fmt: skip

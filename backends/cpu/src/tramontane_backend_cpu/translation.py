@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from tramontane.block_format import Bytes, Half, Plain, Recipe, Stored
-from tramontane.layouts import PLANES, Dense, Layout, affine_kind
+from tramontane.layouts import PLANES, Dense, Layout, affine_kind, codebook_kind
 
 from .arena import NoMemory, Slabs
 from .kernels.matmul import Packing
@@ -131,9 +131,10 @@ def _packed(stored: Stored, recipe: Recipe, slabs: Slabs, read: int, threads: in
     widest = int((highest - lowest).max()) * size
     buffers = np.empty((threads, widest), np.uint8)
     sources = np.empty((threads, at_once * ROWS), np.int64)
+    tables = np.frombuffer(b"".join(recipe.tables), np.uint8)
     inner = _arguments(
         TRANSLATE_FIELDS, sources=0, rows=rows, count=in_row, size=recipe.size,
-        damaged=failed[1:].ctypes.data,
+        damaged=failed[1:].ctypes.data, tables=tables.ctypes.data if recipe.tables else 0,
         **{name: arrays[name].ctypes.data if name in arrays else 0 for name in TARGETS},
     )  # fmt: skip
     each = np.tile(inner, (threads, 1))
@@ -144,7 +145,7 @@ def _packed(stored: Stored, recipe: Recipe, slabs: Slabs, read: int, threads: in
         order=order.ctypes.data, lowest=lowest.ctypes.data, highest=highest.ctypes.data,
         sources=sources.ctypes.data, short=failed.ctypes.data,
     )  # fmt: skip
-    kept = (order, lowest, highest, buffers, sources, each)
+    kept = (order, lowest, highest, buffers, sources, each, tables)
     layout = _interleaved(recipe, rows, columns, arrays)
     return Work(layout, read_and_translate.address, fields, len(starts), failed, kept)
 
@@ -154,13 +155,16 @@ def _interleaved(recipe: Recipe, rows: int, columns: int, arrays: dict[str, Any]
     kinds = _kind(recipe.scale), "" if minimum is None else _kind(minimum)
     packing = Packing(
         recipe.bits, recipe.group, recipe.zero, *(SHARED if shares_bytes(recipe) else kinds),
-        "f16" if two_level else "",
+        "f16" if two_level else "", repr(recipe.numbers) if recipe.numbers else "",
     )  # fmt: skip
     supers = columns // recipe.count if two_level else 1
     steps = columns // supers // max(UNIT, recipe.group)
-    kind = affine_kind(
-        recipe.bits, recipe.group, recipe.zero, two_level=two_level, minimum=minimum is not None
-    )
+    if recipe.numbers:
+        kind = codebook_kind(recipe.bits, recipe.group, two_level=two_level)
+    else:
+        kind = affine_kind(
+            recipe.bits, recipe.group, recipe.zero, two_level=two_level, minimum=minimum is not None
+        )
     return Interleaved(Packed(packing, rows, columns, supers, steps, arrays), kind)
 
 

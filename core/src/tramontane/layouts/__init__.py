@@ -12,6 +12,7 @@ from __future__ import annotations
 from .affine import Affine as Affine
 from .affine import affine_kind as affine_kind
 from .codebook import Codebook as Codebook
+from .codebook import codebook_kind as codebook_kind
 from .codes import PLANES as PLANES
 from .codes import pack as pack
 from .codes import two_level as two_level

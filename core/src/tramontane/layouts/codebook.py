@@ -42,8 +42,7 @@ class Codebook:
 
     @property
     def kind(self) -> str:
-        levels = 1 if self.super_scale is None else 2
-        return f"codebook{self.bits}/g{self.group}/{levels}-level"
+        return codebook_kind(self.bits, self.group, two_level=self.super_scale is not None)
 
     def tensors(self) -> dict[str, Tensor]:
         named = {f"codes{i}": plane for i, plane in enumerate(self.codes)}
@@ -75,3 +74,8 @@ class Codebook:
         codes = unpack(self.codes, PLANES[self.bits]).view(rows, -1, self.group)
         weight = self.table[codes.long()] * self.scales()[..., None]
         return rounded_to(weight, self.rounded).view(rows, columns).to(dtype)
+
+
+def codebook_kind(bits: int, group: int, *, two_level: bool) -> str:
+    """The name of a layout with a table, such as "codebook4/g32/2-level"."""
+    return f"codebook{bits}/g{group}/{1 + two_level}-level"

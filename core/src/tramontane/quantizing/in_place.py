@@ -13,6 +13,7 @@ from threading import Lock
 import torch
 from torch import Tensor
 
+from tramontane import memory
 from tramontane.checkpoint.load_options import QuantizedReport
 from tramontane.checkpoint.weight_map import Slot
 from tramontane.layouts import Layout, below, nbytes
@@ -21,7 +22,7 @@ from .choices import Choices
 from .kinds import Kind
 from .make_layer import make_layout
 
-PART = 1 << 20
+PART = 1 << 18
 """Weights that a thread quantizes at once, where the kind allows parts."""
 TEMPORARY = 8
 """What an encoder takes while it works, in multiples of the weights in float32."""
@@ -76,6 +77,7 @@ class Quantizing:
         ]
         layout = below(made) if several else made[0]
         self._bytes += nbytes(layout)
+        memory.give_back()  # temporary tensors below `large_blocks_apart`
         return layout
 
     def _experts(self, matrix: Matrix, layout: Layout) -> Layout:

@@ -21,6 +21,7 @@ from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .big_endian import Swapped
 from .config import config_of, header_architecture, sampling_of
+from .formats.grid_recipes import grid_recipe
 from .formats.recipes import RECIPES
 from .formats.table import FORMATS, bytes_in_memory
 from .header import Stretch, pairs_in
@@ -125,7 +126,7 @@ class GgufCheckpoint:
             return None
         file, stretch = self._owners[name]
         kind = STORED[stretch.type].name
-        recipe = Plain(FLOATS[kind]) if kind in FLOATS else RECIPES.get(kind)
+        recipe = Plain(FLOATS[kind]) if kind in FLOATS else RECIPES.get(kind) or grid_recipe(kind)
         if recipe is None or len(stretch.shape) != 2 or stretch.big_endian:
             return None
         raw = file.stretch(stretch.start, stretch.nbytes)

@@ -56,9 +56,10 @@ rows `stride` bytes apart; add: whether results are added to it. bias: address o
 or 0."""
 
 AHEAD = 4 << 10
-"""Bytes of codes ahead of what one vector is multiplied with that are asked for. Each row of blocks
-has several streams, of which processors see too little to run ahead of all; codes of 8 bits are
-nearly all that is read, and go faster without."""
+"""Bytes of codes ahead of what one vector is multiplied with that are prefetched. Each row of
+blocks has several streams, of which processors see too little to run ahead of all; codes of 8 bits
+are nearly all that is read, and go faster without. A unit at a time: processors wait while they
+have more than a few requests to memory open."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def affine_kernel(packing: Packing, count: int, plain: bool) -> Any:
     low_unit, high_unit = planes_bytes(bits)
     units_per_step = max(1, group // 32)
     unit_bytes = count * (PLAIN_UNIT_BYTES if plain else UNIT_BYTES)
-    fields, ahead = len(FIELDS), AHEAD if bits < 8 else 0
+    fields, ahead = len(FIELDS), AHEAD * (2 if tabled else 1) if bits < 8 else 0
     several, two_planes = count > 1, high_unit > 0
     low_step, high_step = low_unit * units_per_step, high_unit * units_per_step
     per_step, registers = 2 if halves else 1, count * SET.registers
@@ -195,9 +196,9 @@ def affine_kernel(packing: Packing, count: int, plain: bool) -> Any:
                                     prefetch(hi + units * high_unit, high_step)
                                 wait = tiles
                             wait -= 1
-                        elif ahead > 0:
-                            prefetch(lo + ahead, low_step)
                         if halves:
+                            if not several and ahead > 0:
+                                prefetch(lo + ahead, low_unit)
                             s = load_block(scale_kind, s_at)
                             t = load_block(scale_kind, s_at + scale_bytes)
                             s_at += 2 * scale_bytes
@@ -254,6 +255,8 @@ def affine_kernel(packing: Packing, count: int, plain: bool) -> Any:
                             if not has_offset:
                                 m = s  # not looked at
                             for _unit in range(units_per_step):
+                                if not several and ahead > 0:
+                                    prefetch(lo + ahead, low_unit)
                                 if tabled:
                                     sums = table_dot(count, bits, values, 0, 8, lo, hi, x)
                                     total = add_times(count, total, sums, s)

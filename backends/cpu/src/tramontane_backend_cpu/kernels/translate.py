@@ -19,22 +19,24 @@ from tramontane_backend_cpu.vector.tiles import ROWS
 
 FIELDS = (
     "sources", "rows", "count", "size", "low", "high", "scale", "minimum", "super_scale",
-    "super_minimum", "damaged",
+    "super_minimum", "damaged", "tables",
 )  # fmt: skip
 """sources: addresses of the rows, counted from block 0. rows: how many there are.
 count: of the format's blocks in a row, size: bytes of one. low .. super_minimum: addresses of the
 arrays. damaged: address of what is not 0 afterwards if some
-scale is not finite."""
+scale is not finite. tables: address of the recipe's tables, one after the other."""
 TARGETS = FIELDS[4:10]
 SPREAD, LOWEST = 0x00204081, 0x01010101
 """Times the first, the lowest four bits of a number are the lowest of four bytes; under the
 second."""
 
 
-@operation(lambda told, source, low, high, scale, minimum, above, above_minimum: types.int64)
+@operation(
+    lambda told, tables, source, low, high, scale, minimum, above, above_minimum: types.int64
+)
 def translate_block(
-    emit: Emit, told: str, source: Any, low: Any, high: Any, scale: Any, minimum: Any, above: Any,
-    above_minimum: Any,
+    emit: Emit, told: str, tables: Any, source: Any, low: Any, high: Any, scale: Any, minimum: Any,
+    above: Any, above_minimum: Any,
 ) -> Any:  # fmt: skip
     """Do a plan's stores for one row; the targets are where its lane is. Returns how many halves
     are infinite or no numbers."""
@@ -43,12 +45,12 @@ def translate_block(
     damaged = llvm.LONG(0)
     for target, offset, kind, terms, change in literal_eval(told):
         value = None
-        for place, right, mask, spread, left in terms:
+        for *term, left in terms:
             if kind == "half":
-                loaded = emit.load(source, place, llvm.HALF)
+                loaded = emit.load(source, term[0], llvm.HALF)
                 part = builder.zext(loaded, llvm.INT)
             else:
-                part = _bits(emit, emit.load(source, place, llvm.INT), right, mask, spread)
+                part = _term(emit, source, tables, term)
             if left:
                 part = builder.shl(part, llvm.INT(left))
             value = part if value is None else builder.or_(value, part)
@@ -65,6 +67,19 @@ def translate_block(
         endless = builder.icmp_unsigned("==", exponent, llvm.INT(0x7C00))
         damaged = builder.add(damaged, builder.zext(endless, llvm.LONG))
     return damaged
+
+
+def _term(emit: Emit, source: Any, tables: Any, term: list[Any]) -> Any:
+    if len(term) == 4:
+        place, right, mask, spread = term
+        return _bits(emit, emit.load(source, place, llvm.INT), right, mask, spread)
+    words_, start = term
+    index = None
+    for word_ in words_:
+        part = _term(emit, source, tables, word_)
+        index = part if index is None else emit.builder.or_(index, part)
+    place = emit.builder.shl(emit.builder.zext(index, llvm.LONG), llvm.LONG(2))
+    return emit.load(emit.builder.add(emit.integer(tables), place), start, llvm.INT)
 
 
 def _bits(emit: Emit, value: Any, right: int, mask: int, spread: bool) -> Any:
@@ -86,7 +101,7 @@ def _put_bytes(emit: Emit, value: Any, less: int, target: Any, offset: int) -> N
     for index in range(4):
         one = builder.trunc(builder.lshr(value, llvm.INT(8 * index)), llvm.BYTE)
         if less:
-            one = builder.sub(one, ir.Constant(llvm.BYTE, less))
+            one = builder.sub(one, ir.Constant(llvm.BYTE, less % 256))
         emit.store(one, target, offset + ROWS * index)
 
 
@@ -104,7 +119,7 @@ def translator(
 
     def translate(arguments, first, last):  # type: ignore[no-untyped-def]
         (sources, rows, count, size, low, high, scale, minimum, super_scale, super_minimum,
-         damaged) = words(arguments, 11)  # fmt: skip
+         damaged, tables) = words(arguments, 12)  # fmt: skip
         bad = 0
         for block in range(first, last):
             here = min(ROWS, rows - ROWS * block)
@@ -116,6 +131,7 @@ def translator(
                         at = block * count + i
                         bad += translate_block(
                             told,
+                            tables,
                             row + i * size,
                             low + at * low_step + place,
                             high + at * high_step + place,

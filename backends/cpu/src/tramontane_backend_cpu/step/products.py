@@ -13,7 +13,13 @@ from tramontane_backend_cpu.kernels import dense, matmul, quantize, row_groups
 from tramontane_backend_cpu.packing import KINDS, Interleaved, Packed
 from tramontane_backend_cpu.row_groups import Grouped
 from tramontane_backend_cpu.vector.target import SET
-from tramontane_backend_cpu.vector.tiles import PLAIN_UNIT_BYTES, ROWS, UNIT, UNIT_BYTES
+from tramontane_backend_cpu.vector.tiles import (
+    PLAIN_UNIT_BYTES,
+    ROWS,
+    UNIT,
+    UNIT_BYTES,
+    planes_bytes,
+)
 
 from .memory import address, rows_at
 
@@ -139,6 +145,7 @@ def grouped_operation(
         row_groups.FIELDS, input_stride=x_stride, columns=weight.shape[1], units=packed.units,
         tile=SET.tile, at_once=at_once, scale=rows_at(weight.scale), zero=rows_at(weight.zero),
         firsts=address(weight.firsts), rows_at=address(weight.rows_at), single=single, whole=all_,
+        codes=address(packed.arrays["low"]), codes_bytes=planes_bytes(packed.packing.bits)[0],
         model=address(model), scratch=room(scratch), scratch_bytes=scratch, **shared,
     )  # fmt: skip
     kinds = KINDS[weight.scale.dtype], KINDS[weight.zero.dtype]

@@ -60,16 +60,46 @@ def put_plain(emit: Emit, size: Any, tile: Any, place: Any, first: Any, second: 
             at = builder.add(at, step)
 
 
-@operation(lambda first, second, weight, other: FLOATS)
-def quantized_dot(emit: Emit, first: Any, second: Any, weight: Any, other: Any) -> Any:
-    """first * weight + second * other, of 32 numbers as `put_quantized` rounds them."""
+@operation(lambda size, tile, place, first, second, weight, other: FLOATS)
+def put_codes(
+    emit: Emit, size: Any, tile: Any, place: Any, first: Any, second: Any, weight: Any, other: Any
+) -> Any:  # fmt: skip
+    """Write 32 numbers into a unit as `put_quantized`, without the sums of its halves and of the
+    numbers. Returns the rounded numbers: first * weight + second * other."""
     builder = emit.builder
     inverse, worth = _code_worth(emit, first, second)
-    parts = []
-    for numbers, by in ((first, weight), (second, other)):
-        scaled = builder.fmul(numbers, emit.same(inverse))
-        rounded = emit.call("llvm.nearbyint.v16f32", llvm.FLOATS, [scaled])
-        parts.append(builder.fmul(builder.fmul(rounded, emit.same(worth)), by))
+    count, start = emit.integer(size), emit.integer(tile)
+    mine = builder.mul(emit.integer(place), llvm.LONG(4))
+
+    def address(unit_bytes: int) -> Any:
+        return builder.add(start, builder.add(builder.mul(count, llvm.LONG(unit_bytes)), mine))
+
+    emit.store(worth, address(32), 0, 4)
+    rounded = [
+        emit.call("llvm.nearbyint.v16f32", llvm.FLOATS, [builder.fmul(x, emit.same(inverse))])
+        for x in (first, second)
+    ]
+    codes = [builder.fptosi(each, llvm.INTS) for each in rounded]
+    bytes_ = [builder.trunc(each, ir.VectorType(llvm.BYTE, llvm.LANES)) for each in codes]
+    alone = builder.icmp_signed("==", count, llvm.LONG(1))
+    with builder.if_else(alone) as (then, otherwise):
+        with then:
+            for half, each in enumerate(bytes_):
+                emit.store(each, start, 16 * half)
+        with otherwise:
+            for half, each in enumerate(bytes_):
+                quads = builder.bitcast(each, ir.VectorType(llvm.INT, 4))
+                for k in range(4):
+                    quad = builder.extract_element(quads, llvm.INT(k))
+                    emit.store(quad, address(4 * (4 * half + k)), 0, 4)
+    if emit.isa.signed:  # products of 8-bit codes need it
+        both = builder.add(*codes)
+        total = emit.call("llvm.vector.reduce.add.v16i32", llvm.INT, [both])
+        emit.store(builder.neg(total), address(36), 0, 4)
+    parts = [
+        builder.fmul(builder.fmul(each, emit.same(worth)), by)
+        for each, by in zip(rounded, (weight, other), strict=True)
+    ]
     return builder.fadd(*parts)
 
 
