@@ -37,6 +37,14 @@ INDEXED = {
     "scoring_func": "sigmoid", "tie_word_embeddings": False, "topk_method": "noaux_tc",
 }  # fmt: skip
 
+NEMOTRON_H = {
+    "attention_bias": False, "chunk_size": 128, "conv_kernel": 4, "expand": 2,
+    "layer_norm_epsilon": 1e-5, "mamba_head_dim": 64, "mamba_hidden_act": "silu",
+    "mamba_proj_bias": False, "mlp_bias": False, "mlp_hidden_act": "relu2", "n_groups": 8,
+    "ssm_state_size": 128, "tie_word_embeddings": False, "time_step_limit": [0.0, float("inf")],
+    "time_step_min": 0.001, "use_bias": False, "use_conv_bias": True,
+}  # fmt: skip
+
 PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
     # Gemma 3n
     "gemma-3n-E2B-it": ("gemma3n", {
@@ -126,6 +134,17 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
         "hidden_act": "relu2", "max_position_embeddings": 4096, "mlp_bias": False,
         "norm_eps": 1e-5, "partial_rotary_factor": 0.5, "rope_theta": 10000.0,
         "tie_word_embeddings": False}),
+    "Nemotron-H-8B-Base-8K": ("nemotron-h", {
+        **NEMOTRON_H, **sizes(4096, 21504, 52, 32, 8, 131072), "attention_head_dim": 128,
+        "hybrid_override_pattern": "M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M-",
+        "mamba_num_heads": 128, "max_position_embeddings": 8192}),
+    "NVIDIA-Nemotron-3-Nano-30B-A3B-BF16": ("nemotron-h-moe", {
+        **NEMOTRON_H, **sizes(2688, 1856, 52, 32, 2, 131072), "head_dim": 128,
+        "hybrid_override_pattern": "MEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEMEM*EMEMEMEME",
+        "mamba_num_heads": 64, "max_position_embeddings": 262144, "moe_intermediate_size": 1856,
+        "moe_shared_expert_intermediate_size": 3712, "n_group": 1, "n_routed_experts": 128,
+        "n_shared_experts": 1, "norm_eps": 1e-5, "norm_topk_prob": True, "num_experts_per_tok": 6,
+        "routed_scaling_factor": 2.5, "topk_group": 1}),
     "EXAONE-4.0-32B": ("exaone4", {
         **sizes(5120, 27392, 64, 40, 8, 102400), "head_dim": 128, "hidden_act": "silu",
         "layer_types": (["sliding_attention"] * 3 + ["full_attention"]) * 16,

@@ -124,7 +124,7 @@ ACCEPTED = {
     ("gemma4-unified", "rope_local_base_freq"): "as gemma3",
     **{
         (family, "time_step_limit"): "null is no limit, which theirs is"
-        for family in ("granite-4", "falcon-h1")
+        for family in ("granite-4", "falcon-h1", "nemotron-h", "nemotron-h-moe")
     },
     **{
         ("qwen3.5-moe", name): "theirs knows no other value"

@@ -17,14 +17,18 @@ COUNT = TOGETHER + 5
 HIDDEN, WIDE = 256, 96
 
 
-def packed(layout: str, act: str = "silu", glu: ClampedSwiGLU | None = None) -> Experts:
+def packed(
+    layout: str, act: str = "silu", glu: ClampedSwiGLU | None = None, gated: bool = True
+) -> Experts:
     from tramontane.config import DecoderConfig, read_config
 
     config = read_config(DecoderConfig, TINY.example)
     torch.manual_seed(6)
-    experts = Experts(config, COUNT, WIDE, act=ACTIVATIONS[act], glu=glu, bias=glu is not None)
+    experts = Experts(
+        config, COUNT, WIDE, act=ACTIVATIONS[act], glu=glu, bias=glu is not None, gated=gated
+    )
     pool = shared_pool(2)
-    for part in (experts.gate_proj, experts.up_proj, experts.down_proj):
+    for part in experts.matrices:
         affine = LAYOUTS[layout](torch.randn(part.weight.shape) / 16)
         part.weight = Interleaved(pack(affine, pool), affine.kind)  # type: ignore[arg-type, assignment]
         if part.bias is not None:
@@ -33,12 +37,12 @@ def packed(layout: str, act: str = "silu", glu: ClampedSwiGLU | None = None) -> 
 
 
 def one_by_one(experts: Experts, exact: bool, x: Tensor, counts: Tensor) -> Tensor:
-    for part in (experts.gate_proj, experts.up_proj, experts.down_proj):
+    for part in experts.matrices:
         part.kernel = multiply_stacked(multiply_packed(exact, shared_pool(2)))
     return experts.through(x, counts)
 
 
-@pytest.mark.parametrize("glu", [None, ClampedSwiGLU(0.5, 1.702, 1.0)], ids=["silu", "clamped"])
+@pytest.mark.parametrize("way", ["silu", "clamped", "no gate"])
 @pytest.mark.parametrize("exact", [True, False])
 @pytest.mark.parametrize("layout", ["affine4", "affine8"])
 @pytest.mark.parametrize(
@@ -47,9 +51,10 @@ def one_by_one(experts: Experts, exact: bool, x: Tensor, counts: Tensor) -> Tens
     ids=["one", "three", "uneven", "all"],
 )
 def test_one_run_against_one_by_one_and_each_row_alone(
-    counts: dict[int, int], layout: str, exact: bool, glu: ClampedSwiGLU | None
+    counts: dict[int, int], layout: str, exact: bool, way: str
 ) -> None:
-    experts = packed(layout, glu=glu)
+    glu = ClampedSwiGLU(0.5, 1.702, 1.0) if way == "clamped" else None
+    experts = packed(layout, glu=glu, gated=way != "no gate")
     told = torch.tensor([counts.get(index, 0) for index in range(COUNT)])
     x = torch.randn(int(told.sum()), HIDDEN)
     fused = mixture(experts, exact, shared_pool(2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -61,14 +62,17 @@ def sparse(
     glu: ClampedSwiGLU | None = None,
     bias: bool = False,
     mixture: type[SparseMoE] = SparseMoE,
+    gated: bool = True,
 ) -> CausalLM:
     """A tiny model whose feed-forward halves are experts, with the same weights each time."""
     model = tiny_model(layout)
     config = read_config(DecoderConfig, TINY.example)
     torch.manual_seed(8)
     for layer in model.model.layers:
-        experts = Experts(config, COUNT, WIDE, act=ACTIVATIONS[act], glu=glu, bias=bias)
-        for part in (experts.gate_proj, experts.up_proj, experts.down_proj):
+        experts = Experts(
+            config, COUNT, WIDE, act=ACTIVATIONS[act], glu=glu, bias=bias, gated=gated
+        )
+        for part in experts.matrices:
             part.weight = LAYOUTS[layout](torch.randn(part.weight.shape) / 16)
             if part.bias is not None:
                 part.bias.data = torch.randn(part.bias.shape) / 4
@@ -112,9 +116,16 @@ def test_weighed_input(layout: str) -> None:
     assert not torch.allclose(whole(sparse(*told), PROMPTS[2]), without, atol=1e-3)
 
 
-@pytest.mark.parametrize("act", ["relu", "gelu", "gelu_pytorch_tanh"])
+@pytest.mark.parametrize("act", ["relu", "relu2", "gelu", "gelu_pytorch_tanh"])
 def test_other_activations(act: str) -> None:
     compare(prepared(sparse("affine8", act=act)), sparse("affine8", act=act))
+
+
+@pytest.mark.parametrize("layout", OF_EXPERTS)
+@pytest.mark.parametrize("bias", [False, True])
+def test_without_a_gate(bias: bool, layout: str) -> None:
+    made, reference = (sparse(layout, "biased", "relu2", bias=bias, gated=False) for _ in range(2))
+    compare(prepared(made), reference)
 
 
 @pytest.mark.parametrize("layout", ["float32", "affine4"])
@@ -129,10 +140,12 @@ def test_an_expert_for_every_token(shared: type[GatedMLP]) -> None:
     compare(prepared(sparse("affine4", shared=shared)), sparse("affine4", shared=shared))
 
 
+@pytest.mark.parametrize("gated", [True, False])
 @pytest.mark.parametrize("activations", ["auto", "f32"])
 @pytest.mark.parametrize("layout", OF_EXPERTS)
-def test_the_same_bits_whoever_else_is_there(layout: str, activations: str) -> None:
-    models = (sparse(layout, glu=CLAMPED, bias=True) for _ in range(2))
+def test_the_same_bits_whoever_else_is_there(layout: str, activations: str, gated: bool) -> None:
+    how: dict[str, Any] = {"glu": CLAMPED} if gated else {"act": "relu2", "gated": False}
+    models = (sparse(layout, bias=True, **how) for _ in range(2))
     one, many = (
         prepared(model, threads, activations) for model, threads in zip(models, (1, 3), strict=True)
     )

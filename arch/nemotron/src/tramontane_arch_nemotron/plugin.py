@@ -24,3 +24,26 @@ def architectures() -> Iterator[Architecture]:
         weights="tramontane_arch_nemotron.model:WEIGHTS",
         example=TINY,
     )
+    yield Architecture(
+        name="NemotronHForCausalLM",
+        aliases=("nemotron_h", "nemotron_h_moe"),
+        config="tramontane_arch_nemotron.hybrid:NemotronHConfig",
+        model="tramontane_arch_nemotron.hybrid:NemotronH",
+        weights="tramontane_arch_nemotron.hybrid:WEIGHTS",
+        metadata="tramontane_arch_nemotron.hybrid:metadata",
+        example=TINY
+        | {
+            "num_hidden_layers": 4,
+            "layers_block_type": ["mamba", "moe", "attention", "mlp"],
+            "head_dim": 8,
+            "mamba_num_heads": 4,
+            "mamba_head_dim": 16,
+            "ssm_state_size": 16,
+            "n_groups": 2,
+            "n_routed_experts": 4,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 24,
+            "moe_shared_expert_intermediate_size": 40,
+            "time_step_min": 1e-30,  # a limit of transformers' own, see hybrid.py
+        },
+    )

@@ -22,7 +22,10 @@ from .step.products import affine_operation, packed_arrays
 from .vector.target import SET
 from .vector.tiles import PLAIN_UNIT_BYTES, ROWS, UNIT, UNIT_BYTES
 
-KERNELS = {"silu": "silu", "relu": "relu", "gelu": "gelu", "gelu_pytorch_tanh": "gelu_tanh"}
+KERNELS = {
+    "silu": "silu", "relu": "relu", "relu2": "relu2", "gelu": "gelu",
+    "gelu_pytorch_tanh": "gelu_tanh",
+}  # fmt: skip
 """Kernels of activation functions, by their names in transformers."""
 TOGETHER = 16
 """Maximum number of experts per run: threads search for jobs in all operations of a phase."""
@@ -71,15 +74,15 @@ class Mixture:
 
     def __init__(self, experts: Experts, act: str, exact: bool, pool: Pool) -> None:
         self._pool, self._act, self._exact, self._glu = pool, act, exact, experts.glu
-        self._parts = (experts.gate_proj, experts.up_proj, experts.down_proj)
+        self._parts = experts.matrices
         self._rooms = Rooms(pool.threads)
         self._unit_bytes = PLAIN_UNIT_BYTES if exact else UNIT_BYTES
 
     @cached_property
-    def _stacks(self) -> tuple[Stack, Stack, Stack]:
-        """Gate, up and down; created on first use, because a recorded step does not need them."""
-        gate, up, down = (Stack(part, self._exact, self._rooms) for part in self._parts)
-        return gate, up, down
+    def _stacks(self) -> tuple[Stack, ...]:
+        """Gate, if there is one, up and down; created on first use, because a recorded step does
+        not need them."""
+        return tuple(Stack(part, self._exact, self._rooms) for part in self._parts)
 
     def __call__(self, x: Tensor, counts: Tensor) -> Tensor:
         """x: (rows, hidden), sorted by expert; counts: (experts) rows of each -> (rows, hidden)."""
@@ -90,22 +93,24 @@ class Mixture:
                 stop = start + int(each[some].sum())
                 parts.append(self._some(x[start:stop], some, np.ascontiguousarray(each[some])))
                 start = stop
-        return torch.cat(parts) if parts else x.new_empty(0, self._stacks[2].n_out)
+        return torch.cat(parts) if parts else x.new_empty(0, self._stacks[-1].n_out)
 
     def _some(self, x: Tensor, chosen: Any, sizes: Any) -> Tensor:
         """Run a few experts. x: (rows, hidden); chosen: (k) experts; sizes: (k) rows of each."""
-        n, (gates, ups, downs) = len(x), self._stacks
+        n, (gates, *ups, downs) = len(x), self._stacks
         starts = np.concatenate(([0], sizes.cumsum()[:-1]))
         inputs = _floats(n, x.shape[1])
         inputs[:, : x.shape[1]] = x.detach().float().numpy()
-        gate, up = _floats(n, gates.n_out), _floats(n, ups.n_out)
+        gate = _floats(n, gates.n_out)  # without a gate, this is up
+        up = _floats(n, gates.n_out) if ups else gate
         out = _floats(n, downs.n_out)
         before, first = self._converted(inputs, gates, sizes, starts, gates.orders(chosen))
         between, second = self._converted(gate, downs, sizes, starts, self._between(chosen))
         multiply = [
             *self._multiplied(gates, chosen, sizes, first.places, gate, starts),
-            *self._multiplied(ups, chosen, sizes, first.places, up, starts),
-        ]
+            *(each for stack in ups
+              for each in self._multiplied(stack, chosen, sizes, first.places, up, starts)),
+        ]  # fmt: skip
         wide = 4 * gate.shape[1]
         scale_arguments = np.array([gate.ctypes.data, wide, gate.ctypes.data, wide, gates.n_out, 0])
         limits = np.zeros(3, np.float32)
@@ -117,8 +122,8 @@ class Mixture:
             limits[:] = self._glu.limit, self._glu.alpha, self._glu.shift
             bend = [(rows.clamped_swiglu.address, address(both), -1, 0)]
         else:
-            bend = [(rows.unary(self._act).address, address(scale_arguments), -1, 0),
-                    (rows.binary("mul").address, address(both), -1, 0)]  # fmt: skip
+            bend = [(rows.unary(self._act).address, address(scale_arguments), -1, 0)]
+            bend += [(rows.binary("mul").address, address(both), -1, 0)] * len(ups)
         last = self._multiplied(downs, chosen, sizes, second.places, out, starts)
         groups = [before, multiply, bend, between, last]
         modes = [interpreter.JOBS, interpreter.JOBS, interpreter.ROWS, *[interpreter.JOBS] * 2]
@@ -136,7 +141,7 @@ class Mixture:
         """The orders of what is between, unless the rows of the first two matrices have them."""
         first: Any = self._parts[0].weight
         in_order = first.packed.row_orders is not None
-        return None if in_order else self._stacks[2].orders(chosen)
+        return None if in_order else self._stacks[-1].orders(chosen)
 
     def _converted(
         self, source: Any, stack: Stack, sizes: Any, starts: Any, orders: Any
@@ -185,12 +190,10 @@ def mixture(experts: Experts, exact: bool, pool: Pool) -> Mixture | None:
     act = next((KERNELS[name] for name in KERNELS if ACTIVATIONS[name] is experts.act), None)
     if experts.glu is not None:
         act = "" if isinstance(experts.glu, ClampedSwiGLU) else None
-    weights: list[Any] = [
-        part.weight for part in (experts.gate_proj, experts.up_proj, experts.down_proj)
-    ]
+    weights: list[Any] = [part.weight for part in experts.matrices]
     if act is None or not all(isinstance(weight, Interleaved) for weight in weights):
         return None
-    if not is_alike(*(orders_of(weight) for weight in weights[:2])):
+    if not is_alike(*(orders_of(part.weight) for part in experts.first)):
         return None
     plain = {exact or weight.packed.packing.plain_only for weight in weights}
     return Mixture(experts, act, plain.pop(), pool) if len(plain) == 1 else None

@@ -35,11 +35,11 @@ def put_in_order(experts: Experts) -> dict[StackedLinear, Any]:
     """Order the rows of the first two matrices, if all three are still to be packed; returns these
     two with their `row_orders`."""
     down, count = experts.down_proj.weight, experts.count
-    first = (experts.gate_proj, experts.up_proj)
+    first = experts.first
     wide = down.shape[1]
     if not isinstance(down, Permuted) or wide % ROWS or down.shape[0] // count % ROWS:
         return {}
-    if not all(_is_packable(each.weight, count) for each in (*first, experts.down_proj)):
+    if not all(_is_packable(each.weight, count) for each in experts.matrices):
         return {}
     orders = down.order.long()
     index = (torch.arange(count)[:, None] * wide + orders.expand(count, wide)).flatten()
@@ -62,20 +62,18 @@ def orders_of(weight: Layout) -> Any:
     return weight.packed.orders if isinstance(weight, Interleaved) else None
 
 
-def is_alike(first: Any, second: Any) -> bool:
-    """Whether two of these are the same."""
-    if first is None or second is None:
-        return first is second
-    return np.array_equal(first, second)
+def is_alike(first: Any, *others: Any) -> bool:
+    """Whether all of these are the same."""
+    if first is None or any(other is None for other in others):
+        return first is None and all(other is None for other in others)
+    return all(np.array_equal(first, other) for other in others)
 
 
 def is_in_order(experts: Experts) -> bool:
     """Whether the first two read in the same orders, and the third as they write."""
-    gate, up, down = (
-        part.weight for part in (experts.gate_proj, experts.up_proj, experts.down_proj)
-    )
-    if not is_alike(orders_of(gate), orders_of(up)):
+    first, down = [part.weight for part in experts.first], experts.down_proj.weight
+    if not is_alike(*(orders_of(weight) for weight in first)):
         return False
     return orders_of(down) is None or (
-        isinstance(gate, Interleaved) and gate.packed.row_orders is not None
+        isinstance(first[0], Interleaved) and first[0].packed.row_orders is not None
     )

@@ -50,14 +50,20 @@ class GatedMLP(nn.Module):
 class MLP(nn.Module):
     """down(act(up(x))), without a gate, (tokens, hidden) -> (tokens, hidden).
 
-    Tensors: up_proj (intermediate_size, hidden), down_proj (hidden, intermediate_size).
+    wide: rows of up_proj; None: intermediate_size. Tensors: up_proj (wide, hidden), down_proj
+    (hidden, wide).
     """
 
     def __init__(
-        self, cfg: DecoderConfig, *, act: Callable[[Tensor], Tensor], bias: bool = True
+        self,
+        cfg: DecoderConfig,
+        *,
+        act: Callable[[Tensor], Tensor],
+        bias: bool = True,
+        wide: int | None = None,
     ) -> None:
         super().__init__()
-        hidden, wide = cfg.hidden_size, cfg.intermediate_size
+        hidden, wide = cfg.hidden_size, wide or cfg.intermediate_size
         self.act = act
         self.up_proj = Linear(hidden, wide, bias=bias)
         self.down_proj = Linear(wide, hidden, bias=bias)

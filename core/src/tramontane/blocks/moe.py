@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 class Experts(nn.Module):
     """`count` gated feed-forward halves (see `GatedMLP`) of `wide` rows, their matrices stacked.
 
-    act, glu: as there. bias: of all three, (count * wide) and (count * hidden). Tensors: gate_proj
-    and up_proj (count * wide, hidden), down_proj (count * hidden, wide). Use
-    `Stack` rules for checkpoints with a tensor for each expert, `PACKED_EXPERTS` for stacked ones.
+    act, glu: as there. bias: of all three, (count * wide) and (count * hidden). gated: False for
+    halves without a gate, down(act(up(x))), as of `MLP`. hidden: the size of their vectors; None:
+    hidden_size. Tensors: gate_proj and up_proj (count * wide, hidden), down_proj (count * hidden,
+    wide). Use `Stack` rules for checkpoints with a tensor for each expert, `PACKED_EXPERTS` for
+    stacked ones.
     """
 
     def __init__(
@@ -36,15 +38,27 @@ class Experts(nn.Module):
         act: Callable[[Tensor], Tensor] = F.silu,
         glu: Callable[[Tensor, Tensor], Tensor] | None = None,
         bias: bool = False,
+        gated: bool = True,
+        hidden: int | None = None,
     ) -> None:
         super().__init__()
-        hidden = cfg.hidden_size
+        hidden = hidden or cfg.hidden_size
         self.count, self.act, self.glu = count, act, glu
         self.rows = count * wide
         """Of gate_proj, and of up_proj; `Split(..., per="rows")` for where they alternate."""
-        self.gate_proj = StackedLinear(count, hidden, wide, bias=bias)
+        self.gate_proj = StackedLinear(count, hidden, wide, bias=bias) if gated else None
         self.up_proj = StackedLinear(count, hidden, wide, bias=bias)
         self.down_proj = StackedLinear(count, wide, hidden, bias=bias)
+
+    @property
+    def first(self) -> tuple[StackedLinear, ...]:
+        """What reads an expert's vectors: gate_proj and up_proj, or up_proj alone."""
+        return (self.up_proj,) if self.gate_proj is None else (self.gate_proj, self.up_proj)
+
+    @property
+    def matrices(self) -> tuple[StackedLinear, ...]:
+        """All that an expert has, in the order of its computation."""
+        return (*self.first, self.down_proj)
 
     def forward(self, x: Tensor, weights: Tensor, chosen: Tensor) -> Tensor:
         """x: (tokens, hidden). weights: (tokens, k). chosen: (tokens, k) int64, the experts'
@@ -65,8 +79,12 @@ class Experts(nn.Module):
     def through(self, x: Tensor, counts: Tensor) -> Tensor:
         """x: (rows, hidden), sorted by expert; counts: (count) rows of each -> (rows, hidden). A
         backend may replace it by a kernel."""
-        gate, up = self.gate_proj(x, counts), self.up_proj(x, counts)
-        both = self.act(gate) * up if self.glu is None else self.glu(gate, up)
+        up = self.up_proj(x, counts)
+        if self.gate_proj is None:
+            both = self.act(up)
+        else:
+            gate = self.gate_proj(x, counts)
+            both = self.act(gate) * up if self.glu is None else self.glu(gate, up)
         out: Tensor = self.down_proj(both, counts)
         return out
 

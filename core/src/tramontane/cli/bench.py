@@ -234,9 +234,8 @@ def _bytes_per_step(llm: LLM, context: int, parallel: int) -> int:
     experts = 0.0
     for module in loaded.model.modules():
         if isinstance(module, SparseMoE):
-            parts = (module.experts.gate_proj, module.experts.up_proj, module.experts.down_proj)
             chosen = 1 - (1 - module.gate.k / module.experts.count) ** parallel
-            experts += chosen * sum(nbytes(part.weight) for part in parts)
+            experts += chosen * sum(nbytes(part.weight) for part in module.experts.matrices)
     cached = context * parallel * bytes_per_token(loaded.model, loaded.kv_dtype)
     cached += parallel * bytes_per_sequence(loaded.model)
     return sum(weights.values()) + round(experts) + cached

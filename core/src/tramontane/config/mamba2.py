@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from .decoder import DecoderConfig
 
@@ -33,6 +33,14 @@ class Mamba2Config(DecoderConfig):
         limit = values.get("time_step_limit")
         if isinstance(limit, (list, tuple)) and list(limit) in UNLIMITED:
             del values["time_step_limit"]
+
+    @model_validator(mode="after")
+    def _limits_fit(self) -> Self:
+        if self.time_step_limit is not None and self.time_step_limit[0] > self.time_step_limit[1]:
+            raise ValueError(
+                f"time_step_limit {list(self.time_step_limit)} has its lower limit above the upper"
+            )
+        return self
 
     @property
     def inner(self) -> int:

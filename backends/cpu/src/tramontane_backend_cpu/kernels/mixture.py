@@ -44,7 +44,8 @@ COMBINE_FIELDS = (
     "width",
 )  # fmt: skip
 """chosen: k experts of each vector, int32. sorting: see `routing.py`. panel: columns of a job's
-results, panels: how many jobs an expert has. gate, up, down, convert: addresses of a CALL.
+results, panels: how many jobs an expert has. gate, up, down, convert: addresses of a CALL; up 0:
+the activation is of the one matrix `gate`, and nothing multiplies.
 out_bytes, input_bytes: of one vector. act, multiply: kernels; act 0: the other is one
 of both vectors, and values is what it is told beside them. number: bytes of one of `out`, where
 its columns lie side by side, else 0. apart: see `routing.py`."""
@@ -105,7 +106,7 @@ def gather(arguments, job, thread):  # type: ignore[no-untyped-def]
 
 @native(3)
 def gate_up(arguments, job, thread):  # type: ignore[no-untyped-def]
-    """act(gate x) * (up x), converted, for a panel of an expert's rows."""
+    """act(gate x) * (up x), or act(gate x), converted, for a panel of an expert's rows."""
     (experts, sorting, panels, panel, wide, gate, up, vectors, input_bytes, act, multiply, values,
      convert, number_bytes, out, out_bytes, memory,
      memory_bytes) = words(arguments, 18)  # fmt: skip
@@ -124,15 +125,17 @@ def gate_up(arguments, job, thread):  # type: ignore[no-untyped-def]
         # kernels write at their columns' places among all
         told = tell(gate, expert, mine, some, x + start * input_bytes, a - 4 * left)
         call_kernel(word(gate + KERNEL), told, part, thread)
-        told = tell(up, expert, mine, some, x + start * input_bytes, b - 4 * left)
-        call_kernel(word(up + KERNEL), told, part, thread)
+        if up != 0:
+            told = tell(up, expert, mine, some, x + start * input_bytes, b - 4 * left)
+            call_kernel(word(up + KERNEL), told, part, thread)
         if act != 0:
             for i, each in enumerate((a, stride, a, stride, here, 0)):
                 put_word(mine + 8 * i, each)
             call_kernel(act, mine, 0, some)
-        for i, each in enumerate((a, stride, b, stride, a, stride, here, values)):
-            put_word(mine + 8 * i, each)
-        call_kernel(multiply, mine, 0, some)
+        if up != 0:
+            for i, each in enumerate((a, stride, b, stride, a, stride, here, values)):
+                put_word(mine + 8 * i, each)
+            call_kernel(multiply, mine, 0, some)
         told = tell(convert, 0, mine, count, a - start * stride, to)
         put_word(told + 8 * word(convert + COLUMNS), here)
         if word(convert + FIRST) >= 0:

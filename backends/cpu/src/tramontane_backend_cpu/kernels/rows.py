@@ -173,7 +173,7 @@ def store_kernel(kind: str) -> Any:
 
 UNARY = (
     "silu", "gelu_tanh", "gelu", "tanh", "relu", "sigmoid", "scale", "shift", "square", "clamp",
-    "at_least", "at_most", "sqrt", "rsqrt", "exp", "softplus",
+    "at_least", "at_most", "sqrt", "rsqrt", "exp", "softplus", "relu2",
 )  # fmt: skip
 BINARY = ("add", "sub", "mul", "div")
 
@@ -185,6 +185,7 @@ def unary(name: str) -> Any:
     sigmoid, scale, shift, square = (name == n for n in ("sigmoid", "scale", "shift", "square"))
     exact_gelu, clamp, softplus = name == "gelu", name == "clamp", name == "softplus"
     lower, upper = name == "at_least", name == "at_most"
+    squared_relu = name == "relu2"
     square_root, reciprocal, power_of_e = name == "sqrt", name == "rsqrt", name == "exp"
 
     def apply(arguments, first, last):  # type: ignore[no-untyped-def]
@@ -222,6 +223,8 @@ def unary(name: str) -> Any:
                     v = tanh(v)
                 if relu:
                     v = positive(v)
+                if squared_relu:
+                    v = positive(v) * positive(v)
                 if sigmoid:
                     v = same(1) / (same(1) + exp(same(0) - v))
                 if scale:

@@ -80,11 +80,10 @@ def _gate_up(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     assert node.output is not None
     assert node.inputs[0].value is not None
     wide, form = node.output.width, node.output.form
-    panel = _panel(module.gate_proj, wide, sorting.k)
+    panel = _panel(module.up_proj, wide, sorting.k)
     memory = mixture.memory_bytes(panel)
-    gate, up = (
-        _matrices(part, panel, node.inputs[0].value, 4 * panel, inputs)
-        for part in (module.gate_proj, module.up_proj)
+    gate, *up = (
+        _matrices(part, panel, node.inputs[0].value, 4 * panel, inputs) for part in module.first
     )
     jobs = -(-wide // panel)
     act, glu = node.of["act"], module.glu
@@ -92,7 +91,8 @@ def _gate_up(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     values = 0 if act else inputs.keep(np.array([glu.limit, glu.alpha, glu.shift], np.float32))
     told = arguments(
         mixture.GATE_UP_FIELDS, experts=sorting.experts, sorting=_table(sorting, inputs),
-        panels=jobs, panel=panel, wide=wide, gate=gate, up=up, input=x, input_bytes=input_bytes,
+        panels=jobs, panel=panel, wide=wide, gate=gate, up=up[0] if up else 0, input=x,
+        input_bytes=input_bytes,
         act=rows.unary(act).address if act else 0, multiply=join.address, values=values,
         convert=_conversion(node.output, 4 * panel, inputs),
         number={"f32": 4, "bf16": 2}.get(form, 0), out=out, out_bytes=out_bytes,

@@ -2,7 +2,8 @@
 
     route      scores -> weights and experts of each row; the last one sorts all rows by expert
     gather     converted rows, copied to the input of their experts
-    gate_up    the first two matrices of each expert that has rows, and the activation
+    gate_up    the first two matrices of each expert that has rows, or the one before an
+               activation without a gate, and the activation
     down       the third
     combine    each row's results, weighted
 
@@ -36,7 +37,10 @@ if TYPE_CHECKING:
     from .graph import Recorder
 
 ROUTERS = (Router, GroupedRouter, BiasedRouter)
-ACTS = {"silu": "silu", "relu": "relu", "gelu": "gelu", "gelu_pytorch_tanh": "gelu_tanh"}
+ACTS = {
+    "silu": "silu", "relu": "relu", "relu2": "relu2", "gelu": "gelu",
+    "gelu_pytorch_tanh": "gelu_tanh",
+}  # fmt: skip
 """Kernels of activation functions, by their names in transformers."""
 
 
@@ -121,20 +125,17 @@ def _operations(
     assert node.output is not None
     if route.output is None or x.value.domain != route.output.domain:
         raise CannotRecord("experts of other rows than were routed")
-    forms = [
-        form_for(part.weight, exact)
-        for part in (module.gate_proj, module.up_proj, module.down_proj)
-    ]
-    if forms[0] != forms[1]:
+    *forms, last = [form_for(part.weight, exact) for part in module.matrices]
+    if len({*forms}) > 1:
         raise CannotRecord("experts whose matrices want their rows in different forms")
     if not is_in_order(module):
         raise CannotRecord("experts whose matrices want their rows in different orders")
-    k, domain, wide = route.of["module"].k, x.value.domain, module.gate_proj.weight.shape[0]
-    sorting = Sorting(module.count, k, number, orders_of(module.gate_proj.weight))
+    k, domain, wide = route.of["module"].k, x.value.domain, module.up_proj.weight.shape[0]
+    sorting = Sorting(module.count, k, number, orders_of(module.up_proj.weight))
     spare = module.count * (SET.tile - 1)  # tiles are whole
     # one more: a separate place for rows of experts that no other row has chosen
     gathered = Value(domain, x.width, forms[0], k + 1, spare)
-    between = Value(domain, wide // module.count, forms[2], k, spare)
+    between = Value(domain, wide // module.count, last, k, spare)
     products = Value(domain, node.output.width, "f32", k)
     gather = Node("gather", (x, chosen), gathered, {"sorting": sorting})
     route.of |= {"sorting": sorting, "gather": gather}
