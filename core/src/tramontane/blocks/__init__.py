@@ -3,7 +3,7 @@
 from .activation import ACTIVATIONS, ClampedSwiGLU, Gelu
 from .alibi import alibi_slopes
 from .attention import Attention, SharedAttention
-from .causal_lm import CausalLM, LayerOf, PositionedLM
+from .causal_lm import CausalLM, LayerOf, MediaLM, PositionedLM
 from .delta_net import GatedDeltaNet
 from .embedding import Embedding
 from .latent import LatentAttention, latent_scale
@@ -44,6 +44,7 @@ __all__ = [
     "LayerOf",
     "Linear",
     "Mamba2",
+    "MediaLM",
     "ParallelLayer",
     "ParallelNormsLayer",
     "PositionedLM",

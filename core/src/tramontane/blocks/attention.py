@@ -94,7 +94,9 @@ class Attention(nn.Module):
         options = (self.scale, self.window, self.softcap, self.alibi)
         # backends written before there were sinks have kernels without them
         more = {} if self.sinks is None else {"sinks": self.sinks}
-        mixed = self.kernel(q, batch.cache.layers[self.index], batch, *options, **more).flatten(-2)
+        # rows that see later ones are few, and no backend has kernels for them
+        kernel = reference.attention if batch.mutual else self.kernel
+        mixed = kernel(q, batch.cache.layers[self.index], batch, *options, **more).flatten(-2)
         if gate is not None:
             mixed = mixed * gate
         out: Tensor = self.o_proj(mixed)

@@ -15,6 +15,7 @@ from tramontane.grammar import Grammar
 from tramontane.results import Completion, best
 from tramontane.sampling_params import SamplingParams
 
+from .images import take_images
 from .messages import checked
 from .toolbox import Toolbox
 
@@ -42,9 +43,13 @@ class Turn:
         *,
         schema: Any = None,
         variables: Mapping[str, Any],
+        local_images: bool = True,
     ) -> None:
+        """local_images: whether messages may name images by their paths."""
         self._inner, self._toolbox, self._schema = inner, toolbox, schema
-        self.messages = checked(messages)
+        without, images = take_images(messages, local=local_images)
+        self.messages = checked(without)
+        self._items = inner.media_items(images)
         self._given = len(self.messages)
         self._params = params or SamplingParams()
         self._variables = dict(variables)
@@ -58,14 +63,14 @@ class Turn:
         self._prompt = self._inner.render(self.messages, **self._variables)
         if self._tools and self._ignores_tools():
             raise RequestError("the model's chat template has no place for tools")
-        prompt = tuple(self._inner.tokenizer.encode_chat(self._prompt))
+        prompt, media = self._inner.encode_rendered(self._prompt, self._items)
         changed: dict[str, Any] = {}
         if self._tools or self._marks_are_special():
             changed["skip_special_tokens"] = False  # the parser needs the marks among them
         if (grammar := self._grammar()) is not None:
             changed["grammar"] = grammar
         params = self._params.model_copy(update=changed) if changed else self._params
-        return self._inner.requests(prompt, params)
+        return self._inner.requests(prompt, params, media=media)
 
     def parser(self) -> AnswerParser:
         """A parser for one answer to the last requests."""

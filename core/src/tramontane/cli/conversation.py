@@ -176,7 +176,9 @@ class Conversation:
     def _answer(
         self, request: Request, show: Callable[[str], None], before: str = ""
     ) -> RequestResult:
-        request = replace(request, resume=self._snapshot, keep=True)
+        # a snapshot ends where an image begins; the prefix cache knows images
+        resume = None if request.media is not None else self._snapshot
+        request = replace(request, resume=resume, keep=True)
         result: RequestResult | None = None
         events = self.llm.stream(request)
         if before:

@@ -1,0 +1,100 @@
+"""Images among the parts of messages: taken out, whatever API they are written for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from tramontane.errors import RequestError
+from tramontane.media.image import data_of
+
+TYPES = ("image", "image_url", "input_image")
+"""Types of parts that are an image: transformers' and Anthropic's, OpenAI's chat and responses."""
+MOST_IMAGES = 64
+"""Images in one conversation."""
+PLACE = {"type": "image"}
+"""What is left in a message in place of an image: the form that chat templates know."""
+
+
+class Image(NamedTuple):
+    """An image of a conversation, not yet looked at. where: how errors call it."""
+
+    source: Any
+    where: str
+
+
+def take_images(messages: object, *, local: bool = True) -> tuple[object, list[Image]]:
+    """Messages with a `PLACE` for each image, and the images in their order. local: whether an
+    image may be named by its path.
+
+    What is no list of messages with parts is left for `checked` to refuse. Raises RequestError for
+    parts that should be an image and are none, and for too many.
+    """
+    found: list[Image] = []
+    if not isinstance(messages, Sequence) or isinstance(messages, str | bytes):
+        return messages, found
+    taken = [_from_message(message, index, found, local) for index, message in enumerate(messages)]
+    if len(found) > MOST_IMAGES:
+        raise RequestError(f"the conversation has {len(found)} images, more than {MOST_IMAGES}")
+    return taken, found
+
+
+def _from_message(message: Any, index: int, found: list[Image], local: bool) -> Any:
+    content = message.get("content") if isinstance(message, Mapping) else None
+    if not isinstance(content, list):
+        return message
+    parts = []
+    for number, part in enumerate(content):
+        if isinstance(part, Mapping) and part.get("type") in TYPES:
+            where = f"message {index}, part {number}"
+            found.append(Image(_source(part, where, local), where))
+            parts.append(dict(PLACE))
+        else:
+            parts.append(part)
+    return {**message, "content": parts}
+
+
+def _source(part: Mapping[str, Any], where: str, local: bool) -> Any:
+    if isinstance(source := part.get("source"), Mapping):  # Anthropic's
+        if source.get("type") == "base64" and isinstance(source.get("data"), str):
+            return data_of(f"data:{source.get('media_type', '')};base64,{source['data']}", where)
+        if source.get("type") == "url":
+            return _url(source.get("url"), where, local)
+        raise RequestError(f"{where}: source.type is base64 or url, not {source.get('type')!r:.40}")
+    url = part.get("image_url")
+    if isinstance(url, Mapping):
+        url = url.get("url")
+    if url is not None or part["type"] != "image":
+        return _url(url, where, local)
+    for name in ("image", "path", "url"):
+        if name in part:
+            value = part[name]
+            if isinstance(value, str):
+                return _url(value, where, local)
+            if not local:
+                break
+            return value
+    raise RequestError(
+        f"{where} is an image without one: give image_url with a data: URL"
+        + (", or image with a path, bytes, a PIL image or an array" if local else "")
+    )
+
+
+def _url(url: Any, where: str, local: bool) -> Any:
+    """Bytes of a data: URL, or a path."""
+    if not isinstance(url, str):
+        raise RequestError(f"{where}: image_url should be a text, not {url!r:.40}")
+    if url[:5].lower() == "data:":
+        return data_of(url, where)
+    if url[:8].lower().startswith(("http://", "https://")):
+        raise RequestError(
+            f"{where}: {url:.80} is not fetched: load it yourself and send it as a data: URL "
+            "(data:image/png;base64,...)"
+        )
+    if not local:
+        raise RequestError(
+            f"{where}: {url[:40]!r} is no data: URL (data:image/png;base64,...), and this server "
+            "reads no files"
+        )
+    return unquote(urlsplit(url).path) if url.startswith("file://") else url
