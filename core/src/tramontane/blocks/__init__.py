@@ -20,7 +20,7 @@ from .mlp import MLP, GatedMLP
 from .moe import Experts, SparseMoE, balanced_moe
 from .norm import HeadNorm, LayerNorm, RMSNorm, layer_norm, rms_norm
 from .recurrent import DeltaRule, ShortConv
-from .rope import Rope, rope_for
+from .rope import Rope, SectionedRope, rope_for
 from .routing import BiasedRouter, GroupedRouter, Router
 from .stacked import StackedLinear
 
@@ -54,6 +54,7 @@ __all__ = [
     "Rope",
     "Router",
     "SandwichNormLayer",
+    "SectionedRope",
     "SharedAttention",
     "ShortConv",
     "SparseMoE",

@@ -160,7 +160,7 @@ class Batch:
     def angles(self, rope: Rotation) -> tuple[Tensor, Tensor]:
         """A rotation's cos and sin for these positions, computed once for all layers."""
         if rope.settings not in self._angles:
-            count = getattr(rope, "sections", 0)
+            count = len(getattr(rope, "sections", ()))
             positions = self.sections(count) if count and self._sections else self.positions
             self._angles[rope.settings] = rope.angles(positions, self.extents)
         return self._angles[rope.settings]
