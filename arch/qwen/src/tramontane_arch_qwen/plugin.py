@@ -1,6 +1,7 @@
 """What this distribution offers."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from tramontane.plugin import Architecture, hookimpl
 
@@ -27,7 +28,7 @@ HYBRID = {
 
 
 VISION = {"depth": 2, "num_heads": 2, "patch_size": 4, "spatial_merge_size": 2}
-VISIONS = {
+VISIONS: dict[str, dict[str, Any]] = {
     "Qwen2VL": {"embed_dim": 16, "hidden_size": 32},
     "Qwen2_5_VL": {
         "hidden_size": 16,
@@ -63,7 +64,7 @@ def architectures() -> Iterator[Architecture]:
             model=f"tramontane_arch_qwen.{module}:{name}",
             weights="tramontane_arch_qwen.vl2:WEIGHTS",
             media="tramontane_arch_qwen.vl_images:QwenImages",
-            example=TINY | {"vision_config": VISION | VISIONS[name], **SECTIONS},
+            example={**TINY, **SECTIONS, "vision_config": {**VISION, **VISIONS[name]}},
         )
     yield Architecture(
         name="Qwen2MoeForCausalLM",

@@ -31,7 +31,8 @@ class Grid:
             torch.meshgrid(torch.arange(self.rows), torch.arange(self.columns), indexing="ij")
         )
         squares = where.unflatten(2, (-1, self.merge)).unflatten(1, (-1, self.merge))
-        return squares.permute(0, 1, 3, 2, 4).flatten(1)
+        places: Tensor = squares.permute(0, 1, 3, 2, 4).flatten(1)
+        return places
 
     def windows(self, side: int) -> tuple[Tensor, list[int]]:
         """An order of merged squares by windows of `side` x `side` of them, (squares), and how many
@@ -156,7 +157,8 @@ class QwenTower(nn.Module):
         yield merged if order is None else merged[order.argsort()]
 
     def _ordered(self, x: Tensor, order: Tensor) -> Tensor:
-        return x.unflatten(0, (-1, self.merge**2))[order].flatten(0, 1)
+        ordered: Tensor = x.unflatten(0, (-1, self.merge**2))[order].flatten(0, 1)
+        return ordered
 
 
 def two_way_angles(places: Tensor, width: int) -> tuple[Tensor, Tensor]:

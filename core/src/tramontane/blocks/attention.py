@@ -95,7 +95,7 @@ class Attention(nn.Module):
         # backends written before there were sinks have kernels without them
         more = {} if self.sinks is None else {"sinks": self.sinks}
         # rows that see later ones are few, and no backend has kernels for them
-        kernel = reference.attention if batch.mutual else self.kernel
+        kernel: Callable[..., Tensor] = reference.attention if batch.mutual else self.kernel
         mixed = kernel(q, batch.cache.layers[self.index], batch, *options, **more).flatten(-2)
         if gate is not None:
             mixed = mixed * gate

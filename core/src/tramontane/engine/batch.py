@@ -47,7 +47,8 @@ class Span:
         return self.count == self.length
 
 
-class MediaInput(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class MediaInput:
     """Rows of a batch that are no token's embedding but a row of encoded media."""
 
     index: list[int]
