@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import mimetypes
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from tramontane.errors import RequestError
-from tramontane.media.image import data_of
+from tramontane.media.bounds import data_of, file_bytes
 
 TYPES = ("image", "image_url", "input_image")
 """Types of parts that are an image: transformers' and Anthropic's, OpenAI's chat and responses."""
@@ -18,10 +21,12 @@ PLACE = {"type": "image"}
 
 
 class Image(NamedTuple):
-    """An image of a conversation, not yet looked at. where: how errors call it."""
+    """An image of a conversation, not yet looked at. source: bytes, a path, or what Python has.
+    where: how errors call it. part: the part of the message that it came in."""
 
     source: Any
     where: str
+    part: Mapping[str, Any]
 
 
 def take_images(messages: object, *, local: bool = True) -> tuple[object, list[Image]]:
@@ -48,7 +53,7 @@ def _from_message(message: Any, index: int, found: list[Image], local: bool) -> 
     for number, part in enumerate(content):
         if isinstance(part, Mapping) and part.get("type") in TYPES:
             where = f"message {index}, part {number}"
-            found.append(Image(_source(part, where, local), where))
+            found.append(Image(_source(part, where, local), where, part))
             parts.append(dict(PLACE))
         else:
             parts.append(part)
@@ -98,3 +103,32 @@ def _url(url: Any, where: str, local: bool) -> Any:
             "reads no files"
         )
     return unquote(urlsplit(url).path) if url.startswith("file://") else url
+
+
+def put_images(
+    messages: Sequence[Mapping[str, Any]], images: Sequence[Image]
+) -> list[Mapping[str, Any]]:
+    """Messages of `take_images`, or the last of them, with the parts that were taken out."""
+    rest = list(images)[len(images) - places(messages) :]
+
+    def whole(message: Mapping[str, Any]) -> Mapping[str, Any]:
+        content = message.get("content")
+        if not isinstance(content, list):
+            return message
+        parts = [rest.pop(0).part if part == PLACE else part for part in content]
+        return {**message, "content": parts}
+
+    return [whole(message) for message in messages]
+
+
+def places(messages: Sequence[Mapping[str, Any]]) -> int:
+    """How many images the messages have a `PLACE` for."""
+    contents = [message.get("content") for message in messages]
+    return sum(content.count(PLACE) for content in contents if isinstance(content, list))
+
+
+def image_part(path: Path) -> dict[str, Any]:
+    """A file as a part of a message that can be kept as JSON. Raises RequestError."""
+    data = base64.b64encode(file_bytes(path, "the image")).decode()
+    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return {"type": "image", "image": f"data:{kind};base64,{data}"}

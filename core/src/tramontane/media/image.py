@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import io
-import re
 import warnings
 from importlib import import_module
 from pathlib import Path
@@ -15,14 +12,12 @@ import numpy as np
 
 from tramontane.errors import RequestError
 
+from .bounds import MOST_BYTES, data_of, file_bytes
 from .processor import Pixels
 
 MOST_PIXELS = 1 << 26
 """Width times height of a picture, 67 million; the largest cameras' have about as many."""
-MOST_BYTES = 64 << 20
-"""Bytes of a picture's file."""
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
-DATA = re.compile(r"data:[\w.+/-]*(;[\w.+=-]+)*;base64,", re.IGNORECASE)
 INSTALL = "pictures need Pillow, which is not installed: pip install 'tramontane-core[images]'"
 
 
@@ -39,7 +34,7 @@ def pixels_of(image: Any, where: str) -> Pixels:
     if isinstance(image, str) and image.startswith("data:"):
         image = data_of(image, where)
     if isinstance(image, str | Path):
-        image = _read(Path(image), where)
+        image = file_bytes(Path(image), where)
     if isinstance(image, bytes | bytearray | memoryview):
         return _decoded(bytes(image), where)
     if hasattr(image, "convert") and hasattr(image, "size"):
@@ -48,30 +43,6 @@ def pixels_of(image: Any, where: str) -> Pixels:
         f"{where}: an image is a path, bytes, a data: URL, a PIL image or an array, not "
         f"{type(image).__name__}"
     )
-
-
-def data_of(url: str, where: str) -> bytes:
-    """The bytes of a data: URL. Raises RequestError."""
-    found = DATA.match(url)
-    if found is None:
-        raise RequestError(
-            f"{where}: {url[:40]!r} is no data: URL in base64 (data:image/png;base64,...)"
-        )
-    if len(url) > MOST_BYTES * 4 // 3 + 256:
-        raise RequestError(f"{where}: the image has more than {MOST_BYTES >> 20} MiB; reduce it")
-    try:
-        return base64.b64decode(url[found.end() :], validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise RequestError(f"{where}: the image is not valid base64: {error}") from error
-
-
-def _read(path: Path, where: str) -> bytes:
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise RequestError(f"{where}: {path} has more than {MOST_BYTES >> 20} MiB; reduce it")
-        return path.read_bytes()
-    except OSError as error:
-        raise RequestError(f"{where}: cannot read {path}: {error.strerror}") from error
 
 
 def _checked(array: Any, where: str) -> Any:
@@ -98,11 +69,10 @@ def _decoded(data: bytes, where: str) -> Pixels:
     except module.DecompressionBombError as error:
         raise RequestError(f"{where}: {_too_large()}") from error
     except Exception as error:  # decoders raise many kinds
-        known = ", ".join(FORMATS)
-        what = "nothing" if not data else "no image that can be read"
-        raise RequestError(
-            f"{where} is {what} ({type(error).__name__}: {error}); formats: {known}"
-        ) from error
+        if isinstance(error, module.UnidentifiedImageError):
+            known = ", ".join(FORMATS)
+            raise RequestError(f"{where} is no image of a known format: {known}") from error
+        raise RequestError(f"{where} is a damaged image: {error}") from error
 
 
 def _flat(image: Any, where: str) -> Pixels:
