@@ -84,11 +84,11 @@ def attention(
         position = torch.arange(span.length - span.count, span.length, device=q.device)[:, None]
         column = torch.arange(span.length, device=q.device)
         seen = column <= position
-        if window is not None:
-            seen &= column > position - window
         if span.mutual is not None:
             start, end = span.mutual
             seen |= (column >= start) & (column < end)
+        if window is not None:
+            seen &= column > position - window
         groups = q.shape[1] // keys.shape[1]
         queries = q[rows].transpose(0, 1)  # (heads, count, d)
         keys = keys.to(q.dtype).repeat_interleave(groups, 1).transpose(0, 1)
