@@ -47,7 +47,7 @@ class Turn:
     ) -> None:
         """local_images: whether messages may name images by their paths."""
         self._inner, self._toolbox, self._schema = inner, toolbox, schema
-        without, images = take_images(messages, local=local_images)
+        without, images = take_images(messages, local=local_images, sees=inner.media is not None)
         self.messages = checked(without)
         self._images, self._items = images, inner.media_items(images)
         self._given = len(self.messages)

@@ -29,23 +29,36 @@ class Image(NamedTuple):
     part: Mapping[str, Any]
 
 
-def take_images(messages: object, *, local: bool = True) -> tuple[object, list[Image]]:
+def take_images(
+    messages: object, *, local: bool = True, sees: bool = True
+) -> tuple[object, list[Image]]:
     """Messages with a `PLACE` for each image, and the images in their order. local: whether an
-    image may be named by its path.
+    image may be named by its path. sees: whether the model takes any.
 
     What is no list of messages with parts is left for `checked` to refuse. Raises RequestError for
-    parts that should be an image and are none, and for too many.
+    parts that should be an image and are none, for too many, and for any where the model takes
+    none.
     """
     found: list[Image] = []
     if not isinstance(messages, Sequence) or isinstance(messages, str | bytes):
         return messages, found
-    taken = [_from_message(message, index, found, local) for index, message in enumerate(messages)]
+    taken = [
+        _from_message(message, index, found, local, sees) for index, message in enumerate(messages)
+    ]
     if len(found) > MOST_IMAGES:
         raise RequestError(f"the conversation has {len(found)} images, more than {MOST_IMAGES}")
     return taken, found
 
 
-def _from_message(message: Any, index: int, found: list[Image], local: bool) -> Any:
+def refuse_blind(where: str) -> None:
+    """Raises RequestError: the model takes no images."""
+    raise RequestError(
+        f"{where} is an image, but this model takes text only: leave it out, or describe it in "
+        "words"
+    )
+
+
+def _from_message(message: Any, index: int, found: list[Image], local: bool, sees: bool) -> Any:
     content = message.get("content") if isinstance(message, Mapping) else None
     if not isinstance(content, list):
         return message
@@ -53,6 +66,8 @@ def _from_message(message: Any, index: int, found: list[Image], local: bool) -> 
     for number, part in enumerate(content):
         if isinstance(part, Mapping) and part.get("type") in TYPES:
             where = f"message {index}, part {number}"
+            if not sees:
+                refuse_blind(where)
             found.append(Image(_source(part, where, local), where, part))
             parts.append(dict(PLACE))
         else:

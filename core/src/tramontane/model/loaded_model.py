@@ -14,7 +14,7 @@ from tramontane import memory
 from tramontane.answers import Dialect
 from tramontane.chat.choose import choose_template
 from tramontane.chat.fallback import no_template
-from tramontane.chat.images import Image
+from tramontane.chat.images import Image, refuse_blind
 from tramontane.chat.messages import has_calls
 from tramontane.chat.template import ChatTemplate
 from tramontane.checkpoint.checkpoint import Checkpoint, HasProcessor, chat_templates
@@ -154,10 +154,8 @@ class LoadedModel:
         if not images:
             return []
         if self.media is None:
-            raise RequestError(
-                f"{images[0].where} is an image, but this model takes text only: leave it out, "
-                "or describe it in words"
-            )
+            refuse_blind(images[0].where)
+        assert self.media is not None
         items = []
         for image in images:
             pixels = pixels_of(image.source, image.where)

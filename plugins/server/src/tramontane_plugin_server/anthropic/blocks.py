@@ -38,11 +38,18 @@ class Base64Source(RequestBody):
     data: str
 
 
+class UrlSource(RequestBody):
+    """An image's address: a data: URL, as this server fetches nothing."""
+
+    type: Literal["url"]
+    url: str
+
+
 class ImageBlock(Block):
     """An image; for models that take any."""
 
     type: Literal["image"]
-    source: Base64Source
+    source: Annotated[Base64Source | UrlSource, Field(discriminator="type")]
 
     def part(self) -> dict[str, Any]:
         """As a part of a message."""
