@@ -61,6 +61,9 @@ class Architecture(Offer):
     """Keys of a container's metadata ("acme.decay" of a GGUF file) to fields of `config`; or a
     target: such a mapping, or (metadata, config) -> a mapping of fields to values, given the raw
     metadata and the fields so far. They go before the container's own. Arrays come as tuples."""
+    media: Target | None = None
+    """(config, files: Mapping) -> a `tramontane.media.processor.MediaProcessor`, for a `MediaLM`.
+    files: the content of `processor_config.json` or `preprocessor_config.json`; empty without."""
     example: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """A tiny config.json (2 layers) with which the conformance kit builds the model."""
 

@@ -15,6 +15,15 @@ TINY = {
     "tie_word_embeddings": True,
 }
 
+WINDOWS = {"sliding_window": 8, "sliding_window_pattern": 2}
+VISION = {
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "image_size": 28,
+    "patch_size": 7,
+}
 SHARED = {
     "num_hidden_layers": 4,
     "sliding_window": 8,
@@ -51,7 +60,15 @@ def architectures() -> Iterator[Architecture]:
         config="tramontane_arch_gemma.gemma3:Gemma3Config",
         model="tramontane_arch_gemma.gemma3:Gemma3",
         weights="tramontane_arch_gemma.model:SANDWICH_WEIGHTS",
-        example=TINY | {"sliding_window": 8, "sliding_window_pattern": 2},
+        example=TINY | WINDOWS,
+    )
+    yield Architecture(
+        name="Gemma3ForConditionalGeneration",
+        config="tramontane_arch_gemma.gemma3_vision:Gemma3VisionConfig",
+        model="tramontane_arch_gemma.gemma3_vision:Gemma3Vision",
+        weights="tramontane_arch_gemma.gemma3_vision:WEIGHTS",
+        media="tramontane_arch_gemma.gemma3_vision:Gemma3Processor",
+        example=TINY | WINDOWS | {"vision_config": VISION, "mm_tokens_per_image": 4},
     )
     yield Architecture(
         name="Gemma3nForCausalLM",

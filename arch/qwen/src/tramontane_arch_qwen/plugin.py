@@ -1,6 +1,7 @@
 """What this distribution offers."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from tramontane.plugin import Architecture, hookimpl
 
@@ -24,6 +25,20 @@ HYBRID = {
     "linear_num_value_heads": 4,
     "tie_word_embeddings": False,
 }
+
+
+VISION = {"depth": 2, "num_heads": 2, "patch_size": 4, "spatial_merge_size": 2}
+VISIONS: dict[str, dict[str, Any]] = {
+    "Qwen2VL": {"embed_dim": 16, "hidden_size": 32},
+    "Qwen2_5_VL": {
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "out_hidden_size": 32,
+        "window_size": 16,
+        "fullatt_block_indexes": [1],
+    },
+}
+SECTIONS = {"rope_scaling": {"type": "mrope", "mrope_section": [2, 1, 1]}}
 
 
 @hookimpl
@@ -50,6 +65,15 @@ def architectures() -> Iterator[Architecture]:
         model="tramontane_arch_qwen.model:Qwen3",
         example=TINY | {"head_dim": 16},
     )
+    for name, module in (("Qwen2VL", "vl2"), ("Qwen2_5_VL", "vl2_5")):
+        yield Architecture(
+            name=f"{name}ForConditionalGeneration",
+            config=f"tramontane_arch_qwen.{module}:{name}Config",
+            model=f"tramontane_arch_qwen.{module}:{name}",
+            weights="tramontane_arch_qwen.vl2:WEIGHTS",
+            media="tramontane_arch_qwen.vl_images:QwenImages",
+            example={**TINY, **SECTIONS, "vision_config": {**VISION, **VISIONS[name]}},
+        )
     yield Architecture(
         name="Qwen2MoeForCausalLM",
         aliases=("qwen2moe",),

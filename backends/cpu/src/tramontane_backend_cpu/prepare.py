@@ -22,6 +22,7 @@ from tramontane.blocks import (
     GeneralizedDeltaRule,
     LatentAttention,
     Linear,
+    MediaLM,
     SelectiveScan,
     ShortConv,
     StackedLinear,
@@ -131,10 +132,12 @@ def prepare(
             module.through = fused  # type: ignore[method-assign]
     forward = Forward(model, pool, exact=exact)
     model.forward = forward  # type: ignore[method-assign]
-    if forward.program is not None:
-        model.step = forward.program.run  # type: ignore[method-assign]
-    else:
+    if forward.program is None or isinstance(model, MediaLM):  # some steps run as written
         _activate(model, pool)
+    if isinstance(model, MediaLM):
+        model.step = forward.step  # type: ignore[method-assign]
+    elif forward.program is not None:
+        model.step = forward.program.run  # type: ignore[method-assign]
     end_shared()
     huge_pages.enlarge(pool.busy)
     chosen[STEP] = "recorded" if forward.why is None else f"{EAGER}{forward.why}"

@@ -3,7 +3,7 @@
 from .activation import ACTIVATIONS, ClampedSwiGLU, Gelu
 from .alibi import alibi_slopes
 from .attention import Attention, SharedAttention
-from .causal_lm import CausalLM, LayerOf, PositionedLM
+from .causal_lm import CausalLM, LayerOf, MediaLM, PositionedLM
 from .delta_net import GatedDeltaNet
 from .embedding import Embedding
 from .latent import LatentAttention, latent_scale
@@ -23,7 +23,7 @@ from .mlp import MLP, GatedMLP
 from .moe import Experts, SparseMoE, WeighedInputMoE, balanced_moe
 from .norm import HeadNorm, LayerNorm, RMSNorm, layer_norm, rms_norm
 from .recurrent import DeltaRule, GeneralizedDeltaRule, SelectiveScan, ShortConv, TokenShift
-from .rope import Rope, rope_for
+from .rope import Rope, SectionedRope, rope_for
 from .routing import BiasedRouter, GroupedRouter, Router
 from .stacked import StackedLinear
 
@@ -50,6 +50,7 @@ __all__ = [
     "Linear",
     "Mamba",
     "Mamba2",
+    "MediaLM",
     "ParallelLayer",
     "ParallelNormsLayer",
     "PositionedLM",
@@ -60,6 +61,7 @@ __all__ = [
     "Router",
     "SandwichNormLayer",
     "ScaledLayer",
+    "SectionedRope",
     "SelectiveScan",
     "SharedAttention",
     "ShortConv",

@@ -20,6 +20,11 @@ def _relu2(x: Tensor) -> Tensor:
     return torch.relu(x).square()
 
 
+def quick_gelu(x: Tensor) -> Tensor:
+    """x sigmoid(1.702 x), as in CLIP; (..., n) -> the same shape."""
+    return x * torch.sigmoid(1.702 * x)
+
+
 _TANH = partial(F.gelu, approximate="tanh")
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": F.silu,

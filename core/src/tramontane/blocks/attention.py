@@ -109,7 +109,9 @@ class Attention(nn.Module):
         more: dict[str, Any] = {} if self.sinks is None else {"sinks": self.sinks}
         if self.chunk is not None:
             more["chunk"] = self.chunk
-        mixed = self.kernel(q, batch.cache.layers[self.index], batch, *options, **more).flatten(-2)
+        # rows that see later ones are few, and no backend has kernels for them
+        kernel: Callable[..., Tensor] = reference.attention if batch.mutual else self.kernel
+        mixed = kernel(q, batch.cache.layers[self.index], batch, *options, **more).flatten(-2)
         if of_values != 1.0:
             mixed = mixed * of_values
         if gate is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -61,6 +61,8 @@ class CausalLM(nn.Module):
         """tokens: (tokens) int64 ids, of all sequences one after the other -> logits
         (len(batch.wanted), vocabulary), of those tokens whose logits are needed."""
         x = self.embed(tokens, batch)
+        if batch.media is not None:
+            x = batch.media.put(x)
         for layer in self.model.layers:
             x = layer(x, batch)
         return self.logits(self.model.norm(x[batch.wanted]))
@@ -99,3 +101,14 @@ class PositionedLM(CausalLM):
     def embed(self, tokens: Tensor, batch: Batch) -> Tensor:
         out: Tensor = super().embed(tokens, batch) + self.positions(batch.positions)
         return out
+
+
+class MediaLM(CausalLM):
+    """A `CausalLM` whose prompts may have images: rows (rows, hidden) that are not a token's
+    embedding but what `encode` makes of an image. Its architecture's offer names a `media`
+    processor."""
+
+    def encode(self, kind: str, arrays: Mapping[str, Tensor]) -> Iterator[Tensor | None]:
+        """Yields None wherever it may be interrupted, after each layer, say, and last the rows
+        (`MediaItem.rows`, hidden). kind, arrays: of the `MediaItem`."""
+        raise NotImplementedError

@@ -62,6 +62,45 @@ class Rope:
         return self.scaling.inverse_frequencies(self.theta, self.dim, length).to(like.device)
 
 
+class SectionedRope(Rope):
+    """A `Rope` for positions in several sections, such as time, row and column (M-RoPE, Qwen2-VL).
+
+    sections: how many of the dim / 2 pairs turn by each section's position, one after the other;
+    interleaved: pair i by section i % 3 instead, as far as that section has pairs (Qwen3-VL).
+    Raises ValueError unless they are dim / 2 together.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        theta: float,
+        scaling: Scaling | None = None,
+        *,
+        sections: tuple[int, ...],
+        interleaved: bool = False,
+    ) -> None:
+        super().__init__(dim, theta, scaling)
+        if sum(sections) != dim // 2 or min(sections) < 0:
+            raise ValueError(f"sections {sections} are not {dim // 2} pairs together")
+        self.sections = sections
+        self.settings = (*self.settings, sections, interleaved)
+        order = [index for index, count in enumerate(sections) for _ in range(count)]
+        if interleaved:
+            order = [0] * (dim // 2)
+            for index, count in enumerate(sections[1:], 1):
+                order[index : index + count * len(sections) : len(sections)] = [index] * count
+        self._order = order
+
+    def angles(self, positions: Tensor, extents: Tensor) -> tuple[Tensor, Tensor]:
+        """positions: (sections, tokens), or (tokens) where all sections' are equal."""
+        if positions.dim() == 1:
+            return super().angles(positions, extents)
+        pairs = [super(SectionedRope, self).angles(each, extents) for each in positions]
+        cos, sin = (torch.stack(each) for each in zip(*pairs, strict=True))
+        index, pair = torch.tensor(self._order), torch.arange(self.dim // 2)
+        return tuple(each[index, :, :, pair].permute(1, 2, 0) for each in (cos, sin))  # type: ignore[return-value]
+
+
 def rope_for(cfg: DecoderConfig) -> Rope:
     """The rotation of a configuration: head_dim, partial_rotary_factor, rope_theta,
     rope_scaling."""

@@ -15,6 +15,7 @@ from tramontane.grammar import Grammar
 from tramontane.results import Completion, best
 from tramontane.sampling_params import SamplingParams
 
+from .images import places, put_images, take_images
 from .messages import checked
 from .toolbox import Toolbox
 
@@ -42,9 +43,13 @@ class Turn:
         *,
         schema: Any = None,
         variables: Mapping[str, Any],
+        local_images: bool = True,
     ) -> None:
+        """local_images: whether messages may name images by their paths."""
         self._inner, self._toolbox, self._schema = inner, toolbox, schema
-        self.messages = checked(messages)
+        without, images = take_images(messages, local=local_images, sees=inner.media is not None)
+        self.messages = checked(without)
+        self._images, self._items = images, inner.media_items(images)
         self._given = len(self.messages)
         self._params = params or SamplingParams()
         self._variables = dict(variables)
@@ -58,14 +63,20 @@ class Turn:
         self._prompt = self._inner.render(self.messages, **self._variables)
         if self._tools and self._ignores_tools():
             raise RequestError("the model's chat template has no place for tools")
-        prompt = tuple(self._inner.tokenizer.encode_chat(self._prompt))
+        # the oldest messages may have been left out
+        kept = self._items[len(self._items) - places(self.messages) :]
+        prompt, media = self._inner.encode_rendered(self._prompt, kept)
         changed: dict[str, Any] = {}
         if self._tools or self._marks_are_special():
             changed["skip_special_tokens"] = False  # the parser needs the marks among them
         if (grammar := self._grammar()) is not None:
             changed["grammar"] = grammar
         params = self._params.model_copy(update=changed) if changed else self._params
-        return self._inner.requests(prompt, params)
+        return self._inner.requests(prompt, params, media=media)
+
+    def whole_messages(self) -> list[dict[str, Any]]:
+        """The messages with their images, as they were given."""
+        return [dict(message) for message in put_images(self.messages, self._images)]
 
     def parser(self) -> AnswerParser:
         """A parser for one answer to the last requests."""

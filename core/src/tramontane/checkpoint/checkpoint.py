@@ -104,6 +104,16 @@ class HasFileMetadata(Protocol):
 
 
 @runtime_checkable
+class HasProcessor(Protocol):
+    """An optional capability of a checkpoint: how images are prepared."""
+
+    def processor(self) -> Mapping[str, Any]:
+        """The content of `processor_config.json`, of `preprocessor_config.json` where there is
+        none, or an empty mapping."""
+        ...
+
+
+@runtime_checkable
 class HasToolTemplate(Protocol):
     """An optional capability of a checkpoint: a separate template for chats with tools."""
 

@@ -99,6 +99,12 @@ class FolderCheckpoint:
 
         return choose_template(self.folder, None, None, tools=True)
 
+    def processor(self) -> Mapping[str, Any]:
+        """Implements `HasProcessor`."""
+        newer = read_if_there(self.folder / "processor_config.json")
+        older = read_if_there(self.folder / "preprocessor_config.json")
+        return newer if "image_processor" in newer else {**older, **newer}
+
     def generation_defaults(self) -> Mapping[str, Any]:
         return read_if_there(self.folder / "generation_config.json")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ HELP = """\
 /top-k N  /top-p X   keep the most likely tokens
 /seed N              the same seed gives the same answers
 /think on|off|LEVEL  reason before answering, or how much
+/image FILE          attach an image to your next message
 /save FILE           save the conversation
 /load FILE           continue a saved conversation
 Without a value a setting is shown. A line that ends in \\ continues on the next one; lines that are
@@ -43,7 +45,8 @@ FIELDS: dict[str, tuple[str, type[int] | type[float]]] = {
 }
 ALIASES = {"/topk": "/top-k", "/topp": "/top-p", "/quit": "/exit", "/bye": "/exit", "/?": "/help"}
 COMMANDS = {
-    "/help", "/exit", "/clear", "/undo", "/system", "/think", "/save", "/load", *FIELDS, *ALIASES,
+    "/help", "/exit", "/clear", "/undo", "/system", "/image", "/think", "/save", "/load",
+    *FIELDS, *ALIASES,
 }  # fmt: skip
 WORD = re.compile(r"/[A-Za-z?][\w-]*")
 
@@ -80,7 +83,9 @@ def chat(
 
 def answer(conversation: Conversation, text: str, params: SamplingParams, quiet: bool) -> None:
     """Answer one message, shown as it comes."""
-    result = conversation.ask(text, params, lambda part: print(part, end="", flush=True))
+    show = partial(print, end="", flush=True)
+    result = conversation.ask(text, params, show, conversation.attached)
+    conversation.attached = []
     print()
     if not quiet:
         context, dropped = conversation.llm.context_length, conversation.dropped
@@ -112,6 +117,8 @@ def command(text: str, conversation: Conversation, params: SamplingParams) -> Sa
         print("(nothing to undo)" if undone is None else f"(forgotten: {_start(undone)})")
     elif name == "/system":
         _system(value, conversation)
+    elif name == "/image":
+        _image(value, conversation)
     elif name == "/think":
         _think(value, conversation)
     elif name in ("/save", "/load"):
@@ -152,6 +159,14 @@ def _file(name: str, value: str, conversation: Conversation) -> None:
     else:
         conversation.load(Path(value).expanduser())
         print(f"(loaded: {len(conversation.messages)} messages)")
+
+
+def _image(value: str, conversation: Conversation) -> None:
+    if not value:
+        print("/image needs the name of a file; your next message is about it")
+        return
+    conversation.attach(Path(value).expanduser())
+    print(f"({value}: your next message is about it)")
 
 
 def _think(value: str, conversation: Conversation) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tramontane.answers import AnswerParser, Content, Delta, Reasoning
 from tramontane.chat.chat_turn import Turn
+from tramontane.chat.images import Image, image_part
+from tramontane.chat.parts import joined
 from tramontane.chat.tool_loop import ToolLoop
 from tramontane.chat.toolbox import Toolbox
 from tramontane.engine.request import Finished, Request, RequestResult
@@ -63,6 +65,8 @@ class Conversation:
         self.drops, self.dropped = drops, 0
         self.system = system
         self.messages: list[dict[str, Any]] = []
+        self.attached: list[Path] = []
+        """Images of the next message."""
         self._snapshot: Snapshot | None = None
         self.clear()
 
@@ -77,7 +81,13 @@ class Conversation:
         self.messages = [{"role": "system", "content": self.system}] if self.system else []
         self._snapshot = None
 
-    def ask(self, text: str, params: SamplingParams, show: Callable[[str], None]) -> RequestResult:
+    def ask(
+        self,
+        text: str,
+        params: SamplingParams,
+        show: Callable[[str], None],
+        images: Sequence[Path] = (),
+    ) -> RequestResult:
         """Answer a message, with as many rounds of tools as the model requests, up to ROUNDS.
 
         `show` gets the answer's text as it comes; KeyboardInterrupt ends the answer, which is kept
@@ -85,10 +95,13 @@ class Conversation:
         want of context. Raises RequestError, and then forgets the message.
         """
         self.dropped = 0
+        content: str | list[Any] = text
+        if images:
+            content = [*map(image_part, images), {"type": "text", "text": text}]
         toolbox = Toolbox(self.llm.tools())
         turn = Turn(
             self.llm.inner,
-            [*self.messages, {"role": "user", "content": text}],
+            [*self.messages, {"role": "user", "content": content}],
             params,
             toolbox,
             variables=self.variables,
@@ -108,15 +121,21 @@ class Conversation:
                 result = self._answer(request, show)
             if not loop.next_round([result]):
                 break
-        content = loop.completion.content if toolbox.tools else result.text
-        self.messages = [*turn.messages, {"role": "assistant", "content": content}]
+        answer = loop.completion.content if toolbox.tools else result.text
+        self.messages = [*turn.whole_messages(), {"role": "assistant", "content": answer}]
         return result
+
+    def attach(self, path: Path) -> None:
+        """Add an image to the next message. Raises RequestError for what cannot be one here."""
+        image = Image(str(path), str(path), {})
+        self.llm.inner.media_items([image])
+        self.attached.append(path)
 
     def undo(self) -> str | None:
         """Forget the last message of the user and what followed; returns its text, if any."""
         for index in reversed(range(len(self.messages))):
             if self.messages[index]["role"] == "user":
-                text = str(self.messages[index]["content"])
+                text = _texts(self.messages[index]["content"])
                 del self.messages[index:]
                 return text
         return None
@@ -176,7 +195,9 @@ class Conversation:
     def _answer(
         self, request: Request, show: Callable[[str], None], before: str = ""
     ) -> RequestResult:
-        request = replace(request, resume=self._snapshot, keep=True)
+        # a snapshot ends where an image begins; the prefix cache knows images
+        resume = None if request.media is not None else self._snapshot
+        request = replace(request, resume=resume, keep=True)
         result: RequestResult | None = None
         events = self.llm.stream(request)
         if before:
@@ -193,3 +214,7 @@ class Conversation:
             raise RequestError(f"the request failed: {result.error}")
         self._snapshot = result.snapshot
         return result
+
+
+def _texts(content: Any) -> str:
+    return joined(content) if isinstance(content, list) else str(content)

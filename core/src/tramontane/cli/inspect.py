@@ -67,8 +67,9 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
         offer = registry.get(Architecture, header.architecture)
         served = offer.model.partition(":")[0].partition(".")[0].replace("_", "-")
         context, states = _context(offer, header)
+        takes = ["text"] if offer.media is None else ["text", "images"]
     except PluginError as error:
-        served, context, states = str(error), {}, 0
+        served, context, states, takes = str(error), {}, 0, []
     try:
         found = checkpoint.tokenizer()
         tokenizer: dict[str, Any] = _tokenizer(found)
@@ -95,6 +96,7 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
         "container": header.container,
         "architecture": header.architecture,
         "served_by": served,
+        "takes": takes,
         "config": {k: header.config[k] for k in SHOWN if header.config.get(k) is not None},
         "tensors": {
             name: {"shape": list(info.shape), "stored": info.stored, "bytes": info.nbytes}
@@ -182,6 +184,7 @@ def _print(found: dict[str, Any], tensors: bool) -> None:
         "path": found["path"],
         "container": found["container"],
         "architecture": f"{found['architecture']} ({found['served_by']})",
+        **({"takes": " and ".join(found["takes"])} if found["takes"] else {}),
         **{key: value for key, value in found["config"].items()},
         "tensors": f"{len(found['tensors'])} ({stored})",
         "size on disk": readable(found["bytes_on_disk"]),

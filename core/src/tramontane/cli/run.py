@@ -68,6 +68,8 @@ def run(argv: list[str]) -> int:
         defaults = {} if drawn or options.no_template else _available(llm.inner)
         params = sampling(given, **defaults)
         try:
+            if prompt is None or options.no_template:
+                _refuse_images(options)
             if prompt is not None:
                 _once(conversation, prompt, params, options, ready)
             else:
@@ -117,6 +119,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--prompt-file", type=Path, metavar="FILE",
         help="the prompt; {{PROMPT}} in it is replaced by -i or piped input",
+    )  # fmt: skip
+    parser.add_argument(
+        "--image", type=Path, metavar="FILE", action="append", default=[],
+        help="an image that the text is about, for models that take any; may be given again",
     )  # fmt: skip
     parser.add_argument("--system", metavar="TEXT", help="the system message")
     parser.add_argument(
@@ -185,6 +191,13 @@ def _prompt(options: argparse.Namespace) -> str | None:
     return template
 
 
+def _refuse_images(options: argparse.Namespace) -> None:
+    if options.image and options.no_template:
+        raise UsageError("--image needs the chat template: leave --no-template out")
+    if options.image:
+        raise UsageError("--image goes with a text: -i TEXT; in a chat, /image FILE")
+
+
 def _tell(call: str) -> None:
     print(paint(f"[{call}]", "dim"), file=sys.stderr)
 
@@ -217,7 +230,9 @@ def _once(
     if options.no_template:
         result = conversation.continue_text(prompt, params, show, echo=True)
     else:
-        result = conversation.ask(prompt, params, show)
+        for path in options.image:
+            conversation.attach(path)
+        result = conversation.ask(prompt, params, show, conversation.attached)
     if options.json:
         print(json.dumps(as_json(result, conversation.llm.inner.name)))
         return

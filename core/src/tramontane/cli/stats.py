@@ -42,7 +42,8 @@ def figures(
     fresh = usage.prompt_tokens - usage.cached_tokens
     later = usage.completion_tokens - 1
     parts = [] if ready is None else [f"ready in {ready:.1f} s"]
-    parts.append(f"prompt {fresh} tokens, {fresh / max(timings.prompt, 1e-9):.0f} t/s")
+    shown = f" ({usage.image_tokens} of images)" if usage.image_tokens else ""
+    parts.append(f"prompt {fresh} tokens{shown}, {fresh / max(timings.prompt, 1e-9):.0f} t/s")
     if later > 0:
         rate = later / max(timings.decode, 1e-9)
         parts.append(f"answer {usage.completion_tokens} tokens, {rate:.1f} t/s")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -36,11 +38,27 @@ class Span:
     """The cache blocks that hold the sequence's first `length` tokens, in order."""
     slot: int = 0
     """The slot of its states, in models that keep any."""
+    mutual: tuple[int, int] | None = None
+    """Tokens of the sequence, (start, end), that see each other: these rows are among them."""
 
     @property
     def first(self) -> bool:
         """Whether the sequence begins here: its states are zeros before."""
         return self.count == self.length
+
+
+@dataclass(frozen=True, eq=False)
+class MediaInput:
+    """Rows of a batch that are no token's embedding but a row of encoded media."""
+
+    index: list[int]
+    rows: Tensor
+    """(len(index), hidden)."""
+
+    def put(self, x: Tensor) -> Tensor:
+        """x: (tokens, hidden) embeddings -> the same with these rows in their places."""
+        index = torch.tensor(self.index, dtype=torch.int64, device=x.device)
+        return x.index_copy(0, index, self.rows.to(x.dtype))
 
 
 class Numbers(NamedTuple):
@@ -61,6 +79,8 @@ class Batch:
     def __init__(self, spans: Sequence[Span], numbers: Numbers, cache: KVCache) -> None:
         self.spans, self.numbers, self.cache = spans, numbers, cache
         self._angles: dict[tuple[object, ...], tuple[Tensor, Tensor]] = {}
+        self.media: MediaInput | None = None
+        self._sections: list[tuple[Span, npt.NDArray[np.int64]]] = []
 
     @classmethod
     def of(
@@ -112,6 +132,20 @@ class Batch:
         """(rows) int64: indices of the tokens whose logits are requested."""
         return self._tensors[3]
 
+    def place(self, span: Span, sections: npt.NDArray[np.int64]) -> None:
+        """Give a span's tokens positions in several sections, (sections, count). To be called
+        before any tensor is asked for."""
+        self._sections.append((span, sections))
+        self.numbers.positions[span.start : span.start + span.count] = sections[0].tolist()
+
+    def sections(self, count: int) -> Tensor:
+        """(count, tokens) int64: positions in each of a rotary embedding's sections."""
+        found = self.positions.expand(count, -1).clone()
+        for span, sections in self._sections:
+            placed = torch.from_numpy(np.ascontiguousarray(sections)).to(found.device)
+            found[:, span.start : span.start + span.count] = placed
+        return found
+
     @cached_property
     def _tensors(self) -> Sequence[Tensor]:
         # one tensor: four small ones cost a small model's step a percent
@@ -119,8 +153,15 @@ class Batch:
         sizes = [len(each) for each in self.numbers]
         return tuple(joined.to(self.cache.device).split(sizes))
 
+    @property
+    def mutual(self) -> bool:
+        """Whether any of its tokens see later ones."""
+        return any(span.mutual is not None for span in self.spans)
+
     def angles(self, rope: Rotation) -> tuple[Tensor, Tensor]:
         """A rotation's cos and sin for these positions, computed once for all layers."""
         if rope.settings not in self._angles:
-            self._angles[rope.settings] = rope.angles(self.positions, self.extents)
+            count = len(getattr(rope, "sections", ()))
+            positions = self.sections(count) if count and self._sections else self.positions
+            self._angles[rope.settings] = rope.angles(positions, self.extents)
         return self._angles[rope.settings]

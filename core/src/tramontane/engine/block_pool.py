@@ -105,9 +105,11 @@ class BlockPool:
         del self._by_digest[self._digests.pop(block)]
 
 
-def chained(before: bytes, tokens: Sequence[int]) -> bytes:
-    """The digest of a block with these tokens, after blocks with the digest `before`."""
-    return hashlib.blake2b(array("q", tokens).tobytes(), key=before, digest_size=32).digest()
+def chained(before: bytes, tokens: Sequence[int], media: bytes = b"") -> bytes:
+    """The digest of a block with these tokens, after blocks with the digest `before`. media: what
+    stands behind those of them that are rows of media."""
+    content = array("q", tokens).tobytes() + media
+    return hashlib.blake2b(content, key=before, digest_size=32).digest()
 
 
 def root(salt: str) -> bytes:

@@ -17,6 +17,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from tramontane.blocks import MediaLM
 from tramontane.checkpoint.load import Loaded
 from tramontane.errors import EngineBusy, RequestError
 from tramontane.registry import Registry
@@ -25,9 +26,11 @@ from tramontane.tokenizer.tokenizer import Tokenizer
 from .batch import Batch
 from .kv_cache import BLOCK_SIZE, KVCache
 from .kv_size import kv_blocks, state_slots
+from .media_rows import MediaRows, apart
 from .options import EngineOptions
 from .overlap import OverlapWorker
 from .request import Event, FinishReason, Request
+from .request_check import refuse_impossible
 from .sampler_cache import Chains
 from .scheduler import Scheduler
 from .sequence import Sequence
@@ -80,6 +83,10 @@ class Engine:
             batch_size=batch_size,
             max_batched_tokens=self.options.max_batched_tokens or batch_size + max_seqs,
         )
+        self.media: MediaRows | None = None
+        if isinstance(loaded.model, MediaLM):
+            self.media = MediaRows(loaded.model, device, self.options.media_cache)
+            self._scheduler.encoded = self.media.ready
         self._overlap = OverlapWorker()
         self.chains = Chains(
             registry,
@@ -88,13 +95,11 @@ class Engine:
             context_length=self.context_length,
             forces=self.options.forced_tokens,
         )
-        self._arrivals = itertools.count()
-        self._arrived: list[Sequence] = []
+        self._arrivals, self._arrived = itertools.count(), list[Sequence]()
         self._steps = self._failed_steps = 0
         self._wake = threading.Condition()
-        self._closed = self._draining = self._busy = False
-        self._cancelled = False
-        """Whether a request has been since this was looked at."""
+        self._closed = self._draining = self._busy = self._cancelled = False
+        """_cancelled: whether a request has been since this was looked at."""
         self._thread = threading.Thread(target=self._loop, name="tramontane-engine", daemon=True)
         self._thread.start()
         close_at_exit(self)
@@ -104,7 +109,13 @@ class Engine:
 
         Raises RequestError for what can never run, EngineBusy for what cannot now.
         """
-        self._check(request)
+        refuse_impossible(
+            request,
+            self.tokenizer,
+            vocabulary=self.loaded.config.vocab_size,
+            context_length=self.context_length,
+            takes_media=self.media is not None,
+        )
         params = request.params
         seed = params.seed if params.seed is not None else secrets.randbits(63)
         chain = self.chains.build(params, seed)
@@ -155,23 +166,6 @@ class Engine:
             self._thread.join(timeout)
             self.chains.close(timeout)
 
-    def _check(self, request: Request) -> None:
-        count, vocabulary = len(request.prompt), self.loaded.config.vocab_size
-        if count == 0:
-            raise RequestError("the prompt is empty: there is nothing to continue")
-        if count >= self.context_length and not (
-            request.params.max_tokens == 0 and count == self.context_length
-        ):
-            raise RequestError(
-                f"the prompt has {count} tokens and the context {self.context_length}: shorten it",
-                hint="or raise --num-ctx (num_ctx in Python)",
-            )
-        if self.tokenizer.missing and (request.params.stop or request.params.grammar):
-            raise RequestError(self.tokenizer.missing)
-        for token in request.prompt:
-            if not 0 <= token < vocabulary:
-                raise RequestError(f"token {token} is outside the vocabulary of {vocabulary}")
-
     def _loop(self) -> None:
         scheduler = self._scheduler
         while True:
@@ -196,7 +190,10 @@ class Engine:
                         self._begin(sequence)
                     self._drop_late()
                 if work := scheduler.plan():
-                    self._step(work)
+                    for part in [work] if self.media is None else apart(work):
+                        self._step(part)
+                if self.media is not None:
+                    self.media.advance(scheduler.running, self._fail, beside=bool(work))
             except Exception as error:  # whatever it is, nobody may wait for ever
                 log.exception("the engine's loop failed")
                 for sequence in list(scheduler.running):
@@ -245,6 +242,8 @@ class Engine:
             return
         try:
             count = resume.shared(sequence.request.prompt)
+            if (media := sequence.request.media) is not None and media.runs:
+                count = resume.shared(sequence.request.prompt[: media.runs[0].start])
             self.cache.ready(sequence.blocks[: -(-count // BLOCK_SIZE)])
             resume.put(self.cache, sequence.blocks, count, sequence.slot or 0)
         except Exception as error:  # noqa: BLE001 - a snapshot of another model, say
@@ -319,7 +318,10 @@ class Engine:
                 self.cache.ready(sequence.blocks[first // BLOCK_SIZE : last + 1])
             pieces.append((first, count, len(sequence.request.prompt), sequence.blocks, offsets))
         slots = [sequence.slot or 0 for sequence, _ in work]
-        return self.loaded.model.step(tokens, Batch.of(pieces, self.cache, slots))  # type: ignore[no-any-return]
+        batch = Batch.of(pieces, self.cache, slots)
+        if self.media is not None:
+            self.media.put(batch, work)
+        return self.loaded.model.step(tokens, batch)  # type: ignore[no-any-return]
 
     def _advance(self, sequence: Sequence, count: int, logits: Rows) -> None:
         first, rows = sequence.computed, logits

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 from tramontane.sampling_params import SamplingParams
 
 if TYPE_CHECKING:
+    from tramontane.media.item import Media
     from tramontane.sampling.step import Floats
 
     from .snapshot import Snapshot
@@ -38,6 +39,8 @@ class Request:
     """Id of a request with the same prompt, submitted before: the prompt is computed once."""
     cache_salt: str = ""
     """Computed prompts are shared only among requests with the same."""
+    media: Media | None = None
+    """What the prompt's rows stand for that are no tokens' embeddings."""
     resume: Snapshot | None = None
     """Keys and values of an earlier request; what it shares with the prompt is not computed."""
     keep: bool = False
@@ -69,6 +72,8 @@ class Usage:
     completion_tokens: int
     cached_tokens: int = 0
     forced_tokens: int = 0
+    image_tokens: int = 0
+    """Of the prompt, those that stand for images."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,11 @@ output, and goes on as if nothing had been.
 from __future__ import annotations
 
 import bisect
+from collections.abc import Callable
+from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
+
+from tramontane.media.item import MediaItem
 
 from .kv_cache import BLOCK_SIZE, KVCache
 from .prefill_budget import Pace
@@ -52,6 +56,8 @@ class Scheduler:
         self.running: list[Sequence] = []
         self.pace = Pace()
         self.counts = Counts()
+        self.encoded: Callable[[list[MediaItem]], bool] = lambda items: not items
+        """Whether items are encoded, so that a step can have rows of theirs."""
 
     def add(self, sequence: Sequence) -> None:
         """Let a sequence wait for its turn."""
@@ -128,6 +134,10 @@ class Scheduler:
                 break
             self._catch_up(sequence)
             count = self._to_snapshot(sequence, _most(sequence, room))
+            if sequence.request.media is not None:
+                count = sequence.request.media.cut(sequence.computed, count)
+                if not self.encoded(sequence.media_of(count)):
+                    continue
             room -= count
             work.append((sequence, count))
         return work
@@ -173,7 +183,7 @@ class Scheduler:
         if sequence.may_share and pool.remember:
             digests = sequence.digests(sequence.whole)
             known = pool.find(digests)
-            known = known[: self.cache.usable(known, digests)]
+            known = known[: self._usable(sequence, known, digests)]
         pool.hold(known)
         need = -(-sequence.length // BLOCK_SIZE) - len(known)
         # whoever runs may need another block soon
@@ -198,7 +208,7 @@ class Scheduler:
             return
         digests = sequence.digests(sequence.whole)
         known = pool.find(digests[first:])
-        usable = self.cache.usable([*sequence.blocks[:first], *known], digests)
+        usable = self._usable(sequence, [*sequence.blocks[:first], *known], digests)
         known = known[: max(0, usable - first)]
         if not known:
             return
@@ -214,6 +224,16 @@ class Scheduler:
         self.counts.prefix_hits += len(known) * BLOCK_SIZE
         if not sequence.history.output:
             sequence.cached += len(known) * BLOCK_SIZE
+
+    def _usable(
+        self, sequence: Sequence, blocks: SequenceOf[int], digests: SequenceOf[bytes]
+    ) -> int:
+        """How many cached blocks, counted from the first, a sequence can continue from."""
+        count, media = self.cache.usable(blocks, digests), sequence.request.media
+        while media is not None and media.resumable(count * BLOCK_SIZE) < count * BLOCK_SIZE:
+            whole = media.resumable(count * BLOCK_SIZE) // BLOCK_SIZE
+            count = self.cache.usable(blocks[:whole], digests)
+        return count
 
     def _grow(self, sequence: Sequence, count: int) -> bool:
         """Make room for `count` tokens more; False: the sequence had to give way itself."""

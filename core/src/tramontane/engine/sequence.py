@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from tramontane.media.item import MediaItem
 from tramontane.sampling import History
 from tramontane.sampling.chain import Chain
 from tramontane.sampling.step import Floats
@@ -137,6 +138,11 @@ class Sequence:
         """Which of the next `count` tokens, as offsets, precede one that is owed or drawn."""
         return range(max(0, self.pending - 1 - len(self._owed)), count)
 
+    def media_of(self, count: int) -> list[MediaItem]:
+        """The items that the next `count` rows are of."""
+        media = self.request.media
+        return [] if media is None else media.items(self.computed, count)
+
     @property
     def may_share(self) -> bool:
         """Whether cached keys and values will do: not where every row's logits are needed."""
@@ -161,12 +167,18 @@ class Sequence:
         while len(self._digests) < count:
             first = len(self._digests) * BLOCK_SIZE
             before = self._digests[-1] if self._digests else root(self.request.cache_salt)
-            self._digests.append(chained(before, self.tokens[first : first + BLOCK_SIZE]))
+            media = self.request.media
+            told = b"" if media is None else media.told(first, BLOCK_SIZE)
+            self._digests.append(chained(before, self.tokens[first : first + BLOCK_SIZE], told))
         return self._digests[:count]
 
     def copied(self, cache: KVCache) -> Snapshot:
-        """A copy of what is computed."""
+        """A copy of what is computed, up to the first row that is no token's."""
+        media = self.request.media
         tokens = self.tokens[: self.computed]
+        if media is not None and media.runs:
+            # states cannot go back to there
+            tokens = tokens[: 0 if cache.states else media.runs[0].start]
         whole = self.digests(len(tokens) // BLOCK_SIZE) if cache.states else ()
         return Snapshot.take(cache, self.blocks, tokens, self.slot or 0, whole)
 
@@ -288,7 +300,11 @@ class Sequence:
             token_ids=tuple(self.history.output),
             finish_reason=reason,
             usage=Usage(
-                len(self.request.prompt), len(self.history.output), self.cached, self.forced
+                len(self.request.prompt),
+                len(self.history.output),
+                self.cached,
+                self.forced,
+                0 if self.request.media is None else self.request.media.count,
             ),
             timings=Timings(
                 first_token=first - self._submitted,

@@ -14,9 +14,10 @@ from tramontane import memory
 from tramontane.answers import Dialect
 from tramontane.chat.choose import choose_template
 from tramontane.chat.fallback import no_template
+from tramontane.chat.images import Image, refuse_blind
 from tramontane.chat.messages import has_calls
 from tramontane.chat.template import ChatTemplate
-from tramontane.checkpoint.checkpoint import Checkpoint, chat_templates
+from tramontane.checkpoint.checkpoint import Checkpoint, HasProcessor, chat_templates
 from tramontane.checkpoint.load import Loaded, load_model
 from tramontane.checkpoint.load_options import LoadOptions, Progress
 from tramontane.checkpoint.open import open_checkpoint
@@ -24,6 +25,7 @@ from tramontane.engine.engine import Engine
 from tramontane.engine.options import EngineOptions
 from tramontane.engine.request import Request
 from tramontane.errors import (
+    ConfigError,
     NotEnoughMemory,
     NoTokenizer,
     RequestError,
@@ -31,7 +33,10 @@ from tramontane.errors import (
     UsageError,
 )
 from tramontane.hub.options import HubOptions
-from tramontane.plugin import Architecture
+from tramontane.media.image import pixels_of
+from tramontane.media.item import Media, MediaItem
+from tramontane.media.processor import MediaProcessor, with_media
+from tramontane.plugin import Architecture, load
 from tramontane.quantizing.calibrate import calibrate
 from tramontane.registry import Registry
 from tramontane.sampling_params import SamplingParams
@@ -96,6 +101,7 @@ class LoadedModel:
                     progress(done, total)
 
             self.loaded = load_model(checkpoint, self.registry, options, told, chosen)
+            self.media = self._media_processor(checkpoint)
             self.tokenizer = vocabulary.result()
             memory.give_back()
         finally:
@@ -131,6 +137,41 @@ class LoadedModel:
         importance = calibrate(open_model, options, file, progress)
         memory.give_back()
         return replace(options, importance=importance)
+
+    def _media_processor(self, checkpoint: Checkpoint) -> MediaProcessor | None:
+        """None where the model takes text only. Raises ConfigError."""
+        offer = self.registry.get(Architecture, self.header.architecture)
+        if offer.media is None:
+            return None
+        files = checkpoint.processor() if isinstance(checkpoint, HasProcessor) else {}
+        try:
+            return load(offer.media)(self.loaded.config, files)  # type: ignore[no-any-return]
+        except (ValueError, TypeError, KeyError, LookupError) as error:
+            raise ConfigError(f"{self.header.path}: image processor: {error}") from error
+
+    def media_items(self, images: Sequence[Image]) -> list[MediaItem]:
+        """Images of a conversation as the model's encoder takes them. Raises RequestError."""
+        if not images:
+            return []
+        if self.media is None:
+            refuse_blind(images[0].where)
+        assert self.media is not None
+        items = []
+        for image in images:
+            pixels = pixels_of(image.source, image.where)
+            try:
+                items.append(self.media.prepare(pixels))
+            except ValueError as error:
+                raise RequestError(f"{image.where}: {error}") from error
+        return items
+
+    def encode_rendered(
+        self, text: str, items: Sequence[MediaItem] = ()
+    ) -> tuple[tuple[int, ...], Media | None]:
+        """Token ids of a rendered conversation, and its images' rows. Raises RequestError."""
+        if self.media is None or not items:
+            return tuple(self.tokenizer.encode_chat(text)), None
+        return with_media(text, items, self.media, self.tokenizer)
 
     def _read_tokenizer(self, checkpoint: Checkpoint, token_ids: bool) -> Tokenizer:
         try:

@@ -54,6 +54,7 @@ class OpenModel:
         kv_memory: str | None = None,
         max_batched_tokens: int | None = None,
         state_slots: int | None = None,
+        media_cache: int = 256 << 20,
         prefix_cache: bool = True,
         max_waiting: int | None = None,
         queue_timeout: float | None = None,
@@ -73,8 +74,8 @@ class OpenModel:
         device, dtype, threads, activations, kv_type, num_ctx, mmap, force, overrides, quant,
           isq, isq_organization, topology, imatrix, calibration_file: see `LoadOptions`.
         chat_template: a Jinja file to use instead of the model's own.
-        batch_size, max_seqs, kv_tokens, kv_memory, max_batched_tokens, state_slots, prefix_cache,
-          max_waiting, queue_timeout: how requests share the model; see `EngineOptions`.
+        batch_size, max_seqs, kv_tokens, kv_memory, max_batched_tokens, state_slots, media_cache,
+          prefix_cache, max_waiting, queue_timeout: see `EngineOptions`.
         tool_caller: how the model writes tool calls, where its chat template does not show it.
         mcp: MCP servers whose tools every chat has: a configuration, or a file with one.
 
@@ -109,6 +110,7 @@ class OpenModel:
                 kv_memory=kv_memory,
                 max_batched_tokens=max_batched_tokens,
                 state_slots=state_slots,
+                media_cache=media_cache,
                 prefix_cache=prefix_cache,
                 max_waiting=max_waiting,
                 queue_timeout=queue_timeout,

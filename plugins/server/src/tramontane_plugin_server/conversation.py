@@ -15,17 +15,24 @@ if TYPE_CHECKING:
 Message = dict[str, Any]
 
 
-def text_message(role: str, texts: Sequence[str]) -> Message:
+Piece = str | dict[str, Any]
+"""A text, or an image as a part of a message; see `tramontane.chat.images`."""
+
+
+def message_of(role: str, pieces: Sequence[Piece]) -> Message:
     """A message; several texts stay apart, for templates that take parts."""
-    if len(texts) == 1:
-        return {"role": role, "content": texts[0]}
-    return {"role": role, "content": [{"type": "text", "text": text} for text in texts]}
+    if len(pieces) == 1 and isinstance(pieces[0], str):
+        return {"role": role, "content": pieces[0]}
+    parts = [{"type": "text", "text": one} if isinstance(one, str) else one for one in pieces]
+    return {"role": role, "content": parts}
 
 
-def texts_of(message: Message) -> list[str]:
-    """The texts of such a message."""
+def pieces_of(message: Message) -> list[Piece]:
+    """What `message_of` made such a message of."""
     content = message["content"]
-    return [content] if isinstance(content, str) else [part["text"] for part in content]
+    if isinstance(content, str):
+        return [content]
+    return [part["text"] if part["type"] == "text" else part for part in content]
 
 
 def call(identity: str, name: str, arguments: str) -> Message:

@@ -49,6 +49,7 @@ def load(settings: ModelSettings) -> LoadedModel:
             max_batched_tokens=settings.max_batched_tokens,
             max_seqs=settings.max_seqs,
             state_slots=settings.state_slots,
+            media_cache=settings.media_cache,
             kv_tokens=tokens,
             kv_memory=settings.kv_memory,
             prefix_cache=settings.prefix_cache,

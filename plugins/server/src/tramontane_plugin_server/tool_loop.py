@@ -43,7 +43,9 @@ def prepare(
     variables: of the chat template. place: fields of the requests that relate them to others, such
     as the priority. Raises ApiError, RequestError, TemplateError, PluginNotInstalled.
     """
-    turn = Turn(model, messages, serving.limited(params), toolbox, variables=variables)
+    turn = Turn(
+        model, messages, serving.limited(params), toolbox, variables=variables, local_images=False
+    )
     return Prepared(turn, [replace(request, **place) for request in turn.requests()])
 
 

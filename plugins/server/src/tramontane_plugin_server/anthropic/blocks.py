@@ -30,6 +30,32 @@ class TextBlock(Block):
     citations: list[dict[str, Any]] | None = Field(None, description=NO_EFFECT)
 
 
+class Base64Source(RequestBody):
+    """The bytes of an image."""
+
+    type: Literal["base64"]
+    media_type: str = Field(max_length=64)
+    data: str
+
+
+class UrlSource(RequestBody):
+    """An image's address: a data: URL, as this server fetches nothing."""
+
+    type: Literal["url"]
+    url: str
+
+
+class ImageBlock(Block):
+    """An image; for models that take any."""
+
+    type: Literal["image"]
+    source: Annotated[Base64Source | UrlSource, Field(discriminator="type")]
+
+    def part(self) -> dict[str, Any]:
+        """As a part of a message."""
+        return {"type": "image", "source": self.source.model_dump()}
+
+
 class ThinkingBlock(Block):
     """Reasoning of an earlier turn; the chat template decides whether the model sees it."""
 
@@ -66,17 +92,24 @@ Texts: TypeAlias = Annotated[
 ]
 
 
+Shown: TypeAlias = Annotated[TextBlock | ImageBlock, Field(discriminator="type")]
+
+
 class ToolResultBlock(Block):
     """The result of an earlier tool call."""
 
     type: Literal["tool_result"]
     tool_use_id: Identity
-    content: Texts = Field(default_factory=list)
+    content: Annotated[
+        list[Shown], BeforeValidator(text_blocks, json_schema_input_type=str | list[Shown])
+    ] = Field(default_factory=list)
     is_error: bool | None = Field(None, description="prefixes the content with 'Error: '")
     toolset_name: None = None
 
 
-UserBlock: TypeAlias = Annotated[TextBlock | ToolResultBlock, Field(discriminator="type")]
+UserBlock: TypeAlias = Annotated[
+    TextBlock | ImageBlock | ToolResultBlock, Field(discriminator="type")
+]
 AssistantBlock: TypeAlias = Annotated[
     TextBlock | ThinkingBlock | RedactedThinkingBlock | ToolUseBlock, Field(discriminator="type")
 ]

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tramontane_plugin_server.conversation import Message, texts_of
+from tramontane_plugin_server.conversation import Message, pieces_of
 from tramontane_plugin_server.http.errors import ApiError
 
 
@@ -24,7 +24,7 @@ def prefilled_prompt(
             400, "messages ends with a tool call: its tool_result is missing",
             param="messages",
         )  # fmt: skip
-    text = "".join(texts_of(last))
+    text = "".join(piece for piece in pieces_of(last) if isinstance(piece, str))
     mark = uuid.uuid4().hex
     marked = [*messages[:-1], {**last, "content": text + mark}]
     written = render(marked, add_generation_prompt=False, **variables)

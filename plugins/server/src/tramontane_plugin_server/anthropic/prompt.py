@@ -6,13 +6,14 @@ import json
 
 from tramontane_plugin_server.conversation import (
     Message,
+    Piece,
     call,
     called,
-    text_message,
-    texts_of,
+    message_of,
+    pieces_of,
 )
 
-from .blocks import TextBlock, ThinkingBlock, ToolResultBlock, ToolUseBlock
+from .blocks import ImageBlock, TextBlock, ThinkingBlock, ToolResultBlock, ToolUseBlock
 from .message_request import AssistantMessage, CountRequest, SystemMessage, UserMessage
 
 BILLING = "x-anthropic-billing-header:"
@@ -23,11 +24,11 @@ def conversation(body: CountRequest) -> list[Message]:
     found: list[Message] = []
     system = _system(body)
     if any(system):
-        found.append(text_message("system", system))
+        found.append(message_of("system", system))
     for message in body.messages:
         match message:
             case SystemMessage():
-                _join(found, text_message("system", [block.text for block in message.content]))
+                _join(found, message_of("system", [block.text for block in message.content]))
             case UserMessage():
                 _user(found, message)
             case AssistantMessage():
@@ -46,28 +47,35 @@ def _system(body: CountRequest) -> list[str]:
 
 
 def _user(found: list[Message], message: UserMessage) -> None:
-    texts: list[str] = []
+    pieces: list[Piece] = []
     for block in message.content:
         match block:
             case TextBlock():
-                texts.append(block.text)
+                pieces.append(block.text)
+            case ImageBlock():
+                pieces.append(block.part())
             case ToolResultBlock():
-                if texts:
-                    _join(found, text_message("user", texts))
-                    texts = []
-                said = "\n".join(part.text for part in block.content)
+                if pieces:
+                    _join(found, message_of("user", pieces))
+                    pieces = []
                 found.append({
-                    "role": "tool", "tool_call_id": block.tool_use_id,
+                    **_result(block), "tool_call_id": block.tool_use_id,
                     **called(block.tool_use_id, found),
-                    "content": f"Error: {said}" if block.is_error else said,
                 })  # fmt: skip
-    if texts or not message.content:
-        _join(found, text_message("user", texts or [""]))
+    if pieces or not message.content:
+        _join(found, message_of("user", pieces or [""]))
+
+
+def _result(block: ToolResultBlock) -> Message:
+    said = "\n".join(part.text for part in block.content if isinstance(part, TextBlock))
+    said = f"Error: {said}" if block.is_error else said
+    images = [part.part() for part in block.content if isinstance(part, ImageBlock)]
+    return message_of("tool", [said, *images] if said or not images else images)
 
 
 def _assistant(found: list[Message], message: AssistantMessage) -> None:
     texts = [block.text for block in message.content if isinstance(block, TextBlock)]
-    one = text_message("assistant", texts or [""])
+    one = message_of("assistant", texts or [""])
     thoughts = [b.thinking for b in message.content if isinstance(b, ThinkingBlock)]
     if thoughts:
         one["reasoning_content"] = "\n".join(thoughts)
@@ -85,6 +93,6 @@ def _join(found: list[Message], message: Message) -> None:
     last = found[-1] if found else {"role": ""}
     plain = not {"tool_calls", "reasoning_content"} & (last.keys() | message.keys())
     if last["role"] == message["role"] and plain:
-        found[-1] = text_message(message["role"], [*texts_of(last), *texts_of(message)])
+        found[-1] = message_of(message["role"], [*pieces_of(last), *pieces_of(message)])
     else:
         found.append(message)

@@ -36,7 +36,8 @@ from .tool_fields import (
 
 
 class Part(BaseModel):
-    """A part of a message's content; only text is supported."""
+    """A part of a message's content: `text`, or `image_url` with a data: URL in base64, for models
+    that take images."""
 
     model_config = ConfigDict(extra="allow", strict=True)
     type: str = Field(max_length=64)

@@ -30,6 +30,18 @@ class InputText(Part):
     prompt_cache_breakpoint: dict[str, Any] | None = Field(None, description=NO_EFFECT)
 
 
+class InputImage(Part):
+    """An image; for models that take any."""
+
+    refused: ClassVar[Mapping[str, str]] = {
+        "file_id": "this server stores no files; send image_url with a data: URL"
+    }
+
+    type: Literal["input_image"]
+    image_url: str = Field(min_length=1, description="a data: URL in base64")
+    detail: str | None = Field(None, description=NO_EFFECT)
+
+
 class OutputText(Part):
     type: Literal["output_text"]
     text: str
@@ -49,7 +61,9 @@ class ReasoningText(Part):
     text: str
 
 
-Content: TypeAlias = Annotated[InputText | OutputText | Refusal, Field(discriminator="type")]
+Content: TypeAlias = Annotated[
+    InputText | InputImage | OutputText | Refusal, Field(discriminator="type")
+]
 
 
 Parts: TypeAlias = Annotated[list[Content], Field(min_length=1)]

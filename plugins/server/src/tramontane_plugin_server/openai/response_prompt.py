@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from tramontane_plugin_server.app_state import Serving
 from tramontane_plugin_server.conversation import (
     Message,
+    Piece,
     call,
     called,
+    message_of,
+    pieces_of,
     refuse_lost_calls,
-    text_message,
-    texts_of,
 )
 from tramontane_plugin_server.tool_loop import Prepared, Rounds, prepare
 
@@ -88,7 +89,7 @@ def conversation(
     instructions: str | None, items: Sequence[Item]
 ) -> tuple[list[Message], list[Message]]:
     """The system messages at the start, and the messages after them, for the chat template."""
-    first = [] if instructions is None else [text_message("system", [instructions])]
+    first = [] if instructions is None else [message_of("system", [instructions])]
     rest: list[Message] = []
     thoughts: list[str] = []
     for item in items:
@@ -96,11 +97,11 @@ def conversation(
             case "message":
                 message = _message(item)
                 if message["role"] == "system" and not rest:
-                    before = [text for one in first for text in texts_of(one)]
-                    first = [text_message("system", [*before, *texts_of(message)])]
+                    before = [text for one in first for text in pieces_of(one)]
+                    first = [message_of("system", [*before, *pieces_of(message)])]
                     continue
             case "function_call" | "custom_tool_call":
-                message = text_message("assistant", [""])
+                message = message_of("assistant", [""])
                 name = full_name(item.get("namespace"), item["name"])
                 arguments = item.get("arguments")
                 if arguments is None:
@@ -130,5 +131,13 @@ def conversation(
 
 def _message(item: Item) -> Message:
     role = "system" if item["role"] == "developer" else item["role"]
-    parts = [part["refusal" if part["type"] == "refusal" else "text"] for part in item["content"]]
-    return text_message(role, parts)
+    return message_of(role, [_piece(part) for part in item["content"]])
+
+
+def _piece(part: Item) -> Piece:
+    match part["type"]:
+        case "input_image":
+            return part
+        case "refusal":
+            return str(part["refusal"])
+    return str(part["text"])

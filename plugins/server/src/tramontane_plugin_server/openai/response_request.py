@@ -87,7 +87,7 @@ class ResponseRequest(Sampling):
         "access_programs": "this server has none",
         "context_management": "conversations are not compacted; use truncation=auto",
         "conversation": "conversations are stored as responses; use previous_response_id",
-        "image": "this server accepts only text",
+        "image": "images are parts of messages, of type input_image",
         "max_tool_calls": "it limits calls of built-in tools, which this server does not have",
         "moderation": "this server has no moderation",
         "prompt": "this server does not store prompts; send the text",

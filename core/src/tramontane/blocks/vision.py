@@ -1,0 +1,176 @@
+"""Encoders of pictures (Dosovitskiy et al. 2020): patches, learned positions, full attention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from tramontane.config.decoder import ModelConfig
+
+from .activation import ACTIVATIONS, Gelu
+from .linear import Linear
+from .norm import LayerNorm
+
+
+class VisionConfig(ModelConfig):
+    """The fields of `vision_config` of SigLIP and its like, with SigLIP's defaults."""
+
+    hidden_size: int = Field(default=768, gt=0, le=2**16, strict=True)
+    intermediate_size: int = Field(default=3072, gt=0, le=2**18, strict=True)
+    num_hidden_layers: int = Field(default=12, gt=0, le=1024, strict=True)
+    num_attention_heads: int = Field(default=12, gt=0, le=2**10, strict=True)
+    num_channels: int = Field(default=3, ge=3, le=3, strict=True)
+    image_size: int = Field(default=224, gt=0, le=2**14, strict=True)
+    patch_size: int = Field(default=16, gt=0, le=2**10, strict=True)
+    hidden_act: Gelu = "gelu_pytorch_tanh"
+    layer_norm_eps: float = Field(default=1e-6, gt=0, le=1)
+
+    @property
+    def side(self) -> int:
+        """Patches in a row of a square picture."""
+        return self.image_size // self.patch_size
+
+    @model_validator(mode="after")
+    def _divides(self) -> VisionConfig:
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads "
+                f"{self.num_attention_heads}"
+            )
+        if self.image_size < self.patch_size:
+            raise ValueError(
+                f"image_size {self.image_size} is less than patch_size {self.patch_size}"
+            )
+        return self
+
+
+class Patches(nn.Module):
+    """The projection of patches: a convolution whose stride is its size, (patches, channels * size
+    * size) -> (patches, hidden). Tensors: weight (hidden, channels, size, size), bias (hidden)."""
+
+    def __init__(self, hidden: int, *size: int, bias: bool = True) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(hidden, *size), requires_grad=False)
+        self.bias = nn.Parameter(torch.empty(hidden), requires_grad=False) if bias else None
+
+    def forward(self, patches: Tensor) -> Tensor:
+        return F.linear(patches.to(self.weight.dtype), self.weight.flatten(1), self.bias)
+
+
+class Positions(nn.Module):
+    """A learned vector of each place: weight (places, hidden)."""
+
+    def __init__(self, places: int, hidden: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(places, hidden), requires_grad=False)
+
+
+def packed_attention(q: Tensor, k: Tensor, v: Tensor, lengths: Sequence[int]) -> Tensor:
+    """Full attention within each of several pictures, one after the other in the rows: q, k, v
+    (rows, heads, d) -> (rows, heads * d). lengths: rows of each."""
+    parts = [
+        F.scaled_dot_product_attention(*(each.transpose(0, 1)[None] for each in parted))[0]
+        for parted in zip(*(each.split(list(lengths)) for each in (q, k, v)), strict=True)
+    ]
+    return torch.cat(parts, 1).transpose(0, 1).flatten(1)
+
+
+class VisionAttention(nn.Module):
+    """Full attention of patches, (patches, hidden) -> (patches, hidden). Tensors: q_proj, k_proj,
+    v_proj, out_proj (hidden, hidden), with biases."""
+
+    def __init__(self, cfg: VisionConfig) -> None:
+        super().__init__()
+        self.heads = cfg.num_attention_heads
+        names = ("q_proj", "k_proj", "v_proj", "out_proj")
+        for name in names:
+            self.add_module(name, Linear(cfg.hidden_size, cfg.hidden_size, bias=True))
+
+    def forward(self, x: Tensor, lengths: Sequence[int]) -> Tensor:
+        q, k, v = (
+            self.get_submodule(name)(x).unflatten(-1, (self.heads, -1))
+            for name in ("q_proj", "k_proj", "v_proj")
+        )
+        out: Tensor = self.get_submodule("out_proj")(packed_attention(q, k, v, lengths))
+        return out
+
+
+class VisionMLP(nn.Module):
+    """fc2(act(fc1(x))), (patches, hidden) -> (patches, hidden)."""
+
+    def __init__(self, cfg: VisionConfig) -> None:
+        super().__init__()
+        self.act = ACTIVATIONS[cfg.hidden_act]
+        self.fc1 = Linear(cfg.hidden_size, cfg.intermediate_size, bias=True)
+        self.fc2 = Linear(cfg.intermediate_size, cfg.hidden_size, bias=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.fc2(self.act(self.fc1(x)))
+        return out
+
+
+class VisionLayer(nn.Module):
+    """x + attention(norm(x)), then x + mlp(norm(x)). Tensors: layer_norm1, self_attn, layer_norm2,
+    mlp."""
+
+    def __init__(self, cfg: VisionConfig) -> None:
+        super().__init__()
+        self.layer_norm1 = LayerNorm(cfg.hidden_size, cfg.layer_norm_eps)
+        self.self_attn = VisionAttention(cfg)
+        self.layer_norm2 = LayerNorm(cfg.hidden_size, cfg.layer_norm_eps)
+        self.mlp = VisionMLP(cfg)
+
+    def forward(self, x: Tensor, lengths: Sequence[int]) -> Tensor:
+        x = x + self.self_attn(self.layer_norm1(x), lengths)
+        out: Tensor = x + self.mlp(self.layer_norm2(x))
+        return out
+
+
+class VisionEmbeddings(nn.Module):
+    """Patches of square pictures with their positions. Tensors: patch_embedding,
+    position_embedding (patches, hidden)."""
+
+    def __init__(self, cfg: VisionConfig) -> None:
+        super().__init__()
+        size = cfg.patch_size
+        self.size = size
+        self.patch_embedding = Patches(cfg.hidden_size, cfg.num_channels, size, size)
+        self.position_embedding = Positions(cfg.side**2, cfg.hidden_size)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """pixels: (3, side, side) -> (patches, hidden)."""
+        patches = pixels.unfold(1, self.size, self.size).unfold(2, self.size, self.size)
+        rows = patches.permute(1, 2, 0, 3, 4).flatten(2).flatten(0, 1)
+        out: Tensor = self.patch_embedding(rows) + self.position_embedding.weight
+        return out
+
+
+class VisionLayers(nn.Module):
+    """Tensors: layers.N."""
+
+    def __init__(self, cfg: VisionConfig) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(VisionLayer(cfg) for _ in range(cfg.num_hidden_layers))
+
+
+class SiglipTower(nn.Module):
+    """SigLIP's encoder without its pooling head (Zhai et al. 2023), for one square picture.
+    Tensors: embeddings, encoder.layers.N, post_layernorm."""
+
+    def __init__(self, cfg: VisionConfig) -> None:
+        super().__init__()
+        self.embeddings = VisionEmbeddings(cfg)
+        self.encoder = VisionLayers(cfg)
+        self.post_layernorm = LayerNorm(cfg.hidden_size, cfg.layer_norm_eps)
+
+    def steps(self, pixels: Tensor) -> Iterator[Tensor | None]:
+        """pixels: (3, side, side) -> None after each layer, and last (patches, hidden)."""
+        x: Tensor = self.embeddings(pixels)
+        for layer in self.encoder.layers:
+            x = layer(x, [len(x)])
+            yield None
+        yield self.post_layernorm(x)

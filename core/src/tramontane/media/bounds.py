@@ -1,0 +1,39 @@
+"""Files of pictures, and their bytes in URLs, within limits."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from pathlib import Path
+
+from tramontane.errors import RequestError
+
+MOST_BYTES = 64 << 20
+"""Bytes of a picture's file."""
+DATA = re.compile(r"data:[\w.+/-]*(;[\w.+=-]+)*;base64,", re.IGNORECASE)
+
+
+def data_of(url: str, where: str) -> bytes:
+    """The bytes of a data: URL. Raises RequestError."""
+    found = DATA.match(url)
+    if found is None:
+        raise RequestError(
+            f"{where}: {url[:40]!r} is no data: URL in base64 (data:image/png;base64,...)"
+        )
+    if len(url) > MOST_BYTES * 4 // 3 + 256:
+        raise RequestError(f"{where}: the image has more than {MOST_BYTES >> 20} MiB; reduce it")
+    try:
+        return base64.b64decode(url[found.end() :], validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise RequestError(f"{where}: the image is not valid base64: {error}") from error
+
+
+def file_bytes(path: Path, where: str) -> bytes:
+    """A file's bytes. Raises RequestError."""
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise RequestError(f"{where}: {path} has more than {MOST_BYTES >> 20} MiB; reduce it")
+        return path.read_bytes()
+    except OSError as error:
+        raise RequestError(f"{where}: cannot read {path}: {error.strerror}") from error

@@ -1,0 +1,163 @@
+"""Media of a prompt: prepared items, and the rows of the prompt that stand for them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.generic]
+
+
+@dataclass(frozen=True, eq=False)
+class MediaItem:
+    """One picture as a model's encoder takes it.
+
+    kind: "image". arrays: what `MediaLM.encode` is given, by name. rows: number of the prompt's
+    rows that stand for it. settings: whatever else decides what becomes of it, for its digest.
+    """
+
+    kind: str
+    arrays: Mapping[str, Array]
+    rows: int
+    settings: str = ""
+
+    @cached_property
+    def digest(self) -> bytes:
+        """What the item is known by: a hash of its arrays, their shapes and types, and settings."""
+        told = hashlib.blake2b(digest_size=32)
+        told.update(repr((self.kind, self.rows, self.settings)).encode())
+        for name, array in sorted(self.arrays.items()):
+            told.update(repr((name, array.shape, str(array.dtype))).encode())
+            told.update(np.ascontiguousarray(array).tobytes())
+        return told.digest()
+
+
+@dataclass(frozen=True)
+class Run:
+    """Rows start..start+count of a prompt, which are rows first..first+count of an item."""
+
+    start: int
+    count: int
+    item: MediaItem
+    first: int = 0
+
+    @property
+    def end(self) -> int:
+        return self.start + self.count
+
+
+@dataclass(frozen=True)
+class Media:
+    """The media of one prompt.
+
+    runs: rows that are an item's, in order. mutual: whether an item's rows see each other, and not
+    only those before; each item is then a single run. positions: (sections, tokens) of rotary
+    embeddings with several sections; None: a token's position is its index.
+    """
+
+    runs: tuple[Run, ...]
+    mutual: bool = False
+    positions: npt.NDArray[np.int64] | None = None
+
+    @property
+    def count(self) -> int:
+        """Number of rows."""
+        return sum(run.count for run in self.runs)
+
+    @cached_property
+    def regions(self) -> tuple[tuple[int, int], ...]:
+        """(start, end) of the rows from each item's first to its last, which a step of their own
+        computes; rows between two runs of an item included."""
+        found: list[tuple[int, int]] = []
+        last: MediaItem | None = None
+        for run in self.runs:
+            if run.item is last and run.first:  # it goes on
+                found[-1] = (found[-1][0], run.end)
+            else:
+                found.append((run.start, run.end))
+            last = run.item
+        return tuple(found)
+
+    def region(self, place: int) -> tuple[int, int] | None:
+        """The region that a row of the prompt is in."""
+        return next(((a, b) for a, b in self.regions if a <= place < b), None)
+
+    def cut(self, first: int, count: int) -> int:
+        """How many of the rows `first`..`first + count` one step takes: it has rows of one region,
+        or of none; and all rows of items that see each other."""
+        for start, end in self.regions:
+            if first < start:
+                return min(count, start - first)
+            if first < end:
+                return end - first if self.mutual else min(count, end - first)
+        return count
+
+    def resumable(self, count: int) -> int:
+        """The most of a prompt's first `count` rows that may be known when the rest is computed:
+        items whose rows see each other are computed whole."""
+        for start, end in self.regions if self.mutual else ():
+            if start < count < end:
+                return start
+        return count
+
+    def items(self, first: int, count: int) -> list[MediaItem]:
+        """The items of rows first..first+count."""
+        runs = self.within(first, count)
+        return list({run.item.digest: run.item for run in runs}.values())
+
+    def within(self, first: int, count: int) -> list[Run]:
+        """The runs, cut to rows first..first+count."""
+        found = []
+        for run in self.runs:
+            start, end = max(run.start, first), min(run.end, first + count)
+            if start < end:
+                skipped = start - run.start
+                found.append(Run(start, end - start, run.item, run.first + skipped))
+        return found
+
+    def told(self, first: int, count: int) -> bytes:
+        """What a cache must know of rows first..first+count beside their token ids."""
+        return b"".join(
+            run.item.digest + f"{run.start - first},{run.first},{run.count};".encode()
+            for run in self.within(first, count)
+        )
+
+    def sections(self, first: int, count: int, prompt: int) -> npt.NDArray[np.int64] | None:
+        """(sections, count) positions of rows first..first+count; those behind the `prompt` rows of
+        the prompt count on from its largest position."""
+        if self.positions is None:
+            return None
+        known = self.positions[:, first : min(first + count, prompt)]
+        further = np.arange(max(first, prompt), max(first + count, prompt)) + self.shift(prompt)
+        return np.concatenate((known, np.broadcast_to(further, (len(known), len(further)))), 1)
+
+    def shift(self, prompt: int) -> int:
+        """What is added to an index behind the prompt to get its position."""
+        return 0 if self.positions is None else int(self.positions.max()) + 1 - prompt
+
+
+def runs_of(ids: Sequence[int], row: int, items: Sequence[MediaItem]) -> tuple[Run, ...]:
+    """The rows of a prompt whose id is `row`, which are the items' in order.
+
+    Raises ValueError, with both numbers, where there are more or fewer than the items have.
+    """
+    places = [place for place, token in enumerate(ids) if token == row]
+    wanted = sum(item.rows for item in items)
+    if len(places) != wanted:
+        raise ValueError(f"the prompt has {len(places)} places for rows of media, not {wanted}")
+    found: list[Run] = []
+    taken = 0
+    for item in items:
+        rows = places[taken : taken + item.rows]
+        taken += item.rows
+        for first, place in enumerate(rows):
+            if found and found[-1].item is item and found[-1].end == place:
+                found[-1] = Run(found[-1].start, found[-1].count + 1, item, found[-1].first)
+            else:
+                found.append(Run(place, 1, item, first))
+    return tuple(found)

@@ -1,0 +1,112 @@
+"""Images among the parts of messages, in the forms of all APIs."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tramontane.chat.images import (
+    MOST_IMAGES,
+    PLACE,
+    image_part,
+    places,
+    put_images,
+    take_images,
+)
+from tramontane.chat.template import ChatTemplate
+from tramontane.errors import RequestError
+
+DATA = base64.b64encode(b"pixels").decode()
+URL = f"data:image/png;base64,{DATA}"
+TEXT = {"type": "text", "text": "what?"}
+
+
+def user(*parts: Any) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": list(parts)}]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": URL, "detail": "high"}},
+        {"type": "image_url", "image_url": URL},
+        {"type": "input_image", "image_url": URL},
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": DATA}},
+        {"type": "image", "source": {"type": "url", "url": URL}},
+        {"type": "image", "image": URL},
+        {"type": "image", "url": URL},
+    ],
+)
+@pytest.mark.parametrize("local", [True, False])
+def test_forms(part: dict[str, Any], local: bool) -> None:
+    messages, (image,) = take_images(user(part, TEXT), local=local)
+    assert messages == user(PLACE, TEXT)
+    assert image.source == b"pixels"
+    assert image.where == "message 0, part 0"
+
+
+def test_python_names_files_and_has_images_of_its_own() -> None:
+    own = object()
+    _, images = take_images(
+        user({"type": "image", "image": own}, {"type": "image", "path": "/tmp/a b.png"},
+             {"type": "image_url", "image_url": {"url": "file:///tmp/a%20b.png"}})
+    )  # fmt: skip
+    assert [image.source for image in images] == [own, "/tmp/a b.png", "/tmp/a b.png"]
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ({"type": "image"}, "message 0, part 0 is an image without one"),
+        ({"type": "image_url"}, "image_url should be a text, not None"),
+        ({"type": "image_url", "image_url": {"url": 7}}, "should be a text, not 7"),
+        ({"type": "image_url", "image_url": "https://a.example/b.png"}, "is not fetched: load it"),
+        ({"type": "image_url", "image_url": "data:image/png,x"}, "no data: URL in base64"),
+        (
+            {"type": "image", "source": {"type": "file", "file_id": "x"}},
+            "base64 or url, not 'file'",
+        ),
+        ({"type": "image", "image": "/etc/hostname"}, "this server reads no files"),
+        ({"type": "image_url", "image_url": "file:///etc/hostname"}, "this server reads no files"),
+        ({"type": "image", "image": b"bytes"}, "an image without one"),
+    ],
+)
+def test_what_a_server_refuses(part: dict[str, Any], said: str) -> None:
+    with pytest.raises(RequestError, match=said):
+        take_images(user(part), local=False)
+
+
+def test_there_is_a_most() -> None:
+    with pytest.raises(RequestError, match=f"65 images, more than {MOST_IMAGES}"):
+        take_images(user(*[{"type": "image", "image": URL}] * 65))
+
+
+def test_what_is_no_conversation_is_left_for_others_to_refuse() -> None:
+    for given in (None, "text", [7], [{"role": "user"}], [{"role": "user", "content": "text"}]):
+        assert take_images(given) == (given, [])
+
+
+def test_images_are_put_back_also_where_the_first_messages_are_gone(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"pixels")
+    first, second = {"type": "image", "image": URL}, image_part(path)
+    given = [*user(first, TEXT), {"role": "assistant", "content": "a"}, *user(TEXT, second)]
+    taken, images = take_images(given)
+    assert places(taken) == 2
+    assert put_images(taken, images) == given
+    assert put_images(taken[2:], images) == given[2:]
+
+
+PARTS = (
+    "{% for m in messages %}<{{ m.role }}>{% if m.content is string %}{{ m.content }}{% else %}"
+    "{% for p in m.content %}{% if p.type == 'image' %}#{% else %}{{ p.text }}{% endif %}"
+    "{% endfor %}{% endif %}{% endfor %}"
+)
+
+
+@pytest.mark.parametrize("role", ["user", "tool", "system"])
+def test_templates_are_given_the_places(role: str) -> None:
+    template = ChatTemplate(PARTS, named={})
+    assert template.render([{"role": role, "content": [PLACE, TEXT]}]) == f"<{role}>#what?"

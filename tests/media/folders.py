@@ -1,0 +1,175 @@
+"""Tiny random checkpoints of models that take images, written by transformers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tokenizers
+import torch
+import transformers
+from tokenizers import decoders, models, pre_tokenizers
+
+BASE = ("<pad>", "<s>", "</s>", "<unk>")
+TEMPLATE = (
+    "{{ bos_token }}{% for m in messages %}[{{ m.role }}]{% if m.content is string %}"
+    "{{ m.content }}{% else %}{% for p in m.content %}{% if p.type == 'image' %}MARK"
+    "{% else %}{{ p.text }}{% endif %}{% endfor %}{% endif %}\n{% endfor %}[assistant]"
+)
+TEXT = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 512,
+    "vocab_size": 280,
+    "bos_token_id": 257,
+    "eos_token_id": 258,
+    "pad_token_id": 256,
+}
+
+
+@dataclass(frozen=True)
+class Vision:
+    """A configuration. make: special tokens' ids -> transformers' model. inputs: what its forward
+    takes of the items' arrays, beside the ids and `mm_token_type_ids` of these."""
+
+    name: str
+    special: tuple[str, ...]
+    mark: str
+    make: Callable[[dict[str, int]], Any]
+    inputs: Callable[[list[Any], torch.Tensor, int], dict[str, Any]]
+    row: str
+    processor: dict[str, Any] = field(default_factory=dict)
+
+
+def tokenizer_of(special: tuple[str, ...]) -> tokenizers.Tokenizer:
+    """256 bytes, and special tokens from 256 on."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    inner = tokenizers.Tokenizer(models.BPE({letter: i for i, letter in enumerate(alphabet)}, []))
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
+    inner.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+    inner.add_special_tokens([*BASE, *special])
+    return inner
+
+
+def write(folder: Path, vision: Vision) -> Any:
+    """Write the checkpoint; returns transformers' model of it."""
+    inner = tokenizer_of(vision.special)
+    ids = {token: inner.token_to_id(token) for token in vision.special}
+    torch.manual_seed(7)
+    model = vision.make(ids).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            fan = parameter[0].numel() if parameter.dim() > 1 else 0
+            spread = 0.7 / fan**0.5 if fan else 0.1
+            start = 0.0 if fan or "bias" in name else float(parameter.mean().round())
+            parameter.copy_(start + spread * torch.randn(parameter.shape))
+    model.save_pretrained(folder)
+    inner.save(str(folder / "tokenizer.json"))
+    named = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(named))
+    (folder / "chat_template.jinja").write_text(TEMPLATE.replace("MARK", vision.mark))
+    (folder / "preprocessor_config.json").write_text(json.dumps(vision.processor))
+    return model
+
+
+def picture(height: int, width: int, seed: int = 0) -> npt.NDArray[np.uint8]:
+    """Waves with a hard edge, (height, width, 3)."""
+    y, x = np.mgrid[0:height, 0:width]
+    planes = [127 + 90 * np.sin(x / 7 + y / 19 + seed), 127 + 90 * np.cos(x / 23 - y / 5),
+              (3 * x + 2 * y + 31 * seed) % 256]  # fmt: skip
+    pixels = np.stack(planes, -1)
+    pixels[height // 3 : height // 2 + 1, width // 4 : width // 2 + 1] = (255, 0, 40)
+    return pixels.clip(0, 255).astype(np.uint8)
+
+
+def gemma3(vision: dict[str, Any], tokens: int, **text: Any) -> Vision:
+    def make(ids: dict[str, int]) -> Any:
+        config = transformers.Gemma3Config(
+            vision_config=transformers.SiglipVisionConfig(
+                **{"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+                   "num_attention_heads": 4, "vision_use_head": False} | vision
+            ),
+            text_config=transformers.Gemma3TextConfig(
+                **TEXT | {"head_dim": 8, "query_pre_attn_scalar": 8, "sliding_window": 8,
+                          "layer_types": ["sliding_attention", "full_attention"] * 2,
+                          "num_hidden_layers": 4} | text
+            ),
+            mm_tokens_per_image=tokens,
+            boi_token_index=ids["<start_of_image>"], eoi_token_index=ids["<end_of_image>"],
+            image_token_index=ids["<image_soft_token>"],
+        )  # fmt: skip
+        return transformers.Gemma3ForConditionalGeneration(config)
+
+    def inputs(items: list[Any], ids: torch.Tensor, row: int) -> dict[str, Any]:
+        pixels = torch.stack([torch.from_numpy(item.arrays["pixels"]) for item in items])
+        return {"pixel_values": pixels, "token_type_ids": (ids == row).long()}
+
+    special = ("<start_of_image>", "<end_of_image>", "<image_soft_token>")
+    size = {"height": vision["image_size"], "width": vision["image_size"]}
+    return Vision(
+        "gemma3", special, special[0], make, inputs, special[2],
+        {"size": size, "resample": 2, "image_mean": [0.5] * 3, "image_std": [0.5] * 3},
+    )  # fmt: skip
+
+
+def qwen_vl(kind: str, vision: dict[str, Any], section: list[int], **text: Any) -> Vision:
+    def make(ids: dict[str, int]) -> Any:
+        rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": section}
+        config = getattr(transformers, f"{kind}Config")(
+            vision_config={"depth": 3, "num_heads": 4, "spatial_merge_size": 2,
+                           "temporal_patch_size": 2} | vision,
+            text_config=TEXT | {"rope_parameters": rope} | text,
+            image_token_id=ids["<|image_pad|>"], video_token_id=ids["<|video_pad|>"],
+            vision_start_token_id=ids["<|vision_start|>"],
+            vision_end_token_id=ids["<|vision_end|>"],
+        )  # fmt: skip
+        return getattr(transformers, f"{kind}ForConditionalGeneration")(config)
+
+    def inputs(items: list[Any], ids: torch.Tensor, row: int) -> dict[str, Any]:
+        patches = torch.cat([torch.from_numpy(item.arrays["patches"]) for item in items])
+        grids = [[1, *item.arrays["grid"].tolist()] for item in items]
+        return {
+            "pixel_values": patches, "image_grid_thw": torch.tensor(grids),
+            "mm_token_type_ids": (ids == row).int(),
+        }  # fmt: skip
+
+    special = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+    side = 2 * int(vision["patch_size"])
+    return Vision(
+        kind, special, "<|vision_start|><|image_pad|><|vision_end|>", make, inputs, special[2],
+        {"size": {"shortest_edge": 4 * side**2, "longest_edge": 16 * side**2}},
+    )  # fmt: skip
+
+
+WINDOWS = {"hidden_size": 32, "intermediate_size": 44, "out_hidden_size": 32}
+FAMILIES: dict[str, Vision] = {
+    "gemma3": gemma3({"image_size": 56, "patch_size": 14}, 4),
+    "gemma3-one-row": gemma3({"image_size": 36, "patch_size": 6}, 1, sliding_window=3),
+    "gemma3-wide": gemma3({"image_size": 30, "patch_size": 5, "hidden_size": 24}, 9),
+    "qwen2-vl": qwen_vl(
+        "Qwen2VL", {"patch_size": 14, "embed_dim": 32, "hidden_size": 32, "mlp_ratio": 2},
+        [2, 1, 1],
+    ),
+    "qwen2-vl-grouped": qwen_vl(
+        "Qwen2VL", {"patch_size": 6, "embed_dim": 16, "hidden_size": 40, "mlp_ratio": 3},
+        [1, 1, 3], hidden_size=40, num_key_value_heads=1,
+    ),
+    "qwen2.5-vl": qwen_vl(
+        "Qwen2_5_VL",
+        WINDOWS | {"patch_size": 14, "window_size": 56, "fullatt_block_indexes": [1]},
+        [1, 2, 1],
+    ),
+    "qwen2.5-vl-odd-windows": qwen_vl(
+        "Qwen2_5_VL",
+        WINDOWS | {"patch_size": 7, "window_size": 42, "fullatt_block_indexes": [0, 2]},
+        [2, 1, 1], tie_word_embeddings=True,
+    ),
+}  # fmt: skip
