@@ -18,7 +18,7 @@ from .processor import Pixels
 MOST_PIXELS = 1 << 26
 """Width times height of a picture, 67 million; the largest cameras' have about as many."""
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
-INSTALL = "pictures need Pillow, which is not installed: pip install 'tramontane-core[images]'"
+INSTALL = "images need Pillow, which is not installed: pip install pillow"
 
 
 def pixels_of(image: Any, where: str) -> Pixels:
