@@ -97,5 +97,7 @@ def test_large_ones_are_refused_before_they_are_decoded(monkeypatch: pytest.Monk
 
 def test_without_pillow_the_way_to_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "PIL.Image", None)
-    with pytest.raises(RequestError, match="images need Pillow, which is not installed: pip install pillow"):
+    with pytest.raises(
+        RequestError, match="images need Pillow, which is not installed: pip install pillow"
+    ):
         pixels_of(b"x", "it")
