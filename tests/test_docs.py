@@ -48,6 +48,11 @@ def test_a_model_with_a_state_takes_under_eighty_lines():
     assert sum(bool(line.strip()) for text in lines for line in text) < 80
 
 
+def test_a_model_that_sees_takes_under_a_hundred_and_twenty_lines():
+    lines = [text.splitlines() for text in files(DOCS / "writing-a-model-that-sees.md").values()]
+    assert sum(bool(line.strip()) for text in lines for line in text) < 120
+
+
 @pytest.fixture(scope="module")
 def installed(install, tmp_path_factory):
     """Where the distributions of all pages are installed together."""

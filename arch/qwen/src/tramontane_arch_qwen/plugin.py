@@ -27,14 +27,14 @@ HYBRID = {
 }
 
 
-VISION = {"depth": 2, "num_heads": 2, "patch_size": 4, "spatial_merge_size": 2}
+VISION = {"depth": 2, "num_heads": 2, "patch_size": 7, "spatial_merge_size": 2}
 VISIONS: dict[str, dict[str, Any]] = {
     "Qwen2VL": {"embed_dim": 16, "hidden_size": 32},
     "Qwen2_5_VL": {
         "hidden_size": 16,
         "intermediate_size": 24,
         "out_hidden_size": 32,
-        "window_size": 16,
+        "window_size": 28,
         "fullatt_block_indexes": [1],
     },
 }

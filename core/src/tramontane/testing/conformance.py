@@ -17,6 +17,8 @@ from .target import Subject, unresolved
 CHECKS = Path(__file__).parent / "checks"
 REFERENCE = "reference"
 """The file with the checks that `--reference` adds; they run for architectures."""
+MEDIA = "media"
+"""The file with the checks of architectures that take images."""
 PROVABLE = ("architectures", "quantizers")
 """Kinds of which the kit alone cannot know that they are right."""
 EQUAL = "tramontane_equal"
@@ -56,6 +58,8 @@ class Conformance:
         except PluginError as error:
             raise pytest.UsageError(f"--tramontane: {error}") from error
         parts = ["distribution", *subject.kinds()]
+        if seeing(subject.offers("architectures")):
+            parts.append(MEDIA)
         if reference is not None:
             _check_reference(subject, reference)
             parts.append(REFERENCE)
@@ -146,10 +150,17 @@ class Conformance:
             metafunc.parametrize("kind", subject.kinds())
         if "offer" in metafunc.fixturenames:
             own = metafunc.definition.path.stem
-            own = "architectures" if own == REFERENCE else own
+            of_images = own == MEDIA
+            own = "architectures" if own in (REFERENCE, MEDIA) else own
             kinds = [own] if own in KINDS else subject.kinds()
             offers = [offer for kind in kinds for offer in subject.offers(kind)]
+            offers = seeing(offers) if of_images else offers
             metafunc.parametrize("offer", offers, ids=[offer.name for offer in offers])
+
+
+def seeing(offers: Iterable[Offer]) -> list[Offer]:
+    """The architectures among them that take images."""
+    return [offer for offer in offers if isinstance(offer, Architecture) and offer.media]
 
 
 def _check_reference(subject: Subject, reference: str) -> None:

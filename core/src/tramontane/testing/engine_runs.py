@@ -150,6 +150,12 @@ class EngineRuns:
         return np.concatenate(rows) if rows else np.empty((0, self.model.cfg.vocab_size), "<f4")
 
 
+def answers(engine: Engine, requests: Sequence[Request]) -> list[Answer]:
+    """Of requests that run together. Raises RuntimeError when one failed."""
+    ends = [_submit(engine, request) for request in requests]
+    return [Answer.of(end()) for end in ends]
+
+
 def plain_tokenizer(size: int) -> Tokenizer:
     """Token i is the text " i"; nothing ends an answer."""
     vocabulary = {f" {index}": index for index in range(size)}
