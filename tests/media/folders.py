@@ -149,6 +149,39 @@ def qwen_vl(kind: str, vision: dict[str, Any], section: list[int], **text: Any) 
     )  # fmt: skip
 
 
+def llava(kind: str, vision: dict[str, Any], text: str, **outer: Any) -> Vision:
+    told = {
+        "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3,
+        "num_attention_heads": 4, "projection_dim": 32,
+    } | vision  # fmt: skip
+    side = int(told["image_size"])
+
+    def make(ids: dict[str, int]) -> Any:
+        texts = {
+            "llama": transformers.LlamaConfig, "mistral": transformers.MistralConfig,
+            "qwen2": transformers.Qwen2Config,
+        }  # fmt: skip
+        more = outer.get("text_config", {})
+        config = getattr(transformers, f"{kind}Config")(
+            vision_config=transformers.CLIPVisionConfig(**told),
+            text_config=texts[text](**TEXT | more), image_token_index=ids["<image>"],
+            **{name: value for name, value in outer.items() if name != "text_config"},
+        )  # fmt: skip
+        return getattr(transformers, f"{kind}ForConditionalGeneration")(config)
+
+    def inputs(items: list[Any], ids: torch.Tensor, row: int) -> dict[str, Any]:
+        pixels = [torch.from_numpy(item.arrays["pixels"]) for item in items]
+        if kind == "Llava":
+            return {"pixel_values": torch.stack(pixels)}
+        sizes = torch.tensor([item.arrays["size"].tolist() for item in items])
+        padded = torch.nn.utils.rnn.pad_sequence(pixels, batch_first=True)
+        return {"pixel_values": padded, "image_sizes": sizes}
+
+    size = {"size": {"shortest_edge": side}, "crop_size": {"height": side, "width": side}}
+    more = {name: outer[name] for name in ("image_grid_pinpoints",) if name in outer}
+    return Vision(kind, ("<image>",), "<image>", make, inputs, "<image>", size | more)
+
+
 WINDOWS = {"hidden_size": 32, "intermediate_size": 44, "out_hidden_size": 32}
 FAMILIES: dict[str, Vision] = {
     "gemma3": gemma3({"image_size": 56, "patch_size": 14}, 4),
@@ -171,5 +204,15 @@ FAMILIES: dict[str, Vision] = {
         "Qwen2_5_VL",
         WINDOWS | {"patch_size": 7, "window_size": 42, "fullatt_block_indexes": [0, 2]},
         [2, 1, 1], tie_word_embeddings=True,
+    ),
+    "llava": llava("Llava", {"image_size": 56, "patch_size": 14}, "llama"),
+    "llava-mistral-all-rows": llava(
+        "Llava", {"image_size": 30, "patch_size": 7, "hidden_size": 24, "hidden_act": "gelu"},
+        "mistral", vision_feature_select_strategy="full", vision_feature_layer=3,
+        multimodal_projector_bias=False, text_config={"sliding_window": 9},
+    ),
+    "llava-qwen2-two-layers": llava(
+        "Llava", {"image_size": 40, "patch_size": 10}, "qwen2", vision_feature_layer=[0, -3],
+        text_config={"tie_word_embeddings": True}, tie_word_embeddings=True,
     ),
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +27,7 @@ class VisionConfig(ModelConfig):
     num_channels: int = Field(default=3, ge=3, le=3, strict=True)
     image_size: int = Field(default=224, gt=0, le=2**14, strict=True)
     patch_size: int = Field(default=16, gt=0, le=2**10, strict=True)
-    hidden_act: Gelu = "gelu_pytorch_tanh"
+    hidden_act: Gelu | Literal["quick_gelu"] = "gelu_pytorch_tanh"
     layer_norm_eps: float = Field(default=1e-6, gt=0, le=1)
 
     @property
