@@ -215,4 +215,17 @@ FAMILIES: dict[str, Vision] = {
         "Llava", {"image_size": 40, "patch_size": 10}, "qwen2", vision_feature_layer=[0, -3],
         text_config={"tie_word_embeddings": True}, tie_word_embeddings=True,
     ),
+    "llava-next": llava(
+        "LlavaNext", {"image_size": 28, "patch_size": 7}, "mistral",
+        image_grid_pinpoints=[[28, 56], [56, 28], [56, 56], [84, 28], [28, 84]],
+        text_config={"sliding_window": None},
+    ),
+    "llava-next-odd-patches": llava(
+        "LlavaNext", {"image_size": 34, "patch_size": 7, "num_attention_heads": 2}, "llama",
+        image_grid_pinpoints=[[34, 102], [68, 34]], vision_feature_layer=[-2, 1],
+    ),
+    "llava-next-qwen2-one-tile": llava(
+        "LlavaNext", {"image_size": 40, "patch_size": 8}, "qwen2",
+        image_grid_pinpoints=[[40, 40]], multimodal_projector_bias=False,
+    ),
 }  # fmt: skip

@@ -13,6 +13,8 @@ from tramontane.errors import ConfigError
 from tramontane_arch_llava.config import LlavaConfig
 from tramontane_arch_llava.images import LlavaImages
 from tramontane_arch_llava.model import Llava, weights
+from tramontane_arch_llava.next import LlavaNextImages
+from tramontane_arch_llava.next_config import LlavaNextConfig
 from tramontane_arch_llava.plugin import TINY
 
 VISION = TINY["vision_config"]
@@ -116,3 +118,39 @@ def test_the_middle_is_cut_out() -> None:
 def test_other_ways_to_prepare_are_refused_by_name(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(settings))):
         LlavaImages(read_config(LlavaConfig, TINY), {"image_processor": settings})
+
+
+def test_the_shape_that_shows_most_is_taken() -> None:
+    cfg = read_config(LlavaNextConfig, {"model_type": "llava_next"})
+    shapes = [cfg.canvas(*size) for size in ((480, 640), (900, 300), (300, 900), (100, 100))]
+    assert shapes == [(672, 672), (1008, 336), (336, 1008), (336, 672)]
+    assert cfg.kept(480, 640) == (6, 42, 0, 48)
+    item = LlavaNextImages(cfg, {}).prepare(np.zeros((480, 640, 3), np.uint8))
+    assert item.rows == 576 + 36 * 49
+    assert item.arrays["pixels"].shape == (5, 3, 336, 336)
+    with pytest.raises(ValueError, match="too long: crop it"):
+        cfg.canvas(1, 2000)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"vision_feature_select_strategy": "full"},
+        {"image_grid_pinpoints": []},
+        {"image_grid_pinpoints": [[28, 50]]},
+        {"image_grid_pinpoints": [[0, 28]]},
+    ],
+    ids=str,
+)
+def test_shapes_that_are_not_supported_are_refused_by_name(change: dict[str, Any]) -> None:
+    shapes = {"image_grid_pinpoints": [[28, 56]]}
+    with pytest.raises(ConfigError, match=next(iter(change))):
+        read_config(LlavaNextConfig, TINY | shapes | change)
+
+
+def test_the_processor_and_the_model_have_the_same_shapes() -> None:
+    shapes = {"image_grid_pinpoints": [[28, 56]]}
+    cfg = read_config(LlavaNextConfig, TINY | shapes)
+    assert LlavaNextImages(cfg, shapes).side == 28
+    with pytest.raises(ValueError, match="image_grid_pinpoints"):
+        LlavaNextImages(cfg, {"image_grid_pinpoints": [[56, 28]]})

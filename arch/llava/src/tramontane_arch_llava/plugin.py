@@ -33,3 +33,11 @@ def architectures() -> Iterator[Architecture]:
         media="tramontane_arch_llava.images:LlavaImages",
         example=TINY,
     )
+    yield Architecture(
+        name="LlavaNextForConditionalGeneration",
+        config="tramontane_arch_llava.next_config:LlavaNextConfig",
+        model="tramontane_arch_llava.next:LlavaNext",
+        weights="tramontane_arch_llava.model:weights",
+        media="tramontane_arch_llava.next:LlavaNextImages",
+        example=TINY | {"image_grid_pinpoints": [[28, 56], [56, 28]]},
+    )
