@@ -80,6 +80,14 @@ def packed_attention(q: Tensor, k: Tensor, v: Tensor, lengths: Sequence[int]) ->
     return torch.cat(parts, 1).transpose(0, 1).flatten(1)
 
 
+def turned(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+    """x: (patches, heads, width), its first half rotated with its second, in float32. angles: cos
+    and sin (patches, 1, width / 2)."""
+    cos, sin = angles
+    a, b = x.float().chunk(2, -1)
+    return torch.cat((a * cos - b * sin, b * cos + a * sin), -1).to(x.dtype)
+
+
 class VisionAttention(nn.Module):
     """Full attention of patches, (patches, hidden) -> (patches, hidden). Tensors: q_proj, k_proj,
     v_proj, out_proj (hidden, hidden), with biases."""
