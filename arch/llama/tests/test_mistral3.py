@@ -90,6 +90,17 @@ def test_the_whole_says_whether_a_head_that_is_not_there_is_tied(
     checkpoint.close()
 
 
+@pytest.mark.parametrize("sees", [True, False])
+def test_an_encoder_whose_tensors_were_left_out_is_none(sees: bool, tmp_path: Path) -> None:
+    names = ["language_model.model.norm.weight", *(["vision_tower.ln_pre.weight"] * sees)]
+    save_file({name: torch.ones(2) for name in names}, tmp_path / "model.safetensors")
+    config = {"architectures": ["Mistral3ForConditionalGeneration"], "vision_config": PIXTRAL}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    checkpoint = FolderCheckpoint(tmp_path)
+    assert ("vision_config" in checkpoint.header.config) is sees
+    checkpoint.close()
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -70,6 +70,8 @@ class FolderCheckpoint:
             raise
         if tied and not any("lm_head." in name for name in infos):
             config["tie_word_embeddings"] = True  # the whole decides, whatever its text part says
+        if "vision_config" in config and not any("vis" in name for name in infos):
+            config = {key: value for key, value in config.items() if key != "vision_config"}
         container = "safetensors" if paths[0].suffix == ".safetensors" else "pytorch"
         self.header = Header(folder, container, "hf", names[0], config, infos)
 
