@@ -149,6 +149,68 @@ def qwen_vl(kind: str, vision: dict[str, Any], section: list[int], **text: Any) 
     )  # fmt: skip
 
 
+def llava(kind: str, vision: dict[str, Any], text: str, **outer: Any) -> Vision:
+    told = {
+        "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3,
+        "num_attention_heads": 4, "projection_dim": 32,
+    } | vision  # fmt: skip
+    side = int(told["image_size"])
+
+    def make(ids: dict[str, int]) -> Any:
+        texts = {
+            "llama": transformers.LlamaConfig, "mistral": transformers.MistralConfig,
+            "qwen2": transformers.Qwen2Config,
+        }  # fmt: skip
+        more = outer.get("text_config", {})
+        config = getattr(transformers, f"{kind}Config")(
+            vision_config=transformers.CLIPVisionConfig(**told),
+            text_config=texts[text](**TEXT | more), image_token_index=ids["<image>"],
+            **{name: value for name, value in outer.items() if name != "text_config"},
+        )  # fmt: skip
+        return getattr(transformers, f"{kind}ForConditionalGeneration")(config)
+
+    def inputs(items: list[Any], ids: torch.Tensor, row: int) -> dict[str, Any]:
+        pixels = [torch.from_numpy(item.arrays["pixels"]) for item in items]
+        if kind == "Llava":
+            return {"pixel_values": torch.stack(pixels)}
+        sizes = torch.tensor([item.arrays["size"].tolist() for item in items])
+        padded = torch.nn.utils.rnn.pad_sequence(pixels, batch_first=True)
+        return {"pixel_values": padded, "image_sizes": sizes}
+
+    size = {"size": {"shortest_edge": side}, "crop_size": {"height": side, "width": side}}
+    more = {name: outer[name] for name in ("image_grid_pinpoints",) if name in outer}
+    return Vision(kind, ("<image>",), "<image>", make, inputs, "<image>", size | more)
+
+
+def mistral3(vision: dict[str, Any], most: int, text: str = "Mistral", **outer: Any) -> Vision:
+    told = {
+        "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3,
+        "num_attention_heads": 4, "image_size": most,
+    } | vision  # fmt: skip
+
+    def make(ids: dict[str, int]) -> Any:
+        more = {"head_dim": 8} | outer.get("text_config", {})
+        config = transformers.Mistral3Config(
+            vision_config=transformers.PixtralVisionConfig(**told),
+            text_config=getattr(transformers, f"{text}Config")(**TEXT | more),
+            image_token_index=ids["[IMG]"],
+            **{name: value for name, value in outer.items() if name != "text_config"},
+        )  # fmt: skip
+        return transformers.Mistral3ForConditionalGeneration(config)
+
+    def inputs(items: list[Any], ids: torch.Tensor, row: int) -> dict[str, Any]:
+        pixels = [torch.from_numpy(item.arrays["pixels"]) for item in items]
+        sizes = torch.tensor([list(each.shape[1:]) for each in pixels])
+        padded = torch.zeros(len(pixels), 3, *sizes.amax(0).tolist())
+        for place, each in zip(padded, pixels, strict=True):
+            place[:, : each.shape[1], : each.shape[2]] = each
+        return {"pixel_values": padded, "image_sizes": sizes}
+
+    special = ("[IMG]", "[IMG_BREAK]", "[IMG_END]")
+    settings = {"size": {"longest_edge": most}}
+    return Vision("mistral3", special, "[IMG]", make, inputs, "[IMG]", settings)
+
+
 WINDOWS = {"hidden_size": 32, "intermediate_size": 44, "out_hidden_size": 32}
 FAMILIES: dict[str, Vision] = {
     "gemma3": gemma3({"image_size": 56, "patch_size": 14}, 4),
@@ -171,5 +233,43 @@ FAMILIES: dict[str, Vision] = {
         "Qwen2_5_VL",
         WINDOWS | {"patch_size": 7, "window_size": 42, "fullatt_block_indexes": [0, 2]},
         [2, 1, 1], tie_word_embeddings=True,
+    ),
+    "llava": llava("Llava", {"image_size": 56, "patch_size": 14}, "llama"),
+    "llava-mistral-all-rows": llava(
+        "Llava", {"image_size": 30, "patch_size": 7, "hidden_size": 24, "hidden_act": "gelu"},
+        "mistral", vision_feature_select_strategy="full", vision_feature_layer=3,
+        multimodal_projector_bias=False, text_config={"sliding_window": 9},
+    ),
+    "llava-qwen2-two-layers": llava(
+        "Llava", {"image_size": 40, "patch_size": 10}, "qwen2", vision_feature_layer=[0, -3],
+        text_config={"tie_word_embeddings": True}, tie_word_embeddings=True,
+    ),
+    "llava-next": llava(
+        "LlavaNext", {"image_size": 28, "patch_size": 7}, "mistral",
+        image_grid_pinpoints=[[28, 56], [56, 28], [56, 56], [84, 28], [28, 84]],
+        text_config={"sliding_window": None},
+    ),
+    "llava-next-odd-patches": llava(
+        "LlavaNext", {"image_size": 34, "patch_size": 7, "num_attention_heads": 2}, "llama",
+        image_grid_pinpoints=[[34, 102], [68, 34]], vision_feature_layer=[-2, 1],
+    ),
+    "llava-next-qwen2-one-tile": llava(
+        "LlavaNext", {"image_size": 40, "patch_size": 8}, "qwen2",
+        image_grid_pinpoints=[[40, 40]], multimodal_projector_bias=False,
+    ),
+    "mistral3": mistral3(
+        {"patch_size": 14, "hidden_act": "silu"}, 112, tie_word_embeddings=False,
+        text_config={"sliding_window": None},
+    ),
+    "mistral3-wide-squares": mistral3(
+        {"patch_size": 5, "hidden_size": 24, "num_attention_heads": 2}, 90, spatial_merge_size=3,
+        multimodal_projector_bias=True, vision_feature_layer=-2,
+    ),
+    "mistral3-growing-tied": mistral3(
+        {"patch_size": 6, "rope_parameters": {"rope_type": "axial", "rope_theta": 100.0}}, 60,
+        "Ministral3", spatial_merge_size=1, vision_feature_layer=2,
+        text_config={"rope_parameters": {
+            "rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0, "llama_4_scaling_beta": 0.3,
+            "original_max_position_embeddings": 16}},
     ),
 }  # fmt: skip

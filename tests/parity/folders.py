@@ -7,13 +7,11 @@ llama-cpp-python, which PYTHON is an interpreter with.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tokenizers
 import torch
 from tokenizers import decoders, models, pre_tokenizers
@@ -22,15 +20,15 @@ from tramontane.checkpoint.build import build_for
 from tramontane.checkpoint.load import load_model
 from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.open import open_checkpoint
-from tramontane.errors import TramontaneError
+from tramontane.errors import NoReference, TramontaneError
 from tramontane.quantizing.choices import Asked
 from tramontane.quantizing.convert import convert
 from tramontane.registry import Registry
+from tramontane.verifying.llama_cpp import llama_cpp_logits
 
 from . import reference
 from .families import FAMILIES
 from .forward import logits
-from .llama_cpp import THEIRS
 
 TOKENS = torch.randint(0, 96, (30,), generator=torch.Generator().manual_seed(2)).tolist()
 
@@ -71,22 +69,18 @@ def logits_of(path: Path, device: str = "reference") -> Tensor:
 
 
 def _compared(folder: Path, python: str) -> str:
-    out, saved = folder / "model.gguf", folder / "theirs.npy"
+    out = folder / "model.gguf"
     try:
         to_gguf(folder, out)
     except TramontaneError as error:
         return f"not written: {str(error).removeprefix(str(folder))[2:120]}"
     mine, ours = logits_of(folder), logits_of(out)
     told = f"{float((ours - mine).abs().max() / mine.abs().max()):.1e} here"
-    command = [python, "-c", THEIRS, str(out), str(saved), *map(str, TOKENS)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    if done.returncode != 0:
-        loud = [python, "-c", THEIRS.replace("verbose=False", "verbose=True"), *command[3:]]
-        done = subprocess.run(loud, capture_output=True, text=True, timeout=120)
-        last = [line for line in done.stderr.splitlines() if "error loading model:" in line]
-        return f"{told}, llama.cpp refuses it: {last[0].rpartition('model: ')[2] if last else ''}"
-    theirs = np.load(saved)
-    return f"{told}, {np.abs(mine.numpy() - theirs).max() / np.abs(theirs).max():.1e} in llama.cpp"
+    try:
+        (theirs,), _ = llama_cpp_logits(out, [TOKENS], python=python, timeout=120)
+    except NoReference as error:
+        return f"{told}, {error}"
+    return f"{told}, {float((mine - theirs).abs().max() / theirs.abs().max()):.1e} in llama.cpp"
 
 
 def main(python: str, *families: str) -> None:

@@ -9,7 +9,6 @@ takes tensors by the names of the makers' own files.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -22,6 +21,8 @@ import torch.nn.functional as F
 from gguf import GGMLQuantizationType as Type
 from safetensors.torch import save_file
 from torch import Tensor
+from tramontane.errors import NoReference
+from tramontane.verifying.llama_cpp import llama_cpp_logits
 
 from .gguf_file import random_blocks
 
@@ -295,8 +296,6 @@ def _gguf_name(name: str, names: Any) -> str:
 
 
 def main(python: str) -> None:
-    from .llama_cpp import THEIRS
-
     cases = {
         "three-heads": (THREE, False),
         "packed": (PACKED, False),
@@ -308,15 +307,15 @@ def main(python: str) -> None:
     for name, (change, qwen) in cases.items():
         sizes = {**SIZES, **change}
         with tempfile.TemporaryDirectory() as folder:
-            path, out = Path(folder) / "model.gguf", Path(folder) / "theirs.npy"
+            path = Path(folder) / "model.gguf"
             drawn = write_gguf(path, random_tensors(sizes, qwen=qwen), sizes)
-            command = [python, "-c", THEIRS, str(path), str(out), *map(str, tokens)]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-            if done.returncode != 0:
-                print(f"| {name} | refused: {done.stderr.strip().splitlines()[-1][:100]} |")
+            try:
+                (theirs,), _ = llama_cpp_logits(path, [tokens], python=python, timeout=120)
+            except NoReference as error:
+                print(f"| {name} | {error} |")
                 continue
-            right = formula(drawn, tokens).numpy()
-            print(f"| {name} | {np.abs(np.load(out) - right).max() / np.abs(right).max():.1e} |")
+            right = formula(drawn, tokens)
+            print(f"| {name} | {float((theirs - right).abs().max() / right.abs().max()):.1e} |")
 
 
 if __name__ == "__main__":

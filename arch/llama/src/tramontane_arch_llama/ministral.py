@@ -12,7 +12,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 from tramontane.blocks import Attention, CausalLM, GatedMLP, PreNormLayer, Rope, rope_for
-from tramontane.checkpoint.rules import TEXT_PART, Skip
+from tramontane.checkpoint.rules import TEXT_PART, Rule, Skip
 from tramontane.config import DecoderConfig
 from tramontane.engine.batch import Batch
 
@@ -103,4 +103,7 @@ class Ministral3(CausalLM):
     Layer = staticmethod(layer)
 
 
-WEIGHTS = {"hf": [*TEXT_PART, Skip("*.rotary_emb")], "gguf": INTERLEAVED}
+WEIGHTS: dict[str, list[Rule]] = {
+    "hf": [*TEXT_PART, Skip("*.rotary_emb")],
+    "gguf": [*INTERLEAVED],
+}

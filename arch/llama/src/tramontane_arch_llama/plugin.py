@@ -21,6 +21,14 @@ CHUNKS = {
     "attention_chunk_size": 5,
     "floor_scale": 4,
 }
+GROWING = {"head_dim": 8, "llama_4_scaling_beta": 0.1, "original_max_position_embeddings": 4}
+PIXTRAL = {
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "patch_size": 7,
+}
 
 
 @hookimpl
@@ -58,11 +66,18 @@ def architectures() -> Iterator[Architecture]:
     )
     yield Architecture(
         name="Ministral3ForCausalLM",
-        aliases=("mistral3", "Mistral3ForConditionalGeneration"),
+        aliases=("mistral3",),
         config="tramontane_arch_llama.ministral:Ministral3Config",
         model="tramontane_arch_llama.ministral:Ministral3",
         weights="tramontane_arch_llama.ministral:WEIGHTS",
         metadata={"mistral3.attention.temperature_scale": "llama_4_scaling_beta"},
-        example=TINY
-        | {"head_dim": 8, "llama_4_scaling_beta": 0.1, "original_max_position_embeddings": 4},
+        example=TINY | GROWING,
+    )
+    yield Architecture(
+        name="Mistral3ForConditionalGeneration",
+        config="tramontane_arch_llama.mistral3:Mistral3Config",
+        model="tramontane_arch_llama.mistral3:Mistral3",
+        weights="tramontane_arch_llama.mistral3:weights",
+        media="tramontane_arch_llama.mistral3_images:processor",
+        example=TINY | GROWING | {"vision_config": PIXTRAL},
     )

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from tramontane.blocks import Linear
-from tramontane.blocks.vision import Patches, packed_attention
+from tramontane.blocks.vision import Patches, packed_attention, turned
 
 THETA = 10_000.0
 
@@ -168,10 +168,3 @@ def two_way_angles(places: Tensor, width: int) -> tuple[Tensor, Tensor]:
     steps = torch.arange(0, half, 2, dtype=torch.float32, device=places.device) / half
     angle = (places[..., None].float() * (1.0 / THETA**steps)).permute(1, 0, 2).flatten(1)
     return angle.cos()[:, None], angle.sin()[:, None]
-
-
-def turned(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
-    """x: (patches, heads, width), rotated in float32."""
-    cos, sin = angles
-    a, b = x.float().chunk(2, -1)
-    return torch.cat((a * cos - b * sin, b * cos + a * sin), -1).to(x.dtype)

@@ -34,6 +34,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu_new": _TANH,
     "gelu_fast": _TANH,
     "gelu_pytorch_tanh": _TANH,
+    "quick_gelu": quick_gelu,
 }
 """`hidden_act` of a configuration to a function, any shape -> the same shape."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +27,7 @@ class VisionConfig(ModelConfig):
     num_channels: int = Field(default=3, ge=3, le=3, strict=True)
     image_size: int = Field(default=224, gt=0, le=2**14, strict=True)
     patch_size: int = Field(default=16, gt=0, le=2**10, strict=True)
-    hidden_act: Gelu = "gelu_pytorch_tanh"
+    hidden_act: Gelu | Literal["quick_gelu"] = "gelu_pytorch_tanh"
     layer_norm_eps: float = Field(default=1e-6, gt=0, le=1)
 
     @property
@@ -77,6 +78,14 @@ def packed_attention(q: Tensor, k: Tensor, v: Tensor, lengths: Sequence[int]) ->
         for parted in zip(*(each.split(list(lengths)) for each in (q, k, v)), strict=True)
     ]
     return torch.cat(parts, 1).transpose(0, 1).flatten(1)
+
+
+def turned(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+    """x: (patches, heads, width), its first half rotated with its second, in float32. angles: cos
+    and sin (patches, 1, width / 2)."""
+    cos, sin = angles
+    a, b = x.float().chunk(2, -1)
+    return torch.cat((a * cos - b * sin, b * cos + a * sin), -1).to(x.dtype)
 
 
 class VisionAttention(nn.Module):

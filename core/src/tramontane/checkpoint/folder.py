@@ -46,7 +46,9 @@ class FolderCheckpoint:
                 f"{folder / 'config.json'}: 'architectures' must name the model's class, "
                 f'such as ["NameForCausalLM"]; it is {reprlib.repr(names)}'
             )
+        tied = False
         if isinstance(text := config.get("text_config"), Mapping) and "hidden_size" not in config:
+            tied = config.get("tie_word_embeddings") is True
             config = {**config, **text}
         paths = sorted(weights) if weights is not None else find_weights(folder)
         self._files: list[WeightFile] = []
@@ -66,6 +68,10 @@ class FolderCheckpoint:
         except BaseException:
             self.close()
             raise
+        if tied and not any("lm_head." in name for name in infos):
+            config["tie_word_embeddings"] = True  # the whole decides, whatever its text part says
+        if "vision_config" in config and not any("vis" in name for name in infos):
+            config = {key: value for key, value in config.items() if key != "vision_config"}
         container = "safetensors" if paths[0].suffix == ".safetensors" else "pytorch"
         self.header = Header(folder, container, "hf", names[0], config, infos)
 

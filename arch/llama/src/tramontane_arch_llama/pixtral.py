@@ -1,0 +1,137 @@
+"""Pixtral's encoder (Agrawal et al. 2024): patches of any number, rotated by row and column, in
+layers like Llama's."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from tramontane.blocks import ACTIVATIONS, GatedMLP, Gelu, Linear, RMSNorm
+from tramontane.blocks.vision import Patches, packed_attention, turned
+from tramontane.config.decoder import ModelConfig
+
+EPS = 1e-5
+
+
+class PixtralConfig(ModelConfig):
+    """The fields of `vision_config`."""
+
+    model_type: Literal["pixtral"] = "pixtral"
+    hidden_size: int = Field(default=1024, gt=0, le=2**16, strict=True)
+    intermediate_size: int = Field(default=4096, gt=0, le=2**18, strict=True)
+    num_hidden_layers: int = Field(default=24, gt=0, le=1024, strict=True)
+    num_attention_heads: int = Field(default=16, gt=0, le=2**10, strict=True)
+    head_dim: int | None = None
+    num_channels: int = Field(default=3, ge=3, le=3, strict=True)
+    patch_size: int = Field(default=16, gt=0, le=2**10, strict=True)
+    hidden_act: Gelu | Literal["silu"] = "gelu"
+    rope_theta: float = Field(default=10_000.0, gt=0)
+    rope_type: Literal["axial", "default"] = "axial"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rope(cls, values: Any) -> Any:
+        """Newer configurations have settings of the rotation in a mapping of their own."""
+        if isinstance(values, Mapping) and isinstance(values.get("rope_parameters"), Mapping):
+            return {**values, **values["rope_parameters"]}
+        return values
+
+    @property
+    def width(self) -> int:
+        """Of a head."""
+        return self.hidden_size // self.num_attention_heads
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.hidden_size % self.num_attention_heads or self.width % 4:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} does not give num_attention_heads "
+                f"{self.num_attention_heads} heads whose size is a multiple of 4"
+            )
+        if self.head_dim not in (None, self.width):
+            raise ValueError(f"head_dim {self.head_dim} is not {self.width}, a head's share")
+        return self
+
+
+def angles(cfg: PixtralConfig, rows: int, columns: int, device: torch.device) -> tuple[Tensor, ...]:
+    """cos and sin (patches, 1, width / 2): of the frequencies the first, third ... turn by the row,
+    the others by the column."""
+    steps = torch.arange(0, cfg.width, 2, dtype=torch.float32, device=device) / cfg.width
+    frequencies = 1.0 / cfg.rope_theta**steps
+    down, across = (torch.arange(n, device=device).float() for n in (rows, columns))
+    by_row = (down[:, None] * frequencies[0::2])[:, None].expand(-1, columns, -1)
+    by_column = (across[:, None] * frequencies[1::2])[None].expand(rows, -1, -1)
+    angle = torch.cat((by_row, by_column), -1).flatten(0, 1)[:, None]
+    return angle.cos(), angle.sin()
+
+
+class PixtralAttention(nn.Module):
+    """(patches, hidden) -> (patches, hidden). Tensors: q_proj, k_proj, v_proj, o_proj."""
+
+    def __init__(self, cfg: PixtralConfig) -> None:
+        super().__init__()
+        self.heads = cfg.num_attention_heads
+        for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
+            self.add_module(name, Linear(cfg.hidden_size, cfg.hidden_size))
+
+    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+        q, k, v = (
+            self.get_submodule(name)(x).unflatten(-1, (self.heads, -1))
+            for name in ("q_proj", "k_proj", "v_proj")
+        )
+        mixed = packed_attention(turned(q, angles), turned(k, angles), v, [len(x)])
+        out: Tensor = self.get_submodule("o_proj")(mixed)
+        return out
+
+
+class PixtralLayer(nn.Module):
+    """Tensors: attention_norm, attention, ffn_norm, feed_forward."""
+
+    def __init__(self, cfg: PixtralConfig) -> None:
+        super().__init__()
+        self.attention_norm = RMSNorm(cfg.hidden_size, EPS)
+        self.attention = PixtralAttention(cfg)
+        self.ffn_norm = RMSNorm(cfg.hidden_size, EPS)
+        act = ACTIVATIONS[cfg.hidden_act]
+        self.feed_forward = GatedMLP(cfg, act=act)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+        x = x + self.attention(self.attention_norm(x), angles)
+        out: Tensor = x + self.feed_forward(self.ffn_norm(x))
+        return out
+
+
+class PixtralLayers(nn.Module):
+    """Tensors: layers.N."""
+
+    def __init__(self, cfg: PixtralConfig, count: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(PixtralLayer(cfg) for _ in range(count))
+
+
+class PixtralTower(nn.Module):
+    """count: layers that are read; those behind them are not built. Tensors: patch_conv, ln_pre,
+    transformer.layers.N."""
+
+    def __init__(self, cfg: PixtralConfig, count: int) -> None:
+        super().__init__()
+        self.cfg, self.size = cfg, cfg.patch_size
+        self.patch_conv = Patches(
+            cfg.hidden_size, cfg.num_channels, self.size, self.size, bias=False
+        )
+        self.ln_pre = RMSNorm(cfg.hidden_size, EPS)
+        self.transformer = PixtralLayers(cfg, count)
+
+    def steps(self, pixels: Tensor) -> Iterator[Tensor | None]:
+        """pixels: (3, height, width), multiples of a patch -> None after each layer, and last
+        (patches, hidden)."""
+        patches = pixels.unfold(1, self.size, self.size).unfold(2, self.size, self.size)
+        rows, columns = patches.shape[1:3]
+        x = self.patch_conv(patches.permute(1, 2, 0, 3, 4).flatten(2).flatten(0, 1))
+        x = self.ln_pre(x)
+        turns = angles(self.cfg, rows, columns, x.device)
+        for layer in self.transformer.layers:
+            x = layer(x, turns)
+            yield None
+        yield x

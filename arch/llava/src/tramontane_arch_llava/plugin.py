@@ -1,0 +1,43 @@
+"""What this distribution offers."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tramontane.plugin import Architecture, hookimpl
+
+TINY: dict[str, Any] = {
+    "vocab_size": 64,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vision_config": {
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "image_size": 28,
+        "patch_size": 7,
+    },
+}
+
+
+@hookimpl
+def architectures() -> Iterator[Architecture]:
+    yield Architecture(
+        name="LlavaForConditionalGeneration",
+        config="tramontane_arch_llava.config:LlavaConfig",
+        model="tramontane_arch_llava.model:Llava",
+        weights="tramontane_arch_llava.model:weights",
+        media="tramontane_arch_llava.images:LlavaImages",
+        example=TINY,
+    )
+    yield Architecture(
+        name="LlavaNextForConditionalGeneration",
+        config="tramontane_arch_llava.next_config:LlavaNextConfig",
+        model="tramontane_arch_llava.next:LlavaNext",
+        weights="tramontane_arch_llava.model:weights",
+        media="tramontane_arch_llava.next:LlavaNextImages",
+        example=TINY | {"image_grid_pinpoints": [[28, 56], [56, 28]]},
+    )
