@@ -1,6 +1,7 @@
 """The tiny configurations on which every family is held against transformers."""
 
 from . import (
+    bailing,
     deepseek,
     earlier,
     falcon_h1,
@@ -54,6 +55,7 @@ FAMILIES = {
         earlier,
         small,
         remote,
+        bailing,
     )
     for name, family in module.FAMILIES.items()
 }

@@ -64,7 +64,7 @@ def _run(options: argparse.Namespace) -> int:
 
     if options.plot is not None:
         check_plot(options.plot)
-    from tramontane.verifying.show import lines
+    from tramontane.verifying.result import lines
     from tramontane.verifying.verify import verify
 
     with Loading("verifying"):

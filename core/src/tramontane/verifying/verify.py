@@ -21,10 +21,11 @@ from tramontane.model.source import DEFAULT, find_model
 from tramontane.registry import Registry
 from tramontane.tokenizer.tokenizer import Tokenizer
 
+from .choose import choose_reference
 from .compared import Compared, Run
 from .ours import Ours
 from .prompts import STEP, TEXTS, long_text, longest, plain_ids
-from .reference import Reference, Subject, choose_reference
+from .reference import Reference, Subject
 from .result import Verification
 from .words import tokenizer_of, words_of
 
