@@ -124,7 +124,7 @@ ACCEPTED = {
     ("gemma4-unified", "rope_local_base_freq"): "as gemma3",
     **{
         (family, "time_step_limit"): "null is no limit, which theirs is"
-        for family in ("granite-4", "falcon-h1", "nemotron-h", "nemotron-h-moe")
+        for family in ("granite-4", "falcon-h1", "nemotron-h", "nemotron-h-moe", "mamba2")
     },
     **{
         ("qwen3.5-moe", name): "theirs knows no other value"
@@ -136,7 +136,7 @@ ACCEPTED = {
     },
     **{
         (family, "max_position_embeddings"): "theirs has no limit"
-        for family in ("mamba", "falcon-mamba")
+        for family in ("mamba", "mamba2", "falcon-mamba")
     },
     ("gemma4", "partial_rotary_factor"): "of layers with a window, which rotate everything",
     ("gemma4-unified", "partial_rotary_factor"): "as gemma4",

@@ -81,4 +81,6 @@ def odd(family: str, name: str, *, gguf: bool = False) -> dict[str, Any]:
         base["head_dim"] = base.get("qk_rope_head_dim", d_head)
     elif family == "phi2" or "head_dim" not in variant:
         base.pop("head_dim", None)
+    if family == "mamba2":  # expand times hidden_size, which is heads times d_head
+        base |= {"num_heads": 2 * heads, "head_dim": d_head, "n_groups": heads, "state_size": 11}
     return base
