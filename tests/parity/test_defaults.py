@@ -109,6 +109,7 @@ ACCEPTED = {
     ("gptj", "partial_rotary_factor"): "theirs is rotary_dim, 64 of 256",
     ("gptj", "rope_theta"): "a constant of theirs, 10,000",
     ("gemma3", "rope_local_base_freq"): "nested in theirs, 10,000",
+    ("mamba2", "head_dim"): "of the mixer; there is no attention",
     ("codegen", "partial_rotary_factor"): "theirs is rotary_dim, 64 of 256",
     ("codegen", "rope_theta"): "a constant of theirs, 10,000",
     ("kimi-linear", "head_dim"): "checkpoints say one that is not used, in either",
