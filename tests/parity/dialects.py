@@ -52,6 +52,10 @@ EXPERTS = {
     "phimoe": (("block_sparse_moe.gate", "mlp.router"), ("block_sparse_moe.", "mlp.")),
 }
 HALVES = ((".w1.", ".gate_proj."), (".w2.", ".down_proj."), (".w3.", ".up_proj."))
+STACKED = ("nemotron-h-moe",)
+"""Families whose experts transformers may save in one tensor, and whose first checkpoints have
+their layers as letters and those that guess further tokens beside the model."""
+LETTERS = {"linear_attention": "M", "full_attention": "*", "mlp": "-", "moe": "E"}
 AHEAD = (
     "deepseek-v2", "deepseek-v3", "deepseek-v3.2", "glm4-moe", "glm4-moe-lite", "glm-dsa",
     "bailing2",
@@ -67,7 +71,9 @@ PICTURES = {
     "qwen3.5-moe": "Qwen3_5MoeForConditionalGeneration",
 }
 """Families that are published as a part of models that see."""
-OTHERS = sorted({*ALIASES, *FREQUENCIES, *MASKS, *BARE, *HEADS, *EXPERTS, *AHEAD, *PICTURES})
+OTHERS = sorted(
+    {*ALIASES, *FREQUENCIES, *MASKS, *BARE, *HEADS, *EXPERTS, *AHEAD, *STACKED, *PICTURES}
+)
 """Families that have more than one dialect."""
 
 
@@ -92,6 +98,14 @@ def other(family: str, tensors: Tensors, config: dict[str, Any]) -> tuple[Tensor
             f"model.layers.{depth}.{parts[1]}": tensors[name].clone()
             for name, parts in found.items() if parts
         }  # fmt: skip
+    if family in STACKED:
+        out = _with_experts_in_one(out)
+        kinds = config["layers_block_type"]
+        last = f"backbone.layers.{len(kinds) - 1}."
+        out |= {name.replace(last, "mtp.layers.0."): data.clone()
+                for name, data in out.items() if name.startswith(last)}  # fmt: skip
+        config = {key: value for key, value in config.items() if key != "layers_block_type"}
+        config["hybrid_override_pattern"] = "".join(LETTERS[kind] for kind in kinds)
     if family in PICTURES:
         out = {name.replace("model.", "model.language_model.", 1): data
                for name, data in out.items()}  # fmt: skip
@@ -101,3 +115,15 @@ def other(family: str, tensors: Tensors, config: dict[str, Any]) -> tuple[Tensor
         return out, {"architectures": [PICTURES[family]], "text_config": config}
     architectures = [ALIASES[family]] if family in ALIASES else config["architectures"]
     return out, {**config, "architectures": architectures}
+
+
+def _with_experts_in_one(tensors: Tensors) -> Tensors:
+    out: Tensors = {}
+    each: dict[str, dict[int, Tensor]] = {}
+    for name, data in tensors.items():
+        if found := re.fullmatch(r"(.*\.experts)\.(\d+)\.(\w+)\.weight", name):
+            each.setdefault(f"{found[1]}.{found[3]}", {})[int(found[2])] = data
+        else:
+            out[name] = data
+    stacks = {name: [parts[i] for i in sorted(parts)] for name, parts in each.items()}
+    return out | {name: torch.stack(parts) for name, parts in stacks.items()}

@@ -279,6 +279,13 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
         "time_step_max": 0.1, "time_step_min": 0.001, "time_step_rank": 48, "use_bias": False,
         "use_conv_bias": True, "rms_norm": True, "fused_add_norm": True, "d_model": 768,
         "n_layer": 24, "d_inner": 1536}),
+    "Mamba-Codestral-7B-v0.1": ("mamba2", {
+        "vocab_size": 32768, "hidden_size": 4096, "num_hidden_layers": 64, "chunk_size": 256,
+        "conv_kernel": 4, "expand": 2, "head_dim": 64, "hidden_act": "silu",
+        "intermediate_size": 8192, "layer_norm_epsilon": 1e-5, "n_groups": 8,
+        "norm_before_gate": True, "num_heads": 128, "residual_in_fp32": True, "rms_norm": True,
+        "state_size": 128, "tie_word_embeddings": False, "time_step_limit": [0.0, float("inf")],
+        "time_step_min": 0.001, "use_bias": False, "use_conv_bias": True}),
     "falcon-mamba-7b": ("falcon-mamba", {
         "vocab_size": 65024, "hidden_size": 4096, "num_hidden_layers": 64, "conv_kernel": 4,
         "expand": 16, "hidden_act": "silu", "intermediate_size": 8192,

@@ -109,6 +109,7 @@ ACCEPTED = {
     ("gptj", "partial_rotary_factor"): "theirs is rotary_dim, 64 of 256",
     ("gptj", "rope_theta"): "a constant of theirs, 10,000",
     ("gemma3", "rope_local_base_freq"): "nested in theirs, 10,000",
+    ("mamba2", "head_dim"): "of the mixer; there is no attention",
     ("codegen", "partial_rotary_factor"): "theirs is rotary_dim, 64 of 256",
     ("codegen", "rope_theta"): "a constant of theirs, 10,000",
     ("kimi-linear", "head_dim"): "checkpoints say one that is not used, in either",
@@ -124,7 +125,7 @@ ACCEPTED = {
     ("gemma4-unified", "rope_local_base_freq"): "as gemma3",
     **{
         (family, "time_step_limit"): "null is no limit, which theirs is"
-        for family in ("granite-4", "falcon-h1", "nemotron-h", "nemotron-h-moe")
+        for family in ("granite-4", "falcon-h1", "nemotron-h", "nemotron-h-moe", "mamba2")
     },
     **{
         ("qwen3.5-moe", name): "theirs knows no other value"
@@ -136,7 +137,7 @@ ACCEPTED = {
     },
     **{
         (family, "max_position_embeddings"): "theirs has no limit"
-        for family in ("mamba", "falcon-mamba")
+        for family in ("mamba", "mamba2", "falcon-mamba")
     },
     ("gemma4", "partial_rotary_factor"): "of layers with a window, which rotate everything",
     ("gemma4-unified", "partial_rotary_factor"): "as gemma4",

@@ -107,6 +107,29 @@ def test_files_from_before_latents_were_cached(kind: str, device: str, tmp_path:
     compare("deepseek-v2", kind, device, tmp_path, before)
 
 
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_layer_that_guesses_further_tokens(device: str, tmp_path: Path) -> None:
+    """Nemotron 3's, with attention and experts in one, as llama.cpp's converter folds them."""
+    today = FAMILIES["nemotron-h-moe"].gguf
+    assert today is not None
+
+    def more(tensors: Tensors, config: Any) -> Tensors:
+        out, depth = today.convert(tensors, config), config.num_hidden_layers
+        names = [name for name in out if name.startswith(f"blk.{depth - 1}.")]
+        ahead = {name.replace(f".{depth - 1}.", f".{depth}.", 1): out[name] for name in names}
+        norms = ("nextn.enorm", "nextn.hnorm", "attn_norm")
+        return out | ahead | {f"blk.{depth}.{name}.weight": np.ones(4, "f4") for name in norms}
+
+    def keys(config: Any) -> dict[str, Any]:
+        told = today.keys(config)
+        counted = ("attention.head_count_kv", "feed_forward_length")
+        longer = {key: [*told[key], max(told[key])] for key in counted}
+        depth = config.num_hidden_layers + 1
+        return {**told, **longer, "block_count": depth, "nextn_predict_layers": 1}
+
+    compare("nemotron-h-moe", "F32", device, tmp_path, replace(today, convert=more, keys=keys))
+
+
 def compare(
     family: str,
     kind: str,

@@ -8,8 +8,10 @@ import pytest
 import torch
 from tramontane.config import read_config
 from tramontane.errors import ConfigError
+from tramontane_arch_mamba.mamba2 import Mamba2LMConfig
+from tramontane_arch_mamba.mamba2 import metadata as metadata_of_heads
 from tramontane_arch_mamba.model import FalconMambaConfig, MambaConfig, MambaLM, metadata
-from tramontane_arch_mamba.plugin import TINY
+from tramontane_arch_mamba.plugin import TINY, architectures
 
 
 @pytest.mark.parametrize(
@@ -52,3 +54,40 @@ def test_files_say_whether_there_are_norms() -> None:
 def test_what_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(change))):
         read_config(MambaConfig, {**TINY, **change})
+
+
+HEADS: dict[str, Any] = next(
+    {**offer.example} for offer in architectures() if offer.name == "Mamba2ForCausalLM"
+)
+
+
+def test_what_codestral_says_without_words_for_it() -> None:
+    cfg = read_config(
+        Mamba2LMConfig, {"vocab_size": 32768, "hidden_size": 4096, "num_hidden_layers": 64}
+    )
+    assert (cfg.mamba_n_heads, cfg.mamba_n_groups, cfg.mamba_d_state) == (128, 8, 128)
+    assert not cfg.tie_word_embeddings
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"num_heads": 5}, "expand 2 times hidden_size 32"),
+        ({"head_dim": 8}, "expand 2 times hidden_size 32"),
+        ({"n_groups": 3}, "mamba_n_groups 3 does not divide"),
+        ({"hidden_act": "gelu"}, "hidden_act"),
+    ],
+)
+def test_heads_that_do_not_fit_are_refused_by_name(change: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        read_config(Mamba2LMConfig, {**HEADS, **change})
+
+
+def test_what_a_gguf_file_says_of_heads() -> None:
+    values = {
+        "mamba2.ssm.inner_size": 96,
+        "mamba2.ssm.time_step_rank": 6,
+        "mamba2.ssm.group_count": 3,
+    }
+    found = metadata_of_heads(values, {"hidden_size": 32})
+    assert (found["mamba_expand"], found["mamba_d_head"], found["mamba_n_groups"]) == (3, 16, 3)

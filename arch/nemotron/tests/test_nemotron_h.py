@@ -9,7 +9,9 @@ import torch
 from tramontane.blocks import MLP, Attention, Mamba2
 from tramontane.config import read_config
 from tramontane.errors import ConfigError
-from tramontane_arch_nemotron.hybrid import LatentExperts, NemotronH, NemotronHConfig, metadata
+from tramontane_arch_nemotron.hybrid import LatentExperts, NemotronH
+from tramontane_arch_nemotron.hybrid_config import NemotronHConfig
+from tramontane_arch_nemotron.hybrid_files import metadata
 from tramontane_arch_nemotron.plugin import architectures
 
 TINY: dict[str, Any] = next(

@@ -1,4 +1,4 @@
-"""Mamba and Falcon Mamba, which are that and nothing else, and Jamba."""
+"""Mamba, Mamba-2 and Falcon Mamba, which are that and nothing else, and Jamba."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     "wide": {"expand": 3, "state_size": 9, "layer_norm_epsilon": 1e-3},
 }
+HEADS: dict[str, Any] = {"num_heads": 6, "head_dim": 16, "n_groups": 1}
 LAYERS = {
     "attn_layer_period": 3,
     "attn_layer_offset": 1,
@@ -52,11 +53,23 @@ def converted(tensors: Tensors, config: Any) -> Tensors:
     return out
 
 
+def with_heads(tensors: Tensors, config: Any) -> Tensors:
+    """Mamba-2's: vectors with a dimension more, norms by group."""
+    out: Tensors = {}
+    for name, data in converted(tensors, config).items():
+        if name.endswith((".A_log", "mixer.D")):
+            data = data[:, None]
+        elif name.endswith("mixer.norm.weight"):
+            data = data.reshape(config.n_groups, -1)
+        out[name.replace(".dt_bias", ".dt_proj.bias")] = data
+    return out
+
+
 def with_experts(tensors: Tensors, config: Any) -> Tensors:
     return converted(stacked(tensors, config), config)
 
 
-def keys(config: Any) -> dict[str, Any]:
+def keys_of_all(config: Any) -> dict[str, Any]:
     """There are no heads, and no feed-forward half."""
     return {
         "feed_forward_length": 0,
@@ -67,10 +80,25 @@ def keys(config: Any) -> dict[str, Any]:
         "context_length": 2**20,
         "attention.layer_norm_rms_epsilon": config.layer_norm_epsilon,
         "ssm.conv_kernel": config.conv_kernel,
-        "ssm.inner_size": config.intermediate_size,
         "ssm.state_size": config.state_size,
+    }
+
+
+def keys(config: Any) -> dict[str, Any]:
+    return {
+        **keys_of_all(config),
+        "ssm.inner_size": config.intermediate_size,
         "ssm.time_step_rank": config.time_step_rank,
         "ssm.dt_b_c_rms": config.model_type == "falcon_mamba",
+    }
+
+
+def heads_keys(config: Any) -> dict[str, Any]:
+    return {
+        **keys_of_all(config),
+        "ssm.inner_size": config.expand * config.hidden_size,
+        "ssm.time_step_rank": config.num_heads,
+        "ssm.group_count": config.n_groups,
     }
 
 
@@ -98,6 +126,28 @@ WRITTEN = Gguf(
 )
 FAMILIES = {
     "mamba": Family("MambaConfig", gguf=WRITTEN, shared=ALONE, variants=VARIANTS),
+    "mamba2": Family(
+        "Mamba2Config",
+        gguf=Gguf(
+            "mamba2",
+            convert=with_heads,
+            keys=heads_keys,
+            plain=("conv1d",),
+            sizes={"num_heads": 8, "head_dim": 64, "n_groups": 2, "state_size": 24},
+        ),
+        shared={**ALONE, **HEADS},
+        variants={
+            "plain": {},
+            "biases": {
+                "use_bias": True,
+                "use_conv_bias": False,
+                "conv_kernel": 3,
+                "n_groups": 3,
+                "tie_word_embeddings": True,
+            },
+            "wide": {"expand": 3, "num_heads": 9, "n_groups": 9, "layer_norm_epsilon": 1e-3},
+        },
+    ),
     "falcon-mamba": Family(
         "FalconMambaConfig",
         gguf=Gguf(

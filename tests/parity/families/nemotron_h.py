@@ -87,6 +87,7 @@ def keys(config: Any) -> dict[str, Any]:
     }  # fmt: skip
     return {
         "attention.layer_norm_rms_epsilon": config.layer_norm_epsilon,
+        "attention.layer_norm_epsilon": config.layer_norm_epsilon,
         "attention.head_count_kv": [
             config.num_key_value_heads if kind == "full_attention" else 0 for kind in kinds
         ],

@@ -19,6 +19,7 @@ EXPERTS = {
     "moe_intermediate_size": 37,
     "intermediate_size_mlp": 59,
     "shared_expert_intermediate_size": 29,
+    "moe_shared_expert_intermediate_size": 29,
     "shared_intermediate_size": 29,
 }
 LATENT = {
@@ -57,6 +58,8 @@ def odd(family: str, name: str, *, gguf: bool = False) -> dict[str, Any]:
         base["num_hidden_layers"] = len(base["layer_types"])
     if "mamba_n_heads" in base and "mamba_d_ssm" not in base:
         base |= {"mamba_n_heads": 2, "mamba_d_head": base["hidden_size"]}
+    if base.get("mamba_num_heads"):  # by themselves: inner size is not a multiple of hidden_size
+        base |= {"mamba_num_heads": 6, "mamba_head_dim": 7, "ssm_state_size": 11, "n_groups": 3}
     if gguf and "query_pre_attn_scalar" in base:
         base["query_pre_attn_scalar"] = d_head  # what GGUF files cannot say otherwise
     part = turned / d_head + 0.001
@@ -78,4 +81,6 @@ def odd(family: str, name: str, *, gguf: bool = False) -> dict[str, Any]:
         base["head_dim"] = base.get("qk_rope_head_dim", d_head)
     elif family == "phi2" or "head_dim" not in variant:
         base.pop("head_dim", None)
+    if family == "mamba2":  # expand times hidden_size, which is heads times d_head
+        base |= {"num_heads": 2 * heads, "head_dim": d_head, "n_groups": heads, "state_size": 11}
     return base

@@ -26,3 +26,12 @@ def architectures() -> Iterator[Architecture]:
         weights="tramontane_arch_mamba.model:WEIGHTS",
         example=TINY,
     )
+    yield Architecture(
+        name="Mamba2ForCausalLM",
+        aliases=("mamba2",),
+        config="tramontane_arch_mamba.mamba2:Mamba2LMConfig",
+        model="tramontane_arch_mamba.mamba2:Mamba2LM",
+        weights="tramontane_arch_mamba.mamba2:WEIGHTS",
+        metadata="tramontane_arch_mamba.mamba2:metadata",
+        example=TINY | {"num_heads": 4, "head_dim": 16, "n_groups": 2},
+    )

@@ -26,11 +26,11 @@ def architectures() -> Iterator[Architecture]:
     )
     yield Architecture(
         name="NemotronHForCausalLM",
-        aliases=("nemotron_h", "nemotron_h_moe"),
-        config="tramontane_arch_nemotron.hybrid:NemotronHConfig",
+        aliases=("nemotron_h_moe", "nemotron_h"),  # llama.cpp has every tensor under the former
+        config="tramontane_arch_nemotron.hybrid_config:NemotronHConfig",
         model="tramontane_arch_nemotron.hybrid:NemotronH",
-        weights="tramontane_arch_nemotron.hybrid:WEIGHTS",
-        metadata="tramontane_arch_nemotron.hybrid:metadata",
+        weights="tramontane_arch_nemotron.hybrid_files:weights",
+        metadata="tramontane_arch_nemotron.hybrid_files:metadata",
         example=TINY
         | {
             "num_hidden_layers": 4,
@@ -44,6 +44,6 @@ def architectures() -> Iterator[Architecture]:
             "num_experts_per_tok": 2,
             "moe_intermediate_size": 24,
             "moe_shared_expert_intermediate_size": 40,
-            "time_step_min": 1e-30,  # a limit of transformers' own, see hybrid.py
+            "time_step_min": 1e-30,  # a limit of transformers' own, see hybrid_config.py
         },
     )
