@@ -120,13 +120,15 @@ def gemma3(vision: dict[str, Any], tokens: int, **text: Any) -> Vision:
     )  # fmt: skip
 
 
-def qwen_vl(kind: str, vision: dict[str, Any], section: list[int], **text: Any) -> Vision:
+def qwen_vl(
+    kind: str, vision: dict[str, Any], section: list[int], *, tied: bool = False, **text: Any
+) -> Vision:
     def make(ids: dict[str, int]) -> Any:
         rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": section}
         config = getattr(transformers, f"{kind}Config")(
             vision_config={"depth": 3, "num_heads": 4, "spatial_merge_size": 2,
                            "temporal_patch_size": 2} | vision,
-            text_config=TEXT | {"rope_parameters": rope} | text,
+            text_config=TEXT | {"rope_parameters": rope} | text, tie_word_embeddings=tied,
             image_token_id=ids["<|image_pad|>"], video_token_id=ids["<|video_pad|>"],
             vision_start_token_id=ids["<|vision_start|>"],
             vision_end_token_id=ids["<|vision_end|>"],
@@ -150,6 +152,7 @@ def qwen_vl(kind: str, vision: dict[str, Any], section: list[int], **text: Any) 
 
 
 WINDOWS = {"hidden_size": 32, "intermediate_size": 44, "out_hidden_size": 32}
+DEEP = {"hidden_size": 32, "intermediate_size": 44, "out_hidden_size": 32, "num_heads": 4}
 FAMILIES: dict[str, Vision] = {
     "gemma3": gemma3({"image_size": 56, "patch_size": 14}, 4),
     "gemma3-one-row": gemma3({"image_size": 36, "patch_size": 6}, 1, sliding_window=3),
@@ -166,6 +169,23 @@ FAMILIES: dict[str, Vision] = {
         "Qwen2_5_VL",
         WINDOWS | {"patch_size": 14, "window_size": 56, "fullatt_block_indexes": [1]},
         [1, 2, 1],
+    ),
+    "qwen3-vl": qwen_vl(
+        "Qwen3VL",
+        DEEP | {"patch_size": 16, "num_position_embeddings": 16,
+                "deepstack_visual_indexes": [0, 2]},
+        [2, 1, 1], tie_word_embeddings=True, head_dim=8,
+    ),
+    "qwen3-vl-every-layer": qwen_vl(
+        "Qwen3VL",
+        DEEP | {"patch_size": 5, "num_position_embeddings": 49,
+                "deepstack_visual_indexes": [2, 0, 1]},
+        [4, 2, 2], head_dim=16, attention_bias=True,
+    ),
+    "qwen3-vl-one-place": qwen_vl(
+        "Qwen3VL",
+        DEEP | {"patch_size": 8, "num_position_embeddings": 1, "deepstack_visual_indexes": []},
+        [3, 3, 2], head_dim=16, num_key_value_heads=1, tied=True,
     ),
     "qwen2.5-vl-odd-windows": qwen_vl(
         "Qwen2_5_VL",
