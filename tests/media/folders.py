@@ -120,13 +120,15 @@ def gemma3(vision: dict[str, Any], tokens: int, **text: Any) -> Vision:
     )  # fmt: skip
 
 
-def qwen_vl(kind: str, vision: dict[str, Any], section: list[int], **text: Any) -> Vision:
+def qwen_vl(
+    kind: str, vision: dict[str, Any], section: list[int], *, tied: bool = False, **text: Any
+) -> Vision:
     def make(ids: dict[str, int]) -> Any:
         rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": section}
         config = getattr(transformers, f"{kind}Config")(
             vision_config={"depth": 3, "num_heads": 4, "spatial_merge_size": 2,
                            "temporal_patch_size": 2} | vision,
-            text_config=TEXT | {"rope_parameters": rope} | text,
+            text_config=TEXT | {"rope_parameters": rope} | text, tie_word_embeddings=tied,
             image_token_id=ids["<|image_pad|>"], video_token_id=ids["<|video_pad|>"],
             vision_start_token_id=ids["<|vision_start|>"],
             vision_end_token_id=ids["<|vision_end|>"],
@@ -211,7 +213,36 @@ def mistral3(vision: dict[str, Any], most: int, text: str = "Mistral", **outer: 
     return Vision("mistral3", special, "[IMG]", make, inputs, "[IMG]", settings)
 
 
+def tiles(
+    kind: str, vision: dict[str, Any], scale: int, longest: int, *, tile: int | None = None,
+    split: bool = True, tied: bool = False, **text: Any,
+) -> Vision:  # fmt: skip
+    side = tile or int(vision["image_size"])
+
+    def make(ids: dict[str, int]) -> Any:
+        config = getattr(transformers, f"{kind}Config")(
+            vision_config={"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+                           "num_attention_heads": 4} | vision,
+            text_config={"model_type": "llama", "rms_norm_eps": 1e-5} | TEXT | text,
+            scale_factor=scale, tie_word_embeddings=tied, image_token_id=ids["<image>"],
+        )  # fmt: skip
+        return getattr(transformers, f"{kind}ForConditionalGeneration")(config)
+
+    def inputs(items: list[Any], ids: torch.Tensor, row: int) -> dict[str, Any]:
+        found = [torch.from_numpy(item.arrays["tiles"]) for item in items]
+        return {"pixel_values": torch.cat(found)[None]}
+
+    places = [f"<row_{row}_col_{column}>" for row in (1, 2, 3) for column in (1, 2, 3)]
+    special = ("<fake_token_around_image>", "<image>", "<global-img>", *places)
+    return Vision(
+        kind, special, "<image>", make, inputs, "<image>",
+        {"size": {"longest_edge": longest}, "max_image_size": {"longest_edge": side},
+         "do_image_splitting": split},
+    )  # fmt: skip
+
+
 WINDOWS = {"hidden_size": 32, "intermediate_size": 44, "out_hidden_size": 32}
+DEEP = {"hidden_size": 32, "intermediate_size": 44, "out_hidden_size": 32, "num_heads": 4}
 FAMILIES: dict[str, Vision] = {
     "gemma3": gemma3({"image_size": 56, "patch_size": 14}, 4),
     "gemma3-one-row": gemma3({"image_size": 36, "patch_size": 6}, 1, sliding_window=3),
@@ -271,5 +302,37 @@ FAMILIES: dict[str, Vision] = {
         text_config={"rope_parameters": {
             "rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0, "llama_4_scaling_beta": 0.3,
             "original_max_position_embeddings": 16}},
+    ),
+    "qwen3-vl": qwen_vl(
+        "Qwen3VL",
+        DEEP | {"patch_size": 16, "num_position_embeddings": 16,
+                "deepstack_visual_indexes": [0, 2]},
+        [2, 1, 1], tie_word_embeddings=True, head_dim=8,
+    ),
+    "qwen3-vl-every-layer": qwen_vl(
+        "Qwen3VL",
+        DEEP | {"patch_size": 5, "num_position_embeddings": 49,
+                "deepstack_visual_indexes": [2, 0, 1]},
+        [4, 2, 2], head_dim=16, attention_bias=True,
+    ),
+    "qwen3-vl-one-place": qwen_vl(
+        "Qwen3VL",
+        DEEP | {"patch_size": 8, "num_position_embeddings": 1, "deepstack_visual_indexes": []},
+        [3, 3, 2], head_dim=16, num_key_value_heads=1, tied=True,
+    ),
+    "idefics3": tiles("Idefics3", {"image_size": 28, "patch_size": 7}, 2, 56),
+    "idefics3-whole": tiles(
+        "Idefics3", {"image_size": 50, "patch_size": 2, "hidden_size": 24}, 5, 60, split=False,
+        attention_bias=True, mlp_bias=True,
+    ),
+    "idefics3-tied": tiles(
+        "Idefics3", {"image_size": 24, "patch_size": 8}, 1, 48, tied=True,
+        num_key_value_heads=1, head_dim=12,
+    ),
+    "smolvlm": tiles("SmolVLM", {"image_size": 38, "patch_size": 9}, 4, 76),
+    "smolvlm-one-tile": tiles("SmolVLM", {"image_size": 32, "patch_size": 4}, 2, 32),
+    "smolvlm-odd-tile": tiles(
+        "SmolVLM", {"image_size": 29, "patch_size": 2, "intermediate_size": 40}, 7, 59, tile=28,
+        tie_word_embeddings=True,
     ),
 }  # fmt: skip

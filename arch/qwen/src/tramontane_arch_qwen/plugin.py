@@ -37,6 +37,13 @@ VISIONS: dict[str, dict[str, Any]] = {
         "window_size": 28,
         "fullatt_block_indexes": [1],
     },
+    "Qwen3VL": {
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "out_hidden_size": 32,
+        "num_position_embeddings": 9,
+        "deepstack_visual_indexes": [0],
+    },
 }
 SECTIONS = {"rope_scaling": {"type": "mrope", "mrope_section": [2, 1, 1]}}
 
@@ -65,14 +72,19 @@ def architectures() -> Iterator[Architecture]:
         model="tramontane_arch_qwen.model:Qwen3",
         example=TINY | {"head_dim": 16},
     )
-    for name, module in (("Qwen2VL", "vl2"), ("Qwen2_5_VL", "vl2_5")):
+    for name, module in (("Qwen2VL", "vl2"), ("Qwen2_5_VL", "vl2_5"), ("Qwen3VL", "vl3")):
         yield Architecture(
             name=f"{name}ForConditionalGeneration",
             config=f"tramontane_arch_qwen.{module}:{name}Config",
             model=f"tramontane_arch_qwen.{module}:{name}",
             weights="tramontane_arch_qwen.vl2:WEIGHTS",
             media="tramontane_arch_qwen.vl_images:QwenImages",
-            example={**TINY, **SECTIONS, "vision_config": {**VISION, **VISIONS[name]}},
+            example={
+                **TINY,
+                "head_dim": 8,
+                **SECTIONS,
+                "vision_config": {**VISION, **VISIONS[name]},
+            },
         )
     yield Architecture(
         name="Qwen2MoeForCausalLM",

@@ -21,8 +21,10 @@ from tramontane.checkpoint.rules import Rename, Rule, Skip
 from tramontane.config.decoder import ModelConfig
 
 from .model import Qwen2Config
+from .vl3_tower import DeepTower
 from .vl_tower import QwenTower
 
+SECTIONED = ("mrope_section", "mrope_interleaved")
 TEXT = MappingProxyType(
     {
         "vocab_size": 152_064,
@@ -74,7 +76,7 @@ class VLConfig(Qwen2Config):
             told = values.get(name)
             if isinstance(told, Mapping) and "mrope_section" in told:
                 values["mrope_section"] = tuple(told["mrope_section"])
-                rest = {key: value for key, value in told.items() if key != "mrope_section"}
+                rest = {key: value for key, value in told.items() if key not in SECTIONED}
                 for key in ("type", "rope_type"):
                     if rest.get(key) == "mrope":
                         rest[key] = "default"
@@ -117,7 +119,7 @@ class QwenVL(MediaLM):
     """A language model with an encoder of images, `visual`."""
 
     Layer = staticmethod(vl_layer)
-    visual: QwenTower
+    visual: QwenTower | DeepTower
 
     def encode(self, kind: str, arrays: Mapping[str, Tensor]) -> Iterator[Tensor | None]:
         rows, columns = (int(number) for number in arrays["grid"])

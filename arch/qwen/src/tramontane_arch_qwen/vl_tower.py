@@ -50,9 +50,9 @@ class Grid:
 class PatchEmbed(nn.Module):
     """Tensor: proj (hidden, channels, frames, size, size)."""
 
-    def __init__(self, hidden: int, *size: int) -> None:
+    def __init__(self, hidden: int, *size: int, bias: bool = False) -> None:
         super().__init__()
-        self.proj = Patches(hidden, *size, bias=False)
+        self.proj = Patches(hidden, *size, bias=bias)
 
     def forward(self, patches: Tensor) -> Tensor:
         out: Tensor = self.proj(patches)

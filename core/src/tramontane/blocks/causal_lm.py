@@ -63,8 +63,10 @@ class CausalLM(nn.Module):
         x = self.embed(tokens, batch)
         if batch.media is not None:
             x = batch.media.put(x)
-        for layer in self.model.layers:
+        for index, layer in enumerate(self.model.layers):
             x = layer(x, batch)
+            if batch.media is not None:
+                x = batch.media.add(x, index)
         return self.logits(self.model.norm(x[batch.wanted]))
 
     @torch.inference_mode()
@@ -110,5 +112,7 @@ class MediaLM(CausalLM):
 
     def encode(self, kind: str, arrays: Mapping[str, Tensor]) -> Iterator[Tensor | None]:
         """Yields None wherever it may be interrupted, after each layer, say, and last the rows
-        (`MediaItem.rows`, hidden). kind, arrays: of the `MediaItem`."""
+        (`MediaItem.rows`, hidden), or (`MediaItem.rows`, hidden * (1 + levels)): the first columns
+        are the embeddings, the next are added to the rows behind layer 0, and so on. kind, arrays:
+        of the `MediaItem`."""
         raise NotImplementedError

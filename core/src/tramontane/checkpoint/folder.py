@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from tramontane.block_format import Stored
+from tramontane.config.decoder import OUTSIDE
 from tramontane.errors import CheckpointError
 from tramontane.layouts import Layout
 from tramontane.sanitize import one_line
@@ -49,7 +50,8 @@ class FolderCheckpoint:
         tied = False
         if isinstance(text := config.get("text_config"), Mapping) and "hidden_size" not in config:
             tied = config.get("tie_word_embeddings") is True
-            config = {**config, **text}
+            outside = {name: config[name] for name in text if name in config}
+            config = {**config, **text, OUTSIDE: outside}
         paths = sorted(weights) if weights is not None else find_weights(folder)
         self._files: list[WeightFile] = []
         self._owner: dict[str, WeightFile] = {}

@@ -36,6 +36,10 @@ MAY_DIFFER = ("num_attention_heads", "num_key_value_heads", "intermediate_size")
 UNSUPPORTED = "unsupported"
 """Where a container lists settings that no field has: a model with any is refused."""
 
+OUTSIDE = "outside_text_config"
+"""Where a folder's configuration keeps what stands beside `text_config` and in it too, for which
+the latter's goes."""
+
 C = TypeVar("C", bound="ModelConfig")
 
 
@@ -50,6 +54,16 @@ class ModelConfig(BaseModel):
     """Field names are config.json's. Keys that no field names are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+def tie_from_outside(values: dict[str, Any]) -> None:
+    """For `DecoderConfig.derive` of families whose `tie_word_embeddings` is read beside
+    `text_config`, whatever that says."""
+    if "text_config" in values:
+        outside = values.get(OUTSIDE) or {}
+        inside = values["text_config"]
+        beside = values.get("tie_word_embeddings") if "tie_word_embeddings" not in inside else None
+        values["tie_word_embeddings"] = bool(outside.get("tie_word_embeddings", beside))
 
 
 class DecoderConfig(ModelConfig):

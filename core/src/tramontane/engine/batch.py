@@ -53,12 +53,24 @@ class MediaInput:
 
     index: list[int]
     rows: Tensor
-    """(len(index), hidden)."""
+    """(len(index), hidden * (1 + levels)): what stands for the embedding, then what is added behind
+    each of the model's first layers, of which most encoders give nothing."""
 
     def put(self, x: Tensor) -> Tensor:
         """x: (tokens, hidden) embeddings -> the same with these rows in their places."""
-        index = torch.tensor(self.index, dtype=torch.int64, device=x.device)
-        return x.index_copy(0, index, self.rows.to(x.dtype))
+        return x.index_copy(0, self._places(x), self.rows[:, : x.shape[1]].to(x.dtype))
+
+    def add(self, x: Tensor, layer: int) -> Tensor:
+        """x: (tokens, hidden), behind a layer -> with what the encoder adds to its rows there."""
+        width = x.shape[1]
+        more = self.rows[:, width * (layer + 1) : width * (layer + 2)]
+        if not more.shape[1]:
+            return x
+        places = self._places(x)
+        return x.index_copy(0, places, x[places] + more.to(x.dtype))
+
+    def _places(self, x: Tensor) -> Tensor:
+        return torch.tensor(self.index, dtype=torch.int64, device=x.device)
 
 
 class Numbers(NamedTuple):

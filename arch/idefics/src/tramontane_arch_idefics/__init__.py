@@ -1,0 +1,1 @@
+"""The Idefics family of architectures."""
