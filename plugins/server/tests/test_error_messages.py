@@ -31,6 +31,8 @@ NOT_ON_THE_WAY = (
     "core/src/tramontane/hub/",  # loading: the log gets the message
     "core/src/tramontane/checkpoint/",
     "core/src/tramontane/quantizing/",
+    "core/src/tramontane/verifying/",
+    "core/src/tramontane/media/files.py",  # Python's and the command line's: requests name no file
     "core/src/tramontane/model/source.py",
     "core/src/tramontane/chat/choose.py",
     "core/src/tramontane/mcp/config.py",  # the server's start

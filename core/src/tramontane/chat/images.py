@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from tramontane.errors import RequestError
-from tramontane.media.bounds import data_of, file_bytes
+from tramontane.media.bounds import data_of
+from tramontane.media.files import file_bytes
 
 TYPES = ("image", "image_url", "input_image")
 """Types of parts that are an image: transformers' and Anthropic's, OpenAI's chat and responses."""

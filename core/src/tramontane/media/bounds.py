@@ -1,11 +1,10 @@
-"""Files of pictures, and their bytes in URLs, within limits."""
+"""Pictures' bytes in URLs, within a limit."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
-from pathlib import Path
 
 from tramontane.errors import RequestError
 
@@ -27,13 +26,3 @@ def data_of(url: str, where: str) -> bytes:
         return base64.b64decode(url[found.end() :], validate=True)
     except (binascii.Error, ValueError) as error:
         raise RequestError(f"{where}: the image is not valid base64: {error}") from error
-
-
-def file_bytes(path: Path, where: str) -> bytes:
-    """A file's bytes. Raises RequestError."""
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise RequestError(f"{where}: {path} has more than {MOST_BYTES >> 20} MiB; reduce it")
-        return path.read_bytes()
-    except OSError as error:
-        raise RequestError(f"{where}: cannot read {path}: {error.strerror}") from error

@@ -12,7 +12,8 @@ import numpy as np
 
 from tramontane.errors import RequestError
 
-from .bounds import MOST_BYTES, data_of, file_bytes
+from .bounds import MOST_BYTES, data_of
+from .files import file_bytes
 from .processor import Pixels
 
 MOST_PIXELS = 1 << 26

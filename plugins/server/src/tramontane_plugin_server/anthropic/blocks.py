@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
@@ -47,6 +48,14 @@ class UrlSource(RequestBody):
 
 class ImageBlock(Block):
     """An image; for models that take any."""
+
+    refused: ClassVar[Mapping[str, str]] = {
+        "transformations": "each model scales images as its processor does; scale the image"
+        " before you send it"
+    }
+    neutral: ClassVar[Mapping[str, Sequence[Any]]] = {
+        "transformations": ({}, {"oversized_image": "downsize"})
+    }
 
     type: Literal["image"]
     source: Annotated[Base64Source | UrlSource, Field(discriminator="type")]

@@ -40,6 +40,7 @@ class InputImage(Part):
     type: Literal["input_image"]
     image_url: str = Field(min_length=1, description="a data: URL in base64")
     detail: str | None = Field(None, description=NO_EFFECT)
+    prompt_cache_breakpoint: dict[str, Any] | None = Field(None, description=NO_EFFECT)
 
 
 class OutputText(Part):
