@@ -54,6 +54,7 @@ def test_basics_are_translated_and_missing_keys_mean_what_they_do_elsewhere(writ
         "vocab_size": 32,
         "model_type": ARCH,
         "tie_word_embeddings": True,
+        "layers_with_experts": [False, False],
         **ASSUMED,
         **ABSENT,
     }

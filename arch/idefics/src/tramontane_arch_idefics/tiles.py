@@ -27,11 +27,13 @@ class Tiles:
         told, vision = settings_of(files, "image_processor"), cfg.vision_config
         if off := [name for name in NEEDED if told.get(name) is False]:
             raise ValueError(f"{off[0]} of false is not supported")
-        size = told.get("size") or {"longest_edge": 4 * 364}
+        size = told.get("size") or {"longest_edge": 4 * vision.image_size}
         if "longest_edge" not in size:
             raise ValueError(f"size {size} has no longest_edge")
         self.longest = int(size["longest_edge"])
-        self.tile = int((told.get("max_image_size") or {"longest_edge": 364})["longest_edge"])
+        self.tile = int(
+            (told.get("max_image_size") or {"longest_edge": vision.image_size})["longest_edge"]
+        )
         if self.tile // vision.patch_size != vision.side:
             raise ValueError(
                 f"tiles of max_image_size {self.tile} do not fit an encoder of "
