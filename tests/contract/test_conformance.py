@@ -129,7 +129,7 @@ REFUSED = [
     (("--tramontane", "tramontane-quant-gguf", "--reference", "transformers"), "no architecture"),
     (
         ("--tramontane", "tramontane-arch-gpt2", "--reference", "transformers:Nothing"),
-        "has no model class Nothing; name the one to compare GPT2LMHeadModel with",
+        "has no model class Nothing; name the one to compare with",
     ),
     (
         ("--tramontane", "tramontane-arch-llama", "--reference", "transformers:LlamaForCausalLM"),
