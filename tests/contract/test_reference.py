@@ -9,7 +9,9 @@ from tramontane.plugin import Architecture
 from tramontane.registry import Registry
 from tramontane.testing.compare import compare
 
-CLASSES = set(dir(transformers))
+APART = "KimiLinearForCausalLM"
+"""Of its tiny example the reference's cache cannot be made: held to it in tests/parity."""
+CLASSES = set(dir(transformers)) - {APART}
 OFFERS = [
     offer for offer in Registry().all(Architecture) if offer.name in CLASSES and offer.media is None
 ]
