@@ -134,7 +134,9 @@ def architecture_files(
     fields = "".join(f"    {json.dumps(key)}: {value!r},\n" for key, value in like.example.items())
     tiny = f"{{\n{fields}}}"
     layers = next(
-        v for k, v in like.example.items() if k in ("num_hidden_layers", "n_layer", "n_layers")
+        value
+        for key, value in like.example.items()
+        if key.startswith(("num_", "n_")) and key.endswith(("layer", "layers"))
     )
     listed = ", ".join(f"`{field}`" for field in fixed) or "nothing beyond"
     refused = f"Fields that have one value: {listed}. Say which checkpoints have another, and why."
