@@ -88,11 +88,12 @@ class Batch:
     Every tensor is on the cache's device, and created when it is first accessed.
     """
 
+    media: MediaInput | None = None
+    _sections: tuple[tuple[Span, npt.NDArray[np.int64]], ...] = ()
+
     def __init__(self, spans: Sequence[Span], numbers: Numbers, cache: KVCache) -> None:
         self.spans, self.numbers, self.cache = spans, numbers, cache
         self._angles: dict[tuple[object, ...], tuple[Tensor, Tensor]] = {}
-        self.media: MediaInput | None = None
-        self._sections: list[tuple[Span, npt.NDArray[np.int64]]] = []
 
     @classmethod
     def of(
@@ -147,7 +148,7 @@ class Batch:
     def place(self, span: Span, sections: npt.NDArray[np.int64]) -> None:
         """Give a span's tokens positions in several sections, (sections, count). To be called
         before any tensor is asked for."""
-        self._sections.append((span, sections))
+        self._sections = (*self._sections, (span, sections))
         self.numbers.positions[span.start : span.start + span.count] = sections[0].tolist()
 
     def sections(self, count: int) -> Tensor:

@@ -95,11 +95,13 @@ class Engine:
             context_length=self.context_length,
             forces=self.options.forced_tokens,
         )
-        self._arrivals, self._arrived = itertools.count(), list[Sequence]()
+        self._arrivals = itertools.count()
+        self._arrived: list[Sequence] = []
         self._steps = self._failed_steps = 0
         self._wake = threading.Condition()
-        self._closed = self._draining = self._busy = self._cancelled = False
-        """_cancelled: whether a request has been since this was looked at."""
+        self._closed = self._draining = self._busy = False
+        self._cancelled = False
+        """Whether a request has been since this was looked at."""
         self._thread = threading.Thread(target=self._loop, name="tramontane-engine", daemon=True)
         self._thread.start()
         close_at_exit(self)
@@ -109,13 +111,8 @@ class Engine:
 
         Raises RequestError for what can never run, EngineBusy for what cannot now.
         """
-        refuse_impossible(
-            request,
-            self.tokenizer,
-            vocabulary=self.loaded.config.vocab_size,
-            context_length=self.context_length,
-            takes_media=self.media is not None,
-        )
+        vocabulary, sees = self.loaded.config.vocab_size, self.media is not None
+        refuse_impossible(request, self.tokenizer, vocabulary, self.context_length, sees=sees)
         params = request.params
         seed = params.seed if params.seed is not None else secrets.randbits(63)
         chain = self.chains.build(params, seed)
@@ -241,9 +238,8 @@ class Engine:
         if resume is None or not first or not self._resumable or sequence.scores:
             return
         try:
-            count = resume.shared(sequence.request.prompt)
-            if (media := sequence.request.media) is not None and media.runs:
-                count = resume.shared(sequence.request.prompt[: media.runs[0].start])
+            media, prompt = sequence.request.media, sequence.request.prompt
+            count = resume.shared(prompt if media is None else prompt[: media.first])
             self.cache.ready(sequence.blocks[: -(-count // BLOCK_SIZE)])
             resume.put(self.cache, sequence.blocks, count, sequence.slot or 0)
         except Exception as error:  # noqa: BLE001 - a snapshot of another model, say

@@ -34,8 +34,8 @@ class MediaRows:
         self._work: tuple[MediaItem, Iterator[Tensor | None]] | None = None
         self._rows: OrderedDict[bytes, Tensor] = OrderedDict()
         self._bytes = 0
-        self.encoded = self.hits = 0
-        """Items that were encoded, and uses of some that had been before."""
+        self.encoded = 0
+        """Items that were encoded."""
 
     @property
     def busy(self) -> bool:
@@ -54,7 +54,6 @@ class MediaRows:
     def rows(self, item: MediaItem) -> Tensor:
         """(rows, hidden) of an item that is ready."""
         self._rows.move_to_end(item.digest)
-        self.hits += 1
         return self._rows[item.digest]
 
     def forget(self, wanted: Iterable[MediaItem]) -> None:
@@ -105,27 +104,27 @@ class MediaRows:
         if parts:
             batch.media = MediaInput(index, torch.cat(parts))
 
-    def work(self, seconds: float | None) -> MediaItem | None:
-        """Encode for about so long; None: until an item is done. Returns it when it is.
+    def work(self, seconds: float | None) -> None:
+        """Encode for about so long, or until an item is done; None: until it is.
 
         Raises whatever an encoder raises, as `EncodingFailed`.
         """
         end = None if seconds is None else time.perf_counter() + seconds
-        if self._work is None:
-            _, item = self._waiting.popitem(last=False)
-            self._work = item, iter(self._model.encode(item.kind, self._tensors(item)))
-        item, parts = self._work
+        item = next(iter(self._waiting.values())) if self._work is None else self._work[0]
         try:
             with torch.inference_mode():
-                for rows in parts:
+                if self._work is None:
+                    self._work = item, iter(self._model.encode(item.kind, self._tensors(item)))
+                for rows in self._work[1]:
                     if rows is not None:
                         self._keep(item, rows)
-                        return item
+                        return
                     if end is not None and time.perf_counter() >= end:
-                        return None
+                        return
             raise ValueError("the encoder gave no rows")
         except Exception as error:
             self._work = None
+            self._waiting.pop(item.digest, None)
             raise EncodingFailed(item, error) from error
 
     def _tensors(self, item: MediaItem) -> dict[str, Tensor]:
@@ -148,11 +147,14 @@ class MediaRows:
 def apart(work: list[tuple[Running, int]]) -> list[list[tuple[Running, int]]]:
     """The pieces of a step, those with rows of media each by itself: how such a row is computed
     does not depend on what else runs."""
-    media = [piece for piece in work if piece[0].media_of(piece[1])]
-    if not media:
-        return [work] if work else []
-    rest = [piece for piece in work if not piece[0].media_of(piece[1])]
-    return [*([rest] if rest else []), *([piece] for piece in media)]
+    rest: list[tuple[Running, int]] = []
+    media: list[list[tuple[Running, int]]] = []
+    for piece in work:
+        if piece[0].media_of(piece[1]):
+            media.append([piece])
+        else:
+            rest.append(piece)
+    return [rest, *media] if rest else media
 
 
 class EncodingFailed(Exception):

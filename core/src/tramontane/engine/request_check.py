@@ -11,12 +11,13 @@ from .request import Request
 def refuse_impossible(
     request: Request,
     tokenizer: Tokenizer,
-    *,
     vocabulary: int,
     context_length: int,
-    takes_media: bool,
+    *,
+    sees: bool,
 ) -> None:
-    """Raises RequestError. context_length: in tokens."""
+    """Raises RequestError. vocabulary: number of tokens. context_length: in tokens. sees: whether
+    the model takes images."""
     count = len(request.prompt)
     if count == 0:
         raise RequestError("the prompt is empty: there is nothing to continue")
@@ -27,7 +28,7 @@ def refuse_impossible(
         )
     if tokenizer.missing and (request.params.stop or request.params.grammar):
         raise RequestError(tokenizer.missing)
-    if request.media is not None and not takes_media:
+    if request.media is not None and not sees:
         raise RequestError("the prompt has images, and the model takes text only")
     for token in request.prompt:
         if not 0 <= token < vocabulary:

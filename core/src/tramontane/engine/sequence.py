@@ -176,9 +176,8 @@ class Sequence:
         """A copy of what is computed, up to the first row that is no token's."""
         media = self.request.media
         tokens = self.tokens[: self.computed]
-        if media is not None and media.runs:
-            # states cannot go back to there
-            tokens = tokens[: 0 if cache.states else media.runs[0].start]
+        if media is not None and media.runs:  # states cannot go back to there
+            tokens = tokens[: 0 if cache.states else media.first]
         whole = self.digests(len(tokens) // BLOCK_SIZE) if cache.states else ()
         return Snapshot.take(cache, self.blocks, tokens, self.slot or 0, whole)
 

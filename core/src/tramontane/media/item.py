@@ -69,6 +69,11 @@ class Media:
         """Number of rows."""
         return sum(run.count for run in self.runs)
 
+    @property
+    def first(self) -> int | None:
+        """The first row that is an item's."""
+        return self.runs[0].start if self.runs else None
+
     @cached_property
     def regions(self) -> tuple[tuple[int, int], ...]:
         """(start, end) of the rows from each item's first to its last, which a step of their own
