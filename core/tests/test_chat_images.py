@@ -10,7 +10,7 @@ import pytest
 from tramontane.chat.images import (
     MOST_IMAGES,
     PLACE,
-    image_part,
+    image_file,
     places,
     put_images,
     take_images,
@@ -91,7 +91,7 @@ def test_what_is_no_conversation_is_left_for_others_to_refuse() -> None:
 def test_images_are_put_back_also_where_the_first_messages_are_gone(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(b"pixels")
-    first, second = {"type": "image", "image": URL}, image_part(path)
+    first, second = {"type": "image", "image": URL}, dict(image_file(path).part)
     given = [*user(first, TEXT), {"role": "assistant", "content": "a"}, *user(TEXT, second)]
     taken, images = take_images(given)
     assert places(taken) == 2

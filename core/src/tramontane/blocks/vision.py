@@ -95,16 +95,17 @@ class VisionAttention(nn.Module):
     def __init__(self, cfg: VisionConfig) -> None:
         super().__init__()
         self.heads = cfg.num_attention_heads
-        names = ("q_proj", "k_proj", "v_proj", "out_proj")
-        for name in names:
-            self.add_module(name, Linear(cfg.hidden_size, cfg.hidden_size, bias=True))
+        self.q_proj = Linear(cfg.hidden_size, cfg.hidden_size, bias=True)
+        self.k_proj = Linear(cfg.hidden_size, cfg.hidden_size, bias=True)
+        self.v_proj = Linear(cfg.hidden_size, cfg.hidden_size, bias=True)
+        self.out_proj = Linear(cfg.hidden_size, cfg.hidden_size, bias=True)
 
     def forward(self, x: Tensor, lengths: Sequence[int]) -> Tensor:
         q, k, v = (
-            self.get_submodule(name)(x).unflatten(-1, (self.heads, -1))
-            for name in ("q_proj", "k_proj", "v_proj")
+            project(x).unflatten(-1, (self.heads, -1))
+            for project in (self.q_proj, self.k_proj, self.v_proj)
         )
-        out: Tensor = self.get_submodule("out_proj")(packed_attention(q, k, v, lengths))
+        out: Tensor = self.out_proj(packed_attention(q, k, v, lengths))
         return out
 
 

@@ -76,7 +76,7 @@ class Turn:
 
     def whole_messages(self) -> list[dict[str, Any]]:
         """The messages with their images, as they were given."""
-        return [dict(message) for message in put_images(self.messages, self._images)]
+        return put_images(self.messages, self._images)
 
     def parser(self) -> AnswerParser:
         """A parser for one answer to the last requests."""

@@ -6,7 +6,7 @@ import base64
 import mimetypes
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from tramontane.errors import RequestError
@@ -51,7 +51,7 @@ def take_images(
     return taken, found
 
 
-def refuse_blind(where: str) -> None:
+def refuse_blind(where: str) -> NoReturn:
     """Raises RequestError: the model takes no images."""
     raise RequestError(
         f"{where} is an image, but this model takes text only: leave it out, or describe it in "
@@ -123,14 +123,14 @@ def _url(url: Any, where: str, local: bool) -> Any:
 
 def put_images(
     messages: Sequence[Mapping[str, Any]], images: Sequence[Image]
-) -> list[Mapping[str, Any]]:
+) -> list[dict[str, Any]]:
     """Messages of `take_images`, or the last of them, with the parts that were taken out."""
     rest = list(images)[len(images) - places(messages) :]
 
-    def whole(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    def whole(message: Mapping[str, Any]) -> dict[str, Any]:
         content = message.get("content")
         if not isinstance(content, list):
-            return message
+            return dict(message)
         parts = [rest.pop(0).part if part == PLACE else part for part in content]
         return {**message, "content": parts}
 
@@ -143,8 +143,9 @@ def places(messages: Sequence[Mapping[str, Any]]) -> int:
     return sum(content.count(PLACE) for content in contents if isinstance(content, list))
 
 
-def image_part(path: Path) -> dict[str, Any]:
-    """A file as a part of a message that can be kept as JSON. Raises RequestError."""
-    data = base64.b64encode(file_bytes(path, "the image")).decode()
+def image_file(path: Path) -> Image:
+    """A file, whose part of a message can be kept as JSON. Raises RequestError."""
+    data = file_bytes(path, "the image")
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    return {"type": "image", "image": f"data:{kind};base64,{data}"}
+    url = f"data:{kind};base64,{base64.b64encode(data).decode()}"
+    return Image(data, str(path), {"type": "image", "image": url})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tramontane.answers import AnswerParser, Content, Delta, Reasoning
 from tramontane.chat.chat_turn import Turn
-from tramontane.chat.images import Image, image_part
+from tramontane.chat.images import Image, image_file
 from tramontane.chat.parts import joined
 from tramontane.chat.tool_loop import ToolLoop
 from tramontane.chat.toolbox import Toolbox
@@ -65,7 +65,7 @@ class Conversation:
         self.drops, self.dropped = drops, 0
         self.system = system
         self.messages: list[dict[str, Any]] = []
-        self.attached: list[Path] = []
+        self.attached: list[Image] = []
         """Images of the next message."""
         self._snapshot: Snapshot | None = None
         self.clear()
@@ -86,7 +86,7 @@ class Conversation:
         text: str,
         params: SamplingParams,
         show: Callable[[str], None],
-        images: Sequence[Path] = (),
+        images: Sequence[Image] = (),
     ) -> RequestResult:
         """Answer a message, with as many rounds of tools as the model requests, up to ROUNDS.
 
@@ -97,7 +97,7 @@ class Conversation:
         self.dropped = 0
         content: str | list[Any] = text
         if images:
-            content = [*map(image_part, images), {"type": "text", "text": text}]
+            content = [*(image.part for image in images), {"type": "text", "text": text}]
         toolbox = Toolbox(self.llm.tools())
         turn = Turn(
             self.llm.inner,
@@ -127,9 +127,9 @@ class Conversation:
 
     def attach(self, path: Path) -> None:
         """Add an image to the next message. Raises RequestError for what cannot be one here."""
-        image = Image(str(path), str(path), {})
+        image = image_file(path)
         self.llm.inner.media_items([image])
-        self.attached.append(path)
+        self.attached.append(image)
 
     def undo(self) -> str | None:
         """Forget the last message of the user and what followed; returns its text, if any."""

@@ -155,7 +155,6 @@ class LoadedModel:
             return []
         if self.media is None:
             refuse_blind(images[0].where)
-        assert self.media is not None
         items = []
         for image in images:
             pixels = pixels_of(image.source, image.where)
