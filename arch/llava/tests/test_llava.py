@@ -99,7 +99,7 @@ def test_the_middle_is_cut_out() -> None:
     wide[:, 20:48] = np.arange(28 * 28 * 3).reshape(28, 28, 3) % 251
     item = images.prepare(wide)
     assert item.rows == 16
-    assert (item.arrays["pixels"] == images.normalized(wide[:, 20:48])).all()
+    assert (item.arrays["pixels"] == images.settings.normalized(wide[:, 20:48])).all()
     with pytest.raises(ValueError, match="crop it"):
         images.prepare(np.zeros((2, 402, 3), np.uint8))
 

@@ -1,11 +1,9 @@
 """Gemma 3 with images: SigLIP's encoder, pooled to a few rows, which see each other."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from pydantic import Field, model_validator
@@ -13,9 +11,9 @@ from torch import Tensor, nn
 from tramontane.blocks import MediaLM, RMSNorm
 from tramontane.blocks.vision import SiglipTower, VisionConfig
 from tramontane.checkpoint.rules import Rename, Rule, Shift, Skip
-from tramontane.media.item import Media, MediaItem
-from tramontane.media.processor import Pixels, settings_of
-from tramontane.media.resize import RESAMPLE, normalized, resized
+from tramontane.media.item import MediaItem
+from tramontane.media.processor import MediaProcessor, Pixels, settings_of
+from tramontane.media.resize import PixelSettings
 
 from .gemma3 import Gemma3, Gemma3Config
 
@@ -97,8 +95,8 @@ WEIGHTS: dict[str, list[Rule]] = {
 }
 
 
-class Gemma3Processor:
-    """Implements `MediaProcessor`: every image squeezed into one square."""
+class Gemma3Processor(MediaProcessor):
+    """Every image squeezed into one square."""
 
     mark, row, mutual = "<start_of_image>", "<image_soft_token>", True
 
@@ -110,16 +108,11 @@ class Gemma3Processor:
         if given != {side}:
             raise ValueError(f"images of {size} do not fit an encoder of {side} x {side}")
         self.side, self.rows = side, cfg.mm_tokens_per_image
-        self.how = RESAMPLE[told.get("resample", 2)]
-        self.mean = told.get("image_mean") or [0.5] * 3
-        self.std = told.get("image_std") or [0.5] * 3
+        self.settings = PixelSettings.of(told, 2)
 
     def prepare(self, pixels: Pixels) -> MediaItem:
-        square = resized(pixels, self.side, self.side, self.how)
-        return MediaItem("image", {"pixels": normalized(square, self.mean, self.std)}, self.rows)
+        square = self.settings.resized(pixels, self.side, self.side)
+        return MediaItem("image", {"pixels": self.settings.normalized(square)}, self.rows)
 
     def written(self, item: MediaItem) -> str:
         return f"\n\n{self.mark}{self.row * item.rows}<end_of_image>\n\n"
-
-    def positions(self, ids: Sequence[int], media: Media) -> npt.NDArray[np.int64] | None:
-        return None

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from tramontane.blocks import Attention, GatedMLP, Linear, MediaLM, PreNormLayer, rope_for
-from tramontane.blocks.vision import SiglipTower, VisionConfig, VisionEmbeddings
+from tramontane.blocks.vision import SiglipTower, VisionConfig, VisionEmbeddings, patches_of
 from tramontane.checkpoint.rules import Rename, Rule, Skip
 from tramontane.config import DecoderConfig
 from tramontane.config.decoder import tie_from_outside
@@ -79,12 +79,10 @@ class TileEmbeddings(VisionEmbeddings):
         self.side = cfg.side
 
     def forward(self, pixels: Tensor) -> Tensor:
-        patches = pixels.unfold(1, self.size, self.size).unfold(2, self.size, self.size)
-        rows, columns = patches.shape[1:3]
+        rows, columns = (side // self.size for side in pixels.shape[1:])
         where = self.places(rows)[:, None] * self.side + self.places(columns)
-        flat = patches.permute(1, 2, 0, 3, 4).flatten(2).flatten(0, 1)
         positions = self.position_embedding.weight[where.flatten().to(pixels.device)]
-        out: Tensor = self.patch_embedding(flat) + positions
+        out: Tensor = self.patch_embedding(patches_of(pixels, self.size)) + positions
         return out
 
     def places(self, count: int) -> Tensor:

@@ -1,14 +1,13 @@
 """How Idefics3 and SmolVLM prepare images: as square tiles, and the whole as one more."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from tramontane.media.item import Media, MediaItem
-from tramontane.media.processor import Pixels, settings_of
-from tramontane.media.resize import RESAMPLE, normalized, resized
+from tramontane.media.item import MediaItem
+from tramontane.media.processor import MediaProcessor, Pixels, settings_of
+from tramontane.media.resize import PixelSettings
 
 from .model import Idefics3Config
 
@@ -17,11 +16,8 @@ LONGEST = 4096
 NEEDED = ("do_resize", "do_rescale", "do_normalize")
 
 
-class Tiles:
-    """Implements `MediaProcessor`."""
-
+class Tiles(MediaProcessor):
     mark = row = "<image>"
-    mutual = False
 
     def __init__(self, cfg: Idefics3Config, files: Mapping[str, Any]) -> None:
         told, vision = settings_of(files, "image_processor"), cfg.vision_config
@@ -45,10 +41,8 @@ class Tiles:
                 f"image_seq_len {said}, but the model gives {self.rows} rows of a tile"
             )
         self.split = told.get("do_image_splitting", True) is not False
-        self.how = RESAMPLE[told.get("resample", 1)]
-        self.mean = told.get("image_mean") or [0.5] * 3
-        self.std = told.get("image_std") or [0.5] * 3
-        self.scale = float(told.get("rescale_factor", 1 / 255))
+        scale = float(told.get("rescale_factor", 1 / 255))
+        self.settings = PixelSettings.of(told, 1)._replace(scale=scale)
 
     def size_of(self, height: int, width: int) -> tuple[int, int]:
         """The height and width of the first resize: the longest edge as told, the other even."""
@@ -80,18 +74,18 @@ class Tiles:
 
     def prepare(self, pixels: Pixels) -> MediaItem:
         high, wide = self.size_of(*pixels.shape[:2])
-        image = resized(pixels, high, wide, self.how)
+        image = self.settings.resized(pixels, high, wide)
         rows = columns = 0
         parts = []
         if self.split:
             high, wide = self.whole_tiles(high, wide)
-            image = resized(image, high, wide, self.how)
+            image = self.settings.resized(image, high, wide)
             if max(high, wide) > self.tile:
                 rows, columns = high // self.tile, wide // self.tile
                 squares = image.reshape(rows, self.tile, columns, self.tile, 3).swapaxes(1, 2)
                 parts = list(squares.reshape(-1, self.tile, self.tile, 3))
-        parts.append(resized(image, self.tile, self.tile, self.how))
-        tiles = np.stack([normalized(part, self.mean, self.std, self.scale) for part in parts])
+        parts.append(self.settings.resized(image, self.tile, self.tile))
+        tiles = np.stack([self.settings.normalized(part) for part in parts])
         arrays = {"tiles": tiles, "grid": np.array([rows, columns])}
         return MediaItem("image", arrays, len(tiles) * self.rows)
 
@@ -107,6 +101,3 @@ class Tiles:
         if lines:
             lines.append("")
         return "\n".join([*lines, f"{fake}<global-img>{shown}{fake}"])
-
-    def positions(self, ids: Sequence[int], media: Media) -> npt.NDArray[np.int64] | None:
-        return None

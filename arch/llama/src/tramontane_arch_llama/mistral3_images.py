@@ -2,29 +2,24 @@
 square of patches."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-from tramontane.media.item import Media, MediaItem
+from tramontane.media.item import MediaItem
 from tramontane.media.processor import MediaProcessor, Pixels, settings_of
-from tramontane.media.resize import RESAMPLE, normalized, resized
+from tramontane.media.resize import CLIP_MEAN, CLIP_STD, PixelSettings
 
 from .mistral3 import Mistral3Config
 
-MEAN = (0.48145466, 0.4578275, 0.40821073)
-STD = (0.26862954, 0.26130258, 0.27577711)
 MOST = 1024
 """Pixels of the long side, where nothing is said of it."""
 
 
-class Mistral3Images:
-    """Implements `MediaProcessor`. The rows of an image are in runs, one for each row of squares,
+class Mistral3Images(MediaProcessor):
+    """The rows of an image are in runs, one for each row of squares,
     with a token behind each."""
 
     mark = row = "[IMG]"
-    mutual = False
 
     def __init__(self, square: int, files: Mapping[str, Any]) -> None:
         """square: pixels of a merged square's side."""
@@ -36,9 +31,7 @@ class Mistral3Images:
         most = size.get("longest_edge", MOST)
         self.most = int(size.get("height", most)), int(size.get("width", most))
         self.square = square
-        self.how = RESAMPLE[told.get("resample", 3)]
-        self.mean = told.get("image_mean") or MEAN
-        self.std = told.get("image_std") or STD
+        self.settings = PixelSettings.of(told, 3, CLIP_MEAN, CLIP_STD)
 
     def size_of(self, height: int, width: int) -> tuple[int, int]:
         """The height and width that an image is resized to, multiples of a square's side. Raises
@@ -54,15 +47,12 @@ class Mistral3Images:
 
     def prepare(self, pixels: Pixels) -> MediaItem:
         high, wide = self.size_of(*pixels.shape[:2])
-        image = normalized(resized(pixels, high, wide, self.how), self.mean, self.std)
+        image = self.settings.normalized(self.settings.resized(pixels, high, wide))
         return MediaItem("image", {"pixels": image}, high * wide // self.square**2)
 
     def written(self, item: MediaItem) -> str:
         high, wide = (side // self.square for side in item.arrays["pixels"].shape[1:])
         return "[IMG_BREAK]".join([self.row * wide] * high) + "[IMG_END]"
-
-    def positions(self, ids: Sequence[int], media: Media) -> npt.NDArray[np.int64] | None:
-        return None
 
 
 def processor(cfg: Mistral3Config, files: Mapping[str, Any]) -> MediaProcessor | None:

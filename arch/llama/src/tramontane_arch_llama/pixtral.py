@@ -8,7 +8,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from tramontane.blocks import ACTIVATIONS, GatedMLP, Gelu, Linear, RMSNorm
-from tramontane.blocks.vision import Patches, packed_attention, turned
+from tramontane.blocks.vision import Patches, VisionLayers, packed_attention, patches_of, turned
 from tramontane.config.decoder import ModelConfig
 
 EPS = 1e-5
@@ -72,16 +72,18 @@ class PixtralAttention(nn.Module):
     def __init__(self, cfg: PixtralConfig) -> None:
         super().__init__()
         self.heads = cfg.num_attention_heads
-        for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
-            self.add_module(name, Linear(cfg.hidden_size, cfg.hidden_size))
+        self.q_proj = Linear(cfg.hidden_size, cfg.hidden_size)
+        self.k_proj = Linear(cfg.hidden_size, cfg.hidden_size)
+        self.v_proj = Linear(cfg.hidden_size, cfg.hidden_size)
+        self.o_proj = Linear(cfg.hidden_size, cfg.hidden_size)
 
     def forward(self, x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
         q, k, v = (
-            self.get_submodule(name)(x).unflatten(-1, (self.heads, -1))
-            for name in ("q_proj", "k_proj", "v_proj")
+            project(x).unflatten(-1, (self.heads, -1))
+            for project in (self.q_proj, self.k_proj, self.v_proj)
         )
         mixed = packed_attention(turned(q, angles), turned(k, angles), v, [len(x)])
-        out: Tensor = self.get_submodule("o_proj")(mixed)
+        out: Tensor = self.o_proj(mixed)
         return out
 
 
@@ -102,14 +104,6 @@ class PixtralLayer(nn.Module):
         return out
 
 
-class PixtralLayers(nn.Module):
-    """Tensors: layers.N."""
-
-    def __init__(self, cfg: PixtralConfig, count: int) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(PixtralLayer(cfg) for _ in range(count))
-
-
 class PixtralTower(nn.Module):
     """count: layers that are read; those behind them are not built. Tensors: patch_conv, ln_pre,
     transformer.layers.N."""
@@ -121,15 +115,13 @@ class PixtralTower(nn.Module):
             cfg.hidden_size, cfg.num_channels, self.size, self.size, bias=False
         )
         self.ln_pre = RMSNorm(cfg.hidden_size, EPS)
-        self.transformer = PixtralLayers(cfg, count)
+        self.transformer = VisionLayers(PixtralLayer(cfg) for _ in range(count))
 
     def steps(self, pixels: Tensor) -> Iterator[Tensor | None]:
         """pixels: (3, height, width), multiples of a patch -> None after each layer, and last
         (patches, hidden)."""
-        patches = pixels.unfold(1, self.size, self.size).unfold(2, self.size, self.size)
-        rows, columns = patches.shape[1:3]
-        x = self.patch_conv(patches.permute(1, 2, 0, 3, 4).flatten(2).flatten(0, 1))
-        x = self.ln_pre(x)
+        rows, columns = (side // self.size for side in pixels.shape[1:])
+        x = self.ln_pre(self.patch_conv(patches_of(pixels, self.size)))
         turns = angles(self.cfg, rows, columns, x.device)
         for layer in self.transformer.layers:
             x = layer(x, turns)

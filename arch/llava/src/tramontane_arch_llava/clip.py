@@ -5,7 +5,14 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 from tramontane.blocks import LayerNorm
-from tramontane.blocks.vision import Patches, Positions, VisionConfig, VisionLayer
+from tramontane.blocks.vision import (
+    Patches,
+    Positions,
+    VisionConfig,
+    VisionLayer,
+    VisionLayers,
+    patches_of,
+)
 
 
 class ClipEmbeddings(nn.Module):
@@ -23,18 +30,9 @@ class ClipEmbeddings(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """pixels: (3, side, side) -> (patches + 1, hidden)."""
-        patches = pixels.unfold(1, self.size, self.size).unfold(2, self.size, self.size)
-        rows = self.patch_embedding(patches.permute(1, 2, 0, 3, 4).flatten(2).flatten(0, 1))
+        rows = self.patch_embedding(patches_of(pixels, self.size))
         out: Tensor = torch.cat((self.class_embedding[None], rows)) + self.position_embedding.weight
         return out
-
-
-class ClipLayers(nn.Module):
-    """Tensors: layers.N."""
-
-    def __init__(self, cfg: VisionConfig, count: int) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(VisionLayer(cfg) for _ in range(count))
 
 
 class ClipTower(nn.Module):
@@ -46,7 +44,7 @@ class ClipTower(nn.Module):
         self.features = features
         self.embeddings = ClipEmbeddings(cfg)
         self.pre_layrnorm = LayerNorm(cfg.hidden_size, cfg.layer_norm_eps)  # so they spell it
-        self.encoder = ClipLayers(cfg, max(features))
+        self.encoder = VisionLayers(VisionLayer(cfg) for _ in range(max(features)))
 
     def steps(self, pixels: Tensor) -> Iterator[Tensor | None]:
         """pixels: (3, side, side) -> None after each layer, and last (patches + 1, features *

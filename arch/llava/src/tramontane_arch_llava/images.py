@@ -1,27 +1,22 @@
 """How LLaVA prepares images: the short side resized to the encoder's, the middle cut out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-from tramontane.media.item import Media, MediaItem
-from tramontane.media.processor import Pixels, settings_of
-from tramontane.media.resize import RESAMPLE, normalized, resized
+from tramontane.media.item import MediaItem
+from tramontane.media.processor import MediaProcessor, Pixels, settings_of
+from tramontane.media.resize import CLIP_MEAN, CLIP_STD, PixelSettings
 
 from .config import LlavaConfig
 
-MEAN = (0.48145466, 0.4578275, 0.40821073)
-STD = (0.26862954, 0.26130258, 0.27577711)
 MOST_PROPORTION = 200
 """Long side of an image by its short side: it is resized whole, before the middle is cut out."""
 
 
-class ClipImages:
+class ClipImages(MediaProcessor):
     """Squares of the encoder's size. Raises ValueError for settings that say another."""
 
     mark = row = "<image>"
-    mutual = False
     steps: tuple[str, ...] = ("do_resize", "do_center_crop", "do_rescale", "do_normalize")
 
     def __init__(self, cfg: LlavaConfig, files: Mapping[str, Any]) -> None:
@@ -37,23 +32,10 @@ class ClipImages:
                     f"{name} {told[name]} does not fit an encoder of {self.side} x {self.side}"
                 )
         self.square_rows = cfg.square_rows
-        self.how = RESAMPLE[told.get("resample", 3)]
-        self.mean = told.get("image_mean") or MEAN
-        self.std = told.get("image_std") or STD
-
-    def normalized(self, square: Pixels) -> npt.NDArray[np.float32]:
-        return normalized(square, self.mean, self.std)
-
-    def written(self, item: MediaItem) -> str:
-        return self.row * item.rows
-
-    def positions(self, ids: Sequence[int], media: Media) -> npt.NDArray[np.int64] | None:
-        return None
+        self.settings = PixelSettings.of(told, 3, CLIP_MEAN, CLIP_STD)
 
 
 class LlavaImages(ClipImages):
-    """Implements `MediaProcessor`."""
-
     def __init__(self, cfg: LlavaConfig, files: Mapping[str, Any]) -> None:
         super().__init__(cfg, files)
         told = settings_of(files, "image_processor")
@@ -73,10 +55,10 @@ class LlavaImages(ClipImages):
                 f"an image of {width} x {height} pixels is more than {MOST_PROPORTION} times as "
                 "long as it is wide: crop it"
             )
-        whole = resized(pixels, high, wide, self.how)
+        whole = self.settings.resized(pixels, high, wide)
         top, left = (high - self.side) // 2, (wide - self.side) // 2
         square = whole[top : top + self.side, left : left + self.side]
-        return MediaItem("image", {"pixels": self.normalized(square)}, self.square_rows)
+        return MediaItem("image", {"pixels": self.settings.normalized(square)}, self.square_rows)
 
 
 def _sides(size: Any) -> set[int]:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from tramontane.media.item import MediaItem
 from tramontane.media.processor import Pixels, settings_of
-from tramontane.media.resize import resized
 
 from .images import ClipImages
 from .model import Llava
@@ -51,7 +50,7 @@ class LlavaNext(Llava):
 
 
 class LlavaNextImages(ClipImages):
-    """Implements `MediaProcessor`. An item has the whole image and its tiles, (1 + tiles, 3, side,
+    """An item has the whole image and its tiles, (1 + tiles, 3, side,
     side), and its size in pixels, (2)."""
 
     def __init__(self, cfg: LlavaNextConfig, files: Mapping[str, Any]) -> None:
@@ -68,7 +67,7 @@ class LlavaNextImages(ClipImages):
         height, width = pixels.shape[:2]
         side = self.side
         canvas = self._on_canvas(pixels, *self.cfg.canvas(height, width))
-        squares = [resized(pixels, side, side, self.how)]
+        squares = [self.settings.resized(pixels, side, side)]
         squares += [
             canvas[top : top + side, left : left + side]
             for top in range(0, canvas.shape[0], side)
@@ -77,7 +76,7 @@ class LlavaNextImages(ClipImages):
         top, bottom, left, right = self.cfg.kept(height, width)
         rows = self.square_rows + (bottom - top) * (right - left + 1)
         arrays = {
-            "pixels": np.stack([self.normalized(square) for square in squares]),
+            "pixels": np.stack([self.settings.normalized(square) for square in squares]),
             "size": np.array([height, width]),
         }
         return MediaItem("image", arrays, rows)
@@ -91,6 +90,6 @@ class LlavaNextImages(ClipImages):
             inner = high, min(math.ceil(width * (high / height)), wide)
         canvas = np.zeros((high, wide, 3), np.uint8)
         top, left = (high - inner[0]) // 2, (wide - inner[1]) // 2
-        image = resized(pixels, *inner, self.how)
+        image = self.settings.resized(pixels, *inner)
         canvas[top : top + inner[0], left : left + inner[1]] = image
         return canvas

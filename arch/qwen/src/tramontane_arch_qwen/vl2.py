@@ -6,17 +6,16 @@ from types import MappingProxyType
 from typing import Any
 
 from pydantic import Field, model_validator
-from torch import Tensor, nn
+from torch import Tensor
 from tramontane.blocks import (
     Attention,
     GatedMLP,
     LayerNorm,
-    Linear,
     MediaLM,
     PreNormLayer,
     SectionedRope,
 )
-from tramontane.blocks.activation import quick_gelu
+from tramontane.blocks.vision import VisionMLP
 from tramontane.checkpoint.rules import Rename, Rule, Skip
 from tramontane.config.decoder import ModelConfig
 
@@ -96,19 +95,6 @@ class Qwen2VLConfig(VLConfig):
     vision_config: Qwen2VLTowerConfig = Field(default_factory=Qwen2VLTowerConfig)
 
 
-class TowerMLP(nn.Module):
-    """fc2(quick_gelu(fc1(x)))."""
-
-    def __init__(self, hidden: int, wide: int) -> None:
-        super().__init__()
-        self.fc1 = Linear(hidden, wide, bias=True)
-        self.fc2 = Linear(wide, hidden, bias=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.fc2(quick_gelu(self.fc1(x)))
-        return out
-
-
 def vl_layer(cfg: VLConfig, index: int) -> PreNormLayer:
     rope = SectionedRope(cfg.head_dim, cfg.rope_theta, cfg.rope_scaling, sections=cfg.mrope_section)
     attention = Attention(cfg, index, rope=rope, window=cfg.window(index), bias=True)
@@ -138,7 +124,9 @@ class Qwen2VL(QwenVL):
             tower.patch,
             tower.spatial_merge_size,
             norm=partial(LayerNorm, eps=1e-6),
-            mlp=partial(TowerMLP, tower.embed_dim, tower.embed_dim * tower.mlp_ratio),
+            mlp=partial(
+                VisionMLP, tower.embed_dim, tower.embed_dim * tower.mlp_ratio, "quick_gelu"
+            ),
         )
 
 

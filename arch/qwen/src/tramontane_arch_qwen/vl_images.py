@@ -7,23 +7,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from tramontane.media.item import Media, MediaItem
-from tramontane.media.processor import Pixels, settings_of
-from tramontane.media.resize import RESAMPLE, normalized, resized
+from tramontane.media.processor import MediaProcessor, Pixels, settings_of
+from tramontane.media.resize import CLIP_MEAN, CLIP_STD, PixelSettings
 
 from .vl2 import VLConfig
 
 MOST_PROPORTION = 200
 """Long side of an image by its short side."""
-MEAN = (0.48145466, 0.4578275, 0.40821073)
-STD = (0.26862954, 0.26130258, 0.27577711)
 
 
-class QwenImages:
-    """Implements `MediaProcessor`. Sizes are areas: `shortest_edge` and `longest_edge` of `size`,
+class QwenImages(MediaProcessor):
+    """Sizes are areas: `shortest_edge` and `longest_edge` of `size`,
     or `min_pixels` and `max_pixels`, in pixels."""
 
     mark = row = "<|image_pad|>"
-    mutual = False
 
     def __init__(self, cfg: VLConfig, files: Mapping[str, Any]) -> None:
         told, tower = settings_of(files, "image_processor"), cfg.vision_config  # type: ignore[attr-defined]
@@ -32,9 +29,7 @@ class QwenImages:
         size = told.get("size") or {}
         self.least = int(told.get("min_pixels") or size.get("shortest_edge", 56 * 56))
         self.most = int(told.get("max_pixels") or size.get("longest_edge", 28 * 28 * 1280))
-        self.how = RESAMPLE[told.get("resample", 3)]
-        self.mean = told.get("image_mean") or MEAN
-        self.std = told.get("image_std") or STD
+        self.settings = PixelSettings.of(told, 3, CLIP_MEAN, CLIP_STD)
 
     def size_of(self, height: int, width: int) -> tuple[int, int]:
         """The height and width that an image is resized to, multiples of a merged square's side.
@@ -58,7 +53,7 @@ class QwenImages:
 
     def prepare(self, pixels: Pixels) -> MediaItem:
         high, wide = self.size_of(*pixels.shape[:2])
-        image = normalized(resized(pixels, high, wide, self.how), self.mean, self.std)
+        image = self.settings.normalized(self.settings.resized(pixels, high, wide))
         rows, columns = high // self.patch, wide // self.patch
         squares = image.reshape(
             3, rows // self.merge, self.merge, self.patch, columns // self.merge, self.merge,
@@ -68,9 +63,6 @@ class QwenImages:
         patches = np.repeat(patches, self.frames, 2).reshape(rows * columns, -1)
         arrays = {"patches": patches, "grid": np.array([rows, columns])}
         return MediaItem("image", arrays, rows * columns // self.merge**2)
-
-    def written(self, item: MediaItem) -> str:
-        return self.row * item.rows
 
     def positions(self, ids: Sequence[int], media: Media) -> npt.NDArray[np.int64]:
         """(3, tokens): an image's rows have the time of its first, and their row and column from

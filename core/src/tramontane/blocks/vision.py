@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -47,6 +47,13 @@ class VisionConfig(ModelConfig):
                 f"image_size {self.image_size} is less than patch_size {self.patch_size}"
             )
         return self
+
+
+def patches_of(pixels: Tensor, size: int) -> Tensor:
+    """pixels: (3, height, width) -> (patches, 3 * size²), squares of `size`, row by row."""
+    patches = pixels.unfold(1, size, size).unfold(2, size, size)
+    rows: Tensor = patches.permute(1, 2, 0, 3, 4).flatten(2).flatten(0, 1)
+    return rows
 
 
 class Patches(nn.Module):
@@ -110,13 +117,14 @@ class VisionAttention(nn.Module):
 
 
 class VisionMLP(nn.Module):
-    """fc2(act(fc1(x))), (patches, hidden) -> (patches, hidden)."""
+    """fc2(act(fc1(x))), (patches, hidden) -> (patches, hidden). wide: rows of fc1. act: its name in
+    configurations."""
 
-    def __init__(self, cfg: VisionConfig) -> None:
+    def __init__(self, hidden: int, wide: int, act: str) -> None:
         super().__init__()
-        self.act = ACTIVATIONS[cfg.hidden_act]
-        self.fc1 = Linear(cfg.hidden_size, cfg.intermediate_size, bias=True)
-        self.fc2 = Linear(cfg.intermediate_size, cfg.hidden_size, bias=True)
+        self.act = ACTIVATIONS[act]
+        self.fc1 = Linear(hidden, wide, bias=True)
+        self.fc2 = Linear(wide, hidden, bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.fc2(self.act(self.fc1(x)))
@@ -132,7 +140,7 @@ class VisionLayer(nn.Module):
         self.layer_norm1 = LayerNorm(cfg.hidden_size, cfg.layer_norm_eps)
         self.self_attn = VisionAttention(cfg)
         self.layer_norm2 = LayerNorm(cfg.hidden_size, cfg.layer_norm_eps)
-        self.mlp = VisionMLP(cfg)
+        self.mlp = VisionMLP(cfg.hidden_size, cfg.intermediate_size, cfg.hidden_act)
 
     def forward(self, x: Tensor, lengths: Sequence[int]) -> Tensor:
         x = x + self.self_attn(self.layer_norm1(x), lengths)
@@ -153,18 +161,17 @@ class VisionEmbeddings(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """pixels: (3, side, side) -> (patches, hidden)."""
-        patches = pixels.unfold(1, self.size, self.size).unfold(2, self.size, self.size)
-        rows = patches.permute(1, 2, 0, 3, 4).flatten(2).flatten(0, 1)
-        out: Tensor = self.patch_embedding(rows) + self.position_embedding.weight
+        rows = self.patch_embedding(patches_of(pixels, self.size))
+        out: Tensor = rows + self.position_embedding.weight
         return out
 
 
 class VisionLayers(nn.Module):
-    """Tensors: layers.N."""
+    """The layers of an encoder, where its tensors are called layers.N."""
 
-    def __init__(self, cfg: VisionConfig) -> None:
+    def __init__(self, layers: Iterable[nn.Module]) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(VisionLayer(cfg) for _ in range(cfg.num_hidden_layers))
+        self.layers = nn.ModuleList(layers)
 
 
 class SiglipTower(nn.Module):
@@ -174,7 +181,7 @@ class SiglipTower(nn.Module):
     def __init__(self, cfg: VisionConfig) -> None:
         super().__init__()
         self.embeddings = VisionEmbeddings(cfg)
-        self.encoder = VisionLayers(cfg)
+        self.encoder = VisionLayers(VisionLayer(cfg) for _ in range(cfg.num_hidden_layers))
         self.post_layernorm = LayerNorm(cfg.hidden_size, cfg.layer_norm_eps)
 
     def steps(self, pixels: Tensor) -> Iterator[Tensor | None]:

@@ -19,6 +19,7 @@ Pixels = npt.NDArray[np.uint8]
 
 class MediaProcessor(Protocol):
     """What `Architecture.media` builds: pictures to arrays, and to the text that stands for them.
+    A family's class derives from it, and defines `mark`, `row` and `prepare`.
 
     Thread-safe; it keeps nothing between two calls.
     """
@@ -27,7 +28,7 @@ class MediaProcessor(Protocol):
     """The text by which chat templates say that there is a picture."""
     row: str
     """The token whose rows are an encoded picture's."""
-    mutual: bool
+    mutual: bool = False
     """Whether a picture's rows see each other, not only those before."""
 
     def prepare(self, pixels: Pixels) -> MediaItem:
@@ -36,9 +37,11 @@ class MediaProcessor(Protocol):
     def written(self, item: MediaItem) -> str:
         """What stands in the prompt's text in place of the mark; it has the token `row` as often
         as the item has rows."""
+        return self.row * item.rows
 
     def positions(self, ids: Sequence[int], media: Media) -> npt.NDArray[np.int64] | None:
         """(sections, tokens): positions of a rotary embedding with sections; None: it has none."""
+        return None
 
 
 def with_media(

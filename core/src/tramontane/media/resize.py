@@ -6,8 +6,8 @@ it by one or two of 255.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from .processor import Pixels
 Filter = Literal["bilinear", "bicubic", "lanczos"]
 RESAMPLE: dict[int, Filter] = {1: "lanczos", 2: "bilinear", 3: "bicubic"}
 """Pillow's numbers of filters, as `resample` in configurations has them."""
+HALF = (0.5, 0.5, 0.5)
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 def resized(pixels: Pixels, height: int, width: int, how: Filter) -> Pixels:
@@ -40,3 +43,32 @@ def normalized(
     spread = (np.asarray(std, np.float32) * factor)[:, None, None]
     channels = pixels.transpose(2, 0, 1).astype(np.float32)
     return np.asarray((channels - shift) / spread, np.float32)
+
+
+class PixelSettings(NamedTuple):
+    """How a family's pictures are resized and normalized. mean, std: of each channel."""
+
+    how: Filter
+    mean: Sequence[float]
+    std: Sequence[float]
+    scale: float = 1 / 255
+
+    @classmethod
+    def of(
+        cls,
+        told: Mapping[str, Any],
+        resample: int,
+        mean: Sequence[float] = HALF,
+        std: Sequence[float] = HALF,
+    ) -> PixelSettings:
+        """As a checkpoint has them, or as given here where it says nothing."""
+        how = RESAMPLE[told.get("resample", resample)]
+        return cls(how, told.get("image_mean") or mean, told.get("image_std") or std)
+
+    def resized(self, pixels: Pixels, height: int, width: int) -> Pixels:
+        """(h, w, 3) -> (height, width, 3)."""
+        return resized(pixels, height, width, self.how)
+
+    def normalized(self, pixels: Pixels) -> npt.NDArray[np.float32]:
+        """(h, w, 3) -> (3, h, w)."""
+        return normalized(pixels, self.mean, self.std, self.scale)
