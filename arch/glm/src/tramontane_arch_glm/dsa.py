@@ -40,11 +40,7 @@ class GlmMoeDsaConfig(Glm4MoeLiteConfig):
 
     @property
     def context_limit(self) -> ContextLimit:
-        return ContextLimit(
-            self.index_topk,
-            f"beyond index_topk {self.index_topk} tokens each one attends to those that the "
-            "model's indexer chooses, which is not implemented",
-        )
+        return ContextLimit.of_index(self.index_topk)
 
 
 def weights(cfg: GlmMoeDsaConfig) -> dict[str, list[Rule]]:

@@ -18,6 +18,7 @@ from tramontane.blocks import (
     balanced_moe,
     latent_scale,
 )
+from tramontane.blocks.delta_net import unit
 from tramontane.engine.batch import Batch
 
 from .config import KimiLinearConfig
@@ -69,11 +70,6 @@ class DeltaAttention(nn.Module):
         """(tokens, heads * d) -> (tokens, heads, d)."""
         heads: Tensor = x.unflatten(-1, (-1, self.d_head))
         return heads
-
-
-def unit(x: Tensor) -> Tensor:
-    """x / sqrt(sum(x²) + 1e-6) over the last dimension."""
-    return x * torch.rsqrt((x * x).sum(-1, keepdim=True) + 1e-6)
 
 
 def layer(cfg: KimiLinearConfig, index: int) -> PreNormLayer:

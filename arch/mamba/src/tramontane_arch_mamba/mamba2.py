@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
-from torch import Tensor, nn
-from tramontane.blocks import CausalLM, LayerOf, Mamba2, rms_norm
+from tramontane.blocks import CausalLM, LayerOf, Mamba2, MixerLayer
 from tramontane.checkpoint.rules import Rename, Rule
 from tramontane.checkpoint.state_rules import ssm_fields, ssm_rules
 from tramontane.config import Mamba2Config
-from tramontane.engine.batch import Batch
+
+from .layers import BACKBONE, ENDLESS, without_attention
 
 
 class Mamba2LMConfig(Mamba2Config):
@@ -25,8 +25,7 @@ class Mamba2LMConfig(Mamba2Config):
         "use_conv_bias": "mamba_conv_bias",
     }
     absent: ClassVar[Mapping[str, Any]] = {
-        "rms_norm_eps": 1e-5,
-        "max_position_embeddings": 2**20,  # there is no limit; the number that GGUF files have
+        **ENDLESS,
         "mamba_n_groups": 8,
         "mamba_d_state": 128,
     }
@@ -35,11 +34,7 @@ class Mamba2LMConfig(Mamba2Config):
     @classmethod
     def derive(cls, values: dict[str, Any]) -> None:
         super().derive(values)
-        hidden, expand = values.get("hidden_size"), values.get("mamba_expand", 2)
-        if isinstance(hidden, int) and isinstance(expand, int):
-            values.setdefault("intermediate_size", hidden * expand)
-        values.setdefault("num_attention_heads", 1)  # there are none
-        values["head_dim"] = 1
+        without_attention(values, values.get("mamba_expand", 2))
 
     @property
     def rotary(self) -> bool:
@@ -51,29 +46,16 @@ class Mamba2LMConfig(Mamba2Config):
         return self
 
 
-class Mamba2Layer(nn.Module):
-    """x + mixer(norm(x))."""
-
-    def __init__(self, cfg: Mamba2LMConfig, index: int) -> None:
-        super().__init__()
-        self.norm = rms_norm(cfg)
-        self.mixer = Mamba2(cfg.hidden_size, index, **cfg.mixer())
-
-    def forward(self, x: Tensor, batch: Batch) -> Tensor:
-        out: Tensor = x + self.mixer(self.norm(x), batch)
-        return out
+def layer(cfg: Mamba2LMConfig, index: int) -> MixerLayer:
+    return MixerLayer(cfg, Mamba2(cfg.hidden_size, index, **cfg.mixer()))
 
 
 class Mamba2LM(CausalLM):
-    Layer: ClassVar[LayerOf] = Mamba2Layer
+    Layer: ClassVar[LayerOf] = staticmethod(layer)
 
 
 WEIGHTS: dict[str, list[Rule]] = {
-    "hf": [
-        Rename("backbone.embeddings", "model.embed_tokens"),
-        Rename("backbone.norm_f", "model.norm"),
-        Rename("backbone.*", "model.*"),
-    ],
+    "hf": [*BACKBONE],
     "gguf": [Rename("*.input_layernorm", "*.norm"), *ssm_rules("mixer")],
 }
 

@@ -7,19 +7,18 @@ from functools import partial
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
-from torch import Tensor, nn
-from tramontane.blocks import CausalLM, HeadNorm, LayerOf, Mamba, rms_norm
+from tramontane.blocks import CausalLM, HeadNorm, LayerOf, Mamba, MixerLayer
 from tramontane.checkpoint.rules import Rename, Rule
 from tramontane.checkpoint.state_rules import selective_rules
 from tramontane.config import DecoderConfig
-from tramontane.engine.batch import Batch
+
+from .layers import BACKBONE, ENDLESS, without_attention
 
 
 class MambaConfig(DecoderConfig):
     spellings: ClassVar[Mapping[str, str]] = {"layer_norm_epsilon": "rms_norm_eps"}
     absent: ClassVar[Mapping[str, Any]] = {
-        "rms_norm_eps": 1e-5,
-        "max_position_embeddings": 2**20,  # there is no limit; the number that GGUF files have
+        **ENDLESS,
         "tie_word_embeddings": True,
     }
     hidden_act: Literal["silu"] = "silu"
@@ -36,14 +35,10 @@ class MambaConfig(DecoderConfig):
     @classmethod
     def derive(cls, values: dict[str, Any]) -> None:
         super().derive(values)
-        hidden, expand = values.get("hidden_size"), values.get("expand", 2)
+        hidden = values.get("hidden_size")
         if values.get("time_step_rank", "auto") == "auto" and isinstance(hidden, int):
             values["time_step_rank"] = math.ceil(hidden / 16)
-        if isinstance(hidden, int) and isinstance(expand, int):
-            # Falcon Mamba's says 8192, where expand times hidden_size is 65536
-            values.setdefault("intermediate_size", hidden * expand)
-        values.setdefault("num_attention_heads", 1)  # there are none
-        values["head_dim"] = 1
+        without_attention(values, values.get("expand", 2))
 
     @property
     def rotary(self) -> bool:
@@ -54,40 +49,30 @@ class FalconMambaConfig(MambaConfig):
     normalized: bool = True
 
 
-class MambaLayer(nn.Module):
-    """x + mixer(norm(x))."""
-
-    def __init__(self, cfg: MambaConfig, index: int) -> None:
-        super().__init__()
-        norm = partial(HeadNorm, eps=cfg.mixer_rms_eps, weighted=False)
-        self.norm = rms_norm(cfg)
-        self.mixer = Mamba(
-            cfg.hidden_size,
-            index,
-            inner=cfg.intermediate_size,
-            state=cfg.state_size,
-            rank=cfg.time_step_rank,
-            width=cfg.conv_kernel,
-            bias=cfg.use_bias,
-            conv_bias=cfg.use_conv_bias,
-            norm=norm if cfg.normalized else None,
-        )
-
-    def forward(self, x: Tensor, batch: Batch) -> Tensor:
-        out: Tensor = x + self.mixer(self.norm(x), batch)
-        return out
+def layer(cfg: MambaConfig, index: int) -> MixerLayer:
+    norm = partial(HeadNorm, eps=cfg.mixer_rms_eps, weighted=False)
+    mixer = Mamba(
+        cfg.hidden_size,
+        index,
+        inner=cfg.intermediate_size,
+        state=cfg.state_size,
+        rank=cfg.time_step_rank,
+        width=cfg.conv_kernel,
+        bias=cfg.use_bias,
+        conv_bias=cfg.use_conv_bias,
+        norm=norm if cfg.normalized else None,
+    )
+    return MixerLayer(cfg, mixer)
 
 
 class MambaLM(CausalLM):
-    Layer: ClassVar[LayerOf] = MambaLayer
+    Layer: ClassVar[LayerOf] = staticmethod(layer)
 
 
 WEIGHTS: dict[str, list[Rule]] = {
     "hf": [
-        Rename("backbone.embeddings", "model.embed_tokens"),
         Rename("backbone.embedding", "model.embed_tokens"),
-        Rename("backbone.norm_f", "model.norm"),
-        Rename("backbone.*", "model.*"),
+        *BACKBONE,
     ],
     "gguf": [Rename("*.input_layernorm", "*.norm"), *selective_rules("mixer")],
 }

@@ -14,8 +14,8 @@ from tramontane.blocks import (
     LayerOf,
     Linear,
     Mamba2,
+    MixerLayer,
     SparseMoE,
-    rms_norm,
 )
 from tramontane.engine.batch import Batch
 
@@ -60,29 +60,24 @@ def mixture(cfg: NemotronHConfig) -> SparseMoE:
     return LatentExperts(gate, experts, shared, latent, bias=bias)
 
 
-class MixerLayer(nn.Module):
-    """x + mixer(norm(x))."""
-
-    def __init__(self, cfg: NemotronHConfig, index: int) -> None:
-        super().__init__()
-        kind = cfg.layer_types[index]
-        self.norm = rms_norm(cfg)
-        self.keeps = kind in ("mamba", "attention")
-        self.mixer: nn.Module
-        if kind == "mamba":
-            self.mixer = Mamba2(cfg.hidden_size, index, **cfg.mixer())
-        elif kind == "attention":
-            self.mixer = Attention(cfg, index, rope=None)
-        elif kind == "mlp":
-            self.mixer = MLP(cfg, act=RELU2, bias=cfg.mlp_bias)
-        else:
-            self.mixer = mixture(cfg)
+class FeedForwardLayer(MixerLayer):
+    """A mixer that looks at no other token."""
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
-        normal = self.norm(x)
-        out: Tensor = x + (self.mixer(normal, batch) if self.keeps else self.mixer(normal))
+        out: Tensor = x + self.mixer(self.norm(x))
         return out
 
 
+def layer(cfg: NemotronHConfig, index: int) -> MixerLayer:
+    kind = cfg.layer_types[index]
+    if kind == "mamba":
+        return MixerLayer(cfg, Mamba2(cfg.hidden_size, index, **cfg.mixer()))
+    if kind == "attention":
+        return MixerLayer(cfg, Attention(cfg, index, rope=None))
+    if kind == "mlp":
+        return FeedForwardLayer(cfg, MLP(cfg, act=RELU2, bias=cfg.mlp_bias))
+    return FeedForwardLayer(cfg, mixture(cfg))
+
+
 class NemotronH(CausalLM):
-    Layer: ClassVar[LayerOf] = MixerLayer
+    Layer: ClassVar[LayerOf] = staticmethod(layer)

@@ -8,6 +8,7 @@ from .delta_net import GatedDeltaNet
 from .embedding import Embedding
 from .latent import LatentAttention, latent_scale
 from .layer import (
+    MixerLayer,
     ParallelLayer,
     ParallelNormsLayer,
     PostNormLayer,
@@ -51,6 +52,7 @@ __all__ = [
     "Mamba",
     "Mamba2",
     "MediaLM",
+    "MixerLayer",
     "ParallelLayer",
     "ParallelNormsLayer",
     "PositionedLM",

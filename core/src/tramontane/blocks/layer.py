@@ -35,6 +35,20 @@ class PreNormLayer(nn.Module):
         return out
 
 
+class MixerLayer(nn.Module):
+    """x + mixer(norm(x)), a layer of one half alone; (tokens, hidden) -> (tokens, hidden). The
+    mixer is called with x and batch. Tensors: norm, mixer."""
+
+    def __init__(self, cfg: DecoderConfig, mixer: nn.Module) -> None:
+        super().__init__()
+        self.norm = rms_norm(cfg)
+        self.mixer = mixer
+
+    def forward(self, x: Tensor, batch: Batch) -> Tensor:
+        out: Tensor = x + self.mixer(self.norm(x), batch)
+        return out
+
+
 class ScaledLayer(PreNormLayer):
     """x + gain * attention(norm(x)), then x + gain * mlp(norm(x)), as in Granite and MiniCPM;
     (tokens, hidden) -> (tokens, hidden). Tensors: as `PreNormLayer`."""

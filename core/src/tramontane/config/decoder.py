@@ -49,6 +49,15 @@ class ContextLimit(NamedTuple):
     tokens: int
     reason: str
 
+    @classmethod
+    def of_index(cls, topk: int) -> ContextLimit:
+        """Of families whose layers choose `topk` tokens to attend to, by an indexer."""
+        return cls(
+            topk,
+            f"beyond index_topk {topk} tokens each one attends to those that the model's indexer "
+            "chooses, which is not implemented",
+        )
+
 
 class ModelConfig(BaseModel):
     """Field names are config.json's. Keys that no field names are ignored."""
