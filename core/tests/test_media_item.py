@@ -23,7 +23,17 @@ def test_an_item_may_have_tokens_between_its_rows() -> None:
         (2, 3, ONE, 0), (6, 2, TWO, 0), (9, 2, TWO, 2),
     ]  # fmt: skip
     assert MEDIA.regions == ((2, 5), (6, 11))
-    assert MEDIA.count == 7
+    assert (MEDIA.count("image"), MEDIA.count("audio")) == (7, 0)
+
+
+def test_each_kind_has_rows_of_its_own() -> None:
+    sound = MediaItem("audio", {"samples": np.zeros(3, np.float32)}, 2)
+    rows = {"image": ROW, "audio": 8}
+    prompt = (8, 8, 1, ROW, ROW, ROW)
+    runs = runs_of(prompt, rows, [sound, ONE])
+    assert [(run.start, run.count, run.item) for run in runs] == [(0, 2, sound), (3, 3, ONE)]
+    with pytest.raises(ValueError, match="token 0 of the prompt stands for other media than image"):
+        runs_of(prompt, rows, [ONE, sound])
 
 
 @pytest.mark.parametrize(("rows", "said"), [(6, "7 places for rows of media, not 6"), (8, "not 8")])

@@ -35,8 +35,7 @@ def bits(result: RequestResult) -> tuple[Any, ...]:
 
 def asked(llm: LLM, mark: str) -> list[Request]:
     """Two prompts with images, of which one has two, and one of text."""
-    assert llm.inner.media is not None
-    one, other = (llm.inner.media.prepare(picture(70, 90, seed)) for seed in (0, 1))
+    one, other = (llm.inner.processors["image"].prepare(picture(70, 90, seed)) for seed in (0, 1))
     return [
         request(llm, f"Here {mark} is what I saw yesterday", [one], params=PARAMS),
         request(llm, f"{mark} and {mark}", [other, one], params=PARAMS),
@@ -67,11 +66,10 @@ def test_the_same_bits_in_any_company(case: tuple[Path, Any], options: dict[str,
 def test_a_seen_image_is_a_hit_and_another_is_none(case: tuple[Path, Any]) -> None:
     folder, vision = case
     with LLM(folder) as llm:
-        assert llm.inner.media is not None
         rows = llm.inner.engine.media
         assert rows is not None
         one, same, other = (
-            llm.inner.media.prepare(picture(70, 90, seed)) for seed in (0, 0, 1)
+            llm.inner.processors["image"].prepare(picture(70, 90, seed)) for seed in (0, 0, 1)
         )  # fmt: skip
         text = f"This {vision.mark} is a picture of something, and my question about it is long:"
 

@@ -23,8 +23,7 @@ MIXED = "A {0} and {0}, or {0}?"
 
 def request(llm: LLM, text: str, items: list[MediaItem], **more: Any) -> Request:
     inner = llm.inner
-    assert inner.media is not None
-    prompt, media = with_media(text, items, inner.media, inner.tokenizer)
+    prompt, media = with_media(text, items, inner.processors, inner.tokenizer)
     return Request(prompt=prompt, media=media, **{"params": GREEDY, **more})
 
 
@@ -34,8 +33,7 @@ def test_logits_and_tokens(name: str, device: str, tmp_path: Path) -> None:
     vision = FAMILIES[name]
     theirs = write(tmp_path, vision)
     with LLM(tmp_path, device=device, dtype="f32", activations="f32", kv_type="f32") as llm:
-        processor = llm.inner.media
-        assert processor is not None
+        processor = llm.inner.processors["image"]
         items = [processor.prepare(picture(*size, seed)) for seed, size in enumerate(SIZES)]
         for count, text in ((1, "{0} what?"), (1, "is {0}"), (3, MIXED)):
             row = llm.inner.tokenizer.inner.token_to_id(vision.row)

@@ -15,7 +15,7 @@ from tramontane.grammar import Grammar
 from tramontane.results import Completion, best
 from tramontane.sampling_params import SamplingParams
 
-from .images import places, put_images, take_images
+from .media_parts import places, put_media, take_media
 from .messages import checked
 from .toolbox import Toolbox
 
@@ -43,13 +43,13 @@ class Turn:
         *,
         schema: Any = None,
         variables: Mapping[str, Any],
-        local_images: bool = True,
+        local_files: bool = True,
     ) -> None:
-        """local_images: whether messages may name images by their paths."""
+        """local_files: whether messages may name media by their paths."""
         self._inner, self._toolbox, self._schema = inner, toolbox, schema
-        without, images = take_images(messages, local=local_images, sees=inner.media is not None)
+        without, attached = take_media(messages, local=local_files, kinds=inner.processors)
         self.messages = checked(without)
-        self._images, self._items = images, inner.media_items(images)
+        self._attached, self._items = attached, inner.media_items(attached)
         self._given = len(self.messages)
         self._params = params or SamplingParams()
         self._variables = dict(variables)
@@ -75,8 +75,8 @@ class Turn:
         return self._inner.requests(prompt, params, media=media)
 
     def whole_messages(self) -> list[dict[str, Any]]:
-        """The messages with their images, as they were given."""
-        return put_images(self.messages, self._images)
+        """The messages with their media, as they were given."""
+        return put_media(self.messages, self._attached)
 
     def parser(self) -> AnswerParser:
         """A parser for one answer to the last requests."""

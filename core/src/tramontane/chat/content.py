@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import nodes
 
-from .images import PLACE
+from .media_parts import PLACES
 from .messages import REASONING
 from .parts import joined, thoughts
 
@@ -63,7 +63,7 @@ def fit(message: dict[str, Any], takes: Takes) -> dict[str, Any]:
             kept = takes.parts
         else:
             kept = thinks and takes.thinking
-        kept = kept or (takes.parts and PLACE in content)
+        kept = kept or (takes.parts and any(part in PLACES for part in content))
         if not kept:
             message["content"] = joined(content)
     if isinstance(message["content"], str) and not takes.text:

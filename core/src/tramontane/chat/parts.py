@@ -6,7 +6,7 @@ from typing import Any
 
 from tramontane.errors import RequestError
 
-from .images import PLACE
+from .media_parts import PLACES
 
 TEXTS = {"text": "text", "input_text": "text", "output_text": "text", "refusal": "refusal"}
 """Types of parts that are text, and where the text is."""
@@ -36,8 +36,8 @@ def _part(part: Any, role: str, where: str, number: int) -> dict[str, Any]:
     if not isinstance(part, dict) or not isinstance(part.get("type"), str):
         raise RequestError(f"{place} should be an object with a type, not {part!r:.60}")
     kind = part["type"]
-    if part == PLACE:
-        return dict(PLACE)
+    if part in PLACES:
+        return dict(part)
     if kind == "thinking" and role == "assistant":
         return {**part, "thinking": _thinking(part.get("thinking"), place)}
     if kind not in TEXTS:

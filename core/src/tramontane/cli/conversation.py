@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tramontane.answers import AnswerParser, Content, Delta, Reasoning
 from tramontane.chat.chat_turn import Turn
-from tramontane.chat.images import Image, image_file
+from tramontane.chat.media_parts import Attached, attached_file
 from tramontane.chat.parts import joined
 from tramontane.chat.tool_loop import ToolLoop
 from tramontane.chat.toolbox import Toolbox
@@ -65,7 +65,7 @@ class Conversation:
         self.drops, self.dropped = drops, 0
         self.system = system
         self.messages: list[dict[str, Any]] = []
-        self.attached: list[Image] = []
+        self.attached: list[Attached] = []
         """Images of the next message."""
         self._snapshot: Snapshot | None = None
         self.clear()
@@ -86,7 +86,7 @@ class Conversation:
         text: str,
         params: SamplingParams,
         show: Callable[[str], None],
-        images: Sequence[Image] = (),
+        attached: Sequence[Attached] = (),
     ) -> RequestResult:
         """Answer a message, with as many rounds of tools as the model requests, up to ROUNDS.
 
@@ -96,8 +96,8 @@ class Conversation:
         """
         self.dropped = 0
         content: str | list[Any] = text
-        if images:
-            content = [*(image.part for image in images), {"type": "text", "text": text}]
+        if attached:
+            content = [*(item.part for item in attached), {"type": "text", "text": text}]
         toolbox = Toolbox(self.llm.tools())
         turn = Turn(
             self.llm.inner,
@@ -125,11 +125,12 @@ class Conversation:
         self.messages = [*turn.whole_messages(), {"role": "assistant", "content": answer}]
         return result
 
-    def attach(self, path: Path) -> None:
-        """Add an image to the next message. Raises RequestError for what cannot be one here."""
-        image = image_file(path)
-        self.llm.inner.media_items([image])
-        self.attached.append(image)
+    def attach(self, path: Path, kind: str = "image") -> None:
+        """Add an image, "audio" or a "video" to the next message. Raises RequestError for what
+        cannot be one here."""
+        item = attached_file(path, kind)
+        self.llm.inner.media_items([item])
+        self.attached.append(item)
 
     def undo(self) -> str | None:
         """Forget the last message of the user and what followed; returns its text, if any."""

@@ -42,7 +42,13 @@ def figures(
     fresh = usage.prompt_tokens - usage.cached_tokens
     later = usage.completion_tokens - 1
     parts = [] if ready is None else [f"ready in {ready:.1f} s"]
-    shown = f" ({usage.image_tokens} of images)" if usage.image_tokens else ""
+    media = {
+        "images": usage.image_tokens,
+        "sounds": usage.audio_tokens,
+        "videos": usage.video_tokens,
+    }
+    counts = ", ".join(f"{count} of {name}" for name, count in media.items() if count)
+    shown = f" ({counts})" if counts else ""
     parts.append(f"prompt {fresh} tokens{shown}, {fresh / max(timings.prompt, 1e-9):.0f} t/s")
     if later > 0:
         rate = later / max(timings.decode, 1e-9)

@@ -74,6 +74,10 @@ class Usage:
     forced_tokens: int = 0
     image_tokens: int = 0
     """Of the prompt, those that stand for images."""
+    audio_tokens: int = 0
+    """Of the prompt, those that stand for sounds."""
+    video_tokens: int = 0
+    """Of the prompt, those that stand for videos."""
 
 
 @dataclass(frozen=True)

@@ -293,6 +293,7 @@ class Sequence:
         now = time.perf_counter()
         first = self._first_token or now
         started = self._started or now
+        media = self.request.media
         result = RequestResult(
             id=self.request.id,
             text="".join(self._text),
@@ -303,7 +304,7 @@ class Sequence:
                 len(self.history.output),
                 self.cached,
                 self.forced,
-                0 if self.request.media is None else self.request.media.count,
+                *(media.count(kind) if media else 0 for kind in ("image", "audio", "video")),
             ),
             timings=Timings(
                 first_token=first - self._submitted,

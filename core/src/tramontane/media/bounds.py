@@ -1,4 +1,4 @@
-"""Pictures' bytes in URLs, within a limit."""
+"""Bytes of media in URLs, within a limit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 from tramontane.errors import RequestError
 
 MOST_BYTES = 64 << 20
-"""Bytes of a picture's file."""
+"""Bytes of a file."""
 DATA = re.compile(r"data:[\w.+/-]*(;[\w.+=-]+)*;base64,", re.IGNORECASE)
 
 
@@ -21,8 +21,8 @@ def data_of(url: str, where: str) -> bytes:
             f"{where}: {url[:40]!r} is no data: URL in base64 (data:image/png;base64,...)"
         )
     if len(url) > MOST_BYTES * 4 // 3 + 256:
-        raise RequestError(f"{where}: the image has more than {MOST_BYTES >> 20} MiB; reduce it")
+        raise RequestError(f"{where}: the file has more than {MOST_BYTES >> 20} MiB; reduce it")
     try:
         return base64.b64decode(url[found.end() :], validate=True)
     except (binascii.Error, ValueError) as error:
-        raise RequestError(f"{where}: the image is not valid base64: {error}") from error
+        raise RequestError(f"{where}: this is not valid base64: {error}") from error

@@ -1,4 +1,4 @@
-"""Files of pictures, within a limit; a server's requests name none."""
+"""Files of media, within a limit; a server's requests name none."""
 
 from __future__ import annotations
 

@@ -14,12 +14,17 @@ from tramontane.errors import RequestError
 
 from .bounds import MOST_BYTES, data_of
 from .files import file_bytes
-from .processor import Pixels
+from .processor import MediaProcessor, Pixels
 
 MOST_PIXELS = 1 << 26
 """Width times height of a picture, 67 million; the largest cameras' have about as many."""
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 INSTALL = "images need Pillow, which is not installed: pip install pillow"
+
+
+def decoded(image: Any, where: str, processor: MediaProcessor) -> Pixels:
+    """What a processor of images takes."""
+    return pixels_of(image, where)
 
 
 def pixels_of(image: Any, where: str) -> Pixels:

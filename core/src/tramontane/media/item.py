@@ -15,10 +15,11 @@ Array = npt.NDArray[np.generic]
 
 @dataclass(frozen=True, eq=False)
 class MediaItem:
-    """One picture as a model's encoder takes it.
+    """One picture, sound or video as a model's encoder takes it.
 
-    kind: "image". arrays: what `MediaLM.encode` is given, by name. rows: number of the prompt's
-    rows that stand for it. settings: whatever else decides what becomes of it, for its digest.
+    kind: "image", "audio" or "video". arrays: what `MediaLM.encode` is given, by name. rows: number
+    of the prompt's rows that stand for it. settings: whatever else decides what becomes of it, for
+    its digest.
     """
 
     kind: str
@@ -64,10 +65,9 @@ class Media:
     mutual: bool = False
     positions: npt.NDArray[np.int64] | None = None
 
-    @property
-    def count(self) -> int:
-        """Number of rows."""
-        return sum(run.count for run in self.runs)
+    def count(self, kind: str) -> int:
+        """Number of rows of items of a kind."""
+        return sum(run.count for run in self.runs if run.item.kind == kind)
 
     @property
     def first(self) -> int | None:
@@ -146,23 +146,28 @@ class Media:
         return 0 if self.positions is None else int(self.positions.max()) + 1 - prompt
 
 
-def runs_of(ids: Sequence[int], row: int, items: Sequence[MediaItem]) -> tuple[Run, ...]:
-    """The rows of a prompt whose id is `row`, which are the items' in order.
+def runs_of(
+    ids: Sequence[int], row: int | Mapping[str, int], items: Sequence[MediaItem]
+) -> tuple[Run, ...]:
+    """The rows of a prompt that are the items', in their order. row: the id of such rows, or that
+    of each kind's.
 
     Raises ValueError, with both numbers, where there are more or fewer than the items have.
     """
-    places = [place for place, token in enumerate(ids) if token == row]
-    wanted = sum(item.rows for item in items)
-    if len(places) != wanted:
-        raise ValueError(f"the prompt has {len(places)} places for rows of media, not {wanted}")
+    kinds = {item.kind: row if isinstance(row, int) else row[item.kind] for item in items}
+    expected = [(item, first) for item in items for first in range(item.rows)]
+    rows = {row} if isinstance(row, int) else set(row.values())
+    places = [place for place, token in enumerate(ids) if token in rows]
+    if len(places) != len(expected):
+        raise ValueError(
+            f"the prompt has {len(places)} places for rows of media, not {len(expected)}"
+        )
     found: list[Run] = []
-    taken = 0
-    for item in items:
-        rows = places[taken : taken + item.rows]
-        taken += item.rows
-        for first, place in enumerate(rows):
-            if found and found[-1].item is item and found[-1].end == place:
-                found[-1] = Run(found[-1].start, found[-1].count + 1, item, found[-1].first)
-            else:
-                found.append(Run(place, 1, item, first))
+    for place, (item, first) in zip(places, expected, strict=True):
+        if ids[place] != kinds[item.kind]:
+            raise ValueError(f"token {place} of the prompt stands for other media than {item.kind}")
+        if first and found[-1].end == place:
+            found[-1] = Run(found[-1].start, found[-1].count + 1, item, found[-1].first)
+        else:
+            found.append(Run(place, 1, item, first))
     return tuple(found)

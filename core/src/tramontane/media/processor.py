@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,24 +16,50 @@ from .item import Media, MediaItem, runs_of
 
 Pixels = npt.NDArray[np.uint8]
 """(height, width, 3), RGB."""
+Samples = npt.NDArray[np.float32]
+"""(samples,), one channel, within -1 and 1."""
+
+
+class Frames(NamedTuple):
+    """Pictures of a video. pixels: (frames, height, width, 3), RGB. indices: which frames of the
+    video they are. rate: the video's frames a second."""
+
+    pixels: npt.NDArray[np.uint8]
+    indices: Sequence[int]
+    rate: float
 
 
 class MediaProcessor(Protocol):
-    """What `Architecture.media` builds: pictures to arrays, and to the text that stands for them.
+    """What `Architecture.media` builds: media to arrays, and to the text that stands for them.
     A family's class derives from it, and defines `mark`, `row` and `prepare`.
 
-    Thread-safe; it keeps nothing between two calls.
+    One class is for media of one kind. A family that takes several kinds names the processors of
+    the others in `beside`. Thread-safe; it keeps nothing between two calls.
     """
 
+    kind: str = "image"
+    """"image", "audio" or "video"."""
     mark: str
-    """The text by which chat templates say that there is a picture."""
+    """The text by which chat templates say that there is one."""
     row: str
-    """The token whose rows are an encoded picture's."""
+    """The token whose rows are an encoded item's."""
     mutual: bool = False
-    """Whether a picture's rows see each other, not only those before."""
+    """Whether an item's rows see each other, not only those before. One value for all kinds."""
+    rate: int = 16_000
+    """Of "audio": samples a second of what `prepare` is given."""
+    beside: Sequence[MediaProcessor] = ()
+    """Processors of further kinds that the family takes."""
 
-    def prepare(self, pixels: Pixels) -> MediaItem:
-        """Raises ValueError for a picture that cannot be, such as one of extreme proportions."""
+    def prepare(self, given: Any) -> MediaItem:
+        """given: `Pixels` of an "image", `Samples` of "audio", `Frames` of a "video".
+
+        Raises ValueError for what cannot be, such as a picture of extreme proportions.
+        """
+
+    def chosen(self, count: int, rate: float) -> Sequence[int]:
+        """Of "video": which of a video's `count` frames `prepare` is given, in rising order. rate:
+        the video's frames a second."""
+        return range(count)
 
     def written(self, item: MediaItem) -> str:
         """What stands in the prompt's text in place of the mark; it has the token `row` as often
@@ -40,36 +67,74 @@ class MediaProcessor(Protocol):
         return self.row * item.rows
 
     def positions(self, ids: Sequence[int], media: Media) -> npt.NDArray[np.int64] | None:
-        """(sections, tokens): positions of a rotary embedding with sections; None: it has none."""
+        """(sections, tokens): positions of a rotary embedding with sections, of media of all kinds;
+        None: it has none. Asked of the processor that the architecture's offer names."""
         return None
 
 
-def with_media(
-    text: str, items: Sequence[MediaItem], processor: MediaProcessor, tokenizer: Tokenizer
-) -> tuple[tuple[int, ...], Media]:
-    """The token ids of a rendered chat with pictures, and what they are rows of.
+def by_kind(processor: MediaProcessor | None) -> dict[str, MediaProcessor]:
+    """A family's processors by the kind of media they are for, the offered one first; none: it
+    takes text only."""
+    all_of_them = () if processor is None else (processor, *processor.beside)
+    return {each.kind: each for each in all_of_them}
 
-    Raises RequestError where the text has not as many marks as there are pictures.
+
+def with_media(
+    text: str,
+    items: Sequence[MediaItem],
+    kinds: Mapping[str, MediaProcessor],
+    tokenizer: Tokenizer,
+) -> tuple[tuple[int, ...], Media]:
+    """The token ids of a rendered chat with media, and what they are rows of. kinds: of `by_kind`.
+
+    Raises RequestError where the text has not as many marks as there are items of a kind.
     """
-    pieces = text.split(processor.mark)
-    if len(pieces) - 1 != len(items):
-        raise RequestError(
-            f"the conversation has {len(items)} images, and its text {len(pieces) - 1} times "
-            f"{processor.mark!r}, which stands for one: leave that out of messages; if it is in "
-            "none, the chat template has no place for images there"
-        )
-    written = [processor.written(item) for item in items]
+    pieces, ordered = _placed(text, items, kinds)
+    written = [kinds[item.kind].written(item) for item in ordered]
     whole = pieces[0] + "".join(map(str.__add__, written, pieces[1:]))
     ids = tuple(tokenizer.encode_chat(whole))
-    row = tokenizer.inner.token_to_id(processor.row)
-    if row is None:
-        raise RequestError(f"the tokenizer has no token {processor.row!r}, which images need")
+    rows = {}
+    for kind in {item.kind for item in items}:
+        row = kinds[kind].row
+        found = tokenizer.inner.token_to_id(row)
+        if found is None:
+            raise RequestError(f"the tokenizer has no token {row!r}, which {NAMES[kind]} need")
+        rows[kind] = found
+    processor = next(iter(kinds.values()))
     try:
-        media = Media(runs_of(ids, row, items), processor.mutual)
+        media = Media(runs_of(ids, rows, ordered), processor.mutual)
     except ValueError as error:
-        raise RequestError(f"{error}: leave {processor.row!r} out of messages") from error
+        tokens = " and ".join(sorted({repr(kinds[kind].row) for kind in rows}))
+        raise RequestError(f"{error}: leave {tokens} out of messages") from error
     positions = processor.positions(ids, media)
     return ids, Media(media.runs, media.mutual, positions)
+
+
+NAMES = {"image": "images", "audio": "sounds", "video": "videos"}
+"""What errors call several of a kind."""
+
+
+def _placed(
+    text: str, items: Sequence[MediaItem], kinds: Mapping[str, MediaProcessor]
+) -> tuple[list[str], list[MediaItem]]:
+    """The text without marks, in pieces, and the items in the order of their marks. A kind without
+    an item has no mark: its text is a message's."""
+    marks = {kinds[kind].mark: kind for kind in {item.kind: None for item in items}}
+    found = re.split(f"({'|'.join(map(re.escape, marks))})", text)
+    waiting = {kind: [item for item in items if item.kind == kind] for kind in marks.values()}
+    ordered = []
+    for mark, kind in marks.items():
+        given, places = len(waiting[kind]), found[1::2].count(mark)
+        if given != places:
+            name = NAMES[kind]
+            raise RequestError(
+                f"the conversation has {given} {name}, and its text {places} times {mark!r}, "
+                "which stands for one: leave that out of messages; if it is in none, the chat "
+                f"template has no place for {name} there"
+            )
+    for mark in found[1::2]:
+        ordered.append(waiting[marks[mark]].pop(0))
+    return found[::2], ordered
 
 
 def settings_of(files: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from tramontane import memory
 from tramontane.answers import Dialect
 from tramontane.chat.choose import choose_template
 from tramontane.chat.fallback import no_template
-from tramontane.chat.images import Image, refuse_blind
+from tramontane.chat.media_parts import Attached, refuse_kind
 from tramontane.chat.messages import has_calls
 from tramontane.chat.template import ChatTemplate
 from tramontane.checkpoint.checkpoint import Checkpoint, HasProcessor, chat_templates
@@ -33,9 +33,9 @@ from tramontane.errors import (
     UsageError,
 )
 from tramontane.hub.options import HubOptions
-from tramontane.media.image import pixels_of
+from tramontane.media.decode import prepared
 from tramontane.media.item import Media, MediaItem
-from tramontane.media.processor import MediaProcessor, with_media
+from tramontane.media.processor import MediaProcessor, by_kind, with_media
 from tramontane.plugin import Architecture, load
 from tramontane.quantizing.calibrate import calibrate
 from tramontane.registry import Registry
@@ -101,7 +101,7 @@ class LoadedModel:
                     progress(done, total)
 
             self.loaded = load_model(checkpoint, self.registry, options, told, chosen)
-            self.media = self._media_processor(checkpoint)
+            self.processors = by_kind(self._media_processor(checkpoint))
             self.tokenizer = vocabulary.result()
             memory.give_back()
         finally:
@@ -147,30 +147,22 @@ class LoadedModel:
         try:
             return load(offer.media)(self.loaded.config, files)  # type: ignore[no-any-return]
         except (ValueError, TypeError, KeyError, LookupError) as error:
-            raise ConfigError(f"{self.header.path}: image processor: {error}") from error
+            raise ConfigError(f"{self.header.path}: media processor: {error}") from error
 
-    def media_items(self, images: Sequence[Image]) -> list[MediaItem]:
-        """Images of a conversation as the model's encoder takes them. Raises RequestError."""
-        if not images:
-            return []
-        if self.media is None:
-            refuse_blind(images[0].where)
-        items = []
-        for image in images:
-            pixels = pixels_of(image.source, image.where)
-            try:
-                items.append(self.media.prepare(pixels))
-            except ValueError as error:
-                raise RequestError(f"{image.where}: {error}") from error
-        return items
+    def media_items(self, attached: Sequence[Attached]) -> list[MediaItem]:
+        """Media of a conversation as the model's encoder takes them. Raises RequestError."""
+        for each in attached:
+            if each.kind not in self.processors:
+                refuse_kind(each.where, each.kind, self.processors)
+        return [prepared(each.source, each.where, self.processors[each.kind]) for each in attached]
 
     def encode_rendered(
         self, text: str, items: Sequence[MediaItem] = ()
     ) -> tuple[tuple[int, ...], Media | None]:
-        """Token ids of a rendered conversation, and its images' rows. Raises RequestError."""
-        if self.media is None or not items:
+        """Token ids of a rendered conversation, and its media's rows. Raises RequestError."""
+        if not items:
             return tuple(self.tokenizer.encode_chat(text)), None
-        return with_media(text, items, self.media, self.tokenizer)
+        return with_media(text, items, self.processors, self.tokenizer)
 
     def _read_tokenizer(self, checkpoint: Checkpoint, token_ids: bool) -> Tokenizer:
         try:

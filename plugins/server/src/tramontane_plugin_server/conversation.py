@@ -16,7 +16,7 @@ Message = dict[str, Any]
 
 
 Piece = str | dict[str, Any]
-"""A text, or an image as a part of a message; see `tramontane.chat.images`."""
+"""A text, or media as a part of a message; see `tramontane.chat.media_parts`."""
 
 
 def message_of(role: str, pieces: Sequence[Piece]) -> Message:

@@ -44,7 +44,7 @@ def prepare(
     as the priority. Raises ApiError, RequestError, TemplateError, PluginNotInstalled.
     """
     turn = Turn(
-        model, messages, serving.limited(params), toolbox, variables=variables, local_images=False
+        model, messages, serving.limited(params), toolbox, variables=variables, local_files=False
     )
     return Prepared(turn, [replace(request, **place) for request in turn.requests()])
 

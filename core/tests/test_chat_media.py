@@ -1,4 +1,4 @@
-"""Images among the parts of messages, in the forms of all APIs."""
+"""Media among the parts of messages, in the forms of all APIs."""
 
 from __future__ import annotations
 
@@ -7,14 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tramontane.chat.images import (
-    MOST_IMAGES,
-    PLACE,
-    image_file,
-    places,
-    put_images,
-    take_images,
-)
+from tramontane.chat.media_parts import MOST_ITEMS, attached_file, places, put_media, take_media
 from tramontane.chat.template import ChatTemplate
 from tramontane.errors import RequestError
 
@@ -41,15 +34,15 @@ def user(*parts: Any) -> list[dict[str, Any]]:
 )
 @pytest.mark.parametrize("local", [True, False])
 def test_forms(part: dict[str, Any], local: bool) -> None:
-    messages, (image,) = take_images(user(part, TEXT), local=local)
-    assert messages == user(PLACE, TEXT)
+    messages, (image,) = take_media(user(part, TEXT), local=local)
+    assert messages == user({"type": "image"}, TEXT)
     assert image.source == b"pixels"
     assert image.where == "message 0, part 0"
 
 
 def test_python_names_files_and_has_images_of_its_own() -> None:
     own = object()
-    _, images = take_images(
+    _, images = take_media(
         user({"type": "image", "image": own}, {"type": "image", "path": "/tmp/a b.png"},
              {"type": "image_url", "image_url": {"url": "file:///tmp/a%20b.png"}})
     )  # fmt: skip
@@ -75,28 +68,48 @@ def test_python_names_files_and_has_images_of_its_own() -> None:
 )
 def test_what_a_server_refuses(part: dict[str, Any], said: str) -> None:
     with pytest.raises(RequestError, match=said):
-        take_images(user(part), local=False)
+        take_media(user(part), local=False)
+
+
+@pytest.mark.parametrize(
+    ("part", "kind"),
+    [
+        ({"type": "input_audio", "input_audio": {"data": DATA, "format": "wav"}}, "audio"),
+        ({"type": "audio_url", "audio_url": {"url": f"data:audio/wav;base64,{DATA}"}}, "audio"),
+        ({"type": "audio", "audio": f"data:audio/wav;base64,{DATA}"}, "audio"),
+        ({"type": "video_url", "video_url": {"url": f"data:video/mp4;base64,{DATA}"}}, "video"),
+        ({"type": "video", "video": f"data:video/mp4;base64,{DATA}"}, "video"),
+    ],
+)
+def test_sounds_and_videos(part: dict[str, Any], kind: str) -> None:
+    messages, (found,) = take_media(user(part, TEXT), local=False)
+    assert messages == user({"type": kind}, TEXT)
+    assert (found.kind, found.source) == (kind, b"pixels")
+    with pytest.raises(RequestError, match="but this model takes text and images: leave it out"):
+        take_media(user(part, TEXT), kinds=["image"])
+    with pytest.raises(RequestError, match="but this model takes text only"):
+        take_media(user(part, TEXT), kinds=[])
 
 
 def test_there_is_a_most() -> None:
-    with pytest.raises(RequestError, match=f"65 images, more than {MOST_IMAGES}"):
-        take_images(user(*[{"type": "image", "image": URL}] * 65))
+    with pytest.raises(RequestError, match=f"65 parts of type image, more than {MOST_ITEMS}"):
+        take_media(user(*[{"type": "image", "image": URL}] * 65))
 
 
 def test_what_is_no_conversation_is_left_for_others_to_refuse() -> None:
     for given in (None, "text", [7], [{"role": "user"}], [{"role": "user", "content": "text"}]):
-        assert take_images(given) == (given, [])
+        assert take_media(given) == (given, [])
 
 
 def test_images_are_put_back_also_where_the_first_messages_are_gone(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(b"pixels")
-    first, second = {"type": "image", "image": URL}, dict(image_file(path).part)
+    first, second = {"type": "image", "image": URL}, dict(attached_file(path, "image").part)
     given = [*user(first, TEXT), {"role": "assistant", "content": "a"}, *user(TEXT, second)]
-    taken, images = take_images(given)
+    taken, images = take_media(given)
     assert places(taken) == 2
-    assert put_images(taken, images) == given
-    assert put_images(taken[2:], images) == given[2:]
+    assert put_media(taken, images) == given
+    assert put_media(taken[2:], images) == given[2:]
 
 
 PARTS = (
@@ -109,4 +122,6 @@ PARTS = (
 @pytest.mark.parametrize("role", ["user", "tool", "system"])
 def test_templates_are_given_the_places(role: str) -> None:
     template = ChatTemplate(PARTS, named={})
-    assert template.render([{"role": role, "content": [PLACE, TEXT]}]) == f"<{role}>#what?"
+    assert (
+        template.render([{"role": role, "content": [{"type": "image"}, TEXT]}]) == f"<{role}>#what?"
+    )
