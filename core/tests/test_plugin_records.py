@@ -17,6 +17,7 @@ OFFERS = {
     "tool_callers": plugin.ToolCaller(
         name="a", markers=("<a>",), opening="<a>", closing="</a>", parse="m:parse"
     ),
+    "adapters": plugin.AdapterForm(name="a", files=("a.json",), read="m:read"),
     "mcp_clients": plugin.McpClient(name="a", connect="m:connect"),
     "commands": plugin.Command(name="a", summary="Does a.", run="m:run"),
     "models": plugin.Model(name="a", summary="Is a.", file="m:a.bin"),

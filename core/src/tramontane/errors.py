@@ -53,6 +53,10 @@ class ConfigError(CheckpointError):
     """A model's configuration has a value that the architecture does not support."""
 
 
+class AdapterError(CheckpointError):
+    """An adapter's files are not what they should be, or do not fit the model."""
+
+
 class NoTokenizer(CheckpointError):
     """A model's files have no tokenizer; it takes and returns token ids only."""
 

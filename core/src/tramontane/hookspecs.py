@@ -52,6 +52,11 @@ def mcp_clients() -> Iterable[plugin.McpClient]:  # type: ignore[empty-body]
 
 
 @hookspec
+def adapters() -> Iterable[plugin.AdapterForm]:  # type: ignore[empty-body]
+    """Yield the forms of adapter files that this plugin reads."""
+
+
+@hookspec
 def commands() -> Iterable[plugin.Command]:  # type: ignore[empty-body]
     """Yield subcommands of `tramontane`."""
 

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import pluggy
 
 __all__ = [
+    "AdapterForm",
     "Architecture",
     "Backend",
     "Command",
@@ -161,6 +162,10 @@ class Backend(Offer):
     each, directly from a file's blocks."""
     expect: Target | None = None
     """A `tramontane.backend.Expect`: (nbytes, threads) -> None, before torch is imported."""
+    multiply: Target | None = None
+    """(threads) -> a function of x (tokens, columns) and a `Dense` layout (rows, columns) that
+    returns (tokens, rows), and whose rows' bits do not depend on how many there are: for adapters.
+    None: torch's own product."""
     foresee: Target | None = None
     """A `tramontane.backend.Foresee`: (model, matrices, device, threads, activations, kv_dtype) ->
     None, before weights are read."""
@@ -220,6 +225,20 @@ class McpClient(Offer):
 
     connect: Target
     """A `tramontane.tools.ConnectMcp`: (McpServer) -> async context manager of McpSession."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterForm(Offer):
+    """A form in which adapters are stored: small changes of a model's weights."""
+
+    files: tuple[str, ...]
+    """Names of files that tell it, as patterns: of those in a folder, or of the file itself."""
+    read: Target
+    """(path: Path) -> `tramontane.adapters.stored.StoredAdapter`, of a folder or a file. Raises
+    AdapterError."""
+    sample: Target | None = None
+    """(folder: Path, names: Mapping[str, tuple[int, int]]) -> Path: writes a tiny valid adapter
+    there, of matrices with these names and shapes; the conformance kit reads it."""
 
 
 @dataclass(frozen=True, kw_only=True)

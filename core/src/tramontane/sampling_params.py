@@ -105,6 +105,8 @@ class SamplingParams(BaseModel):
     """How many texts to generate."""
     best_of: Int | None = Field(None, ge=1, le=128)
     """Generate so many, and return the `n` whose tokens were likeliest on average."""
+    adapter: str | Mapping[str, float] | None = Field(None, max_length=2048)
+    """The adapter to answer with, several with weights ("a:0.5,b"), or weights by name."""
     logprobs: Bool = False
     """Whether to report the log-probability of every token."""
     top_logprobs: Int = Field(0, ge=0, le=20)

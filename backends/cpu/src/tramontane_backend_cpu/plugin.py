@@ -14,5 +14,6 @@ def backends() -> Iterator[Backend]:
         pack="tramontane_backend_cpu.prepare:repack",
         translate="tramontane_backend_cpu.prepare:translate",
         expect="tramontane_backend_cpu.preallocate:expect",
+        multiply="tramontane_backend_cpu.prepare:multiply",
         foresee="tramontane_backend_cpu.kernel_forecast:foresee",
     )

@@ -22,7 +22,6 @@ from tramontane.blocks import (
     GeneralizedDeltaRule,
     LatentAttention,
     Linear,
-    MediaLM,
     SelectiveScan,
     ShortConv,
     StackedLinear,
@@ -83,6 +82,11 @@ def translate(
     return translated(matrices, shared_pool(threads or usable()))
 
 
+def multiply(threads: int | None) -> Multiply:
+    """Products of plain matrices, whose rows do not depend on others."""
+    return multiply_dense(shared_pool(threads or usable()))
+
+
 def prepare(
     model: CausalLM, device: Device, threads: int | None, activations: str = "auto"
 ) -> Mapping[str, str]:
@@ -132,12 +136,8 @@ def prepare(
             module.through = fused  # type: ignore[method-assign]
     forward = Forward(model, pool, exact=exact)
     model.forward = forward  # type: ignore[method-assign]
-    if forward.program is None or isinstance(model, MediaLM):  # some steps run as written
-        _activate(model, pool)
-    if isinstance(model, MediaLM):
-        model.step = forward.step  # type: ignore[method-assign]
-    elif forward.program is not None:
-        model.step = forward.program.run  # type: ignore[method-assign]
+    _activate(model, pool)  # some steps run as written
+    model.step = forward.step  # type: ignore[method-assign]
     end_shared()
     huge_pages.enlarge(pool.busy)
     chosen[STEP] = "recorded" if forward.why is None else f"{EAGER}{forward.why}"

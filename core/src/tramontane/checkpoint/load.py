@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from math import prod
@@ -14,7 +14,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from tramontane import memory
+from tramontane import memory, reference
 from tramontane.backend import Device
 from tramontane.blocks import CausalLM
 from tramontane.config import DecoderConfig
@@ -22,7 +22,7 @@ from tramontane.engine.kv_cache import bytes_per_token
 from tramontane.engine.kv_codes import INT4
 from tramontane.engine.state_cache import bytes_per_sequence
 from tramontane.errors import ConfigError
-from tramontane.layouts import nbytes
+from tramontane.layouts import Layout, nbytes
 from tramontane.plugin import load
 from tramontane.quantizing.asked import planned, quantizing_of
 from tramontane.quantizing.choose_kind import kernels_of
@@ -64,6 +64,8 @@ class Loaded:
     report: LoadReport
     sample: Tensor
     """Some of the embedding as it was in the file: what a model is known by."""
+    multiply: Callable[[Tensor, Layout], Tensor] = reference.linear
+    """The backend's product with a dense matrix, of which a row's bits do not depend on others."""
 
 
 def load_model(
@@ -134,7 +136,10 @@ def load_model(
     if report.quantized is not None and not report.quantized.kinds:
         log.warning("%s", "; ".join(line.strip() for line in report.quantized.lines()))
     registry.tell("model_loaded", report=report)
-    return Loaded(model, config, device, dtype, kv_dtype, context, report, sample)
+    multiply = reference.linear
+    if backend is not None and backend.multiply is not None:
+        multiply = load(backend.multiply)(options.threads)
+    return Loaded(model, config, device, dtype, kv_dtype, context, report, sample, multiply)
 
 
 def kv_dtype_of(options: LoadOptions, device: Device, dtype: str) -> str:

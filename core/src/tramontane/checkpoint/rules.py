@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
 from tramontane.layouts import Dense, Layout, picked
+from tramontane.layouts.low_rank import LowRank
 
 
 class Rule(Protocol):
@@ -205,6 +206,9 @@ class Transpose(Kept):
     def change(self, layout: Layout, path: str, model: nn.Module) -> Layout:
         if len(layout.shape) == 1:
             return layout
+        given: Any = layout
+        if isinstance(given, LowRank):  # what an adapter adds, which is no layout
+            return cast("Layout", given.turned())
         plain = layout.data if isinstance(layout, Dense) else layout.decode()
         if self.per is None:
             return Dense(plain.T)

@@ -33,6 +33,7 @@ HELP = """\
 /seed N              the same seed gives the same answers
 /think on|off|LEVEL  reason before answering, or how much
 /image FILE          attach an image to your next message
+/adapter NAME,...    answer with these adapters; none: the model alone
 /save FILE           save the conversation
 /load FILE           continue a saved conversation
 Without a value a setting is shown. A line that ends in \\ continues on the next one; lines that are
@@ -45,8 +46,8 @@ FIELDS: dict[str, tuple[str, type[int] | type[float]]] = {
 }
 ALIASES = {"/topk": "/top-k", "/topp": "/top-p", "/quit": "/exit", "/bye": "/exit", "/?": "/help"}
 COMMANDS = {
-    "/help", "/exit", "/clear", "/undo", "/system", "/image", "/think", "/save", "/load",
-    *FIELDS, *ALIASES,
+    "/help", "/exit", "/clear", "/undo", "/system", "/image", "/adapter", "/think", "/save",
+    "/load", *FIELDS, *ALIASES,
 }  # fmt: skip
 WORD = re.compile(r"/[A-Za-z?][\w-]*")
 
@@ -123,6 +124,8 @@ def command(text: str, conversation: Conversation, params: SamplingParams) -> Sa
         _think(value, conversation)
     elif name in ("/save", "/load"):
         _file(name, value, conversation)
+    elif name == "/adapter":
+        return _adapter(value, conversation, params)
     elif name in FIELDS:
         return _set(name, value, params)
     else:
@@ -167,6 +170,16 @@ def _image(value: str, conversation: Conversation) -> None:
         return
     conversation.attach(Path(value).expanduser())
     print(f"({value}: your next message is about it)")
+
+
+def _adapter(value: str, conversation: Conversation, params: SamplingParams) -> SamplingParams:
+    loaded = conversation.llm.adapters
+    if value:
+        asked = None if value == "none" else value
+        conversation.llm.inner.adapters.applied(asked)  # raises for one that is not there
+        params = params.model_copy(update={"adapter": asked})
+    print(f"(adapter: {params.adapter or 'none'}; loaded: {', '.join(loaded) or 'none'})")
+    return params
 
 
 def _think(value: str, conversation: Conversation) -> None:

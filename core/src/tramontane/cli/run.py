@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tramontane.errors import ModelNotFound, RequestError, UsageError
 
+from .adapter_options import adapters, add_adapters, chosen_adapters
 from .color import paint
 from .grammar import loose_schema
 from .options import add_model, add_sampling, add_threads, given_sampling, open_llm, sampling
@@ -67,6 +68,7 @@ def run(argv: list[str]) -> int:
         # plain continuation is greedy unless asked otherwise, as the Python API is
         defaults = {} if drawn or options.no_template else _available(llm.inner)
         params = sampling(given, **defaults)
+        params = params.model_copy(update={"adapter": chosen_adapters(options)})
         try:
             if prompt is None or options.no_template:
                 _refuse_images(options)
@@ -85,7 +87,7 @@ def run(argv: list[str]) -> int:
 
 def _opened(options: argparse.Namespace) -> LLM:
     try:
-        return open_llm(options, mcp=_servers(options.mcp_config))
+        return open_llm(options, mcp=_servers(options.mcp_config), **adapters(options))
     except ModelNotFound as error:
         if "/" in options.model or options.input is not None:
             raise
@@ -162,6 +164,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     )
     add_model(parser)
     add_threads(parser)
+    add_adapters(parser)
     add_sampling(parser)
     return parser.parse_args(argv)
 

@@ -89,6 +89,8 @@ class Batch:
     """
 
     media: MediaInput | None = None
+    adapted: bool = False
+    """Whether the model has adapters during this step: no recording of it holds."""
     _sections: tuple[tuple[Span, npt.NDArray[np.int64]], ...] = ()
 
     def __init__(self, spans: Sequence[Span], numbers: Numbers, cache: KVCache) -> None:

@@ -112,6 +112,7 @@ def chained(before: bytes, tokens: Sequence[int], media: bytes = b"") -> bytes:
     return hashlib.blake2b(content, key=before, digest_size=32).digest()
 
 
-def root(salt: str) -> bytes:
-    """The digest before the first block. Only requests with equal salts share blocks."""
-    return hashlib.blake2b(salt.encode(), digest_size=32).digest()
+def root(salt: str, adapters: bytes = b"") -> bytes:
+    """The digest before the first block. Only requests with equal salts and adapters share blocks.
+    adapters: their digest; empty without."""
+    return hashlib.blake2b(salt.encode(), key=adapters, digest_size=32).digest()

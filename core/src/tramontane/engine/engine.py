@@ -17,6 +17,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from tramontane.adapters.steps import by_adapters, step_with
 from tramontane.blocks import MediaLM
 from tramontane.checkpoint.load import Loaded
 from tramontane.errors import EngineBusy, RequestError
@@ -188,7 +189,8 @@ class Engine:
                     self._drop_late()
                 if work := scheduler.plan():
                     for part in [work] if self.media is None else apart(work):
-                        self._step(part)
+                        for alike in by_adapters(part):
+                            self._step(alike)
                 if self.media is not None:
                     self.media.advance(scheduler.running, self._fail, beside=bool(work))
             except Exception as error:  # whatever it is, nobody may wait for ever
@@ -235,7 +237,7 @@ class Engine:
         first = not sequence.started
         sequence.start()
         resume = sequence.request.resume
-        if resume is None or not first or not self._resumable or sequence.scores:
+        if resume is None or not first or not self._resumable or not sequence.resumes(resume):
             return
         try:
             media, prompt = sequence.request.media, sequence.request.prompt
@@ -317,7 +319,8 @@ class Engine:
         batch = Batch.of(pieces, self.cache, slots)
         if self.media is not None:
             self.media.put(batch, work)
-        return self.loaded.model.step(tokens, batch)  # type: ignore[no-any-return]
+        adapters = work[0][0].request.adapters
+        return step_with(adapters, self.loaded.model, tokens, batch)  # type: ignore[no-any-return]
 
     def _advance(self, sequence: Sequence, count: int, logits: Rows) -> None:
         first, rows = sequence.computed, logits

@@ -166,11 +166,23 @@ class Sequence:
         """What the first `count` blocks, all full, are known by."""
         while len(self._digests) < count:
             first = len(self._digests) * BLOCK_SIZE
-            before = self._digests[-1] if self._digests else root(self.request.cache_salt)
+            before = (
+                self._digests[-1] if self._digests else root(self.request.cache_salt, self.adapters)
+            )
             media = self.request.media
             told = b"" if media is None else media.told(first, BLOCK_SIZE)
             self._digests.append(chained(before, self.tokens[first : first + BLOCK_SIZE], told))
         return self._digests[:count]
+
+    @property
+    def adapters(self) -> bytes:
+        """The digest of its adapters; empty without."""
+        applied = self.request.adapters
+        return b"" if applied is None else applied.digest
+
+    def resumes(self, earlier: Snapshot) -> bool:
+        """Whether what an earlier request left will do."""
+        return not self.scores and earlier.adapters == self.adapters
 
     def copied(self, cache: KVCache) -> Snapshot:
         """A copy of what is computed, up to the first row that is no token's."""
@@ -179,7 +191,7 @@ class Sequence:
         if media is not None and media.runs:  # states cannot go back to there
             tokens = tokens[: 0 if cache.states else media.first]
         whole = self.digests(len(tokens) // BLOCK_SIZE) if cache.states else ()
-        return Snapshot.take(cache, self.blocks, tokens, self.slot or 0, whole)
+        return Snapshot.take(cache, self.blocks, tokens, self.slot or 0, whole, self.adapters)
 
     def start(self) -> None:
         """It runs; for the first time, or again."""

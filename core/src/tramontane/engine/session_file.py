@@ -79,6 +79,7 @@ def save(path: Path, session: Session, model: LoadedModel) -> None:
         "fingerprint": fingerprint(model),
         "kv_type": model.loaded.report.kv_dtype,
         "messages": [dict(message) for message in session.messages],
+        "adapters": session.snapshot.adapters.hex() if session.snapshot is not None else "",
     }
     temporary = ""
     try:
@@ -107,6 +108,7 @@ def read(path: Path, model: LoadedModel) -> Session:
                 for index in range(len(kv_shapes(model.loaded.model)) if tokens else 0)
             )
             states = _read_states(file, len(tokens), model)
+            adapters = bytes.fromhex(metadata.get("adapters", ""))
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
         raise SessionError(f"{path} is not a complete session file: {damage(error)}") from error
     for pair, (heads, *widths) in zip(pairs, kv_shapes(model.loaded.model), strict=False):
@@ -114,7 +116,7 @@ def read(path: Path, model: LoadedModel) -> Session:
             stored = kept_width(width, model.loaded.kv_dtype)
             if tuple(tensor.shape) != (len(tokens), heads, stored):
                 raise SessionError(f"{path} is damaged: its tensors do not fit its tokens")
-    snapshot = Snapshot(tokens, pairs, states) if tokens else None
+    snapshot = Snapshot(tokens, pairs, states, adapters) if tokens else None
     return Session(tuple(metadata["messages"]), snapshot)
 
 

@@ -23,6 +23,8 @@ class Snapshot:
     layers: tuple[tuple[Tensor, Tensor], ...]
     states: Mapping[int, tuple[Tensor, ...]] = field(default_factory=dict)
     """The states of all layers after a number of tokens, in models that keep any."""
+    adapters: bytes = b""
+    """The digest of the adapters that it was computed with."""
 
     @classmethod
     def take(
@@ -32,6 +34,7 @@ class Snapshot:
         tokens: Sequence[int],
         slot: int = 0,
         digests: Sequence[bytes] = (),
+        adapters: bytes = b"",
     ) -> Snapshot:
         """Copy the first len(tokens) tokens of a sequence. slot: of its states. digests: of its
         full blocks."""
@@ -46,7 +49,7 @@ class Snapshot:
             found = cache.states.take_out_snapshot(digests[count - 1])
             if found is not None:
                 states.setdefault(count * BLOCK_SIZE, found)
-        return cls(tuple(tokens), layers, states)
+        return cls(tuple(tokens), layers, states, adapters)
 
     def put(self, cache: KVCache, blocks: Sequence[int], count: int, slot: int = 0) -> None:
         """Write the first `count` tokens into a sequence's blocks, and its states into a slot."""

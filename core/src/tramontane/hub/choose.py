@@ -21,6 +21,8 @@ SIDE_FILES = (
 )  # fmt: skip
 """Small files, downloaded first, so that an interrupted download lacks only weights."""
 
+ADAPTER = "adapter_config.json"
+"""The file that tells a repository of an adapter, as peft makes them."""
 NUMBERED = re.compile(r"(?P<stem>.*)-\d{5}-of-(?P<count>\d{5})(?P<end>\.[A-Za-z0-9]+)")
 MOST_PARTS = 4096
 SHOWN = 12
@@ -63,6 +65,8 @@ def whole_model(names: Iterable[str], repo: str) -> tuple[list[str], list[str]]:
     weights = choose_weights(name for name in existing if "/" not in name)
     if weights and "config.json" in existing:
         return small, weights
+    if ADAPTER in existing and (weights := [name for name in weights if "adapter" in name]):
+        return [ADAPTER], weights
     if first_parts(existing):
         return [], []
     lacks = "config.json" if weights else "weights (*.safetensors, *.bin or *.pth)"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from tramontane import memory
+from tramontane.adapters.adapter_set import AdapterSet
 from tramontane.answers import Dialect
 from tramontane.chat.choose import choose_template
 from tramontane.chat.fallback import no_template
@@ -101,6 +102,13 @@ class LoadedModel:
                     progress(done, total)
 
             self.loaded = load_model(checkpoint, self.registry, options, told, chosen)
+            self.adapters = AdapterSet(
+                self.loaded.model,
+                self.registry.get(Architecture, self.header.architecture),
+                self.loaded.config,
+                self.registry,
+                self.loaded.multiply,
+            )
             self.processors = by_kind(self._media_processor(checkpoint))
             self.tokenizer = vocabulary.result()
             memory.give_back()
@@ -246,11 +254,14 @@ class LoadedModel:
         if count > wanted.n:  # to choose the best takes their probabilities
             wanted = wanted.model_copy(update={"logprobs": True})
         found: list[Request] = []
+        applied = self.adapters.applied(wanted.adapter)
         for i in range(count):
             seed = None if wanted.seed is None else wanted.seed + i
             one = wanted.model_copy(update={"seed": seed})
             leader = found[0].id if found else None
-            found.append(Request(prompt=prompt, params=one, fork_of=leader, **more))
+            found.append(
+                Request(prompt=prompt, params=one, fork_of=leader, adapters=applied, **more)
+            )
         return found
 
     def batch(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from tramontane.answers import AnswerParser
 from tramontane.chat.toolbox import name_of
@@ -19,7 +19,9 @@ from tramontane.registry import Registry
 from tramontane.results import Chunk
 
 from .loaded_model import LoadedModel, Message
-from .source import DEFAULT
+from .source import DEFAULT, find_adapter
+
+Source: TypeAlias = str | Path
 
 
 class OpenModel:
@@ -62,6 +64,7 @@ class OpenModel:
         progress: Progress | None = None,
         tool_caller: str | None = None,
         mcp: Path | str | Mapping[str, Any] | McpConfig | None = None,
+        adapters: Mapping[str, Source | tuple[Source, float]] | None = None,
     ) -> None:
         """Load a model.
 
@@ -78,6 +81,8 @@ class OpenModel:
           prefix_cache, max_waiting, queue_timeout: see `EngineOptions`.
         tool_caller: how the model writes tool calls, where its chat template does not show it.
         mcp: MCP servers whose tools every chat has: a configuration, or a file with one.
+        adapters: LoRA adapters by name, each a folder, a file or a hub id, or such and a weight;
+          requests choose by `adapter=`.
 
         Raises ModelNotFound, CheckpointError, PluginError, NotEnoughMemory, all TramontaneError.
         """
@@ -120,11 +125,35 @@ class OpenModel:
             tool_caller=tool_caller,
             token_ids=True,
         )
+        self._hub = HubOptions(token_source=token_source, cache_dir=cache_dir)
         try:
+            for name, given in (adapters or {}).items():
+                self.load_adapter(name, *(given if isinstance(given, tuple) else (given,)))
             self._servers = None if servers is None else McpServers(servers, self.inner.registry)
         except BaseException:
             self.inner.close()
             raise
+
+    @property
+    def adapters(self) -> list[str]:
+        """The names of the adapters that requests may choose."""
+        return self.inner.adapters.names
+
+    def load_adapter(
+        self, name: str, source: Source, weight: float = 1.0, *, replace: bool = False
+    ) -> None:
+        """Load an adapter while the model serves. source: a folder, a file or a hub id. weight:
+        what it counts where a request does not say. replace: instead of one of that name, which
+        requests that run with it keep.
+
+        Raises AdapterError, RequestError, ModelNotFound.
+        """
+        path = find_adapter(str(source), self._hub)
+        self.inner.adapters.load(name, path, weight, again=replace)
+
+    def unload_adapter(self, name: str) -> None:
+        """Forget an adapter; requests that run with it end as they began. Raises RequestError."""
+        self.inner.adapters.unload(name)
 
     @property
     def report(self) -> LoadReport:

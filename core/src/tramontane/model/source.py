@@ -39,6 +39,20 @@ def find_model(name: str, registry: Registry, hub: HubOptions) -> Path:
     )
 
 
+def find_adapter(name: str, hub: HubOptions) -> Path:
+    """A local path, or a hub id, downloaded if need be. Raises ModelNotFound."""
+    if path := local_path(name):
+        return path
+    from tramontane.hub import download, is_hub_id
+
+    if is_hub_id(name):
+        return download(name, hub)
+    raise ModelNotFound(
+        f"no adapter {name!r}: there is no such file or folder here, and it is not a hub id, which "
+        "looks like org/name"
+    )
+
+
 def shown_name(name: str, registry: Registry) -> str:
     """The name that was given; of the default, the installed model's."""
     if local_path(name) is None and name in registry.names("models"):

@@ -69,6 +69,10 @@ KINDS = {
     "mcp-client": Kind(
         "plugin", "mcp_clients", "writing-an-mcp-client.md", "MCP servers over @name@."
     ),
+    "adapter-form": Kind(
+        "plugin", "adapters", "writing-an-adapter-form.md", "Adapters in @name@ files.",
+        ("torch>=2.6", "safetensors>=0.5"),
+    ),
     "command": Kind("plugin", "commands", "writing-a-command.md", "The command @name@."),
     "model": Kind(
         "model", "models", "writing-a-model.md", "The model @name@."

@@ -1,0 +1,189 @@
+"""An adapter that is fitted to a loaded model, and what applies it during a step."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tramontane.blocks import Embedding, Experts, Linear, StackedLinear
+from tramontane.errors import AdapterError
+from tramontane.layouts.low_rank import LowRank
+
+from .kernels import Multiply, changed_embedding, changed_linear, changed_stacked
+from .stored import Delta
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """An adapter fitted to a model. name: what requests call it. source: where it was read from.
+
+    deltas: by the paths of the model's modules; several are of parts of one matrix, such as single
+    experts', each with the number of the part. values: by the paths of the model's parameters and
+    matrices. rows: of embeddings, by their modules' paths.
+    """
+
+    name: str
+    source: str
+    deltas: Mapping[str, tuple[tuple[int | None, Delta], ...]]
+    values: Mapping[str, Tensor] = field(default_factory=dict)
+    rows: Mapping[str, tuple[tuple[int, ...], Tensor]] = field(default_factory=dict)
+
+    @cached_property
+    def digest(self) -> bytes:
+        """A hash of its numbers: what is computed with it is known by this."""
+        told = hashlib.blake2b(digest_size=32)
+        for name, tensor in self.tensors():
+            told.update(repr((name, tuple(tensor.shape))).encode())
+            told.update(tensor.contiguous().numpy().tobytes())
+        return told.digest()
+
+    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        for path, parts in sorted(self.deltas.items()):
+            for part, delta in parts:
+                matrix = delta.matrix
+                each = (matrix.left, matrix.right, matrix.group, delta.bias, delta.magnitude)
+                for index, tensor in enumerate(each):
+                    if tensor is not None:
+                        yield f"{path} {part} {index}", tensor
+        yield from sorted(self.values.items())
+        for path, (indices, tensor) in sorted(self.rows.items()):
+            yield f"{path} {indices}", tensor
+
+    @property
+    def nbytes(self) -> int:
+        return sum(tensor.nbytes for _, tensor in self.tensors())
+
+
+class Applied:
+    """Adapters with their weights, ready for steps of a model.
+
+    The model itself never changes but during `on`, which belongs to the engine's thread.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        kernels: Mapping[str, Callable[..., Any]],
+        adapters: Sequence[tuple[Adapter, float]],
+        multiply: Multiply,
+    ) -> None:
+        """kernels: the model's own, by the paths of its modules. multiply: the product with a dense
+        matrix whose rows do not depend on others. Raises AdapterError for adapters that cannot be
+        together."""
+        self.names = tuple(f"{adapter.name}:{weight:g}" for adapter, weight in adapters)
+        told = hashlib.blake2b(digest_size=32)
+        for adapter, weight in adapters:
+            told.update(adapter.digest + repr(weight).encode())
+        self.digest = told.digest()
+        self._kernels: list[tuple[Any, Callable[..., Any]]] = []
+        self._values: list[tuple[nn.Module, str, nn.Parameter]] = []
+        self._written: list[Experts] = []
+        """Modules whose own `through` takes their matrices' kernels."""
+        tables = _together(adapters, "rows")
+        values = _together(adapters, "values")
+        weights: dict[str, Tensor] = {}
+        for path, (tensor, weight) in values.items():
+            owned, _, name = path.rpartition(".")
+            owner = model.get_submodule(owned)
+            if weight != 1:
+                raise AdapterError(
+                    f"{path} takes the place of the model's own: its adapter's weight is 1, not "
+                    f"{weight:g}"
+                )
+            if isinstance(owner, (Linear, Embedding)) and name == "weight":
+                weights[owned] = tensor
+            else:
+                old = getattr(owner, name)
+                new = nn.Parameter(tensor.to(old.dtype).to(old.device), requires_grad=False)
+                self._values.append((owner, name, new))
+        deltas: dict[str, list[tuple[int | None, Delta, float]]] = {}
+        for adapter, weight in adapters:
+            for path, parts in adapter.deltas.items():
+                deltas.setdefault(path, []).extend((part, each, weight) for part, each in parts)
+        for path in {**deltas, **weights, **tables}:
+            module: Any = model.get_submodule(path)
+            self._kernels.append(
+                (module, _kernel(module, kernels[path], deltas.get(path, []), weights.get(path),
+                                 tables.get(path), multiply))
+            )  # fmt: skip
+        changed = {id(module) for module, _ in self._kernels}
+        self._written = [
+            module
+            for module in model.modules()
+            if isinstance(module, Experts) and any(id(each) in changed for each in module.matrices)
+        ]
+
+    @contextmanager
+    def on(self) -> Iterator[None]:
+        """The model has these adapters meanwhile."""
+        kernels = [(module, module.kernel) for module, _ in self._kernels]
+        values = [(owner, name, getattr(owner, name)) for owner, name, _ in self._values]
+        fused = [(module, vars(module).pop("through", None)) for module in self._written]
+        try:
+            for module, kernel in self._kernels:
+                module.kernel = kernel
+            for owner, name, value in self._values:
+                setattr(owner, name, value)
+            yield
+        finally:
+            for module, kernel in kernels:
+                module.kernel = kernel
+            for owner, name, value in values:
+                setattr(owner, name, value)
+            for module, through in fused:
+                if through is not None:
+                    setattr(module, "through", through)  # noqa: B010 - a method's place
+
+
+def _together(adapters: Sequence[tuple[Adapter, float]], what: str) -> dict[str, tuple[Any, float]]:
+    found: dict[str, tuple[Any, float]] = {}
+    for adapter, weight in adapters:
+        for path, value in getattr(adapter, what).items():
+            if path in found:
+                raise AdapterError(f"several of the adapters replace {path}; use one of them")
+            found[path] = value, weight
+    return found
+
+
+def _kernel(
+    module: Any,
+    own: Callable[..., Any],
+    deltas: Sequence[tuple[int | None, Delta, float]],
+    weight: Tensor | None,
+    rows: Any,
+    multiply: Multiply,
+) -> Callable[..., Any]:
+    if isinstance(module, Embedding):
+        matrices = [(delta.matrix, factor) for _, delta, factor in deltas]
+        return changed_embedding(own, matrices, weight, rows and rows[0])
+    if isinstance(module, StackedLinear):
+        return changed_stacked(own, _by_expert(module, deltas), multiply)
+    return changed_linear(
+        own, [(delta, factor) for _, delta, factor in deltas], weight, rows and rows[0], multiply
+    )
+
+
+def _by_expert(
+    module: StackedLinear, deltas: Sequence[tuple[int | None, Delta, float]]
+) -> dict[int, list[tuple[LowRank, float]]]:
+    found: dict[int, list[tuple[LowRank, float]]] = {}
+    rows = module.weight.shape[0] // module.count
+    for part, delta, factor in deltas:
+        matrix = delta.matrix
+        if part is not None:
+            found.setdefault(part, []).append((matrix, factor))
+            continue
+        group = matrix.group if matrix.group is not None else torch.zeros(len(matrix.left)).long()
+        for expert in range(module.count):
+            here = matrix.rows(slice(expert * rows, (expert + 1) * rows))
+            first = int(group[expert * rows])
+            right = here.right[first * here.rank : (first + 1) * here.rank]
+            found.setdefault(expert, []).append((LowRank(here.left.contiguous(), right), factor))
+    return found

@@ -1,0 +1,181 @@
+"""The adapters of a loaded model, by name: loaded and dropped while it serves."""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from torch import nn
+
+from tramontane import memory
+from tramontane.checkpoint.fill import rules_of
+from tramontane.config import DecoderConfig
+from tramontane.errors import AdapterError, RequestError
+from tramontane.plugin import AdapterForm, Architecture, load
+from tramontane.registry import Registry
+from tramontane.sanitize import one_line
+from tramontane.target_call import call
+
+from .adapter import Adapter, Applied
+from .fit import fit_adapter
+from .kernels import Multiply
+from .stored import StoredAdapter
+
+Asked: TypeAlias = str | Mapping[str, float]
+"""What a request says: a name, several with weights ("a:0.5,b"), or weights by name."""
+NAME = re.compile(r"[\w./-]{1,120}")
+MOST = 256
+"""Adapters that are loaded together."""
+MOST_TOGETHER = 16
+"""Adapters of one request."""
+
+
+class AdapterSet:
+    """Thread-safe. A request keeps what it was begun with, whatever is loaded or dropped since."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        architecture: Architecture,
+        config: DecoderConfig,
+        registry: Registry,
+        multiply: Multiply,
+    ) -> None:
+        self._model, self._architecture, self._config = model, architecture, config
+        self._registry, self._multiply = registry, multiply
+        # as they are now: while a step has adapters, modules have others
+        self._kernels = {
+            path: kernel for path, module in model.named_modules()
+            if (kernel := getattr(module, "kernel", None)) is not None
+        }  # fmt: skip
+        self._loaded: dict[str, tuple[Adapter, float]] = {}
+        self._applied: dict[tuple[tuple[bytes, float], ...], Applied] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(self._loaded)
+
+    def sources(self) -> dict[str, str]:
+        """Where each was read from."""
+        return {name: adapter.source for name, (adapter, _) in list(self._loaded.items())}
+
+    def load(self, name: str, path: Path, weight: float = 1.0, *, again: bool = False) -> Adapter:
+        """Read an adapter from a file or folder. weight: what it counts where a request says
+        nothing. again: whether one of that name is replaced.
+
+        Raises AdapterError, RequestError.
+        """
+        if not NAME.fullmatch(name):
+            raise RequestError(
+                f"{one_line(repr(name), 60)} is no name for an adapter: letters, digits, '.', '_', "
+                "'-' and '/'"
+            )
+        if not (math.isfinite(weight) and abs(weight) <= 1000):
+            raise RequestError(f"the adapter's weight {weight!r} is not a number within 1000")
+        self._refuse_more(name, again)
+        form = self._form(path)
+        stored: StoredAdapter = call(load(form.read), {"path": path})
+        rules = rules_of(self._architecture, self._config, stored.dialect)
+        adapter = fit_adapter(stored, self._model, rules, {}, name=name, source=str(path))
+        if adapter.nbytes > memory.free():
+            raise AdapterError(
+                f"{path}: the adapter takes {memory.readable(adapter.nbytes)}, and "
+                f"{memory.readable(memory.free())} are free"
+            )
+        with self._lock:
+            self._refuse_more(name, again)
+            self._loaded[name] = adapter, weight
+        return adapter
+
+    def unload(self, name: str) -> None:
+        """Forget an adapter; requests that run with it end as they began. Raises RequestError."""
+        with self._lock:
+            if name not in self._loaded:
+                raise self._unknown(name)
+            gone = self._loaded.pop(name)[0].digest
+            self._applied = {
+                key: applied for key, applied in self._applied.items()
+                if all(digest != gone for digest, _ in key)
+            }  # fmt: skip
+
+    def applied(self, asked: Asked | None) -> Applied | None:
+        """What a request asks for. Raises RequestError for names that are not loaded."""
+        weights = parsed(asked)
+        if not weights:
+            return None
+        with self._lock:
+            chosen = []
+            for name, weight in weights.items():
+                if name not in self._loaded:
+                    raise self._unknown(name)
+                adapter, usual = self._loaded[name]
+                chosen.append((adapter, usual if weight is None else weight))
+            key = tuple((adapter.digest, weight) for adapter, weight in chosen)
+            if key not in self._applied:
+                if len(self._applied) > 4 * MOST:  # weights of all kinds: the oldest goes
+                    del self._applied[next(iter(self._applied))]
+                self._applied[key] = Applied(self._model, self._kernels, chosen, self._multiply)
+            return self._applied[key]
+
+    def _form(self, path: Path) -> AdapterForm:
+        if not path.exists():
+            raise AdapterError(f"no adapter at {path}: it is a folder or a file")
+        there = [each.name for each in path.iterdir()] if path.is_dir() else [path.name]
+        forms = self._registry.all(AdapterForm)
+        for form in forms:
+            if any(fnmatchcase(name, pattern) for name in there for pattern in form.files):
+                return form
+        if not forms:
+            raise AdapterError(
+                f"{path}: nothing installed reads adapters; pip install tramontane-plugin-lora"
+            )
+        told = ", ".join(pattern for form in forms for pattern in form.files)
+        raise AdapterError(f"{path} is no adapter: it has none of {told}")
+
+    def _refuse_more(self, name: str, again: bool) -> None:
+        if name in self._loaded and not again:
+            raise RequestError(f"there is an adapter {name!r} already: unload it first")
+        if name not in self._loaded and len(self._loaded) >= MOST:
+            raise RequestError(f"{MOST} adapters are loaded, which is the most; unload one")
+
+    def _unknown(self, name: str) -> RequestError:
+        loaded = ", ".join(self.names)
+        return RequestError(
+            f"there is no adapter {one_line(name, 60)!r}: "
+            + (f"there are {loaded}" if loaded else "none is loaded"),
+            hint="--lora NAME=SOURCE loads one",
+        )
+
+
+def parsed(asked: Asked | None) -> dict[str, float | None]:
+    """Weights by name; None: the adapter's own. Raises RequestError."""
+    if asked is None or asked == "":
+        return {}
+    if isinstance(asked, str):
+        found: dict[str, Any] = {}
+        for part in asked.split(","):
+            name, _, told = part.strip().partition(":")
+            found[name] = told or None
+    else:
+        found = dict(asked)
+    if len(found) > MOST_TOGETHER:
+        raise RequestError(f"{len(found)} adapters together are more than {MOST_TOGETHER}")
+    weights: dict[str, float | None] = {}
+    for name, value in found.items():
+        try:
+            weights[name] = None if value is None else float(value)
+        except (TypeError, ValueError):
+            weights[name] = math.nan
+        number = weights[name]
+        if number is not None and not (math.isfinite(number) and abs(number) <= 1000):
+            raise RequestError(
+                f"the weight of the adapter {one_line(name, 60)!r} should be a number within 1000, "
+                f"not {value!r:.40}"
+            )
+    return weights

@@ -1,0 +1,174 @@
+"""Fitting a stored adapter to a model: by the same rules as the checkpoint's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from torch import Tensor, nn
+
+from tramontane.blocks import Embedding, Linear, StackedLinear
+from tramontane.checkpoint.rules import Rule, Step, follow
+from tramontane.checkpoint.weight_map import Slot, module_path, parted, slots
+from tramontane.errors import AdapterError
+from tramontane.layouts import Dense, Layout
+from tramontane.sanitize import one_line
+
+from .adapter import Adapter
+from .stored import Delta, StoredAdapter
+
+
+def fit_adapter(
+    stored: StoredAdapter,
+    model: nn.Module,
+    rules: Sequence[Rule],
+    names: Mapping[str, str],
+    *,
+    name: str,
+    source: str,
+) -> Adapter:
+    """rules, names: of the architecture, for the adapter's dialect.
+
+    Raises AdapterError for what the model does not have, or has in another shape.
+    """
+    return _Fit(model, rules, names, source).of(stored, name)
+
+
+class _Fit:
+    def __init__(
+        self, model: nn.Module, rules: Sequence[Rule], names: Mapping[str, str], source: str
+    ) -> None:
+        self._model, self._rules, self._names, self._source = model, rules, names, source
+        self._slots = {path: slot for path, slot in _places(model).items()}
+
+    def of(self, stored: StoredAdapter, name: str) -> Adapter:
+        deltas: dict[str, list[tuple[int | None, Delta]]] = {}
+        for tensor, delta in stored.deltas.items():
+            for place, steps in self._ends(tensor):
+                fitted = self._delta(tensor, delta, place, steps)
+                module = place.rpartition(".")[0]
+                deltas.setdefault(module, []).append(fitted)
+        values = {
+            place: self._value(tensor, value, place, steps)
+            for tensor, value in stored.values.items()
+            for place, steps in self._ends(tensor)
+        }
+        rows = {}
+        for tensor, (indices, value) in stored.rows.items():
+            for place, _ in self._ends(tensor):
+                rows[place.rpartition(".")[0]] = self._rows(tensor, indices, value, place)
+        head = getattr(self._model, "lm_head", None)
+        if "model.embed_tokens" in rows and self._tied(head):
+            rows["lm_head"] = rows["model.embed_tokens"]
+        fixed = {module: tuple(parts) for module, parts in deltas.items()}
+        return Adapter(name, self._source, fixed, values, rows)
+
+    def _tied(self, head: Any) -> bool:
+        table = self._model.get_submodule("model.embed_tokens")
+        return head is not None and head.weight is table.weight
+
+    def _ends(self, tensor: str) -> list[tuple[str, list[Step]]]:
+        """The model's places that a tensor of a checkpoint goes to. Raises AdapterError."""
+        for name in (tensor, tensor.removesuffix(".weight")):
+            stem, last = parted(name)
+            found = [
+                (place, steps)
+                for path, end, steps in follow(module_path(stem, self._names), last, self._rules)
+                if (place := f"{path}.{end}" if path and end else path or end) in self._slots
+            ]
+            if found:
+                return found
+        raise AdapterError(
+            f"{self._source}: the model has no {one_line(tensor, 120)}: the adapter is for another"
+        )
+
+    def _changed(self, tensor: str, layout: Any, steps: Sequence[Step]) -> Any:
+        try:
+            for step in steps:
+                layout = step.rule.change(cast("Layout", layout), step.path, self._model)
+        except (ValueError, AttributeError, TypeError, RuntimeError, IndexError) as error:
+            raise AdapterError(
+                f"{self._source}: {one_line(tensor, 120)}, {tuple(layout.shape)}, does not fit the "
+                f"model, or an adapter of it is not supported: {one_line(str(error), 120)}"
+            ) from error
+        return layout
+
+    def _delta(
+        self, tensor: str, delta: Delta, place: str, steps: Sequence[Step]
+    ) -> tuple[int | None, Delta]:
+        slot, matrix = self._slots[place], delta.matrix
+        if _transposed(steps):  # the checkpoint stores it so, an adapter never does
+            matrix = matrix.turned()
+        fitted = self._changed(tensor, matrix, steps)
+        module, part = slot.module, None
+        wanted = slot.shape
+        if isinstance(module, StackedLinear) and fitted.shape[0] != wanted[0]:
+            part = next((int(p) for p in reversed(tensor.split(".")) if p.isdigit()), -1)
+            wanted = (wanted[0] // module.count, wanted[1])
+            if not 0 <= part < module.count:
+                raise AdapterError(f"{self._source}: there is no expert for {one_line(tensor)}")
+        if tuple(fitted.shape) != tuple(wanted):
+            raise AdapterError(
+                f"{self._source}: {one_line(tensor, 120)} adds {tuple(fitted.shape)} to a matrix "
+                f"of {tuple(wanted)}: the adapter is for another model"
+            )
+        if not isinstance(module, (Linear, StackedLinear, Embedding)):
+            raise AdapterError(f"{self._source}: {one_line(tensor, 120)} is no matrix of the model")
+        vectors = [
+            None if vector is None
+            else self._changed(tensor, Dense(vector), _without_transposes(steps)).data
+            for vector in (delta.bias, delta.magnitude)
+        ]  # fmt: skip
+        if any(each is not None for each in vectors) and type(module) is not Linear:
+            raise AdapterError(
+                f"{self._source}: {one_line(tensor, 120)}: DoRA and lora_bias are supported for "
+                "linear layers only"
+            )
+        return part, Delta(fitted, *vectors)
+
+    def _value(self, tensor: str, value: Tensor, place: str, steps: Sequence[Step]) -> Tensor:
+        slot = self._slots[place]
+        fitted: Tensor = self._changed(tensor, Dense(value), steps).decode()
+        if tuple(fitted.shape) != tuple(slot.shape):
+            more = ""
+            if len(value.shape) == 2 and value.shape[1:] == slot.shape[1:]:
+                more = "; adapters that add tokens to the vocabulary are not supported"
+            raise AdapterError(
+                f"{self._source}: {one_line(tensor, 120)} is {tuple(value.shape)}, the model has "
+                f"{tuple(slot.shape)}{more}"
+            )
+        if isinstance(slot.module, StackedLinear):
+            raise AdapterError(
+                f"{self._source}: {one_line(tensor, 120)} replaces matrices of experts, which is "
+                "not supported"
+            )
+        return fitted.contiguous()
+
+    def _rows(
+        self, tensor: str, indices: tuple[int, ...], value: Tensor, place: str
+    ) -> tuple[tuple[int, ...], Tensor]:
+        shape = self._slots[place].shape
+        if any(not 0 <= index < shape[0] for index in indices) or value.shape[1:] != shape[1:]:
+            raise AdapterError(
+                f"{self._source}: {one_line(tensor, 120)} replaces rows {max(indices)} and others "
+                f"by {tuple(value.shape)}, the model has {tuple(shape)}"
+            )
+        return indices, value
+
+
+def _places(model: nn.Module) -> dict[str, Slot]:
+    """The places of a loaded model, whose matrices may be in a backend's form."""
+    found = slots(model)
+    for path, module in model.named_modules():
+        if isinstance(module, (Linear, Embedding, StackedLinear)):
+            shape, stacked = tuple(module.weight.shape), isinstance(module, StackedLinear)
+            found[f"{path}.weight"] = Slot(module, "weight", shape, True, stacked)
+    return found
+
+
+def _transposed(steps: Sequence[Step]) -> bool:
+    return any(type(step.rule).__name__ == "Transpose" for step in steps)
+
+
+def _without_transposes(steps: Sequence[Step]) -> list[Step]:
+    return [step for step in steps if type(step.rule).__name__ != "Transpose"]

@@ -1,0 +1,55 @@
+"""--lora and --adapter: adapters to load, and which of them answer."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import Any
+
+from tramontane.errors import UsageError
+
+
+def add_adapters(parser: argparse.ArgumentParser, *, chosen: bool = True) -> None:
+    """chosen: whether the command itself answers, so that it can say with which."""
+    group = parser.add_argument_group("adapters")
+    group.add_argument(
+        "--lora", action="append", default=[], metavar="NAME=SOURCE[:WEIGHT]",
+        help="an adapter to load: a folder, a file or org/name, and what it is called; repeatable",
+    )  # fmt: skip
+    if chosen:
+        group.add_argument(
+            "--adapter", metavar="NAME[:WEIGHT],...",
+            help="the adapters to answer with; all of --lora without it; none: the model alone",
+        )  # fmt: skip
+
+
+def adapters(options: argparse.Namespace) -> dict[str, Any]:
+    """The keyword of `LLM` for what `--lora` names. Raises UsageError."""
+    return {"adapters": dict(map(_named, options.lora))} if options.lora else {}
+
+
+def chosen_adapters(options: argparse.Namespace) -> str | None:
+    """What a request is to say. Raises UsageError."""
+    if options.adapter is not None:
+        return None if options.adapter == "none" else str(options.adapter)
+    return ",".join(adapters(options).get("adapters", ())) or None
+
+
+def _named(given: str) -> tuple[str, tuple[str, float]]:
+    name, equals, source = given.partition("=")
+    if not equals:  # its last part is its name
+        name, source = given.rstrip("/").rpartition("/")[2].partition(":")[0], given
+    source, weight = weighed(source)
+    if not name or not source:
+        raise UsageError(f"--lora {given!r} should be NAME=SOURCE, or NAME=SOURCE:WEIGHT")
+    return name, (source, weight)
+
+
+def weighed(source: str) -> tuple[str, float]:
+    """A source and the weight behind its last colon, 1 without."""
+    before, colon, last = source.rpartition(":")
+    try:
+        weight = float(last) if colon and before else math.nan
+    except ValueError:
+        weight = math.nan
+    return (before, weight) if math.isfinite(weight) else (source, 1.0)

@@ -1,0 +1,73 @@
+"""What every form of adapters must do: be read as what its sample says, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from tramontane import reference
+from tramontane.adapters.adapter import Applied
+from tramontane.adapters.fit import fit_adapter
+from tramontane.adapters.stored import StoredAdapter
+from tramontane.blocks import Linear
+from tramontane.errors import CheckpointError
+from tramontane.plugin import AdapterForm, load
+from tramontane.testing.random_model import random_model
+from tramontane.testing.tiny_model import TINY
+
+CHANGED = ("model.layers.0.self_attn.q_proj", "model.layers.1.mlp.down_proj")
+
+
+@pytest.fixture
+def sample(offer: AdapterForm, tmp_path: Path) -> Path:
+    """An adapter of two matrices of a tiny model."""
+    assert offer.sample is not None, "sample= must name what writes a tiny adapter"
+    model = random_model(TINY)
+    shapes = {f"{path}.weight": tuple(_linear(model, path).weight.shape) for path in CHANGED}
+    written: Path = load(offer.sample)(tmp_path, shapes)
+    return written
+
+
+def _linear(model: torch.nn.Module, path: str) -> Linear:
+    module = model.get_submodule(path)
+    assert isinstance(module, Linear)
+    return module
+
+
+def test_the_sample_changes_what_it_names_and_nothing_else(
+    offer: AdapterForm, sample: Path
+) -> None:
+    stored = load(offer.read)(sample)
+    assert isinstance(stored, StoredAdapter), f"read= returned {type(stored).__name__}"
+    model = random_model(TINY)
+    adapter = fit_adapter(stored, model, [], {}, name="sample", source=str(sample))
+    assert set(adapter.deltas) == set(CHANGED)
+    kernels = {path: _linear(model, path).kernel for path in CHANGED}
+    applied = Applied(model, kernels, [(adapter, 1.0)], reference.linear)
+    for path in CHANGED:
+        module = _linear(model, path)
+        x = torch.randn(3, module.weight.shape[1], generator=torch.Generator().manual_seed(0))
+        before = module(x)
+        with applied.on():
+            changed = module(x)
+        assert not torch.allclose(changed, before), f"the sample adds nothing to {path}"
+        ((_, delta),) = adapter.deltas[path]
+        expected = before + x @ delta.matrix.decode().T
+        torch.testing.assert_close(changed, expected, rtol=1e-4, atol=1e-3)
+        assert torch.equal(module(x), before)
+
+
+@pytest.mark.parametrize("change", [lambda data: data[: len(data) // 2], lambda data: b""])
+def test_damaged_files_are_refused(
+    offer: AdapterForm, sample: Path, change: Callable[[bytes], bytes]
+) -> None:
+    files = [sample] if sample.is_file() else sorted(p for p in sample.rglob("*") if p.is_file())
+    for file in files:
+        data = file.read_bytes()
+        file.write_bytes(change(data))
+        with pytest.raises(CheckpointError):
+            load(offer.read)(sample)
+        file.write_bytes(data)

@@ -1,0 +1,1 @@
+"""LoRA adapters, as peft saves them."""
