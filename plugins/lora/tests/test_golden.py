@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +32,14 @@ def test_logits_are_pefts(name: str, device: str) -> None:
         request = llm.inner.logits_request(IDS)
         (found,) = llm._results([replaced(request, applied)])
         assert found.error is None
+        assert found.prompt_logits is not None
         check(found.prompt_logits[-1], case["logits"])
         (base,) = llm._results([request])
+        assert base.prompt_logits is not None
         check(base.prompt_logits[-1], CASES[f"base-{case['base']}"]["logits"])
 
 
 def replaced(request: Any, applied: Any) -> Any:
-    from dataclasses import replace
-
     return replace(request, id=f"{request.id}+", adapters=applied)
 
 
