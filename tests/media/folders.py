@@ -241,6 +241,44 @@ def tiles(
     )  # fmt: skip
 
 
+def llama4(
+    vision: dict[str, Any], tiles: int, *, largest: bool = False, **text: Any
+) -> Vision:
+    told = {
+        "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "vision_output_dim": 24,
+        "projector_input_dim": 24, "projector_output_dim": 24,
+    } | vision  # fmt: skip
+    ratio = float(told.get("pixel_shuffle_ratio", 0.5))
+    told["intermediate_size"] = round(told["hidden_size"] / ratio**2)
+    side = told["image_size"]
+
+    def make(ids: dict[str, int]) -> Any:
+        chunks = {
+            "head_dim": 8, "num_hidden_layers": 4, "intermediate_size_mlp": 40,
+            "num_local_experts": 4, "interleave_moe_layer_step": 2, "attention_chunk_size": 16,
+        }  # fmt: skip
+        config = transformers.Llama4Config(
+            vision_config=transformers.Llama4VisionConfig(**told),
+            text_config=transformers.Llama4TextConfig(**TEXT | chunks | text),
+            image_token_index=ids["<|patch|>"],
+        )
+        return transformers.Llama4ForConditionalGeneration(config)
+
+    def inputs(items: list[Any], ids: torch.Tensor, row: int) -> dict[str, Any]:
+        found = [torch.from_numpy(item.arrays["tiles"]) for item in items]
+        return {"pixel_values": torch.cat(found)}
+
+    special = (
+        "<|image_start|>", "<|image_end|>", "<|image|>", "<|patch|>", "<|tile_x_separator|>",
+        "<|tile_y_separator|>",
+    )  # fmt: skip
+    return Vision(
+        "llama4", special, "<|image|>", make, inputs, "<|patch|>",
+        {"size": {"height": side, "width": side}, "max_patches": tiles,
+         "resize_to_max_canvas": largest},
+    )  # fmt: skip
+
+
 WINDOWS = {"hidden_size": 32, "intermediate_size": 44, "out_hidden_size": 32}
 DEEP = {"hidden_size": 32, "intermediate_size": 44, "out_hidden_size": 32, "num_heads": 4}
 FAMILIES: dict[str, Vision] = {
@@ -334,5 +372,15 @@ FAMILIES: dict[str, Vision] = {
     "smolvlm-odd-tile": tiles(
         "SmolVLM", {"image_size": 29, "patch_size": 2, "intermediate_size": 40}, 7, 59, tile=28,
         tie_word_embeddings=True,
+    ),
+    "llama4": llama4({"image_size": 56, "patch_size": 14}, 4),
+    "llama4-wide-squares": llama4(
+        {"image_size": 33, "patch_size": 5, "hidden_size": 24, "num_attention_heads": 2,
+         "pixel_shuffle_ratio": 1 / 3}, 16, moe_layers=[0, 2], no_rope_layers=[0, 1, 1, 0],
+    ),
+    "llama4-largest-canvas": llama4(
+        {"image_size": 24, "patch_size": 8, "pixel_shuffle_ratio": 1.0,
+         "rope_parameters": {"rope_type": "axial", "rope_theta": 50.0}}, 3, largest=True,
+        interleave_moe_layer_step=1, use_qk_norm=False, floor_scale=4,
     ),
 }  # fmt: skip
