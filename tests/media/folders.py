@@ -241,12 +241,10 @@ def tiles(
     )  # fmt: skip
 
 
-def llama4(
-    vision: dict[str, Any], tiles: int, *, largest: bool = False, **text: Any
-) -> Vision:
+def llama4(vision: dict[str, Any], tiles: int, *, largest: bool = False, **text: Any) -> Vision:
     told = {
-        "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "vision_output_dim": 24,
-        "projector_input_dim": 24, "projector_output_dim": 24,
+        "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "vision_output_dim": 24, "projector_input_dim": 24, "projector_output_dim": 24,
     } | vision  # fmt: skip
     ratio = float(told.get("pixel_shuffle_ratio", 0.5))
     told["intermediate_size"] = round(told["hidden_size"] / ratio**2)

@@ -63,8 +63,7 @@ class LfmImages(MediaProcessor):
         if high * wide > self.most * area:
             shrunk = math.sqrt((height * width) / (self.most * area))
             high, wide = (
-                max(square, math.floor(side / shrunk / square) * square)
-                for side in (height, width)
+                max(square, math.floor(side / shrunk / square) * square) for side in (height, width)
             )
         elif high * wide < self.fewest * area:
             grown = math.sqrt(self.fewest * area / (height * width))

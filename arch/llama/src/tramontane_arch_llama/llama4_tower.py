@@ -134,8 +134,9 @@ class Adapter(nn.Module):
 
 
 class Llama4Tower(nn.Module):
-    """Tensors: patch_embedding.linear, class_embedding (hidden), positional_embedding_vlm (patches +
-    1, hidden), layernorm_pre, model.layers.N, layernorm_post, vision_adapter.mlp."""
+    """The class token stands behind the patches. Tensors: patch_embedding.linear, class_embedding
+    (hidden), positional_embedding_vlm (patches + 1, hidden), layernorm_pre, model.layers.N,
+    layernorm_post, vision_adapter.mlp."""
 
     def __init__(self, cfg: Llama4TowerConfig) -> None:
         super().__init__()

@@ -57,8 +57,8 @@ def patches_of(pixels: Tensor, size: int) -> Tensor:
 
 
 def joined(x: Tensor, rows: int, scale: int) -> Tensor:
-    """x: (patches, hidden) of `rows` rows of patches -> (patches / scale², hidden * scale²): squares
-    of scale x scale patches in one row each, in it row by row."""
+    """Squares of scale x scale patches in one row each, in it row by row: x (patches, hidden) of
+    `rows` rows of patches -> (patches / scale², hidden * scale²)."""
     squares = x.unflatten(0, (rows // scale, scale, -1, scale)).transpose(1, 2)
     out: Tensor = squares.flatten(2).flatten(0, 1)
     return out
