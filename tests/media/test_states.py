@@ -46,8 +46,8 @@ def ways(request: pytest.FixtureRequest, folder: Path) -> Iterator[tuple[LLM, LL
 
 
 def images(llm: LLM) -> list[MediaItem]:
-    assert llm.inner.media is not None
-    return [llm.inner.media.prepare(picture(70, 90, seed)) for seed in (0, 1)]
+    prepare = llm.inner.processors["image"].prepare
+    return [prepare(picture(70, 90, seed)) for seed in (0, 1)]
 
 
 def asked(llm: LLM, text: str, *items: MediaItem) -> Request:
