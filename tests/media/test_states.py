@@ -119,6 +119,14 @@ def test_a_conversation_goes_on(ways: tuple[LLM, LLM]) -> None:
     check(llm, found, ended(plain, longer))
 
 
+def test_a_chat_counts_its_image(folder: Path) -> None:
+    parts = [{"type": "image", "image": picture(70, 90)}, {"type": "text", "text": "What?"}]
+    with LLM(folder) as llm:
+        found = llm.chat([{"role": "user", "content": parts}], max_tokens=3)
+        assert found.usage.image_tokens == images(llm)[0].rows
+        assert found.usage.completion_tokens <= 3
+
+
 def test_a_session_keeps_nothing_and_answers_the_same(ways: tuple[LLM, LLM]) -> None:
     """A state cannot go back to where the first image begins."""
     llm, plain = ways
