@@ -11,7 +11,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from tramontane.blocks import Attention, GatedMLP, Linear, MediaLM, PreNormLayer, rope_for
-from tramontane.blocks.vision import SiglipTower, VisionConfig, VisionEmbeddings, patches_of
+from tramontane.blocks.vision import SiglipTower, VisionConfig, VisionEmbeddings, joined, patches_of
 from tramontane.checkpoint.rules import Rename, Rule, Skip
 from tramontane.config import DecoderConfig
 from tramontane.config.decoder import tie_from_outside
@@ -107,12 +107,11 @@ class Connector(nn.Module):
 
     def __init__(self, cfg: Idefics3Config) -> None:
         super().__init__()
-        self.scale, self.side = cfg.scale_factor, cfg.vision_config.side // cfg.scale_factor
+        self.scale, self.side = cfg.scale_factor, cfg.vision_config.side
         self.modality_projection = Projection(cfg)
 
     def forward(self, x: Tensor) -> Tensor:
-        squares = x.reshape(self.side, self.scale, self.side, self.scale, -1).transpose(1, 2)
-        out: Tensor = self.modality_projection.proj(squares.flatten(2).flatten(0, 1))
+        out: Tensor = self.modality_projection.proj(joined(x, self.side, self.scale))
         return out
 
 

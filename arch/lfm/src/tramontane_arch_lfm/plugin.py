@@ -41,3 +41,22 @@ def architectures() -> Iterator[Architecture]:
             "moe_intermediate_size": 24,
         },
     )
+    yield Architecture(
+        name="Lfm2VlForConditionalGeneration",
+        config="tramontane_arch_lfm.vision:LfmVisionConfig",
+        model="tramontane_arch_lfm.vision:LfmVision",
+        weights="tramontane_arch_lfm.vision:WEIGHTS",
+        media="tramontane_arch_lfm.images:LfmImages",
+        example=TINY
+        | {
+            "block_multiple_of": 8,
+            "projector_hidden_size": 24,
+            "vision_config": {
+                "hidden_size": 16,
+                "intermediate_size": 24,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "num_patches": 16,
+            },
+        },
+    )

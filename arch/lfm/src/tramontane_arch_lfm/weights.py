@@ -11,7 +11,7 @@ HF: list[Rule] = [
     Rename("*.ffn_norm", "*.post_attention_layernorm"),
     Rename("*.q_layernorm", "*.q_norm"),
     Rename("*.k_layernorm", "*.k_norm"),
-    Rename("*.self_attn.out_proj", "*.self_attn.o_proj"),
+    Rename("model.layers.*.self_attn.out_proj", "model.layers.*.self_attn.o_proj"),
     Rename("*.conv.*", "*.self_attn.*"),
     Rename("*.feed_forward.*", "*.mlp.*"),
     Rename("*.mlp.*w1", "*.mlp.*gate_proj"),

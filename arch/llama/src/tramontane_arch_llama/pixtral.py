@@ -66,16 +66,19 @@ def angles(cfg: PixtralConfig, rows: int, columns: int, device: torch.device) ->
     return angle.cos(), angle.sin()
 
 
-class PixtralAttention(nn.Module):
-    """(patches, hidden) -> (patches, hidden). Tensors: q_proj, k_proj, v_proj, o_proj."""
+class TurnedAttention(nn.Module):
+    """Full attention of patches that are rotated, (patches, hidden) -> (patches, hidden). Tensors:
+    q_proj, k_proj, v_proj, o_proj (hidden, hidden)."""
 
-    def __init__(self, cfg: PixtralConfig) -> None:
+    rope = None
+
+    def __init__(self, hidden: int, heads: int, *, bias: bool = False) -> None:
         super().__init__()
-        self.heads = cfg.num_attention_heads
-        self.q_proj = Linear(cfg.hidden_size, cfg.hidden_size)
-        self.k_proj = Linear(cfg.hidden_size, cfg.hidden_size)
-        self.v_proj = Linear(cfg.hidden_size, cfg.hidden_size)
-        self.o_proj = Linear(cfg.hidden_size, cfg.hidden_size)
+        self.heads, self.d_head = heads, hidden // heads
+        self.q_proj = Linear(hidden, hidden, bias=bias)
+        self.k_proj = Linear(hidden, hidden, bias=bias)
+        self.v_proj = Linear(hidden, hidden, bias=bias)
+        self.o_proj = Linear(hidden, hidden, bias=bias)
 
     def forward(self, x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
         q, k, v = (
@@ -93,7 +96,7 @@ class PixtralLayer(nn.Module):
     def __init__(self, cfg: PixtralConfig) -> None:
         super().__init__()
         self.attention_norm = RMSNorm(cfg.hidden_size, EPS)
-        self.attention = PixtralAttention(cfg)
+        self.attention = TurnedAttention(cfg.hidden_size, cfg.num_attention_heads)
         self.ffn_norm = RMSNorm(cfg.hidden_size, EPS)
         act = ACTIVATIONS[cfg.hidden_act]
         self.feed_forward = GatedMLP(cfg, act=act)  # type: ignore[arg-type]

@@ -30,6 +30,18 @@ PIXTRAL = {
     "patch_size": 7,
 }
 
+UNFOLDED = {
+    "hidden_size": 16,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "image_size": 336,
+    "patch_size": 84,
+    "projector_input_dim": 24,
+    "projector_output_dim": 24,
+    "vision_output_dim": 24,
+}
+
 
 @hookimpl
 def architectures() -> Iterator[Architecture]:
@@ -57,12 +69,20 @@ def architectures() -> Iterator[Architecture]:
     )
     yield Architecture(
         name="Llama4ForCausalLM",
-        aliases=("llama4", "Llama4ForConditionalGeneration"),
+        aliases=("llama4",),
         config="tramontane_arch_llama.llama4_config:Llama4Config",
         model="tramontane_arch_llama.llama4:Llama4",
         weights="tramontane_arch_llama.llama4:WEIGHTS",
         metadata="tramontane_arch_llama.llama4_config:fields",
         example=TINY | CHUNKS,
+    )
+    yield Architecture(
+        name="Llama4ForConditionalGeneration",
+        config="tramontane_arch_llama.llama4_vision:Llama4VisionConfig",
+        model="tramontane_arch_llama.llama4_vision:Llama4Vision",
+        weights="tramontane_arch_llama.llama4_vision:weights",
+        media="tramontane_arch_llama.llama4_images:processor",
+        example=TINY | CHUNKS | {"vision_config": UNFOLDED},
     )
     yield Architecture(
         name="Ministral3ForCausalLM",

@@ -56,6 +56,14 @@ def patches_of(pixels: Tensor, size: int) -> Tensor:
     return rows
 
 
+def joined(x: Tensor, rows: int, scale: int) -> Tensor:
+    """Squares of scale x scale patches in one row each, in it row by row: x (patches, hidden) of
+    `rows` rows of patches -> (patches / scale², hidden * scale²)."""
+    squares = x.unflatten(0, (rows // scale, scale, -1, scale)).transpose(1, 2)
+    out: Tensor = squares.flatten(2).flatten(0, 1)
+    return out
+
+
 class Patches(nn.Module):
     """The projection of patches: a convolution whose stride is its size, (patches, channels * size
     * size) -> (patches, hidden). Tensors: weight (hidden, channels, size, size), bias (hidden)."""

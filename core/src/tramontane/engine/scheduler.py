@@ -161,7 +161,7 @@ class Scheduler:
         if not self.cache.states or not self.cache.pool.remember:
             return count
         before = sequence.computed
-        ends = (before + SNAPSHOT_EVERY - before % SNAPSHOT_EVERY, sequence.whole * BLOCK_SIZE)
+        ends = (before + SNAPSHOT_EVERY - before % SNAPSHOT_EVERY, *_kept_ends(sequence))
         return min([count, *(end - before for end in ends if end > before)])
 
     def _keep_states(self, sequence: Sequence, digest: bytes) -> None:
@@ -169,7 +169,7 @@ class Scheduler:
         computed, states = sequence.computed, self.cache.states
         assert sequence.slot is not None
         if computed <= len(sequence.request.prompt):
-            if computed % SNAPSHOT_EVERY == 0 or computed == sequence.whole * BLOCK_SIZE:
+            if computed % SNAPSHOT_EVERY == 0 or computed in _kept_ends(sequence):
                 states.keep(digest, sequence.slot)
         elif computed % SNAPSHOT_IN_ANSWER == 0:
             states.keep(digest, sequence.slot, instead_of=sequence.snapshot)
@@ -258,6 +258,15 @@ class Scheduler:
         sequence.computed = 0
         self.counts.preemptions += 1
         self.add(sequence)
+
+
+def _kept_ends(sequence: Sequence) -> tuple[int, ...]:
+    """Where a prompt's states are kept, in tokens: behind its last whole block, and behind the last
+    one within its last image, about which another question may follow."""
+    media, whole = sequence.request.media, sequence.whole * BLOCK_SIZE
+    if media is None or not media.runs:
+        return (whole,)
+    return (whole, media.runs[-1].end // BLOCK_SIZE * BLOCK_SIZE)
 
 
 def _most(sequence: Sequence, room: int) -> int:

@@ -119,6 +119,8 @@ def _placed(
 ) -> tuple[list[str], list[MediaItem]]:
     """The text without marks, in pieces, and the items in the order of their marks. A kind without
     an item has no mark: its text is a message's."""
+    if not items:
+        return [text], []
     marks = {kinds[kind].mark: kind for kind in {item.kind: None for item in items}}
     found = re.split(f"({'|'.join(map(re.escape, marks))})", text)
     waiting = {kind: [item for item in items if item.kind == kind] for kind in marks.values()}

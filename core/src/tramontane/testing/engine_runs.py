@@ -162,9 +162,9 @@ def plain_tokenizer(size: int) -> Tokenizer:
     return Tokenizer(tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, " 0")))
 
 
-def on_reference(model: CausalLM) -> Loaded:
+def on_reference(model: CausalLM, context: int = CONTEXT) -> Loaded:
     """A model as the loader hands it to the engine, on the reference in float32."""
-    device, context = reference_device(), min(CONTEXT, model.cfg.max_position_embeddings)
+    device, context = reference_device(), min(context, model.cfg.max_position_embeddings)
     report = LoadReport(
         path="random", architecture=type(model).__name__, container="random", device=device.name,
         dtype="float32", kv_dtype="float32", layouts={}, kernels={}, bytes_in_file=0,

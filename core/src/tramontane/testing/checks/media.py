@@ -77,9 +77,10 @@ def test_an_image_counts_and_company_does_not(
 ) -> None:
     items = [processor.prepare(picture(seed)) for seed in (0, 1)]
     longest = max(item.rows for item in items) + len(OTHERS) + 4
-    assert longest <= CONTEXT, f"an image of the example must leave room in {CONTEXT} tokens"
-    loaded = on_reference(model)
-    options = EngineOptions(kv_tokens=8 * CONTEXT)
+    context = 2 * CONTEXT
+    assert longest <= context, f"an image of the example must leave room in {context} tokens"
+    loaded = on_reference(model, context)
+    options = EngineOptions(kv_tokens=8 * context)
     engine = Engine(loaded, plain_tokenizer(model.cfg.vocab_size), Registry([]), options)
     try:
         requests = [_request(item, processor) for item in items]
