@@ -14,7 +14,7 @@ from tramontane.media.item import MediaItem
 from tramontane.sampling_params import SamplingParams
 
 from .folders import FAMILIES, picture, write
-from .test_parity import request
+from .compared import request
 
 PARAMS = SamplingParams(temperature=0, max_tokens=24, ignore_eos=True, logprobs=True)
 NAMES = ("gemma3", "qwen2.5-vl", "mistral3", "qwen3-vl", "idefics3", "llama4", "lfm2-vl")

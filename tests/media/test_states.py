@@ -18,7 +18,7 @@ from tramontane.sampling_params import SamplingParams
 
 from .folders import FAMILIES, picture, write
 from .test_invariance import bits
-from .test_parity import request
+from .compared import request
 
 VISION = FAMILIES["lfm2-vl"]
 PARAMS = SamplingParams(temperature=0, max_tokens=20, ignore_eos=True, logprobs=True)

@@ -1,0 +1,61 @@
+"""`./dev parity images [NAME ...]`: how far each configuration of the families that take images is
+from transformers.
+
+docs/models/image-parity.md has the table. The status is 1 if a number is too large.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+import transformers
+
+from .compared import CASES, DEVICES, differences
+from .folders import FAMILIES
+
+TOLERANCE = 1e-4
+HEADER = (
+    f"| configuration | {' | '.join(CASES)} | tokens |",
+    "|---|" + "---|" * len(CASES) + "---|",
+)
+
+
+def row(name: str) -> tuple[str, bool]:
+    """A line of the table, and whether all of it is right."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = list(differences(FAMILIES[name], Path(folder)))
+    errors = {(each.case, each.device): each.logits for each in found}
+    cells = [
+        " / ".join(f"{errors[case, device]:.0e}".replace("e-0", "e-") for device in DEVICES)
+        for case in CASES
+    ]
+    same = all(each.tokens for each in found)
+    right = same and all(error < TOLERANCE for error in errors.values())
+    return f"| {name} | {' | '.join(cells)} | {'equal' if same else 'differ'} |", right
+
+
+def main(names: list[str]) -> int:
+    unknown = sorted({*names} - {*FAMILIES})
+    if unknown:
+        print(f"no configuration is called {', '.join(unknown)}; there are {', '.join(FAMILIES)}")
+        return 2
+    torch.set_num_threads(1)
+    transformers.logging.disable_progress_bar()
+    transformers.logging.set_verbosity_error()
+    print("\n".join(HEADER), flush=True)
+    wrong = []
+    for name in names or FAMILIES:
+        line, right = row(name)
+        print(line, flush=True)
+        if not right:
+            wrong.append(name)
+    if wrong:
+        print(f"not within {TOLERANCE:g}, or other tokens: {', '.join(wrong)}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
