@@ -15,6 +15,9 @@ from tramontane.media.processor import with_media
 from tramontane.sampling_params import SamplingParams
 
 from .folders import FAMILIES, picture, write
+from .latents import LATENTS
+
+ALL = FAMILIES | LATENTS
 
 GREEDY = SamplingParams(temperature=0, max_tokens=6, ignore_eos=True)
 SIZES = ((70, 131), (97, 40), (33, 33))
@@ -29,9 +32,9 @@ def request(llm: LLM, text: str, items: list[MediaItem], **more: Any) -> Request
 
 
 @pytest.mark.parametrize("device", ["reference", "cpu"])
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", ALL)
 def test_logits_and_tokens(name: str, device: str, tmp_path: Path) -> None:
-    vision = FAMILIES[name]
+    vision = ALL[name]
     theirs = write(tmp_path, vision)
     with LLM(tmp_path, device=device, dtype="f32", activations="f32", kv_type="f32") as llm:
         processor = llm.inner.media

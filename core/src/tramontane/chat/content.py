@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +72,15 @@ def fit(message: dict[str, Any], takes: Takes) -> dict[str, Any]:
     if message["role"] == "developer" and "developer" not in takes.roles:
         message["role"] = "system"  # what is newly called developer was always the system
     return message
+
+
+def marked(message: Mapping[str, Any], mark: str) -> Mapping[str, Any]:
+    """The message with `mark` as a part of text for each image, for a template that takes text."""
+    content = message.get("content")
+    if not isinstance(content, list) or PLACE not in content:
+        return message
+    text = {"type": "text", "text": mark}
+    return {**message, "content": [text if part == PLACE else part for part in content]}
 
 
 def _content_names(tree: nodes.Template) -> frozenset[str]:

@@ -39,6 +39,16 @@ class MediaProcessor(Protocol):
         as the item has rows."""
         return self.row * item.rows
 
+    def rendered(self, text: str) -> str:
+        """A rendered chat, before its marks are looked for; for families whose templates or users
+        say in several ways that there is a picture. Raises ValueError."""
+        return text
+
+    def whole(self, pieces: Sequence[str], written: Sequence[str]) -> str:
+        """The prompt's text. pieces: of the rendered chat, cut at its marks. written: what stands
+        between them. Override it where that depends on its place."""
+        return pieces[0] + "".join(map(str.__add__, written, pieces[1:]))
+
     def positions(self, ids: Sequence[int], media: Media) -> npt.NDArray[np.int64] | None:
         """(sections, tokens): positions of a rotary embedding with sections; None: it has none."""
         return None
@@ -51,7 +61,10 @@ def with_media(
 
     Raises RequestError where the text has not as many marks as there are pictures.
     """
-    pieces = text.split(processor.mark)
+    try:
+        pieces = processor.rendered(text).split(processor.mark)
+    except ValueError as error:
+        raise RequestError(str(error)) from error
     if len(pieces) - 1 != len(items):
         raise RequestError(
             f"the conversation has {len(items)} images, and its text {len(pieces) - 1} times "
@@ -59,8 +72,7 @@ def with_media(
             "none, the chat template has no place for images there"
         )
     written = [processor.written(item) for item in items]
-    whole = pieces[0] + "".join(map(str.__add__, written, pieces[1:]))
-    ids = tuple(tokenizer.encode_chat(whole))
+    ids = tuple(tokenizer.encode_chat(processor.whole(pieces, written)))
     row = tokenizer.inner.token_to_id(processor.row)
     if row is None:
         raise RequestError(f"the tokenizer has no token {processor.row!r}, which images need")

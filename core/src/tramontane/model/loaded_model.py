@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from tramontane import memory
 from tramontane.answers import Dialect
 from tramontane.chat.choose import choose_template
+from tramontane.chat.content import marked
 from tramontane.chat.fallback import no_template
 from tramontane.chat.images import Image, refuse_blind
 from tramontane.chat.messages import has_calls
@@ -197,6 +198,8 @@ class LoadedModel:
             variables["tools"] = []  # such templates loop over tools
         if not template:
             no_template(str(self.header.path))
+        if self.media is not None and not template.takes.parts:
+            messages = [marked(message, self.media.mark) for message in messages]
         return template.render(messages, **variables)
 
     @cached_property

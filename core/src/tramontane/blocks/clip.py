@@ -1,18 +1,14 @@
 """CLIP's encoder of images (Radford et al. 2021), up to the layers that are read."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
-from tramontane.blocks import LayerNorm
-from tramontane.blocks.vision import (
-    Patches,
-    Positions,
-    VisionConfig,
-    VisionLayer,
-    VisionLayers,
-    patches_of,
-)
+
+from .norm import LayerNorm
+from .vision import Patches, Positions, VisionConfig, VisionLayer, VisionLayers, patches_of
 
 
 class ClipEmbeddings(nn.Module):

@@ -1,0 +1,60 @@
+"""Tiny random checkpoints of families whose images become a fixed number of rows, or that come without
+a class of transformers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import transformers
+
+from .folders import TEXT, Vision
+
+
+def idefics2(
+    vision: dict[str, Any], perceiver: dict[str, Any], size: dict[str, int], *,
+    split: bool = False, tied: bool = False, **text: Any,
+) -> Vision:  # fmt: skip
+    def make(ids: dict[str, int]) -> Any:
+        config = transformers.Idefics2Config(
+            vision_config={"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+                           "num_attention_heads": 4} | vision,
+            perceiver_config={"resampler_depth": 2, "resampler_n_heads": 4,
+                              "resampler_head_dim": 8, "num_key_value_heads": 2} | perceiver,
+            text_config={"model_type": "mistral", "sliding_window": 4096} | TEXT | text,
+            tie_word_embeddings=tied, image_token_id=ids["<image>"],
+        )  # fmt: skip
+        return transformers.Idefics2ForConditionalGeneration(config)
+
+    def inputs(items: list[Any], ids: torch.Tensor, row: int) -> dict[str, Any]:
+        parts = [torch.from_numpy(item.arrays[name]) for item in items for name in item.arrays]
+        sides = [max(part.shape[side] for part in parts) for side in (1, 2)]
+        pixels, seen = torch.zeros(len(parts), 3, *sides), torch.zeros(len(parts), *sides)
+        for place, mask, part in zip(pixels, seen, parts, strict=True):
+            place[:, : part.shape[1], : part.shape[2]] = part
+            mask[: part.shape[1], : part.shape[2]] = 1
+        return {"pixel_values": pixels[None], "pixel_attention_mask": seen[None].long()}
+
+    return Vision(
+        "idefics2", ("<fake_token_around_image>", "<image>"), "<image>", make, inputs, "<image>",
+        {"size": size, "do_image_splitting": split},
+    )  # fmt: skip
+
+
+LATENTS: dict[str, Vision] = {
+    "idefics2": idefics2(
+        {"image_size": 98, "patch_size": 14}, {"hidden_size": 32, "resampler_n_latents": 8},
+        {"shortest_edge": 42, "longest_edge": 98},
+    ),
+    "idefics2-quarters": idefics2(
+        {"image_size": 50, "patch_size": 2, "hidden_size": 24},
+        {"resampler_n_latents": 3, "resampler_head_dim": 6, "num_key_value_heads": 1},
+        {"shortest_edge": 7, "longest_edge": 29}, split=True, rms_norm_eps=1e-4, sliding_window=9,
+    ),
+    "idefics2-squeezed-tied": idefics2(
+        {"image_size": 30, "patch_size": 5, "hidden_act": "gelu"},
+        {"hidden_size": 32, "resampler_n_latents": 1, "resampler_depth": 1, "hidden_act": "gelu",
+         "rms_norm_eps": 1e-3},
+        {"height": 33, "width": 41}, tied=True, head_dim=12, num_key_value_heads=1,
+    ),
+}  # fmt: skip
