@@ -9,6 +9,7 @@ import torch
 import transformers
 
 from .folders import TEXT, Vision
+from .plain_eyes import Phi3V
 
 
 def idefics2(
@@ -41,6 +42,26 @@ def idefics2(
     )  # fmt: skip
 
 
+def phi3_vision(vision: dict[str, Any], crops: int, layer: int = -2, **text: Any) -> Vision:
+    told = {
+        "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+    } | vision  # fmt: skip
+
+    def make(ids: dict[str, int]) -> Any:
+        return Phi3V(TEXT | text, told, layer, ids["<|image|>"])
+
+    def inputs(items: list[Any], ids: torch.Tensor, row: int) -> dict[str, Any]:
+        found = [item.arrays for item in items]
+        pixels = [torch.from_numpy(each["pixels"]) for each in found]
+        grids = [each["grid"].tolist() for each in found]
+        return {"images": list(zip(pixels, grids, strict=True))}
+
+    special = ("<|image|>",)
+    return Vision("phi3_v", special, special[0], make, inputs, special[0], {"num_crops": crops})
+
+
+SU = {"type": "su", "short_factor": [1.1, 1.0, 1.4, 2.0], "long_factor": [1.5, 4.0, 9.0, 20.0]}
 LATENTS: dict[str, Vision] = {
     "idefics2": idefics2(
         {"image_size": 98, "patch_size": 14}, {"hidden_size": 32, "resampler_n_latents": 8},
@@ -56,5 +77,13 @@ LATENTS: dict[str, Vision] = {
         {"hidden_size": 32, "resampler_n_latents": 1, "resampler_depth": 1, "hidden_act": "gelu",
          "rms_norm_eps": 1e-3},
         {"height": 33, "width": 41}, tied=True, head_dim=12, num_key_value_heads=1,
+    ),
+    "phi3-vision": phi3_vision({"image_size": 28, "patch_size": 7}, 4),
+    "phi3-vision-long": phi3_vision(
+        {"image_size": 24, "patch_size": 4, "hidden_size": 24, "num_attention_heads": 2}, 7, -1,
+        rope_scaling=SU, original_max_position_embeddings=64, num_key_value_heads=4,
+    ),
+    "phi3-vision-one-square": phi3_vision(
+        {"image_size": 16, "patch_size": 8}, 1, 1, tie_word_embeddings=True, sliding_window=9,
     ),
 }  # fmt: skip

@@ -1,0 +1,123 @@
+"""Families that come without a class of transformers, in plain torch around its language models and
+towers: what the checkpoints' own code computes, in other words.
+
+Written from that code as it is published; nothing of Tramontane is in it. Each image is encoded by
+itself, line by line.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+import transformers
+from torch import Tensor, nn
+
+
+class PlainEyes(nn.Module):
+    """language: a causal language model of transformers. published: the checkpoint's config.json."""
+
+    def __init__(self, language: Any, published: dict[str, Any], row: int) -> None:
+        super().__init__()
+        self.language, self.published = language, published
+        self.config = SimpleNamespace(image_token_id=row)
+
+    def rows_of(self, image: Any) -> Tensor:
+        raise NotImplementedError
+
+    def forward(self, input_ids: Tensor, images: list[Any]) -> Any:
+        x = self.language.get_input_embeddings()(input_ids).clone()
+        rows = torch.cat([self.rows_of(image) for image in images])
+        x[input_ids == self.config.image_token_id] = rows
+        return self.language(inputs_embeds=x)
+
+    def names(self) -> dict[str, str]:
+        """The beginnings of this module's tensors' names, and of the checkpoint's."""
+        raise NotImplementedError
+
+    def save_pretrained(self, folder: Path) -> None:
+        tensors = {}
+        for name, tensor in self.state_dict().items():
+            begin = next(each for each in self.names() if name.startswith(each))
+            rest = name.removeprefix(begin).removeprefix("vision_model.")
+            tensors[self.names()[begin] + rest] = tensor.clone()
+        safetensors.torch.save_file(tensors, str(folder / "model.safetensors"))
+        (folder / "config.json").write_text(json.dumps(self.published))
+
+
+class Phi3V(PlainEyes):
+    """image: (1 + squares, 3, side, side) and (down, across)."""
+
+    def __init__(self, text: dict[str, Any], vision: dict[str, Any], layer: int, row: int) -> None:
+        extra = dict(text)
+        scaling = extra.pop("rope_scaling", None)
+        if scaling is not None:
+            start = extra.get("original_max_position_embeddings", 4096)
+            extra["rope_parameters"] = {
+                "rope_type": "longrope", "rope_theta": 10000.0,
+                "short_factor": scaling["short_factor"], "long_factor": scaling["long_factor"],
+                "original_max_position_embeddings": start,
+                "factor": extra["max_position_embeddings"] / start,
+            }  # fmt: skip
+        language = transformers.Phi3ForCausalLM(transformers.Phi3Config(**extra))
+        wide, side = vision["hidden_size"], vision["image_size"] // vision["patch_size"]
+        published = text | {
+            "architectures": ["Phi3VForCausalLM"], "model_type": "phi3_v", "vision_config": vision,
+            "img_processor": {
+                "name": "clip_vision_model", "model_name": "openai/clip-vit-large-patch14-336",
+                "image_dim_out": wide, "num_img_tokens": (side // 2) ** 2, "layer_idx": layer,
+            },
+            "embd_layer": {
+                "embedding_cls": "image", "hd_transform_order": "sub_glb",
+                "projection_cls": "mlp", "use_hd_transform": True,
+                "with_learnable_separator": True,
+            },
+        }  # fmt: skip
+        super().__init__(language, published, row)
+        self.layer, self.side = layer, side
+        self.tower = transformers.CLIPVisionModel(transformers.CLIPVisionConfig(**vision))
+        self.glb_GN = nn.Parameter(torch.zeros(1, 1, 4 * wide))
+        self.sub_GN = nn.Parameter(torch.zeros(1, 1, 1, 4 * wide))
+        hidden = text["hidden_size"]
+        self.img_projection = nn.Sequential(
+            nn.Linear(4 * wide, hidden), nn.GELU(), nn.Linear(hidden, hidden)
+        )
+
+    def names(self) -> dict[str, str]:
+        sees = "model.vision_embed_tokens."
+        return {
+            "language.": "", "tower.": f"{sees}img_processor.vision_model.",
+            "img_projection": f"{sees}img_projection", "glb_GN": f"{sees}glb_GN",
+            "sub_GN": f"{sees}sub_GN",
+        }  # fmt: skip
+
+    def rows_of(self, image: Any) -> Tensor:
+        pixels, (down, across) = image
+        squares = [
+            self.tower(square[None], output_hidden_states=True).hidden_states[self.layer][0, 1:]
+            for square in pixels
+        ]
+        grid = [squares[1 + line * across : 1 + (line + 1) * across] for line in range(down)]
+        rows = [*self.lines(grid), self.glb_GN.flatten(), *self.lines([squares[:1]])]
+        out: Tensor = self.img_projection(torch.stack(rows))
+        return out
+
+    def lines(self, grid: list[list[Tensor]]) -> list[Tensor]:
+        """2 x 2 patches, one beside the other; a line goes through all squares of its height."""
+        rows = []
+        for across in grid:
+            for y in range(0, self.side, 2):
+                for square in across:
+                    plane = square.unflatten(0, (self.side, self.side))
+                    rows += [
+                        torch.cat((plane[y, x], plane[y, x + 1], plane[y + 1, x], plane[y + 1, x + 1]))
+                        for x in range(0, self.side, 2)
+                    ]
+                rows.append(self.sub_GN.flatten())
+        return rows
