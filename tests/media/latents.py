@@ -9,7 +9,7 @@ import torch
 import transformers
 
 from .folders import TEXT, Vision
-from .plain_eyes import Phi3V
+from .plain_eyes import MiniCpmEyes, Phi3V
 
 
 def idefics2(
@@ -61,6 +61,34 @@ def phi3_vision(vision: dict[str, Any], crops: int, layer: int = -2, **text: Any
     return Vision("phi3_v", special, special[0], make, inputs, special[0], {"num_crops": crops})
 
 
+def minicpm(
+    vision: dict[str, Any], queries: int, settings: dict[str, Any], *, drop: bool = False,
+    outer: dict[str, Any] | None = None, **text: Any,
+) -> Vision:  # fmt: skip
+    told = {
+        "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+    } | vision  # fmt: skip
+    kind = outer or {"architectures": ["MiniCPMV"], "model_type": "minicpmv", "version": 2.6}
+
+    def make(ids: dict[str, int]) -> Any:
+        words = TEXT | {"hidden_size": 128} | text
+        return MiniCpmEyes(words, told, queries, drop=drop, row=ids["<unk>"], outer=kind)
+
+    def inputs(items: list[Any], ids: torch.Tensor, row: int) -> dict[str, Any]:
+        found = [item.arrays for item in items]
+        pictures = [[torch.from_numpy(each["source"]), *map(torch.from_numpy, each["slices"])]
+                    for each in found]  # fmt: skip
+        return {"images": pictures}
+
+    special = tuple(f"<{end}{name}>" for name in ("image", "slice", "image_id") for end in ("", "/"))
+    processor = {
+        "image_feature_size": queries, "patch_size": told["patch_size"], "use_image_id": True,
+    } | settings  # fmt: skip
+    mark = "(<image>./</image>)"
+    return Vision("minicpm", special, mark, make, inputs, "<unk>", processor)
+
+
 SU = {"type": "su", "short_factor": [1.1, 1.0, 1.4, 2.0], "long_factor": [1.5, 4.0, 9.0, 20.0]}
 LATENTS: dict[str, Vision] = {
     "idefics2": idefics2(
@@ -85,5 +113,15 @@ LATENTS: dict[str, Vision] = {
     ),
     "phi3-vision-one-square": phi3_vision(
         {"image_size": 16, "patch_size": 8}, 1, 1, tie_word_embeddings=True, sliding_window=9,
+    ),
+    "minicpm-v": minicpm({"image_size": 98, "patch_size": 14}, 4, {"scale_resolution": 56}),
+    "minicpm-v-dropped": minicpm(
+        {"image_size": 50, "patch_size": 5, "hidden_size": 128, "num_hidden_layers": 3}, 3,
+        {"scale_resolution": 35, "max_slice_nums": 4, "use_image_id": False}, drop=True,
+        hidden_size=256,
+    ),
+    "minicpm-o": minicpm(
+        {"image_size": 32, "patch_size": 8}, 1, {"scale_resolution": 448}, tie_word_embeddings=True,
+        outer={"architectures": ["MiniCPMO"], "model_type": "minicpmo", "version": "2.6"},
     ),
 }  # fmt: skip

@@ -121,3 +121,83 @@ class Phi3V(PlainEyes):
                     ]
                 rows.append(self.sub_GN.flatten())
         return rows
+
+
+class MiniCpmEyes(PlainEyes):
+    """image: a list of pictures, each (3, height, width), first the whole one."""
+
+    def __init__(
+        self, text: dict[str, Any], vision: dict[str, Any], queries: int, *, drop: bool, row: int,
+        outer: dict[str, Any],
+    ) -> None:  # fmt: skip
+        language = transformers.Qwen2ForCausalLM(transformers.Qwen2Config(**text))
+        published = text | outer | {
+            "vision_config": vision, "query_num": queries, "drop_vision_last_layer": drop,
+        }  # fmt: skip
+        super().__init__(language, published, row)
+        settings = transformers.SiglipVisionConfig(**vision, vision_use_head=False)
+        tower = transformers.SiglipVisionModel(settings)
+        self.tower: Any = getattr(tower, "vision_model", tower)
+        self.side, self.patch, self.drop = (
+            vision["image_size"] // vision["patch_size"], vision["patch_size"], drop,
+        )  # fmt: skip
+        hidden, seen = text["hidden_size"], vision["hidden_size"]
+        self.resampler = nn.ModuleDict(
+            {"attn": nn.MultiheadAttention(hidden, hidden // 128)}
+            | {name: nn.LayerNorm(hidden, eps=1e-6) for name in ("ln_q", "ln_kv", "ln_post")}
+            | ({"kv_proj": nn.Linear(seen, hidden, bias=False)} if seen != hidden else {})
+        )
+        self.query = nn.Parameter(torch.zeros(queries, hidden))
+        self.proj = nn.Parameter(torch.zeros(hidden, hidden))
+        if outer["model_type"] == "minicpmo":  # what hears and speaks, which must not disturb
+            self.apm, self.tts = nn.Linear(3, 5), nn.Linear(4, 2)
+
+    def names(self) -> dict[str, str]:
+        return {
+            "language.": "llm.", "tower.": "vpm.", "resampler.": "resampler.",
+            "query": "resampler.query", "proj": "resampler.proj", "apm.": "apm.", "tts.": "tts.",
+        }  # fmt: skip
+
+    def rows_of(self, image: Any) -> Tensor:
+        return torch.cat([self.picture(pixels) for pixels in image])
+
+    def picture(self, pixels: Tensor) -> Tensor:
+        down, across = (length // self.patch for length in pixels.shape[1:])
+        found = self.tower.embeddings.patch_embedding(pixels[None]).flatten(2)[0].T
+        places = [y * self.side + x for y in self.buckets(down) for x in self.buckets(across)]
+        x = (found + self.tower.embeddings.position_embedding.weight[places])[None]
+        layers = self.tower.encoder.layers
+        for layer in layers[: len(layers) - self.drop]:
+            out = layer(x, attention_mask=None)
+            x = out[0] if isinstance(out, tuple) else out
+        x = self.tower.post_layernorm(x)[0]
+        if "kv_proj" in self.resampler:
+            x = self.resampler["kv_proj"](x)
+        x = self.resampler["ln_kv"](x)
+        keys = x + torch.from_numpy(waves(down, across, x.shape[1]))
+        queries = self.resampler["ln_q"](self.query)
+        out = self.resampler["attn"](queries[:, None], keys[:, None], x[:, None])[0][:, 0]
+        rows: Tensor = self.resampler["ln_post"](out) @ self.proj
+        return rows
+
+    def buckets(self, count: int) -> list[int]:
+        """Where each of `count` patches falls among `side` positions."""
+        edges = torch.arange(1 / self.side, 1.0, 1 / self.side)
+        begins = torch.arange(0, 1 - 1e-6, 1 / torch.tensor(count))
+        return [int((edges <= begin).sum()) for begin in begins]
+
+
+def waves(down: int, across: int, width: int) -> Any:
+    """(down * across, width): sines and cosines of the column in the first half, of the row in the
+    second."""
+    quarter = width // 4
+    found = np.zeros((down, across, width), np.float32)
+    for index in range(quarter):
+        frequency = np.float32(1) / np.float32(10000) ** (np.float32(index) / np.float32(quarter))
+        for y in range(down):
+            for x in range(across):
+                for start, place in ((0, x), (width // 2, y)):
+                    angle = float(np.float32(place) * frequency)
+                    found[y, x, start + index] = math.sin(angle)
+                    found[y, x, start + quarter + index] = math.cos(angle)
+    return found.reshape(-1, width)
