@@ -1,5 +1,5 @@
-"""Tiny random checkpoints of families whose images become a fixed number of rows, or that come without
-a class of transformers."""
+"""Tiny random checkpoints of families whose images become a fixed number of rows, or that come
+without a class of transformers."""
 
 from __future__ import annotations
 
@@ -81,7 +81,9 @@ def minicpm(
                     for each in found]  # fmt: skip
         return {"images": pictures}
 
-    special = tuple(f"<{end}{name}>" for name in ("image", "slice", "image_id") for end in ("", "/"))
+    special = tuple(
+        f"<{end}{name}>" for name in ("image", "slice", "image_id") for end in ("", "/")
+    )
     processor = {
         "image_feature_size": queries, "patch_size": told["patch_size"], "use_image_id": True,
     } | settings  # fmt: skip

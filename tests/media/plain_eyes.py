@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 
 class PlainEyes(nn.Module):
-    """language: a causal language model of transformers. published: the checkpoint's config.json."""
+    """language: a causal language model of transformers. published: config.json."""
 
     def __init__(self, language: Any, published: dict[str, Any], row: int) -> None:
         super().__init__()
@@ -116,7 +116,9 @@ class Phi3V(PlainEyes):
                 for square in across:
                     plane = square.unflatten(0, (self.side, self.side))
                     rows += [
-                        torch.cat((plane[y, x], plane[y, x + 1], plane[y + 1, x], plane[y + 1, x + 1]))
+                        torch.cat(
+                            (plane[y, x], plane[y, x + 1], plane[y + 1, x], plane[y + 1, x + 1])
+                        )
                         for x in range(0, self.side, 2)
                     ]
                 rows.append(self.sub_GN.flatten())

@@ -1,4 +1,4 @@
-"""Idefics2: Mistral, with images in their own proportions, of which a fixed number of rows is made."""
+"""Idefics2: Mistral, with images in their own proportions, each in a fixed number of rows."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType

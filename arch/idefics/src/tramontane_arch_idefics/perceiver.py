@@ -1,5 +1,5 @@
-"""Idefics2's way from an encoder's patches to a fixed number of rows: a gated half, then learned rows
-that look at the patches and at each other (Jaegle et al. 2021, Perceiver)."""
+"""Idefics2's way from an encoder's patches to a fixed number of rows: a gated half, then learned
+rows that look at the patches and at each other (Jaegle et al. 2021, Perceiver)."""
 
 import torch
 import torch.nn.functional as F
@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from tramontane.blocks import ACTIVATIONS, Linear, RMSNorm
 from tramontane.config.decoder import ModelConfig
+
 
 class PerceiverConfig(ModelConfig):
     """The fields of `perceiver_config`."""

@@ -1,4 +1,4 @@
-"""How Idefics2 prepares images: whole, or their quarters and the whole, in their own proportions."""
+"""How Idefics2 prepares images: whole, or as quarters and the whole, in their own proportions."""
 
 import re
 from collections.abc import Mapping, Sequence

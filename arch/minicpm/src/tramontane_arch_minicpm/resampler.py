@@ -1,5 +1,5 @@
-"""MiniCPM-V's resampler: learned queries look at an image's patches, which have positions of sines and
-cosines in two directions."""
+"""MiniCPM-V's resampler: learned queries look at an image's patches, which have positions of sines
+and cosines in two directions."""
 
 import numpy as np
 import torch

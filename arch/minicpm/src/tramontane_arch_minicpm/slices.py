@@ -1,5 +1,6 @@
 """How MiniCPM-V prepares images: whole, and cut into a grid of slices where they are large."""
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,14 +12,18 @@ from tramontane.media.resize import HALF, resized, standardized
 
 from .vision import MiniCpmVisionConfig
 
+log = logging.getLogger(__name__)
+
 
 class Slices(MediaProcessor):
-    """An item has "source", the whole image (3, height, width), "slices" (slices, 3, height, width),
-    and their "grid", (2): across, down."""
+    """An item has "source", the whole image (3, height, width), "slices" (slices, 3, height,
+    width), and their "grid", (2): across, down."""
 
     mark = "(<image>./</image>)"
 
     def __init__(self, cfg: MiniCpmVisionConfig, files: Mapping[str, Any]) -> None:
+        if cfg.model_type == "minicpmo":
+            log.warning("what hears (apm) and speaks (tts) in MiniCPM-o is left out")
         told = settings_of(files, "image_processor")
         if not told.get("slice_mode", True):
             raise ValueError("slice_mode of false is not supported")

@@ -1,5 +1,5 @@
-"""MiniCPM-V 2.6 and the part of MiniCPM-o 2.6 that sees: Qwen2, with images and slices of them in their
-own proportions, of each of which learned queries make a fixed number of rows."""
+"""MiniCPM-V 2.6 and the part of MiniCPM-o 2.6 that sees: Qwen2, with images and slices of them in
+their own proportions, of each of which learned queries make a fixed number of rows."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
-from torch import Tensor, nn
+from torch import Tensor
 from tramontane.blocks import Attention, GatedMLP, MediaLM, PreNormLayer, rope_for
 from tramontane.blocks.buckets import BucketEmbeddings
 from tramontane.blocks.vision import SiglipTower, VisionConfig
@@ -82,8 +82,8 @@ def layer(cfg: MiniCpmVisionConfig, index: int) -> PreNormLayer:
 
 
 class SliceEmbeddings(BucketEmbeddings):
-    """Fractions are multiples of a step in float32, as the checkpoints' code has them: other patches
-    share a position than in Idefics."""
+    """Fractions are multiples of a step in float32, as the checkpoints' code has them: other
+    patches share a position than in Idefics."""
 
     def fractions(self, count: int) -> Tensor:
         return torch.arange(0, 1 - 1e-6, float(1 / torch.tensor(count)))
@@ -125,7 +125,8 @@ def weights(cfg: MiniCpmVisionConfig) -> dict[str, list[Rule]]:
             Skip("tts.*"),
             Skip("resampler.pos_embed"),
             *(Skip(f"vpm.encoder.layers.{index}.*") for index in unread),
-            Rename("llm.*", "*"),
+            Rename("llm.model.*", "model.*"),
+            Rename("llm.lm_head", "lm_head"),
             Rename("resampler.attn.in_proj_weight", "resampler.attn.in_proj.weight"),
             Rename("resampler.attn.in_proj_bias", "resampler.attn.in_proj.bias"),
         ]

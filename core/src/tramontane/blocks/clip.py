@@ -14,7 +14,6 @@ from .activation import Gelu
 from .norm import LayerNorm
 from .vision import Patches, Positions, VisionConfig, VisionLayer, VisionLayers, patches_of
 
-
 CLIP_LARGE: Mapping[str, Any] = MappingProxyType(
     {
         "hidden_size": 1024,
