@@ -116,14 +116,15 @@ LATENTS: dict[str, Vision] = {
     "phi3-vision-one-square": phi3_vision(
         {"image_size": 16, "patch_size": 8}, 1, 1, tie_word_embeddings=True, sliding_window=9,
     ),
-    "minicpm-v": minicpm({"image_size": 98, "patch_size": 14}, 4, {"scale_resolution": 56}),
+    "minicpm-v": minicpm({"image_size": 98, "patch_size": 14}, 4, {"scale_resolution": 70}),
     "minicpm-v-dropped": minicpm(
         {"image_size": 50, "patch_size": 5, "hidden_size": 128, "num_hidden_layers": 3}, 3,
         {"scale_resolution": 35, "max_slice_nums": 4, "use_image_id": False}, drop=True,
         hidden_size=256,
     ),
     "minicpm-o": minicpm(
-        {"image_size": 32, "patch_size": 8}, 1, {"scale_resolution": 448}, tie_word_embeddings=True,
+        {"image_size": 32, "patch_size": 8}, 1, {"scale_resolution": 64, "max_slice_nums": 1},
+        tie_word_embeddings=True,
         outer={"architectures": ["MiniCPMO"], "model_type": "minicpmo", "version": "2.6"},
     ),
 }  # fmt: skip
