@@ -14,7 +14,7 @@ import torch
 import transformers
 
 from .compared import CASES, DEVICES, differences
-from .folders import FAMILIES
+from .latents import ALL
 
 TOLERANCE = 1e-4
 HEADER = (
@@ -26,7 +26,7 @@ HEADER = (
 def row(name: str) -> tuple[str, bool]:
     """A line of the table, and whether all of it is right."""
     with tempfile.TemporaryDirectory() as folder:
-        found = list(differences(FAMILIES[name], Path(folder)))
+        found = list(differences(ALL[name], Path(folder)))
     errors = {(each.case, each.device): each.logits for each in found}
     cells = [
         " / ".join(f"{errors[case, device]:.0e}".replace("e-0", "e-") for device in DEVICES)
@@ -38,16 +38,16 @@ def row(name: str) -> tuple[str, bool]:
 
 
 def main(names: list[str]) -> int:
-    unknown = sorted({*names} - {*FAMILIES})
+    unknown = sorted({*names} - {*ALL})
     if unknown:
-        print(f"no configuration is called {', '.join(unknown)}; there are {', '.join(FAMILIES)}")
+        print(f"no configuration is called {', '.join(unknown)}; there are {', '.join(ALL)}")
         return 2
     torch.set_num_threads(1)
     transformers.logging.disable_progress_bar()
     transformers.logging.set_verbosity_error()
     print("\n".join(HEADER), flush=True)
     wrong = []
-    for name in names or FAMILIES:
+    for name in names or ALL:
         line, right = row(name)
         print(line, flush=True)
         if not right:

@@ -62,7 +62,7 @@ def tokenizer_of(special: tuple[str, ...]) -> tokenizers.Tokenizer:
 def write(folder: Path, vision: Vision) -> Any:
     """Write the checkpoint; returns transformers' model of it."""
     inner = tokenizer_of(vision.special)
-    ids = {token: inner.token_to_id(token) for token in vision.special}
+    ids = {token: inner.token_to_id(token) for token in (*BASE, *vision.special)}
     torch.manual_seed(7)
     model = vision.make(ids).eval()
     with torch.no_grad():

@@ -13,18 +13,21 @@ from tramontane.engine.request import Request, RequestResult
 from tramontane.media.item import MediaItem
 from tramontane.sampling_params import SamplingParams
 
-from .folders import FAMILIES, picture, write
 from .compared import request
+from .folders import picture, write
+from .latents import ALL
 
 PARAMS = SamplingParams(temperature=0, max_tokens=24, ignore_eos=True, logprobs=True)
-NAMES = ("gemma3", "qwen2.5-vl", "mistral3", "qwen3-vl", "idefics3", "llama4", "lfm2-vl")
+NAMES = (
+    "gemma3", "qwen2.5-vl", "mistral3", "qwen3-vl", "idefics3", "llama4", "lfm2-vl", "idefics2",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=NAMES)
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp(request.param)
-    write(folder, FAMILIES[request.param])
-    return folder, FAMILIES[request.param]
+    write(folder, ALL[request.param])
+    return folder, ALL[request.param]
 
 
 def bits(result: RequestResult) -> tuple[Any, ...]:

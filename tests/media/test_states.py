@@ -16,9 +16,9 @@ from tramontane.engine.scheduler import SNAPSHOT_EVERY
 from tramontane.media.item import MediaItem
 from tramontane.sampling_params import SamplingParams
 
+from .compared import request
 from .folders import FAMILIES, picture, write
 from .test_invariance import bits
-from .compared import request
 
 VISION = FAMILIES["lfm2-vl"]
 PARAMS = SamplingParams(temperature=0, max_tokens=20, ignore_eos=True, logprobs=True)

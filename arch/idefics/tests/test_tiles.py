@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tramontane.blocks.buckets import BucketEmbeddings
 from tramontane.config import read_config
 from tramontane.errors import ConfigError
-from tramontane_arch_idefics.model import Idefics3Config, TileEmbeddings
+from tramontane_arch_idefics.model import Idefics3Config
 from tramontane_arch_idefics.plugin import TINY
 from tramontane_arch_idefics.tiles import Tiles
 
@@ -48,7 +49,7 @@ def test_positions_share_buckets() -> None:
     vision = TINY["vision_config"] | {"image_size": 25, "patch_size": 1}
     config = read_config(Idefics3Config, TINY | {"vision_config": vision, "scale_factor": 5})
     with torch.device("meta"):
-        embeddings = TileEmbeddings(config.vision_config)
+        embeddings = BucketEmbeddings(config.vision_config)
     places = embeddings.places(25).tolist()
     moved = [index for index, place in enumerate(places) if place != index]
     assert moved == [5, 9, 10, 11, 12, 13, 15, 18, 20, 23]

@@ -11,7 +11,8 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from tramontane.blocks import Attention, GatedMLP, Linear, MediaLM, PreNormLayer, rope_for
-from tramontane.blocks.vision import SiglipTower, VisionConfig, VisionEmbeddings, joined, patches_of
+from tramontane.blocks.buckets import BucketEmbeddings
+from tramontane.blocks.vision import SiglipTower, VisionConfig, joined
 from tramontane.checkpoint.rules import Rename, Rule, Skip
 from tramontane.config import DecoderConfig
 from tramontane.config.decoder import tie_from_outside
@@ -67,31 +68,6 @@ class LlamaLayer(PreNormLayer):
         super().__init__(cfg, attention, GatedMLP(cfg, bias=cfg.mlp_bias))
 
 
-class TileEmbeddings(VisionEmbeddings):
-    """Patches with the positions of the buckets that their fractions of a side fall into.
-
-    The fractions are compared in float32, as transformers does: of 25 patches in a row, ten have
-    the position before their own.
-    """
-
-    def __init__(self, cfg: TileConfig) -> None:
-        super().__init__(cfg)
-        self.side = cfg.side
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        rows, columns = (side // self.size for side in pixels.shape[1:])
-        where = self.places(rows)[:, None] * self.side + self.places(columns)
-        positions = self.position_embedding.weight[where.flatten().to(pixels.device)]
-        out: Tensor = self.patch_embedding(patches_of(pixels, self.size)) + positions
-        return out
-
-    def places(self, count: int) -> Tensor:
-        """(count): the bucket of `side` into which each of `count` patches falls."""
-        bounds = torch.arange(1 / self.side, 1.0, 1 / self.side)
-        fractions = torch.arange(count, dtype=torch.float32) * (1.0 / torch.tensor(count))
-        return torch.bucketize(fractions.clamp(max=1.0 - 1e-6), bounds, right=True)
-
-
 class Projection(nn.Module):
     """Tensor: proj (hidden, vision hidden * scale_factor²)."""
 
@@ -121,7 +97,7 @@ class Idefics3(MediaLM):
     def __init__(self, cfg: Idefics3Config) -> None:
         super().__init__(cfg)
         self.vision_model = SiglipTower(cfg.vision_config)
-        self.vision_model.embeddings = TileEmbeddings(cfg.vision_config)
+        self.vision_model.embeddings = BucketEmbeddings(cfg.vision_config)
         self.connector = Connector(cfg)
 
     def encode(self, kind: str, arrays: Mapping[str, Tensor]) -> Iterator[Tensor | None]:

@@ -23,6 +23,16 @@ TINY = {
 }
 
 
+PERCEIVER = {
+    "hidden_size": 32,
+    "resampler_n_latents": 3,
+    "resampler_depth": 2,
+    "resampler_n_heads": 4,
+    "resampler_head_dim": 8,
+    "num_key_value_heads": 2,
+}
+
+
 @hookimpl
 def architectures() -> Iterator[Architecture]:
     for name in ("Idefics3", "SmolVLM"):
@@ -34,3 +44,11 @@ def architectures() -> Iterator[Architecture]:
             media="tramontane_arch_idefics.tiles:Tiles",
             example=TINY,
         )
+    yield Architecture(
+        name="Idefics2ForConditionalGeneration",
+        config="tramontane_arch_idefics.idefics2:Idefics2Config",
+        model="tramontane_arch_idefics.idefics2:Idefics2",
+        weights="tramontane_arch_idefics.model:WEIGHTS",
+        media="tramontane_arch_idefics.quarters:Quarters",
+        example=TINY | {"perceiver_config": PERCEIVER},
+    )

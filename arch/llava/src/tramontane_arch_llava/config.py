@@ -1,12 +1,11 @@
 """Configurations of LLaVA: a language model of another family beside CLIP's encoder."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 from tramontane.blocks import Gelu
-from tramontane.blocks.vision import VisionConfig
+from tramontane.blocks.clip import CLIP_LARGE, ClipConfig
 from tramontane.config import DecoderConfig
 
 LLAMA = {
@@ -22,24 +21,6 @@ QWEN2 = LLAMA | {
 }  # fmt: skip
 ABSENT: Mapping[str, Mapping[str, Any]] = {"llama": LLAMA, "mistral": MISTRAL, "qwen2": QWEN2}
 """What a missing key of `text_config` means, by its `model_type`."""
-CLIP_LARGE: Mapping[str, Any] = MappingProxyType(
-    {
-        "hidden_size": 1024,
-        "intermediate_size": 4096,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 16,
-        "image_size": 336,
-        "patch_size": 14,
-    }
-)
-"""What a missing `vision_config` means; one that is there has the defaults of `ClipConfig`."""
-
-
-class ClipConfig(VisionConfig):
-    model_type: Literal["clip_vision_model"] = "clip_vision_model"
-    patch_size: int = Field(default=32, gt=0, le=2**10, strict=True)
-    hidden_act: Gelu | Literal["quick_gelu"] = "quick_gelu"
-    layer_norm_eps: float = Field(default=1e-5, gt=0, le=1)
 
 
 class LlavaConfig(DecoderConfig):

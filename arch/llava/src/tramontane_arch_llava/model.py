@@ -12,9 +12,9 @@ from tramontane.blocks import (
     PreNormLayer,
     rope_for,
 )
+from tramontane.blocks.clip import ClipTower
 from tramontane.checkpoint.rules import Rename, Rule, Skip
 
-from .clip import ClipTower
 from .config import LlavaConfig
 
 

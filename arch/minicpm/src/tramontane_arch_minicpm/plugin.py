@@ -24,6 +24,23 @@ LATENT = {
 }
 
 
+SEEING = {
+    "hidden_size": 128,
+    "num_key_value_heads": 2,
+    "version": 2.6,
+    "query_num": 4,
+    "drop_vision_last_layer": False,
+    "vision_config": {
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "image_size": 64,
+        "patch_size": 16,
+    },
+}
+
+
 @hookimpl
 def architectures() -> Iterator[Architecture]:
     yield Architecture(
@@ -43,3 +60,12 @@ def architectures() -> Iterator[Architecture]:
         weights="tramontane_arch_minicpm.latent:WEIGHTS",
         example=TINY | LATENT,
     )
+    for name in ("MiniCPMV", "MiniCPMO"):
+        yield Architecture(
+            name=name,
+            config="tramontane_arch_minicpm.vision:MiniCpmVisionConfig",
+            model="tramontane_arch_minicpm.vision:MiniCpmVision",
+            weights="tramontane_arch_minicpm.vision:weights",
+            media="tramontane_arch_minicpm.slices:Slices",
+            example=TINY | SEEING,
+        )

@@ -21,7 +21,7 @@ from tramontane.blocks import (
     layer_norm,
     rope_for,
 )
-from tramontane.checkpoint.rules import Rename, Skip, Split
+from tramontane.checkpoint.rules import Rename, Rule, Skip, Split
 from tramontane.config import DecoderConfig, LayerNormConfig
 
 
@@ -87,7 +87,7 @@ PHI2_WEIGHTS = {
     ],
     "gguf": [QKV],
 }
-PHI3_WEIGHTS = {
+PHI3_WEIGHTS: dict[str, list[Rule]] = {
     "hf": [QKV, Split("*.gate_up_proj", ("gate_proj", "up_proj"))],
     "gguf": [
         QKV,

@@ -13,6 +13,26 @@ TINY = {
 }
 
 
+SEEING = {
+    "img_processor": {"image_dim_out": 16, "num_img_tokens": 1},
+    "embd_layer": {
+        "embedding_cls": "image",
+        "hd_transform_order": "sub_glb",
+        "projection_cls": "mlp",
+        "use_hd_transform": True,
+        "with_learnable_separator": True,
+    },
+    "vision_config": {
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 2,
+        "image_size": 16,
+        "patch_size": 8,
+    },
+}
+
+
 @hookimpl
 def architectures() -> Iterator[Architecture]:
     yield Architecture(
@@ -30,6 +50,14 @@ def architectures() -> Iterator[Architecture]:
         model="tramontane_arch_phi.model:Phi3",
         weights="tramontane_arch_phi.model:PHI3_WEIGHTS",
         example=TINY | {"num_key_value_heads": 2},
+    )
+    yield Architecture(
+        name="Phi3VForCausalLM",
+        config="tramontane_arch_phi.vision:Phi3VisionConfig",
+        model="tramontane_arch_phi.vision:Phi3Vision",
+        weights="tramontane_arch_phi.vision:weights",
+        media="tramontane_arch_phi.squares:Squares",
+        example=TINY | SEEING,
     )
     yield Architecture(
         name="PhimoeForCausalLM",

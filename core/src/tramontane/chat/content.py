@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +72,19 @@ def fit(message: dict[str, Any], takes: Takes) -> dict[str, Any]:
     if message["role"] == "developer" and "developer" not in takes.roles:
         message["role"] = "system"  # what is newly called developer was always the system
     return message
+
+
+def marked(message: Mapping[str, Any], marks: Mapping[str, str]) -> Mapping[str, Any]:
+    """The message with a part of text for each item of media, for a template that takes text.
+    marks: the text, by the item's kind."""
+    content = message.get("content")
+    if not isinstance(content, list) or not any(part in PLACES for part in content):
+        return message
+    parts = [
+        {"type": "text", "text": marks[part["type"]]} if part in PLACES else part
+        for part in content
+    ]
+    return {**message, "content": parts}
 
 
 def _content_names(tree: nodes.Template) -> frozenset[str]:

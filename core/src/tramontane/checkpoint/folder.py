@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
@@ -19,6 +20,9 @@ from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .checkpoint import Header, ReadsStored, TensorInfo
 from .weight_files import find_weights
+
+ENCODER = re.compile(r"vis|^vpm\.")
+"""What is in the names of tensors of an encoder of images."""
 
 
 class WeightFile(Protocol):
@@ -72,7 +76,7 @@ class FolderCheckpoint:
             raise
         if tied and not any("lm_head." in name for name in infos):
             config["tie_word_embeddings"] = True  # the whole decides, whatever its text part says
-        if "vision_config" in config and not any("vis" in name for name in infos):
+        if "vision_config" in config and not any(ENCODER.search(name) for name in infos):
             config = {key: value for key, value in config.items() if key != "vision_config"}
         container = "safetensors" if paths[0].suffix == ".safetensors" else "pytorch"
         self.header = Header(folder, container, "hf", names[0], config, infos)

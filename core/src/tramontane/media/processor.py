@@ -66,6 +66,16 @@ class MediaProcessor(Protocol):
         as the item has rows."""
         return self.row * item.rows
 
+    def rendered(self, text: str) -> str:
+        """A rendered chat, before its marks are looked for; for families whose templates or users
+        say in several ways that there is a picture. Raises ValueError."""
+        return text
+
+    def assembled(self, pieces: Sequence[str], written: Sequence[str]) -> str:
+        """The prompt's text. pieces: of the rendered chat, cut at its marks. written: what stands
+        between them. Override it where that depends on its place."""
+        return pieces[0] + "".join(map(str.__add__, written, pieces[1:]))
+
     def positions(self, ids: Sequence[int], media: Media) -> npt.NDArray[np.int64] | None:
         """(sections, tokens): positions of a rotary embedding with sections, of media of all kinds;
         None: it has none. Asked of the processor that the architecture's offer names."""
@@ -89,10 +99,14 @@ def with_media(
 
     Raises RequestError where the text has not as many marks as there are items of a kind.
     """
+    processor = next(iter(kinds.values()))
+    try:
+        text = processor.rendered(text)
+    except ValueError as error:
+        raise RequestError(str(error)) from error
     pieces, ordered = _placed(text, items, kinds)
     written = [kinds[item.kind].written(item) for item in ordered]
-    whole = pieces[0] + "".join(map(str.__add__, written, pieces[1:]))
-    ids = tuple(tokenizer.encode_chat(whole))
+    ids = tuple(tokenizer.encode_chat(processor.assembled(pieces, written)))
     rows = {}
     for kind in {item.kind for item in items}:
         row = kinds[kind].row
@@ -100,7 +114,6 @@ def with_media(
         if found is None:
             raise RequestError(f"the tokenizer has no token {row!r}, which {NAMES[kind]} need")
         rows[kind] = found
-    processor = next(iter(kinds.values()))
     try:
         media = Media(runs_of(ids, rows, ordered), processor.mutual)
     except ValueError as error:

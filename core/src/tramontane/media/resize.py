@@ -45,6 +45,16 @@ def normalized(
     return np.asarray((channels - shift) / spread, np.float32)
 
 
+def standardized(
+    pixels: Pixels, mean: Sequence[float], std: Sequence[float]
+) -> npt.NDArray[np.float32]:
+    """(h, w, 3) uint8 -> (3, h, w) float32, (pixels / 255 - mean) / std, each step rounded, as
+    torchvision's `ToTensor` and `Normalize` do."""
+    parts = pixels.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+    middle, spread = (np.asarray(each, np.float32)[:, None, None] for each in (mean, std))
+    return np.asarray((parts - middle) / spread, np.float32)
+
+
 class PixelSettings(NamedTuple):
     """How a family's pictures are resized and normalized. mean, std: of each channel."""
 

@@ -14,6 +14,7 @@ from tramontane import memory
 from tramontane.adapters.adapter_set import AdapterSet
 from tramontane.answers import Dialect
 from tramontane.chat.choose import choose_template
+from tramontane.chat.content import marked
 from tramontane.chat.fallback import no_template
 from tramontane.chat.media_parts import Attached, refuse_kind
 from tramontane.chat.messages import has_calls
@@ -197,6 +198,9 @@ class LoadedModel:
             variables["tools"] = []  # such templates loop over tools
         if not template:
             no_template(str(self.header.path))
+        if self.processors and not template.takes.parts:
+            marks = {kind: each.mark for kind, each in self.processors.items()}
+            messages = [marked(message, marks) for message in messages]
         return template.render(messages, **variables)
 
     @cached_property

@@ -1,18 +1,37 @@
 """CLIP's encoder of images (Radford et al. 2021), up to the layers that are read."""
 
-from collections.abc import Iterator, Sequence
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
-from tramontane.blocks import LayerNorm
-from tramontane.blocks.vision import (
-    Patches,
-    Positions,
-    VisionConfig,
-    VisionLayer,
-    VisionLayers,
-    patches_of,
+
+from .activation import Gelu
+from .norm import LayerNorm
+from .vision import Patches, Positions, VisionConfig, VisionLayer, VisionLayers, patches_of
+
+CLIP_LARGE: Mapping[str, Any] = MappingProxyType(
+    {
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "image_size": 336,
+        "patch_size": 14,
+    }
 )
+"""openai/clip-vit-large-patch14-336, the encoder of families whose configuration does not say."""
+
+
+class ClipConfig(VisionConfig):
+    model_type: Literal["clip_vision_model"] = "clip_vision_model"
+    patch_size: int = Field(default=32, gt=0, le=2**10, strict=True)
+    hidden_act: Gelu | Literal["quick_gelu"] = "quick_gelu"
+    layer_norm_eps: float = Field(default=1e-5, gt=0, le=1)
 
 
 class ClipEmbeddings(nn.Module):
