@@ -92,10 +92,10 @@ def test_transformers_computes_what_was_trained(tokenizer: Tokenizer, tmp_path: 
     assert (found - expected).abs().max() < 1e-4 * expected.abs().max()
 
 
-def test_the_rate_ends_with_the_steps() -> None:
-    plan = Plan(steps=1000, horizon=1500, haste=700, warmup=100)
+def test_the_rate_falls_with_the_horizon() -> None:
+    plan = Plan(horizons=((0, 1500), (700, 1000)), warmup=100)
     assert rate_at(0, plan) == pytest.approx(0.01, rel=1e-3)
     assert rate_at(100, plan) > 0.97
-    assert rate_at(750, replace(plan, haste=800)) == pytest.approx(0.505)
+    assert rate_at(750, Plan(horizons=((0, 1500),))) == pytest.approx(0.505)
     assert rate_at(700, plan) < rate_at(699, plan)
     assert 0.01 <= rate_at(999, plan) < 0.011

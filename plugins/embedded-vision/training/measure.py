@@ -72,20 +72,29 @@ def other(seed: int) -> Trial:
     return Trial([user(Random(f"other {seed}").choice(OFF_TOPIC))], ONLY_PICTURES)
 
 
-def trials(count: int, seed: int = UNSEEN) -> Iterator[tuple[str, list[Trial]]]:
-    """Each kind and its trials, about as many pictures."""
-    seeds = range(seed, seed + count)
+CONVERSATIONS = {
+    "a second question": second,
+    "a second picture, later": later,
+    "one of two pictures": of_two,
+    "no picture": none,
+    "other talk": other,
+}
+
+
+def trials(count: int, others: int, seed: int = UNSEEN) -> Iterator[tuple[str, list[Trial]]]:
+    """Each kind and its trials: so many pictures of which is asked what is in them, by how many
+    things they show, and so many others of each other kind."""
+    pictures = [scene(each) for each in range(seed, seed + count)]
+    named = [first(each, "what") for each in range(seed, seed + count)]
+    for number in (1, 2, 3):
+        things = [len(each.things) for each in pictures]
+        several = [trial for trial, found in zip(named, things, strict=True) if found == number]
+        yield f"what, of {number}", several
+    seeds = range(seed + count, seed + count + others)
     for kind in KINDS:
-        made = [first(each, kind) for each in seeds]
-        if kind == "what":
-            for number in (1, 2, 3):
-                several = [m for m, s in zip(made, seeds, strict=True)
-                           if len(scene(s).things) == number]  # fmt: skip
-                yield f"what, {number} thing{'s' if number > 1 else ''}", several
-        yield kind, made
-    makers = {"a second question": second, "a second picture, later": later,
-              "one of two pictures": of_two, "no picture": none, "other talk": other}  # fmt: skip
-    for name, make in makers.items():
+        if kind != "what":
+            yield kind, [first(each, kind) for each in seeds]
+    for name, make in CONVERSATIONS.items():
         yield name, [make(each) for each in seeds]
 
 
@@ -103,17 +112,21 @@ def main() -> None:
     """Print the share of right answers of each kind of question."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("model", nargs="?", default="embedded-vision")
-    parser.add_argument("-n", type=int, default=1000, help="pictures")
+    parser.add_argument("-n", type=int, default=1000, help="pictures of which it is asked what")
+    parser.add_argument("--others", type=int, default=200, help="pictures of each other kind")
     parser.add_argument("--seed", type=int, default=UNSEEN, help="of the first picture")
     parser.add_argument("--wrong", type=int, default=0, help="show so many wrong answers of each")
     options = parser.parse_args()
     with LLM(options.model, max_seqs=1) as llm:
-        for name, several in trials(options.n, options.seed):
+        all_right = 0
+        for name, several in trials(options.n, options.others, options.seed):
             missed = wrong(llm, several)
             share = 1 - len(missed) / len(several)
+            all_right += len(several) - len(missed) if name.startswith("what") else 0
             print(f"| {name} | {share:.1%} | {len(several)} |", flush=True)
             for what in missed[: options.wrong]:
                 print("   ", what)
+    print(f"| what, all | {all_right / options.n:.1%} | {options.n} |")
 
 
 if __name__ == "__main__":

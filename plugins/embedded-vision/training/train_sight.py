@@ -25,11 +25,9 @@ from words import train_tokenizer
 class Plan:
     """The same plan, on the same number of threads, gives the same weights."""
 
-    steps: int = 4000
-    horizon: int = 5500
-    """The steps for which the rate falls at first."""
-    haste: int = 3000
-    """The step from which on it falls for the steps that there are."""
+    steps: int = 3500
+    horizons: tuple[tuple[int, int], ...] = ((0, 5500), (3000, 4000))
+    """From which step on the rate falls as if there were how many."""
     rate: float = 2e-3
     matrix_rate: float = 0.02
     warmup: int = 100
@@ -48,9 +46,9 @@ class Outcome:
 
 
 def rate_at(step: int, plan: Plan) -> float:
-    """The share of the full rate: a short linear warm-up, then half a cosine to a hundredth, first
-    that of a longer training."""
-    whole = plan.steps if step >= plan.haste else plan.horizon
+    """The share of the full rate: a short linear warm-up, then half a cosine to a hundredth of the
+    horizon."""
+    whole = [steps for first, steps in plan.horizons if step >= first][-1]
     warm = min(1.0, (step + 1) / plan.warmup)
     return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / whole)))
 
