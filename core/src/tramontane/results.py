@@ -87,11 +87,11 @@ class Completion:
     @property
     def usage(self) -> Usage:
         """Tokens of the prompt, and of all choices together."""
-        first = self.choices[0].usage
+        each = [choice.usage for choice in self.choices]
         return replace(
-            first,
-            completion_tokens=sum(choice.usage.completion_tokens for choice in self.choices),
-            forced_tokens=sum(choice.usage.forced_tokens for choice in self.choices),
+            each[0],
+            completion_tokens=sum(one.completion_tokens for one in each),
+            forced_tokens=sum(one.forced_tokens for one in each),
         )
 
 

@@ -1,0 +1,1 @@
+"""A tiny model of Tramontane's own that sees."""
