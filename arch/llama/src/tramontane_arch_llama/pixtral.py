@@ -71,7 +71,8 @@ class PixtralAttention(nn.Module):
 
     def __init__(self, cfg: PixtralConfig) -> None:
         super().__init__()
-        self.heads = cfg.num_attention_heads
+        self.heads, self.d_head = cfg.num_attention_heads, cfg.width
+        self.rope = None  # for rules: whole heads are rotated
         self.q_proj = Linear(cfg.hidden_size, cfg.hidden_size)
         self.k_proj = Linear(cfg.hidden_size, cfg.hidden_size)
         self.v_proj = Linear(cfg.hidden_size, cfg.hidden_size)

@@ -28,6 +28,9 @@ class MediaProcessor(Protocol):
     """The text by which chat templates say that there is a picture."""
     row: str
     """The token whose rows are an encoded picture's."""
+    spare_rows: tuple[str, ...] = ()
+    """Tokens that stand in for `row` where the tokenizer lacks it, as those of GGUF files may:
+    what the row's own embedding is matters to nothing. The first that there is is taken."""
     mutual: bool = False
     """Whether a picture's rows see each other, not only those before."""
 
@@ -58,16 +61,18 @@ def with_media(
             f"{processor.mark!r}, which stands for one: leave that out of messages; if it is in "
             "none, the chat template has no place for images there"
         )
-    written = [processor.written(item) for item in items]
+    candidates = (processor.row, *getattr(processor, "spare_rows", ()))
+    name = next((each for each in candidates if tokenizer.inner.token_to_id(each) is not None), "")
+    if not name:
+        raise RequestError(f"the tokenizer has no token {processor.row!r}, which images need")
+    row = tokenizer.inner.token_to_id(name)
+    written = [processor.written(item).replace(processor.row, name) for item in items]
     whole = pieces[0] + "".join(map(str.__add__, written, pieces[1:]))
     ids = tuple(tokenizer.encode_chat(whole))
-    row = tokenizer.inner.token_to_id(processor.row)
-    if row is None:
-        raise RequestError(f"the tokenizer has no token {processor.row!r}, which images need")
     try:
         media = Media(runs_of(ids, row, items), processor.mutual)
     except ValueError as error:
-        raise RequestError(f"{error}: leave {processor.row!r} out of messages") from error
+        raise RequestError(f"{error}: leave {name!r} out of messages") from error
     positions = processor.positions(ids, media)
     return ids, Media(media.runs, media.mutual, positions)
 

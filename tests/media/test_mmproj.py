@@ -1,0 +1,58 @@
+"""GGUF models with an encoder in a file of its own, against the folders that they are made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tramontane import LLM
+from tramontane.engine.request import Request
+from tramontane.sampling_params import SamplingParams
+
+from .folders import FAMILIES, picture, write
+from .gguf_pair import write_pair
+from .test_parity import MIXED, SIZES, request
+
+NAMES = [
+    "gemma3", "gemma3-wide", "llava", "llava-qwen2-two-layers", "llava-next", "mistral3",
+    "mistral3-growing-tied", "idefics3", "smolvlm", "qwen2-vl", "qwen2.5-vl", "qwen3-vl",
+    "qwen3-vl-every-layer",
+]  # fmt: skip
+EXACT: dict[str, Any] = {"dtype": "f32", "activations": "f32", "kv_type": "f32"}
+
+
+def logits(path: Path, name: str, **options: Any) -> tuple[list[Any], tuple[int, ...]]:
+    """Of two prompts with images and one without, and the ids of the first."""
+    vision, found, ids = FAMILIES[name], [], ()
+    with LLM(path, device="cpu", **EXACT, **options) as llm:
+        processor = llm.inner.media
+        assert processor is not None
+        items = [processor.prepare(picture(*size, seed)) for seed, size in enumerate(SIZES)]
+        for count, text in ((1, "{0} what?"), (3, MIXED)):
+            asked = request(llm, text.format(vision.mark), items[:count])
+            ids = ids or asked.prompt
+            scored = Request(
+                prompt=asked.prompt, media=asked.media, prompt_logits=True,
+                params=SamplingParams(max_tokens=0, temperature=0),
+            )  # fmt: skip
+            (result,) = llm._results([scored])
+            assert result.error is None
+            found.append(result.prompt_logits)
+        found.append(llm.logits(llm.tokenize("some text")))
+    return found, ids
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_pair_computes_what_the_folder_does(name: str, tmp_path: Path) -> None:
+    source, pair = tmp_path / "folder", tmp_path / "pair"
+    source.mkdir()
+    pair.mkdir()
+    write(source, FAMILIES[name])
+    model, encoder = write_pair(source, pair, half=False)
+    wanted, ids = logits(source, name)
+    found, same = logits(model, name, mmproj=encoder)
+    assert ids == same
+    for ours, theirs in zip(found, wanted, strict=True):
+        assert np.abs(ours - theirs).max() <= 1e-4 * np.abs(theirs).max()
