@@ -16,6 +16,7 @@ import gguf
 import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load_file
+from tramontane.media.resize import CLIP_MEAN, CLIP_STD, HALF
 
 Arrays = dict[str, npt.NDArray[Any]]
 TEXT = re.compile(r"(model\.)?(language_model|text_model)\.(model\.)?|model\.(?=embed|layers|norm)")
@@ -133,10 +134,12 @@ def _write_encoder(
     more: dict[str, Any],
 ) -> None:  # fmt: skip
     kind = TYPES[config["model_type"]][1]
-    vision, told = config["vision_config"], {}
+    vision = config["vision_config"]
     processor = json.loads((source / "preprocessor_config.json").read_text())
     hidden = vision.get("embed_dim", vision["hidden_size"])
     depth = vision.get("num_hidden_layers", vision.get("depth"))
+    plain = kind in ("gemma3", "idefics3")
+    mean, std = (HALF, HALF) if plain else (CLIP_MEAN, CLIP_STD)  # tiny ones do not say it
     told = {
         "clip.projector_type": kind,
         "clip.has_vision_encoder": True,
@@ -150,8 +153,8 @@ def _write_encoder(
         "clip.vision.attention.head_count": vision.get("num_attention_heads")
         or vision["num_heads"],
         "clip.vision.attention.layer_norm_epsilon": vision.get("layer_norm_eps", 1e-6),
-        "clip.vision.image_mean": processor.get("image_mean", [0.48145466, 0.4578275, 0.40821073]),
-        "clip.vision.image_std": processor.get("image_std", [0.26862954, 0.26130258, 0.27577711]),
+        "clip.vision.image_mean": list(mean),
+        "clip.vision.image_std": list(std),
         **KEYS[kind](config, vision, processor, depth),
         **more,
     }

@@ -11,21 +11,30 @@ from tramontane import LLM
 from tramontane.engine.request import Request
 from tramontane.sampling_params import SamplingParams
 
-from .folders import FAMILIES, picture, write
+from .folders import FAMILIES, Vision, mistral3, picture, write
 from .gguf_pair import write_pair
 from .test_parity import MIXED, SIZES, request
 
 NAMES = [
     "gemma3", "gemma3-wide", "llava", "llava-qwen2-two-layers", "llava-next", "mistral3",
-    "mistral3-growing-tied", "idefics3", "smolvlm", "qwen2-vl", "qwen2.5-vl", "qwen3-vl",
+    "ministral3", "idefics3", "smolvlm", "qwen2-vl", "qwen2.5-vl", "qwen3-vl",
     "qwen3-vl-every-layer",
 ]  # fmt: skip
+VISIONS: dict[str, Vision] = {
+    **FAMILIES,
+    "ministral3": mistral3(
+        {"patch_size": 6}, 60, "Ministral3", spatial_merge_size=3, multimodal_projector_bias=True,
+        text_config={"rope_parameters": {
+            "rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0, "llama_4_scaling_beta": 0.3,
+            "original_max_position_embeddings": 128}},
+    ),
+}  # fmt: skip
 EXACT: dict[str, Any] = {"dtype": "f32", "activations": "f32", "kv_type": "f32"}
 
 
 def logits(path: Path, name: str, **options: Any) -> tuple[list[Any], tuple[int, ...]]:
     """Of two prompts with images and one without, and the ids of the first."""
-    vision, found, ids = FAMILIES[name], [], ()
+    vision, found, ids = VISIONS[name], [], ()
     with LLM(path, device="cpu", **EXACT, **options) as llm:
         processor = llm.inner.media
         assert processor is not None
@@ -49,7 +58,7 @@ def test_the_pair_computes_what_the_folder_does(name: str, tmp_path: Path) -> No
     source, pair = tmp_path / "folder", tmp_path / "pair"
     source.mkdir()
     pair.mkdir()
-    write(source, FAMILIES[name])
+    write(source, VISIONS[name])
     model, encoder = write_pair(source, pair, half=False)
     wanted, ids = logits(source, name)
     found, same = logits(model, name, mmproj=encoder)
