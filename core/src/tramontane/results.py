@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .answers import Answer, Delta
@@ -89,7 +89,8 @@ class Completion:
         """Tokens of the prompt, and of all choices together."""
         first = self.choices[0].usage
         completion = sum(choice.usage.completion_tokens for choice in self.choices)
-        return Usage(first.prompt_tokens, completion, first.cached_tokens)
+        forced = sum(choice.usage.forced_tokens for choice in self.choices)
+        return replace(first, completion_tokens=completion, forced_tokens=forced)
 
 
 def best(results: Sequence[RequestResult], count: int) -> tuple[RequestResult, ...]:

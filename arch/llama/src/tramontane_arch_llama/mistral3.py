@@ -111,5 +111,5 @@ def weights(cfg: Mistral3Config) -> dict[str, list[Rule]]:
                 Skip(f"vision_tower.transformer.layers.{n}.*")
                 for n in range(cfg.read_layers, depth)
             ),
-        ]
+        ],
     }

@@ -94,9 +94,7 @@ def _tower(metadata: Mapping[str, Any], tensors: Mapping[str, TensorInfo]) -> di
     }
 
 
-def _settings(
-    metadata: Mapping[str, Any], tower: Mapping[str, Any], width: int
-) -> EncoderSettings:
+def _settings(metadata: Mapping[str, Any], tower: Mapping[str, Any], width: int) -> EncoderSettings:
     square = (tower["patch_size"] * tower["spatial_merge_size"]) ** 2
     least = metadata.get("clip.vision.image_min_pixels", LEAST * square)
     most = metadata.get("clip.vision.image_max_pixels", MOST * square)

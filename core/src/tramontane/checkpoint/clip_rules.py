@@ -30,7 +30,10 @@ OUTER = {
 def clip_names(tower: str) -> list[Rule]:
     """Rules for the encoder at `tower`, with the module names that CLIP and SigLIP have."""
     return [
-        *(Rename(f"v.blk.*.{ours}", f"{tower}.encoder.layers.*.{to}") for ours, to in LAYER.items()),
+        *(
+            Rename(f"v.blk.*.{ours}", f"{tower}.encoder.layers.*.{to}")
+            for ours, to in LAYER.items()
+        ),
         *(Rename(f"v.{ours}", f"{tower}.{to}") for ours, to in OUTER.items()),
     ]
 

@@ -139,9 +139,7 @@ def with_encoder(text: Checkpoint, encoder: Checkpoint, registry: Registry) -> C
     )
 
 
-def _settings(
-    offer: Architecture, text: Checkpoint, encoder: Checkpoint
-) -> EncoderSettings | None:
+def _settings(offer: Architecture, text: Checkpoint, encoder: Checkpoint) -> EncoderSettings | None:
     header = encoder.header
     if offer.encoder is None:
         raise PluginBroken(f"the architecture {offer.name!r} names encoders, but reads none")

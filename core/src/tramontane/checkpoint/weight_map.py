@@ -120,9 +120,7 @@ def match(
     missing = [path for path in wanted if path not in found]
     if unused or missing:
         raise CheckpointError(_mismatch(header, unused, missing))
-    sources = {
-        path: Source(tuple(sorted(pieces, key=_order))) for path, pieces in found.items()
-    }
+    sources = {path: Source(tuple(sorted(pieces, key=_order))) for path, pieces in found.items()}
     wrong = [
         problem
         for path, source in sources.items()
