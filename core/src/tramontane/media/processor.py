@@ -61,11 +61,7 @@ def with_media(
             f"{processor.mark!r}, which stands for one: leave that out of messages; if it is in "
             "none, the chat template has no place for images there"
         )
-    candidates = (processor.row, *getattr(processor, "spare_rows", ()))
-    name = next((each for each in candidates if tokenizer.inner.token_to_id(each) is not None), "")
-    if not name:
-        raise RequestError(f"the tokenizer has no token {processor.row!r}, which images need")
-    row = tokenizer.inner.token_to_id(name)
+    name, row = _row(processor, tokenizer)
     written = [processor.written(item).replace(processor.row, name) for item in items]
     whole = pieces[0] + "".join(map(str.__add__, written, pieces[1:]))
     ids = tuple(tokenizer.encode_chat(whole))
@@ -75,6 +71,14 @@ def with_media(
         raise RequestError(f"{error}: leave {name!r} out of messages") from error
     positions = processor.positions(ids, media)
     return ids, Media(media.runs, media.mutual, positions)
+
+
+def _row(processor: MediaProcessor, tokenizer: Tokenizer) -> tuple[str, int]:
+    """The token that stands for a row, and its id. Raises RequestError."""
+    for name in (processor.row, *processor.spare_rows):
+        if (found := tokenizer.inner.token_to_id(name)) is not None:
+            return name, int(found)
+    raise RequestError(f"the tokenizer has no token {processor.row!r}, which images need")
 
 
 def settings_of(files: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -98,9 +98,9 @@ def by_likeness(model: str, files: Iterable[str]) -> list[str]:
     found = []
     for file in sorted(files):
         above = file.split("/")[:-1]
-        if names_encoder(file) and file.lower().endswith(f".{ending}"):
-            if above == folder[: len(above)]:
-                found.append((-len(above), abs(_bits(file) - wanted), file))
+        is_one = names_encoder(file) and file.lower().endswith(f".{ending}")
+        if is_one and above == folder[: len(above)]:
+            found.append((-len(above), abs(_bits(file) - wanted), file))
     return [file for _, _, file in sorted(found)]
 
 

@@ -56,7 +56,7 @@ class EncoderTensors:
         self.parts: dict[str, list[str]] = {}
         """The file's tensors that each tensor is made of, frame by frame."""
         self.infos: dict[str, TensorInfo] = {}
-        for stored, info in infos.items():
+        for stored in infos:
             if stored.startswith(AUDIO):
                 continue
             frame = FRAME.fullmatch(stored)
