@@ -197,7 +197,9 @@ def _llava(config: Any, vision: Any, processor: Any, depth: int) -> dict[str, An
         "clip.vision.feature_layer": read if len(read) > 1 else None,
     }
     if "image_grid_pinpoints" in config:
-        found["clip.vision.image_grid_pinpoints"] = [n for pair in config["image_grid_pinpoints"] for n in pair]
+        found["clip.vision.image_grid_pinpoints"] = [
+            n for pair in config["image_grid_pinpoints"] for n in pair
+        ]
         found["clip.vision.mm_patch_merge_type"] = "spatial_unpad"
     return found
 
@@ -289,7 +291,9 @@ def _converted(name: str, data: Any, kind: str, vision: Any) -> list[tuple[str, 
     if kind != "qwen3vl_merger":
         if ".qkv." in name:
             parts = np.split(data, 3)
-            return [(name.replace("qkv", part), each) for part, each in zip("qkv", parts, strict=True)]
+            return [
+                (name.replace("qkv", part), each) for part, each in zip("qkv", parts, strict=True)
+            ]
         return [(name, data)]
     if deep := re.match(r"visual\.deepstack_merger_list\.(\d+)\.(?:linear_)?(.+)", name):
         layer = vision["deepstack_visual_indexes"][int(deep[1])]

@@ -72,7 +72,7 @@ class GgufCheckpoint:
         if metadata.get("general.architecture") == ENCODER:
             self._open_encoder(metadata, stretches)
             return
-        self.companions: Mapping[str, tuple[str, ...]] = companions(stretches)
+        self.companions = companions(stretches)
         settings = {*CONSUMED, *chain.from_iterable(self.companions.values())}
         self.header = Header(
             path=self._path,
