@@ -16,10 +16,12 @@ from .gguf_pair import write_pair
 from .test_parity import MIXED, SIZES, request
 
 NAMES = [
-    "gemma3", "gemma3-wide", "llava", "llava-qwen2-two-layers", "llava-next", "mistral3",
-    "ministral3", "idefics3", "smolvlm", "qwen2-vl", "qwen2.5-vl", "qwen3-vl",
-    "qwen3-vl-every-layer",
+    ("gemma3-wide", "reference"), ("llava-qwen2-two-layers", "reference"),
+    ("llava-next", "reference"), ("mistral3", "reference"), ("ministral3", "reference"),
+    ("smolvlm", "reference"), ("qwen2-vl", "reference"), ("qwen2.5-vl", "reference"),
+    ("qwen3-vl-every-layer", "reference"), ("qwen3-vl", "cpu"),
 ]  # fmt: skip
+"""All kinds of encoders; a backend sees nothing of where weights are from, so one run is enough."""
 VISIONS: dict[str, Vision] = {
     **FAMILIES,
     "ministral3": mistral3(
@@ -32,10 +34,10 @@ VISIONS: dict[str, Vision] = {
 EXACT: dict[str, Any] = {"dtype": "f32", "activations": "f32", "kv_type": "f32"}
 
 
-def logits(path: Path, name: str, **options: Any) -> tuple[list[Any], tuple[int, ...]]:
+def logits(path: Path, name: str, device: str, **options: Any) -> tuple[list[Any], tuple[int, ...]]:
     """Of two prompts with images and one without, and the ids of the first."""
     vision, found, ids = VISIONS[name], [], ()
-    with LLM(path, device="cpu", **EXACT, **options) as llm:
+    with LLM(path, device=device, **EXACT, **options) as llm:
         processor = llm.inner.media
         assert processor is not None
         items = [processor.prepare(picture(*size, seed)) for seed, size in enumerate(SIZES)]
@@ -53,15 +55,15 @@ def logits(path: Path, name: str, **options: Any) -> tuple[list[Any], tuple[int,
     return found, ids
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_pair_computes_what_the_folder_does(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "device"), NAMES)
+def test_the_pair_computes_what_the_folder_does(name: str, device: str, tmp_path: Path) -> None:
     source, pair = tmp_path / "folder", tmp_path / "pair"
     source.mkdir()
     pair.mkdir()
     write(source, VISIONS[name])
-    model, encoder = write_pair(source, pair, half=False)
-    wanted, ids = logits(source, name)
-    found, same = logits(model, name, mmproj=encoder)
+    model, encoder = write_pair(source, pair)
+    wanted, ids = logits(source, name, device)
+    found, same = logits(model, name, device, mmproj=encoder)
     assert ids == same
     for ours, theirs in zip(found, wanted, strict=True):
         assert np.abs(ours - theirs).max() <= 1e-4 * np.abs(theirs).max()

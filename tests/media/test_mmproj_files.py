@@ -142,6 +142,26 @@ def test_one_beside_that_does_not_fit_is_passed_over(folder: Path, tmp_path: Pat
     assert opened(tmp_path / "model-F32.gguf").encoder is None
 
 
+def test_one_in_the_repository_is_downloaded(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = copied(folder, tmp_path, "model-F32.gguf") / "model-F32.gguf"
+    files = {"model-F32.gguf": 1, "mmproj-BF16.gguf": 1, "mmproj-F32.gguf": 1, "q8/mmproj.gguf": 1}
+    asked: list[str] = []
+
+    def download(name: str, options: HubOptions) -> Path:
+        asked.append(name)
+        return folder / "mmproj-model-f16.gguf"
+
+    monkeypatch.setattr("tramontane.hub.list_files", lambda name, options: files)
+    monkeypatch.setattr("tramontane.hub.download", download)
+    for name, mmproj in (("org/name", None), ("org/name:model-F32.gguf", None)):
+        found = open_with_encoder(model, name, mmproj, Registry.from_environment(), HubOptions())
+        found.close()
+        assert found.header.encoder == "gemma3"
+    assert asked == ["org/name:mmproj-F32.gguf"] * 2
+
+
 def test_an_encoder_of_another_width(folder: Path, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
