@@ -65,6 +65,15 @@ class Architecture(Offer):
     media: Target | None = None
     """(config, files: Mapping) -> a `tramontane.media.processor.MediaProcessor`, for a `MediaLM`.
     files: the content of `processor_config.json` or `preprocessor_config.json`; empty without."""
+    encoders: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    """Kinds of encoders that lie in a file of their own beside a container with a language model,
+    as that file calls them (`clip.projector_type` of a GGUF mmproj), each with the container's
+    names of the language models that it makes one of this family of: {"acme": ("llama",)}. Tensors
+    of the file are named by `weights`, as all of the container's dialect."""
+    encoder: Target | None = None
+    """(metadata: Mapping, config: Mapping) -> `tramontane.checkpoint.encoder.EncoderSettings`, or
+    None where such a file is another family's. metadata: of the encoder's file; config: of the
+    language model. Optional keyword: tensors, the TensorInfo of the file's tensors by name."""
     example: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """A tiny config.json (2 layers) with which the conformance kit builds the model."""
 

@@ -10,12 +10,16 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from tramontane.blocks import MediaLM, RMSNorm
 from tramontane.blocks.vision import SiglipTower, VisionConfig
+from tramontane.checkpoint.checkpoint import TensorInfo
+from tramontane.checkpoint.clip_rules import clip_config, clip_names, columns_of, pixel_settings
+from tramontane.checkpoint.encoder import EncoderSettings
 from tramontane.checkpoint.rules import Rename, Rule, Shift, Skip
 from tramontane.media.item import MediaItem
 from tramontane.media.processor import MediaProcessor, Pixels, settings_of
 from tramontane.media.resize import PixelSettings
 
 from .gemma3 import Gemma3, Gemma3Config
+from .model import SANDWICH_WEIGHTS
 
 
 class Gemma3VisionConfig(Gemma3Config):
@@ -91,14 +95,35 @@ WEIGHTS: dict[str, list[Rule]] = {
         Skip("vision_tower.head.*"),
         Shift("model.*norm", 1.0),
         Shift("multi_modal_projector.mm_soft_emb_norm", 1.0),
-    ]
+    ],
+    "gguf": [
+        *SANDWICH_WEIGHTS["gguf"],
+        *clip_names("vision_tower"),
+        Rename("mm.soft_emb_norm", "multi_modal_projector.mm_soft_emb_norm"),
+        Rename("mm.input_projection.weight", "multi_modal_projector.mm_input_projection_weight"),
+    ],
 }
+
+
+def encoder(
+    metadata: Mapping[str, Any], config: Mapping[str, Any], tensors: Mapping[str, TensorInfo]
+) -> EncoderSettings:
+    """Of a GGUF file. It says how many patches are pooled, side by side, where that is not 4."""
+    vision = clip_config(metadata, tensors)
+    pooled = int(metadata.get("clip.vision.projector.scale_factor", 4))
+    side = vision["image_size"] // vision["patch_size"] // max(pooled, 1)
+    return EncoderSettings(
+        width=columns_of("mm.input_projection.weight", tensors),
+        config={"vision_config": vision, "mm_tokens_per_image": side**2},
+        processor=pixel_settings(metadata),
+    )
 
 
 class Gemma3Processor(MediaProcessor):
     """Every image squeezed into one square."""
 
     mark, row, mutual = "<start_of_image>", "<image_soft_token>", True
+    spare_rows = ("<unused98>",)
 
     def __init__(self, cfg: Gemma3VisionConfig, files: Mapping[str, Any]) -> None:
         told = settings_of(files, "image_processor")

@@ -21,7 +21,7 @@ from tramontane.blocks import (
     SandwichNormLayer,
     rope_for,
 )
-from tramontane.checkpoint.rules import Rename, Shift, Skip
+from tramontane.checkpoint.rules import Rename, Rule, Shift, Skip
 from tramontane.config import DecoderConfig
 from tramontane.engine.batch import Batch
 
@@ -91,9 +91,9 @@ def softcapped(logits: Tensor, cap: float | None) -> Tensor:
     return logits if not cap else (logits / cap).tanh() * cap
 
 
-ONE_MORE = [Skip("*.rotary_emb"), Shift("*norm", 1.0)]
+ONE_MORE: list[Rule] = [Skip("*.rotary_emb"), Shift("*norm", 1.0)]
 WEIGHTS = {"hf": ONE_MORE}
-SANDWICH_WEIGHTS = {
+SANDWICH_WEIGHTS: dict[str, list[Rule]] = {
     "hf": ONE_MORE,
     "gguf": [
         Rename("*.post_attention_layernorm", "*.pre_feedforward_layernorm"),

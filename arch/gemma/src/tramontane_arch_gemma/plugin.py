@@ -68,6 +68,8 @@ def architectures() -> Iterator[Architecture]:
         model="tramontane_arch_gemma.gemma3_vision:Gemma3Vision",
         weights="tramontane_arch_gemma.gemma3_vision:WEIGHTS",
         media="tramontane_arch_gemma.gemma3_vision:Gemma3Processor",
+        encoders={"gemma3": ("gemma3",)},
+        encoder="tramontane_arch_gemma.gemma3_vision:encoder",
         example=TINY | WINDOWS | {"vision_config": VISION, "mm_tokens_per_image": 4},
     )
     yield Architecture(

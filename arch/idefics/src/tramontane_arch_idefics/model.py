@@ -17,6 +17,8 @@ from tramontane.checkpoint.rules import Rename, Rule, Skip
 from tramontane.config import DecoderConfig
 from tramontane.config.decoder import tie_from_outside
 
+from .gguf import GGUF
+
 
 class TileConfig(VisionConfig):
     """The fields of `vision_config`. image_size: of the pictures that the positions are for."""
@@ -116,5 +118,6 @@ WEIGHTS: dict[str, list[Rule]] = {
         Rename("model.vision_model.*", "vision_model.*"),
         Rename("model.connector.*", "connector.*"),
         Rename("model.text_model.*", "model.*"),
-    ]
+    ],
+    "gguf": GGUF,
 }

@@ -42,6 +42,8 @@ def architectures() -> Iterator[Architecture]:
             model="tramontane_arch_idefics.model:Idefics3",
             weights="tramontane_arch_idefics.model:WEIGHTS",
             media="tramontane_arch_idefics.tiles:Tiles",
+            encoders={"idefics3": ("llama",)},
+            encoder="tramontane_arch_idefics.gguf:encoder",
             example=TINY,
         )
     yield Architecture(

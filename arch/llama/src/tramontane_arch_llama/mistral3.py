@@ -10,6 +10,7 @@ from tramontane.blocks import ACTIVATIONS, Gelu, Linear, MediaLM, RMSNorm
 from tramontane.checkpoint.rules import Rename, Rule, Skip
 
 from .ministral import WEIGHTS, Ministral3, Ministral3Config
+from .mistral3_gguf import GGUF
 from .pixtral import PixtralConfig, PixtralTower
 
 
@@ -98,6 +99,7 @@ def weights(cfg: Mistral3Config) -> dict[str, list[Rule]]:
         return WEIGHTS
     depth = cfg.vision_config.num_hidden_layers
     return {
+        "gguf": GGUF,
         "hf": [
             Skip("*.rotary_emb"),
             Skip("*.patch_positional_embedding"),
@@ -109,5 +111,5 @@ def weights(cfg: Mistral3Config) -> dict[str, list[Rule]]:
                 Skip(f"vision_tower.transformer.layers.{n}.*")
                 for n in range(cfg.read_layers, depth)
             ),
-        ]
+        ],
     }

@@ -99,5 +99,8 @@ def architectures() -> Iterator[Architecture]:
         model="tramontane_arch_llama.mistral3:Mistral3",
         weights="tramontane_arch_llama.mistral3:weights",
         media="tramontane_arch_llama.mistral3_images:processor",
+        metadata={"mistral3.attention.temperature_scale": "llama_4_scaling_beta"},
+        encoders={"pixtral": ("mistral3", "llama")},
+        encoder="tramontane_arch_llama.mistral3_gguf:encoder",
         example=TINY | GROWING | {"vision_config": PIXTRAL},
     )

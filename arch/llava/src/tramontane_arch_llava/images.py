@@ -17,6 +17,7 @@ class ClipImages(MediaProcessor):
     """Squares of the encoder's size. Raises ValueError for settings that say another."""
 
     mark = row = "<image>"
+    spare_rows = ("<unk>", "<|image_pad|>")
     steps: tuple[str, ...] = ("do_resize", "do_center_crop", "do_rescale", "do_normalize")
 
     def __init__(self, cfg: LlavaConfig, files: Mapping[str, Any]) -> None:

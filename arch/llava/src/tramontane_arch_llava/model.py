@@ -16,6 +16,7 @@ from tramontane.blocks.clip import ClipTower
 from tramontane.checkpoint.rules import Rename, Rule, Skip
 
 from .config import LlavaConfig
+from .gguf import gguf_rules
 
 
 def layer(cfg: LlavaConfig, index: int) -> PreNormLayer:
@@ -78,5 +79,6 @@ def weights(cfg: LlavaConfig) -> dict[str, list[Rule]]:
             Rename("vision_tower.vision_model.*", "vision_tower.*"),
             Skip("vision_tower.post_layernorm"),
             *(Skip(f"vision_tower.encoder.layers.{n}.*") for n in range(max(cfg.features), depth)),
-        ]
+        ],
+        "gguf": gguf_rules(cfg),
     }

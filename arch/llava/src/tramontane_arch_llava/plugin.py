@@ -21,6 +21,7 @@ TINY: dict[str, Any] = {
         "patch_size": 7,
     },
 }
+ENCODERS = {"mlp": ("llama", "qwen2")}
 
 
 @hookimpl
@@ -31,6 +32,8 @@ def architectures() -> Iterator[Architecture]:
         model="tramontane_arch_llava.model:Llava",
         weights="tramontane_arch_llava.model:weights",
         media="tramontane_arch_llava.images:LlavaImages",
+        encoders=ENCODERS,
+        encoder="tramontane_arch_llava.gguf:encoder",
         example=TINY,
     )
     yield Architecture(
@@ -39,5 +42,7 @@ def architectures() -> Iterator[Architecture]:
         model="tramontane_arch_llava.next:LlavaNext",
         weights="tramontane_arch_llava.model:weights",
         media="tramontane_arch_llava.next:LlavaNextImages",
+        encoders=ENCODERS,
+        encoder="tramontane_arch_llava.gguf:next_encoder",
         example=TINY | {"image_grid_pinpoints": [[28, 56], [56, 28]]},
     )

@@ -45,6 +45,12 @@ VISIONS: dict[str, dict[str, Any]] = {
         "deepstack_visual_indexes": [0],
     },
 }
+ENCODERS = {
+    "Qwen2VL": ("qwen2vl_merger", "qwen2vl"),
+    "Qwen2_5_VL": ("qwen2.5vl_merger", "qwen2vl"),
+    "Qwen3VL": ("qwen3vl_merger", "qwen3vl"),
+}
+"""What GGUF files call each one's encoder and language model."""
 SECTIONS = {"rope_scaling": {"type": "mrope", "mrope_section": [2, 1, 1]}}
 
 
@@ -72,13 +78,22 @@ def architectures() -> Iterator[Architecture]:
         model="tramontane_arch_qwen.model:Qwen3",
         example=TINY | {"head_dim": 16},
     )
-    for name, module in (("Qwen2VL", "vl2"), ("Qwen2_5_VL", "vl2_5"), ("Qwen3VL", "vl3")):
+    for name, module, gguf, weights in (
+        ("Qwen2VL", "vl2", "qwen2", "WEIGHTS"),
+        ("Qwen2_5_VL", "vl2_5", "qwen25", "WEIGHTS"),
+        ("Qwen3VL", "vl3", "qwen3", "weights"),
+    ):
+        kind, text = ENCODERS[name]
         yield Architecture(
             name=f"{name}ForConditionalGeneration",
+            aliases=() if name == "Qwen2_5_VL" else (text,),
             config=f"tramontane_arch_qwen.{module}:{name}Config",
             model=f"tramontane_arch_qwen.{module}:{name}",
-            weights="tramontane_arch_qwen.vl2:WEIGHTS",
-            media="tramontane_arch_qwen.vl_images:QwenImages",
+            weights=f"tramontane_arch_qwen.{module}:{weights}",
+            metadata="tramontane_arch_qwen.vl_gguf:fields",
+            media="tramontane_arch_qwen.vl_images:processor",
+            encoders={kind: (text,)},
+            encoder=f"tramontane_arch_qwen.vl_gguf:{gguf}_encoder",
             example={
                 **TINY,
                 "head_dim": 8,

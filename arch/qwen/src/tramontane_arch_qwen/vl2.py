@@ -21,6 +21,7 @@ from tramontane.config.decoder import ModelConfig
 
 from .model import Qwen2Config
 from .vl3_tower import DeepTower
+from .vl_gguf import QWEN2
 from .vl_tower import QwenTower
 
 SECTIONED = ("mrope_section", "mrope_interleaved")
@@ -92,7 +93,9 @@ class VLConfig(Qwen2Config):
 
 
 class Qwen2VLConfig(VLConfig):
-    vision_config: Qwen2VLTowerConfig = Field(default_factory=Qwen2VLTowerConfig)
+    """vision_config: None where a checkpoint is of the language model alone."""
+
+    vision_config: Qwen2VLTowerConfig | None = Field(default_factory=Qwen2VLTowerConfig)
 
 
 def vl_layer(cfg: VLConfig, index: int) -> PreNormLayer:
@@ -116,6 +119,8 @@ class Qwen2VL(QwenVL):
     def __init__(self, cfg: Qwen2VLConfig) -> None:
         super().__init__(cfg)
         tower = cfg.vision_config
+        if tower is None:
+            return
         self.visual = QwenTower(
             tower.embed_dim,
             tower.num_heads,
@@ -130,12 +135,11 @@ class Qwen2VL(QwenVL):
         )
 
 
-WEIGHTS: dict[str, list[Rule]] = {
-    "hf": [
-        Skip("*.rotary_emb"),
-        Skip("*.rotary_pos_emb.*"),
-        Rename("model.visual.*", "visual.*"),
-        Rename("model.language_model.*", "model.*"),
-        Rename("language_model.*", "*"),
-    ]
-}
+HF: list[Rule] = [
+    Skip("*.rotary_emb"),
+    Skip("*.rotary_pos_emb.*"),
+    Rename("model.visual.*", "visual.*"),
+    Rename("model.language_model.*", "model.*"),
+    Rename("language_model.*", "*"),
+]
+WEIGHTS: dict[str, list[Rule]] = {"hf": HF, "gguf": QWEN2}

@@ -6,7 +6,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 from tramontane.blocks import GatedMLP, RMSNorm
 
-from .vl2 import QwenVL, TowerConfig, VLConfig
+from .vl2 import HF, QwenVL, TowerConfig, VLConfig
+from .vl_gguf import QWEN25
 from .vl_tower import QwenTower
 
 
@@ -53,3 +54,6 @@ class Qwen2_5_VL(QwenVL):
             window=tower.window,
             whole=tower.fullatt_block_indexes,
         )
+
+
+WEIGHTS = {"hf": HF, "gguf": QWEN25}

@@ -6,10 +6,12 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 from tramontane.blocks import Attention, GatedMLP, PreNormLayer, RMSNorm, SectionedRope
 from tramontane.blocks.activation import Gelu
+from tramontane.checkpoint.rules import Rule
 from tramontane.config.decoder import tie_from_outside
 
-from .vl2 import QwenVL, TowerConfig, VLConfig
+from .vl2 import HF, QwenVL, TowerConfig, VLConfig
 from .vl3_tower import DeepTower
+from .vl_gguf import qwen3
 
 
 class Qwen3VLTowerConfig(TowerConfig):
@@ -41,7 +43,7 @@ class Qwen3VLConfig(VLConfig):
     attention_bias: bool = False
     use_sliding_window: Literal[False] = False
     mrope_section: tuple[int, ...] = (24, 20, 20)
-    vision_config: Qwen3VLTowerConfig = Field(default_factory=Qwen3VLTowerConfig)
+    vision_config: Qwen3VLTowerConfig | None = Field(default_factory=Qwen3VLTowerConfig)
     absent = MappingProxyType(
         {
             "vocab_size": 151_936,
@@ -69,6 +71,8 @@ class Qwen3VLConfig(VLConfig):
             raise ValueError(
                 f"mrope_section {self.mrope_section} cannot alternate in {pairs} pairs"
             )
+        if tower is None:
+            return self
         if len(tower.deepstack_visual_indexes) > self.num_hidden_layers:
             raise ValueError(
                 f"deepstack_visual_indexes {tower.deepstack_visual_indexes} are more than the "
@@ -108,6 +112,8 @@ class Qwen3VL(QwenVL):
     def __init__(self, cfg: Qwen3VLConfig) -> None:
         super().__init__(cfg)
         tower = cfg.vision_config
+        if tower is None:
+            return
         self.visual = DeepTower(
             tower.hidden_size,
             tower.num_heads,
@@ -120,3 +126,8 @@ class Qwen3VL(QwenVL):
             places=tower.num_position_embeddings,
             deep=tower.deepstack_visual_indexes,
         )
+
+
+def weights(cfg: Qwen3VLConfig) -> dict[str, list[Rule]]:
+    tower = cfg.vision_config
+    return {"hf": HF, "gguf": qwen3(() if tower is None else tower.deepstack_visual_indexes)}

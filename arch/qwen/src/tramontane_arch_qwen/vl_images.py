@@ -79,3 +79,8 @@ class QwenImages(MediaProcessor):
             place = run.end
         found[:, place:] = np.arange(len(ids) - place) + here
         return found
+
+
+def processor(cfg: VLConfig, files: Mapping[str, Any]) -> MediaProcessor | None:
+    """None where the checkpoint is of the language model alone."""
+    return None if cfg.vision_config is None else QwenImages(cfg, files)  # type: ignore[attr-defined]

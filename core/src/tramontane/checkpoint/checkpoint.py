@@ -51,6 +51,10 @@ class Header:
     tensors: Mapping[str, TensorInfo]
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """All other metadata of the file, for `inspect`."""
+    encoder: str | None = None
+    """The kind of encoder of images that the file holds instead of a language model."""
+    encoder_path: Path | None = None
+    """Where the encoder is, if that is a file of its own."""
 
 
 class Checkpoint(Protocol):

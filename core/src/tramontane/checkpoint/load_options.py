@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tramontane.backend import eager_reason
 from tramontane.memory import readable
@@ -35,6 +35,10 @@ class LoadOptions:
     """Context in tokens; None: the model's own, as far as memory goes."""
     mmap: bool = True
     force: bool = False
+    mmproj: str | Path | Literal[False] | None = None
+    """A file with an encoder of images that goes with a container's language model, or its hub id,
+    org/name:file. None: the one whose name has "mmproj" beside it, if there is one that fits;
+    False: none."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """Values of config.json to replace, such as rope_theta."""
     quant: str | int | None = None

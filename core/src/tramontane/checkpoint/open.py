@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from itertools import islice
 from pathlib import Path
@@ -11,9 +12,10 @@ from tramontane.errors import CheckpointError, ModelNotFound
 from tramontane.plugin import Quantizer, load
 from tramontane.registry import Registry, known
 
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, Header
+from .encoder import refuse_encoder, refuse_language_model
 from .folder import FolderCheckpoint
-from .weight_files import choose_weights
+from .weight_files import choose_weights, names_encoder
 
 WEIGHTS = (".safetensors", ".bin", ".pth", ".pt")
 USUAL = {
@@ -33,6 +35,24 @@ MOST_LOOKED = 1000
 
 def open_checkpoint(path: Path, registry: Registry) -> Checkpoint:
     """Open a folder or file. Raises ModelNotFound, CheckpointError, or PluginError."""
+    return _checked(_open(path, registry), refuse_encoder)
+
+
+def open_encoder(path: Path, registry: Registry) -> Checkpoint:
+    """Open a file with an encoder of images. Raises as `open_checkpoint`."""
+    return _checked(_open(path, registry), refuse_language_model)
+
+
+def _checked(found: Checkpoint, refuse: Callable[[Header], None]) -> Checkpoint:
+    try:
+        refuse(found.header)
+    except CheckpointError:
+        found.close()
+        raise
+    return found
+
+
+def _open(path: Path, registry: Registry) -> Checkpoint:
     try:
         if path.is_dir():
             return _open_folder(path, registry)
@@ -113,6 +133,7 @@ def _open_folder(path: Path, registry: Registry) -> Checkpoint:
         return _open_file(named[0], registry) if named else FolderCheckpoint(path)
     suffixes = {f".{name}" for name in (*registry.names("quantizers"), *known("quantizers"))}
     models = [item for item in inside if item.suffix in suffixes]
+    models = [item for item in models if not names_encoder(item.name)] or models
     candidates = [item for item in models if "-of-" not in item.stem or "-00001-of-" in item.stem]
     if len(candidates) == 1:
         return _open_file(candidates[0], registry)

@@ -90,6 +90,19 @@ class Stack(Kept):
 
 
 @dataclass(frozen=True)
+class Join(Kept):
+    """Renames a tensor as `Rename` does, to a path that others go to as well: they are put there,
+    rows below rows, by their `place`: q, k and v in one."""
+
+    pattern: str
+    to: str
+    place: int
+
+    def paths(self, path: str) -> tuple[str, ...]:
+        return (renamed(path, self.pattern, self.to),)
+
+
+@dataclass(frozen=True)
 class Split(Kept):
     """Cuts a fused matrix, (rows of all parts, columns), into modules with the same parent.
 

@@ -29,6 +29,11 @@ def choose_weights(names: Iterable[str]) -> list[str]:
     return []
 
 
+def names_encoder(name: str) -> bool:
+    """Whether a container file's name says that it holds an encoder of images, no model."""
+    return "mmproj" in name.rpartition("/")[2].lower()
+
+
 def is_index(name: str) -> bool:
     """Whether a file is an index, which lists the weight files."""
     return name.endswith(".index.json")

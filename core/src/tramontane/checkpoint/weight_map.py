@@ -14,7 +14,7 @@ from tramontane.layouts import Dense, Layout, below
 from tramontane.sanitize import one_line
 
 from .checkpoint import Header
-from .rules import Rule, Step, follow
+from .rules import Join, Rule, Step, follow
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,10 @@ def match(
         stem, last = parted(tensor)
         for path, end, steps in follow(module_path(stem, names), last, rules):
             place = f"{path}.{end}" if path and end else path or end
-            stacks = place in found and _numbers(tensor) != _numbers(found[place][0][0])
+            here = (tensor, tuple(steps))
+            stacks = place in found and _order(here) != _order(found[place][0])
             if place in wanted and (place not in found or stacks):
-                found.setdefault(place, []).append((tensor, tuple(steps)))
+                found.setdefault(place, []).append(here)
             elif place not in ties:
                 unused.append(tensor)
     for tied, original in ties.items():
@@ -119,10 +120,7 @@ def match(
     missing = [path for path in wanted if path not in found]
     if unused or missing:
         raise CheckpointError(_mismatch(header, unused, missing))
-    sources = {
-        path: Source(tuple(sorted(pieces, key=lambda piece: _numbers(piece[0]))))
-        for path, pieces in found.items()
-    }
+    sources = {path: Source(tuple(sorted(pieces, key=_order))) for path, pieces in found.items()}
     wrong = [
         problem
         for path, source in sources.items()
@@ -137,6 +135,12 @@ def parted(tensor: str) -> tuple[str, str]:
     """Split a tensor's name before its last part."""
     stem, _, last = tensor.rpartition(".")
     return stem, last
+
+
+def _order(piece: tuple[str, tuple[Step, ...]]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Where a tensor stands among those that are put into one."""
+    tensor, steps = piece
+    return _numbers(tensor), tuple(each.rule.place for each in steps if isinstance(each.rule, Join))
 
 
 def _numbers(tensor: str) -> tuple[int, ...]:

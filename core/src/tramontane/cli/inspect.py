@@ -51,23 +51,26 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
     from tramontane.answers import Dialect
     from tramontane.chat.choose import choose_template
     from tramontane.checkpoint.checkpoint import chat_templates
-    from tramontane.checkpoint.open import open_checkpoint
     from tramontane.hub.stored_models import size_on_disk
+    from tramontane.model.encoder_file import open_with_encoder
     from tramontane.model.source import find_model
     from tramontane.plugin import Architecture
     from tramontane.registry import Registry
 
     registry = Registry.from_environment()
     hub = hub_options(options)
-    path = find_model(fitted_name(options, hub, registry), registry, hub)
-    checkpoint = open_checkpoint(path, registry)
+    name = fitted_name(options, hub, registry)
+    path = find_model(name, registry, hub)
+    checkpoint = open_with_encoder(path, name, options.mmproj, registry, hub)
     header = checkpoint.header
     quantized = _quantized(checkpoint, registry, options)
     try:
         offer = registry.get(Architecture, header.architecture)
         served = offer.model.partition(":")[0].partition(".")[0].replace("_", "-")
         context, states = _context(offer, header)
-        takes = ["text"] if offer.media is None else ["text", "images"]
+        # the family's, of a file that may hold its language model alone
+        blind = offer.media is None or (header.dialect == "gguf" and header.encoder is None)
+        takes = ["text"] if blind else ["text", "images"]
     except PluginError as error:
         served, context, states, takes = str(error), {}, 0, []
     try:
@@ -97,6 +100,7 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
         "architecture": header.architecture,
         "served_by": served,
         "takes": takes,
+        "encoder": _encoder(header),
         "config": {k: header.config[k] for k in SHOWN if header.config.get(k) is not None},
         "tensors": {
             name: {"shape": list(info.shape), "stored": info.stored, "bytes": info.nbytes}
@@ -157,6 +161,13 @@ def _context(offer: Architecture, header: Header) -> tuple[dict[str, int], int]:
     return kept, bytes_per_sequence(model)
 
 
+def _encoder(header: Header) -> dict[str, str] | None:
+    """The encoder of images, where it is in a file of its own."""
+    if header.encoder is None:
+        return None
+    return {"path": str(header.encoder_path), "type": header.encoder}
+
+
 def _tokenizer(tokenizer: Any) -> dict[str, Any]:
     return {
         "kind": tokenizer.kind,
@@ -185,6 +196,11 @@ def _print(found: dict[str, Any], tensors: bool) -> None:
         "container": found["container"],
         "architecture": f"{found['architecture']} ({found['served_by']})",
         **({"takes": " and ".join(found["takes"])} if found["takes"] else {}),
+        **(
+            {"encoder": f"{found['encoder']['path']} ({found['encoder']['type']})"}
+            if found["encoder"]
+            else {}
+        ),
         **{key: value for key, value in found["config"].items()},
         "tensors": f"{len(found['tensors'])} ({stored})",
         "size on disk": readable(found["bytes_on_disk"]),

@@ -88,6 +88,15 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     """-m and how to load what it names."""
     group = parser.add_argument_group("model")
     add_source(group)
+    group.add_argument(
+        "--mmproj", dest="mmproj", metavar="FILE",
+        help="a GGUF model's encoder of images: a file or org/name:file.gguf; without it, the one "
+        "whose name has 'mmproj' beside the model, if it fits",
+    )  # fmt: skip
+    group.add_argument(
+        "--no-mmproj", dest="mmproj", action="store_const", const=False,
+        help="leave the encoder of images beside a GGUF model: take text only",
+    )  # fmt: skip
     group.add_argument("--chat-template", type=Path, metavar="FILE", help="a .jinja or .json file")
     group.add_argument(
         "--tool-caller", metavar="NAME",
@@ -208,6 +217,7 @@ def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
             mmap=not options.no_mmap,
             force=options.force,
             overrides=overrides,
+            mmproj=options.mmproj,
             chat_template=options.chat_template,
             batch_size=options.batch_size,
             tool_caller=options.tool_caller,

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable
 
-from tramontane.checkpoint.weight_files import choose_weights
+from tramontane.checkpoint.weight_files import choose_weights, names_encoder
 from tramontane.errors import ModelNotFound
 from tramontane.registry import known
 
@@ -74,9 +74,11 @@ def whole_model(names: Iterable[str], repo: str) -> tuple[list[str], list[str]]:
 
 
 def first_parts(names: Iterable[str]) -> list[str]:
-    """The single-file models, a split one by its first part."""
+    """The single-file models, a split one by its first part; without encoders of images."""
     endings = tuple(f".{name}" for name in known("quantizers"))
-    models = sorted(name for name in names if name.lower().endswith(endings))
+    models = sorted(
+        name for name in names if name.lower().endswith(endings) and not names_encoder(name)
+    )
     return [name for name in models if all_parts(name)[0] == name]
 
 

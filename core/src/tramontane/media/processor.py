@@ -43,6 +43,9 @@ class MediaProcessor(Protocol):
     """The text by which chat templates say that there is one."""
     row: str
     """The token whose rows are an encoded item's."""
+    spare_rows: tuple[str, ...] = ()
+    """Tokens that stand in for `row` where the tokenizer lacks it, as those of GGUF files may:
+    what the row's own embedding is matters to nothing. The first that there is is taken."""
     mutual: bool = False
     """Whether an item's rows see each other, not only those before. One value for all kinds."""
     rate: int = 16_000
@@ -105,20 +108,18 @@ def with_media(
     except ValueError as error:
         raise RequestError(str(error)) from error
     pieces, ordered = _placed(text, items, kinds)
-    written = [kinds[item.kind].written(item) for item in ordered]
+    tokens = {kind: _row(kinds[kind], tokenizer) for kind in {item.kind for item in items}}
+    written = [
+        kinds[item.kind].written(item).replace(kinds[item.kind].row, tokens[item.kind][0])
+        for item in ordered
+    ]
     ids = tuple(tokenizer.encode_chat(processor.assembled(pieces, written)))
-    rows = {}
-    for kind in {item.kind for item in items}:
-        row = kinds[kind].row
-        found = tokenizer.inner.token_to_id(row)
-        if found is None:
-            raise RequestError(f"the tokenizer has no token {row!r}, which {NAMES[kind]} need")
-        rows[kind] = found
+    rows = {kind: row for kind, (_, row) in tokens.items()}
     try:
         media = Media(runs_of(ids, rows, ordered), processor.mutual)
     except ValueError as error:
-        tokens = " and ".join(sorted({repr(kinds[kind].row) for kind in rows}))
-        raise RequestError(f"{error}: leave {tokens} out of messages") from error
+        names = " and ".join(sorted({repr(name) for name, _ in tokens.values()}))
+        raise RequestError(f"{error}: leave {names} out of messages") from error
     positions = processor.positions(ids, media)
     return ids, Media(media.runs, media.mutual, positions)
 
@@ -150,6 +151,16 @@ def _placed(
     for mark in found[1::2]:
         ordered.append(waiting[marks[mark]].pop(0))
     return found[::2], ordered
+
+
+def _row(processor: MediaProcessor, tokenizer: Tokenizer) -> tuple[str, int]:
+    """The token that stands for a row, and its id. Raises RequestError."""
+    for name in (processor.row, *processor.spare_rows):
+        if (found := tokenizer.inner.token_to_id(name)) is not None:
+            return name, int(found)
+    raise RequestError(
+        f"the tokenizer has no token {processor.row!r}, which {NAMES[processor.kind]} need"
+    )
 
 
 def settings_of(files: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -22,7 +22,6 @@ from tramontane.chat.template import ChatTemplate
 from tramontane.checkpoint.checkpoint import Checkpoint, HasProcessor, chat_templates
 from tramontane.checkpoint.load import Loaded, load_model
 from tramontane.checkpoint.load_options import LoadOptions, Progress
-from tramontane.checkpoint.open import open_checkpoint
 from tramontane.engine.engine import Engine
 from tramontane.engine.options import EngineOptions
 from tramontane.engine.request import Request
@@ -47,6 +46,7 @@ from tramontane.system.devices import choose_device
 from tramontane.system.gc_pause import gc_paused
 from tramontane.tokenizer.tokenizer import Tokenizer
 
+from .encoder_file import open_with_encoder
 from .fit import fit
 from .source import DEFAULT, find_model, shown_name
 
@@ -82,7 +82,7 @@ class LoadedModel:
         path = find_model(source_name, self.registry, hub)
         if options.calibration_file is not None:
             options = self._calibrated(path, options, options.calibration_file, progress)
-        checkpoint = open_checkpoint(path, self.registry)
+        checkpoint = open_with_encoder(path, source_name, options.mmproj, self.registry, hub)
         try:
             self.header = checkpoint.header
             # what is missing altogether is told before what is wrong in detail

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from tramontane.answers import AnswerParser
 from tramontane.chat.toolbox import name_of
@@ -43,6 +43,7 @@ class OpenModel:
         mmap: bool = True,
         force: bool = False,
         overrides: dict[str, Any] | None = None,
+        mmproj: str | Path | Literal[False] | None = None,
         quant: str | int | None = None,
         isq: str | int | None = None,
         isq_organization: str = "default",
@@ -74,8 +75,8 @@ class OpenModel:
         model: a folder, a model file, an installed model's name, or a hub id; without one, the
           small embedded model.
         revision, token_source, cache_dir: of the hub; see `HubOptions`.
-        device, dtype, threads, activations, kv_type, num_ctx, mmap, force, overrides, quant,
-          isq, isq_organization, topology, imatrix, calibration_file: see `LoadOptions`.
+        device, dtype, threads, activations, kv_type, num_ctx, mmap, force, overrides, mmproj,
+          quant, isq, isq_organization, topology, imatrix, calibration_file: see `LoadOptions`.
         chat_template: a Jinja file to use instead of the model's own.
         batch_size, max_seqs, kv_tokens, kv_memory, max_batched_tokens, state_slots, media_cache,
           prefix_cache, max_waiting, queue_timeout: see `EngineOptions`.
@@ -100,6 +101,7 @@ class OpenModel:
                 mmap=mmap,
                 force=force,
                 overrides=overrides or {},
+                mmproj=mmproj,
                 quant=quant,
                 isq=isq,
                 isq_organization=isq_organization,

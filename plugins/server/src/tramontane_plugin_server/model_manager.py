@@ -73,6 +73,7 @@ def load(settings: ModelSettings) -> LoadedModel:
             num_ctx=settings.num_ctx,
             mmap=settings.mmap,
             force=settings.force,
+            mmproj=settings.encoder_file,
             quant=settings.quant,
             isq=settings.isq,
             isq_organization=settings.isq_organization,

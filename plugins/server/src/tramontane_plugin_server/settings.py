@@ -67,6 +67,12 @@ class ModelSettings(BaseModel):
     )
     threads: Count | None = Field(None, description="default: physical cores")
     num_ctx: Count | None = Field(None, description="context in tokens")
+    mmproj: str | None = Field(
+        None, description="a GGUF model's encoder of images; default: the one beside it, if it fits"
+    )
+    no_mmproj: bool = Field(
+        False, description="leave the encoder of images beside a GGUF model: take text only"
+    )
     chat_template: Path | None = Field(None, description="a .jinja or .json file")
     tool_caller: str | None = Field(
         None, description="how the model writes calls, if its chat template does not show it"
@@ -102,6 +108,11 @@ class ModelSettings(BaseModel):
     queue_timeout: Seconds = Field(
         120.0, description="seconds that a request may wait in the queue"
     )
+
+    @property
+    def encoder_file(self) -> str | Literal[False] | None:
+        """`LoadOptions.mmproj`."""
+        return False if self.no_mmproj else self.mmproj
 
 
 class Settings(BaseModel):

@@ -21,6 +21,7 @@ from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .big_endian import Swapped
 from .config import config_of, header_architecture, sampling_of
+from .encoder import ENCODER, EncoderTensors, encoder_kind, joined
 from .formats.grid_recipes import grid_recipe
 from .formats.recipes import RECIPES
 from .formats.table import FORMATS, bytes_in_memory
@@ -60,6 +61,7 @@ class GgufCheckpoint:
     def __init__(self, path: Path) -> None:
         self._closed = False
         self._owners: dict[str, tuple[Mapped, Stretch]] = {}
+        self._parts: dict[str, list[str]] = {}
         parts = open_parts(path)
         for part in parts:
             for name, stretch in part.header.tensors.items():
@@ -67,6 +69,9 @@ class GgufCheckpoint:
         self._first = parts[0]
         metadata, self._path = parts[0].header.metadata, parts[0].header.path
         stretches = {name: stretch for name, (_, stretch) in self._owners.items()}
+        if metadata.get("general.architecture") == ENCODER:
+            self._open_encoder(metadata, stretches)
+            return
         self.companions = companions(stretches)
         settings = {*CONSUMED, *chain.from_iterable(self.companions.values())}
         self.header = Header(
@@ -83,6 +88,24 @@ class GgufCheckpoint:
             metadata=metadata,
         )
 
+    def _open_encoder(self, metadata: dict[str, Any], stretches: dict[str, Stretch]) -> None:
+        """A file with an encoder of images, which has no configuration of a language model."""
+        kind = encoder_kind(metadata, self._path)
+        width = metadata.get("clip.vision.embedding_length", 0)
+        infos = {name: self._info(stretch) for name, stretch in stretches.items()}
+        tensors, self.companions = EncoderTensors(infos, width), {}
+        self._parts = tensors.parts
+        self.header = Header(
+            path=self._path,
+            container="gguf",
+            dialect="gguf",
+            architecture=ENCODER,
+            config={},
+            tensors=tensors.infos,
+            metadata=metadata,
+            encoder=kind,
+        )
+
     def read(self, name: str) -> Layout:
         """One tensor: Dense as stored, or Affine. Experts' matrices, (experts, rows, columns),
         come stacked as (experts * rows, columns) when packed.
@@ -90,6 +113,12 @@ class GgufCheckpoint:
         Raises CheckpointError for a name that is not there, integers, and scales that are not
         finite.
         """
+        if name in self._parts:
+            frames = [self._read(part) for part in self._parts[name]]
+            return joined(frames, self.header.tensors[name].shape, self._path, name)
+        return self._read(name)
+
+    def _read(self, name: str) -> Layout:
         if name not in self._owners:
             gone = "any more, it is closed" if self._closed else "in it"
             raise CheckpointError(f"{self._path}: there is no tensor {name!r} {gone}")
@@ -122,6 +151,10 @@ class GgufCheckpoint:
 
     def stored(self, name: str) -> Stored | None:
         """One matrix as its blocks lie in the file. Implements `ReadsStored`."""
+        if name in self._parts:
+            (name, *further) = self._parts[name]
+            if further:
+                return None
         if name not in self._owners:
             return None
         file, stretch = self._owners[name]
