@@ -45,7 +45,7 @@ def test_logits_and_tokens(name: str, device: str, tmp_path: Path) -> None:
             )  # fmt: skip
             (found,) = llm._results([scored])
             assert found.error is None
-            expected, tokens = reference(theirs, vision, asked.prompt, items[:count])
+            expected, tokens = reference(theirs, vision, asked.prompt, items[:count], row)
             error = np.abs(found.prompt_logits - expected).max() / np.abs(expected).max()
             assert error < 1e-4, (text, error)
             (answer,) = llm._results([asked])
@@ -54,10 +54,10 @@ def test_logits_and_tokens(name: str, device: str, tmp_path: Path) -> None:
 
 
 def reference(
-    model: Any, vision: Any, prompt: tuple[int, ...], items: list[MediaItem]
+    model: Any, vision: Any, prompt: tuple[int, ...], items: list[MediaItem], row: int
 ) -> tuple[Any, tuple[int, ...]]:
-    """transformers' logits of a prompt, and its next greedy tokens, each from the whole text."""
-    row = model.config.image_token_id
+    """transformers' logits of a prompt, and its next greedy tokens, each from the whole text. row:
+    the id of media's rows, which is left out of these."""
     tokens: list[int] = []
     first = None
     while len(tokens) < 6:

@@ -30,6 +30,15 @@ PIXTRAL = {
     "patch_size": 7,
 }
 
+HEARING = {
+    "hidden_size": 16,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_mel_bins": 8,
+    "max_source_positions": 16,
+}
+
 
 @hookimpl
 def architectures() -> Iterator[Architecture]:
@@ -80,4 +89,12 @@ def architectures() -> Iterator[Architecture]:
         weights="tramontane_arch_llama.mistral3:weights",
         media="tramontane_arch_llama.mistral3_images:processor",
         example=TINY | GROWING | {"vision_config": PIXTRAL},
+    )
+    yield Architecture(
+        name="VoxtralForConditionalGeneration",
+        config="tramontane_arch_llama.voxtral:VoxtralConfig",
+        model="tramontane_arch_llama.voxtral:Voxtral",
+        weights="tramontane_arch_llama.voxtral:WEIGHTS",
+        media="tramontane_arch_llama.voxtral:VoxtralSounds",
+        example=TINY | {"head_dim": 8, "audio_config": HEARING},
     )

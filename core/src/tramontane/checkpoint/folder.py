@@ -20,6 +20,10 @@ from tramontane.tokenizer.tokenizer import Tokenizer
 from .checkpoint import Header, ReadsStored, TensorInfo
 from .weight_files import find_weights
 
+ENCODERS = {"vision_config": "vis", "audio_config": "audio"}
+"""Configurations of encoders, which are left out of a checkpoint without their tensors, and what
+names of these have."""
+
 
 class WeightFile(Protocol):
     """One file of weights."""
@@ -48,7 +52,8 @@ class FolderCheckpoint:
                 f'such as ["NameForCausalLM"]; it is {reprlib.repr(names)}'
             )
         tied = False
-        if isinstance(text := config.get("text_config"), Mapping) and "hidden_size" not in config:
+        flat = "num_hidden_layers" in config  # a hidden_size alone is repeated by some
+        if isinstance(text := config.get("text_config"), Mapping) and not flat:
             tied = config.get("tie_word_embeddings") is True
             outside = {name: config[name] for name in text if name in config}
             config = {**config, **text, OUTSIDE: outside}
@@ -72,8 +77,9 @@ class FolderCheckpoint:
             raise
         if tied and not any("lm_head." in name for name in infos):
             config["tie_word_embeddings"] = True  # the whole decides, whatever its text part says
-        if "vision_config" in config and not any("vis" in name for name in infos):
-            config = {key: value for key, value in config.items() if key != "vision_config"}
+        for key, part in ENCODERS.items():
+            if key in config and not any(part in name for name in infos):
+                config = {name: value for name, value in config.items() if name != key}
         container = "safetensors" if paths[0].suffix == ".safetensors" else "pytorch"
         self.header = Header(folder, container, "hf", names[0], config, infos)
 
@@ -111,7 +117,8 @@ class FolderCheckpoint:
         """Implements `HasProcessor`."""
         newer = read_if_there(self.folder / "processor_config.json")
         older = read_if_there(self.folder / "preprocessor_config.json")
-        return newer if "image_processor" in newer else {**older, **newer}
+        nested = {"image_processor", "feature_extractor"} & newer.keys()
+        return newer if nested else {**older, **newer}
 
     def generation_defaults(self) -> Mapping[str, Any]:
         return read_if_there(self.folder / "generation_config.json")

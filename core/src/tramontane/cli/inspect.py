@@ -67,7 +67,7 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
         offer = registry.get(Architecture, header.architecture)
         served = offer.model.partition(":")[0].partition(".")[0].replace("_", "-")
         context, states = _context(offer, header)
-        takes = ["text"] if offer.media is None else ["text", "images"]
+        takes = _takes(offer, checkpoint)
     except PluginError as error:
         served, context, states, takes = str(error), {}, 0, []
     try:
@@ -134,6 +134,25 @@ def _quantized(
         topology=options.topology,
     )
     return foresee_quantizing(checkpoint, registry, chosen)
+
+
+def _takes(offer: Architecture, checkpoint: Checkpoint) -> list[str]:
+    """What may be in a prompt, in plural."""
+    from tramontane.checkpoint.checkpoint import HasProcessor
+    from tramontane.checkpoint.metadata import fields_of
+    from tramontane.config import read_config
+    from tramontane.media.processor import NAMES, by_kind
+    from tramontane.plugin import load
+
+    if offer.media is None:
+        return ["text"]
+    files = checkpoint.processor() if isinstance(checkpoint, HasProcessor) else {}
+    try:
+        config = read_config(load(offer.config), fields_of(offer, checkpoint.header))
+        kinds = by_kind(load(offer.media)(config, files))
+    except (CheckpointError, ValueError, TypeError, LookupError):  # what `run` would say
+        return ["text"]
+    return ["text", *(NAMES[kind] for kind in kinds)]
 
 
 def _context(offer: Architecture, header: Header) -> tuple[dict[str, int], int]:

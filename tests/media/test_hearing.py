@@ -1,0 +1,60 @@
+"""Sounds against transformers: features, counts of rows, and logits of prompts with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tramontane import LLM
+from tramontane.engine.request import Request
+from tramontane.media.item import MediaItem
+from tramontane.sampling_params import SamplingParams
+
+from .folders import write
+from .sounds import HEARING, Hearing, sound
+from .test_parity import GREEDY, MIXED, reference, request
+
+
+def sounds(name: str) -> list[Any]:
+    """A short one, silence, and one of more than a piece."""
+    if "published" in name:
+        return [sound(31.0), np.zeros(4000, np.float32), sound(0.9, 2)]
+    return [sound(0.71), np.zeros(4000, np.float32), sound(2.3, 2)]
+
+
+def prepared(llm: LLM, hearing: Hearing, samples: Any) -> MediaItem:
+    """An item whose arrays have the bits of transformers'."""
+    item = llm.inner.processors["audio"].prepare(samples)
+    arrays, rows = hearing.extract(samples)
+    assert item.rows == rows
+    assert item.arrays.keys() == arrays.keys()
+    for key, array in arrays.items():
+        np.testing.assert_array_equal(item.arrays[key], array)
+    return item
+
+
+@pytest.mark.parametrize("device", ["reference", "cpu"])
+@pytest.mark.parametrize("name", HEARING)
+def test_logits_and_tokens(name: str, device: str, tmp_path: Path) -> None:
+    hearing = HEARING[name]
+    theirs = write(tmp_path, hearing)
+    with LLM(tmp_path, device=device, dtype="f32", activations="f32", kv_type="f32") as llm:
+        items = [prepared(llm, hearing, samples) for samples in sounds(name)]
+        row = llm.inner.tokenizer.inner.token_to_id(hearing.row)
+        greedy = GREEDY.model_copy(update={"suppress_tokens": (row,)})
+        for count, text in ((1, "{0} what?"), (1, "is {0}"), (3, MIXED)):
+            asked = request(llm, text.format(hearing.mark), items[:count], params=greedy)
+            scored = Request(
+                prompt=asked.prompt, media=asked.media, prompt_logits=True,
+                params=SamplingParams(max_tokens=0, temperature=0),
+            )  # fmt: skip
+            (found,) = llm._results([scored])
+            assert found.error is None
+            expected, tokens = reference(theirs, hearing, asked.prompt, items[:count], row)
+            error = np.abs(found.prompt_logits - expected).max() / np.abs(expected).max()
+            assert error < 1e-4, (text, error)
+            (answer,) = llm._results([asked])
+            assert answer.token_ids == tokens
+            assert answer.usage.audio_tokens == sum(item.rows for item in items[:count])
