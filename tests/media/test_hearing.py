@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tramontane import LLM
 from tramontane.engine.request import Request
+from tramontane.errors import RequestError
 from tramontane.media.item import MediaItem
 from tramontane.sampling_params import SamplingParams
 
@@ -58,3 +59,15 @@ def test_logits_and_tokens(name: str, device: str, tmp_path: Path) -> None:
             (answer,) = llm._results([asked])
             assert answer.token_ids == tokens
             assert answer.usage.audio_tokens == sum(item.rows for item in items[:count])
+
+
+def test_a_checkpoint_without_a_template_has_the_familys(tmp_path: Path) -> None:
+    write(tmp_path, HEARING["voxtral"])
+    (tmp_path / "chat_template.jinja").unlink()
+    with LLM(tmp_path) as llm:
+        part = {"type": "audio", "audio": sound(0.4, rate=8000), "sampling_rate": 8000}
+        asked = [{"role": "user", "content": [part, {"type": "text", "text": "what?"}]}]
+        answer = llm.chat(asked, max_tokens=2, temperature=0)
+        assert answer.usage.audio_tokens == 25
+        with pytest.raises(RequestError, match="is an image, but this model takes text and sounds"):
+            llm.chat([{"role": "user", "content": [{"type": "image", "image": b""}]}])

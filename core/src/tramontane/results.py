@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .answers import Answer, Delta
@@ -87,9 +87,12 @@ class Completion:
     @property
     def usage(self) -> Usage:
         """Tokens of the prompt, and of all choices together."""
-        first = self.choices[0].usage
-        completion = sum(choice.usage.completion_tokens for choice in self.choices)
-        return Usage(first.prompt_tokens, completion, first.cached_tokens)
+        all_of_them = [choice.usage for choice in self.choices]
+        return replace(
+            all_of_them[0],
+            completion_tokens=sum(each.completion_tokens for each in all_of_them),
+            forced_tokens=sum(each.forced_tokens for each in all_of_them),
+        )
 
 
 def best(results: Sequence[RequestResult], count: int) -> tuple[RequestResult, ...]:

@@ -78,8 +78,9 @@ class Convolution(nn.Module):
 
 
 class HearingLayer(nn.Module):
-    """x + attention(norm(x)), then x + fc2(act(fc1(norm(x)))). Tensors: self_attn_layer_norm,
-    self_attn, whose k_proj has no bias, final_layer_norm, fc1, fc2."""
+    """x + attention(norm(x)), then x + fc2(act(fc1(norm(x)))), (positions, hidden) -> the same
+    shape. Tensors: self_attn_layer_norm, self_attn, whose k_proj has no bias, final_layer_norm,
+    fc1, fc2."""
 
     def __init__(self, cfg: HearingConfig) -> None:
         super().__init__()
@@ -105,8 +106,9 @@ class HearingLayer(nn.Module):
 
 
 class HearingTower(nn.Module):
-    """Whisper's encoder, for one piece of a sound. pool: positions that are averaged behind the
-    last layer. Tensors: conv1, conv2, embed_positions (positions, hidden), layers.N, layer_norm."""
+    """Whisper's encoder, for one piece of a sound: (bands, frames) -> (rows, hidden). pool:
+    positions that are averaged behind the last layer. Tensors: conv1, conv2, embed_positions
+    (positions, hidden), layers.N, layer_norm."""
 
     def __init__(self, cfg: HearingConfig, pool: int = 1) -> None:
         super().__init__()

@@ -125,7 +125,7 @@ def _source(part: Mapping[str, Any], kind: str, where: str, local: bool) -> Any:
     )
     own = {
         "image": "a PIL image or an array",
-        "audio": "an array with sampling_rate beside it",
+        "audio": "an array with its sampling_rate",
         "video": "an array of frames",
     }
     raise RequestError(

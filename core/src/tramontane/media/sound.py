@@ -63,7 +63,7 @@ def samples_of(sound: Any, where: str, rate: int) -> Samples:
         return _resampled(*_decoded(bytes(sound), where), rate)
     if hasattr(sound, "__array__"):
         raise RequestError(
-            f"{where}: an array needs its samples a second: give sampling_rate beside it, or "
+            f"{where}: an array needs its samples a second: give sampling_rate too, or "
             "(array, rate)"
         )
     raise RequestError(
