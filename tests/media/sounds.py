@@ -12,6 +12,7 @@ import torch
 import transformers
 
 from .folders import TEXT, Vision
+from .gemma3n import Gemma3nParts
 
 Samples = npt.NDArray[np.float32]
 
@@ -96,6 +97,38 @@ def qwen2_audio(audio: dict[str, Any], hop: int, seconds: int, **text: Any) -> H
     )
 
 
+def gemma3n(rows: int, audio: dict[str, Any], **text: Any) -> Hearing:
+    special = ("<start_of_audio>", "<end_of_audio>", "<audio_soft_token>", "<a2>")
+    first = 256 + 4 + 1  # bytes, those of every tokenizer here, and one of the language model
+    told = {
+        "vocab_size": 3, "vocab_offset": first, "hidden_size": 32, "conf_num_attention_heads": 4,
+        "conf_num_hidden_layers": 2, "sscp_conv_channel_size": (8, 4), "input_feat_size": 40,
+    } | audio  # fmt: skip
+    settings = {"feature_size": told["input_feat_size"]}
+    extractor = transformers.Gemma3nAudioFeatureExtractor(**settings)
+
+    def make(ids: dict[str, int]) -> Any:
+        own = TEXT | {
+            "vocab_size": first + 3, "vocab_size_per_layer_input": first, "head_dim": 8,
+            "num_hidden_layers": 4, "intermediate_size": [48] * 4, "sliding_window": 16,
+            "hidden_size_per_layer_input": 8, "num_kv_shared_layers": 2, "laurel_rank": 4,
+            "altup_num_inputs": 2, "activation_sparsity_pattern": [0.95, 0.0, 0.0, 0.0],
+            "layer_types": ["sliding_attention", "full_attention"] * 2,
+        } | text  # fmt: skip
+        return Gemma3nParts(own, told, rows, ids[special[1]])
+
+    def inputs(items: list[Any], ids: torch.Tensor, row: int) -> dict[str, Any]:
+        features = [torch.from_numpy(item.arrays["features"]) for item in items]
+        return {"features": features, "row": row}
+
+    def extract(samples: Samples) -> tuple[dict[str, Any], int]:
+        made = extractor(samples, return_tensors="np")
+        assert made["input_features_mask"].all()
+        return {"features": made["input_features"][0]}, rows + 1
+
+    return Hearing("gemma3n", special, special[2], make, inputs, special[2], settings, extract)
+
+
 SMALL = {"num_mel_bins": 20, "max_source_positions": 100}
 PUBLISHED = {"num_mel_bins": 128, "max_source_positions": 1500}
 LONG = {"max_position_embeddings": 4096}
@@ -118,4 +151,13 @@ HEARING: dict[str, Hearing] = {
         PUBLISHED | {"encoder_ffn_dim": 48, "encoder_layers": 1}, 160, 30, num_hidden_layers=1,
         **LONG,
     ),
+    "gemma3n": gemma3n(16, {}),
+    "gemma3n-looks-ahead": gemma3n(
+        20, {"hidden_size": 24, "conf_num_attention_heads": 2, "conf_attention_context_left": 5,
+             "conf_attention_context_right": 2, "conf_attention_chunk_size": 4,
+             "conf_reduction_factor": 3, "conf_conv_kernel_size": 4, "gradient_clipping": 1.5,
+             "conf_residual_weight": 0.3, "input_feat_size": 23},
+        altup_num_inputs=3, num_key_value_heads=1,
+    ),
+    "gemma3n-published-rows": gemma3n(188, {"input_feat_size": 128}, **LONG),
 }  # fmt: skip

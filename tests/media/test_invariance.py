@@ -18,7 +18,7 @@ from .sounds import HEARING, sound
 from .test_parity import request
 
 PARAMS = SamplingParams(temperature=0, max_tokens=24, ignore_eos=True, logprobs=True)
-NAMES = ("gemma3", "qwen2.5-vl", "mistral3", "qwen3-vl", "idefics3", "qwen2-audio")
+NAMES = ("gemma3", "qwen2.5-vl", "mistral3", "qwen3-vl", "idefics3", "qwen2-audio", "gemma3n")
 BOTH = {**FAMILIES, **HEARING}
 
 
@@ -91,6 +91,9 @@ def test_a_known_item_is_a_hit_and_another_is_none(case: tuple[Path, Any]) -> No
         assert rows.encoded == 2
         assert bits(first) != bits(different)
         assert first.usage.cached_tokens == 0
-        if vision.name != "gemma3":  # its layers with windows forget what they have passed
+        if vision.name not in (
+            "gemma3",
+            "gemma3n",
+        ):  # its layers with windows forget what they have passed
             assert again.usage.cached_tokens > one.rows
         assert different.usage.cached_tokens < 16
