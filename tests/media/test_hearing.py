@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 from tramontane import LLM
 from tramontane.engine.request import Request
 from tramontane.errors import RequestError
@@ -71,3 +73,26 @@ def test_a_checkpoint_without_a_template_has_the_familys(tmp_path: Path) -> None
         assert answer.usage.audio_tokens == 25
         with pytest.raises(RequestError, match="is an image, but this model takes text and sounds"):
             llm.chat([{"role": "user", "content": [{"type": "image", "image": b""}]}])
+
+
+def test_settings_of_a_newer_processors_file(tmp_path: Path) -> None:
+    hearing = HEARING["qwen2-audio"]
+    write(tmp_path, hearing)
+    older = tmp_path / "preprocessor_config.json"
+    told = {"feature_extractor": json.loads(older.read_text()), "processor_class": "any"}
+    older.unlink()
+    (tmp_path / "processor_config.json").write_text(json.dumps(told))
+    with LLM(tmp_path) as llm:
+        prepared(llm, hearing, sound(0.5))
+
+
+def test_without_its_encoder_a_checkpoint_is_read_as_text(tmp_path: Path) -> None:
+    write(tmp_path, HEARING["gemma3n"])
+    file = tmp_path / "model.safetensors"
+    kept = {name: each for name, each in load_file(file).items() if "audio" not in name}
+    save_file(kept, file, {"format": "pt"})
+    with LLM(tmp_path) as llm:
+        assert not llm.inner.processors
+        part = {"type": "audio", "audio": np.zeros(9), "sampling_rate": 8000}
+        with pytest.raises(RequestError, match="is a sound, but this model takes text only"):
+            llm.chat([{"role": "user", "content": [part]}])
