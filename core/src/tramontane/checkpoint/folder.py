@@ -52,7 +52,7 @@ class FolderCheckpoint:
                 f'such as ["NameForCausalLM"]; it is {reprlib.repr(names)}'
             )
         tied = False
-        flat = "num_hidden_layers" in config  # a hidden_size alone is repeated by some
+        flat = {"hidden_size", "num_hidden_layers"} <= config.keys()  # some repeat the former alone
         if isinstance(text := config.get("text_config"), Mapping) and not flat:
             tied = config.get("tie_word_embeddings") is True
             outside = {name: config[name] for name in text if name in config}
