@@ -8,10 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from safetensors.torch import load_file, save_file
 from tramontane import LLM
+from tramontane.cli.chat import command
+from tramontane.cli.conversation import Conversation
+from tramontane.cli.run import run
 from tramontane.engine.request import Request
-from tramontane.errors import RequestError
+from tramontane.errors import RequestError, UsageError
 from tramontane.media.item import MediaItem
 from tramontane.sampling_params import SamplingParams
 
@@ -96,3 +100,22 @@ def test_without_its_encoder_a_checkpoint_is_read_as_text(tmp_path: Path) -> Non
         part = {"type": "audio", "audio": np.zeros(9), "sampling_rate": 8000}
         with pytest.raises(RequestError, match="is a sound, but this model takes text only"):
             llm.chat([{"role": "user", "content": [part]}])
+
+
+def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, HEARING["voxtral"])
+    file = tmp_path / "a.wav"
+    soundfile.write(file, sound(0.4), 16_000)
+    asked = ["-m", str(tmp_path), "-n", "1", "--json", "-i", "what?"]
+    assert run([*asked, "--audio", str(file), "--audio", str(file)]) == 0
+    assert json.loads(capsys.readouterr().out)["usage"]["audio_tokens"] == 50
+    with pytest.raises(RequestError, match="is an image, but this model takes text and sounds"):
+        run([*asked, "--image", str(file)])
+    with pytest.raises(UsageError, match="--audio needs the chat template"):
+        run([*asked[:-3], "-i", "what?", "--audio", str(file), "--no-template"])
+    with LLM(tmp_path) as llm:
+        conversation = Conversation(llm)
+        command(f"/audio {file}", conversation, SamplingParams())
+        assert [each.kind for each in conversation.attached] == ["audio"]
+        command("/audio", conversation, SamplingParams())
+    assert "/audio needs the name of a file" in capsys.readouterr().out
