@@ -6,6 +6,7 @@ import base64
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tramontane.chat.media_parts import MOST_ITEMS, attached_file, places, put_media, take_media
 from tramontane.chat.template import ChatTemplate
@@ -89,6 +90,19 @@ def test_sounds_and_videos(part: dict[str, Any], kind: str) -> None:
         take_media(user(part, TEXT), kinds=["image"])
     with pytest.raises(RequestError, match="but this model takes text only"):
         take_media(user(part, TEXT), kinds=[])
+
+
+def test_an_array_has_its_rate_next_to_it() -> None:
+    array = np.zeros(3)
+    part = {"type": "audio", "audio": array, "sampling_rate": 8000}
+    _, (found,) = take_media(user(part))
+    assert found.source == (array, 8000)
+    _, (bare,) = take_media(user({"type": "audio", "audio": array}))
+    assert bare.source is array
+    _, (file,) = take_media(user({"type": "audio", "audio": b"wav", "sampling_rate": 8000}))
+    assert file.source == b"wav"
+    with pytest.raises(RequestError, match="give input_audio with data in base64"):
+        take_media(user(part), local=False)
 
 
 def test_there_is_a_most() -> None:

@@ -64,7 +64,7 @@ def differences(
                 (found,) = llm._results([scored])
                 if found.error is not None:
                     raise RuntimeError(found.error)
-                expected, tokens = reference(theirs, vision, asked.prompt, items[:count])
+                expected, tokens = reference(theirs, vision, asked.prompt, items[:count], row)
                 error = np.abs(found.prompt_logits - expected).max() / np.abs(expected).max()
                 (answer,) = llm._results([asked])
                 rows = sum(item.rows for item in items[:count])
@@ -73,10 +73,10 @@ def differences(
 
 
 def reference(
-    model: Any, vision: Any, prompt: tuple[int, ...], items: list[MediaItem]
+    model: Any, vision: Any, prompt: tuple[int, ...], items: list[MediaItem], row: int
 ) -> tuple[Any, tuple[int, ...]]:
-    """transformers' logits of a prompt, and its next greedy tokens, each from the whole text."""
-    row = model.config.image_token_id
+    """transformers' logits of a prompt, and its next greedy tokens, each from the whole text. row:
+    the id of media's rows, which is left out of these."""
     tokens: list[int] = []
     first = None
     while len(tokens) < 6:

@@ -1,4 +1,4 @@
-"""Tiny random checkpoints of models that take images, written by transformers."""
+"""Tiny random checkpoints of models that take images or sounds, written by transformers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tokenizers import decoders, models, pre_tokenizers
 BASE = ("<pad>", "<s>", "</s>", "<unk>")
 TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}[{{ m.role }}]{% if m.content is string %}"
-    "{{ m.content }}{% else %}{% for p in m.content %}{% if p.type == 'image' %}MARK"
+    "{{ m.content }}{% else %}{% for p in m.content %}{% if p.type != 'text' %}MARK"
     "{% else %}{{ p.text }}{% endif %}{% endfor %}{% endif %}\n{% endfor %}[assistant]"
 )
 TEXT = {

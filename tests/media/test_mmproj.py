@@ -11,9 +11,9 @@ from tramontane import LLM
 from tramontane.engine.request import Request
 from tramontane.sampling_params import SamplingParams
 
+from .compared import CASES, SIZES, request
 from .folders import FAMILIES, Vision, mistral3, picture, write
 from .gguf_pair import write_pair
-from .compared import CASES, SIZES, request
 
 NAMES = [
     ("gemma3-wide", "reference"), ("llava-qwen2-two-layers", "reference"),

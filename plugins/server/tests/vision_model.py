@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import tokenizers
@@ -27,24 +28,30 @@ TEMPLATE = (
 
 def write_vision_model(folder: Path) -> None:
     """Gemma 3 in its tiny example, with bytes as a vocabulary."""
+    write_media_model(folder, NAME, SPECIAL, TEMPLATE)
+
+
+def write_media_model(folder: Path, name: str, special: Sequence[str], template: str) -> None:
+    """The tiny example of an architecture. special: tokens beside bytes, the first two BOS and EOS.
+    template: of chats."""
     folder.mkdir()
-    offer = Registry.from_environment().get(Architecture, NAME)
-    config = {**offer.example, "architectures": [NAME], "vocab_size": 261}
+    offer = Registry.from_environment().get(Architecture, name)
+    config = {**offer.example, "architectures": [name], "vocab_size": 256 + len(special)}
     (folder / "config.json").write_text(json.dumps(config))
     model = build(offer, read_config(load(offer.config), config))
     torch.manual_seed(1)
     tensors = {
         name: torch.randn(slot.shape) * 0.3
         for name, slot in slots(model).items()
-        if name != "lm_head.weight"  # tied
+        if name != "lm_head.weight" or not offer.example.get("tie_word_embeddings")
     }
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     inner = tokenizers.Tokenizer(models.BPE({letter: i for i, letter in enumerate(alphabet)}, []))
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
     inner.decoder = decoders.ByteLevel()  # type: ignore[assignment]
-    inner.add_special_tokens(list(SPECIAL))
+    inner.add_special_tokens(list(special))
     inner.save(str(folder / "tokenizer.json"))
     named = {"bos_token": "<s>", "eos_token": "</s>"}
     (folder / "tokenizer_config.json").write_text(json.dumps(named))
-    (folder / "chat_template.jinja").write_text(TEMPLATE)
+    (folder / "chat_template.jinja").write_text(template)

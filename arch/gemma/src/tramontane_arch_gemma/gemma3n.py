@@ -130,6 +130,8 @@ class Gemma3n(Gemma4):
 
     def forward(self, tokens: Tensor, batch: Batch) -> Tensor:
         x = self.embed(tokens, batch)
+        if batch.media is not None:
+            x = batch.media.put(x)
         streams = [x, *(self.like(x, f"spread_{index}", x) for index in self.further)]
         for layer, own in zip(self.model.layers, self.own_vectors(tokens, x), strict=True):
             streams = layer(streams, batch, own)

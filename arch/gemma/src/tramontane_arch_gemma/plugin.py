@@ -33,6 +33,19 @@ SHARED = {
 }
 BY_TOKEN = {"hidden_size_per_layer_input": 8, "vocab_size_per_layer_input": 64}
 
+SOUNDS = {
+    "audio_soft_tokens_per_image": 9,
+    "eoa_token_id": 60,
+    "audio_config": {
+        "vocab_size": 4,
+        "vocab_offset": 60,
+        "hidden_size": 16,
+        "input_feat_size": 16,
+        "conf_num_attention_heads": 2,
+        "conf_num_hidden_layers": 2,
+        "sscp_conv_channel_size": [4, 2],
+    },
+}
 SPARSE = {"activation_sparsity_pattern": [0.95, 0.5, 0.0, 0.0], "laurel_rank": 6}
 
 
@@ -74,12 +87,20 @@ def architectures() -> Iterator[Architecture]:
     )
     yield Architecture(
         name="Gemma3nForCausalLM",
-        aliases=("Gemma3nForConditionalGeneration", "gemma3n"),
+        aliases=("gemma3n",),
         config="tramontane_arch_gemma.gemma3n_config:Gemma3nConfig",
         model="tramontane_arch_gemma.gemma3n:Gemma3n",
         weights="tramontane_arch_gemma.gemma3n:weights",
         metadata="tramontane_arch_gemma.gemma3n_config:fields",
         example=TINY | SHARED | BY_TOKEN | SPARSE,
+    )
+    yield Architecture(
+        name="Gemma3nForConditionalGeneration",
+        config="tramontane_arch_gemma.gemma3n_sounds:Gemma3nMediaConfig",
+        model="tramontane_arch_gemma.gemma3n_sounds:Gemma3nSounds",
+        weights="tramontane_arch_gemma.gemma3n_sounds:weights",
+        media="tramontane_arch_gemma.gemma3n_sounds:processor",
+        example=TINY | SHARED | BY_TOKEN | SPARSE | SOUNDS,
     )
     for name, more in (("Gemma4", BY_TOKEN), ("Gemma4Unified", {})):
         yield Architecture(

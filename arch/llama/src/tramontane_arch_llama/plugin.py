@@ -41,6 +41,14 @@ UNFOLDED = {
     "projector_output_dim": 24,
     "vision_output_dim": 24,
 }
+HEARING = {
+    "hidden_size": 16,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_mel_bins": 8,
+    "max_source_positions": 16,
+}
 
 
 @hookimpl
@@ -103,4 +111,12 @@ def architectures() -> Iterator[Architecture]:
         encoders={"pixtral": ("mistral3", "llama")},
         encoder="tramontane_arch_llama.mistral3_gguf:encoder",
         example=TINY | GROWING | {"vision_config": PIXTRAL},
+    )
+    yield Architecture(
+        name="VoxtralForConditionalGeneration",
+        config="tramontane_arch_llama.voxtral:VoxtralConfig",
+        model="tramontane_arch_llama.voxtral:Voxtral",
+        weights="tramontane_arch_llama.voxtral:WEIGHTS",
+        media="tramontane_arch_llama.voxtral:VoxtralSounds",
+        example=TINY | {"head_dim": 8, "audio_config": HEARING},
     )

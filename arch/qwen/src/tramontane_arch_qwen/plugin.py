@@ -51,6 +51,14 @@ ENCODERS = {
     "Qwen3VL": ("qwen3vl_merger", "qwen3vl"),
 }
 """What GGUF files call each one's encoder and language model."""
+HEARING = {
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_mel_bins": 8,
+    "max_source_positions": 16,
+}
 SECTIONS = {"rope_scaling": {"type": "mrope", "mrope_section": [2, 1, 1]}}
 
 
@@ -101,6 +109,14 @@ def architectures() -> Iterator[Architecture]:
                 "vision_config": {**VISION, **VISIONS[name]},
             },
         )
+    yield Architecture(
+        name="Qwen2AudioForConditionalGeneration",
+        config="tramontane_arch_qwen.audio:Qwen2AudioConfig",
+        model="tramontane_arch_qwen.audio:Qwen2Audio",
+        weights="tramontane_arch_qwen.audio:WEIGHTS",
+        media="tramontane_arch_qwen.audio:Qwen2AudioSounds",
+        example=TINY | {"tie_word_embeddings": False, "audio_config": HEARING},
+    )
     yield Architecture(
         name="Qwen2MoeForCausalLM",
         aliases=("qwen2moe",),

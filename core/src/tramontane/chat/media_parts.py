@@ -117,11 +117,17 @@ def _source(part: Mapping[str, Any], kind: str, where: str, local: bool) -> Any:
                 return _url(value, name, where, local)
             if not local:
                 break
+            if "sampling_rate" in part and hasattr(value, "__array__"):  # of a sound
+                return value, part["sampling_rate"]
             return value
     wanted = (
         "input_audio with data in base64" if kind == "audio" else f"{kind}_url with a data: URL"
     )
-    own = {"image": "a PIL image or an array", "audio": "an array", "video": "an array of frames"}
+    own = {
+        "image": "a PIL image or an array",
+        "audio": "an array with its sampling_rate",
+        "video": "an array of frames",
+    }
     raise RequestError(
         f"{where} is {ONE[kind]} without one: give {wanted}"
         + (f", or {kind} with a path, bytes, {own[kind]}" if local else "")

@@ -21,8 +21,9 @@ from tramontane.tokenizer.tokenizer import Tokenizer
 from .checkpoint import Header, ReadsStored, TensorInfo
 from .weight_files import find_weights
 
-ENCODER = re.compile(r"vis|^vpm\.")
-"""What is in the names of tensors of an encoder of images."""
+ENCODERS = {"vision_config": re.compile(r"vis|^vpm\."), "audio_config": re.compile("audio")}
+"""Configurations of encoders, which are left out of a checkpoint without their tensors, and what
+names of these have."""
 
 
 class WeightFile(Protocol):
@@ -52,7 +53,8 @@ class FolderCheckpoint:
                 f'such as ["NameForCausalLM"]; it is {reprlib.repr(names)}'
             )
         tied = False
-        if isinstance(text := config.get("text_config"), Mapping) and "hidden_size" not in config:
+        flat = {"hidden_size", "num_hidden_layers"} <= config.keys()  # some repeat the former alone
+        if isinstance(text := config.get("text_config"), Mapping) and not flat:
             tied = config.get("tie_word_embeddings") is True
             outside = {name: config[name] for name in text if name in config}
             config = {**config, **text, OUTSIDE: outside}
@@ -76,8 +78,9 @@ class FolderCheckpoint:
             raise
         if tied and not any("lm_head." in name for name in infos):
             config["tie_word_embeddings"] = True  # the whole decides, whatever its text part says
-        if "vision_config" in config and not any(ENCODER.search(name) for name in infos):
-            config = {key: value for key, value in config.items() if key != "vision_config"}
+        for key, part in ENCODERS.items():
+            if key in config and not any(part.search(name) for name in infos):
+                config = {name: value for name, value in config.items() if name != key}
         container = "safetensors" if paths[0].suffix == ".safetensors" else "pytorch"
         self.header = Header(folder, container, "hf", names[0], config, infos)
 
@@ -115,7 +118,8 @@ class FolderCheckpoint:
         """Implements `HasProcessor`."""
         newer = read_if_there(self.folder / "processor_config.json")
         older = read_if_there(self.folder / "preprocessor_config.json")
-        return newer if "image_processor" in newer else {**older, **newer}
+        nested = {"image_processor", "feature_extractor"} & newer.keys()
+        return newer if nested else {**older, **newer}
 
     def generation_defaults(self) -> Mapping[str, Any]:
         return read_if_there(self.folder / "generation_config.json")

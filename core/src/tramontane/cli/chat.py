@@ -33,6 +33,7 @@ HELP = """\
 /seed N              the same seed gives the same answers
 /think on|off|LEVEL  reason before answering, or how much
 /image FILE          attach an image to your next message
+/audio FILE          attach a sound
 /adapter NAME,...    answer with these adapters; none: the model alone
 /save FILE           save the conversation
 /load FILE           continue a saved conversation
@@ -46,8 +47,8 @@ FIELDS: dict[str, tuple[str, type[int] | type[float]]] = {
 }
 ALIASES = {"/topk": "/top-k", "/topp": "/top-p", "/quit": "/exit", "/bye": "/exit", "/?": "/help"}
 COMMANDS = {
-    "/help", "/exit", "/clear", "/undo", "/system", "/image", "/adapter", "/think", "/save",
-    "/load", *FIELDS, *ALIASES,
+    "/help", "/exit", "/clear", "/undo", "/system", "/image", "/audio", "/adapter", "/think",
+    "/save", "/load", *FIELDS, *ALIASES,
 }  # fmt: skip
 WORD = re.compile(r"/[A-Za-z?][\w-]*")
 
@@ -118,8 +119,8 @@ def command(text: str, conversation: Conversation, params: SamplingParams) -> Sa
         print("(nothing to undo)" if undone is None else f"(forgotten: {_start(undone)})")
     elif name == "/system":
         _system(value, conversation)
-    elif name == "/image":
-        _image(value, conversation)
+    elif name in ("/image", "/audio"):
+        _attach(name[1:], value, conversation)
     elif name == "/think":
         _think(value, conversation)
     elif name in ("/save", "/load"):
@@ -164,11 +165,11 @@ def _file(name: str, value: str, conversation: Conversation) -> None:
         print(f"(loaded: {len(conversation.messages)} messages)")
 
 
-def _image(value: str, conversation: Conversation) -> None:
+def _attach(kind: str, value: str, conversation: Conversation) -> None:
     if not value:
-        print("/image needs the name of a file; your next message is about it")
+        print(f"/{kind} needs the name of a file; your next message is about it")
         return
-    conversation.attach(Path(value).expanduser())
+    conversation.attach(Path(value).expanduser(), kind)
     print(f"({value}: your next message is about it)")
 
 

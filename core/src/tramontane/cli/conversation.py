@@ -66,7 +66,7 @@ class Conversation:
         self.system = system
         self.messages: list[dict[str, Any]] = []
         self.attached: list[Attached] = []
-        """Images of the next message."""
+        """Media of the next message."""
         self._snapshot: Snapshot | None = None
         self.clear()
 
@@ -196,7 +196,7 @@ class Conversation:
     def _answer(
         self, request: Request, show: Callable[[str], None], before: str = ""
     ) -> RequestResult:
-        # a snapshot ends where an image begins; the prefix cache knows images
+        # a snapshot ends where the first image or sound begins; the prefix cache knows these
         resume = None if request.media is not None else self._snapshot
         request = replace(request, resume=resume, keep=True)
         result: RequestResult | None = None

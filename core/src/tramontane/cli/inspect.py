@@ -68,9 +68,7 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
         offer = registry.get(Architecture, header.architecture)
         served = offer.model.partition(":")[0].partition(".")[0].replace("_", "-")
         context, states = _context(offer, header)
-        # the family's, of a file that may hold its language model alone
-        blind = offer.media is None or (header.dialect == "gguf" and header.encoder is None)
-        takes = ["text"] if blind else ["text", "images"]
+        takes = _takes(offer, checkpoint)
     except PluginError as error:
         served, context, states, takes = str(error), {}, 0, []
     try:
@@ -138,6 +136,25 @@ def _quantized(
         topology=options.topology,
     )
     return foresee_quantizing(checkpoint, registry, chosen)
+
+
+def _takes(offer: Architecture, checkpoint: Checkpoint) -> list[str]:
+    """What may be in a prompt, in plural."""
+    from tramontane.checkpoint.checkpoint import HasProcessor
+    from tramontane.checkpoint.metadata import fields_of
+    from tramontane.config import read_config
+    from tramontane.media.processor import NAMES, by_kind
+    from tramontane.plugin import load
+
+    if offer.media is None:
+        return ["text"]
+    files = checkpoint.processor() if isinstance(checkpoint, HasProcessor) else {}
+    try:
+        config = read_config(load(offer.config), fields_of(offer, checkpoint.header))
+        kinds = by_kind(load(offer.media)(config, files))
+    except (CheckpointError, ValueError, TypeError, LookupError):  # what `run` would say
+        return ["text"]
+    return ["text", *(NAMES[kind] for kind in kinds)]
 
 
 def _context(offer: Architecture, header: Header) -> tuple[dict[str, int], int]:

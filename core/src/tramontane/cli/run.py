@@ -35,6 +35,9 @@ examples:
 CHAT_DEFAULTS = {"temperature": 0.8, "top_k": 40, "top_p": 0.95, "min_p": 0.05}
 """For a person who talks to a model that says nothing about sampling itself."""
 
+MEDIA = ("image", "audio")
+"""Kinds of media that options and commands of the chat are called by."""
+
 
 def run(argv: list[str]) -> int:
     """Answer once, or chat until the user leaves."""
@@ -71,7 +74,7 @@ def run(argv: list[str]) -> int:
         params = params.model_copy(update={"adapter": chosen_adapters(options)})
         try:
             if prompt is None or options.no_template:
-                _refuse_images(options)
+                _refuse_media(options)
             if prompt is not None:
                 _once(conversation, prompt, params, options, ready)
             else:
@@ -125,6 +128,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--image", type=Path, metavar="FILE", action="append", default=[],
         help="an image that the text is about, for models that take any; may be given again",
+    )  # fmt: skip
+    parser.add_argument(
+        "--audio", type=Path, metavar="FILE", action="append", default=[],
+        help="a sound that the text is about, for models that take any; may be given again",
     )  # fmt: skip
     parser.add_argument("--system", metavar="TEXT", help="the system message")
     parser.add_argument(
@@ -194,11 +201,11 @@ def _prompt(options: argparse.Namespace) -> str | None:
     return template
 
 
-def _refuse_images(options: argparse.Namespace) -> None:
-    if options.image and options.no_template:
-        raise UsageError("--image needs the chat template: leave --no-template out")
-    if options.image:
-        raise UsageError("--image goes with a text: -i TEXT; in a chat, /image FILE")
+def _refuse_media(options: argparse.Namespace) -> None:
+    for kind in (kind for kind in MEDIA if getattr(options, kind)):
+        if options.no_template:
+            raise UsageError(f"--{kind} needs the chat template: leave --no-template out")
+        raise UsageError(f"--{kind} goes with a text: -i TEXT; in a chat, /{kind} FILE")
 
 
 def _tell(call: str) -> None:
@@ -233,8 +240,9 @@ def _once(
     if options.no_template:
         result = conversation.continue_text(prompt, params, show, echo=True)
     else:
-        for path in options.image:
-            conversation.attach(path)
+        for kind in MEDIA:
+            for path in getattr(options, kind):
+                conversation.attach(path, kind)
         result = conversation.ask(prompt, params, show, conversation.attached)
     if options.json:
         print(json.dumps(as_json(result, conversation.llm.inner.name)))

@@ -23,7 +23,7 @@ class EngineOptions:
     """Sequences and snapshots whose states are kept, in models with recurrent layers; None: as many
     as run at once and 16 snapshots, in a quarter of the free memory at most."""
     media_cache: int = 256 << 20
-    """Bytes of encoded images that are kept, in models that take any."""
+    """Bytes of encoded images and sounds that are kept, in models that take any."""
     prefix_cache: bool = True
     """Whether requests with a common prefix share its keys and values."""
     max_waiting: int | None = None

@@ -17,7 +17,7 @@ def refuse_impossible(
     sees: bool,
 ) -> None:
     """Raises RequestError. vocabulary: number of tokens. context_length: in tokens. sees: whether
-    the model takes images."""
+    the model takes images, sounds or videos."""
     count = len(request.prompt)
     if count == 0:
         raise RequestError("the prompt is empty: there is nothing to continue")
@@ -29,7 +29,7 @@ def refuse_impossible(
     if tokenizer.missing and (request.params.stop or request.params.grammar):
         raise RequestError(tokenizer.missing)
     if request.media is not None and not sees:
-        raise RequestError("the prompt has images, and the model takes text only")
+        raise RequestError("the prompt has images or other media, and the model takes text only")
     for token in request.prompt:
         if not 0 <= token < vocabulary:
             raise RequestError(f"token {token} is outside the vocabulary of {vocabulary}")

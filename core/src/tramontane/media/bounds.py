@@ -18,7 +18,7 @@ def data_of(url: str, where: str) -> bytes:
     found = DATA.match(url)
     if found is None:
         raise RequestError(
-            f"{where}: {url[:40]!r} is no data: URL in base64 (data:image/png;base64,...)"
+            f"{where}: {url[:40]!r} is no data: URL in base64 (data:TYPE;base64,...)"
         )
     if len(url) > MOST_BYTES * 4 // 3 + 256:
         raise RequestError(f"{where}: the file has more than {MOST_BYTES >> 20} MiB; reduce it")

@@ -12,6 +12,7 @@ from .processor import MediaProcessor
 
 DECODERS = {
     "image": "tramontane.media.image:decoded",
+    "audio": "tramontane.media.sound:decoded",
 }
 """Of each kind: (source, where, processor) -> what `MediaProcessor.prepare` is given. source: bytes
 of a file, a path, a data: URL, or what Python has. where: how errors call it."""

@@ -52,6 +52,9 @@ class MediaProcessor(Protocol):
     """Of "audio": samples a second of what `prepare` is given."""
     beside: Sequence[MediaProcessor] = ()
     """Processors of further kinds that the family takes."""
+    template: str | None = None
+    """The chat template of a checkpoint without one. Asked of the processor that the architecture's
+    offer names."""
 
     def prepare(self, given: Any) -> MediaItem:
         """given: `Pixels` of an "image", `Samples` of "audio", `Frames` of a "video".

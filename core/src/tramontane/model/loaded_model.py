@@ -110,7 +110,10 @@ class LoadedModel:
                 self.registry,
                 self.loaded.multiply,
             )
-            self.processors = by_kind(self._media_processor(checkpoint))
+            processor = self._media_processor(checkpoint)
+            self.processors = by_kind(processor)
+            if source is None and processor is not None:
+                self.template_source = source = processor.template
             self.tokenizer = vocabulary.result()
             memory.give_back()
         finally:

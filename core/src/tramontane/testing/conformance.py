@@ -18,7 +18,7 @@ CHECKS = Path(__file__).parent / "checks"
 REFERENCE = "reference"
 """The file with the checks that `--reference` adds; they run for architectures."""
 MEDIA = "media"
-"""The file with the checks of architectures that take images."""
+"""The file with the checks of architectures that take images, sounds or videos."""
 PROVABLE = ("architectures", "quantizers")
 """Kinds of which the kit alone cannot know that they are right."""
 EQUAL = "tramontane_equal"
@@ -150,16 +150,16 @@ class Conformance:
             metafunc.parametrize("kind", subject.kinds())
         if "offer" in metafunc.fixturenames:
             own = metafunc.definition.path.stem
-            of_images = own == MEDIA
+            of_media = own == MEDIA
             own = "architectures" if own in (REFERENCE, MEDIA) else own
             kinds = [own] if own in KINDS else subject.kinds()
             offers = [offer for kind in kinds for offer in subject.offers(kind)]
-            offers = seeing(offers) if of_images else offers
+            offers = seeing(offers) if of_media else offers
             metafunc.parametrize("offer", offers, ids=[offer.name for offer in offers])
 
 
 def seeing(offers: Iterable[Offer]) -> list[Offer]:
-    """The architectures among them that take images."""
+    """The architectures among them that take media."""
     return [offer for offer in offers if isinstance(offer, Architecture) and offer.media]
 
 

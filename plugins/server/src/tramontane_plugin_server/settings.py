@@ -101,7 +101,8 @@ class ModelSettings(BaseModel):
         None, description="sequences and snapshots whose states are kept, in models that have any"
     )
     media_cache: Count = Field(
-        256 << 20, description="bytes of encoded images that are kept, in models that take any"
+        256 << 20,
+        description="bytes of encoded images and sounds that are kept, in models that take any",
     )
     prefix_cache: bool = Field(True, description="reuse the KV cache of common prompt prefixes")
     max_waiting: Count = Field(256, description="length of the queue; requests beyond it get 429")

@@ -1,7 +1,8 @@
-"""What every family that takes images must do, built from its example with random weights."""
+"""What every family that takes media must do, built from its example with random weights."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from tramontane.engine.engine import Engine
 from tramontane.engine.options import EngineOptions
 from tramontane.engine.request import Request
 from tramontane.media.item import Media, MediaItem, runs_of
-from tramontane.media.processor import MediaProcessor
+from tramontane.media.processor import Frames, MediaProcessor, by_kind
 from tramontane.plugin import Architecture, load
 from tramontane.registry import Registry
 from tramontane.sampling_params import SamplingParams
@@ -22,17 +23,15 @@ from tramontane.testing.engine_runs import CONTEXT, answers, on_reference, plain
 from tramontane.testing.random_model import random_model
 
 ROW, OTHERS = 1, (2, 3, 4, 5)
-"""Ids in the prompts: of an image's rows, and of text."""
+"""Ids in the prompts: of an item's rows, and of text."""
 GREEDY = SamplingParams(temperature=0, max_tokens=4, logprobs=True)
 
 
 @pytest.fixture
-def processor(offer: Architecture) -> MediaProcessor:
-    """Of the example, without a checkpoint's files."""
-    made: MediaProcessor = load(offer.media or "")(
-        read_config(load(offer.config), offer.example), {}
-    )
-    return made
+def processors(offer: Architecture) -> Collection[MediaProcessor]:
+    """Of the example, without a checkpoint's files; one of each kind."""
+    config = read_config(load(offer.config), offer.example)
+    return by_kind(load(offer.media or "")(config, {})).values()
 
 
 @pytest.fixture
@@ -42,60 +41,76 @@ def model(offer: Architecture) -> MediaLM:
     return found
 
 
-def picture(seed: int) -> Any:
-    return np.random.default_rng(seed).integers(0, 256, (40, 30, 3), np.uint8)
+def given(processor: MediaProcessor, seed: int) -> Any:
+    """What a processor's kind takes: a picture, half a second of noise, or a video."""
+    random = np.random.default_rng(seed)
+    match processor.kind:
+        case "image":
+            return random.integers(0, 256, (40, 30, 3), np.uint8)
+        case "audio":
+            return random.normal(0, 0.1, processor.rate // 2).astype(np.float32)
+    count = len(processor.chosen(24, 12.0))
+    pixels = random.integers(0, 256, (count, 40, 30, 3), np.uint8)
+    return Frames(pixels, processor.chosen(24, 12.0), 12.0)
 
 
-def test_what_is_written_has_a_token_for_each_row(processor: MediaProcessor) -> None:
-    item = processor.prepare(picture(0))
-    assert item.rows > 0
-    assert processor.written(item).count(processor.row) == item.rows
-    assert processor.mark
-    assert isinstance(processor.mutual, bool)
+def test_what_is_written_has_a_token_for_each_row(processors: Collection[MediaProcessor]) -> None:
+    for processor in processors:
+        item = processor.prepare(given(processor, 0))
+        assert item.kind == processor.kind
+        assert item.rows > 0
+        assert processor.written(item).count(processor.row) == item.rows
+        assert processor.mark
+        assert isinstance(processor.mutual, bool)
 
 
-def test_preparing_again_gives_the_same(processor: MediaProcessor) -> None:
-    one, same, other = (processor.prepare(picture(seed)) for seed in (0, 0, 1))
-    assert one.digest == same.digest != other.digest
+def test_preparing_again_gives_the_same(processors: Collection[MediaProcessor]) -> None:
+    for processor in processors:
+        one, same, other = (processor.prepare(given(processor, seed)) for seed in (0, 0, 1))
+        assert one.digest == same.digest != other.digest
 
 
 def test_the_encoder_gives_as_many_rows_as_are_counted(
-    offer: Architecture, processor: MediaProcessor, model: MediaLM
+    processors: Collection[MediaProcessor], model: MediaLM
 ) -> None:
-    item = processor.prepare(picture(0))
-    arrays = {name: torch.as_tensor(array) for name, array in item.arrays.items()}
-    with torch.inference_mode():
-        *before, rows = model.encode(item.kind, arrays)
-    assert rows is not None, "encode must yield the rows last"
-    assert len(rows) == item.rows
-    assert all(each is None for each in before), "only the last of what encode yields is rows"
-    assert before, "encode must yield None at least once, so that running answers go on meanwhile"
+    for processor in processors:
+        item = processor.prepare(given(processor, 0))
+        arrays = {name: torch.as_tensor(array) for name, array in item.arrays.items()}
+        with torch.inference_mode():
+            *before, rows = model.encode(item.kind, arrays)
+        assert rows is not None, "encode must yield the rows last"
+        assert len(rows) == item.rows
+        assert all(each is None for each in before), "only the last of what encode yields is rows"
+        assert before, "encode must yield None at least once: running answers go on meanwhile"
 
 
-def test_an_image_counts_and_company_does_not(
-    offer: Architecture, processor: MediaProcessor, model: MediaLM
+def test_an_item_counts_and_company_does_not(
+    processors: Collection[MediaProcessor], model: MediaLM
 ) -> None:
-    items = [processor.prepare(picture(seed)) for seed in (0, 1)]
-    longest = max(item.rows for item in items) + len(OTHERS) + 4
-    context = 2 * CONTEXT
-    assert longest <= context, f"an image of the example must leave room in {context} tokens"
-    loaded = on_reference(model, context)
-    options = EngineOptions(kv_tokens=8 * context)
-    engine = Engine(loaded, plain_tokenizer(model.cfg.vocab_size), Registry([]), options)
-    try:
-        requests = [_request(item, processor) for item in items]
-        alone = [answers(engine, [request])[0] for request in requests]
-        text = Request(prompt=OTHERS * 3, params=GREEDY)
-        together = answers(engine, [*requests, text, *map(_again, requests)])
-    finally:
-        engine.close()
-    assert alone[0].logprobs != alone[1].logprobs, "another image gives the same answer"
-    for expected, found in zip([*alone, *alone], [*together[:2], *together[3:]], strict=True):
-        assert found.tokens == expected.tokens
-        np.testing.assert_allclose(found.logprobs, expected.logprobs, rtol=1e-4, atol=1e-4)
+    first = next(iter(processors))
+    for processor in processors:
+        items = [processor.prepare(given(processor, seed)) for seed in (0, 1)]
+        longest = max(item.rows for item in items) + len(OTHERS) + 4
+        context = 2 * CONTEXT
+        assert longest <= context, f"an item of the example must leave room in {context} tokens"
+        loaded = on_reference(model, context)
+        options = EngineOptions(kv_tokens=8 * context)
+        engine = Engine(loaded, plain_tokenizer(model.cfg.vocab_size), Registry([]), options)
+        try:
+            requests = [_request(item, first) for item in items]
+            alone = [answers(engine, [request])[0] for request in requests]
+            text = Request(prompt=OTHERS * 3, params=GREEDY)
+            together = answers(engine, [*requests, text, *map(_again, requests)])
+        finally:
+            engine.close()
+        assert alone[0].logprobs != alone[1].logprobs, "another item gives the same answer"
+        for expected, found in zip([*alone, *alone], [*together[:2], *together[3:]], strict=True):
+            assert found.tokens == expected.tokens
+            np.testing.assert_allclose(found.logprobs, expected.logprobs, rtol=1e-4, atol=1e-4)
 
 
 def _request(item: MediaItem, processor: MediaProcessor) -> Request:
+    """processor: the first of the model, which speaks for all."""
     prompt = (*OTHERS[:2], *([ROW] * item.rows), *OTHERS[2:])
     media = Media(runs_of(prompt, ROW, [item]), processor.mutual)
     media = Media(media.runs, media.mutual, processor.positions(prompt, media))

@@ -7,13 +7,16 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from tramontane.engine.request import FinishReason, RequestResult, TokenLogprob
+from tramontane.engine.request import FinishReason, RequestResult, TokenLogprob, Usage
 
 from tramontane_plugin_server.http.errors import api_error, error_body
 from tramontane_plugin_server.http.stream import event
 
 DONE = event("[DONE]")
 REASONS: dict[FinishReason, str] = {"stop": "stop", "length": "length", "context": "length"}
+
+MEDIA = ("image_tokens", "audio_tokens")
+"""Counts of a prompt's tokens that OpenAI has words for."""
 
 
 def identity(prefix: str) -> str:
@@ -34,7 +37,7 @@ def usage(results: Sequence[RequestResult]) -> dict[str, Any]:
         "prompt_tokens": prompt,
         "completion_tokens": answers,
         "total_tokens": prompt + answers,
-        "prompt_tokens_details": {"cached_tokens": results[0].usage.cached_tokens},
+        "prompt_tokens_details": _details([results[0].usage]),
     }
 
 
@@ -43,8 +46,16 @@ def usage_of_all(rounds: Sequence[Sequence[RequestResult]]) -> dict[str, Any]:
     parts = [usage(results) for results in rounds]
     found = {name: sum(part[name] for part in parts)
              for name in ("prompt_tokens", "completion_tokens", "total_tokens")}  # fmt: skip
-    cached = sum(part["prompt_tokens_details"]["cached_tokens"] for part in parts)
-    return {**found, "prompt_tokens_details": {"cached_tokens": cached}}
+    return {**found, "prompt_tokens_details": _details([one[0].usage for one in rounds])}
+
+
+def _details(prompts: Sequence[Usage]) -> dict[str, int]:
+    """What the tokens of prompts are; kinds of media only where there are any."""
+    found = {"cached_tokens": sum(usage.cached_tokens for usage in prompts)}
+    for name in MEDIA:
+        if count := sum(getattr(usage, name) for usage in prompts):
+            found[name] = count
+    return found
 
 
 def logprob(entry: TokenLogprob) -> dict[str, Any]:

@@ -36,8 +36,8 @@ from .tool_fields import (
 
 
 class Part(BaseModel):
-    """A part of a message's content: `text`, or `image_url` with a data: URL in base64, for models
-    that take images."""
+    """A part of a message's content: `text`; for models that take images `image_url` with a data:
+    URL in base64; for those that take sounds `input_audio` with data in base64, or `audio_url`."""
 
     model_config = ConfigDict(extra="allow", strict=True)
     type: str = Field(max_length=64)

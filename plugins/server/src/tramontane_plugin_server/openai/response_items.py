@@ -43,6 +43,18 @@ class InputImage(Part):
     prompt_cache_breakpoint: dict[str, Any] | None = Field(None, description=NO_EFFECT)
 
 
+class AudioData(RequestBody):
+    data: str = Field(min_length=1, description="a file in base64")
+    format: str | None = Field(None, max_length=64, description=NO_EFFECT)
+
+
+class InputAudio(Part):
+    """A sound; for models that take any."""
+
+    type: Literal["input_audio"]
+    input_audio: AudioData
+
+
 class OutputText(Part):
     type: Literal["output_text"]
     text: str
@@ -63,7 +75,7 @@ class ReasoningText(Part):
 
 
 Content: TypeAlias = Annotated[
-    InputText | InputImage | OutputText | Refusal, Field(discriminator="type")
+    InputText | InputImage | InputAudio | OutputText | Refusal, Field(discriminator="type")
 ]
 
 

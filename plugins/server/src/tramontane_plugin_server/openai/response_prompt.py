@@ -136,7 +136,7 @@ def _message(item: Item) -> Message:
 
 def _piece(part: Item) -> Piece:
     match part["type"]:
-        case "input_image":
+        case "input_image" | "input_audio":
             return part
         case "refusal":
             return str(part["refusal"])

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict
 
-from .shapes import Cached, Logprob, Shape
+from .shapes import Logprob, PromptDetails, Shape
 
 
 class OutputText(Shape):
@@ -73,7 +73,7 @@ class Reasoning(Shape):
     summary: None
 
 
-class InputDetails(Cached):
+class InputDetails(PromptDetails):
     cache_write_tokens: int
 
 

@@ -148,10 +148,9 @@ class ResponseState:
         if self.result is None:
             return None
         counts = answer.usage_of_all([[result] for result in self.rounds])
-        cached = counts["prompt_tokens_details"]["cached_tokens"]
         return {
             "input_tokens": counts["prompt_tokens"],
-            "input_tokens_details": {"cached_tokens": cached, "cache_write_tokens": 0},
+            "input_tokens_details": {**counts["prompt_tokens_details"], "cache_write_tokens": 0},
             "output_tokens": counts["completion_tokens"],
             "output_tokens_details": {"reasoning_tokens": self._output.reasoning_tokens},
             "total_tokens": counts["total_tokens"],

@@ -48,8 +48,12 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-class Cached(Shape):
+class PromptDetails(Shape):
+    """Of a prompt's tokens, those that were cached, and those that stand for media, if any do."""
+
     cached_tokens: int
+    image_tokens: int = 0
+    audio_tokens: int = 0
 
 
 class Usage(Shape):
@@ -58,7 +62,7 @@ class Usage(Shape):
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
-    prompt_tokens_details: Cached
+    prompt_tokens_details: PromptDetails
 
 
 class TopLogprob(Shape):
