@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import sys
 from functools import partial
@@ -32,7 +33,8 @@ HELP = """\
 /top-k N  /top-p X   keep the most likely tokens
 /seed N              the same seed gives the same answers
 /think on|off|LEVEL  reason before answering, or how much
-/image FILE          attach an image to your next message
+/image FILE          attach an image, a file or a URL, to your next message
+/video FILE          attach a video
 /save FILE           save the conversation
 /load FILE           continue a saved conversation
 Without a value a setting is shown. A line that ends in \\ continues on the next one; lines that are
@@ -45,7 +47,7 @@ FIELDS: dict[str, tuple[str, type[int] | type[float]]] = {
 }
 ALIASES = {"/topk": "/top-k", "/topp": "/top-p", "/quit": "/exit", "/bye": "/exit", "/?": "/help"}
 COMMANDS = {
-    "/help", "/exit", "/clear", "/undo", "/system", "/image", "/think", "/save", "/load",
+    "/help", "/exit", "/clear", "/undo", "/system", "/image", "/video", "/think", "/save", "/load",
     *FIELDS, *ALIASES,
 }  # fmt: skip
 WORD = re.compile(r"/[A-Za-z?][\w-]*")
@@ -117,8 +119,8 @@ def command(text: str, conversation: Conversation, params: SamplingParams) -> Sa
         print("(nothing to undo)" if undone is None else f"(forgotten: {_start(undone)})")
     elif name == "/system":
         _system(value, conversation)
-    elif name == "/image":
-        _image(value, conversation)
+    elif name in ("/image", "/video"):
+        _attach(name, value, conversation)
     elif name == "/think":
         _think(value, conversation)
     elif name in ("/save", "/load"):
@@ -161,11 +163,11 @@ def _file(name: str, value: str, conversation: Conversation) -> None:
         print(f"(loaded: {len(conversation.messages)} messages)")
 
 
-def _image(value: str, conversation: Conversation) -> None:
+def _attach(name: str, value: str, conversation: Conversation) -> None:
     if not value:
-        print("/image needs the name of a file; your next message is about it")
+        print(f"{name} needs the name of a file; your next message is about it")
         return
-    conversation.attach(Path(value).expanduser())
+    conversation.attach(os.path.expanduser(value), name[1:])
     print(f"({value}: your next message is about it)")
 
 

@@ -12,6 +12,7 @@ from tramontane.errors import ModelNotFound, RequestError, UsageError
 
 from .color import paint
 from .grammar import loose_schema
+from .media_options import add_media, media_options
 from .options import add_model, add_sampling, add_threads, given_sampling, open_llm, sampling
 from .parser import Parser
 from .stats import as_json, figures, since_start
@@ -31,6 +32,8 @@ examples:
   echo "Once upon a time" | tramontane run --no-template -n 50
   tramontane run --prompt-file ask.txt -i "the text that replaces {{PROMPT}}"
 """
+MEDIA = ("image", "video")
+"""Options that attach something to the text, by the kind of what they attach."""
 CHAT_DEFAULTS = {"temperature": 0.8, "top_k": 40, "top_p": 0.95, "min_p": 0.05}
 """For a person who talks to a model that says nothing about sampling itself."""
 
@@ -69,7 +72,7 @@ def run(argv: list[str]) -> int:
         params = sampling(given, **defaults)
         try:
             if prompt is None or options.no_template:
-                _refuse_images(options)
+                _refuse_media(options)
             if prompt is not None:
                 _once(conversation, prompt, params, options, ready)
             else:
@@ -85,7 +88,7 @@ def run(argv: list[str]) -> int:
 
 def _opened(options: argparse.Namespace) -> LLM:
     try:
-        return open_llm(options, mcp=_servers(options.mcp_config))
+        return open_llm(options, mcp=_servers(options.mcp_config), **media_options(options))
     except ModelNotFound as error:
         if "/" in options.model or options.input is not None:
             raise
@@ -121,8 +124,13 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         help="the prompt; {{PROMPT}} in it is replaced by -i or piped input",
     )  # fmt: skip
     parser.add_argument(
-        "--image", type=Path, metavar="FILE", action="append", default=[],
-        help="an image that the text is about, for models that take any; may be given again",
+        "--image", metavar="FILE", action="append", default=[],
+        help="an image that the text is about, a file or a URL, for models that take any; "
+        "repeatable",
+    )  # fmt: skip
+    parser.add_argument(
+        "--video", metavar="FILE", action="append", default=[],
+        help="a video likewise, for models that take any; repeatable",
     )  # fmt: skip
     parser.add_argument("--system", metavar="TEXT", help="the system message")
     parser.add_argument(
@@ -162,6 +170,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     )
     add_model(parser)
     add_threads(parser)
+    add_media(parser)
     add_sampling(parser)
     return parser.parse_args(argv)
 
@@ -191,11 +200,12 @@ def _prompt(options: argparse.Namespace) -> str | None:
     return template
 
 
-def _refuse_images(options: argparse.Namespace) -> None:
-    if options.image and options.no_template:
-        raise UsageError("--image needs the chat template: leave --no-template out")
-    if options.image:
-        raise UsageError("--image goes with a text: -i TEXT; in a chat, /image FILE")
+def _refuse_media(options: argparse.Namespace) -> None:
+    for kind in MEDIA:
+        if getattr(options, kind) and options.no_template:
+            raise UsageError(f"--{kind} needs the chat template: leave --no-template out")
+        if getattr(options, kind):
+            raise UsageError(f"--{kind} goes with a text: -i TEXT; in a chat, /{kind} FILE")
 
 
 def _tell(call: str) -> None:
@@ -230,8 +240,9 @@ def _once(
     if options.no_template:
         result = conversation.continue_text(prompt, params, show, echo=True)
     else:
-        for path in options.image:
-            conversation.attach(path)
+        for kind in MEDIA:
+            for named in getattr(options, kind):
+                conversation.attach(named, kind)
         result = conversation.ask(prompt, params, show, conversation.attached)
     if options.json:
         print(json.dumps(as_json(result, conversation.llm.inner.name)))

@@ -17,9 +17,14 @@ DECODERS = {
 of a file, a path, a data: URL, or what Python has. where: how errors call it."""
 
 
-def prepared(source: Any, where: str, processor: MediaProcessor) -> MediaItem:
-    """One item as the model's encoder takes it. Raises RequestError."""
+def prepared(
+    source: Any, where: str, processor: MediaProcessor, max_edge: int | None = None
+) -> MediaItem:
+    """One item as the model's encoder takes it. max_edge: pixels of the longest side that images
+    are reduced to before. Raises RequestError."""
     given = load(DECODERS[processor.kind])(source, where, processor)
+    if max_edge is not None and processor.kind == "image":
+        given = load("tramontane.media.resize:reduced")(given, max_edge)
     try:
         return processor.prepare(given)
     except ValueError as error:

@@ -35,6 +35,7 @@ from tramontane.errors import (
 from tramontane.hub.options import HubOptions
 from tramontane.media.decode import prepared
 from tramontane.media.item import Media, MediaItem
+from tramontane.media.options import MediaOptions
 from tramontane.media.processor import MediaProcessor, by_kind, with_media
 from tramontane.plugin import Architecture, load
 from tramontane.quantizing.calibrate import calibrate
@@ -69,10 +70,12 @@ class LoadedModel:
         progress: Progress | None = None,
         tool_caller: str | None = None,
         token_ids: bool = False,
+        media: MediaOptions | None = None,
     ) -> None:
         """token_ids: load a model without a tokenizer too, for prompts of token ids."""
         self.registry = registry or Registry.from_environment()
         self.name = shown_name(str(model), self.registry)
+        self.media_options = media or MediaOptions()
         hub, options = hub or HubOptions(), options or LoadOptions()
         source_name, chosen = str(model), ""
         if options.quant is not None:
@@ -154,7 +157,10 @@ class LoadedModel:
         for each in attached:
             if each.kind not in self.processors:
                 refuse_kind(each.where, each.kind, self.processors)
-        return [prepared(each.source, each.where, self.processors[each.kind]) for each in attached]
+        edge = self.media_options.max_edge
+        return [
+            prepared(each.source, each.where, self.processors[each.kind], edge) for each in attached
+        ]
 
     def encode_rendered(
         self, text: str, items: Sequence[MediaItem] = ()

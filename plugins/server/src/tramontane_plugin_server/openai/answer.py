@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +27,10 @@ def now() -> int:
     return int(time.time())
 
 
+MEDIA = ("image_tokens", "audio_tokens", "video_tokens")
+"""Counts of a prompt's tokens that stand for media; of a prompt without any there are none."""
+
+
 def usage(results: Sequence[RequestResult]) -> dict[str, Any]:
     """The usage of one prompt and all its answers; the prompt counts once."""
     prompt = results[0].usage.prompt_tokens
@@ -34,7 +39,11 @@ def usage(results: Sequence[RequestResult]) -> dict[str, Any]:
         "prompt_tokens": prompt,
         "completion_tokens": answers,
         "total_tokens": prompt + answers,
-        "prompt_tokens_details": {"cached_tokens": results[0].usage.cached_tokens},
+        "prompt_tokens_details": {
+            name: count
+            for name in ("cached_tokens", *MEDIA)
+            if (count := getattr(results[0].usage, name)) or name not in MEDIA
+        },
     }
 
 
@@ -43,8 +52,10 @@ def usage_of_all(rounds: Sequence[Sequence[RequestResult]]) -> dict[str, Any]:
     parts = [usage(results) for results in rounds]
     found = {name: sum(part[name] for part in parts)
              for name in ("prompt_tokens", "completion_tokens", "total_tokens")}  # fmt: skip
-    cached = sum(part["prompt_tokens_details"]["cached_tokens"] for part in parts)
-    return {**found, "prompt_tokens_details": {"cached_tokens": cached}}
+    details: Counter[str] = Counter()
+    for part in parts:
+        details.update(part["prompt_tokens_details"])
+    return {**found, "prompt_tokens_details": {"cached_tokens": 0, **details}}
 
 
 def logprob(entry: TokenLogprob) -> dict[str, Any]:

@@ -49,7 +49,14 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 
 class Cached(Shape):
+    """The other three only of prompts with such media."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
     cached_tokens: int
+    image_tokens: int = 0
+    audio_tokens: int = 0
+    video_tokens: int = 0
 
 
 class Usage(Shape):
