@@ -72,13 +72,17 @@ def architectures() -> Iterator[Architecture]:
         model="tramontane_arch_qwen.model:Qwen3",
         example=TINY | {"head_dim": 16},
     )
-    for name, module in (("Qwen2VL", "vl2"), ("Qwen2_5_VL", "vl2_5"), ("Qwen3VL", "vl3")):
+    for name, module, media in (
+        ("Qwen2VL", "vl2", "QwenImages"),
+        ("Qwen2_5_VL", "vl2_5", "QwenImages"),
+        ("Qwen3VL", "vl3", "Qwen3Images"),
+    ):
         yield Architecture(
             name=f"{name}ForConditionalGeneration",
             config=f"tramontane_arch_qwen.{module}:{name}Config",
             model=f"tramontane_arch_qwen.{module}:{name}",
             weights="tramontane_arch_qwen.vl2:WEIGHTS",
-            media="tramontane_arch_qwen.vl_images:QwenImages",
+            media=f"tramontane_arch_qwen.vl_images:{media}",
             example={
                 **TINY,
                 "head_dim": 8,

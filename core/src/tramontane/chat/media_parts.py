@@ -15,7 +15,7 @@ from tramontane.media.bounds import data_of
 from tramontane.media.fetch import Fetch, Fetching
 from tramontane.media.files import file_bytes
 from tramontane.media.options import MOST_ITEMS
-from tramontane.media.processor import NAMES
+from tramontane.media.processor import NAMES, Given
 
 TYPES = {
     "image": "image", "image_url": "image", "input_image": "image",
@@ -166,7 +166,7 @@ def _source(item: Attached, way: _Way) -> Any:
                 return _url(value, name, item, way)
             if not way.local:
                 break
-            return value
+            return Given(value, part["fps"]) if kind == "video" and "fps" in part else value
     wanted = (
         "input_audio with data in base64" if kind == "audio" else f"{kind}_url with a data: URL"
     )

@@ -111,7 +111,9 @@ class FolderCheckpoint:
         """Implements `HasProcessor`."""
         newer = read_if_there(self.folder / "processor_config.json")
         older = read_if_there(self.folder / "preprocessor_config.json")
-        return newer if "image_processor" in newer else {**older, **newer}
+        found = newer if "image_processor" in newer else {**older, **newer}
+        videos = read_if_there(self.folder / "video_preprocessor_config.json")
+        return {"video_processor": videos, **found} if videos else found
 
     def generation_defaults(self) -> Mapping[str, Any]:
         return read_if_there(self.folder / "generation_config.json")

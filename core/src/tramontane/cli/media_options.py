@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from .options import above_zero
 from .parser import at_least
 
-NAMES = ("max_edge", "max_num_images", "media_cache")
+NAMES = ("max_edge", "video_fps", "max_num_images", "media_cache")
 
 
 def add_media(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +17,10 @@ def add_media(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--max-edge", type=at_least(1), metavar="N",
         help="reduce images to N pixels of their longest side first: fewer tokens",
+    )  # fmt: skip
+    group.add_argument(
+        "--video-fps", type=above_zero, metavar="X",
+        help="frames of each second of a video that are looked at",
     )  # fmt: skip
     group.add_argument(
         "--max-num-images", type=at_least(1), metavar="N", help="images in one conversation"

@@ -157,9 +157,10 @@ class LoadedModel:
         for each in attached:
             if each.kind not in self.processors:
                 refuse_kind(each.where, each.kind, self.processors)
-        edge = self.media_options.max_edge
+        options = self.media_options
         return [
-            prepared(each.source, each.where, self.processors[each.kind], edge) for each in attached
+            prepared(each.source, each.where, self.processors[each.kind], options)
+            for each in attached
         ]
 
     def encode_rendered(

@@ -59,6 +59,7 @@ class OpenModel:
         media_cache: int = 256 << 20,
         max_edge: int | None = None,
         max_num_images: int = MOST_ITEMS,
+        video_fps: float | None = None,
         fetch: bool | str | Sequence[str] | Fetch | None = None,
         prefix_cache: bool = True,
         max_waiting: int | None = None,
@@ -84,6 +85,8 @@ class OpenModel:
         max_edge: pixels of an image's longest side; larger ones are reduced first, which leaves the
           exact path of the model's processor.
         max_num_images: in a conversation.
+        video_fps: frames of each second of a video that are looked at; None: as the checkpoint
+          says.
         fetch: whether media at addresses of the web (http:, https:) are fetched: True, or the names
           of the hosts that alone may be reached. Off by default: who writes messages would choose
           where this computer connects to.
@@ -131,7 +134,10 @@ class OpenModel:
             tool_caller=tool_caller,
             token_ids=True,
             media=MediaOptions(
-                max_edge=max_edge, max_num_images=max_num_images, fetch=Fetch.of(fetch)
+                max_edge=max_edge,
+                max_num_images=max_num_images,
+                video_fps=video_fps,
+                fetch=Fetch.of(fetch),
             ),
         )
         try:

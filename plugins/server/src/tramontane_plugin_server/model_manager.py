@@ -85,7 +85,11 @@ def load(settings: ModelSettings) -> LoadedModel:
         chat_template=settings.chat_template,
         engine=engine,
         tool_caller=settings.tool_caller,
-        media=MediaOptions(max_edge=settings.max_edge, max_num_images=settings.max_num_images),
+        media=MediaOptions(
+            max_edge=settings.max_edge,
+            max_num_images=settings.max_num_images,
+            video_fps=settings.video_fps,
+        ),
     )
     model.engine.chains.make_ready()
     return model

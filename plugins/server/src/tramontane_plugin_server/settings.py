@@ -102,6 +102,9 @@ class ModelSettings(BaseModel):
     max_edge: Count | None = Field(
         None, description="reduce images to this many pixels of their longest side first"
     )
+    video_fps: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        None, description="frames of each second of a video that are looked at"
+    )
     max_num_images: Count = Field(64, description="images in one conversation")
     prefix_cache: bool = Field(True, description="reuse the KV cache of common prompt prefixes")
     max_waiting: Count = Field(256, description="length of the queue; requests beyond it get 429")
