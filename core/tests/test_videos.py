@@ -87,7 +87,7 @@ def test_files(form: str, codec: str) -> None:
     assert found.indices == [0, 3, 6, 9]
     assert levels(found) == [0, 3, 6, 9]
     assert found.pixels.shape == (4, 8, 16, 3)
-    assert (found.size, found.count) == ((32, 48), 11)
+    assert (found.size, found.total) == ((32, 48), 11)
     assert found.rate == pytest.approx(rate)
     assert found.sampled == pytest.approx(rate * 4 / 11)
 

@@ -183,7 +183,8 @@ class AsyncLLM(OpenModel):
 
     async def _streamed(self, begun: Begun) -> AsyncIterator[Chunk]:
         turn, requests = await asyncio.to_thread(begun)
-        async with aclosing(self._chunks(requests, [turn.parser() for _ in requests])) as chunks:
+        chunks = self._chunks(requests, [turn.parser() for _ in requests])
+        async with aclosing(chunks):  # type: ignore[type-var]
             async for chunk in chunks:
                 yield chunk
 

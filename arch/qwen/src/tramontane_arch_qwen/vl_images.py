@@ -53,7 +53,7 @@ class QwenImages(MediaProcessor):
                 int(each) // self.patching.merge for each in run.item.arrays["grid"][-2:]
             )
             times = run.count // (rows * columns)
-            step = run.item.arrays.get("interval", np.float32(1))
+            step = np.float32(run.item.arrays.get("interval", 1))
             time = (np.arange(times).astype(np.float32) * step).astype(np.int64)
             found[0, run.start : run.end] = here + np.repeat(time, rows * columns)
             found[1, run.start : run.end] = here + np.tile(

@@ -28,7 +28,8 @@ class QwenVideos(MediaProcessor):
     kind = "video"
     mark = row = "<|video_pad|>"
     least, most, tokens = 128 * 28 * 28, 28 * 28 * 768, 128_000
-    samples, fps = False, None
+    samples = False
+    fps: float | None = None
     mean, std = CLIP_MEAN, CLIP_STD
     bounds: ClassVar[tuple[str, str]] = ("min_pixels", "max_pixels")
 
@@ -40,7 +41,7 @@ class QwenVideos(MediaProcessor):
         self.most = int(size.get("longest_edge", self.most) if most is None else most)
         self.patching = Patching.of(cfg, PixelSettings.of(told, 3, self.mean, self.std))
         self.samples = bool(told.get("do_sample_frames", self.samples))
-        self.fps: float | None = told.get("fps", self.fps)
+        self.fps = told.get("fps", self.fps)
         self.frames: int | None = told.get("num_frames")
         self.fewest = int(told.get("min_frames") or 4)
         self.most_frames = int(told.get("max_frames") or 768)
@@ -101,7 +102,8 @@ class Qwen3Videos(QwenVideos):
     """Qwen3-VL: an area is that of all frames, and what is written says when each pair is."""
 
     least, most, tokens = 128 * 32 * 32, 32 * 32 * 768, 768
-    samples, fps = True, 2
+    samples = True
+    fps = 2
     mean = std = HALF
     bounds = ("", "")
 

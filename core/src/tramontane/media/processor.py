@@ -22,19 +22,19 @@ Samples = npt.NDArray[np.float32]
 
 class Frames(NamedTuple):
     """Pictures of a video. pixels: (frames, height, width, 3), RGB. indices: which of the video's
-    `count` frames they are. rate: the video's frames a second. size: height and width of the
+    `total` frames they are. rate: the video's frames a second. size: height and width of the
     video's frames before `MediaProcessor.frame` resized them."""
 
     pixels: npt.NDArray[np.uint8]
     indices: Sequence[int]
     rate: float
-    count: int
+    total: int
     size: tuple[int, int]
 
     @property
     def sampled(self) -> float:
         """Frames a second among those that were chosen."""
-        return len(self.indices) / self.count * self.rate
+        return len(self.indices) / self.total * self.rate
 
 
 class Given(NamedTuple):

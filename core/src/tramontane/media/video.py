@@ -34,7 +34,7 @@ INSTALL = "videos need PyAV, which is not installed: pip install av"
 class Header(NamedTuple):
     """What a file says, or a count of its packets does."""
 
-    count: int
+    total: int
     rate: float
     height: int
     width: int
@@ -104,25 +104,25 @@ def _header(av: Any, data: bytes, where: str) -> Header:
             raise RequestError(
                 f"{where} has {width} x {height} pixels: more than {MOST_PIXELS:,} are not decoded"
             )
-        count = stream.frames or sum(packet.size > 0 for packet in container.demux(stream))
-    return Header(count, rate, height, width)
+        total = stream.frames or sum(packet.size > 0 for packet in container.demux(stream))
+    return Header(total, rate, height, width)
 
 
 def _chosen(
     header: Header, where: str, processor: MediaProcessor, options: MediaOptions
 ) -> list[int]:
     """Which frames are kept. Raises RequestError where these, or all of them, are too many."""
-    seconds = header.count / header.rate
-    if header.count < 1:
+    seconds = header.total / header.rate
+    if header.total < 1:
         raise RequestError(f"{where} has no frames")
-    if seconds > MOST_SECONDS or header.count > MOST_FRAMES:
+    if seconds > MOST_SECONDS or header.total > MOST_FRAMES:
         raise RequestError(
-            f"{where} has {header.count} frames, {seconds:.0f} seconds: more than {MOST_SECONDS} "
+            f"{where} has {header.total} frames, {seconds:.0f} seconds: more than {MOST_SECONDS} "
             f"seconds or {MOST_FRAMES} frames are not decoded; cut it"
         )
     try:
         chosen = [
-            int(each) for each in processor.chosen(header.count, header.rate, options.video_fps)
+            int(each) for each in processor.chosen(header.total, header.rate, options.video_fps)
         ]
         high, wide = _size(header.height, header.width, options)
         high, wide = processor.frame_size(len(chosen), high, wide)
@@ -190,7 +190,7 @@ def _kept(
         raise RequestError(f"{where} is a damaged video: none of its frames can be decoded")
     last = max(found)
     pictures = [found.get(index, found[last]) for index in chosen]
-    return Frames(np.stack(pictures), list(chosen), header.rate, header.count, size)
+    return Frames(np.stack(pictures), list(chosen), header.rate, header.total, size)
 
 
 def _module(name: str) -> Any:
