@@ -186,10 +186,10 @@ def _url(url: Any, field: str, item: Attached, way: _Way) -> Any:
         return data_of(url, where)
     if url[:8].lower().startswith(WEB):
         if way.fetching is None:
-            leave = "LLM(fetch=True)" if way.local else "serve --allow-fetch"
+            more = "; LLM(fetch=True) lets it be fetched" if way.local else ""
             raise RequestError(
                 f"{where}: {url:.80} is not fetched: load it yourself and send it as a data: URL "
-                f"(data:TYPE;base64,...), or let it be fetched: {leave}"
+                f"(data:TYPE;base64,...){more}"
             )
         try:
             return way.fetching(url, item.kind)

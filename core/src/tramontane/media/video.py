@@ -131,8 +131,8 @@ def _chosen(
     if len(chosen) * high * wide > MOST_CHOSEN:
         raise RequestError(
             f"{where}: {len(chosen)} frames of {wide} x {high} pixels are more than "
-            f"{MOST_CHOSEN:,} pixels together: take fewer of each second (--video-fps), smaller "
-            "ones (--max-edge), or cut it"
+            f"{MOST_CHOSEN:,} pixels together: have fewer of each second looked at, smaller ones, "
+            "or cut it"
         )
     return chosen
 
