@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import http.server
 import io
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tramontane import LLM
+from tramontane import LLM, AsyncLLM
 from tramontane.cli.chat import command
 from tramontane.cli.conversation import Conversation
 from tramontane.errors import RequestError
@@ -83,6 +86,42 @@ def test_fewer_frames(folder: Path) -> None:
     with LLM(folder, device="reference", video_fps=4) as llm:
         found = ask(llm, {"type": "video", "video": str(folder / "a.mp4")})
         assert found.choices[0].usage.video_tokens == 2 * 6
+
+
+def test_addresses(folder: Path) -> None:
+    """Both faces of Python fetch by leave alone; the asynchronous one in a thread."""
+
+    class Files(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given, directory=str(folder))
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    part = {"type": "video", "video": f"http://127.0.0.1:{server.server_port}/a.mp4"}
+    asked = [{"role": "user", "content": [part, {"type": "text", "text": "?"}]}]
+    params = SamplingParams(**SHORT)  # type: ignore[arg-type]
+
+    async def both() -> tuple[str, str]:
+        llm = AsyncLLM(folder, device="reference", fetch="127.0.0.1")
+        try:
+            whole = await llm.chat(asked, params)
+            parts = [chunk.text async for chunk in llm.chat(asked, params, stream=True)]
+            return whole.content, "".join(parts)
+        finally:
+            llm.close()
+
+    try:
+        with LLM(folder, device="reference", fetch="127.0.0.1") as llm:
+            expected = ask(llm, part).content
+        assert asyncio.run(both()) == (expected, expected)
+        with LLM(folder, device="reference") as llm, pytest.raises(RequestError, match="not fetch"):
+            ask(llm, part)
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_command_line(folder: Path) -> None:
