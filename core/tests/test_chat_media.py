@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tramontane.chat.media_parts import MOST_ITEMS, attached_file, places, put_media, take_media
+from tramontane.chat.media_parts import attached_file, places, put_media, take_media
 from tramontane.chat.template import ChatTemplate
 from tramontane.errors import RequestError
+from tramontane.media.options import MOST_ITEMS
 
 DATA = base64.b64encode(b"pixels").decode()
 URL = f"data:image/png;base64,{DATA}"
@@ -31,6 +32,10 @@ def user(*parts: Any) -> list[dict[str, Any]]:
         {"type": "image", "source": {"type": "url", "url": URL}},
         {"type": "image", "image": URL},
         {"type": "image", "url": URL},
+        {"type": "file", "file": {"file_data": URL, "filename": "a"}},
+        {"type": "file", "file": {"file_data": DATA, "filename": "a.png"}},
+        {"type": "input_file", "file_data": URL},
+        {"type": "input_file", "file_data": DATA, "filename": "A.JPG", "detail": "high"},
     ],
 )
 @pytest.mark.parametrize("local", [True, False])
@@ -65,6 +70,14 @@ def test_python_names_files_and_has_images_of_its_own() -> None:
         ({"type": "image", "image": "/etc/hostname"}, "this server reads no files"),
         ({"type": "image_url", "image_url": "file:///etc/hostname"}, "this server reads no files"),
         ({"type": "image", "image": b"bytes"}, "an image without one"),
+        ({"type": "file", "file": {"file_id": "f"}}, "there are no stored files here"),
+        ({"type": "file", "file": {}}, "a file without file_data"),
+        (
+            {"type": "input_file", "file_data": "data:application/pdf;base64,AA=="},
+            "a file of type 'application/pdf': only",
+        ),
+        ({"type": "input_file", "file_data": "AA==", "filename": "a"}, "a file of type ''"),
+        ({"type": "input_file", "file_url": "/etc/a.png"}, "this server reads no files"),
     ],
 )
 def test_what_a_server_refuses(part: dict[str, Any], said: str) -> None:
@@ -106,8 +119,10 @@ def test_an_array_has_its_rate_next_to_it() -> None:
 
 
 def test_there_is_a_most() -> None:
-    with pytest.raises(RequestError, match=f"65 parts of type image, more than {MOST_ITEMS}"):
+    with pytest.raises(RequestError, match=f"65 images, more than {MOST_ITEMS}"):
         take_media(user(*[{"type": "image", "image": URL}] * 65))
+    with pytest.raises(RequestError, match="2 images, more than 1"):
+        take_media(user(*[{"type": "image", "image": URL}] * 2), most_images=1)
 
 
 def test_what_is_no_conversation_is_left_for_others_to_refuse() -> None:

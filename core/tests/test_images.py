@@ -12,7 +12,9 @@ import pytest
 from PIL import Image
 from tramontane.errors import RequestError
 from tramontane.media import image as reading
-from tramontane.media.image import pixels_of
+from tramontane.media.image import decoded, pixels_of
+from tramontane.media.options import MediaOptions
+from tramontane.media.processor import MediaProcessor
 
 RED, CLEAR = (255, 0, 0), (0, 0, 200, 0)
 
@@ -101,3 +103,15 @@ def test_without_pillow_the_way_to_it_is_told(monkeypatch: pytest.MonkeyPatch) -
         RequestError, match="images need Pillow, which is not installed: pip install pillow"
     ):
         pixels_of(b"x", "it")
+
+
+@pytest.mark.parametrize(
+    ("size", "edge", "found"),
+    [((40, 100), 50, (20, 50)), ((100, 40), 50, (50, 20)), ((40, 50), 50, (40, 50)),
+     ((1, 1000), 10, (1, 10))],
+)  # fmt: skip
+def test_a_longest_side(size: tuple[int, int], edge: int, found: tuple[int, int]) -> None:
+    pixels = np.zeros((*size, 3), np.uint8)
+    for most, expected in ((edge, found), (None, size)):
+        options = MediaOptions(max_edge=most)
+        assert decoded(pixels, "the image", MediaProcessor, options).shape[:2] == expected  # type: ignore[arg-type]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, Unpack, overload
 
 from .answers import AnswerParser
 from .chat.chat_turn import Turn
@@ -30,6 +31,8 @@ from .sampling_params import SamplingParams
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+Begun: TypeAlias = Callable[[], tuple[Turn, list[Request]]]
 
 
 class AsyncLLM(OpenModel):
@@ -154,15 +157,36 @@ class AsyncLLM(OpenModel):
         toolbox = Toolbox(
             self.tools(tools), tool_choice, parallel_tool_calls, approve, tool_timeout
         )
-        turn = Turn(
-            self.inner, conversation(messages), with_schema(params, schema), toolbox,
-            schema=schema, variables=variables,
-        )  # fmt: skip
-        requests = turn.requests()
+        asked = with_schema(params, schema)
         if stream:
             refuse_best_of(params)
+
+        def begun() -> tuple[Turn, list[Request]]:
+            turn = Turn(
+                self.inner, conversation(messages), asked, toolbox,
+                schema=schema, variables=variables,
+            )  # fmt: skip
+            return turn, turn.requests()
+
+        if self.inner.media_options.fetch is not None:  # the loop does not wait for the web
+            if stream:
+                return self._streamed(begun)
+            return self._answered(begun, toolbox, max_tool_rounds)
+        turn, requests = begun()
+        if stream:
             return self._chunks(requests, [turn.parser() for _ in requests])
         return self._answer(ToolLoop(turn, toolbox, max_tool_rounds), requests)
+
+    async def _answered(self, begun: Begun, toolbox: Toolbox, rounds: int) -> Completion:
+        turn, requests = await asyncio.to_thread(begun)
+        return await self._answer(ToolLoop(turn, toolbox, rounds), requests)
+
+    async def _streamed(self, begun: Begun) -> AsyncIterator[Chunk]:
+        turn, requests = await asyncio.to_thread(begun)
+        chunks = self._chunks(requests, [turn.parser() for _ in requests])
+        async with aclosing(chunks):  # type: ignore[type-var]
+            async for chunk in chunks:
+                yield chunk
 
     async def _answer(self, loop: ToolLoop, requests: list[Request]) -> Completion:
         while await loop.next_round_async(await self._results(requests)):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import http.server
 import io
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,10 +19,46 @@ from .vision_model import write_vision_model
 
 
 @pytest.fixture(scope="module")
+def pictures() -> Iterator[str]:
+    """The address of a web server that has a red picture."""
+
+    class Red(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "image/png")
+            self.end_headers()
+            self.wfile.write(base64.b64decode(data("red")))
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Red)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/red.png"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
 def seeing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     folder = tmp_path_factory.mktemp("seeing")
     write_vision_model(folder / "model")
     with serving(folder, "-m", str(folder / "model")) as live:
+        yield live
+
+
+@pytest.fixture(scope="module")
+def fetching(tmp_path_factory: pytest.TempPathFactory, pictures: str) -> Iterator[Live]:
+    folder = tmp_path_factory.mktemp("fetching")
+    write_vision_model(folder / "model")
+    config = folder / "serve.toml"
+    host = pictures.split("/")[2]
+    config.write_text(
+        f'fetch_host = ["{host}"]\nfetch_max_bytes = 100000\n[[models]]\n'
+        f'model = "{folder / "model"}"\nmax_num_images = 3\nmax_edge = 25\n'
+        "media_cache = 1000000\n"
+    )
+    with serving(folder, "--config", str(config)) as live:
         yield live
 
 
@@ -109,3 +147,82 @@ def test_a_mark_beside_an_image_is_refused(seeing: Live) -> None:
         answer = client.post("/v1/chat/completions", json=asked)
     assert answer.status_code == 400
     assert "1 images, and its text 2 times '<start_of_image>'" in answer.json()["error"]["message"]
+
+
+def test_files_in_results_of_tools_several_and_history(seeing: Live) -> None:
+    """Each form of all three APIs, answered alike by the same model."""
+    url = f"data:image/png;base64,{data('red')}"
+    chat_parts = [
+        {"type": "image_url", "image_url": {"url": url}},
+        {"type": "file", "file": {"file_data": url, "filename": "a.png"}},
+    ]
+    call = {"id": "a", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    chats = [
+        {"role": "user", "content": chat_parts}, 
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "a", "content": [chat_parts[1]]},
+    ]  # fmt: skip
+    shown = [{"type": "input_image", "image_url": url, "detail": "high"},
+             {"type": "input_file", "file_data": url, "filename": "a.png"}]  # fmt: skip
+    items = [
+        {"role": "user", "content": shown},
+        {"type": "function_call", "call_id": "a", "name": "look", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "a", "output": [shown[1]]},
+    ]
+    source = {"type": "base64", "media_type": "image/png", "data": data("red")}
+    image = {"type": "image", "source": source}
+    use = {"type": "tool_use", "id": "a", "name": "look", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "a", "content": [image]}
+    messages = [
+        {"role": "user", "content": [image, image]},
+        {"role": "assistant", "content": [use]},
+        {"role": "user", "content": [result]},
+    ]
+    with openai.OpenAI(base_url=f"{seeing.url}/v1", api_key="none", max_retries=0) as client:
+        chatted = client.chat.completions.create(
+            model="default", messages=chats, max_tokens=2, temperature=0,  # type: ignore[arg-type]
+        )  # fmt: skip
+        responded = client.responses.create(
+            model="default", input=items, max_output_tokens=2, temperature=0,  # type: ignore[arg-type]
+        )  # fmt: skip
+    with anthropic.Anthropic(base_url=seeing.url, api_key="none", max_retries=0) as other:
+        told = other.messages.create(
+            model="default", messages=messages, max_tokens=2, extra_body={"temperature": 0},  # type: ignore[arg-type]
+        )  # fmt: skip
+    details = chatted.usage.prompt_tokens_details
+    one = chat(seeing, "red").usage.prompt_tokens_details.image_tokens
+    assert details.image_tokens == 3 * one > 0
+    assert details.audio_tokens is None
+    sizes = (chatted.usage.prompt_tokens, responded.usage.input_tokens)
+    cached = told.usage.cache_read_input_tokens or 0
+    assert sizes == (sizes[0], sizes[0])
+    assert abs(told.usage.input_tokens + cached - sizes[0]) <= 8  # the call's id, as JSON
+
+
+def test_addresses_by_the_owners_leave(fetching: Live, pictures: str) -> None:
+    parts = {
+        "/v1/chat/completions": {"type": "image_url", "image_url": {"url": pictures}},
+        "/v1/responses": {"type": "input_image", "image_url": pictures},
+        "/v1/messages": {"type": "image", "source": {"type": "url", "url": pictures}},
+    }
+    with fetching.client() as client:
+        for path, part in parts.items():
+            name = "input" if path.endswith("responses") else "messages"
+            asked = {"model": "default", name: [{"role": "user", "content": [part]}]}
+            most = {"max_output_tokens" if name == "input" else "max_tokens": 2}
+            answer = client.post(path, json=asked | most)
+            assert answer.status_code == 200, answer.text
+        url = pictures.replace("127.0.0.1", "localhost")
+        for given, said in (
+            (url, "message 0, part 0: localhost is none of the hosts"),
+            ("https://a.example/a", "a.example is none of the hosts"),
+        ):
+            part = {"type": "image_url", "image_url": {"url": given}}
+            asked = {"model": "default", "messages": [{"role": "user", "content": [part]}]}
+            answer = client.post("/v1/chat/completions", json=asked)
+            assert answer.status_code == 400
+            assert said in answer.json()["error"]["message"]
+        part = {"type": "image_url", "image_url": {"url": pictures}}
+        asked = {"model": "default", "messages": [{"role": "user", "content": [part] * 4}]}
+        answer = client.post("/v1/chat/completions", json=asked)
+        assert "4 images, more than 3" in answer.json()["error"]["message"]

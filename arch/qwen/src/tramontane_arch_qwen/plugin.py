@@ -86,10 +86,10 @@ def architectures() -> Iterator[Architecture]:
         model="tramontane_arch_qwen.model:Qwen3",
         example=TINY | {"head_dim": 16},
     )
-    for name, module, gguf, weights in (
-        ("Qwen2VL", "vl2", "qwen2", "WEIGHTS"),
-        ("Qwen2_5_VL", "vl2_5", "qwen25", "WEIGHTS"),
-        ("Qwen3VL", "vl3", "qwen3", "weights"),
+    for name, module, gguf, weights, media in (
+        ("Qwen2VL", "vl2", "qwen2", "WEIGHTS", "processor"),
+        ("Qwen2_5_VL", "vl2_5", "qwen25", "WEIGHTS", "processor"),
+        ("Qwen3VL", "vl3", "qwen3", "weights", "processor3"),
     ):
         kind, text = ENCODERS[name]
         yield Architecture(
@@ -99,7 +99,7 @@ def architectures() -> Iterator[Architecture]:
             model=f"tramontane_arch_qwen.{module}:{name}",
             weights=f"tramontane_arch_qwen.{module}:{weights}",
             metadata="tramontane_arch_qwen.vl_gguf:fields",
-            media="tramontane_arch_qwen.vl_images:processor",
+            media=f"tramontane_arch_qwen.vl_images:{media}",
             encoders={kind: (text,)},
             encoder=f"tramontane_arch_qwen.vl_gguf:{gguf}_encoder",
             example={

@@ -5,6 +5,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 from tramontane.blocks import (
@@ -105,14 +106,22 @@ def vl_layer(cfg: VLConfig, index: int) -> PreNormLayer:
 
 
 class QwenVL(MediaLM):
-    """A language model with an encoder of images, `visual`."""
+    """A language model with an encoder of pictures, `visual`; those of a video are encoded one
+    after another, as none sees another."""
 
     Layer = staticmethod(vl_layer)
     visual: QwenTower | DeepTower
 
     def encode(self, kind: str, arrays: Mapping[str, Tensor]) -> Iterator[Tensor | None]:
-        rows, columns = (int(number) for number in arrays["grid"])
-        return self.visual.steps(arrays["patches"], rows, columns)
+        *times, rows, columns = (int(number) for number in arrays["grid"])
+        found = []
+        for patches in arrays["patches"].chunk(times[0] if times else 1):
+            for rows_of_it in self.visual.steps(patches, rows, columns):
+                if rows_of_it is None:
+                    yield None
+                else:
+                    found.append(rows_of_it)
+        yield torch.cat(found)
 
 
 class Qwen2VL(QwenVL):

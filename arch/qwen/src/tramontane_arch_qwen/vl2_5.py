@@ -12,7 +12,7 @@ from .vl_tower import QwenTower
 
 
 class Qwen2_5_VLTowerConfig(TowerConfig):
-    """window_size: pixels of a window's side."""
+    """window_size: pixels of a window's side. tokens_per_second: positions of a video's times."""
 
     hidden_size: int = Field(default=3584, gt=0, le=2**16, strict=True)
     intermediate_size: int = Field(default=3420, gt=0, le=2**18, strict=True)
@@ -20,6 +20,7 @@ class Qwen2_5_VLTowerConfig(TowerConfig):
     window_size: int = Field(default=112, gt=0, le=2**16, strict=True)
     fullatt_block_indexes: tuple[int, ...] = (7, 15, 23, 31)
     hidden_act: Literal["silu"] = "silu"
+    tokens_per_second: float = Field(default=4, gt=0, le=2**16, strict=True)
 
     @property
     def window(self) -> int:

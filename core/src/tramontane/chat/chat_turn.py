@@ -20,6 +20,7 @@ from .messages import checked
 from .toolbox import Toolbox
 
 if TYPE_CHECKING:
+    from tramontane.media.fetch import Fetching
     from tramontane.model.loaded_model import LoadedModel
 
 
@@ -44,10 +45,18 @@ class Turn:
         schema: Any = None,
         variables: Mapping[str, Any],
         local_files: bool = True,
+        fetching: Fetching | None = None,
     ) -> None:
-        """local_files: whether messages may name media by their paths."""
+        """local_files: whether messages may name media by their paths. fetching: media of the web,
+        instead of as the model's own options say."""
         self._inner, self._toolbox, self._schema = inner, toolbox, schema
-        without, attached = take_media(messages, local=local_files, kinds=inner.processors)
+        options = inner.media_options
+        if fetching is None and options.fetch is not None:
+            fetching = options.fetch.begin()
+        without, attached = take_media(
+            messages, local=local_files, kinds=inner.processors,
+            most_images=options.max_num_images, fetching=fetching,
+        )  # fmt: skip
         self.messages = checked(without)
         self._attached, self._items = attached, inner.media_items(attached)
         self._given = len(self.messages)

@@ -109,11 +109,11 @@ class HasFileMetadata(Protocol):
 
 @runtime_checkable
 class HasProcessor(Protocol):
-    """An optional capability of a checkpoint: how images are prepared."""
+    """An optional capability of a checkpoint: how media are prepared."""
 
     def processor(self) -> Mapping[str, Any]:
         """The content of `processor_config.json`, of `preprocessor_config.json` where there is
-        none, or an empty mapping."""
+        none, or an empty mapping; `video_preprocessor_config.json` as its `video_processor`."""
         ...
 
 

@@ -119,7 +119,9 @@ class FolderCheckpoint:
         newer = read_if_there(self.folder / "processor_config.json")
         older = read_if_there(self.folder / "preprocessor_config.json")
         nested = {"image_processor", "feature_extractor"} & newer.keys()
-        return newer if nested else {**older, **newer}
+        found = newer if nested else {**older, **newer}
+        videos = read_if_there(self.folder / "video_preprocessor_config.json")
+        return {"video_processor": videos, **found} if videos else found
 
     def generation_defaults(self) -> Mapping[str, Any]:
         return read_if_there(self.folder / "generation_config.json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import sys
 from functools import partial
@@ -32,8 +33,9 @@ HELP = """\
 /top-k N  /top-p X   keep the most likely tokens
 /seed N              the same seed gives the same answers
 /think on|off|LEVEL  reason before answering, or how much
-/image FILE          attach an image to your next message
+/image FILE          attach an image, a file or a URL, to your next message
 /audio FILE          attach a sound
+/video FILE          attach a video
 /adapter NAME,...    answer with these adapters; none: the model alone
 /save FILE           save the conversation
 /load FILE           continue a saved conversation
@@ -47,8 +49,8 @@ FIELDS: dict[str, tuple[str, type[int] | type[float]]] = {
 }
 ALIASES = {"/topk": "/top-k", "/topp": "/top-p", "/quit": "/exit", "/bye": "/exit", "/?": "/help"}
 COMMANDS = {
-    "/help", "/exit", "/clear", "/undo", "/system", "/image", "/audio", "/adapter", "/think",
-    "/save", "/load", *FIELDS, *ALIASES,
+    "/help", "/exit", "/clear", "/undo", "/system", "/image", "/audio", "/video", "/adapter",
+    "/think", "/save", "/load", *FIELDS, *ALIASES,
 }  # fmt: skip
 WORD = re.compile(r"/[A-Za-z?][\w-]*")
 
@@ -119,8 +121,8 @@ def command(text: str, conversation: Conversation, params: SamplingParams) -> Sa
         print("(nothing to undo)" if undone is None else f"(forgotten: {_start(undone)})")
     elif name == "/system":
         _system(value, conversation)
-    elif name in ("/image", "/audio"):
-        _attach(name[1:], value, conversation)
+    elif name in ("/image", "/audio", "/video"):
+        _attach(name, value, conversation)
     elif name == "/think":
         _think(value, conversation)
     elif name in ("/save", "/load"):
@@ -165,11 +167,11 @@ def _file(name: str, value: str, conversation: Conversation) -> None:
         print(f"(loaded: {len(conversation.messages)} messages)")
 
 
-def _attach(kind: str, value: str, conversation: Conversation) -> None:
+def _attach(name: str, value: str, conversation: Conversation) -> None:
     if not value:
-        print(f"/{kind} needs the name of a file; your next message is about it")
+        print(f"{name} needs the name of a file; your next message is about it")
         return
-    conversation.attach(Path(value).expanduser(), kind)
+    conversation.attach(os.path.expanduser(value), name[1:])
     print(f"({value}: your next message is about it)")
 
 

@@ -125,10 +125,10 @@ class Conversation:
         self.messages = [*turn.whole_messages(), {"role": "assistant", "content": answer}]
         return result
 
-    def attach(self, path: Path, kind: str = "image") -> None:
-        """Add an image, "audio" or a "video" to the next message. Raises RequestError for what
-        cannot be one here."""
-        item = attached_file(path, kind)
+    def attach(self, named: str | Path, kind: str = "image") -> None:
+        """Add an image, "audio" or a "video", a file or a URL, to the next message. Raises
+        RequestError for what cannot be one here."""
+        item = attached_file(named, kind)
         self.llm.inner.media_items([item])
         self.attached.append(item)
 

@@ -50,12 +50,14 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
     from tramontane import memory
     from tramontane.answers import Dialect
     from tramontane.chat.choose import choose_template
-    from tramontane.checkpoint.checkpoint import chat_templates
+    from tramontane.checkpoint.checkpoint import HasProcessor, chat_templates
     from tramontane.hub.stored_models import size_on_disk
     from tramontane.model.encoder_file import open_with_encoder
     from tramontane.model.source import find_model
     from tramontane.plugin import Architecture
     from tramontane.registry import Registry
+
+    from .inspect_media import media_of
 
     registry = Registry.from_environment()
     hub = hub_options(options)
@@ -64,19 +66,24 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
     checkpoint = open_with_encoder(path, name, options.mmproj, registry, hub)
     header = checkpoint.header
     quantized = _quantized(checkpoint, registry, options)
+    offer: Architecture | None
     try:
         offer = registry.get(Architecture, header.architecture)
         served = offer.model.partition(":")[0].partition(".")[0].replace("_", "-")
-        context, states = _context(offer, header)
-        takes = _takes(offer, checkpoint)
+        built = _built(offer, header)
     except PluginError as error:
-        served, context, states, takes = str(error), {}, 0, []
+        offer, built, served = None, None, str(error)
+    context, states = ({}, 0) if built is None else _context(built[1])
     try:
         found = checkpoint.tokenizer()
         tokenizer: dict[str, Any] = _tokenizer(found)
         named = found.named
     except CheckpointError as error:
-        tokenizer, named = {"problem": str(error)}, {}
+        found, tokenizer, named = None, {"problem": str(error)}, {}
+    files = checkpoint.processor() if isinstance(checkpoint, HasProcessor) else {}
+    # a file of the language model alone may be of a family that sees
+    blind = header.dialect == "gguf" and header.encoder is None
+    media = {} if blind or built is None or offer is None else media_of(offer, *built, files, found)
     template, for_tools = chat_templates(checkpoint)
     checkpoint.close()
     if options.chat_template is not None:
@@ -97,8 +104,9 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
         "container": header.container,
         "architecture": header.architecture,
         "served_by": served,
-        "takes": takes,
+        "takes": [] if offer is None else ["text"] if blind else _takes(offer, media),
         "encoder": _encoder(header),
+        "media": media,
         "config": {k: header.config[k] for k in SHOWN if header.config.get(k) is not None},
         "tensors": {
             name: {"shape": list(info.shape), "stored": info.stored, "bytes": info.nbytes}
@@ -138,42 +146,28 @@ def _quantized(
     return foresee_quantizing(checkpoint, registry, chosen)
 
 
-def _takes(offer: Architecture, checkpoint: Checkpoint) -> list[str]:
-    """What may be in a prompt, in plural."""
-    from tramontane.checkpoint.checkpoint import HasProcessor
-    from tramontane.checkpoint.metadata import fields_of
-    from tramontane.config import read_config
-    from tramontane.media.processor import NAMES, by_kind
-    from tramontane.plugin import load
-
-    if offer.media is None:
-        return ["text"]
-    files = checkpoint.processor() if isinstance(checkpoint, HasProcessor) else {}
-    try:
-        config = read_config(load(offer.config), fields_of(offer, checkpoint.header))
-        kinds = by_kind(load(offer.media)(config, files))
-    except (CheckpointError, ValueError, TypeError, LookupError):  # what `run` would say
-        return ["text"]
-    return ["text", *(NAMES[kind] for kind in kinds)]
-
-
-def _context(offer: Architecture, header: Header) -> tuple[dict[str, int], int]:
-    """Bytes that a token of context takes, by what keys and values may be kept in; and those that
-    the states of a request take."""
+def _built(offer: Architecture, header: Header) -> tuple[DecoderConfig, Any] | None:
+    """The configuration, and the model without weights; None where `run` would say why not."""
     from tramontane.checkpoint.build import build, refuse_absurd_depth
-    from tramontane.checkpoint.load import KV_DTYPES, KV_TYPES
     from tramontane.checkpoint.metadata import fields_of
     from tramontane.config import read_config
-    from tramontane.engine.kv_cache import bytes_per_token
-    from tramontane.engine.state_cache import bytes_per_sequence
     from tramontane.plugin import load
 
     try:
         config = cast("DecoderConfig", read_config(load(offer.config), fields_of(offer, header)))
         refuse_absurd_depth(header, config)
-        model = build(offer, config)
-    except CheckpointError:  # what `run` would say; there is more to be seen
-        return {}, 0
+        return config, build(offer, config)
+    except CheckpointError:  # there is more to be seen
+        return None
+
+
+def _context(model: Any) -> tuple[dict[str, int], int]:
+    """Bytes that a token of context takes, by what keys and values may be kept in; and those that
+    the states of a request take."""
+    from tramontane.checkpoint.load import KV_DTYPES, KV_TYPES
+    from tramontane.engine.kv_cache import bytes_per_token
+    from tramontane.engine.state_cache import bytes_per_sequence
+
     kept = {name: bytes_per_token(model, KV_DTYPES[kind]) for name, kind in KV_TYPES.items()}
     return kept, bytes_per_sequence(model)
 
@@ -183,6 +177,13 @@ def _encoder(header: Header) -> dict[str, str] | None:
     if header.encoder is None:
         return None
     return {"path": str(header.encoder_path), "type": header.encoder}
+
+
+def _takes(offer: Architecture, media: dict[str, Any]) -> list[str]:
+    from tramontane.media.processor import NAMES
+
+    kinds = media.get("tokens", {} if offer.media is None else {"image": {}})
+    return ["text", *(NAMES[kind] for kind in kinds)]
 
 
 def _tokenizer(tokenizer: Any) -> dict[str, Any]:
@@ -203,8 +204,14 @@ def _weights(found: dict[str, Any]) -> str:
     return f"{readable(size)}{grown}, {readable(found['memory_free'])} of memory free"
 
 
+def _and(names: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
 def _print(found: dict[str, Any], tensors: bool) -> None:
     from tramontane.memory import readable
+
+    from .inspect_media import rows_of_media
 
     stored = ", ".join(f"{count} x {kind}" for kind, count in found["stored"].items())
     states = found["state_bytes_per_sequence"]
@@ -212,12 +219,13 @@ def _print(found: dict[str, Any], tensors: bool) -> None:
         "path": found["path"],
         "container": found["container"],
         "architecture": f"{found['architecture']} ({found['served_by']})",
-        **({"takes": " and ".join(found["takes"])} if found["takes"] else {}),
+        **({"takes": _and(found["takes"])} if found["takes"] else {}),
         **(
             {"encoder": f"{found['encoder']['path']} ({found['encoder']['type']})"}
             if found["encoder"]
             else {}
         ),
+        **rows_of_media(found["media"]),
         **{key: value for key, value in found["config"].items()},
         "tensors": f"{len(found['tensors'])} ({stored})",
         "size on disk": readable(found["bytes_on_disk"]),

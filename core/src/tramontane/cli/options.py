@@ -127,7 +127,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--force", action="store_true", help="load even if memory seems too small")
     group.add_argument(
-        "--rope-freq-base", type=_above_zero, metavar="THETA", help="base of the rotary embedding"
+        "--rope-freq-base", type=above_zero, metavar="THETA", help="base of the rotary embedding"
     )
     group.add_argument(
         "--rope-freq-scale", type=_share, metavar="X",
@@ -331,13 +331,14 @@ def _bias(text: str) -> dict[int, float]:
 
 
 def _share(text: str) -> float:
-    value = _above_zero(text)
+    value = above_zero(text)
     if value > 1:
         raise argparse.ArgumentTypeError(f"{text}: at most 1")
     return value
 
 
-def _above_zero(text: str) -> float:
+def above_zero(text: str) -> float:
+    """A number above 0, as an option's value."""
     try:
         value = float(text)
     except ValueError:

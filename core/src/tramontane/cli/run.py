@@ -13,6 +13,7 @@ from tramontane.errors import ModelNotFound, RequestError, UsageError
 from .adapter_options import adapters, add_adapters, chosen_adapters
 from .color import paint
 from .grammar import loose_schema
+from .media_options import add_media, media_options
 from .options import add_model, add_sampling, add_threads, given_sampling, open_llm, sampling
 from .parser import Parser
 from .stats import as_json, figures, since_start
@@ -32,11 +33,10 @@ examples:
   echo "Once upon a time" | tramontane run --no-template -n 50
   tramontane run --prompt-file ask.txt -i "the text that replaces {{PROMPT}}"
 """
+MEDIA = ("image", "audio", "video")
+"""Options that attach something to the text, by the kind of what they attach."""
 CHAT_DEFAULTS = {"temperature": 0.8, "top_k": 40, "top_p": 0.95, "min_p": 0.05}
 """For a person who talks to a model that says nothing about sampling itself."""
-
-MEDIA = ("image", "audio")
-"""Kinds of media that options and commands of the chat are called by."""
 
 
 def run(argv: list[str]) -> int:
@@ -90,7 +90,8 @@ def run(argv: list[str]) -> int:
 
 def _opened(options: argparse.Namespace) -> LLM:
     try:
-        return open_llm(options, mcp=_servers(options.mcp_config), **adapters(options))
+        more = {**adapters(options), **media_options(options)}
+        return open_llm(options, mcp=_servers(options.mcp_config), **more)
     except ModelNotFound as error:
         if "/" in options.model or options.input is not None:
             raise
@@ -126,12 +127,17 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         help="the prompt; {{PROMPT}} in it is replaced by -i or piped input",
     )  # fmt: skip
     parser.add_argument(
-        "--image", type=Path, metavar="FILE", action="append", default=[],
-        help="an image that the text is about, for models that take any; may be given again",
+        "--image", metavar="FILE", action="append", default=[],
+        help="an image that the text is about, a file or a URL, for models that take any; "
+        "repeatable",
     )  # fmt: skip
     parser.add_argument(
-        "--audio", type=Path, metavar="FILE", action="append", default=[],
-        help="a sound that the text is about, for models that take any; may be given again",
+        "--video", metavar="FILE", action="append", default=[],
+        help="a video likewise, for models that take any; repeatable",
+    )  # fmt: skip
+    parser.add_argument(
+        "--audio", metavar="FILE", action="append", default=[],
+        help="a sound likewise, for models that take any; repeatable",
     )  # fmt: skip
     parser.add_argument("--system", metavar="TEXT", help="the system message")
     parser.add_argument(
@@ -171,6 +177,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     )
     add_model(parser)
     add_threads(parser)
+    add_media(parser)
     add_adapters(parser)
     add_sampling(parser)
     return parser.parse_args(argv)
@@ -202,10 +209,11 @@ def _prompt(options: argparse.Namespace) -> str | None:
 
 
 def _refuse_media(options: argparse.Namespace) -> None:
-    for kind in (kind for kind in MEDIA if getattr(options, kind)):
-        if options.no_template:
+    for kind in MEDIA:
+        if getattr(options, kind) and options.no_template:
             raise UsageError(f"--{kind} needs the chat template: leave --no-template out")
-        raise UsageError(f"--{kind} goes with a text: -i TEXT; in a chat, /{kind} FILE")
+        if getattr(options, kind):
+            raise UsageError(f"--{kind} goes with a text: -i TEXT; in a chat, /{kind} FILE")
 
 
 def _tell(call: str) -> None:
@@ -241,8 +249,8 @@ def _once(
         result = conversation.continue_text(prompt, params, show, echo=True)
     else:
         for kind in MEDIA:
-            for path in getattr(options, kind):
-                conversation.attach(path, kind)
+            for named in getattr(options, kind):
+                conversation.attach(named, kind)
         result = conversation.ask(prompt, params, show, conversation.attached)
     if options.json:
         print(json.dumps(as_json(result, conversation.llm.inner.name)))

@@ -49,19 +49,25 @@ class Span:
 
 @dataclass(frozen=True, eq=False)
 class MediaInput:
-    """Rows of a batch that are no token's embedding but a row of encoded media."""
+    """Rows of a batch that are no token's embedding but a row of encoded media; maybe none, of text
+    between those of an item."""
 
     index: list[int]
-    rows: Tensor
-    """(len(index), hidden * (1 + levels)): what stands for the embedding, then what is added behind
-    each of the model's first layers, of which most encoders give nothing."""
+    rows: Tensor | None
+    """None: there are none; else (len(index), hidden * (1 + levels)): what stands for the
+    embedding, then what is added behind each of the model's first layers, of which most encoders
+    give nothing."""
 
     def put(self, x: Tensor) -> Tensor:
         """x: (tokens, hidden) embeddings -> the same with these rows in their places."""
+        if self.rows is None:
+            return x
         return x.index_copy(0, self._places(x), self.rows[:, : x.shape[1]].to(x.dtype))
 
     def add(self, x: Tensor, layer: int) -> Tensor:
         """x: (tokens, hidden), behind a layer -> with what the encoder adds to its rows there."""
+        if self.rows is None:
+            return x
         width = x.shape[1]
         more = self.rows[:, width * (layer + 1) : width * (layer + 2)]
         if not more.shape[1]:

@@ -88,6 +88,7 @@ class MediaRows:
         """Say in a batch which of its rows are media's, and where rotary embeddings put them."""
         index: list[int] = []
         parts: list[Tensor] = []
+        inside = False
         for (one, count), span in zip(work, batch.spans, strict=True):
             media, first = one.request.media, one.computed
             if media is None:
@@ -101,8 +102,9 @@ class MediaRows:
                 parts.append(self.rows(run.item)[run.first : run.first + run.count])
                 if media.mutual:
                     span.mutual = media.region(first)
-        if parts:
-            batch.media = MediaInput(index, torch.cat(parts))
+            inside = inside or media.region(first) is not None
+        if inside:
+            batch.media = MediaInput(index, torch.cat(parts) if parts else None)
 
     def work(self, seconds: float | None) -> None:
         """Encode for about so long, or until an item is done; None: until it is.
@@ -145,12 +147,13 @@ class MediaRows:
 
 
 def apart(work: list[tuple[Running, int]]) -> list[list[tuple[Running, int]]]:
-    """The pieces of a step, those with rows of media each by itself: how such a row is computed
-    does not depend on what else runs."""
+    """The pieces of a step, those within an item's region each by itself: how such a row is
+    computed does not depend on what else runs."""
     rest: list[tuple[Running, int]] = []
     media: list[list[tuple[Running, int]]] = []
     for piece in work:
-        if piece[0].media_of(piece[1]):
+        told = piece[0].request.media
+        if told is not None and told.region(piece[0].computed) is not None:
             media.append([piece])
         else:
             rest.append(piece)

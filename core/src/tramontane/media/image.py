@@ -14,6 +14,7 @@ from tramontane.errors import RequestError
 
 from .bounds import MOST_BYTES, data_of
 from .files import file_bytes
+from .options import MediaOptions
 from .processor import MediaProcessor, Pixels
 
 MOST_PIXELS = 1 << 26
@@ -22,9 +23,14 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 INSTALL = "images need Pillow, which is not installed: pip install pillow"
 
 
-def decoded(image: Any, where: str, processor: MediaProcessor) -> Pixels:
+def decoded(image: Any, where: str, processor: MediaProcessor, options: MediaOptions) -> Pixels:
     """What a processor of images takes."""
-    return pixels_of(image, where)
+    pixels = pixels_of(image, where)
+    if options.max_edge is None:
+        return pixels
+    from .resize import reduced  # torch
+
+    return reduced(pixels, options.max_edge)
 
 
 def pixels_of(image: Any, where: str) -> Pixels:

@@ -21,12 +21,27 @@ Samples = npt.NDArray[np.float32]
 
 
 class Frames(NamedTuple):
-    """Pictures of a video. pixels: (frames, height, width, 3), RGB. indices: which frames of the
-    video they are. rate: the video's frames a second."""
+    """Pictures of a video. pixels: (frames, height, width, 3), RGB. indices: which of the video's
+    `total` frames they are. rate: the video's frames a second. size: height and width of the
+    video's frames before `MediaProcessor.frame` resized them."""
 
     pixels: npt.NDArray[np.uint8]
     indices: Sequence[int]
     rate: float
+    total: int
+    size: tuple[int, int]
+
+    @property
+    def sampled(self) -> float:
+        """Frames a second among those that were chosen."""
+        return len(self.indices) / self.total * self.rate
+
+
+class Given(NamedTuple):
+    """Frames of Python's. frames: an array (frames, height, width, 3), or a list of images."""
+
+    frames: Any
+    rate: float | None = None
 
 
 class MediaProcessor(Protocol):
@@ -62,10 +77,20 @@ class MediaProcessor(Protocol):
         Raises ValueError for what cannot be, such as a picture of extreme proportions.
         """
 
-    def chosen(self, count: int, rate: float) -> Sequence[int]:
+    def chosen(self, count: int, rate: float, fps: float | None = None) -> Sequence[int]:
         """Of "video": which of a video's `count` frames `prepare` is given, in rising order. rate:
-        the video's frames a second."""
+        the video's frames a second. fps: how many of each second the owner wants; None: as the
+        checkpoint says. Raises ValueError."""
         return range(count)
+
+    def frame_size(self, count: int, height: int, width: int) -> tuple[int, int]:
+        """Of "video": height and width that `prepare` resizes each of `count` frames to, so that no
+        more of them is kept. Raises ValueError as `prepare` does."""
+        return height, width
+
+    def frame(self, pixels: Pixels, height: int, width: int) -> Pixels:
+        """Of "video": a frame in that size, as `prepare` itself would resize it."""
+        return pixels
 
     def written(self, item: MediaItem) -> str:
         """What stands in the prompt's text in place of the mark; it has the token `row` as often

@@ -33,6 +33,16 @@ def resized(pixels: Pixels, height: int, width: int, how: Filter) -> Pixels:
     return np.ascontiguousarray(out[0].permute(1, 2, 0).numpy())
 
 
+def reduced(pixels: Pixels, edge: int) -> Pixels:
+    """(h, w, 3) uint8 in the same proportions, the longest side `edge` pixels at most."""
+    height, width = pixels.shape[:2]
+    longest = max(height, width)
+    if longest <= edge:
+        return pixels
+    high, wide = (max(1, round(side * edge / longest)) for side in (height, width))
+    return resized(pixels, high, wide, "bicubic")
+
+
 def normalized(
     pixels: Pixels, mean: Sequence[float], std: Sequence[float], scale: float = 1 / 255
 ) -> npt.NDArray[np.float32]:

@@ -17,6 +17,7 @@ from tramontane.errors import RequestError
 
 from .bounds import MOST_BYTES, data_of
 from .files import file_bytes
+from .options import MediaOptions
 from .processor import MediaProcessor, Samples
 
 MOST_SECONDS = 1800
@@ -35,7 +36,7 @@ STREAMED = 0x7FFF0000
 """Bytes of a WAV file's samples that say: unknown, it was written to a pipe; and any above."""
 
 
-def decoded(sound: Any, where: str, processor: MediaProcessor) -> Samples:
+def decoded(sound: Any, where: str, processor: MediaProcessor, options: MediaOptions) -> Samples:
     """What a processor of sounds takes."""
     return samples_of(sound, where, processor.rate)
 

@@ -36,6 +36,7 @@ from tramontane.errors import (
 from tramontane.hub.options import HubOptions
 from tramontane.media.decode import prepared
 from tramontane.media.item import Media, MediaItem
+from tramontane.media.options import MediaOptions
 from tramontane.media.processor import MediaProcessor, by_kind, with_media
 from tramontane.plugin import Architecture, load
 from tramontane.quantizing.calibrate import calibrate
@@ -71,10 +72,12 @@ class LoadedModel:
         progress: Progress | None = None,
         tool_caller: str | None = None,
         token_ids: bool = False,
+        media: MediaOptions | None = None,
     ) -> None:
         """token_ids: load a model without a tokenizer too, for prompts of token ids."""
         self.registry = registry or Registry.from_environment()
         self.name = shown_name(str(model), self.registry)
+        self.media_options = media or MediaOptions()
         hub, options = hub or HubOptions(), options or LoadOptions()
         source_name, chosen = str(model), ""
         if options.quant is not None:
@@ -166,7 +169,11 @@ class LoadedModel:
         for each in attached:
             if each.kind not in self.processors:
                 refuse_kind(each.where, each.kind, self.processors)
-        return [prepared(each.source, each.where, self.processors[each.kind]) for each in attached]
+        options = self.media_options
+        return [
+            prepared(each.source, each.where, self.processors[each.kind], options)
+            for each in attached
+        ]
 
     def encode_rendered(
         self, text: str, items: Sequence[MediaItem] = ()

@@ -15,6 +15,8 @@ from tramontane.engine.request import Event, Finished
 from tramontane.errors import EngineBusy, RequestError
 from tramontane.hub.options import HubOptions
 from tramontane.mcp import McpConfig, McpServers, read_config
+from tramontane.media.fetch import Fetch
+from tramontane.media.options import MOST_ITEMS, MediaOptions
 from tramontane.registry import Registry
 from tramontane.results import Chunk
 
@@ -58,6 +60,10 @@ class OpenModel:
         max_batched_tokens: int | None = None,
         state_slots: int | None = None,
         media_cache: int = 256 << 20,
+        max_edge: int | None = None,
+        max_num_images: int = MOST_ITEMS,
+        video_fps: float | None = None,
+        fetch: bool | str | Sequence[str] | Fetch | None = None,
         prefix_cache: bool = True,
         max_waiting: int | None = None,
         queue_timeout: float | None = None,
@@ -80,6 +86,14 @@ class OpenModel:
         chat_template: a Jinja file to use instead of the model's own.
         batch_size, max_seqs, kv_tokens, kv_memory, max_batched_tokens, state_slots, media_cache,
           prefix_cache, max_waiting, queue_timeout: see `EngineOptions`.
+        max_edge: pixels of an image's longest side; larger ones are reduced first, which leaves the
+          exact path of the model's processor.
+        max_num_images: in a conversation.
+        video_fps: frames of each second of a video that are looked at; None: as the checkpoint
+          says.
+        fetch: whether media at addresses of the web (http:, https:) are fetched: True, or the names
+          of the hosts that alone may be reached. Off by default: who writes messages would choose
+          where this computer connects to.
         tool_caller: how the model writes tool calls, where its chat template does not show it.
         mcp: MCP servers whose tools every chat has: a configuration, or a file with one.
         adapters: LoRA adapters by name, each a folder, a file or a hub id, or such and a weight;
@@ -126,6 +140,12 @@ class OpenModel:
             progress=progress,
             tool_caller=tool_caller,
             token_ids=True,
+            media=MediaOptions(
+                max_edge=max_edge,
+                max_num_images=max_num_images,
+                video_fps=video_fps,
+                fetch=Fetch.of(fetch),
+            ),
         )
         self._hub = HubOptions(token_source=token_source, cache_dir=cache_dir)
         try:

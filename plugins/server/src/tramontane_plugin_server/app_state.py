@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastapi import Request
 
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from tramontane.tools import Tool
 
 
+Result = TypeVar("Result")
+
+
 class Serving:
     """One server's belongings; routes find it with `serving_of`. Raises ConfigError."""
 
@@ -42,6 +47,14 @@ class Serving:
         self._mailbox: Mailbox | None = None
         self.mcp: McpServers | None = None
         self.dispatch = Dispatch(settings) if settings.tool_dispatch_url else None
+        self.fetch = settings.fetch()
+        self._threads = None if self.fetch is None else ThreadPoolExecutor(2 * self.fetch.slots)
+
+    async def in_thread(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """What makes a prompt, in a thread; of other threads than all else where that may wait for
+        the web, which takes up half of them at most."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, partial(function, *arguments))
 
     def reload_keys(self) -> None:
         """Read the key files again; what was known before stays where they cannot be read.

@@ -31,6 +31,7 @@ def load(settings: ModelSettings) -> LoadedModel:
     from tramontane.engine.kv_cache import bytes_per_token
     from tramontane.engine.options import EngineOptions
     from tramontane.hub.options import HubOptions
+    from tramontane.media.options import MediaOptions
     from tramontane.memory import free
     from tramontane.model.loaded_model import LoadedModel
     from tramontane.system.gc_pause import keep_imports
@@ -85,6 +86,11 @@ def load(settings: ModelSettings) -> LoadedModel:
         chat_template=settings.chat_template,
         engine=engine,
         tool_caller=settings.tool_caller,
+        media=MediaOptions(
+            max_edge=settings.max_edge,
+            max_num_images=settings.max_num_images,
+            video_fps=settings.video_fps,
+        ),
     )
     model.engine.chains.make_ready()
     return model

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from tramontane.errors import ConfigError
+from tramontane.media.bounds import MOST_BYTES
+from tramontane.media.fetch import Fetch
 from tramontane.problems import Problem, first_problem, nearest
 
 from .key_files import Key, keys_of
@@ -101,9 +103,15 @@ class ModelSettings(BaseModel):
         None, description="sequences and snapshots whose states are kept, in models that have any"
     )
     media_cache: Count = Field(
-        256 << 20,
-        description="bytes of encoded images and sounds that are kept, in models that take any",
+        256 << 20, description="bytes of encoded media that are kept, in models that take any"
     )
+    max_edge: Count | None = Field(
+        None, description="reduce images to this many pixels of their longest side first"
+    )
+    video_fps: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        None, description="frames of each second of a video that are looked at"
+    )
+    max_num_images: Count = Field(64, description="images in one conversation")
     prefix_cache: bool = Field(True, description="reuse the KV cache of common prompt prefixes")
     max_waiting: Count = Field(256, description="length of the queue; requests beyond it get 429")
     queue_timeout: Seconds = Field(
@@ -188,6 +196,16 @@ class Settings(BaseModel):
     )
     tool_dispatch_timeout: Seconds = Field(30.0, description="seconds for a call there")
     tool_dispatch_concurrency: Count = Field(10, description="calls there at once; more wait")
+    allow_fetch: bool = Field(
+        False, description="fetch media at http: and https: addresses, of public hosts only"
+    )
+    fetch_host: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (), description="fetch media from this host, public or not, HOST or HOST:PORT; repeatable"
+    )
+    fetch_max_bytes: Count = Field(
+        MOST_BYTES, description="bytes that are fetched for one request, of all files together"
+    )
+    fetch_timeout: Seconds = Field(30.0, description="seconds for that")
     strict_fields: bool = Field(
         False, description="refuse requests that have fields, or tools, of unknown kinds"
     )
@@ -235,6 +253,15 @@ class Settings(BaseModel):
             raise ValueError("tool_dispatch_url should be http://HOST/PATH or https://HOST/PATH")
         if url.username is not None:
             raise ValueError("tool_dispatch_url has a user's name: use tool_dispatch_header")
+
+    def fetch(self) -> Fetch | None:
+        """What may be fetched for requests; None: nothing."""
+        if not self.allow_fetch and not self.fetch_host:
+            return None
+        return Fetch(
+            hosts=self.fetch_host, public=self.allow_fetch,
+            most=self.fetch_max_bytes, seconds=self.fetch_timeout,
+        )  # fmt: skip
 
     def keys(self) -> frozenset[Key]:
         """All API keys, as options and files have them now. Raises ConfigError."""

@@ -16,6 +16,7 @@ from .app_state import Serving
 
 if TYPE_CHECKING:
     from tramontane.engine.request import Request, RequestResult
+    from tramontane.media.fetch import Fetching
     from tramontane.model.loaded_model import LoadedModel
     from tramontane.sampling_params import SamplingParams
 
@@ -37,21 +38,27 @@ def prepare(
     toolbox: Toolbox,
     variables: Mapping[str, Any],
     place: Mapping[str, Any],
+    fetching: Fetching | None = None,
 ) -> Prepared:
     """Render and encode a conversation: not for the event loop.
 
     variables: of the chat template. place: fields of the requests that relate them to others, such
-    as the priority. Raises ApiError, RequestError, TemplateError, PluginNotInstalled.
+    as the priority. fetching: for several of one request.
+
+    Raises ApiError, RequestError, TemplateError, PluginNotInstalled.
     """
+    if fetching is None and serving.fetch is not None:
+        fetching = serving.fetch.begin()
     turn = Turn(
-        model, messages, serving.limited(params), toolbox, variables=variables, local_files=False
-    )
+        model, messages, serving.limited(params), toolbox, variables=variables, local_files=False,
+        fetching=fetching,
+    )  # fmt: skip
     return Prepared(turn, [replace(request, **place) for request in turn.requests()])
 
 
-async def prepare_async(*arguments: Any) -> Prepared:
+async def prepare_async(serving: Serving, *arguments: Any) -> Prepared:
     """Like `prepare`, in a thread."""
-    return await asyncio.to_thread(prepare, *arguments)
+    return await serving.in_thread(prepare, serving, *arguments)
 
 
 class Rounds:

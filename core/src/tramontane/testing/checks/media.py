@@ -49,9 +49,11 @@ def given(processor: MediaProcessor, seed: int) -> Any:
             return random.integers(0, 256, (40, 30, 3), np.uint8)
         case "audio":
             return random.normal(0, 0.1, processor.rate // 2).astype(np.float32)
-    count = len(processor.chosen(24, 12.0))
-    pixels = random.integers(0, 256, (count, 40, 30, 3), np.uint8)
-    return Frames(pixels, processor.chosen(24, 12.0), 12.0)
+    chosen = list(processor.chosen(24, 12.0))
+    size = processor.frame_size(len(chosen), 40, 30)
+    pixels = random.integers(0, 256, (len(chosen), 40, 30, 3), np.uint8)
+    frames = np.stack([processor.frame(each, *size) for each in pixels])
+    return Frames(frames, chosen, 12.0, 24, (40, 30))
 
 
 def test_what_is_written_has_a_token_for_each_row(processors: Collection[MediaProcessor]) -> None:

@@ -40,7 +40,7 @@ class Base64Source(RequestBody):
 
 
 class UrlSource(RequestBody):
-    """An image's address: a data: URL, as this server fetches nothing."""
+    """An image's address: a data: URL, or one of the web, where it is fetched."""
 
     type: Literal["url"]
     url: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -53,7 +52,7 @@ async def count_tokens(asker: Request, body: CountRequest) -> dict[str, Any]:
     """How many tokens a conversation has, as the chat template writes it."""
     serving = serving_of(asker)
     async with serving.catalog.lease(body.model) as (_, model):
-        prompted = await asyncio.to_thread(prompt, serving, model, body)
+        prompted = await serving.in_thread(prompt, serving, model, body)
     more: dict[str, Any] = {}
     if body.context_management is not None:
         more["context_management"] = {"original_input_tokens": prompted.original_tokens}
@@ -62,7 +61,7 @@ async def count_tokens(asker: Request, body: CountRequest) -> dict[str, Any]:
 
 async def _complete(serving: Serving, body: MessageRequest) -> dict[str, Any]:
     async with serving.catalog.lease(body.model) as (served, model):
-        prompted = await asyncio.to_thread(prompt, serving, model, body)
+        prompted = await serving.in_thread(prompt, serving, model, body)
         rounds = prompted.rounds
         blocks = Blocks(omit_thinking=body.thinking_omitted, hidden=rounds.hidden)
         async for generation in rounds.generations(served.name):
@@ -77,7 +76,7 @@ async def _complete(serving: Serving, body: MessageRequest) -> dict[str, Any]:
 
 async def _events(serving: Serving, body: MessageRequest) -> AsyncIterator[bytes]:
     async with serving.catalog.lease(body.model) as (served, model):
-        prompted = await asyncio.to_thread(prompt, serving, model, body)
+        prompted = await serving.in_thread(prompt, serving, model, body)
         rounds = prompted.rounds
         blocks, wire = Blocks(omit_thinking=body.thinking_omitted, hidden=rounds.hidden), Wire()
         async for generation in rounds.generations(served.name):

@@ -18,6 +18,7 @@ from .prompt import conversation
 
 if TYPE_CHECKING:
     from tramontane.engine.request import Request
+    from tramontane.media.fetch import Fetching
     from tramontane.model.loaded_model import LoadedModel
 
 
@@ -42,21 +43,25 @@ def prompt(serving: Serving, model: LoadedModel, body: CountRequest) -> Prompted
 
     Raises ApiError, TemplateError, RequestError.
     """
+    fetching = None if serving.fetch is None else serving.fetch.begin()
     if body.context_management is None or not body.context_management.edits:
-        found = Prompted(_rounds(serving, model, body))
+        found = Prompted(_rounds(serving, model, body, fetching))
         found.original_tokens = found.prompt_tokens
         return found
 
     def count(messages: Sequence[Any]) -> int:
         changed = body.model_copy(update={"messages": list(messages)})
-        return Prompted(_rounds(serving, model, changed)).prompt_tokens
+        return Prompted(_rounds(serving, model, changed, fetching)).prompt_tokens
 
     result = edit_conversation(body.messages, body.context_management.edits, count)
-    rounds = _rounds(serving, model, body.model_copy(update={"messages": result.messages}))
+    body = body.model_copy(update={"messages": result.messages})
+    rounds = _rounds(serving, model, body, fetching)
     return Prompted(rounds, result.applied, result.original)
 
 
-def _rounds(serving: Serving, model: LoadedModel, body: CountRequest) -> Rounds:
+def _rounds(
+    serving: Serving, model: LoadedModel, body: CountRequest, fetching: Fetching | None
+) -> Rounds:
     messages = conversation(body)
     refuse_lost_calls(model, messages)
     if messages[-1]["role"] == "assistant":
@@ -68,7 +73,7 @@ def _rounds(serving: Serving, model: LoadedModel, body: CountRequest) -> Rounds:
         body.variables(),
     )
     prepared = prepare(
-        serving, model, messages, body.sampling(), toolbox, variables, request_fields
+        serving, model, messages, body.sampling(), toolbox, variables, request_fields, fetching
     )
     return Rounds.of(serving, model, prepared, toolbox, registered, request_fields)
 

@@ -14,9 +14,8 @@ from tramontane_plugin_server.http.stream import event
 
 DONE = event("[DONE]")
 REASONS: dict[FinishReason, str] = {"stop": "stop", "length": "length", "context": "length"}
-
-MEDIA = ("image_tokens", "audio_tokens")
-"""Counts of a prompt's tokens that OpenAI has words for."""
+MEDIA = ("image_tokens", "audio_tokens", "video_tokens")
+"""Counts of a prompt's tokens that stand for media; of a prompt without any there are none."""
 
 
 def identity(prefix: str) -> str:

@@ -36,8 +36,9 @@ from .tool_fields import (
 
 
 class Part(BaseModel):
-    """A part of a message's content: `text`; for models that take images `image_url` with a data:
-    URL in base64; for those that take sounds `input_audio` with data in base64, or `audio_url`."""
+    """A part of a message's content: `text`; for models that take media, `image_url`,
+    `input_audio`, `video_url`, or a `file` of such a type, with a data: URL in base64 or an
+    address, where it is fetched."""
 
     model_config = ConfigDict(extra="allow", strict=True)
     type: str = Field(max_length=64)

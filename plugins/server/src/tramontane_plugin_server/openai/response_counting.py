@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -91,7 +90,7 @@ async def input_tokens(request: Request, body: CountRequest) -> dict[str, Any]:
     tokens = 0
     if state.items:
         async with serving.catalog.lease(body.model) as (_, model):
-            going = await asyncio.to_thread(begin_rounds, serving, model, state.body, state.items)
+            going = await serving.in_thread(begin_rounds, serving, model, state.body, state.items)
         tokens = len(going.requests[0].prompt)
     return {"object": "response.input_tokens", "input_tokens": tokens}
 

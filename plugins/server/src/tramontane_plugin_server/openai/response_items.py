@@ -38,7 +38,24 @@ class InputImage(Part):
     }
 
     type: Literal["input_image"]
-    image_url: str = Field(min_length=1, description="a data: URL in base64")
+    image_url: str = Field(
+        min_length=1, description="a data: URL in base64, or an address, where it is fetched"
+    )
+    detail: str | None = Field(None, description=NO_EFFECT)
+    prompt_cache_breakpoint: dict[str, Any] | None = Field(None, description=NO_EFFECT)
+
+
+class InputFile(Part):
+    """A file with an image, a sound or a video; for models that take any."""
+
+    refused: ClassVar[Mapping[str, str]] = {
+        "file_id": "this server stores no files; send file_data with a data: URL"
+    }
+
+    type: Literal["input_file"]
+    file_data: str | None = Field(None, min_length=1, description="a data: URL in base64")
+    file_url: str | None = Field(None, min_length=1, description="an address, where it is fetched")
+    filename: str | None = Field(None, description="says of what type it is, if file_data does not")
     detail: str | None = Field(None, description=NO_EFFECT)
     prompt_cache_breakpoint: dict[str, Any] | None = Field(None, description=NO_EFFECT)
 
@@ -75,8 +92,10 @@ class ReasoningText(Part):
 
 
 Content: TypeAlias = Annotated[
-    InputText | InputImage | InputAudio | OutputText | Refusal, Field(discriminator="type")
+    InputText | InputImage | InputAudio | InputFile | OutputText | Refusal,
+    Field(discriminator="type"),
 ]
+Shown: TypeAlias = Annotated[InputText | InputImage | InputFile, Field(discriminator="type")]
 
 
 Parts: TypeAlias = Annotated[list[Content], Field(min_length=1)]
@@ -145,7 +164,7 @@ class CallOutputItem(Item):
     call_id: Identity
     name: str | None = Field(None, description=NO_EFFECT)
     namespace: str | None = Field(None, description=NO_EFFECT)
-    output: str | list[InputText]
+    output: str | list[Shown]
     caller: dict[str, Any] | None = Field(None, description=NO_EFFECT)
 
     def item(self) -> dict[str, Any]:
@@ -174,7 +193,7 @@ class CustomOutputItem(Item):
 
     type: Literal["custom_tool_call_output"]
     call_id: Identity
-    output: str | list[InputText]
+    output: str | list[Shown]
     caller: dict[str, Any] | None = Field(None, description=NO_EFFECT)
 
     def item(self) -> dict[str, Any]:

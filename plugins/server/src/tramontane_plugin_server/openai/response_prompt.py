@@ -54,12 +54,14 @@ def _truncated(
 ) -> Prepared:
     """The most recent turns that fit the context, with truncation; else all turns."""
     instructions, messages = conversation
+    fetching = None if serving.fetch is None else serving.fetch.begin()
 
     def turn(start: int) -> Prepared:
         kept_messages = [*instructions, *messages[start:]]
         return prepare(
-            serving, model, kept_messages, params, toolbox, body.variables(), body.request_fields()
-        )
+            serving, model, kept_messages, params, toolbox, body.variables(),
+            body.request_fields(), fetching,
+        )  # fmt: skip
 
     untruncated = turn(0)
     limit = model.engine.context_length
@@ -112,12 +114,10 @@ def conversation(
                     continue
                 message["tool_calls"] = [one]
             case "function_call_output" | "custom_tool_call_output":
-                output = item["output"]
-                if not isinstance(output, str):
-                    output = "\n".join(part["text"] for part in output)
                 identity = item["call_id"]
-                message = {"role": "tool", "tool_call_id": identity, **called(identity, rest)}
-                message["content"] = output
+                message = {
+                    **_result(item["output"]), "tool_call_id": identity, **called(identity, rest),
+                }  # fmt: skip
             case _:
                 parts = item.get("content") or item["summary"]
                 thoughts += [part["text"] for part in parts]
@@ -134,9 +134,18 @@ def _message(item: Item) -> Message:
     return message_of(role, [_piece(part) for part in item["content"]])
 
 
+def _result(output: str | list[Item]) -> Message:
+    if isinstance(output, str):
+        return message_of("tool", [output])
+    texts = [part["text"] for part in output if part["type"] == "input_text"]
+    media = [part for part in output if part["type"] != "input_text"]
+    said = ["\n".join(texts)] if texts or not media else []
+    return message_of("tool", [*said, *media])
+
+
 def _piece(part: Item) -> Piece:
     match part["type"]:
-        case "input_image" | "input_audio":
+        case "input_image" | "input_audio" | "input_file":
             return part
         case "refusal":
             return str(part["refusal"])

@@ -155,7 +155,7 @@ async def _generate(
         yield changes
         return
     async with serving.catalog.lease(body.model) as (served, model):
-        rounds = await asyncio.to_thread(begin_rounds, serving, model, body, state.items)
+        rounds = await serving.in_thread(begin_rounds, serving, model, body, state.items)
         async for generation in rounds.generations(served.name):
             state.set_parser(rounds.parser(), rounds.hidden)
             with generation:

@@ -51,9 +51,12 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 class PromptDetails(Shape):
     """Of a prompt's tokens, those that were cached, and those that stand for media, if any do."""
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
     cached_tokens: int
     image_tokens: int = 0
     audio_tokens: int = 0
+    video_tokens: int = 0
 
 
 class Usage(Shape):
