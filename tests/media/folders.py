@@ -241,6 +241,74 @@ def tiles(
     )  # fmt: skip
 
 
+def mllama(vision: dict[str, Any], cross: list[int], **text: Any) -> Vision:
+    told = {
+        "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_global_layers": 2,
+        "attention_heads": 4, "image_size": 28, "patch_size": 7,
+        "intermediate_layers_indices": [0, 2],
+    } | vision  # fmt: skip
+    most = int(told.setdefault("max_num_tiles", 4))
+    told["vision_output_dim"] = told["hidden_size"] * (1 + len(told["intermediate_layers_indices"]))
+    sides = range(1, most + 1)
+    told["supported_aspect_ratios"] = [[a, b] for a in sides for b in sides if a * b <= most]
+
+    def make(ids: dict[str, int]) -> Any:
+        config = transformers.MllamaConfig(
+            vision_config=told, image_token_index=ids["<|image|>"],
+            text_config=TEXT | {
+                "num_hidden_layers": 4, "cross_attention_layers": cross,
+                "rope_parameters": {"rope_type": "default", "rope_theta": 500000.0}} | text,
+        )  # fmt: skip
+        return seeing_nothing_before(transformers.MllamaForConditionalGeneration(config))
+
+    def inputs(items: list[Any], ids: torch.Tensor, row: int) -> dict[str, Any]:
+        module = transformers.models.mllama.processing_mllama
+        tiles = [torch.from_numpy(item.arrays["tiles"]) for item in items]
+        counts = [len(each) for each in tiles]
+        padded = torch.stack([
+            torch.nn.functional.pad(each, (0, 0, 0, 0, 0, 0, 0, most - len(each)))
+            for each in tiles
+        ])  # fmt: skip
+        mask = module.convert_sparse_cross_attention_mask_to_dense(
+            [module.get_cross_attention_token_mask(ids[0].tolist(), row)], [counts], most,
+            ids.shape[1],
+        )  # fmt: skip
+        return {
+            "pixel_values": padded[None], "cross_attention_mask": torch.from_numpy(mask),
+            "aspect_ratio_ids": torch.tensor([[int(item.arrays["way"]) for item in items]]),
+            "aspect_ratio_mask": torch.tensor(
+                [[[int(tile < count) for tile in range(most)] for count in counts]]),
+        }  # fmt: skip
+
+    settings = {
+        "size": {"height": told["image_size"], "width": told["image_size"]},
+        "max_image_tiles": most,
+    }  # fmt: skip
+    return Vision("mllama", ("<|image|>",), "<|image|>", make, inputs, "<|image|>", settings)
+
+
+def seeing_nothing_before(model: Any) -> Any:
+    """transformers' Mllama with one line more: tokens before the first image see none, as in Meta's
+    own code. transformers multiplies what the MLP gives by the mask, and not what the attention
+    does, so that they see all images, later ones and empty tiles too."""
+    masks: list[torch.Tensor] = []
+
+    def note(module: Any, args: Any, told: dict[str, Any]) -> None:
+        masks[:] = [told["full_text_row_masked_out_mask"]]
+
+    def mask(module: Any, args: Any, out: Any) -> Any:
+        return (out[0] * masks[0][:, 0], *out[1:])
+
+    for name, parameter in model.named_parameters():
+        if "gate" in name and parameter.numel() == 1:
+            parameter.data.fill_(1)  # which `write` spreads; they begin as zeros
+    for module in model.modules():
+        if type(module).__name__ == "MllamaCrossAttentionDecoderLayer":
+            module.register_forward_pre_hook(note, with_kwargs=True)
+            module.cross_attn.register_forward_hook(mask)
+    return model
+
+
 WINDOWS = {"hidden_size": 32, "intermediate_size": 44, "out_hidden_size": 32}
 DEEP = {"hidden_size": 32, "intermediate_size": 44, "out_hidden_size": 32, "num_heads": 4}
 FAMILIES: dict[str, Vision] = {
@@ -334,5 +402,18 @@ FAMILIES: dict[str, Vision] = {
     "smolvlm-odd-tile": tiles(
         "SmolVLM", {"image_size": 29, "patch_size": 2, "intermediate_size": 40}, 7, 59, tile=28,
         tie_word_embeddings=True,
+    ),
+    "mllama": mllama({}, [1, 3], vocab_size=260),
+    "mllama-one-tile": mllama(
+        {"max_num_tiles": 1, "image_size": 30, "patch_size": 10, "num_global_layers": 0,
+         "intermediate_layers_indices": [-1, 1, 0], "hidden_act": "gelu_new"},
+        [0], num_key_value_heads=1,
+    ),
+    "mllama-six-tiles": mllama(
+        {"max_num_tiles": 6, "image_size": 20, "patch_size": 6, "hidden_size": 24,
+         "intermediate_layers_indices": [1]},
+        [1, 2], num_attention_heads=2, rope_parameters={
+            "rope_type": "llama3", "rope_theta": 1e4, "factor": 8.0, "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0, "original_max_position_embeddings": 16},
     ),
 }  # fmt: skip

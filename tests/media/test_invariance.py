@@ -17,7 +17,7 @@ from .folders import FAMILIES, picture, write
 from .test_parity import request
 
 PARAMS = SamplingParams(temperature=0, max_tokens=24, ignore_eos=True, logprobs=True)
-NAMES = ("gemma3", "qwen2.5-vl", "mistral3", "qwen3-vl", "idefics3")
+NAMES = ("gemma3", "qwen2.5-vl", "mistral3", "qwen3-vl", "idefics3", "mllama")
 
 
 @pytest.fixture(scope="module", params=NAMES)

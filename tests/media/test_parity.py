@@ -39,7 +39,8 @@ def test_logits_and_tokens(name: str, device: str, tmp_path: Path) -> None:
         items = [processor.prepare(picture(*size, seed)) for seed, size in enumerate(SIZES)]
         for count, text in ((1, "{0} what?"), (1, "is {0}"), (3, MIXED)):
             row = llm.inner.tokenizer.inner.token_to_id(vision.row)
-            greedy = GREEDY.model_copy(update={"suppress_tokens": (row,)})
+            never = (row,) if row < llm.inner.loaded.config.vocab_size else ()
+            greedy = GREEDY.model_copy(update={"suppress_tokens": never})
             asked = request(llm, text.format(vision.mark), items[:count], params=greedy)
             scored = Request(
                 prompt=asked.prompt, media=asked.media, prompt_logits=True,
@@ -67,6 +68,6 @@ def reference(
         with torch.no_grad():
             out = model(input_ids=ids, **vision.inputs(items, ids, row)).logits[0]
         first = out.numpy().copy() if first is None else first
-        out[-1, row] = -torch.inf
+        out[-1, row : row + 1] = -torch.inf
         tokens.append(int(out[-1].argmax()))
     return first, tuple(tokens)

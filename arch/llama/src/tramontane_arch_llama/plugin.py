@@ -30,6 +30,22 @@ PIXTRAL = {
     "patch_size": 7,
 }
 
+MLLAMA = {
+    "num_hidden_layers": 3,
+    "cross_attention_layers": [1],
+    "vision_config": {
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 2,
+        "num_global_layers": 1,
+        "attention_heads": 2,
+        "image_size": 16,
+        "patch_size": 8,
+        "vision_output_dim": 32,
+        "intermediate_layers_indices": [0],
+    },
+}
+
 
 @hookimpl
 def architectures() -> Iterator[Architecture]:
@@ -80,4 +96,12 @@ def architectures() -> Iterator[Architecture]:
         weights="tramontane_arch_llama.mistral3:weights",
         media="tramontane_arch_llama.mistral3_images:processor",
         example=TINY | GROWING | {"vision_config": PIXTRAL},
+    )
+    yield Architecture(
+        name="MllamaForConditionalGeneration",
+        config="tramontane_arch_llama.mllama_config:MllamaConfig",
+        model="tramontane_arch_llama.mllama:Mllama",
+        weights="tramontane_arch_llama.mllama:WEIGHTS",
+        media="tramontane_arch_llama.mllama_images:MllamaImages",
+        example=TINY | MLLAMA,
     )

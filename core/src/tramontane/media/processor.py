@@ -39,6 +39,11 @@ class MediaProcessor(Protocol):
         as the item has rows."""
         return self.row * item.rows
 
+    def completed(self, text: str, bos: str | None) -> str:
+        """The whole text as the family's processor would have it, before it is cut into tokens.
+        bos: the token that texts begin with."""
+        return text
+
     def positions(self, ids: Sequence[int], media: Media) -> npt.NDArray[np.int64] | None:
         """(sections, tokens): positions of a rotary embedding with sections; None: it has none."""
         return None
@@ -60,6 +65,7 @@ def with_media(
         )
     written = [processor.written(item) for item in items]
     whole = pieces[0] + "".join(map(str.__add__, written, pieces[1:]))
+    whole = processor.completed(whole, tokenizer.named.get("bos_token"))
     ids = tuple(tokenizer.encode_chat(whole))
     row = tokenizer.inner.token_to_id(processor.row)
     if row is None:
