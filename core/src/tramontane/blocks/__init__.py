@@ -4,7 +4,7 @@ from .activation import ACTIVATIONS, ClampedSwiGLU, Gelu
 from .alibi import alibi_slopes
 from .attention import Attention, SharedAttention
 from .causal_lm import CausalLM, LayerOf, MediaLM, PositionedLM
-from .cross import CrossAttention, cross_layers
+from .cross import CrossAttention
 from .delta_net import GatedDeltaNet
 from .embedding import Embedding
 from .latent import LatentAttention, latent_scale
@@ -75,7 +75,6 @@ __all__ = [
     "WeighedInputMoE",
     "alibi_slopes",
     "balanced_moe",
-    "cross_layers",
     "latent_scale",
     "layer_norm",
     "rms_norm",

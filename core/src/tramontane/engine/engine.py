@@ -17,7 +17,8 @@ from functools import partial
 import numpy as np
 import torch
 
-from tramontane.blocks import MediaLM, cross_layers
+from tramontane.blocks import MediaLM
+from tramontane.blocks.cross import cross_layers
 from tramontane.checkpoint.load import Loaded
 from tramontane.errors import EngineBusy, RequestError
 from tramontane.registry import Registry
