@@ -85,3 +85,40 @@ def test_positions_count_on_behind_the_prompt() -> None:
     assert found is not None
     assert found.tolist() == [[1, 3, 4, 5], [2, 3, 4, 5]]
     assert Media(()).sections(0, 3, 5) is None
+
+
+def crossing(*items: tuple[str, int]) -> list[MediaItem]:
+    return [
+        MediaItem("image", {"name": np.frombuffer(name.encode(), np.uint8)}, 1, cross=rows)
+        for name, rows in items
+    ]
+
+
+def test_a_token_sees_the_last_images_before_it() -> None:
+    one, two, three = crossing(("one", 5), ("two", 7), ("three", 2))
+    ids = [0, 9, 0, 0, 9, 9, 0]
+    media = Media(runs_of(ids, 9, [one, two, three]))
+    assert media.sight(0) is None
+    seen = [(sight.items, sight.rows) for place in range(1, 9) if (sight := media.sight(place))]
+    assert seen == [((one,), 5)] * 3 + [((two, three), 7)] + [((two, three), 9)] * 4
+    assert media.regions == ()
+    assert [media.cut(first, 10) for first in range(7)] == [1, 3, 2, 1, 1, 10, 10]
+    assert media.items(0, 1) == []
+    assert media.items(2, 2) == [one]
+    assert media.items(3, 2) == [one, two, three]
+    assert media.items(8, 1) == [two, three]
+    assert media.count("image") == 3
+
+
+def test_the_same_image_twice_side_by_side() -> None:
+    (one,) = crossing(("one", 5))
+    media = Media(runs_of([9, 9, 0], 9, [one, one]))
+    assert [(run.start, run.count) for run in media.runs] == [(0, 1), (1, 1)]
+    assert [sight.rows for sight in media.sights] == [5, 10]
+    assert media.items(0, 3) == [one]
+
+
+def test_what_an_encoder_makes_beside_the_prompt_is_part_of_the_digest() -> None:
+    few, many = crossing(("one", 5), ("one", 6))
+    assert few.digest != many.digest
+    assert (few.encoded, many.encoded) == (5, 6)

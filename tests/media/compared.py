@@ -54,7 +54,8 @@ def differences(
             processor = llm.inner.processors["image"]
             items = [processor.prepare(picture(*size, seed)) for seed, size in enumerate(SIZES)]
             row = llm.inner.tokenizer.inner.token_to_id(vision.row)
-            greedy = GREEDY.model_copy(update={"suppress_tokens": (row,)})
+            never = (row,) if row < llm.inner.loaded.config.vocab_size else ()
+            greedy = GREEDY.model_copy(update={"suppress_tokens": never})
             for case, (count, text) in CASES.items():
                 asked = request(llm, text.format(vision.mark), items[:count], params=greedy)
                 scored = Request(
@@ -84,6 +85,6 @@ def reference(
         with torch.no_grad():
             out = model(input_ids=ids, **vision.inputs(items, ids, row)).logits[0]
         first = out.numpy().copy() if first is None else first
-        out[-1, row] = -torch.inf
+        out[-1, row : row + 1] = -torch.inf  # the head may not have it
         tokens.append(int(out[-1].argmax()))
     return first, tuple(tokens)

@@ -10,6 +10,7 @@ import transformers
 
 from .folders import FAMILIES, TEXT, Vision
 from .plain_eyes import MiniCpmEyes, Phi3V
+from .tiled import TILED
 
 
 def idefics2(
@@ -128,5 +129,5 @@ LATENTS: dict[str, Vision] = {
         outer={"architectures": ["MiniCPMO"], "model_type": "minicpmo", "version": "2.6"},
     ),
 }  # fmt: skip
-ALL: dict[str, Vision] = FAMILIES | LATENTS
+ALL: dict[str, Vision] = FAMILIES | TILED | LATENTS
 """Every configuration of the families that take images."""

@@ -17,10 +17,11 @@ from tramontane.media.item import MediaItem
 from tramontane.sampling_params import SamplingParams
 
 from .compared import request
-from .folders import FAMILIES, picture, write
+from .folders import picture, write
 from .test_invariance import bits
+from .tiled import TILED
 
-VISION = FAMILIES["lfm2-vl"]
+VISION = TILED["lfm2-vl"]
 PARAMS = SamplingParams(temperature=0, max_tokens=20, ignore_eos=True, logprobs=True)
 BEGINNING = "".join(chr(97 + i * i % 23) for i in range(SNAPSHOT_EVERY - 12))
 """Letters, so many that the image behind them has rows on both sides of a snapshot."""

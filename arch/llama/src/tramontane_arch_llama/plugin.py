@@ -49,6 +49,21 @@ HEARING = {
     "num_mel_bins": 8,
     "max_source_positions": 16,
 }
+MLLAMA = {
+    "num_hidden_layers": 3,
+    "cross_attention_layers": [1],
+    "vision_config": {
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 2,
+        "num_global_layers": 1,
+        "attention_heads": 2,
+        "image_size": 16,
+        "patch_size": 8,
+        "vision_output_dim": 32,
+        "intermediate_layers_indices": [0],
+    },
+}
 
 
 @hookimpl
@@ -119,4 +134,12 @@ def architectures() -> Iterator[Architecture]:
         weights="tramontane_arch_llama.voxtral:WEIGHTS",
         media="tramontane_arch_llama.voxtral:VoxtralSounds",
         example=TINY | {"head_dim": 8, "audio_config": HEARING},
+    )
+    yield Architecture(
+        name="MllamaForConditionalGeneration",
+        config="tramontane_arch_llama.mllama_config:MllamaConfig",
+        model="tramontane_arch_llama.mllama:Mllama",
+        weights="tramontane_arch_llama.mllama:WEIGHTS",
+        media="tramontane_arch_llama.mllama_images:MllamaImages",
+        example=TINY | MLLAMA,
     )

@@ -16,6 +16,7 @@ from tramontane.blocks import (
     Attention,
     CausalLM,
     ClampedSwiGLU,
+    CrossAttention,
     DeltaRule,
     Embedding,
     Experts,
@@ -115,7 +116,7 @@ def prepare(
             chosen[f"experts {module.weight.kind}"] = _choose_stacked(
                 module, exact, pool, row_orders.get(module)
             )
-        elif isinstance(module, Attention):
+        elif isinstance(module, (Attention, CrossAttention)):
             module.kernel = attend(pool)
             chosen["attention"] = "compiled"
         elif isinstance(module, LatentAttention):

@@ -4,6 +4,7 @@ from .activation import ACTIVATIONS, ClampedSwiGLU, Gelu
 from .alibi import alibi_slopes
 from .attention import Attention, SharedAttention
 from .causal_lm import CausalLM, LayerOf, MediaLM, PositionedLM
+from .cross import CrossAttention
 from .delta_net import GatedDeltaNet
 from .embedding import Embedding
 from .latent import LatentAttention, latent_scale
@@ -35,6 +36,7 @@ __all__ = [
     "BiasedRouter",
     "CausalLM",
     "ClampedSwiGLU",
+    "CrossAttention",
     "DeltaRule",
     "Embedding",
     "Experts",

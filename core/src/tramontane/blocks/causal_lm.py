@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from tramontane.config import DecoderConfig
 from tramontane.engine.batch import Batch
 
+from .cross import cross_layers
 from .embedding import Embedding
 from .linear import Linear
 from .norm import NormOf, rms_norm
@@ -28,7 +29,7 @@ class Decoder(nn.Module):
 
     def __init__(self, cfg: DecoderConfig, layer: LayerOf, norm: NormOf) -> None:
         super().__init__()
-        self.embed_tokens = Embedding(cfg.vocab_size, cfg.hidden_size)
+        self.embed_tokens = Embedding(cfg.known_tokens, cfg.hidden_size)
         self.layers = nn.ModuleList(layer(cfg, index) for index in range(cfg.num_hidden_layers))
         self.norm: Any = norm(cfg)
 
@@ -113,6 +114,21 @@ class MediaLM(CausalLM):
     def encode(self, kind: str, arrays: Mapping[str, Tensor]) -> Iterator[Tensor | None]:
         """Yields None wherever it may be interrupted, after each layer, say, and last the rows
         (`MediaItem.rows`, hidden), or (`MediaItem.rows`, hidden * (1 + levels)): the first columns
-        are the embeddings, the next are added to the rows behind layer 0, and so on. kind, arrays:
-        of the `MediaItem`."""
+        are the embeddings, the next are added to the rows behind layer 0, and so on. For layers
+        with `CrossAttention` it is (`MediaItem.cross`, hidden). kind, arrays: of the
+        `MediaItem`."""
         raise NotImplementedError
+
+    def encoded(self, kind: str, arrays: Mapping[str, Tensor]) -> Iterator[Tensor | None]:
+        """The same with, in models that cross-attend, the rows' keys and values of each such layer
+        in their place, (`MediaItem.cross`, 2 * kv_heads * d_head * layers)."""
+        layers = cross_layers(self)
+        for rows in self.encode(kind, arrays):
+            if rows is None or not layers:
+                yield rows
+                continue
+            parts = []
+            for layer in layers.values():
+                parts.append(layer.keys_and_values(rows))
+                yield None
+            yield torch.cat(parts, -1)

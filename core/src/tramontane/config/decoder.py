@@ -184,6 +184,12 @@ class DecoderConfig(ModelConfig):
         }
 
     @property
+    def known_tokens(self) -> int:
+        """Ids that a prompt may have, rows of the embedding table; override where the head has
+        fewer, which is vocab_size."""
+        return self.vocab_size
+
+    @property
     def rotary(self) -> bool:
         """Whether queries and keys are rotated in any layer; override for families without RoPE."""
         return True

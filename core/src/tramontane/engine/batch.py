@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from .cross_keys import CrossInput
     from .kv_cache import KVCache
 
 
@@ -97,6 +98,8 @@ class Batch:
     media: MediaInput | None = None
     adapted: bool = False
     """Whether the model has adapters during this step: no recording of it holds."""
+    cross: CrossInput | None = None
+    """What its rows cross-attend to: all of them, or, if None, none."""
     _sections: tuple[tuple[Span, npt.NDArray[np.int64]], ...] = ()
 
     def __init__(self, spans: Sequence[Span], numbers: Numbers, cache: KVCache) -> None:

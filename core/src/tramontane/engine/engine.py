@@ -19,12 +19,14 @@ import torch
 
 from tramontane.adapters.steps import by_adapters, step_with
 from tramontane.blocks import MediaLM
+from tramontane.blocks.cross import cross_layers
 from tramontane.checkpoint.load import Loaded
 from tramontane.errors import EngineBusy, RequestError
 from tramontane.registry import Registry
 from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .batch import Batch
+from .cross_keys import CrossCache
 from .kv_cache import BLOCK_SIZE, KVCache
 from .kv_size import kv_blocks, state_slots
 from .media_rows import MediaRows, apart
@@ -87,7 +89,13 @@ class Engine:
         self.media: MediaRows | None = None
         if isinstance(loaded.model, MediaLM):
             self.media = MediaRows(loaded.model, device, self.options.media_cache)
-            self._scheduler.encoded = self.media.ready
+            self._scheduler.encoded = self._encoded
+            layers = cross_layers(loaded.model)
+            shapes = {index: (each.shared_heads, each.d_head) for index, each in layers.items()}
+            self._cross = CrossCache(
+                shapes, self.media, self._scheduler.running, loaded.kv_dtype, device,
+                self.options.media_cache,
+            )  # fmt: skip
         self._overlap = OverlapWorker()
         self.chains = Chains(
             registry,
@@ -112,7 +120,7 @@ class Engine:
 
         Raises RequestError for what can never run, EngineBusy for what cannot now.
         """
-        vocabulary, sees = self.loaded.config.vocab_size, self.media is not None
+        vocabulary, sees = self.loaded.config.known_tokens, self.media is not None
         refuse_impossible(request, self.tokenizer, vocabulary, self.context_length, sees=sees)
         params = request.params
         seed = params.seed if params.seed is not None else secrets.randbits(63)
@@ -286,6 +294,13 @@ class Engine:
             self._advance(sequence, count, logits[row : row + len(rows)])
             row += len(rows)
 
+    def _encoded(self, sequence: Sequence, count: int) -> bool:
+        """Whether the media of a sequence's next rows are there; else they are on their way."""
+        assert self.media is not None
+        if sequence.sight is not None:
+            return self._cross.ready(sequence)
+        return self.media.ready(sequence.media_of(count))
+
     @staticmethod
     def _wanted(sequence: Sequence, count: int) -> range:
         """Offsets of a sequence's tokens in this step whose logits are needed."""
@@ -319,6 +334,7 @@ class Engine:
         batch = Batch.of(pieces, self.cache, slots)
         if self.media is not None:
             self.media.put(batch, work)
+            self._cross.put(batch, work)
         adapters = work[0][0].request.adapters
         return step_with(adapters, self.loaded.model, tokens, batch)  # type: ignore[no-any-return]
 

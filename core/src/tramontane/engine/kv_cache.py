@@ -359,10 +359,12 @@ def kv_windows(model: nn.Module, most: int) -> list[Seen | None]:
 
 def bytes_per_token(model: nn.Module, dtype: torch.dtype) -> int:
     """Bytes of cache for one token of context, all layers together."""
-    return sum(
-        heads * (_key_bytes(key, dtype) + kept_width(value, dtype) * dtype.itemsize)
-        for heads, key, value in kv_shapes(model)
-    )
+    return sum(token_bytes(*shape, dtype) for shape in kv_shapes(model))
+
+
+def token_bytes(heads: int, key: int, value: int, dtype: torch.dtype) -> int:
+    """The same of a layer with so many heads, of keys and values of these widths."""
+    return heads * (_key_bytes(key, dtype) + kept_width(value, dtype) * dtype.itemsize)
 
 
 def _key_bytes(width: int, dtype: torch.dtype) -> int:

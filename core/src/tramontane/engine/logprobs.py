@@ -11,6 +11,9 @@ from tramontane.sampling.step import Floats
 
 from .request import TokenLogprob
 
+IMPOSSIBLE = -9999.0
+"""Of a token that cannot be drawn; minus infinity is no number in JSON."""
+
 
 def token_logprob(
     logits: Floats, token: int, count: int, bytes_of: Callable[[int], bytes]
@@ -24,12 +27,14 @@ def token_logprob(
     if count:
         likely = np.argpartition(-logits, min(count, len(logits) - 1))[:count]
         best = sorted(likely.tolist(), key=lambda i: (-float(logits[i]), i))
+    # a prompt may have tokens that the head does not
+    logprob = float(logits[token]) - normal if token < len(logits) else IMPOSSIBLE
     data = bytes_of(token)
     others = tuple(bytes_of(index) for index in best)
     return TokenLogprob(
         token,
         _text(data),
-        float(logits[token]) - normal,
+        logprob,
         tuple(
             (i, _text(other), float(logits[i]) - normal)
             for i, other in zip(best, others, strict=True)

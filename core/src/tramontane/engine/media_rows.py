@@ -56,6 +56,10 @@ class MediaRows:
         self._rows.move_to_end(item.digest)
         return self._rows[item.digest]
 
+    def drop(self, item: MediaItem) -> None:
+        """Keep the rows of an item no longer."""
+        self._bytes -= self._rows.pop(item.digest).nbytes
+
     def forget(self, wanted: Iterable[MediaItem]) -> None:
         """Encode nothing that waits but what is still wanted."""
         keep = {item.digest for item in wanted}
@@ -96,7 +100,7 @@ class MediaRows:
             sections = media.sections(first, count, len(one.request.prompt))
             if sections is not None:
                 batch.place(span, sections)
-            for run in media.within(first, count):
+            for run in () if media.crosses else media.within(first, count):
                 start = span.start + run.start - first
                 index.extend(range(start, start + run.count))
                 parts.append(self.rows(run.item)[run.first : run.first + run.count])
@@ -116,7 +120,7 @@ class MediaRows:
         try:
             with torch.inference_mode():
                 if self._work is None:
-                    self._work = item, iter(self._model.encode(item.kind, self._tensors(item)))
+                    self._work = item, iter(self._model.encoded(item.kind, self._tensors(item)))
                 for rows in self._work[1]:
                     if rows is not None:
                         self._keep(item, rows)
@@ -135,8 +139,8 @@ class MediaRows:
 
     def _keep(self, item: MediaItem, rows: Tensor) -> None:
         self._work = None
-        if len(rows) != item.rows:
-            raise ValueError(f"the encoder gave {len(rows)} rows, the processor counts {item.rows}")
+        if len(rows) != (wanted := item.encoded):
+            raise ValueError(f"the encoder gave {len(rows)} rows, the processor counts {wanted}")
         self.encoded += 1
         self._waiting.pop(item.digest, None)
         self._rows[item.digest] = rows
@@ -147,17 +151,20 @@ class MediaRows:
 
 
 def apart(work: list[tuple[Running, int]]) -> list[list[tuple[Running, int]]]:
-    """The pieces of a step, those within an item's region each by itself: how such a row is
-    computed does not depend on what else runs."""
+    """The pieces of a step, those within an item's region each by itself, and those that
+    cross-attend together: how such a row is computed does not depend on what else runs."""
     rest: list[tuple[Running, int]] = []
+    crossing: list[tuple[Running, int]] = []
     media: list[list[tuple[Running, int]]] = []
     for piece in work:
         told = piece[0].request.media
-        if told is not None and told.region(piece[0].computed) is not None:
+        if piece[0].sight is not None:
+            crossing.append(piece)
+        elif told is not None and told.region(piece[0].computed) is not None:
             media.append([piece])
         else:
             rest.append(piece)
-    return [rest, *media] if rest else media
+    return [each for each in (rest, crossing, *media) if each]
 
 
 class EncodingFailed(Exception):

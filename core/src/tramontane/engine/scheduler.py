@@ -13,8 +13,6 @@ from collections.abc import Callable
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
 
-from tramontane.media.item import MediaItem
-
 from .kv_cache import BLOCK_SIZE, KVCache
 from .prefill_budget import Pace
 from .sequence import Sequence
@@ -56,8 +54,8 @@ class Scheduler:
         self.running: list[Sequence] = []
         self.pace = Pace()
         self.counts = Counts()
-        self.encoded: Callable[[list[MediaItem]], bool] = lambda items: not items
-        """Whether items are encoded, so that a step can have rows of theirs."""
+        self.encoded: Callable[[Sequence, int], bool] = lambda sequence, count: True
+        """Whether the media of a sequence's next rows are encoded, so that a step can have them."""
 
     def add(self, sequence: Sequence) -> None:
         """Let a sequence wait for its turn."""
@@ -70,6 +68,7 @@ class Scheduler:
         if sequence.slot is not None:
             self.cache.states.give_back(sequence.slot)
             sequence.slot = sequence.snapshot = None
+        sequence.cross = None
         for found in (self.running, self.waiting):
             if sequence in found:
                 found.remove(sequence)
@@ -118,8 +117,10 @@ class Scheduler:
         # one token of each that decodes, and those forced after it as far as there is room
         spare = min(self.batch_size, self.max_batched_tokens - len(self.running))
         for sequence in decoding:
-            count = _most(sequence, 1 + max(0, spare))
-            if sequence in self.running and self._grow(sequence, count):
+            if sequence not in self.running:
+                continue
+            count = self._with_media(sequence, _most(sequence, 1 + max(0, spare)))
+            if count and self._grow(sequence, count):
                 work.append((sequence, count))
                 spare -= count - 1
         if not prompts:
@@ -134,13 +135,19 @@ class Scheduler:
                 break
             self._catch_up(sequence)
             count = self._to_snapshot(sequence, _most(sequence, room))
-            if sequence.request.media is not None:
-                count = sequence.request.media.cut(sequence.computed, count)
-                if not self.encoded(sequence.media_of(count)):
-                    continue
+            if not (count := self._with_media(sequence, count)):
+                continue
             room -= count
             work.append((sequence, count))
         return work
+
+    def _with_media(self, sequence: Sequence, count: int) -> int:
+        """Of a sequence's next rows, how many one step takes: 0 until their media are encoded."""
+        media = sequence.request.media
+        if media is None:
+            return count
+        count = media.cut(sequence.computed, count)
+        return count if self.encoded(sequence, count) else 0
 
     def computed(self, sequence: Sequence, count: int) -> None:
         """The next `count` tokens of a sequence are in the cache."""

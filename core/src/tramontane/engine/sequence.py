@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from tramontane.media.item import MediaItem
+from tramontane.media.item import MediaItem, Sight
 from tramontane.sampling import History
 from tramontane.sampling.chain import Chain
 from tramontane.sampling.step import Floats
@@ -18,6 +18,7 @@ from tramontane.tokenizer.stop import StopMatcher
 from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .block_pool import chained, root
+from .cross_keys import CrossKeys
 from .kv_cache import BLOCK_SIZE, KVCache
 from .logprobs import token_logprob
 from .request import (
@@ -67,6 +68,8 @@ class Sequence:
         self.blocks: list[int] = []
         self.slot: int | None = None
         """Of its states, while it runs."""
+        self.cross: CrossKeys | None = None
+        """What its rows cross-attend to, while it runs."""
         self.snapshot: bytes | None = None
         """The digest of the snapshot of its states that the next one replaces."""
         self.followers: list[Sequence] = []
@@ -142,6 +145,12 @@ class Sequence:
         """The items that the next `count` rows are of."""
         media = self.request.media
         return [] if media is None else media.items(self.computed, count)
+
+    @property
+    def sight(self) -> Sight | None:
+        """What the next row cross-attends to."""
+        media = self.request.media
+        return None if media is None else media.sight(self.computed)
 
     @property
     def may_share(self) -> bool:

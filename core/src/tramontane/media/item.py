@@ -20,18 +20,26 @@ class MediaItem:
     kind: "image", "audio" or "video". arrays: what `MediaLM.encode` is given, by name. rows: number
     of the prompt's rows that stand for it. settings: whatever else decides what becomes of it, for
     its digest.
+    cross: rows that the encoder makes of it for layers with `CrossAttention`, beside the prompt,
+    whose rows are tokens then; 0: the prompt's rows are the encoder's.
     """
 
     kind: str
     arrays: Mapping[str, Array]
     rows: int
     settings: str = ""
+    cross: int = 0
+
+    @property
+    def encoded(self) -> int:
+        """Rows that the encoder makes of it."""
+        return self.cross or self.rows
 
     @cached_property
     def digest(self) -> bytes:
         """What the item is known by: a hash of its arrays, their shapes and types, and settings."""
         told = hashlib.blake2b(digest_size=32)
-        told.update(repr((self.kind, self.rows, self.settings)).encode())
+        told.update(repr((self.kind, self.rows, self.settings, self.cross)).encode())
         for name, array in sorted(self.arrays.items()):
             told.update(repr((name, array.shape, str(array.dtype))).encode())
             told.update(np.ascontiguousarray(array).tobytes())
@@ -50,6 +58,21 @@ class Run:
     @property
     def end(self) -> int:
         return self.start + self.count
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What rows of a prompt attend to beside its tokens, from row `start` to the next sight's: the
+    first `rows` rows of all that the encoder makes of these items, which stand side by side."""
+
+    start: int
+    items: tuple[MediaItem, ...]
+    rows: int
+
+    @cached_property
+    def key(self) -> bytes:
+        """What the items are known by."""
+        return b"".join(item.digest for item in self.items)
 
 
 @dataclass(frozen=True)
@@ -75,12 +98,38 @@ class Media:
         return self.runs[0].start if self.runs else None
 
     @cached_property
+    def sights(self) -> tuple[Sight, ...]:
+        """In order, where layers cross-attend to items: a token sees the last item before it, and
+        those that stand directly before that one."""
+        found: list[Sight] = []
+        beside: list[list[Run]] = []
+        for run in self.runs if self.crosses else ():
+            if not beside or beside[-1][-1].end != run.start:
+                beside.append([])
+            beside[-1].append(run)
+        for runs in beside:
+            items, rows = tuple(run.item for run in runs), 0
+            for run in runs:
+                rows += run.item.cross
+                found.append(Sight(run.start, items, rows))
+        return tuple(found)
+
+    @property
+    def crosses(self) -> bool:
+        """Whether layers cross-attend to the items, whose rows in the prompt are tokens."""
+        return bool(self.runs) and self.runs[0].item.cross > 0
+
+    def sight(self, place: int) -> Sight | None:
+        """What a row sees, in the prompt or behind it."""
+        return next((each for each in reversed(self.sights) if each.start <= place), None)
+
+    @cached_property
     def regions(self) -> tuple[tuple[int, int], ...]:
         """(start, end) of the rows from each item's first to its last, which a step of their own
         computes; rows between two runs of an item included."""
         found: list[tuple[int, int]] = []
         last: MediaItem | None = None
-        for run in self.runs:
+        for run in () if self.crosses else self.runs:
             if run.item is last and run.first:  # it goes on
                 found[-1] = (found[-1][0], run.end)
             else:
@@ -94,7 +143,10 @@ class Media:
 
     def cut(self, first: int, count: int) -> int:
         """How many of the rows `first`..`first + count` one step takes: it has rows of one region,
-        or of none; and all rows of items that see each other."""
+        or of none; all rows of items that see each other; and rows of one sight."""
+        for sight in self.sights:
+            if first < sight.start:
+                return min(count, sight.start - first)
         for start, end in self.regions:
             if first < start:
                 return min(count, start - first)
@@ -111,9 +163,13 @@ class Media:
         return count
 
     def items(self, first: int, count: int) -> list[MediaItem]:
-        """The items of rows first..first+count."""
-        runs = self.within(first, count)
-        return list({run.item.digest: run.item for run in runs}.values())
+        """The items that rows first..first+count are of, or that they cross-attend to."""
+        found = [run.item for run in self.within(first, count)]
+        if self.crosses:
+            later = [each for each in self.sights if first < each.start < first + count]
+            seen = [each for each in (self.sight(first), *later) if each is not None]
+            found = [item for each in seen for item in each.items]
+        return list({item.digest: item for item in found}.values())
 
     def within(self, first: int, count: int) -> list[Run]:
         """The runs, cut to rows first..first+count."""

@@ -107,6 +107,11 @@ class MediaProcessor(Protocol):
         between them. Override it where that depends on its place."""
         return pieces[0] + "".join(map(str.__add__, written, pieces[1:]))
 
+    def completed(self, text: str, bos: str | None) -> str:
+        """The whole text as the family's processor would have it, before it is cut into tokens.
+        bos: the token that texts begin with."""
+        return text
+
     def positions(self, ids: Sequence[int], media: Media) -> npt.NDArray[np.int64] | None:
         """(sections, tokens): positions of a rotary embedding with sections, of media of all kinds;
         None: it has none. Asked of the processor that the architecture's offer names."""
@@ -141,7 +146,9 @@ def with_media(
         kinds[item.kind].written(item).replace(kinds[item.kind].row, tokens[item.kind][0])
         for item in ordered
     ]
-    ids = tuple(tokenizer.encode_chat(processor.assembled(pieces, written)))
+    whole = processor.assembled(pieces, written)
+    whole = processor.completed(whole, tokenizer.named.get("bos_token"))
+    ids = tuple(tokenizer.encode_chat(whole))
     rows = {kind: row for kind, (_, row) in tokens.items()}
     try:
         media = Media(runs_of(ids, rows, ordered), processor.mutual)

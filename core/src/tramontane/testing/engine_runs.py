@@ -152,8 +152,13 @@ class EngineRuns:
 
 def answers(engine: Engine, requests: Sequence[Request]) -> list[Answer]:
     """Of requests that run together. Raises RuntimeError when one failed."""
+    return [Answer.of(result) for result in results(engine, requests)]
+
+
+def results(engine: Engine, requests: Sequence[Request]) -> list[RequestResult]:
+    """The same, whole."""
     ends = [_submit(engine, request) for request in requests]
-    return [Answer.of(end()) for end in ends]
+    return [end() for end in ends]
 
 
 def plain_tokenizer(size: int) -> Tokenizer:

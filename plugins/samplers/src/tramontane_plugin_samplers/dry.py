@@ -62,6 +62,10 @@ class Breaks:
 
     def inside(self, tokens: Ids) -> npt.NDArray[np.bool_]:
         """Where a token contains a breaker."""
+        most = int(tokens.max(initial=-1)) + 1
+        if most > len(self._inside):  # a prompt may have tokens that the head has not
+            more = np.full(most - len(self._inside), -1, np.int8)
+            self._inside = np.concatenate((self._inside, more))
         for token in set(tokens[self._inside[tokens] < 0].tolist()):
             text = self._decode([token])
             self._inside[token] = any(breaker in text for breaker in self._breakers)

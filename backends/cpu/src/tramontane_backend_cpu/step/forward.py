@@ -41,13 +41,19 @@ class Forward:
 
     def __call__(self, tokens: Tensor, batch: Batch) -> Tensor:
         """What `CausalLM.forward` returns."""
-        if self.program is None or batch.media is not None or batch.adapted:
+        if self.program is None or not _recorded(batch):
             with self._steady:
                 return self._written(self._model, tokens, batch)
         return torch.from_numpy(self.program.run(tokens.tolist(), batch).copy())
 
     def step(self, tokens: Sequence[int], batch: Batch) -> Any:
         """What `CausalLM.step` returns."""
-        if self.program is None or batch.media is not None or batch.adapted:
+        if self.program is None or not _recorded(batch):
             return CausalLM.step(self._model, tokens, batch)
         return self.program.run(tokens, batch)
+
+
+def _recorded(batch: Batch) -> bool:
+    """Whether the recorded step can take a batch: not with rows of media, or that see any, nor
+    with adapters."""
+    return batch.media is None and batch.cross is None and not batch.adapted

@@ -280,7 +280,7 @@ class _NoBatch:
     def __init__(self, recording: Recording) -> None:
         self.wanted, self.slots = recording.wanted, recording.slots
         self.positions = recording.positions
-        self.media, self.mutual = None, False  # steps with media run as written
+        self.media, self.cross, self.mutual = None, None, False  # steps with media run as written
         self.cache = self
         self.layers = _Layers(recording)
         self.states = _NoStates()

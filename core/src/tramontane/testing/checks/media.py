@@ -19,7 +19,7 @@ from tramontane.media.processor import Frames, MediaProcessor, by_kind
 from tramontane.plugin import Architecture, load
 from tramontane.registry import Registry
 from tramontane.sampling_params import SamplingParams
-from tramontane.testing.engine_runs import CONTEXT, answers, on_reference, plain_tokenizer
+from tramontane.testing.engine_runs import CONTEXT, answers, on_reference, plain_tokenizer, results
 from tramontane.testing.random_model import random_model
 
 ROW, OTHERS = 1, (2, 3, 4, 5)
@@ -81,7 +81,7 @@ def test_the_encoder_gives_as_many_rows_as_are_counted(
         with torch.inference_mode():
             *before, rows = model.encode(item.kind, arrays)
         assert rows is not None, "encode must yield the rows last"
-        assert len(rows) == item.rows
+        assert len(rows) == item.encoded
         assert all(each is None for each in before), "only the last of what encode yields is rows"
         assert before, "encode must yield None at least once: running answers go on meanwhile"
 
@@ -109,6 +109,32 @@ def test_an_item_counts_and_company_does_not(
         for expected, found in zip([*alone, *alone], [*together[:2], *together[3:]], strict=True):
             assert found.tokens == expected.tokens
             np.testing.assert_allclose(found.logprobs, expected.logprobs, rtol=1e-4, atol=1e-4)
+
+
+def test_text_before_an_item_does_not_see_it(
+    processors: Collection[MediaProcessor], model: MediaLM
+) -> None:
+    """Else what is known of the text could not be kept, and an item would change it afterwards."""
+    first, before, context = next(iter(processors)), 2, 2 * CONTEXT
+    for processor in processors:
+        items = [processor.prepare(given(processor, seed)) for seed in (0, 1)]
+        loaded = on_reference(model, context)
+        options = EngineOptions(kv_tokens=8 * context, prefix_cache=False)
+        engine = Engine(loaded, plain_tokenizer(model.cfg.vocab_size), Registry([]), options)
+        try:
+            scored = [
+                Request(prompt=asked.prompt, media=asked.media, prompt_logits=True,
+                        params=SamplingParams(temperature=0, max_tokens=0))
+                for asked in (_request(item, first) for item in items)
+            ]  # fmt: skip
+            one, other = (result.prompt_logits for result in results(engine, scored))
+        finally:
+            engine.close()
+        assert one is not None
+        assert other is not None
+        rows = min(len(one), len(other))
+        assert not np.array_equal(one[rows - 1], other[rows - 1]), "the last token sees no item"
+        np.testing.assert_allclose(one[:before], other[:before], rtol=1e-5, atol=1e-5)
 
 
 def _request(item: MediaItem, processor: MediaProcessor) -> Request:
