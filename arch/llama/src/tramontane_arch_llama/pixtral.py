@@ -8,7 +8,15 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from tramontane.blocks import ACTIVATIONS, GatedMLP, Gelu, Linear, RMSNorm
-from tramontane.blocks.vision import Patches, VisionLayers, packed_attention, patches_of, turned
+from tramontane.blocks.vision import (
+    EncoderLayer,
+    PackedAttention,
+    Parts,
+    Patches,
+    VisionLayers,
+    patches_of,
+    turned,
+)
 from tramontane.config.decoder import ModelConfig
 
 EPS = 1e-5
@@ -67,39 +75,40 @@ def angles(cfg: PixtralConfig, rows: int, columns: int, device: torch.device) ->
 
 
 class PixtralAttention(nn.Module):
-    """(patches, hidden) -> (patches, hidden). Tensors: q_proj, k_proj, v_proj, o_proj."""
+    """Tensors: q_proj, k_proj, v_proj, o_proj (hidden, hidden)."""
 
     def __init__(self, cfg: PixtralConfig) -> None:
         super().__init__()
-        self.heads = cfg.num_attention_heads
         self.q_proj = Linear(cfg.hidden_size, cfg.hidden_size)
         self.k_proj = Linear(cfg.hidden_size, cfg.hidden_size)
         self.v_proj = Linear(cfg.hidden_size, cfg.hidden_size)
         self.o_proj = Linear(cfg.hidden_size, cfg.hidden_size)
-
-    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
-        q, k, v = (
-            project(x).unflatten(-1, (self.heads, -1))
-            for project in (self.q_proj, self.k_proj, self.v_proj)
-        )
-        mixed = packed_attention(turned(q, angles), turned(k, angles), v, [len(x)])
-        out: Tensor = self.o_proj(mixed)
-        return out
+        self.mix = PackedAttention()
 
 
-class PixtralLayer(nn.Module):
+class PixtralLayer(EncoderLayer):
     """Tensors: attention_norm, attention, ffn_norm, feed_forward."""
 
     def __init__(self, cfg: PixtralConfig) -> None:
         super().__init__()
+        self.heads = cfg.num_attention_heads
         self.attention_norm = RMSNorm(cfg.hidden_size, EPS)
         self.attention = PixtralAttention(cfg)
         self.ffn_norm = RMSNorm(cfg.hidden_size, EPS)
         act = ACTIVATIONS[cfg.hidden_act]
         self.feed_forward = GatedMLP(cfg, act=act)  # type: ignore[arg-type]
 
-    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
-        x = x + self.attention(self.attention_norm(x), angles)
+    def begin(self, x: Tensor) -> tuple[Tensor, ...]:
+        x, matrices = self.attention_norm(x), self.attention
+        return matrices.q_proj(x), matrices.k_proj(x), matrices.v_proj(x)
+
+    def mix(self, q: Tensor, k: Tensor, v: Tensor, *told: Any) -> Parts:
+        (angles,) = told
+        matrices = self.attention
+        return matrices.mix.parts(turned(q, angles), turned(k, angles), v, [len(q)])
+
+    def end(self, x: Tensor, mixed: Tensor) -> Tensor:
+        x = x + self.attention.o_proj(mixed)
         out: Tensor = x + self.feed_forward(self.ffn_norm(x))
         return out
 
@@ -124,6 +133,6 @@ class PixtralTower(nn.Module):
         x = self.ln_pre(self.patch_conv(patches_of(pixels, self.size)))
         turns = angles(self.cfg, rows, columns, x.device)
         for layer in self.transformer.layers:
-            x = layer(x, turns)
+            x = yield from layer.parts(x, turns)
             yield None
         yield x

@@ -108,6 +108,7 @@ class Qwen3VL(QwenVL):
     def __init__(self, cfg: Qwen3VLConfig) -> None:
         super().__init__(cfg)
         tower = cfg.vision_config
+        self.levels = len(tower.deepstack_visual_indexes)
         self.visual = DeepTower(
             tower.hidden_size,
             tower.num_heads,

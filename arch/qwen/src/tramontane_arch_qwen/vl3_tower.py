@@ -98,7 +98,7 @@ class DeepTower(nn.Module):
         angles = two_way_angles(places, self.width)
         merged = []
         for index, block in enumerate(self.blocks):
-            x = block(x, angles, [grid.count])
+            x = yield from block.parts(x, angles, [grid.count])
             if index in self.deep:
                 merged.append(self.deepstack_merger_list[self.deep.index(index)](x))
             yield None

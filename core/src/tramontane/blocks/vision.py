@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +15,39 @@ from tramontane.config.decoder import ModelConfig
 from .activation import ACTIVATIONS, Gelu
 from .linear import Linear
 from .norm import LayerNorm
+
+
+Rows: TypeAlias = tuple[Tensor, ...]
+Parts: TypeAlias = Generator[None, None, Tensor]
+"""Work that may be interrupted where it yields; it returns its result."""
+PART = 1 << 31
+"""Products of two numbers between two places where an encoder may be interrupted, about."""
+
+
+def in_parts(
+    function: Callable[..., Rows], given: Sequence[Tensor], weights: nn.Module
+) -> Generator[None, None, Rows]:
+    """function(*given), some rows at a time. function: (rows, ...), ... -> (rows, ...), ..., each
+    row for itself. weights: the matrices that it multiplies each row with, about."""
+    matrices = [each.weight for each in weights.modules() if isinstance(each, Linear)]
+    size = sum(matrix.shape[0] * matrix.shape[1] for matrix in matrices)
+    found = []
+    for rows in zip(*(each.split(max(16, PART // max(size, 1) // 16 * 16)) for each in given),
+                    strict=True):  # fmt: skip
+        if found:
+            yield None
+        found.append(function(*rows))
+    return found[0] if len(found) == 1 else tuple(map(torch.cat, zip(*found, strict=True)))
+
+
+def at_once(parts: Parts) -> Tensor:
+    """The result of work that is not interrupted."""
+    while True:
+        try:
+            next(parts)
+        except StopIteration as end:
+            out: Tensor = end.value
+            return out
 
 
 class VisionConfig(ModelConfig):
@@ -87,6 +120,30 @@ def packed_attention(q: Tensor, k: Tensor, v: Tensor, lengths: Sequence[int]) ->
     return torch.cat(parts, 1).transpose(0, 1).flatten(1)
 
 
+class PackedAttention(nn.Module):
+    """`packed_attention`, by a backend's kernel where it has one. It has no tensors."""
+
+    kernel: Callable[..., Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel = packed_attention
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, lengths: Sequence[int]) -> Tensor:
+        return self.kernel(q, k, v, lengths)
+
+    def parts(self, q: Tensor, k: Tensor, v: Tensor, lengths: Sequence[int]) -> Parts:
+        """The same, some heads at a time."""
+        each = 2 * sum(length**2 for length in lengths) * q.shape[2]
+        heads = max(1, PART // max(each, 1))
+        found = []
+        for some in zip(*(part.split(heads, 1) for part in (q, k, v)), strict=True):
+            if found:
+                yield None
+            found.append(self.kernel(*some, lengths))
+        return found[0] if len(found) == 1 else torch.cat(found, 1)
+
+
 def turned(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
     """x: (patches, heads, width), its first half rotated with its second, in float32. angles: cos
     and sin (patches, 1, width / 2)."""
@@ -95,25 +152,57 @@ def turned(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
     return torch.cat((a * cos - b * sin, b * cos + a * sin), -1).to(x.dtype)
 
 
+class EncoderLayer(nn.Module):
+    """A layer of an encoder in three pieces, so that it may be interrupted and backends can compile
+    what it does with each row: `begin`, `mix`, `end`."""
+
+    by_rows: ClassVar[tuple[str, ...]] = ("begin", "end")
+    """Methods that compute each row by itself, (rows, ...), ... -> (rows, ...), or several of
+    these: a backend may put others in their places."""
+    heads: int
+
+    def begin(self, x: Tensor) -> tuple[Tensor, ...]:
+        """(rows, hidden) -> queries, keys and values of all heads, (rows, width) each."""
+        raise NotImplementedError
+
+    def mix(self, q: Tensor, k: Tensor, v: Tensor, *told: Any) -> Parts:
+        """(rows, heads, d) each -> (rows, heads * d). told: what `parts` was."""
+        raise NotImplementedError
+
+    def end(self, x: Tensor, mixed: Tensor) -> Tensor:
+        """x: (rows, hidden), mixed: what `mix` gave -> (rows, hidden)."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, *told: Any) -> Tensor:
+        """(rows, hidden) -> the same."""
+        return at_once(self.parts(x, *told))
+
+    def parts(self, x: Tensor, *told: Any) -> Parts:
+        """The same, with places where it may be interrupted."""
+        projected = yield from in_parts(self.begin, [x], self)
+        q, k, v = (each.unflatten(-1, (self.heads, -1)) for each in projected)
+        yield None
+        mixed = yield from self.mix(q, k, v, *told)
+        yield None
+        (out,) = yield from in_parts(lambda *rows: (self.end(*rows),), [x, mixed], self)
+        return out
+
+
 class VisionAttention(nn.Module):
-    """Full attention of patches, (patches, hidden) -> (patches, hidden). Tensors: q_proj, k_proj,
-    v_proj, out_proj (hidden, hidden), with biases."""
+    """The matrices of full attention of patches. Tensors: q_proj, k_proj, v_proj, out_proj (hidden,
+    hidden), with biases."""
 
     def __init__(self, cfg: VisionConfig) -> None:
         super().__init__()
-        self.heads = cfg.num_attention_heads
         self.q_proj = Linear(cfg.hidden_size, cfg.hidden_size, bias=True)
         self.k_proj = Linear(cfg.hidden_size, cfg.hidden_size, bias=True)
         self.v_proj = Linear(cfg.hidden_size, cfg.hidden_size, bias=True)
         self.out_proj = Linear(cfg.hidden_size, cfg.hidden_size, bias=True)
+        self.mix = PackedAttention()
 
-    def forward(self, x: Tensor, lengths: Sequence[int]) -> Tensor:
-        q, k, v = (
-            project(x).unflatten(-1, (self.heads, -1))
-            for project in (self.q_proj, self.k_proj, self.v_proj)
-        )
-        out: Tensor = self.out_proj(packed_attention(q, k, v, lengths))
-        return out
+    def project(self, x: Tensor) -> tuple[Tensor, ...]:
+        """(patches, hidden) -> queries, keys and values, (patches, hidden) each."""
+        return self.q_proj(x), self.k_proj(x), self.v_proj(x)
 
 
 class VisionMLP(nn.Module):
@@ -131,7 +220,7 @@ class VisionMLP(nn.Module):
         return out
 
 
-class VisionLayer(nn.Module):
+class VisionLayer(EncoderLayer):
     """x + attention(norm(x)), then x + mlp(norm(x)). Tensors: layer_norm1, self_attn, layer_norm2,
     mlp."""
 
@@ -139,13 +228,19 @@ class VisionLayer(nn.Module):
         super().__init__()
         self.layer_norm1 = LayerNorm(cfg.hidden_size, cfg.layer_norm_eps)
         self.self_attn = VisionAttention(cfg)
+        self.heads = cfg.num_attention_heads
         self.layer_norm2 = LayerNorm(cfg.hidden_size, cfg.layer_norm_eps)
         self.mlp = VisionMLP(cfg.hidden_size, cfg.intermediate_size, cfg.hidden_act)
 
-    def forward(self, x: Tensor, lengths: Sequence[int]) -> Tensor:
-        x = x + self.self_attn(self.layer_norm1(x), lengths)
-        out: Tensor = x + self.mlp(self.layer_norm2(x))
-        return out
+    def begin(self, x: Tensor) -> tuple[Tensor, ...]:
+        return self.self_attn.project(self.layer_norm1(x))
+
+    def end(self, x: Tensor, mixed: Tensor) -> Tensor:
+        x = x + self.self_attn.out_proj(mixed)
+        return x + self.mlp(self.layer_norm2(x))
+
+    def mix(self, q: Tensor, k: Tensor, v: Tensor, lengths: Sequence[int]) -> Parts:
+        return self.self_attn.mix.parts(q, k, v, lengths)
 
 
 class VisionEmbeddings(nn.Module):
@@ -185,9 +280,9 @@ class SiglipTower(nn.Module):
         self.post_layernorm = LayerNorm(cfg.hidden_size, cfg.layer_norm_eps)
 
     def steps(self, pixels: Tensor) -> Iterator[Tensor | None]:
-        """pixels: (3, side, side) -> None after each layer, and last (patches, hidden)."""
+        """pixels: (3, side, side) -> None where it may be interrupted, and last (patches, hidden)."""
         x: Tensor = self.embeddings(pixels)
         for layer in self.encoder.layers:
-            x = layer(x, [len(x)])
+            x = yield from layer.parts(x, [len(x)])
             yield None
         yield self.post_layernorm(x)

@@ -87,6 +87,8 @@ class Engine:
         if isinstance(loaded.model, MediaLM):
             self.media = MediaRows(loaded.model, device, self.options.media_cache)
             self._scheduler.encoded = self.media.ready
+            self._scheduler.in_company = loaded.model.in_company
+        self._apart = self.media is not None and not self._scheduler.in_company
         self._overlap = OverlapWorker()
         self.chains = Chains(
             registry,
@@ -187,7 +189,7 @@ class Engine:
                         self._begin(sequence)
                     self._drop_late()
                 if work := scheduler.plan():
-                    for part in [work] if self.media is None else apart(work):
+                    for part in apart(work) if self._apart else [work]:
                         self._step(part)
                 if self.media is not None:
                     self.media.advance(scheduler.running, self._fail, beside=bool(work))

@@ -95,12 +95,12 @@ class MediaRows:
             sections = media.sections(first, count, len(one.request.prompt))
             if sections is not None:
                 batch.place(span, sections)
+            if media.mutual:
+                span.mutual = media.regions_within(first, count)
             for run in media.within(first, count):
                 start = span.start + run.start - first
                 index.extend(range(start, start + run.count))
                 parts.append(self.rows(run.item)[run.first : run.first + run.count])
-                if media.mutual:
-                    span.mutual = media.region(first)
         if parts:
             batch.media = MediaInput(index, torch.cat(parts))
 

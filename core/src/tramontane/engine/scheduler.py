@@ -13,7 +13,7 @@ from collections.abc import Callable
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
 
-from tramontane.media.item import MediaItem
+from tramontane.media.item import Media, MediaItem
 
 from .kv_cache import BLOCK_SIZE, KVCache
 from .prefill_budget import Pace
@@ -56,6 +56,8 @@ class Scheduler:
         self.running: list[Sequence] = []
         self.pace = Pace()
         self.counts = Counts()
+        self.in_company = False
+        """Whether rows of media may be beside others, see `MediaLM`."""
         self.encoded: Callable[[list[MediaItem]], bool] = lambda items: not items
         """Whether items are encoded, so that a step can have rows of theirs."""
 
@@ -135,12 +137,24 @@ class Scheduler:
             self._catch_up(sequence)
             count = self._to_snapshot(sequence, _most(sequence, room))
             if sequence.request.media is not None:
-                count = sequence.request.media.cut(sequence.computed, count)
-                if not self.encoded(sequence.media_of(count)):
+                count = sequence.request.media.cut(
+                    sequence.computed, count, company=self.in_company
+                )
+                count = self._encoded(sequence, sequence.request.media, count)
+                if not count:
                     continue
             room -= count
             work.append((sequence, count))
         return work
+
+    def _encoded(self, sequence: Sequence, media: Media, count: int) -> int:
+        """Of a sequence's next `count` rows, those before the first of an item that waits for its
+        encoder. Not all of a prompt's items need be kept at once."""
+        if not self.encoded(sequence.media_of(count)):
+            for run in media.within(sequence.computed, count):
+                if not self.encoded([run.item]):
+                    return run.start - sequence.computed
+        return count
 
     def computed(self, sequence: Sequence, count: int) -> None:
         """The next `count` tokens of a sequence are in the cache."""

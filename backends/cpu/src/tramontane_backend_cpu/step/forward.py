@@ -41,13 +41,13 @@ class Forward:
 
     def __call__(self, tokens: Tensor, batch: Batch) -> Tensor:
         """What `CausalLM.forward` returns."""
-        if self.program is None or batch.media is not None:
+        if self.program is None:
             with self._steady:
                 return self._written(self._model, tokens, batch)
         return torch.from_numpy(self.program.run(tokens.tolist(), batch).copy())
 
     def step(self, tokens: Sequence[int], batch: Batch) -> Any:
         """What `CausalLM.step` returns, of a model that takes media too."""
-        if self.program is None or batch.media is not None:
+        if self.program is None:
             return CausalLM.step(self._model, tokens, batch)
         return self.program.run(tokens, batch)
