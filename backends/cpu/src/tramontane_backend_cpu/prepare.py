@@ -92,7 +92,8 @@ def prepare(
     """Choose kernels for every block. Implements `tramontane.backend.Prepare`."""
     early_memory.forget()
     count = threads or usable()
-    limit_others(count)
+    # of an encoder little is left to torch, whose threads would wait for the backend's
+    limit_others(1 if isinstance(model, MediaLM) else count)
     pool = shared_pool(count)
     exact = activations == "f32"
     chosen: dict[str, str] = {}

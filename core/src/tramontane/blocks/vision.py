@@ -24,6 +24,10 @@ PART = 1 << 31
 """Products of two numbers between two places where an encoder may be interrupted, about."""
 
 
+PATCHES = 4096
+"""Of an image for which the memory plan has room: 896 x 896 pixels of 14 x 14."""
+
+
 def in_parts(
     function: Callable[..., Rows], given: Sequence[Tensor], weights: nn.Module
 ) -> Generator[None, None, Rows]:
@@ -186,6 +190,18 @@ class EncoderLayer(nn.Module):
         yield None
         (out,) = yield from in_parts(lambda *rows: (self.end(*rows),), [x, mixed], self)
         return out
+
+
+def encoding_bytes(model: nn.Module) -> int:
+    """What an encoder takes beside its weights while it encodes an image of PATCHES, about: four
+    vectors of each that are as wide as its widest; 0 for a model without one."""
+    layers = [module for module in model.modules() if isinstance(module, EncoderLayer)]
+    widest = max(
+        (each.weight.shape[1] for layer in layers for each in layer.modules()
+         if isinstance(each, Linear)),
+        default=0,
+    )  # fmt: skip
+    return 4 * 4 * widest * PATCHES
 
 
 class VisionAttention(nn.Module):

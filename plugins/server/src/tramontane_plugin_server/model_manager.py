@@ -71,6 +71,7 @@ def load(settings: ModelSettings) -> LoadedModel:
             activations=settings.activations,
             kv_type=settings.kv_type,
             num_ctx=settings.num_ctx,
+            media_cache=settings.media_cache,
             mmap=settings.mmap,
             force=settings.force,
             quant=settings.quant,
