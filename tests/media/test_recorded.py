@@ -3,12 +3,10 @@ memory."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tramontane import LLM
-from tramontane.backend import Device
 from tramontane.blocks.vision import EncoderLayer
 from tramontane.errors import NotEnoughMemory
 
@@ -66,9 +64,7 @@ def test_an_encoder_is_quantized_to_8_bits_at_least(tmp_path: Path) -> None:
         assert result.error is None
 
 
-def test_the_plan_has_room_for_images(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_plan_has_room_for_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, FAMILIES["idefics3"])
     monkeypatch.setattr("tramontane.memory.free", lambda: 400 << 20)
     with LLM(tmp_path, device="cpu", media_cache=64 << 20):

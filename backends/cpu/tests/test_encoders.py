@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -44,7 +45,7 @@ def test_a_picture_has_the_same_bits_beside_others() -> None:
     assert torch.equal(together[70:], alone)
 
 
-def layer_of(kind: torch.dtype, act: str) -> VisionLayer:
+def layer_of(kind: torch.dtype, act: Any) -> VisionLayer:
     cfg = VisionConfig(hidden_size=48, intermediate_size=80, num_attention_heads=4, hidden_act=act)
     return filled(VisionLayer(cfg), kind)
 

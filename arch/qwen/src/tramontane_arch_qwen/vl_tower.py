@@ -141,7 +141,9 @@ class QwenTower(nn.Module):
         self.merge, self.window, self.whole = merge, window, frozenset(whole)
         self.width = hidden // heads
         self.patch_embed = PatchEmbed(hidden, *patch)
-        self.blocks = nn.ModuleList(TowerLayer(hidden, heads, norm, mlp()) for _ in range(depth))
+        self.blocks: Any = nn.ModuleList(
+            TowerLayer(hidden, heads, norm, mlp()) for _ in range(depth)
+        )
         self.merger = Merger(hidden, out, merge, norm)
 
     def steps(self, patches: Tensor, rows: int, columns: int) -> Iterator[Tensor | None]:

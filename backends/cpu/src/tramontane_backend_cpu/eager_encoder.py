@@ -1,4 +1,4 @@
-"""Kernels for encoders of pictures: full attention of patches, each within its own picture or window.
+"""Attention of encoders: full, of patches, each within its own picture or window.
 
 The recorded step's attention does it: each picture is a sequence of its own, whose keys and values
 lie in blocks as in a cache, and whose rows see to its end.

@@ -16,7 +16,6 @@ from .activation import ACTIVATIONS, Gelu
 from .linear import Linear
 from .norm import LayerNorm
 
-
 Rows: TypeAlias = tuple[Tensor, ...]
 Parts: TypeAlias = Generator[None, None, Tensor]
 """Work that may be interrupted where it yields; it returns its result."""
@@ -35,7 +34,7 @@ def in_parts(
     row for itself. weights: the matrices that it multiplies each row with, about."""
     matrices = [each.weight for each in weights.modules() if isinstance(each, Linear)]
     size = sum(matrix.shape[0] * matrix.shape[1] for matrix in matrices)
-    found = []
+    found: list[Rows] = []
     for rows in zip(*(each.split(max(16, PART // max(size, 1) // 16 * 16)) for each in given),
                     strict=True):  # fmt: skip
         if found:
@@ -140,7 +139,7 @@ class PackedAttention(nn.Module):
         """The same, some heads at a time."""
         each = 2 * sum(length**2 for length in lengths) * q.shape[2]
         heads = max(1, PART // max(each, 1))
-        found = []
+        found: list[Tensor] = []
         for some in zip(*(part.split(heads, 1) for part in (q, k, v)), strict=True):
             if found:
                 yield None
@@ -253,7 +252,8 @@ class VisionLayer(EncoderLayer):
 
     def end(self, x: Tensor, mixed: Tensor) -> Tensor:
         x = x + self.self_attn.out_proj(mixed)
-        return x + self.mlp(self.layer_norm2(x))
+        out: Tensor = x + self.mlp(self.layer_norm2(x))
+        return out
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor, lengths: Sequence[int]) -> Parts:
         return self.self_attn.mix.parts(q, k, v, lengths)
@@ -282,7 +282,7 @@ class VisionLayers(nn.Module):
 
     def __init__(self, layers: Iterable[nn.Module]) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(layers)
+        self.layers: Any = nn.ModuleList(layers)
 
 
 class SiglipTower(nn.Module):
@@ -296,7 +296,7 @@ class SiglipTower(nn.Module):
         self.post_layernorm = LayerNorm(cfg.hidden_size, cfg.layer_norm_eps)
 
     def steps(self, pixels: Tensor) -> Iterator[Tensor | None]:
-        """pixels: (3, side, side) -> None where it may be interrupted, and last (patches, hidden)."""
+        """pixels: (3, side, side) -> None where it may be interrupted, last (patches, hidden)."""
         x: Tensor = self.embeddings(pixels)
         for layer in self.encoder.layers:
             x = yield from layer.parts(x, [len(x)])

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from tramontane.media.item import Media, MediaItem
 
 from .kv_cache import BLOCK_SIZE, KVCache
-from .prefill_budget import Pace
+from .prefill_budget import SHORT, Pace
 from .sequence import Sequence
 
 SNAPSHOT_EVERY = 512
@@ -129,7 +129,7 @@ class Scheduler:
         prompts = [sequence for sequence in prompts if sequence in self.running]
         taken = sum(count for _, count in work)
         room = min(self.batch_size, self.max_batched_tokens - taken)
-        beside = self.pace.room(len(work), [sequence.pending for sequence in prompts])
+        beside = self.pace.room(len(work), [_rest(sequence) for sequence in prompts])
         room = room if beside is None else min(room, beside)
         for sequence in prompts:
             if room <= 0:
@@ -278,6 +278,12 @@ def _most(sequence: Sequence, room: int) -> int:
     """How many of a sequence's tokens go into a step that has room for so many."""
     many_rows = sequence.scores or sequence.owing
     return min(sequence.pending, room, SCORE_CHUNK if many_rows else room)
+
+
+def _rest(sequence: Sequence) -> int:
+    """Tokens of a prompt that are still to be computed; one with images is never a short one, as
+    they may come as fast as they are encoded."""
+    return sequence.pending + (SHORT if sequence.request.media is not None else 0)
 
 
 def _order(sequence: Sequence) -> tuple[int, int]:

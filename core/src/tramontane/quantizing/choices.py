@@ -2,8 +2,8 @@
 
 All matrices get the kind that is asked for, but routers and matrices of a few rows, which stay,
 embeddings and output matrices, which get a larger one, and those of encoders of images, which get
-one of 8 bits or stay. One whose columns do not fit the kind gets the next of the same quantizer that
-they fit, or stays. A topology says otherwise for what it names.
+one of 8 bits or stay. One whose columns do not fit the kind gets the next of the same quantizer
+that they fit, or stays. A topology says otherwise for what it names.
 """
 
 from __future__ import annotations

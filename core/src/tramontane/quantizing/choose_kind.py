@@ -62,8 +62,8 @@ def promoted(kind: Kind, kinds: Iterable[Kind], runs: Runs) -> Kind:
 
 
 def of_encoder(kind: Kind, kinds: Iterable[Kind], runs: Runs) -> Kind | None:
-    """What matrices of an encoder of images get: of the same quantizer the kind of 8 bits for fewer;
-    None: it has none, so they stay as they are. They are few, and each is used for all patches."""
+    """What matrices of an encoder of images get: of the same quantizer the kind of 8 bits where
+    fewer are asked for, or None, so they stay. They are few, and each is used for all patches."""
     if kind.bits >= 8:
         return kind
     return of_bits(8, [each for each in kinds if each.offer is kind.offer and each.bits >= 8], runs)

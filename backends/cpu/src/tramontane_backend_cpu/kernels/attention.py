@@ -80,13 +80,14 @@ FIELDS = (
     "out_stride", "keys", "values", "scale", "window", "cap", "sinks", "slopes", "scratch",
     "scratch_bytes", "partials", "partial_bytes", "few", "many", "asked",
 )  # fmt: skip
-"""tiles: per query tile 5 int64: first row, count, position of the first, place in `tables`, and how
-many tokens its rows see even if these come later, or 0. tables: int64 cache blocks. splits: address of how many jobs share a tile's context. q: float32
-(rows, heads, d_key). scale, cap: addresses of float32, cap 0 for none. window: see
-`first_seen`. sinks: address of a float32 per head, or 0. slopes: address of 0 to 15 and, per
-head, what scores lose per token of distance, float32, or 0. scratch: per thread; partials: per job.
-few, many: addresses of the kernels for tiles of so many rows. asked: where values are keys too,
-what heads ask of them, float32 (rows, heads, d_value), scaled."""
+"""tiles: per query tile 5 int64: first row, count, position of the first, place in `tables`, and
+how many tokens its rows see even if these come later, or 0. tables: int64 cache blocks. splits:
+address of how many jobs share a tile's context. q: float32 (rows, heads, d_key). scale, cap:
+addresses of float32, cap 0 for none. window: see `first_seen`. sinks: address of a float32 per
+head, or 0. slopes: address of 0 to 15 and, per head, what scores lose per token of distance,
+float32, or 0. scratch: per thread; partials: per job. few, many: addresses of the kernels for tiles
+of so many rows. asked: where values are keys too, what heads ask of them, float32 (rows, heads,
+d_value), scaled."""
 
 
 def padded_rows(rows: int) -> int:

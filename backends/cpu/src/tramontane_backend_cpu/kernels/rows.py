@@ -126,8 +126,8 @@ def pick(arguments, first, last):  # type: ignore[no-untyped-def]
 
 @native(3)
 def put_media(arguments, first, last):  # type: ignore[no-untyped-def]
-    """Vectors with rows of media in their places, or added to them. rows: of each vector the address
-    of its row, or 0; offset: bytes of a row before the numbers that are meant."""
+    """Vectors with rows of media in their places, or added to them. rows: address of, for each
+    vector, its row's address, or 0. offset: bytes of a row before the numbers that are meant."""
     x, x_stride, out, out_stride, width, rows, offset, add = words(arguments, 8)
     for row in range(first, last):
         a, b, given = x + row * x_stride, out + row * out_stride, word(rows + 8 * row)

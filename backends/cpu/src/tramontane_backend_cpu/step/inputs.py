@@ -23,7 +23,6 @@ from . import interpreter
 from .angles import Angles
 from .memory import Rooms, address, aligned, integers
 
-
 TILE = TILE_BYTES // 8
 
 
@@ -194,8 +193,8 @@ class Inputs:
 
 
 def _stretches(span: Span, first: int) -> list[tuple[int, int, int]]:
-    """Of a span's rows, counted from its own first, (start, end, how many tokens they see at least):
-    those that see each other apart from those that do not. first: the position of its first row."""
+    """Of a span's rows, counted from its own first, (start, end, how many tokens they see at
+    least): those that see each other apart from the others. first: its first row's position."""
     if not span.mutual:
         return [(0, span.count, 0)]
     found, at = [], 0

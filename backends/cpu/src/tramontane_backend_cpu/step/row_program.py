@@ -20,6 +20,7 @@ from .lower import form_of, order_of, refuse, table
 from .memory import Buffers, Rooms, aligned, row_bytes
 from .pool import Pool
 from .program import LOWERINGS, lowered
+from .products import Operation
 from .record import Recording, told_rows
 from .schedule import add_in_place, convert_inputs, phases, share_memory
 
@@ -55,8 +56,8 @@ class _Shared(Buffers):
 
 
 class RowProgram:
-    """Stands for a method of a module, (rows, ...), ... -> (rows, ...), or several. It is recorded when
-    it is called first, and runs as it is written if it cannot be."""
+    """Stands for a method of a module, (rows, ...), ... -> (rows, ...), or several of these. It is
+    recorded when it is called first, and runs as it is written if it cannot be."""
 
     def __init__(
         self, module: nn.Module, written: Callable[..., Any], workspace: Workspace
@@ -127,7 +128,8 @@ class _Bound:
         self.buffers, self._pool = buffers, workspace.pool
         self._inputs = Inputs(_NoCache(), buffers.tokens, 0, workspace.pool.threads)  # type: ignore[arg-type]
         self._inputs.room = workspace.rooms.room
-        self._operations, rows = [], []
+        self._operations: list[Operation] = []
+        rows = []
         for phase in program._phases:
             first = len(self._operations)
             self._operations += [lowered(node, buffers, self._inputs) for node in phase.nodes]
