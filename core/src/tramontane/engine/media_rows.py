@@ -135,6 +135,9 @@ class MediaRows:
         self._work = None
         if len(rows) != item.rows:
             raise ValueError(f"the encoder gave {len(rows)} rows, the processor counts {item.rows}")
+        wide = self._model.cfg.hidden_size * (1 + self._model.levels)
+        if rows.shape[1] != wide:
+            raise ValueError(f"the encoder gave rows of {rows.shape[1]} numbers, not {wide}")
         self.encoded += 1
         self._waiting.pop(item.digest, None)
         self._rows[item.digest] = rows

@@ -19,8 +19,8 @@ from .inputs import Inputs
 from .lower import form_of, order_of, refuse, table
 from .memory import Buffers, Rooms, aligned, row_bytes
 from .pool import Pool
-from .program import LOWERINGS, lowered
 from .products import Operation
+from .program import LOWERINGS, lowered
 from .record import Recording, told_rows
 from .schedule import add_in_place, convert_inputs, phases, share_memory
 
