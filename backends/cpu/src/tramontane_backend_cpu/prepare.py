@@ -28,7 +28,7 @@ from tramontane.blocks import (
     StackedLinear,
     TokenShift,
 )
-from tramontane.blocks.vision import EncoderLayer, PackedAttention
+from tramontane.blocks.vision import EncoderLayer, PackedAttention, Patches
 from tramontane.layouts import Affine, Codebook, Dense, Layout, Permuted, RowGroups
 
 from . import early_memory, huge_pages
@@ -118,6 +118,8 @@ def prepare(
         elif isinstance(module, Attention):
             module.kernel, module.mutual = attend(pool), True
             chosen["attention"] = "compiled"
+        elif isinstance(module, Patches) and module.weight.dtype in PLAIN:
+            module.kernel = multiply_dense(exact, pool)
         elif isinstance(module, PackedAttention):
             module.kernel = attend_packed(pool)
         elif isinstance(module, LatentAttention):

@@ -10,7 +10,9 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from tramontane import reference
 from tramontane.config.decoder import ModelConfig
+from tramontane.layouts import Dense, Layout
 
 from .activation import ACTIVATIONS, Gelu
 from .linear import Linear
@@ -19,7 +21,7 @@ from .norm import LayerNorm
 Rows: TypeAlias = tuple[Tensor, ...]
 Parts: TypeAlias = Generator[None, None, Tensor]
 """Work that may be interrupted where it yields; it returns its result."""
-PART = 1 << 31
+PART = 1 << 30
 """Products of two numbers between two places where an encoder may be interrupted, about."""
 
 
@@ -100,9 +102,11 @@ class Patches(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(hidden, *size), requires_grad=False)
         self.bias = nn.Parameter(torch.empty(hidden), requires_grad=False) if bias else None
+        self.kernel: Callable[[Tensor, Layout], Tensor] = reference.linear
 
     def forward(self, patches: Tensor) -> Tensor:
-        return F.linear(patches.to(self.weight.dtype), self.weight.flatten(1), self.bias)
+        out = self.kernel(patches.to(self.weight.dtype), Dense(self.weight.flatten(1)))
+        return out if self.bias is None else out + self.bias
 
 
 class Positions(nn.Module):
