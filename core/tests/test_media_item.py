@@ -54,6 +54,17 @@ def test_a_step_has_rows_of_one_region_or_of_none(
     assert Media(MEDIA.runs, mutual=True).cut(first, count) == mutual
 
 
+@pytest.mark.parametrize(
+    ("first", "count", "mutual"),
+    [(0, 12, 12), (0, 4, 2), (2, 1, 3), (0, 8, 6), (3, 5, 3), (6, 2, 5), (5, 1, 1), (11, 1, 1)],
+)
+def test_in_company_only_what_sees_each_other_is_not_cut(
+    first: int, count: int, mutual: int
+) -> None:
+    assert MEDIA.cut(first, count, company=True) == count
+    assert Media(MEDIA.runs, mutual=True).cut(first, count, company=True) == mutual
+
+
 def test_what_sees_each_other_is_computed_whole() -> None:
     assert [MEDIA.resumable(count) for count in (2, 4, 5, 8)] == [2, 4, 5, 8]
     together = Media(MEDIA.runs, mutual=True)

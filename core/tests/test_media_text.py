@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -31,6 +31,7 @@ class Numbered(MediaProcessor):
 
 
 class Letters:
+    named: ClassVar[dict[str, str]] = {}
     inner = Tokenizer(models.WordLevel({"R": 1, "a": 2, "0": 3, "1": 4}, "a"))
 
     def encode_chat(self, text: str) -> list[int]:

@@ -96,7 +96,7 @@ def test_a_snapshot_among_the_rows_of_an_image(ways: tuple[LLM, LLM]) -> None:
     first = asked(llm, BEGINNING + "# and # are what?", one, other)
     second = asked(llm, BEGINNING + "# is another question", one)
     assert first.media is not None
-    assert first.media.region(SNAPSHOT_EVERY) == first.media.regions[0]
+    assert first.media.regions_within(SNAPSHOT_EVERY, 1) == [first.media.regions[0]]
     assert ended(llm, first).usage.cached_tokens == 0
     found = ended(llm, second)
     assert found.usage.cached_tokens == SNAPSHOT_EVERY

@@ -86,9 +86,9 @@ def attention(
         position = torch.arange(span.length - span.count, span.length, device=q.device)[:, None]
         column = torch.arange(span.length, device=q.device)
         seen = column <= position
-        if span.mutual is not None:
-            start, end = span.mutual
-            seen |= (column >= start) & (column < end)
+        for start, end in span.mutual:
+            mutual = (position >= start) & (position < end)
+            seen = seen | mutual & (column >= start) & (column < end)
         if window is not None:
             seen &= column > position - window
         if chunk is not None:

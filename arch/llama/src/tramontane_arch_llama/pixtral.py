@@ -8,7 +8,15 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from tramontane.blocks import ACTIVATIONS, GatedMLP, Gelu, Linear, RMSNorm
-from tramontane.blocks.vision import Patches, VisionLayers, packed_attention, patches_of, turned
+from tramontane.blocks.vision import (
+    EncoderLayer,
+    PackedAttention,
+    Parts,
+    Patches,
+    VisionLayers,
+    patches_of,
+    turned,
+)
 from tramontane.config.decoder import ModelConfig
 
 EPS = 1e-5
@@ -79,30 +87,41 @@ class TurnedAttention(nn.Module):
         self.k_proj = Linear(hidden, hidden, bias=bias)
         self.v_proj = Linear(hidden, hidden, bias=bias)
         self.o_proj = Linear(hidden, hidden, bias=bias)
+        self.mix = PackedAttention()
 
     def forward(self, x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
         q, k, v = (
             project(x).unflatten(-1, (self.heads, -1))
             for project in (self.q_proj, self.k_proj, self.v_proj)
         )
-        mixed = packed_attention(turned(q, angles), turned(k, angles), v, [len(x)])
+        mixed = self.mix(turned(q, angles), turned(k, angles), v, [len(x)])
         out: Tensor = self.o_proj(mixed)
         return out
 
 
-class PixtralLayer(nn.Module):
+class PixtralLayer(EncoderLayer):
     """Tensors: attention_norm, attention, ffn_norm, feed_forward."""
 
     def __init__(self, cfg: PixtralConfig) -> None:
         super().__init__()
+        self.heads = cfg.num_attention_heads
         self.attention_norm = RMSNorm(cfg.hidden_size, EPS)
         self.attention = TurnedAttention(cfg.hidden_size, cfg.num_attention_heads)
         self.ffn_norm = RMSNorm(cfg.hidden_size, EPS)
         act = ACTIVATIONS[cfg.hidden_act]
         self.feed_forward = GatedMLP(cfg, act=act)  # type: ignore[arg-type]
 
-    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
-        x = x + self.attention(self.attention_norm(x), angles)
+    def begin(self, x: Tensor) -> tuple[Tensor, ...]:
+        x, matrices = self.attention_norm(x), self.attention
+        return matrices.q_proj(x), matrices.k_proj(x), matrices.v_proj(x)
+
+    def mix(self, q: Tensor, k: Tensor, v: Tensor, *told: Any) -> Parts:
+        (angles,) = told
+        matrices = self.attention
+        return matrices.mix.parts(turned(q, angles), turned(k, angles), v, [len(q)])
+
+    def end(self, x: Tensor, mixed: Tensor) -> Tensor:
+        x = x + self.attention.o_proj(mixed)
         out: Tensor = x + self.feed_forward(self.ffn_norm(x))
         return out
 
@@ -127,6 +146,6 @@ class PixtralTower(nn.Module):
         x = self.ln_pre(self.patch_conv(patches_of(pixels, self.size)))
         turns = angles(self.cfg, rows, columns, x.device)
         for layer in self.transformer.layers:
-            x = layer(x, turns)
+            x = yield from layer.parts(x, turns)
             yield None
         yield x

@@ -114,6 +114,7 @@ class Qwen3VL(QwenVL):
         tower = cfg.vision_config
         if tower is None:
             return
+        self.levels = len(tower.deepstack_visual_indexes)
         self.visual = DeepTower(
             tower.hidden_size,
             tower.num_heads,

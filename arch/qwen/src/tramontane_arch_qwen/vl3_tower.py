@@ -2,6 +2,7 @@
 beside the rotation, and mergers behind some of its layers too (DeepStack, Meng et al. 2024)."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -81,7 +82,7 @@ class DeepTower(nn.Module):
         def norm(size: int) -> nn.Module:
             return LayerNorm(size, EPS)
 
-        self.blocks = nn.ModuleList(
+        self.blocks: Any = nn.ModuleList(
             TowerLayer(hidden, heads, norm, DeepMLP(hidden, wide, act)) for _ in range(depth)
         )
         self.merger = DeepMerger(hidden, out, merge, joined=False)
@@ -98,7 +99,7 @@ class DeepTower(nn.Module):
         angles = two_way_angles(places, self.width)
         merged = []
         for index, block in enumerate(self.blocks):
-            x = block(x, angles, [grid.count])
+            x = yield from block.parts(x, angles, [grid.count])
             if index in self.deep:
                 merged.append(self.deepstack_merger_list[self.deep.index(index)](x))
             yield None

@@ -3,12 +3,13 @@ them merged to a row of the language model."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from tramontane.blocks import Linear
-from tramontane.blocks.vision import Patches, packed_attention, turned
+from tramontane.blocks.vision import EncoderLayer, PackedAttention, Parts, Patches, turned
 
 THETA = 10_000.0
 
@@ -60,33 +61,37 @@ class PatchEmbed(nn.Module):
 
 
 class TowerAttention(nn.Module):
-    """(patches, hidden) -> (patches, hidden). Tensors: qkv (3 * hidden, hidden), proj."""
+    """Tensors: qkv (3 * hidden, hidden), proj."""
 
-    def __init__(self, hidden: int, heads: int) -> None:
+    def __init__(self, hidden: int) -> None:
         super().__init__()
-        self.heads = heads
         self.qkv = Linear(hidden, 3 * hidden, bias=True)
         self.proj = Linear(hidden, hidden, bias=True)
-
-    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], lengths: Sequence[int]) -> Tensor:
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).unbind(1)
-        out: Tensor = self.proj(packed_attention(turned(q, angles), turned(k, angles), v, lengths))
-        return out
+        self.mix = PackedAttention()
 
 
-class TowerLayer(nn.Module):
+class TowerLayer(EncoderLayer):
     """Tensors: norm1, attn, norm2, mlp."""
 
     def __init__(
         self, hidden: int, heads: int, norm: Callable[[int], nn.Module], mlp: nn.Module
     ) -> None:
         super().__init__()
+        self.heads = heads
         self.norm1, self.norm2 = norm(hidden), norm(hidden)
-        self.attn = TowerAttention(hidden, heads)
+        self.attn = TowerAttention(hidden)
         self.mlp = mlp
 
-    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], lengths: Sequence[int]) -> Tensor:
-        x = x + self.attn(self.norm1(x), angles, lengths)
+    def begin(self, x: Tensor) -> tuple[Tensor, ...]:
+        out: tuple[Tensor, ...] = self.attn.qkv(self.norm1(x)).chunk(3, -1)
+        return out
+
+    def mix(self, q: Tensor, k: Tensor, v: Tensor, *told: Any) -> Parts:
+        angles, lengths = told
+        return self.attn.mix.parts(turned(q, angles), turned(k, angles), v, lengths)
+
+    def end(self, x: Tensor, mixed: Tensor) -> Tensor:
+        x = x + self.attn.proj(mixed)
         out: Tensor = x + self.mlp(self.norm2(x))
         return out
 
@@ -110,8 +115,8 @@ class Merger(nn.Module):
 
 
 class QwenTower(nn.Module):
-    """One picture: patches (patches, 3 * frames * size²) -> None after each layer, and last
-    (patches / merge², out).
+    """One picture: patches (patches, 3 * frames * size²) -> None where it may be interrupted,
+    and last (patches / merge², out).
 
     norm: (width) -> a norm; mlp: () -> the feed-forward half of a layer. window: merged squares in
     a row of a window; 0: none. whole: layers that see all of the picture all the same. Tensors:
@@ -136,7 +141,9 @@ class QwenTower(nn.Module):
         self.merge, self.window, self.whole = merge, window, frozenset(whole)
         self.width = hidden // heads
         self.patch_embed = PatchEmbed(hidden, *patch)
-        self.blocks = nn.ModuleList(TowerLayer(hidden, heads, norm, mlp()) for _ in range(depth))
+        self.blocks: Any = nn.ModuleList(
+            TowerLayer(hidden, heads, norm, mlp()) for _ in range(depth)
+        )
         self.merger = Merger(hidden, out, merge, norm)
 
     def steps(self, patches: Tensor, rows: int, columns: int) -> Iterator[Tensor | None]:
@@ -151,7 +158,7 @@ class QwenTower(nn.Module):
         angles = two_way_angles(places, self.width)
         for index, block in enumerate(self.blocks):
             whole = not self.window or index in self.whole
-            x = block(x, angles, [grid.count] if whole else lengths)
+            x = yield from block.parts(x, angles, [grid.count] if whole else lengths)
             yield None
         merged = self.merger(x)
         yield merged if order is None else merged[order.argsort()]

@@ -21,7 +21,7 @@ from .row_groups import Grouped
 from .step import interpreter
 from .step.graph import TOKENS, Node, Ref, Value
 from .step.inputs import Inputs
-from .step.lower import lower, table
+from .step.lower import form_for, lower, table
 from .step.memory import Buffers, Rooms, address
 from .step.pool import Pool
 from .step.products import (
@@ -71,22 +71,23 @@ def multiply_packed(to_be_exact: bool, pool: Pool) -> Callable[[Tensor, Layout],
     return multiply
 
 
-def multiply_dense(pool: Pool) -> Callable[[Tensor, Layout], Tensor]:
+def multiply_dense(to_be_exact: bool, pool: Pool) -> Callable[[Tensor, Layout], Tensor]:
     """A drop-in for `reference.linear` on unquantized weights. torch's own product sums in an order
-    that depends on the number of vectors."""
+    that depends on the number of vectors. to_be_exact: whether activations stay float32 where the
+    weights are bfloat16 too."""
 
     def multiply(x: Tensor, weight: Layout) -> Tensor:
         assert isinstance(weight, Dense)
         count, (rows, columns) = len(x), weight.shape
-        value = Value(TOKENS, columns)
-        buffers = Buffers({value: 0}, count, 0)
-        at, stride = buffers.place(Ref(value, 0, columns))
-        buffers.floats(value)[:] = x.detach().float().numpy()
+        rounded = form_for(weight, to_be_exact) == "bf16"
+        numbers = x.detach().to(torch.bfloat16 if rounded else torch.float32).contiguous()
+        stride = columns * numbers.element_size()
         counts = np.zeros(8, np.int64)
         counts[0] = count
         out = np.empty((count, rows), np.float32)
-        operation = dense_operation(weight, stride, False, {
-            "count": address(counts), "out": address(out), "stride": 4 * rows, "input": at,
+        operation = dense_operation(weight, stride, rounded, {
+            "count": address(counts), "out": address(out), "stride": 4 * rows,
+            "input": numbers.data_ptr(),
             "bias": 0, "add": 0,
         })  # fmt: skip
         phases = np.array([(interpreter.JOBS, 0, 1, 0)], np.int64)
@@ -129,10 +130,10 @@ def embed_grouped(tokens: Tensor, weight: Layout, dtype: torch.dtype) -> Tensor:
     return ((codes - weight.zero[group].float()) * weight.scale[group].float()).to(dtype)
 
 
-def multiply_decoded(pool: Pool) -> Callable[[Tensor, Layout], Tensor]:
+def multiply_decoded(to_be_exact: bool, pool: Pool) -> Callable[[Tensor, Layout], Tensor]:
     """A drop-in for `reference.linear` on layouts that no kernel reads: decoded some rows at a
     time, as there, and multiplied as plain floats are."""
-    dense = multiply_dense(pool)
+    dense = multiply_dense(to_be_exact, pool)
 
     def multiply(x: Tensor, weight: Layout) -> Tensor:
         rows, columns = weight.shape
@@ -146,11 +147,16 @@ def multiply_decoded(pool: Pool) -> Callable[[Tensor, Layout], Tensor]:
     return multiply
 
 
-def activate(kernel: str, pool: Pool) -> Callable[[Tensor], Tensor]:
+def activate(
+    kernel: str, pool: Pool, written: Callable[[Tensor], Tensor] | None = None
+) -> Callable[[Tensor], Tensor]:
     """A drop-in for an activation function: torch's own give the last few numbers of a tensor other
-    bits, so that a row's would depend on how many rows there are."""
+    bits, so that a row's would depend on how many rows there are. written: what it stands for, by
+    which it is recorded."""
 
     def bend(x: Tensor) -> Tensor:
+        if x.is_meta and written is not None:
+            return written(x)
         width = x.shape[-1]
         numbers = np.ascontiguousarray(x.detach().float().numpy()).reshape(-1, width)
         out = np.empty_like(numbers)

@@ -23,11 +23,13 @@ from tramontane.blocks import (
     GeneralizedDeltaRule,
     LatentAttention,
     Linear,
+    MediaLM,
     SelectiveScan,
     ShortConv,
     StackedLinear,
     TokenShift,
 )
+from tramontane.blocks.vision import EncoderLayer, PackedAttention, Patches
 from tramontane.layouts import Affine, Codebook, Dense, Layout, Permuted, RowGroups
 
 from . import early_memory, huge_pages
@@ -45,6 +47,7 @@ from .eager import (
     multiply_packed,
     multiply_stacked,
 )
+from .eager_encoder import attend_packed
 from .eager_recurrent import convolve, correct, correct_generally, select, shift
 from .experts import KERNELS, mixture
 from .mapped_weights import moved
@@ -54,6 +57,7 @@ from .row_orders import put_in_order
 from .step.forward import Forward
 from .step.lower import PLAIN
 from .step.pool import Pool, shared_pool
+from .step.row_program import RowProgram, Workspace
 from .threads import limit_others, usable
 from .translation import translated
 from .vector.tiles import ROWS
@@ -85,7 +89,7 @@ def translate(
 
 def multiply(threads: int | None) -> Multiply:
     """Products of plain matrices, whose rows do not depend on others."""
-    return multiply_dense(shared_pool(threads or usable()))
+    return multiply_dense(True, shared_pool(threads or usable()))
 
 
 def prepare(
@@ -94,7 +98,8 @@ def prepare(
     """Choose kernels for every block. Implements `tramontane.backend.Prepare`."""
     early_memory.forget()
     count = threads or usable()
-    limit_others(count)
+    # of an encoder little is left to torch, whose threads would wait for the backend's
+    limit_others(1 if isinstance(model, MediaLM) else count)
     pool = shared_pool(count)
     exact = activations == "f32"
     chosen: dict[str, str] = {}
@@ -116,9 +121,16 @@ def prepare(
             chosen[f"experts {module.weight.kind}"] = _choose_stacked(
                 module, exact, pool, row_orders.get(module)
             )
-        elif isinstance(module, (Attention, CrossAttention)):
+        elif isinstance(module, CrossAttention):
             module.kernel = attend(pool)
             chosen["attention"] = "compiled"
+        elif isinstance(module, Attention):
+            module.kernel, module.mutual = attend(pool), True
+            chosen["attention"] = "compiled"
+        elif isinstance(module, Patches) and module.weight.dtype in PLAIN:
+            module.kernel = multiply_dense(exact, pool)
+        elif isinstance(module, PackedAttention):
+            module.kernel = attend_packed(pool)
         elif isinstance(module, LatentAttention):
             module.kernel = attend_latents(pool)
             chosen["attention"] = "compiled"
@@ -137,6 +149,9 @@ def prepare(
             module.through = fused  # type: ignore[method-assign]
     forward = Forward(model, pool, exact=exact)
     model.forward = forward  # type: ignore[method-assign]
+    if isinstance(model, MediaLM):  # an encoder is not in the step
+        _compile_layers(model, pool, exact=exact)
+        model.in_company = forward.program is not None
     _activate(model, pool)  # some steps run as written
     model.step = forward.step  # type: ignore[method-assign]
     end_shared()
@@ -173,9 +188,18 @@ def _choose(module: Linear | Embedding, exact: bool, pool: Pool) -> str:
     return called
 
 
+def _compile_layers(model: CausalLM, pool: Pool, *, exact: bool) -> None:
+    """Put programs where layers of encoders have methods that compute each row by itself."""
+    workspace = Workspace(pool, exact=exact)
+    for module in model.modules():
+        if isinstance(module, EncoderLayer):
+            for name in module.by_rows:
+                setattr(module, name, RowProgram(module, getattr(module, name), workspace))
+
+
 def _activate(model: CausalLM, pool: Pool) -> None:
     """Put kernels where blocks hold activation functions."""
-    known: list[tuple[object, str]] = [(ACTIVATIONS[name], to) for name, to in KERNELS.items()]
+    known: list[tuple[Any, str]] = [(ACTIVATIONS[name], to) for name, to in KERNELS.items()]
     known.append((torch.sigmoid, "sigmoid"))
     for module in model.modules():
         for name, value in list(vars(module).items()):
@@ -183,7 +207,7 @@ def _activate(model: CausalLM, pool: Pool) -> None:
                 setattr(module, name, join(value, pool))
             for function, kernel in known:
                 if value is function:
-                    setattr(module, name, activate(kernel, pool))
+                    setattr(module, name, activate(kernel, pool, function))
 
 
 def _choose_stacked(module: StackedLinear, exact: bool, pool: Pool, row_orders: Any) -> str:
@@ -215,5 +239,5 @@ def _multiply(weight: Layout, exact: bool, pool: Pool) -> tuple[Multiply, str]:
         called = "compiled, f32" if exact else "compiled, int8"
         return multiply_grouped(exact, pool), called
     if isinstance(weight, Dense) and weight.data.dtype in PLAIN:
-        return multiply_dense(pool), "compiled"
-    return multiply_decoded(pool), "decoded, then compiled"
+        return multiply_dense(exact, pool), "compiled"
+    return multiply_decoded(exact, pool), "decoded, then compiled"

@@ -37,6 +37,8 @@ class Attention(nn.Module):
     kernel: Callable[..., Tensor]
     softcap: float | None = None
     """Scores become softcap * tanh(score / softcap); None: no cap. Set it after construction."""
+    mutual: bool = False
+    """Whether `kernel` knows rows that see later ones, `Span.mutual`; a backend says so."""
     sinks: nn.Parameter | None
     """(heads) attention sinks: each head's softmax has one more score, sinks[head], of no token:
     that share of the weights goes to no value. None: no sinks. Set it after construction, to
@@ -109,8 +111,8 @@ class Attention(nn.Module):
         more: dict[str, Any] = {} if self.sinks is None else {"sinks": self.sinks}
         if self.chunk is not None:
             more["chunk"] = self.chunk
-        # rows that see later ones are few, and no backend has kernels for them
-        kernel: Callable[..., Tensor] = reference.attention if batch.mutual else self.kernel
+        known = self.mutual or not batch.mutual
+        kernel: Callable[..., Tensor] = self.kernel if known else reference.attention
         mixed = kernel(q, batch.cache.layers[self.index], batch, *options, **more).flatten(-2)
         if of_values != 1.0:
             mixed = mixed * of_values

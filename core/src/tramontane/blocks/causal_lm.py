@@ -111,12 +111,18 @@ class MediaLM(CausalLM):
     embedding but what `encode` makes of an image. Its architecture's offer names a `media`
     processor."""
 
+    levels: int = 0
+    """Behind how many of the first layers rows of media are added to: what `encode` gives is
+    hidden * (1 + levels) wide."""
+    in_company: bool = False
+    """Whether a step may have rows of media beside any others. A backend says so if its kernels
+    compute such a row with the same bits in any company; else each step has those of one item."""
+
     def encode(self, kind: str, arrays: Mapping[str, Tensor]) -> Iterator[Tensor | None]:
         """Yields None wherever it may be interrupted, after each layer, say, and last the rows
-        (`MediaItem.rows`, hidden), or (`MediaItem.rows`, hidden * (1 + levels)): the first columns
-        are the embeddings, the next are added to the rows behind layer 0, and so on. For layers
-        with `CrossAttention` it is (`MediaItem.cross`, hidden). kind, arrays: of the
-        `MediaItem`."""
+        (`MediaItem.rows`, hidden * (1 + levels)): the first columns are the embeddings, the next
+        are added to the rows behind layer 0, and so on. For layers with `CrossAttention` it is
+        (`MediaItem.cross`, hidden). kind, arrays: of the `MediaItem`."""
         raise NotImplementedError
 
     def encoded(self, kind: str, arrays: Mapping[str, Tensor]) -> Iterator[Tensor | None]:

@@ -70,6 +70,6 @@ class ClipTower(nn.Module):
         hidden)."""
         seen = [self.pre_layrnorm(self.embeddings(pixels))]
         for layer in self.encoder.layers:
-            seen.append(layer(seen[-1], [len(seen[-1])]))
+            seen.append((yield from layer.parts(seen[-1], [len(seen[-1])])))
             yield None
         yield torch.cat([seen[layer] for layer in self.features], -1)

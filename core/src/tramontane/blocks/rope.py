@@ -89,7 +89,8 @@ class SectionedRope(Rope):
             order = [0] * (dim // 2)
             for index, count in enumerate(sections[1:], 1):
                 order[index : index + count * len(sections) : len(sections)] = [index] * count
-        self._order = order
+        self.order = order
+        """The section of each pair."""
 
     def angles(self, positions: Tensor, extents: Tensor) -> tuple[Tensor, Tensor]:
         """positions: (sections, tokens), or (tokens) where all sections' are equal."""
@@ -97,7 +98,7 @@ class SectionedRope(Rope):
             return super().angles(positions, extents)
         pairs = [super(SectionedRope, self).angles(each, extents) for each in positions]
         cos, sin = (torch.stack(each) for each in zip(*pairs, strict=True))
-        index, pair = torch.tensor(self._order), torch.arange(self.dim // 2)
+        index, pair = torch.tensor(self.order), torch.arange(self.dim // 2)
         return tuple(each[index, :, :, pair].permute(1, 2, 0) for each in (cos, sin))  # type: ignore[return-value]
 
 

@@ -2,19 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from tramontane import reference
 from tramontane.config.decoder import ModelConfig
+from tramontane.layouts import Dense, Layout
 
 from .activation import ACTIVATIONS, Gelu
 from .linear import Linear
 from .norm import LayerNorm
+
+Rows: TypeAlias = tuple[Tensor, ...]
+Parts: TypeAlias = Generator[None, None, Tensor]
+"""Work that may be interrupted where it yields; it returns its result."""
+PART = 1 << 30
+"""Products of two numbers between two places where an encoder may be interrupted, about."""
+
+
+PATCHES = 4096
+"""Of an image for which the memory plan has room: 896 x 896 pixels of 14 x 14."""
+
+
+def in_parts(
+    function: Callable[..., Rows], given: Sequence[Tensor], weights: nn.Module
+) -> Generator[None, None, Rows]:
+    """function(*given), some rows at a time. function: (rows, ...), ... -> (rows, ...), ..., each
+    row for itself. weights: the matrices that it multiplies each row with, about."""
+    matrices = [each.weight for each in weights.modules() if isinstance(each, Linear)]
+    size = sum(matrix.shape[0] * matrix.shape[1] for matrix in matrices)
+    found: list[Rows] = []
+    for rows in zip(*(each.split(max(16, PART // max(size, 1) // 16 * 16)) for each in given),
+                    strict=True):  # fmt: skip
+        if found:
+            yield None
+        found.append(function(*rows))
+    return found[0] if len(found) == 1 else tuple(map(torch.cat, zip(*found, strict=True)))
+
+
+def at_once(parts: Parts) -> Tensor:
+    """The result of work that is not interrupted."""
+    while True:
+        try:
+            next(parts)
+        except StopIteration as end:
+            out: Tensor = end.value
+            return out
 
 
 class VisionConfig(ModelConfig):
@@ -72,9 +110,11 @@ class Patches(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(hidden, *size), requires_grad=False)
         self.bias = nn.Parameter(torch.empty(hidden), requires_grad=False) if bias else None
+        self.kernel: Callable[[Tensor, Layout], Tensor] = reference.linear
 
     def forward(self, patches: Tensor) -> Tensor:
-        return F.linear(patches.to(self.weight.dtype), self.weight.flatten(1), self.bias)
+        out = self.kernel(patches.to(self.weight.dtype), Dense(self.weight.flatten(1)))
+        return out if self.bias is None else out + self.bias
 
 
 class Positions(nn.Module):
@@ -95,6 +135,30 @@ def packed_attention(q: Tensor, k: Tensor, v: Tensor, lengths: Sequence[int]) ->
     return torch.cat(parts, 1).transpose(0, 1).flatten(1)
 
 
+class PackedAttention(nn.Module):
+    """`packed_attention`, by a backend's kernel where it has one. It has no tensors."""
+
+    kernel: Callable[..., Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel = packed_attention
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, lengths: Sequence[int]) -> Tensor:
+        return self.kernel(q, k, v, lengths)
+
+    def parts(self, q: Tensor, k: Tensor, v: Tensor, lengths: Sequence[int]) -> Parts:
+        """The same, some heads at a time."""
+        each = 2 * sum(length**2 for length in lengths) * q.shape[2]
+        heads = max(1, PART // max(each, 1))
+        found: list[Tensor] = []
+        for some in zip(*(part.split(heads, 1) for part in (q, k, v)), strict=True):
+            if found:
+                yield None
+            found.append(self.kernel(*some, lengths))
+        return found[0] if len(found) == 1 else torch.cat(found, 1)
+
+
 def turned(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
     """x: (patches, heads, width), its first half rotated with its second, in float32. angles: cos
     and sin (patches, 1, width / 2)."""
@@ -103,25 +167,69 @@ def turned(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
     return torch.cat((a * cos - b * sin, b * cos + a * sin), -1).to(x.dtype)
 
 
+class EncoderLayer(nn.Module):
+    """A layer of an encoder in three pieces, so that it may be interrupted and backends can compile
+    what it does with each row: `begin`, `mix`, `end`."""
+
+    by_rows: ClassVar[tuple[str, ...]] = ("begin", "end")
+    """Methods that compute each row by itself, (rows, ...), ... -> (rows, ...), or several of
+    these: a backend may put others in their places."""
+    heads: int
+
+    def begin(self, x: Tensor) -> tuple[Tensor, ...]:
+        """(rows, hidden) -> queries, keys and values of all heads, (rows, width) each."""
+        raise NotImplementedError
+
+    def mix(self, q: Tensor, k: Tensor, v: Tensor, *told: Any) -> Parts:
+        """(rows, heads, d) each -> (rows, heads * d). told: what `parts` was."""
+        raise NotImplementedError
+
+    def end(self, x: Tensor, mixed: Tensor) -> Tensor:
+        """x: (rows, hidden), mixed: what `mix` gave -> (rows, hidden)."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, *told: Any) -> Tensor:
+        """(rows, hidden) -> the same."""
+        return at_once(self.parts(x, *told))
+
+    def parts(self, x: Tensor, *told: Any) -> Parts:
+        """The same, with places where it may be interrupted."""
+        projected = yield from in_parts(self.begin, [x], self)
+        q, k, v = (each.unflatten(-1, (self.heads, -1)) for each in projected)
+        yield None
+        mixed = yield from self.mix(q, k, v, *told)
+        yield None
+        (out,) = yield from in_parts(lambda *rows: (self.end(*rows),), [x, mixed], self)
+        return out
+
+
+def encoding_bytes(model: nn.Module) -> int:
+    """What an encoder takes beside its weights while it encodes an image of PATCHES, about: four
+    vectors of each that are as wide as its widest; 0 for a model without one."""
+    layers = [module for module in model.modules() if isinstance(module, EncoderLayer)]
+    widest = max(
+        (each.weight.shape[1] for layer in layers for each in layer.modules()
+         if isinstance(each, Linear)),
+        default=0,
+    )  # fmt: skip
+    return 4 * 4 * widest * PATCHES
+
+
 class VisionAttention(nn.Module):
-    """Full attention of patches, (patches, hidden) -> (patches, hidden). Tensors: q_proj, k_proj,
-    v_proj, out_proj (hidden, hidden), with biases."""
+    """The matrices of full attention of patches. Tensors: q_proj, k_proj, v_proj, out_proj (hidden,
+    hidden), with biases."""
 
     def __init__(self, cfg: VisionConfig) -> None:
         super().__init__()
-        self.heads = cfg.num_attention_heads
         self.q_proj = Linear(cfg.hidden_size, cfg.hidden_size, bias=True)
         self.k_proj = Linear(cfg.hidden_size, cfg.hidden_size, bias=True)
         self.v_proj = Linear(cfg.hidden_size, cfg.hidden_size, bias=True)
         self.out_proj = Linear(cfg.hidden_size, cfg.hidden_size, bias=True)
+        self.mix = PackedAttention()
 
-    def forward(self, x: Tensor, lengths: Sequence[int]) -> Tensor:
-        q, k, v = (
-            project(x).unflatten(-1, (self.heads, -1))
-            for project in (self.q_proj, self.k_proj, self.v_proj)
-        )
-        out: Tensor = self.out_proj(packed_attention(q, k, v, lengths))
-        return out
+    def project(self, x: Tensor) -> tuple[Tensor, ...]:
+        """(patches, hidden) -> queries, keys and values, (patches, hidden) each."""
+        return self.q_proj(x), self.k_proj(x), self.v_proj(x)
 
 
 class VisionMLP(nn.Module):
@@ -139,7 +247,7 @@ class VisionMLP(nn.Module):
         return out
 
 
-class VisionLayer(nn.Module):
+class VisionLayer(EncoderLayer):
     """x + attention(norm(x)), then x + mlp(norm(x)). Tensors: layer_norm1, self_attn, layer_norm2,
     mlp."""
 
@@ -147,13 +255,20 @@ class VisionLayer(nn.Module):
         super().__init__()
         self.layer_norm1 = LayerNorm(cfg.hidden_size, cfg.layer_norm_eps)
         self.self_attn = VisionAttention(cfg)
+        self.heads = cfg.num_attention_heads
         self.layer_norm2 = LayerNorm(cfg.hidden_size, cfg.layer_norm_eps)
         self.mlp = VisionMLP(cfg.hidden_size, cfg.intermediate_size, cfg.hidden_act)
 
-    def forward(self, x: Tensor, lengths: Sequence[int]) -> Tensor:
-        x = x + self.self_attn(self.layer_norm1(x), lengths)
+    def begin(self, x: Tensor) -> tuple[Tensor, ...]:
+        return self.self_attn.project(self.layer_norm1(x))
+
+    def end(self, x: Tensor, mixed: Tensor) -> Tensor:
+        x = x + self.self_attn.out_proj(mixed)
         out: Tensor = x + self.mlp(self.layer_norm2(x))
         return out
+
+    def mix(self, q: Tensor, k: Tensor, v: Tensor, lengths: Sequence[int]) -> Parts:
+        return self.self_attn.mix.parts(q, k, v, lengths)
 
 
 class VisionEmbeddings(nn.Module):
@@ -179,7 +294,7 @@ class VisionLayers(nn.Module):
 
     def __init__(self, layers: Iterable[nn.Module]) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(layers)
+        self.layers: Any = nn.ModuleList(layers)
 
 
 class SiglipTower(nn.Module):
@@ -193,9 +308,9 @@ class SiglipTower(nn.Module):
         self.post_layernorm = LayerNorm(cfg.hidden_size, cfg.layer_norm_eps)
 
     def steps(self, pixels: Tensor) -> Iterator[Tensor | None]:
-        """pixels: (3, side, side) -> None after each layer, and last (patches, hidden)."""
+        """pixels: (3, side, side) -> None where it may be interrupted, last (patches, hidden)."""
         x: Tensor = self.embeddings(pixels)
         for layer in self.encoder.layers:
-            x = layer(x, [len(x)])
+            x = yield from layer.parts(x, [len(x)])
             yield None
         yield self.post_layernorm(x)

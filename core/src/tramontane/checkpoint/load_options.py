@@ -33,6 +33,8 @@ class LoadOptions:
     activations request exact products."""
     num_ctx: int | None = None
     """Context in tokens; None: the model's own, as far as memory goes."""
+    media_cache: int = 256 << 20
+    """Bytes of encoded images for which there must be room, in models that take any."""
     mmap: bool = True
     force: bool = False
     mmproj: str | Path | Literal[False] | None = None

@@ -8,7 +8,8 @@ import torch
 
 from tramontane import memory
 from tramontane.backend import Device
-from tramontane.blocks import CausalLM
+from tramontane.blocks import CausalLM, MediaLM
+from tramontane.blocks.vision import encoding_bytes
 from tramontane.engine.kv_cache import bytes_per_token
 from tramontane.engine.kv_codes import INT4
 from tramontane.engine.state_cache import FEWEST, bytes_per_sequence
@@ -55,6 +56,8 @@ def plan(
     # beside the weights: what translating the widest tensor takes, and the last layer's logits
     overhead = making + widest + 512 * model.cfg.vocab_size * 4 + (64 << 20)
     overhead += FEWEST * bytes_per_sequence(model)
+    images = options.media_cache + encoding_bytes(model) if isinstance(model, MediaLM) else 0
+    overhead += images
     room = free - weights - overhead
     if options.force or room >= asked * per_token:
         return asked
@@ -62,8 +65,10 @@ def plan(
         return max(16, room // per_token // 16 * 16)
     need = weights + overhead + asked * per_token
     cached = less = ""
+    if images:
+        cached = f", {memory.readable(images)} for images (media_cache)"
     if per_token:
-        cached = f", {memory.readable(asked * per_token)} for a context of {asked}"
+        cached += f", {memory.readable(asked * per_token)} for a context of {asked}"
         smaller = SMALLER.get(kv_dtype, ", --kv-type int8")
         less = f", a shorter context (--num-ctx){smaller},"
     raise NotEnoughMemory(

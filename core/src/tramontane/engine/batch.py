@@ -39,8 +39,9 @@ class Span:
     """The cache blocks that hold the sequence's first `length` tokens, in order."""
     slot: int = 0
     """The slot of its states, in models that keep any."""
-    mutual: tuple[int, int] | None = None
-    """Tokens of the sequence, (start, end), that see each other: these rows are among them."""
+    mutual: Sequence[tuple[int, int]] = ()
+    """Tokens of the sequence, (start, end), that see each other, in order, where any of these rows
+    are among them; the sequence has them all."""
 
     @property
     def first(self) -> bool:
@@ -162,6 +163,11 @@ class Batch:
         self._sections = (*self._sections, (span, sections))
         self.numbers.positions[span.start : span.start + span.count] = sections[0].tolist()
 
+    @property
+    def placed(self) -> bool:
+        """Whether any of its tokens were given positions in sections."""
+        return bool(self._sections)
+
     def sections(self, count: int) -> Tensor:
         """(count, tokens) int64: positions in each of a rotary embedding's sections."""
         found = self.positions.expand(count, -1).clone()
@@ -180,7 +186,7 @@ class Batch:
     @property
     def mutual(self) -> bool:
         """Whether any of its tokens see later ones."""
-        return any(span.mutual is not None for span in self.spans)
+        return any(span.mutual for span in self.spans)
 
     def angles(self, rope: Rotation) -> tuple[Tensor, Tensor]:
         """A rotation's cos and sin for these positions, computed once for all layers."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from tramontane.blocks.cross import cross_layers
 from tramontane.media.item import MediaItem, Sight
 
 from .batch import Batch, Numbers, Span
@@ -22,6 +23,8 @@ from .sliding_window import Pages
 from .state_cache import StateCache
 
 if TYPE_CHECKING:
+    from tramontane.checkpoint.load import Loaded
+
     from .media_rows import MediaRows
     from .sequence import Sequence as Running
 
@@ -119,6 +122,12 @@ class CrossCache:
         self._next: Running | None = None
         """Who waits for room, before all that come later."""
 
+    def encoded(self, sequence: Running, count: int) -> bool:
+        """Whether the media of a sequence's next rows are there; else they are on their way."""
+        if sequence.sight is not None:
+            return self.ready(sequence)
+        return self._media.ready(sequence.media_of(count))
+
     def ready(self, sequence: Running) -> bool:
         """Whether what a sequence's next row sees is here; if there is room, it will be."""
         sight, keys = sequence.sight, sequence.cross
@@ -172,3 +181,13 @@ class CrossCache:
             if taken + size <= self._most:
                 return
             taken -= self._kept.pop(key).nbytes
+
+
+def cross_cache(
+    loaded: Loaded, media: MediaRows, running: Sequence[Running], most_bytes: int
+) -> CrossCache:
+    """Of a model, which may have no layer that cross-attends."""
+    layers = cross_layers(loaded.model)
+    shapes = {index: (each.shared_heads, each.d_head) for index, each in layers.items()}
+    device = torch.device(loaded.device.torch_device)
+    return CrossCache(shapes, media, running, loaded.kv_dtype, device, most_bytes)

@@ -19,14 +19,13 @@ import torch
 
 from tramontane.adapters.steps import by_adapters, step_with
 from tramontane.blocks import MediaLM
-from tramontane.blocks.cross import cross_layers
 from tramontane.checkpoint.load import Loaded
 from tramontane.errors import EngineBusy, RequestError
 from tramontane.registry import Registry
 from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .batch import Batch
-from .cross_keys import CrossCache
+from .cross_keys import cross_cache
 from .kv_cache import BLOCK_SIZE, KVCache
 from .kv_size import kv_blocks, state_slots
 from .media_rows import MediaRows, apart
@@ -89,13 +88,12 @@ class Engine:
         self.media: MediaRows | None = None
         if isinstance(loaded.model, MediaLM):
             self.media = MediaRows(loaded.model, device, self.options.media_cache)
-            self._scheduler.encoded = self._encoded
-            layers = cross_layers(loaded.model)
-            shapes = {index: (each.shared_heads, each.d_head) for index, each in layers.items()}
-            self._cross = CrossCache(
-                shapes, self.media, self._scheduler.running, loaded.kv_dtype, device,
-                self.options.media_cache,
-            )  # fmt: skip
+            self._cross = cross_cache(
+                loaded, self.media, self._scheduler.running, self.options.media_cache
+            )
+            self._scheduler.encoded = self._cross.encoded
+            self._scheduler.in_company = self.media.in_company
+        self._apart = self.media is not None and not self.media.in_company
         self._overlap = OverlapWorker()
         self.chains = Chains(
             registry,
@@ -196,7 +194,7 @@ class Engine:
                         self._begin(sequence)
                     self._drop_late()
                 if work := scheduler.plan():
-                    for part in [work] if self.media is None else apart(work):
+                    for part in apart(work) if self._apart else [work]:
                         for alike in by_adapters(part):
                             self._step(alike)
                 if self.media is not None:
@@ -293,13 +291,6 @@ class Engine:
         for (sequence, count), rows in zip(work, wanted, strict=True):
             self._advance(sequence, count, logits[row : row + len(rows)])
             row += len(rows)
-
-    def _encoded(self, sequence: Sequence, count: int) -> bool:
-        """Whether the media of a sequence's next rows are there; else they are on their way."""
-        assert self.media is not None
-        if sequence.sight is not None:
-            return self._cross.ready(sequence)
-        return self.media.ready(sequence.media_of(count))
 
     @staticmethod
     def _wanted(sequence: Sequence, count: int) -> range:

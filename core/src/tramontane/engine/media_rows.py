@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from tramontane.blocks.cross import cross_layers
 from tramontane.media.item import MediaItem
 
 from .batch import Batch, MediaInput
@@ -36,6 +37,12 @@ class MediaRows:
         self._bytes = 0
         self.encoded = 0
         """Items that were encoded."""
+
+    @property
+    def in_company(self) -> bool:
+        """Whether rows of media may be beside others: see `MediaLM`. Rows that cross-attend are
+        together, and no others with them."""
+        return bool(self._model.in_company) and not cross_layers(self._model)
 
     @property
     def busy(self) -> bool:
@@ -100,14 +107,14 @@ class MediaRows:
             sections = media.sections(first, count, len(one.request.prompt))
             if sections is not None:
                 batch.place(span, sections)
+            if media.mutual:
+                span.mutual = media.regions_within(first, count)
             for run in () if media.crosses else media.within(first, count):
                 start = span.start + run.start - first
                 index.extend(range(start, start + run.count))
                 parts.append(self.rows(run.item)[run.first : run.first + run.count])
-                if media.mutual:
-                    span.mutual = media.region(first)
-            inside = inside or media.region(first) is not None
-        if inside:
+            inside = inside or bool(media.regions_within(first, 1))
+        if parts or (inside and not self.in_company):
             batch.media = MediaInput(index, torch.cat(parts) if parts else None)
 
     def work(self, seconds: float | None) -> None:
@@ -141,6 +148,9 @@ class MediaRows:
         self._work = None
         if len(rows) != (wanted := item.encoded):
             raise ValueError(f"the encoder gave {len(rows)} rows, the processor counts {wanted}")
+        wide = self._model.cfg.hidden_size * (1 + self._model.levels)
+        if not item.cross and rows.shape[1] != wide:
+            raise ValueError(f"the encoder gave rows of {rows.shape[1]} numbers, not {wide}")
         self.encoded += 1
         self._waiting.pop(item.digest, None)
         self._rows[item.digest] = rows
@@ -160,7 +170,7 @@ def apart(work: list[tuple[Running, int]]) -> list[list[tuple[Running, int]]]:
         told = piece[0].request.media
         if piece[0].sight is not None:
             crossing.append(piece)
-        elif told is not None and told.region(piece[0].computed) is not None:
+        elif told is not None and told.regions_within(piece[0].computed, 1):
             media.append([piece])
         else:
             rest.append(piece)

@@ -14,7 +14,7 @@ from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
 
 from .kv_cache import BLOCK_SIZE, KVCache
-from .prefill_budget import Pace
+from .prefill_budget import SHORT, Pace
 from .sequence import Sequence
 
 SNAPSHOT_EVERY = 512
@@ -54,6 +54,8 @@ class Scheduler:
         self.running: list[Sequence] = []
         self.pace = Pace()
         self.counts = Counts()
+        self.in_company = False
+        """Whether rows of media may be beside others, see `MediaLM`."""
         self.encoded: Callable[[Sequence, int], bool] = lambda sequence, count: True
         """Whether the media of a sequence's next rows are encoded, so that a step can have them."""
 
@@ -128,7 +130,7 @@ class Scheduler:
         prompts = [sequence for sequence in prompts if sequence in self.running]
         taken = sum(count for _, count in work)
         room = min(self.batch_size, self.max_batched_tokens - taken)
-        beside = self.pace.room(len(work), [sequence.pending for sequence in prompts])
+        beside = self.pace.room(len(work), [_rest(sequence) for sequence in prompts])
         room = room if beside is None else min(room, beside)
         for sequence in prompts:
             if room <= 0:
@@ -142,12 +144,19 @@ class Scheduler:
         return work
 
     def _with_media(self, sequence: Sequence, count: int) -> int:
-        """Of a sequence's next rows, how many one step takes: 0 until their media are encoded."""
+        """Of a sequence's next rows, how many one step takes: those before the first of an item
+        that waits for its encoder. Not all of a prompt's items need be kept at once."""
         media = sequence.request.media
         if media is None:
             return count
-        count = media.cut(sequence.computed, count)
-        return count if self.encoded(sequence, count) else 0
+        first = sequence.computed
+        count = media.cut(first, count, company=self.in_company)
+        if self.encoded(sequence, count):
+            return count
+        for run in () if media.crosses else media.within(first, count):
+            if not self.encoded(sequence, run.end - first):
+                return run.start - first
+        return 0
 
     def computed(self, sequence: Sequence, count: int) -> None:
         """The next `count` tokens of a sequence are in the cache."""
@@ -280,6 +289,12 @@ def _most(sequence: Sequence, room: int) -> int:
     """How many of a sequence's tokens go into a step that has room for so many."""
     many_rows = sequence.scores or sequence.owing
     return min(sequence.pending, room, SCORE_CHUNK if many_rows else room)
+
+
+def _rest(sequence: Sequence) -> int:
+    """Tokens of a prompt that are still to be computed; one with images is never a short one, as
+    they may come as fast as they are encoded."""
+    return sequence.pending + (SHORT if sequence.request.media is not None else 0)
 
 
 def _order(sequence: Sequence) -> tuple[int, int]:

@@ -137,21 +137,31 @@ class Media:
             last = run.item
         return tuple(found)
 
-    def region(self, place: int) -> tuple[int, int] | None:
-        """The region that a row of the prompt is in."""
-        return next(((a, b) for a, b in self.regions if a <= place < b), None)
+    def regions_within(self, first: int, count: int) -> list[tuple[int, int]]:
+        """The regions, whole, that any of rows first..first+count are in."""
+        return [(a, b) for a, b in self.regions if a < first + count and first < b]
 
-    def cut(self, first: int, count: int) -> int:
+    def cut(self, first: int, count: int, *, company: bool = False) -> int:
         """How many of the rows `first`..`first + count` one step takes: it has rows of one region,
-        or of none; all rows of items that see each other; and rows of one sight."""
+        or of none; all rows of items that see each other; and rows of one sight. company: see
+        `MediaLM`; regions are cut then only where rows see each other."""
         for sight in self.sights:
             if first < sight.start:
                 return min(count, sight.start - first)
+        if company:
+            return self._uncut(first, count) if self.mutual else count
         for start, end in self.regions:
             if first < start:
                 return min(count, start - first)
             if first < end:
                 return end - first if self.mutual else min(count, end - first)
+        return count
+
+    def _uncut(self, first: int, count: int) -> int:
+        """As many as `count`, but no region in parts."""
+        for start, end in self.regions_within(first, count):
+            if end > first + count:
+                return start - first if start > first else end - first
         return count
 
     def resumable(self, count: int) -> int:

@@ -112,6 +112,7 @@ class OpenModel:
                 activations=activations,
                 kv_type=kv_type,
                 num_ctx=num_ctx,
+                media_cache=media_cache,
                 mmap=mmap,
                 force=force,
                 overrides=overrides or {},

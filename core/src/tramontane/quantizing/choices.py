@@ -1,8 +1,9 @@
 """Which matrices of a model are quantized, and to what: decided from shapes, before any is read.
 
-All matrices get the kind that is asked for, but routers and matrices of a few rows, which stay, and
-embeddings and output matrices, which get a larger one. One whose columns do not fit the kind gets
-the next of the same quantizer that they fit, or stays. A topology says otherwise for what it names.
+All matrices get the kind that is asked for, but routers and matrices of a few rows, which stay,
+embeddings and output matrices, which get a larger one, and those of encoders of images, which get
+one of 8 bits or stay. One whose columns do not fit the kind gets the next of the same quantizer
+that they fit, or stays. A topology says otherwise for what it names.
 """
 
 from __future__ import annotations
@@ -14,21 +15,22 @@ from math import prod
 
 from torch import nn
 
-from tramontane.blocks import Embedding, StackedLinear
+from tramontane.blocks import Embedding, MediaLM, StackedLinear
 from tramontane.blocks.moe import Experts
 from tramontane.blocks.routing import Router
 from tramontane.checkpoint.checkpoint import Header
 from tramontane.checkpoint.weight_map import Slot, Source
 from tramontane.errors import UsageError
 
-from .choose_kind import Runs, asked_kind, next_kinds, promoted
+from .choose_kind import Runs, asked_kind, next_kinds, of_encoder, promoted
 from .kinds import Kind, spelled
 from .make_layer import can_make
 from .topology import Topology
 
 FEW_ROWS = 8
 """Matrices with fewer rows, such as the gate of a shared expert, gain nothing."""
-OUTPUT = "lm_head"
+OUTPUT, LANGUAGE = "lm_head", "model"
+"""Where a language model has its matrices."""
 ORGANIZATIONS = ("default", "moqe")
 
 
@@ -101,6 +103,13 @@ def choose(
                 choices.left[path] = reason
                 continue
             kind = usual
+            if _encodes(path, model):
+                kind = of_encoder(usual, kinds.values(), runs)
+                if kind is None:
+                    choices.left[path] = "is an encoder's"
+                    continue
+                if kind is not usual:
+                    choices.promoted[path] = kind
             if isinstance(slot.module, Embedding) or path.partition(".")[0] == OUTPUT:
                 kind = promoted(usual, kinds.values(), runs)
                 if kind is not usual:
@@ -146,6 +155,11 @@ def _stays(path: str, slot: Slot, only: set[str] | None) -> str:
     if slot.shape[0] < FEW_ROWS:
         return f"has {slot.shape[0]} rows"
     return ""
+
+
+def _encodes(path: str, model: nn.Module) -> bool:
+    """Whether a matrix belongs to an encoder of images, and not to the language model."""
+    return isinstance(model, MediaLM) and path.partition(".")[0] not in (LANGUAGE, OUTPUT)
 
 
 def _experts(model: nn.Module) -> set[str]:

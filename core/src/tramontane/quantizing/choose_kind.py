@@ -61,6 +61,14 @@ def promoted(kind: Kind, kinds: Iterable[Kind], runs: Runs) -> Kind:
     return min(enough, key=lambda other: (not runs(other), other.bits, other.name), default=kind)
 
 
+def of_encoder(kind: Kind, kinds: Iterable[Kind], runs: Runs) -> Kind | None:
+    """What matrices of an encoder of images get: of the same quantizer the kind of 8 bits where
+    fewer are asked for, or None, so they stay. They are few, and each is used for all patches."""
+    if kind.bits >= 8:
+        return kind
+    return of_bits(8, [each for each in kinds if each.offer is kind.offer and each.bits >= 8], runs)
+
+
 def next_kinds(kind: Kind, kinds: Iterable[Kind]) -> list[Kind]:
     """The kinds of the same quantizer that a matrix gets which cannot have this one, in order."""
     own = [other for other in kinds if other.offer is kind.offer and other.name != kind.name]

@@ -72,6 +72,7 @@ def load(settings: ModelSettings) -> LoadedModel:
             activations=settings.activations,
             kv_type=settings.kv_type,
             num_ctx=settings.num_ctx,
+            media_cache=settings.media_cache,
             mmap=settings.mmap,
             force=settings.force,
             mmproj=settings.encoder_file,

@@ -18,6 +18,7 @@ from tramontane_backend_cpu.kernels.attention_merge import (
     FEW,
     MANY,
     SPLIT,
+    TILE_BYTES,
     copy,
     finish,
     first_seen,
@@ -79,13 +80,14 @@ FIELDS = (
     "out_stride", "keys", "values", "scale", "window", "cap", "sinks", "slopes", "scratch",
     "scratch_bytes", "partials", "partial_bytes", "few", "many", "asked",
 )  # fmt: skip
-"""tiles: per query tile 4 int64: first row, count, position of the first, place in `tables`.
-tables: int64 cache blocks. splits: address of how many jobs share a tile's context. q: float32
-(rows, heads, d_key). scale, cap: addresses of float32, cap 0 for none. window: see
-`first_seen`. sinks: address of a float32 per head, or 0. slopes: address of 0 to 15 and, per
-head, what scores lose per token of distance, float32, or 0. scratch: per thread; partials: per job.
-few, many: addresses of the kernels for tiles of so many rows. asked: where values are keys too,
-what heads ask of them, float32 (rows, heads, d_value), scaled."""
+"""tiles: per query tile 5 int64: first row, count, position of the first, place in `tables`, and
+how many tokens its rows see even if these come later, or 0. tables: int64 cache blocks. splits:
+address of how many jobs share a tile's context. q: float32 (rows, heads, d_key). scale, cap:
+addresses of float32, cap 0 for none. window: see `first_seen`. sinks: address of a float32 per
+head, or 0. slopes: address of 0 to 15 and, per head, what scores lose per token of distance,
+float32, or 0. scratch: per thread; partials: per job. few, many: addresses of the kernels for tiles
+of so many rows. asked: where values are keys too, what heads ask of them, float32 (rows, heads,
+d_value), scaled."""
 
 
 def padded_rows(rows: int) -> int:
@@ -146,6 +148,7 @@ def split_kernel(kind: str, count: int, latent: bool = False) -> Any:
             value_page += scales_bytes(d_value)
         weights = scratch + scratch_size - WEIGHTS
         queries, position, table = word(tile + 8), word(tile + 16), word(tile + 24)
+        reach = word(tile + 32)
         group = heads // kv_heads
         rows = queries * group
         chunks = (d_value + 15) // 16
@@ -161,7 +164,7 @@ def split_kernel(kind: str, count: int, latent: bool = False) -> Any:
             store("f32", total + 4 * at, same(0))
         for at in range(padded * chunks):
             store("f32", sums + 64 * at, same(0))
-        limit = min(end, position + queries)
+        limit = min(end, max(position + queries, reach))
         for step in range(begin, limit, STEP):
             stop = min(limit, step + STEP)
             for first in range(0, padded, count):
@@ -208,7 +211,7 @@ def split_kernel(kind: str, count: int, latent: bool = False) -> Any:
                 here = position + row // group
                 lowest = first_seen(here, window)
                 at = scores + row * row_bytes
-                last = min(here + 1, stop) - step
+                last = min(max(here + 1, reach), stop) - step
                 peak = same(LOWEST)
                 for block in range(0, STEP, 16):
                     s = same(0)
@@ -301,7 +304,7 @@ def attention(kind: str) -> Any:
         splits = word(splits_at)
         split = job % splits
         kv_head = job // splits % kv_heads
-        tile = tiles + 32 * (job // splits // kv_heads)
+        tile = tiles + TILE_BYTES * (job // splits // kv_heads)
         start, queries, position = word(tile), word(tile + 8), word(tile + 16)
         group = heads // kv_heads
         rows = queries * group
@@ -310,7 +313,7 @@ def attention(kind: str) -> Any:
         room = (rows + 15) // 16 * 16
         chunks = (d_value + 15) // 16
         mine = scratch + thread * scratch_size
-        length = position + queries
+        length = max(position + queries, word(tile + 32))
         lowest = first_seen(position, window) // SPLIT
         last = (length + SPLIT - 1) // SPLIT
         factor = number("f32", scale)

@@ -12,6 +12,8 @@ from tramontane_backend_cpu.vector.target import SET
 FEW, MANY = SET.attention_tiles
 SPLIT = 512
 """Tokens of a split."""
+TILE_BYTES = 40
+"""Of what a query tile is told, see `attention.FIELDS`."""
 
 
 @njit
@@ -89,13 +91,14 @@ def merge_splits(arguments, job, thread):  # type: ignore[no-untyped-def]
     (tiles, _, splits_at, heads, kv_heads, _, d_value, _, _, _, _, _, _, _, window, _, _, _, _, _,
      partials, partial_size, _, _) = words(arguments, 24)  # fmt: skip
     splits = word(splits_at)
-    kv_head, tile = job % kv_heads, tiles + 32 * (job // kv_heads)
+    kv_head, tile = job % kv_heads, tiles + TILE_BYTES * (job // kv_heads)
     queries, position = word(tile + 8), word(tile + 16)
     rows = queries * (heads // kv_heads)
     count = tile_rows(rows)
     chunks = (d_value + 15) // 16
     lowest = first_seen(position, window) // SPLIT
-    last = (position + queries + SPLIT - 1) // SPLIT
+    length = max(position + queries, word(tile + 32))
+    last = (length + SPLIT - 1) // SPLIT
     most = partials + (job * splits + lowest) * partial_size
     for split in range(lowest + 1, last):
         merge(most, partials + (job * splits + split) * partial_size, count, rows, chunks)

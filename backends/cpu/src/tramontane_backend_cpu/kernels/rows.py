@@ -38,6 +38,7 @@ NORM_FIELDS = (
 )  # fmt: skip
 LAYER_NORM_FIELDS = (*NORM_FIELDS, "bias")
 COPY_FIELDS = ("x", "x_stride", "index", "out", "out_stride", "width")
+MEDIA_FIELDS = ("x", "x_stride", "out", "out_stride", "width", "rows", "offset", "add")
 ROPE_FIELDS = (
     "x", "x_stride", "out", "out_stride", "parts", "width", "turned", "angles", "index"
 )  # fmt: skip
@@ -121,6 +122,22 @@ def pick(arguments, first, last):  # type: ignore[no-untyped-def]
         for i in range(0, width, 16):
             v = load_some("f32", a + 4 * i, min(16, width - i))
             store_some("f32", b + 4 * i, v, min(16, width - i))
+
+
+@native(3)
+def put_media(arguments, first, last):  # type: ignore[no-untyped-def]
+    """Vectors with rows of media in their places, or added to them. rows: address of, for each
+    vector, its row's address, or 0. offset: bytes of a row before the numbers that are meant."""
+    x, x_stride, out, out_stride, width, rows, offset, add = words(arguments, 8)
+    for row in range(first, last):
+        a, b, given = x + row * x_stride, out + row * out_stride, word(rows + 8 * row)
+        for i in range(0, width, 16):
+            left = min(16, width - i)
+            v = load_some("f32", a + 4 * i, left)
+            if given != 0:
+                more = load_some("f32", given + offset + 4 * i, left)
+                v = v + more if add != 0 else more
+            store_some("f32", b + 4 * i, v, left)
 
 
 @native(3)

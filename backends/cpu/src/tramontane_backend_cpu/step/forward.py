@@ -54,6 +54,6 @@ class Forward:
 
 
 def _recorded(batch: Batch) -> bool:
-    """Whether the recorded step can take a batch: not with rows of media, or that see any, nor
-    with adapters."""
-    return batch.media is None and batch.cross is None and not batch.adapted
+    """Whether the recorded step can take a batch: not with rows that cross-attend, nor with
+    adapters."""
+    return batch.cross is None and not batch.adapted

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from tramontane.blocks import Rope
-from tramontane.engine.batch import Batch
+from tramontane.engine.batch import Batch, MediaInput, Span
 from tramontane.engine.kv_cache import KVCache, LayerCache
 
 from tramontane_backend_cpu.kernels.attention import (
@@ -16,12 +16,14 @@ from tramontane_backend_cpu.kernels.attention import (
     scratch_bytes,
     sums_bytes,
 )
-from tramontane_backend_cpu.kernels.attention_merge import SPLIT
+from tramontane_backend_cpu.kernels.attention_merge import SPLIT, TILE_BYTES
 from tramontane_backend_cpu.kernels.recurrent import SPAN_WORDS
 
 from . import interpreter
 from .angles import Angles
 from .memory import Rooms, address, aligned, integers
+
+TILE = TILE_BYTES // 8
 
 
 class Inputs:
@@ -51,7 +53,10 @@ class Inputs:
         self.slots_at, self._slots = self._integers(tokens)
         self.positions_at, self._positions = self._integers(tokens)
         self.wanted_at, self._wanted = self._integers(wanted)
-        self.tiles_at, self._tiles = self._integers(4 * tokens)
+        self.tiles_at, self._tiles = self._integers(TILE * tokens)
+        self.media_at, self._media = self._integers(tokens)
+        self._media_rows: Any = None
+        self._media_index: list[int] = []
         self.tables_at, self._tables = self._integers(self.places)
         self.spans_at, self._spans = self._integers(SPAN_WORDS * tokens)
         self._angles: list[Angles] = []
@@ -127,6 +132,8 @@ class Inputs:
         self._slots[:count] = array("q", numbers.slots)
         self._positions[:count] = array("q", numbers.positions)
         self._wanted[:wanted] = array("q", numbers.wanted)
+        if batch.media is not None or self._media_index:
+            self._write_media(batch.media)
         tiles, longest = self._write_tiles(batch)
         few = tiles * self._kv_heads < 4 * self.threads
         splits = -(-longest // SPLIT) if few and longest > SPLIT else 1
@@ -149,11 +156,11 @@ class Inputs:
         for span in batch.spans:
             first, blocks = span.length - span.count, len(span.blocks)
             self._tables[place : place + blocks] = array("q", span.blocks)
-            for start in range(0, span.count, most):
-                count = min(most, span.count - start)
-                fields = (span.start + start, count, first + start, place)
-                self._tiles[4 * tile : 4 * tile + 4] = array("q", fields)
-                tile += 1
+            for start, end, reach in _stretches(span, first):
+                for at in range(start, end, most):
+                    fields = (span.start + at, min(most, end - at), first + at, place, reach)
+                    self._tiles[TILE * tile : TILE * (tile + 1)] = array("q", fields)
+                    tile += 1
             place += blocks
             longest = max(longest, span.length)
         if self.cache.states:
@@ -162,6 +169,16 @@ class Inputs:
                 self._spans[SPAN_WORDS * index : SPAN_WORDS * (index + 1)] = array("q", told)
         self._write_pages(len(batch.numbers.slots), place)
         return tile, longest
+
+    def _write_media(self, media: MediaInput | None) -> None:
+        for row in self._media_index:
+            self._media[row] = 0
+        self._media_index = [] if media is None else media.index
+        self._media_rows = None
+        if media is not None and media.rows is not None:  # kept until the step is over
+            rows = self._media_rows = media.rows.detach().float().contiguous()
+            for place, row in enumerate(media.index):
+                self._media[row] = rows.data_ptr() + place * 4 * rows.shape[1]
 
     def _write_pages(self, count: int, places: int) -> None:
         """Write slots and block tables by page, for layers with a sliding window."""
@@ -173,3 +190,17 @@ class Inputs:
     def _integers(self, count: int) -> tuple[int, memoryview[int]]:
         numbers, view = integers(count)
         return self.keep(numbers), view
+
+
+def _stretches(span: Span, first: int) -> list[tuple[int, int, int]]:
+    """Of a span's rows, counted from its own first, (start, end, how many tokens they see at
+    least): those that see each other apart from the others. first: its first row's position."""
+    if not span.mutual:
+        return [(0, span.count, 0)]
+    found, at = [], 0
+    for start, end in span.mutual:
+        start, stop = max(start - first, at), min(end - first, span.count)
+        if start < stop:
+            found += [(at, start, 0), (start, stop, end)]
+            at = stop
+    return [*found, (at, span.count, 0)]

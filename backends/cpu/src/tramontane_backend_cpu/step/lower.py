@@ -191,6 +191,16 @@ def _pick(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     return Operation(rows.pick.address, told)
 
 
+def _media(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
+    (x, x_stride), (out, out_stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
+    width, level = _output(node).width, node.of["level"]
+    told = arguments(
+        rows.MEDIA_FIELDS, x=x, x_stride=x_stride, out=out, out_stride=out_stride, width=width,
+        rows=inputs.media_at, offset=4 * width * level, add=int(level > 0),
+    )  # fmt: skip
+    return Operation(rows.put_media.address, told)
+
+
 def _convert(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     (x, stride), (out, out_stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
     value = _output(node)
@@ -329,6 +339,6 @@ def _whole(node: Node) -> Any:
 
 LOWERINGS: dict[str, Callable[[Node, Buffers, Inputs], Operation]] = {
     "lookup": _lookup, "rms_norm": _rms_norm, "layer_norm": _layer_norm, "rope": _rope,
-    "store": _store, "pick": _pick, "convert": _convert, "linear": _linear,
+    "store": _store, "pick": _pick, "media": _media, "convert": _convert, "linear": _linear,
     "gated": _gated, "attention": _attention, "merge_splits": _attention,
 }  # fmt: skip

@@ -56,7 +56,7 @@ class Program:
             if node.name not in LOWERINGS:
                 refuse(node)
         self._further = sortings * lower_mixture.COUNTS
-        nodes = _with_merges(add_in_place(fuse_gates(nodes), self._logits))
+        nodes = _with_merges(add_in_place(fuse_gates(nodes), [self._logits]))
         self._phases: list[Phase] = phases(nodes)
         self._numbers = share_memory(self._phases, self._logits)
         self._pool = pool

@@ -7,7 +7,7 @@ dispatcher. Whatever a step does with more tokens, it does row by row, so the li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from tramontane.blocks import (
     Attention,
-    CausalLM,
     DeltaRule,
     Embedding,
     Experts,
@@ -26,6 +25,7 @@ from tramontane.blocks import (
     HeadNorm,
     LayerNorm,
     Linear,
+    MediaLM,
     RMSNorm,
     Rope,
     Router,
@@ -46,17 +46,24 @@ NORMS: dict[type[nn.Module], str] = {RMSNorm: "rms_norm", LayerNorm: "layer_norm
 class Recording:
     """The nodes, in order, and what the model returned."""
 
-    def __init__(self, model: CausalLM) -> None:
+    def __init__(
+        self, model: nn.Module, run: Callable[[Recording], Sequence[Tensor]] | None = None
+    ) -> None:
+        """run: what is recorded, given the recording; None: a step of the model."""
         self.nodes: list[Node] = []
         self._refs: dict[int, Ref] = {}
         self._kept: list[Tensor] = []
         self._model = model
         self._stores: dict[int, Node] = {}
+        self.media = _NotedMedia(self, model.levels) if isinstance(model, MediaLM) else None
         self.tokens = torch.empty(N_TOKENS, dtype=torch.int64, device="meta")
         self.positions = torch.empty(N_TOKENS, dtype=torch.int64, device="meta")
         self.wanted = torch.empty(N_WANTED, dtype=torch.int64, device="meta")
         self.slots = torch.empty(N_TOKENS, dtype=torch.int64, device="meta")
         with self._noted(), _Watch(self), torch.no_grad():
+            if run is not None:
+                self.results = [self.ref(each) for each in run(self)]
+                return
             batch: Any = _NoBatch(self)
             self.logits = self.ref(_told(model, self.tokens, batch))
 
@@ -214,7 +221,30 @@ def _refused(name: str) -> Tensor:
     raise CannotRecord(f"{name} has no kernel in a recorded step")
 
 
-def _told(model: CausalLM, tokens: Tensor, batch: Any) -> Any:
+def told_rows(
+    function: Callable[..., Any], given: Sequence[Value]
+) -> Callable[[Recording], Sequence[Tensor]]:
+    """To record a function of rows, whose inputs are these values."""
+
+    def run(recording: Recording) -> Sequence[Tensor]:
+        rows = [
+            recording.keep(
+                torch.empty(N_TOKENS, value.width, device="meta"), Ref(value, 0, value.width)
+            )
+            for value in given
+        ]
+        try:
+            found = function(*rows)
+            return found if isinstance(found, tuple) else (found,)
+        except CannotRecord:
+            raise
+        except Exception as error:
+            raise CannotRecord(f"{type(error).__name__}: {error}") from error
+
+    return run
+
+
+def _told(model: nn.Module, tokens: Tensor, batch: Any) -> Any:
     try:
         return model(tokens, batch)
     except NoKernel as error:
@@ -225,7 +255,7 @@ def _told(model: CausalLM, tokens: Tensor, batch: Any) -> Any:
         raise CannotRecord(f"{type(error).__name__}: {error}") from error
 
 
-def _place(model: CausalLM, error: Exception) -> str:
+def _place(model: nn.Module, error: Exception) -> str:
     """The module whose code was running: its path in the model, and its class."""
     paths = {id(module): path for path, module in model.named_modules()}
     found: nn.Module = model
@@ -274,13 +304,29 @@ class _NotedRope:
         )
 
 
+class _NotedMedia:
+    """Stands for a batch's rows of media; steps have such a place for each token, which is empty
+    where it has no row."""
+
+    def __init__(self, recording: Recording, levels: int) -> None:
+        self._recording, self._levels = recording, levels
+
+    def put(self, x: Tensor) -> Tensor:
+        return self._recording.note("media", (x,), tuple(x.shape[1:]), level=0)
+
+    def add(self, x: Tensor, layer: int) -> Tensor:
+        if layer >= self._levels:
+            return x
+        return self._recording.note("media", (x,), tuple(x.shape[1:]), level=layer + 1)
+
+
 class _NoBatch:
     """Stands for a batch: what models may ask of one."""
 
     def __init__(self, recording: Recording) -> None:
         self.wanted, self.slots = recording.wanted, recording.slots
         self.positions = recording.positions
-        self.media, self.cross, self.mutual = None, None, False  # steps with media run as written
+        self.media, self.cross, self.mutual = recording.media, None, False
         self.cache = self
         self.layers = _Layers(recording)
         self.states = _NoStates()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,11 +56,13 @@ def uses(nodes: list[Node]) -> Counter[Value]:
     )
 
 
-def add_in_place(nodes: list[Node], logits: Value) -> list[Node]:
+def add_in_place(
+    nodes: list[Node], kept: Sequence[Value], given: Sequence[Value] = ()
+) -> list[Node]:
     """Fuse an `add` into the matrix product before it, which then accumulates into the other input.
 
-    `x + linear(...)` needs no separate buffer if x is not read afterwards. logits: the step's
-    result.
+    `x + linear(...)` needs no separate buffer if x is not read afterwards. kept: results.
+    given: values that nothing here computes, which stay as they are.
     """
     counts = uses(nodes)
     reading: dict[Value | None, list[Node]] = defaultdict(list)
@@ -79,11 +81,13 @@ def add_in_place(nodes: list[Node], logits: Value) -> list[Node]:
         return Ref(value, ref.offset, ref.width, ref.constant)
 
     for index, node in enumerate(nodes):
-        if node.name != "add" or node.output is logits:
+        if node.name != "add" or node.output in kept:
             continue
         for product, other in (node.inputs, node.inputs[::-1]):
             linear, base = producers.get(product.value), current(other).value
             if linear is None or product.value is None or base is None or other.value is None:
+                continue
+            if base in given:
                 continue
             fits = (
                 linear.name == "linear" and "add_to" not in linear.of
@@ -174,7 +178,7 @@ def _domain(node: Node) -> int:
     return value.domain
 
 
-def share_memory(schedule: list[Phase], logits: Value) -> dict[Value, int]:
+def share_memory(schedule: list[Phase], *kept: Value) -> dict[Value, int]:
     """Assign a buffer number to each value; values with disjoint lifetimes share buffers.
 
     Buffers are freed at the end of a phase, and reused for values of the same width and domain.
@@ -185,7 +189,7 @@ def share_memory(schedule: list[Phase], logits: Value) -> dict[Value, int]:
             for value in (node.output, *(ref.value for ref in node.inputs)):
                 if value is not None:
                     last[value] = index
-    last[logits] = len(schedule)
+    last.update(dict.fromkeys(kept, len(schedule)))
     numbers: dict[Value, int] = {}
     free: dict[tuple[object, ...], list[int]] = {}
     count = 0

@@ -82,6 +82,9 @@ def test_the_encoder_gives_as_many_rows_as_are_counted(
             *before, rows = model.encode(item.kind, arrays)
         assert rows is not None, "encode must yield the rows last"
         assert len(rows) == item.encoded
+        if not item.cross:
+            wide = model.cfg.hidden_size * (1 + model.levels)
+            assert rows.shape[1] == wide, "set levels, see MediaLM"
         assert all(each is None for each in before), "only the last of what encode yields is rows"
         assert before, "encode must yield None at least once: running answers go on meanwhile"
 
