@@ -146,7 +146,7 @@ def encode(folder: Path, name: str, layers: int, rounds: int, tiny: bool) -> Non
     model = write(folder, name, layers, text, tiny)
     with LLM(folder, num_ctx=512) as llm:
         loaded = llm.inner.loaded.model
-        item = llm.inner.media.prepare(picture(0))  # type: ignore[union-attr]
+        item = llm.inner.processors["image"].prepare(picture(0))
         arrays = {key: torch.as_tensor(value) for key, value in item.arrays.items()}
 
         def ours() -> None:
@@ -169,8 +169,8 @@ def asked(llm: LLM, name: str, image: int | None, text: str, tokens: int) -> Req
     params = SamplingParams(temperature=0, max_tokens=tokens, ignore_eos=True)
     if image is None:
         return Request(prompt=tuple(inner.tokenizer.encode_chat(text)), params=params)
-    items = [inner.media.prepare(picture(image))]  # type: ignore[union-attr]
-    ids, media = with_media(MARKS[name] + text, items, inner.media, inner.tokenizer)  # type: ignore[arg-type]
+    items = [inner.processors["image"].prepare(picture(image))]
+    ids, media = with_media(MARKS[name] + text, items, inner.processors, inner.tokenizer)
     return Request(prompt=ids, media=media, params=params)
 
 

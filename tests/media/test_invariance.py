@@ -41,7 +41,7 @@ def bits(result: RequestResult) -> tuple[Any, ...]:
 
 def item(llm: LLM, seed: int) -> MediaItem:
     """Of what the model takes."""
-    (processor,) = llm.inner.processors.values()
+    processor = next(iter(llm.inner.processors.values()))
     given = picture(70, 90, seed) if processor.kind == "image" else sound(0.8, seed)
     return processor.prepare(given)
 

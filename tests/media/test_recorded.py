@@ -10,8 +10,8 @@ from tramontane import LLM
 from tramontane.blocks.vision import EncoderLayer
 from tramontane.errors import NotEnoughMemory
 
+from .compared import GREEDY, request
 from .folders import FAMILIES, picture, write
-from .test_parity import GREEDY, request
 
 NAMES = ("gemma3", "qwen2.5-vl", "qwen3-vl", "idefics3", "mistral3", "llava")
 
@@ -23,8 +23,7 @@ def test_steps_and_encoders_are_recorded(name: str, tmp_path: Path) -> None:
     with LLM(tmp_path, device="cpu") as llm:
         model = llm.inner.loaded.model
         assert model.in_company
-        assert llm.inner.media is not None
-        item = llm.inner.media.prepare(picture(60, 60))
+        item = llm.inner.processors["image"].prepare(picture(60, 60))
         (result,) = llm._results([request(llm, f"a {vision.mark}", [item], params=GREEDY)])
         assert result.error is None
         layers = [module for module in model.modules() if isinstance(module, EncoderLayer)]
@@ -41,8 +40,9 @@ def test_items_of_one_step_need_not_all_be_kept(tmp_path: Path) -> None:
     found = []
     for kept in (1, 1 << 20):
         with LLM(tmp_path, device="cpu", media_cache=kept) as llm:
-            assert llm.inner.media is not None
-            items = [llm.inner.media.prepare(picture(60, 60, seed)) for seed in (0, 1)]
+            items = [
+                llm.inner.processors["image"].prepare(picture(60, 60, seed)) for seed in (0, 1)
+            ]
             text = f"{vision.mark} or {vision.mark}"
             (result,) = llm._results([request(llm, text, items, params=GREEDY)])
             assert result.error is None
@@ -58,8 +58,7 @@ def test_an_encoder_is_quantized_to_8_bits_at_least(tmp_path: Path) -> None:
         encoder = "vision_model.encoder.layers.0.self_attn.q_proj.weight"
         assert str(report.promoted[encoder]).startswith("q8")
         assert "model.layers.0.self_attn.q_proj.weight" not in report.promoted
-        assert llm.inner.media is not None
-        item = llm.inner.media.prepare(picture(60, 60))
+        item = llm.inner.processors["image"].prepare(picture(60, 60))
         (result,) = llm._results([request(llm, "<image>", [item], params=GREEDY)])
         assert result.error is None
 

@@ -33,9 +33,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("watching")
     vision = FAMILIES["qwen2.5-vl"]
     write(folder, vision)
-    template = TEMPLATE.replace("MARK", vision.mark).replace(
-        "{% else %}{{ p.text }}",
-        f"{{% elif p.type == 'video' %}}{VIDEO}{{% else %}}{{{{ p.text }}}}",
+    template = TEMPLATE.replace(
+        "{% if p.type != 'text' %}MARK",
+        f"{{% if p.type == 'video' %}}{VIDEO}{{% elif p.type != 'text' %}}{vision.mark}",
     )
     (folder / "chat_template.jinja").write_text(template)
     size = {"size": {"shortest_edge": 4 * 28**2, "longest_edge": 6 * 28**2}}

@@ -4,7 +4,7 @@ full attention."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +16,7 @@ from tramontane.config.decoder import ModelConfig
 from .activation import ACTIVATIONS, Gelu
 from .linear import Linear
 from .norm import LayerNorm
-from .vision import Positions, VisionAttention, VisionConfig
+from .vision import EncoderLayer, Parts, Positions, VisionAttention, VisionConfig
 
 EPS = 1e-5
 """Of all norms."""
@@ -77,7 +77,7 @@ class Convolution(nn.Module):
         return F.gelu(F.conv1d(x, weight, self.bias, self.stride, padding=1))[0]
 
 
-class HearingLayer(nn.Module):
+class HearingLayer(EncoderLayer):
     """x + attention(norm(x)), then x + fc2(act(fc1(norm(x)))), (positions, hidden) -> the same
     shape. Tensors: self_attn_layer_norm, self_attn, whose k_proj has no bias, final_layer_norm,
     fc1, fc2."""
@@ -87,17 +87,23 @@ class HearingLayer(nn.Module):
         hidden, wide = cfg.hidden_size, cfg.intermediate_size
         self.act = ACTIVATIONS[cfg.activation_function]
         self.self_attn_layer_norm = LayerNorm(hidden, EPS)
-        heads = cfg.num_attention_heads
+        self.heads = cfg.num_attention_heads
         self.self_attn = VisionAttention(
-            VisionConfig(hidden_size=hidden, num_attention_heads=heads)
+            VisionConfig(hidden_size=hidden, num_attention_heads=self.heads)
         )
         self.self_attn.k_proj = Linear(hidden, hidden)
         self.final_layer_norm = LayerNorm(hidden, EPS)
         self.fc1 = Linear(hidden, wide, bias=True)
         self.fc2 = Linear(wide, hidden, bias=True)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.self_attn(self.self_attn_layer_norm(x), [len(x)])
+    def begin(self, x: Tensor) -> tuple[Tensor, ...]:
+        return self.self_attn.project(self.self_attn_layer_norm(x))
+
+    def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Parts:
+        return self.self_attn.mix.parts(q, k, v, [len(q)])
+
+    def end(self, x: Tensor, mixed: Tensor) -> Tensor:
+        x = x + self.self_attn.out_proj(mixed)
         x = x + self.fc2(self.act(self.fc1(self.final_layer_norm(x))))
         if x.dtype == torch.float16:  # Whisper's large numbers overflow there
             most = torch.finfo(x.dtype).max - 1000
@@ -125,9 +131,10 @@ class HearingTower(nn.Module):
         rows = (frames + 1) // 2
         x = self.conv2(self.conv1(features)).T[:rows]
         x = (x + self.embed_positions.weight[:rows]).to(x.dtype)
-        for layer in self.layers:
+        layers: Any = self.layers
+        for layer in layers:
             yield None
-            x = layer(x)
+            x = yield from layer.parts(x)
         yield None
         if self.pool > 1:
             x = x[: rows // self.pool * self.pool].unflatten(0, (-1, self.pool)).mean(1)

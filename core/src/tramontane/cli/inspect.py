@@ -221,7 +221,7 @@ def _print(found: dict[str, Any], tensors: bool) -> None:
         "architecture": f"{found['architecture']} ({found['served_by']})",
         **({"takes": _and(found["takes"])} if found["takes"] else {}),
         **(
-            {"encoder": f"{found['encoder']['path']} ({found['encoder']['type']})"}
+            {"encoder's file": f"{found['encoder']['path']} ({found['encoder']['type']})"}
             if found["encoder"]
             else {}
         ),
