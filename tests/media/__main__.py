@@ -1,7 +1,7 @@
-"""`./dev parity images [NAME ...]`: how far each configuration of the families that take images is
-from transformers.
+"""`./dev parity media [NAME ...]`: how far each configuration of the families that take images or
+sounds is from transformers.
 
-docs/models/image-parity.md has the table. The status is 1 if a number is too large.
+docs/models/media-parity.md has the table. The status is 1 if a number is too large.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import transformers
 
 from .compared import CASES, DEVICES, differences
 from .latents import ALL
+from .sounds import HEARING, heard
 
 TOLERANCE = 1e-4
 HEADER = (
@@ -26,7 +27,10 @@ HEADER = (
 def row(name: str) -> tuple[str, bool]:
     """A line of the table, and whether all of it is right."""
     with tempfile.TemporaryDirectory() as folder:
-        found = list(differences(ALL[name], Path(folder)))
+        if name in HEARING:
+            found = list(differences(HEARING[name], Path(folder), three=heard))
+        else:
+            found = list(differences(ALL[name], Path(folder)))
     errors = {(each.case, each.device): each.logits for each in found}
     cells = [
         " / ".join(f"{errors[case, device]:.0e}".replace("e-0", "e-") for device in DEVICES)
@@ -38,16 +42,17 @@ def row(name: str) -> tuple[str, bool]:
 
 
 def main(names: list[str]) -> int:
-    unknown = sorted({*names} - {*ALL})
+    every = [*ALL, *HEARING]
+    unknown = sorted({*names} - {*every})
     if unknown:
-        print(f"no configuration is called {', '.join(unknown)}; there are {', '.join(ALL)}")
+        print(f"no configuration is called {', '.join(unknown)}; there are {', '.join(every)}")
         return 2
     torch.set_num_threads(1)
     transformers.logging.disable_progress_bar()
     transformers.logging.set_verbosity_error()
     print("\n".join(HEADER), flush=True)
     wrong = []
-    for name in names or ALL:
+    for name in names or every:
         line, right = row(name)
         print(line, flush=True)
         if not right:

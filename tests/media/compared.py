@@ -1,8 +1,8 @@
-"""How far a family's logits of prompts with images are from transformers', from the same arrays."""
+"""How far a family's logits of prompts with media are from transformers', from the same arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,15 +44,22 @@ def request(llm: LLM, text: str, items: list[MediaItem], **more: Any) -> Request
     return Request(prompt=prompt, media=media, **{"params": GREEDY, **more})
 
 
+def pictures(llm: LLM, vision: Vision) -> list[MediaItem]:
+    prepare = llm.inner.processors["image"].prepare
+    return [prepare(picture(*size, seed)) for seed, size in enumerate(SIZES)]
+
+
 def differences(
-    vision: Vision, folder: Path, devices: tuple[str, ...] = DEVICES
+    vision: Vision,
+    folder: Path,
+    devices: Sequence[str] = DEVICES,
+    three: Callable[[LLM, Any], list[MediaItem]] = pictures,
 ) -> Iterator[Difference]:
-    """Of every case on every device."""
+    """Of every case on every device. three: the items that prompts are about."""
     theirs = write(folder, vision)
     for device in devices:
         with LLM(folder, device=device, dtype="f32", activations="f32", kv_type="f32") as llm:
-            processor = llm.inner.processors["image"]
-            items = [processor.prepare(picture(*size, seed)) for seed, size in enumerate(SIZES)]
+            items = three(llm, vision)
             row = llm.inner.tokenizer.inner.token_to_id(vision.row)
             never = (row,) if row < llm.inner.loaded.config.vocab_size else ()
             greedy = GREEDY.model_copy(update={"suppress_tokens": never})
@@ -69,7 +76,8 @@ def differences(
                 error = np.abs(found.prompt_logits - expected).max() / np.abs(expected).max()
                 (answer,) = llm._results([asked])
                 rows = sum(item.rows for item in items[:count])
-                same = answer.token_ids == tokens and answer.usage.image_tokens == rows
+                counted = getattr(answer.usage, f"{items[0].kind}_tokens")
+                same = answer.token_ids == tokens and counted == rows
                 yield Difference(case, device, float(error), same)
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import transformers
+from tramontane import LLM
+from tramontane.media.item import MediaItem
 
 from .folders import TEXT, Vision
 from .gemma3n import Gemma3nParts
@@ -161,3 +163,27 @@ HEARING: dict[str, Hearing] = {
     ),
     "gemma3n-published-rows": gemma3n(188, {"input_feat_size": 128}, **LONG),
 }  # fmt: skip
+
+
+def _three(name: str) -> list[Samples]:
+    """A short one, silence, and one of more than a piece."""
+    if name.endswith("published-pieces"):
+        return [sound(31.0), np.zeros(4000, np.float32), sound(0.9, 2)]
+    return [sound(0.71), np.zeros(4000, np.float32), sound(2.3, 2)]
+
+
+def prepared(llm: LLM, hearing: Hearing, samples: Samples) -> MediaItem:
+    """An item whose arrays have the bits of transformers'."""
+    item = llm.inner.processors["audio"].prepare(samples)
+    arrays, rows = hearing.extract(samples)
+    assert item.rows == rows
+    assert item.arrays.keys() == arrays.keys()
+    for key, array in arrays.items():
+        np.testing.assert_array_equal(item.arrays[key], array)
+    return item
+
+
+def heard(llm: LLM, hearing: Hearing) -> list[MediaItem]:
+    """Three sounds as a family's encoder takes them."""
+    name = next(name for name, each in HEARING.items() if each is hearing)
+    return [prepared(llm, hearing, samples) for samples in _three(name)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,57 +13,20 @@ from tramontane import LLM
 from tramontane.cli.chat import command
 from tramontane.cli.conversation import Conversation
 from tramontane.cli.run import run
-from tramontane.engine.request import Request
 from tramontane.errors import RequestError, UsageError
-from tramontane.media.item import MediaItem
 from tramontane.sampling_params import SamplingParams
 
-from .compared import CASES, GREEDY, reference, request
+from .compared import DEVICES, differences
 from .folders import write
-from .sounds import HEARING, Hearing, sound
+from .sounds import HEARING, heard, prepared, sound
 
 
-def sounds(name: str) -> list[Any]:
-    """A short one, silence, and one of more than a piece."""
-    if "published" in name:
-        return [sound(31.0), np.zeros(4000, np.float32), sound(0.9, 2)]
-    return [sound(0.71), np.zeros(4000, np.float32), sound(2.3, 2)]
-
-
-def prepared(llm: LLM, hearing: Hearing, samples: Any) -> MediaItem:
-    """An item whose arrays have the bits of transformers'."""
-    item = llm.inner.processors["audio"].prepare(samples)
-    arrays, rows = hearing.extract(samples)
-    assert item.rows == rows
-    assert item.arrays.keys() == arrays.keys()
-    for key, array in arrays.items():
-        np.testing.assert_array_equal(item.arrays[key], array)
-    return item
-
-
-@pytest.mark.parametrize("device", ["reference", "cpu"])
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", HEARING)
 def test_logits_and_tokens(name: str, device: str, tmp_path: Path) -> None:
-    hearing = HEARING[name]
-    theirs = write(tmp_path, hearing)
-    with LLM(tmp_path, device=device, dtype="f32", activations="f32", kv_type="f32") as llm:
-        items = [prepared(llm, hearing, samples) for samples in sounds(name)]
-        row = llm.inner.tokenizer.inner.token_to_id(hearing.row)
-        greedy = GREEDY.model_copy(update={"suppress_tokens": (row,)})
-        for count, text in ((1, "{0} what?"), (1, "is {0}"), (3, CASES["three among words"][1])):
-            asked = request(llm, text.format(hearing.mark), items[:count], params=greedy)
-            scored = Request(
-                prompt=asked.prompt, media=asked.media, prompt_logits=True,
-                params=SamplingParams(max_tokens=0, temperature=0),
-            )  # fmt: skip
-            (found,) = llm._results([scored])
-            assert found.error is None
-            expected, tokens = reference(theirs, hearing, asked.prompt, items[:count], row)
-            error = np.abs(found.prompt_logits - expected).max() / np.abs(expected).max()
-            assert error < 1e-4, (text, error)
-            (answer,) = llm._results([asked])
-            assert answer.token_ids == tokens
-            assert answer.usage.audio_tokens == sum(item.rows for item in items[:count])
+    for found in differences(HEARING[name], tmp_path, (device,), heard):
+        assert found.logits < 1e-4, found
+        assert found.tokens, found
 
 
 def test_a_checkpoint_without_a_template_has_the_familys(tmp_path: Path) -> None:
