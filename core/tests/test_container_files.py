@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from tramontane.checkpoint.checkpoint import Header
 from tramontane.checkpoint.open import open_checkpoint
 from tramontane.errors import CheckpointError
 from tramontane.plugin import Quantizer
@@ -16,9 +17,10 @@ from tramontane.registry import Registry
 
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
-    """One in which only `*.acme` and `acme.pt` are known; opening gives the path."""
+    """One in which only `*.acme` and `acme.pt` are known; opening gives the path, and a header."""
     module = ModuleType("acme_files")
-    vars(module)["open"] = lambda path: path
+    header = Header(Path(), "acme", "hf", "Acme", {}, {})
+    vars(module)["open"] = lambda path: SimpleNamespace(header=header, path=path)
     monkeypatch.setitem(sys.modules, "acme_files", module)
     found = Registry(only=())
     offer = Quantizer(name="acme", files=("*.acme", "acme.pt"), open="acme_files:open")
@@ -44,8 +46,8 @@ def test_a_folder_with_such_a_file_is_it(
     names: tuple[str, ...], opened: str, tmp_path: Path, registry: Registry
 ) -> None:
     found: Any = open_checkpoint(folder(tmp_path, *names), registry)
-    assert found == tmp_path / opened
-    assert open_checkpoint(tmp_path / opened, registry) == found
+    again: Any = open_checkpoint(tmp_path / opened, registry)
+    assert found.path == again.path == tmp_path / opened
 
 
 def test_several_are_named(tmp_path: Path, registry: Registry) -> None:

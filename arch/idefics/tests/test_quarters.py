@@ -49,7 +49,7 @@ def test_neighbours_share_a_token_and_words_keep_their_distance() -> None:
     written = images.written(images.prepare(np.zeros((9, 15, 3), np.uint8)))
     assert written == f"{FAKE}<image><image><image>{FAKE}"
     shown = "<image>" * 3
-    text = images.whole(["a", "", "b", "\n"], [written] * 3)
+    text = images.assembled(["a", "", "b", "\n"], [written] * 3)
     assert text == f"a{FAKE}{shown}{FAKE}{shown}{FAKE} b{FAKE}{shown}{FAKE}\n"
 
 

@@ -74,9 +74,9 @@ def test_what_stands_for_an_image() -> None:
     line = f"<slice>{shown}</slice>" * 2
     text = f"<image>{shown}</image>{line}\n{line}"
     assert images.written(item) == text
-    whole = images.whole(["a", "b", ""], [text, "B"])
+    whole = images.assembled(["a", "b", ""], [text, "B"])
     assert whole == f"a<image_id>0</image_id>{text}b<image_id>1</image_id>B"
-    assert slices(use_image_id=False).whole(["a", ""], [text]) == f"a{text}"
+    assert slices(use_image_id=False).assembled(["a", ""], [text]) == f"a{text}"
 
 
 def test_positions_are_those_of_the_column_and_then_of_the_row() -> None:

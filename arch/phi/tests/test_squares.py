@@ -51,7 +51,7 @@ def test_marks_may_have_numbers() -> None:
     assert images.rendered(told) == "<|image|> or <|image|>?"
     with pytest.raises(ValueError, match="marks of the images 2, 1"):
         images.rendered("<|image_2|><|image_1|>")
-    assert images.whole(["<s>a", "\nb"], ["III"]) == "<s>aIII<s>\nb"
+    assert images.assembled(["<s>a", "\nb"], ["III"]) == "<s>aIII<s>\nb"
 
 
 def test_an_image_that_is_too_long() -> None:

@@ -152,7 +152,7 @@ def test_equal_orders_are_converted_once() -> None:
     def conversions(order: Order) -> int:
         model = permuted(order, "plain")
         prepare(model, probe()[0], 1, "auto")
-        program: Any = model.step.__self__  # type: ignore[attr-defined]
+        program: Any = model.step.__self__.program  # type: ignore[attr-defined]
         names = [node.name for phase in program._phases for node in phase.nodes]
         return names.count("convert")
 

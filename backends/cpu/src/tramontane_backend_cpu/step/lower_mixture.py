@@ -86,7 +86,7 @@ def _gate_up(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         _matrices(part, panel, node.inputs[0].value, 4 * panel, inputs) for part in module.first
     )
     jobs = -(-wide // panel)
-    act, glu = node.of["act"], module.glu
+    act, glu = node.of["act"], node.of["glu"]  # the module's may be a kernel by now
     join = rows.binary("mul") if act else rows.clamped_swiglu
     values = 0 if act else inputs.keep(np.array([glu.limit, glu.alpha, glu.shift], np.float32))
     told = arguments(

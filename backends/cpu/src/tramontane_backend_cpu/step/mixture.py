@@ -150,7 +150,7 @@ def _operations(
             "gate_up",
             (Ref(gathered, 0, gathered.width),),
             between,
-            {**of, "act": activation(module)},
+            {**of, "act": activation(module), "glu": module.glu},
         ),
         Node("down", (Ref(between, 0, between.width),), products, of),
         Node("combine", (Ref(products, 0, products.width), weights, chosen), node.output, of),
