@@ -29,9 +29,12 @@ FAMILIES = {
     "qwen3-next": "experts",
     "granite-4": "hybrid",
     "jamba": "experts",
+    "bamba": "half",
+    "minimax": "factors",
     "mamba": "biases",
 }
-"""The delta rule, Mamba-2 without positions, and the selective scan with and without attention."""
+"""The delta rule, Mamba-2 without positions and with them, the selective scan with and without
+attention, and linear attention of a constant decay."""
 
 
 @pytest.fixture(scope="module", params=FAMILIES)

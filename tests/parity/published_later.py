@@ -292,6 +292,23 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
         "layer_norm_epsilon": 1e-5, "mixer_rms_eps": 1e-6, "rescale_prenorm_residual": False,
         "residual_in_fp32": True, "state_size": 16, "tie_word_embeddings": False,
         "time_step_rank": 256, "use_bias": False, "use_conv_bias": True}),
+    "Bamba-9B-v1": ("bamba", {
+        **sizes(4096, 14336, 32, 32, 8, 128256), "attn_layer_indices": [9, 18, 27],
+        "attn_rotary_emb": 64, "attention_bias": False, "hidden_act": "silu",
+        "mamba_chunk_size": 256, "mamba_conv_bias": True, "mamba_d_conv": 4, "mamba_d_head": 64,
+        "mamba_d_state": 128, "mamba_expand": 2, "mamba_n_groups": 1, "mamba_n_heads": 128,
+        "mamba_proj_bias": False, "max_position_embeddings": 262144, "mlp_bias": False,
+        "num_logits_to_keep": 1, "partial_rotary_factor": 0.5, "rms_norm_eps": 1e-5,
+        "rope_scaling": None, "rope_theta": 10000.0, "tie_word_embeddings": False}),
+    "MiniMax-Text-01-hf": ("minimax", {
+        **sizes(6144, 9216, 80, 64, 8, 200064), "head_dim": 128, "block_size": 256,
+        "full_attn_alpha_factor": 3.5565588200778455, "full_attn_beta_factor": 1.0,
+        "hidden_act": "silu", "layer_types": (["linear_attention"] * 7 + ["full_attention"]) * 10,
+        "linear_attn_alpha_factor": 3.5565588200778455, "linear_attn_beta_factor": 1.0,
+        "max_position_embeddings": 10240000, "mlp_alpha_factor": 3.5565588200778455,
+        "mlp_beta_factor": 1.0, "num_experts_per_tok": 2, "num_local_experts": 32,
+        "rms_norm_eps": 1e-5, "rope_theta": 10000000, "rotary_dim": 64, "sliding_window": None,
+        "tie_word_embeddings": False}),
     "AI21-Jamba-1.5-Mini": ("jamba", {
         **sizes(4096, 14336, 32, 32, 8, 65536), "attn_layer_offset": 4, "attn_layer_period": 8,
         "expert_layer_offset": 1, "expert_layer_period": 2, "hidden_act": "silu",

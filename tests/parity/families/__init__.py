@@ -2,6 +2,7 @@
 
 from . import (
     bailing,
+    bamba,
     deepseek,
     earlier,
     falcon_h1,
@@ -49,6 +50,7 @@ FAMILIES = {
         nemotron_h,
         kimi_linear,
         mamba,
+        bamba,
         gptoss,
         olmo,
         later,

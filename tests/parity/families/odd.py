@@ -75,6 +75,7 @@ def odd(family: str, name: str, *, gguf: bool = False) -> dict[str, Any]:
         "persimmon",
         "minimax-m2",
         "bailing2",
+        "bamba",
     ):
         base |= rope("default", partial_rotary_factor=part)
     if gguf and record.shared is FAMILIES["llama"].shared:
