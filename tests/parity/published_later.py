@@ -309,6 +309,23 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
         "mlp_beta_factor": 1.0, "num_experts_per_tok": 2, "num_local_experts": 32,
         "rms_norm_eps": 1e-5, "rope_theta": 10000000, "rotary_dim": 64, "sliding_window": None,
         "tie_word_embeddings": False}),
+    "Zamba2-2.7B": ("zamba2", {
+        **sizes(2560, 10240, 54, 32, 32, 32000), "adapter_rank": 128, "add_bias_linear": False,
+        "attention_head_dim": 160, "attention_hidden_size": 5120, "chunk_size": 256,
+        "hidden_act": "gelu", "mamba_d_conv": 4, "mamba_d_state": 64, "mamba_expand": 2,
+        "mamba_headdim": 64, "mamba_ngroups": 1, "max_position_embeddings": 4096,
+        "n_mamba_heads": 80, "num_mem_blocks": 2, "rms_norm_eps": 1e-5, "rope_theta": 10000,
+        "use_conv_bias": True, "use_long_context": False, "use_mem_rope": False,
+        "use_shared_attention_adapter": False}),
+    "Zamba2-7B": ("zamba2", {
+        **sizes(3584, 14336, 81, 32, 32, 32000), "adapter_rank": 128, "add_bias_linear": False,
+        "attention_head_dim": 224, "attention_hidden_size": 7168, "hidden_act": "gelu",
+        "layers_block_type": ["hybrid" if index in (6, *range(11, 81, 6)) else "mamba"
+                              for index in range(81)],
+        "mamba_d_conv": 4, "mamba_d_state": 64, "mamba_expand": 2, "mamba_headdim": 64,
+        "mamba_ngroups": 2, "max_position_embeddings": 4096, "n_mamba_heads": 112,
+        "num_mem_blocks": 2, "rms_norm_eps": 1e-5, "rope_theta": 10000, "use_conv_bias": True,
+        "use_long_context": False, "use_mem_rope": True, "use_shared_attention_adapter": False}),
     "AI21-Jamba-1.5-Mini": ("jamba", {
         **sizes(4096, 14336, 32, 32, 8, 65536), "attn_layer_offset": 4, "attn_layer_period": 8,
         "expert_layer_offset": 1, "expert_layer_period": 2, "hidden_act": "silu",

@@ -128,7 +128,7 @@ ACCEPTED = {
     ("gemma4-unified", "rope_local_base_freq"): "as gemma3",
     **{
         (family, "time_step_limit"): "null is no limit, which theirs is"
-        for family in (*LIMITS, "mamba2", "bamba")
+        for family in (*LIMITS, "mamba2", "bamba", "zamba2")
     },
     **{
         ("qwen3.5-moe", name): "theirs knows no other value"
@@ -136,12 +136,14 @@ ACCEPTED = {
     },
     **{
         (family, "mamba_d_head"): "auto is what theirs is computed from"
-        for family in ("granite-4", "falcon-h1", "bamba")
+        for family in ("granite-4", "falcon-h1", "bamba", "zamba2")
     },
     **{
         (family, "max_position_embeddings"): "theirs has no limit"
         for family in ("mamba", "mamba2", "falcon-mamba")
     },
+    ("zamba2", "mamba_conv_bias"): "theirs has one, whatever use_conv_bias says",
+    ("zamba2", "mamba_proj_bias"): "theirs is add_bias_linear",
     ("gemma4", "partial_rotary_factor"): "of layers with a window, which rotate everything",
     ("gemma4-unified", "partial_rotary_factor"): "as gemma4",
 }

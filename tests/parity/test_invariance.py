@@ -107,7 +107,9 @@ def test_same_bits_of_other_families(family: str, kind: str, tmp_path: Path) -> 
     hold_to_it(loaded, sequences, chance)
 
 
-@pytest.mark.parametrize(("family", "variant"), [("bamba", "biases"), ("minimax", "factors")])
+@pytest.mark.parametrize(
+    ("family", "variant"), [("bamba", "biases"), ("minimax", "factors"), ("zamba2", "adapters")]
+)
 def test_same_bits_of_models_with_states(family: str, variant: str, tmp_path: Path) -> None:
     reference.make(family, variant, tmp_path)
     loaded = open_threads(tmp_path, "f32")

@@ -27,6 +27,7 @@ from . import (
     qwen,
     remote,
     small,
+    zamba2,
 )
 
 FAMILIES = {
@@ -51,6 +52,7 @@ FAMILIES = {
         kimi_linear,
         mamba,
         bamba,
+        zamba2,
         gptoss,
         olmo,
         later,
