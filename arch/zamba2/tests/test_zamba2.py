@@ -10,7 +10,16 @@ from tramontane.config import read_config
 from tramontane.errors import ConfigError
 from tramontane_arch_zamba2.config import Zamba2Config
 from tramontane_arch_zamba2.model import HybridLayer, MambaLayer, Zamba2
-from tramontane_arch_zamba2.plugin import TINY
+from tramontane_arch_zamba2.plugin import TINY as EXAMPLE
+
+TINY: dict[str, Any] = {
+    **EXAMPLE,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+    "layers_block_type": ["mamba", "hybrid", "hybrid", "hybrid"],
+    "num_mem_blocks": 2,
+}
 
 
 def model(**change: Any) -> Any:
