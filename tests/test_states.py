@@ -29,9 +29,13 @@ FAMILIES = {
     "qwen3-next": "experts",
     "granite-4": "hybrid",
     "jamba": "experts",
+    "bamba": "half",
+    "minimax": "factors",
+    "zamba2": "adapters",
     "mamba": "biases",
 }
-"""The delta rule, Mamba-2 without positions, and the selective scan with and without attention."""
+"""The delta rule, Mamba-2 without positions and with them, the selective scan with and without
+attention, linear attention of a constant decay, and layers that have a state and keys."""
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -206,12 +210,12 @@ def test_a_failed_step_leaves_no_state_behind(path: Path, persistent: bool) -> N
         last = llm.inner.loaded.model.model.layers[-1]
         written, failed = last.forward, [0]
 
-        def fails(x: torch.Tensor, batch: Batch) -> torch.Tensor:
+        def fails(x: torch.Tensor, batch: Batch, *more: torch.Tensor) -> torch.Tensor:
             decodes = len(batch.spans) > 1 and batch.spans[0].length > len(LONG) + 5
             if decodes and (persistent or not failed[0]) and failed[0] < 5:
                 failed[0] += 1
                 raise RuntimeError("out of luck")
-            return written(x, batch)  # type: ignore[no-any-return]
+            return written(x, batch, *more)  # type: ignore[no-any-return]
 
         last.forward = fails
         requests = [Request(prompt=tuple(p), params=PARAMS) for p in (LONG, other)]

@@ -71,9 +71,13 @@ PICTURES = {
     "qwen3.5-moe": "Qwen3_5MoeForConditionalGeneration",
 }
 """Families that are published as a part of models that see."""
+REPEATED = {"zamba2": (".shared_transformer.", "layers_block_type", "hybrid", "num_mem_blocks")}
+"""Families whose layers share blocks, which a file may hold once for each layer: the name, the key
+and the value that say which layers, and how many blocks there are."""
 OTHERS = sorted(
-    {*ALIASES, *FREQUENCIES, *MASKS, *BARE, *HEADS, *EXPERTS, *AHEAD, *STACKED, *PICTURES}
-)
+    {*ALIASES, *FREQUENCIES, *MASKS, *BARE, *HEADS, *EXPERTS, *AHEAD, *STACKED, *PICTURES,
+     *REPEATED}
+)  # fmt: skip
 """Families that have more than one dialect."""
 
 
@@ -106,6 +110,15 @@ def other(family: str, tensors: Tensors, config: dict[str, Any]) -> tuple[Tensor
                 for name, data in out.items() if name.startswith(last)}  # fmt: skip
         config = {key: value for key, value in config.items() if key != "layers_block_type"}
         config["hybrid_override_pattern"] = "".join(LETTERS[kind] for kind in kinds)
+    if family in REPEATED:
+        block, key, shared, count = REPEATED[family]
+        places = [index for index, kind in enumerate(config[key]) if kind == shared]
+        for turn, place in enumerate(places[config[count] :]):
+            kept, own = (f"model.layers.{i}{block}" for i in (places[turn % config[count]], place))
+            out |= {name.replace(kept, own): data.clone() for name, data in tensors.items()
+                    if name.startswith(kept)}  # fmt: skip
+        older = {"linear_attention": "mamba"}
+        config = {**config, key: [older.get(kind, kind) for kind in config[key]]}
     if family in PICTURES:
         out = {name.replace("model.", "model.language_model.", 1): data
                for name, data in out.items()}  # fmt: skip

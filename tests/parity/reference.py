@@ -16,6 +16,10 @@ from .families import FAMILIES
 from .families.record import Family
 from .plain import PlainConfig
 
+PLACED = ("bamba", "minimax")
+"""Models that count a cached step's positions from 0 where none are given; MiniMax where its first
+layer keeps no keys."""
+
 
 def make(family: str, variant: str, folder: Path) -> Any:
     """A random model, saved in `folder`; norms and biases are not left at one and zero."""
@@ -83,8 +87,11 @@ def decode(model: Any, tokens: Sequence[int], prompt: int) -> Tensor:
     out = model(torch.tensor([list(tokens[:prompt])]), use_cache=True)
     word = "cache_params" if hasattr(out, "cache_params") else "past_key_values"
     rows = [out.logits[0]]
-    for token in tokens[prompt:]:
-        out = model(torch.tensor([[token]]), use_cache=True, **{word: getattr(out, word)})
+    for place, token in enumerate(tokens[prompt:], prompt):
+        told: dict[str, Any] = {word: getattr(out, word)}
+        if model.config.model_type in PLACED:
+            told |= {"position_ids": torch.tensor([[place]])}
+        out = model(torch.tensor([[token]]), use_cache=True, **told)
         rows.append(out.logits[0])
     return torch.cat(rows)
 

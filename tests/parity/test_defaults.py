@@ -50,6 +50,7 @@ ELSEWHERE = "compared by layer, below"
 BY_LAYER = "theirs tells it by layer, and 512 is what it tells"
 NOT_THEIRS = {
     "alibi": ONE,
+    "attn_rotary_emb": "of the first checkpoints, beside partial_rotary_factor, which is checked",
     "attention_bias": ONE,
     "attention_out_bias": FILES,
     "attn_type": ONE,
@@ -75,6 +76,7 @@ NOT_THEIRS = {
     "num_experts": ONE,
     "num_global_key_value_heads": BY_LAYER,
     "partial_rotary_factor": "theirs has it in rope_parameters, or rotates everything",
+    "postnorm": ONE,
     "prefix_lm": ONE,
     "qk_ln": ONE,
     "qk_norm_type": ONE,
@@ -100,6 +102,7 @@ NOT_THEIRS = {
 }
 """Fields that transformers' class may not have, and why ours then is no difference."""
 
+LIMITS = ("granite-4", "falcon-h1", "nemotron-h", "nemotron-h-moe")
 ACCEPTED = {
     ("gemma", "hidden_act"): "gelu means its approximation, in both",
     ("bloom", "max_position_embeddings"): "theirs has no limit",
@@ -125,7 +128,7 @@ ACCEPTED = {
     ("gemma4-unified", "rope_local_base_freq"): "as gemma3",
     **{
         (family, "time_step_limit"): "null is no limit, which theirs is"
-        for family in ("granite-4", "falcon-h1", "nemotron-h", "nemotron-h-moe", "mamba2")
+        for family in (*LIMITS, "mamba2", "bamba", "zamba2")
     },
     **{
         ("qwen3.5-moe", name): "theirs knows no other value"
@@ -133,12 +136,14 @@ ACCEPTED = {
     },
     **{
         (family, "mamba_d_head"): "auto is what theirs is computed from"
-        for family in ("granite-4", "falcon-h1")
+        for family in ("granite-4", "falcon-h1", "bamba", "zamba2")
     },
     **{
         (family, "max_position_embeddings"): "theirs has no limit"
         for family in ("mamba", "mamba2", "falcon-mamba")
     },
+    ("zamba2", "mamba_conv_bias"): "theirs has one, whatever use_conv_bias says",
+    ("zamba2", "mamba_proj_bias"): "theirs is add_bias_linear",
     ("gemma4", "partial_rotary_factor"): "of layers with a window, which rotate everything",
     ("gemma4-unified", "partial_rotary_factor"): "as gemma4",
 }

@@ -16,7 +16,7 @@ from tramontane.engine.batch import Batch
 from tramontane.engine.kv_cache import BLOCK_SIZE, KVCache
 from tramontane.registry import Registry
 
-from . import gguf_file
+from . import gguf_file, reference
 from .forward import logits
 
 LENGTHS = [1, 7, 33, 90, 601]
@@ -102,6 +102,18 @@ def test_same_bits_of_other_families(family: str, kind: str, tmp_path: Path) -> 
     gguf_file.pair(family, Type[kind], path)
     loaded = open_threads(path, "auto")
     assert (loaded[1].report.kernels["step"] == "recorded") == (family in RECORDED)
+    chance = random.Random(family)
+    sequences = [[chance.randrange(96) for _ in range(length)] for length in (1, 7, 33, 60)]
+    hold_to_it(loaded, sequences, chance)
+
+
+@pytest.mark.parametrize(
+    ("family", "variant"), [("bamba", "biases"), ("minimax", "factors"), ("zamba2", "adapters")]
+)
+def test_same_bits_of_models_with_states(family: str, variant: str, tmp_path: Path) -> None:
+    reference.make(family, variant, tmp_path)
+    loaded = open_threads(tmp_path, "f32")
+    assert loaded[1].report.kernels["step"] == "recorded"
     chance = random.Random(family)
     sequences = [[chance.randrange(96) for _ in range(length)] for length in (1, 7, 33, 60)]
     hold_to_it(loaded, sequences, chance)

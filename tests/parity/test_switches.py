@@ -58,6 +58,9 @@ SWITCHES: list[tuple[str, dict[str, Any]]] = [
                  "intermediate_size": 32, "head_dim": 64}),
     ("granite-4", {**GRANITE_4, "num_local_experts": 0, "num_experts_per_tok": 0,
                    "position_embedding_type": "nope"}),
+    # transformers has the limits in prompts, and not where a token is fed by itself
+    ("bamba", {"time_step_limit": [0.2, 1.5]}),
+    ("bamba", {"attn_layer_indices": []}),
     ("deepseek-v2", {**V2, "topk_method": "greedy", "norm_topk_prob": False}),
     ("deepseek-v2", {**V2, "topk_method": "greedy", "attention_bias": True}),
 ]  # fmt: skip

@@ -38,6 +38,7 @@ class Mixer(nn.Module):
         corrects: bool,
         width: int,
         tiled: bool = False,
+        fixed: bool = False,
     ) -> None:
         super().__init__()
         heads, key_heads, d_key, d_value = sizes
@@ -46,7 +47,7 @@ class Mixer(nn.Module):
         self.widths = [key_heads * d_key, key_heads * d_key, heads * d_value, self.factors, heads]
         self.conv = ShortConv(sum(self.widths), width, index, bias=keyed)
         self.rule = DeltaRule(heads, d_key, d_value, index, tiled=tiled)
-        self.keyed = keyed
+        self.keyed, self.fixed = keyed, fixed
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
         q, k, v, decay, beta = self.conv(x, batch).split(self.widths, -1)
@@ -55,6 +56,8 @@ class Mixer(nn.Module):
         decay = torch.sigmoid(decay)
         if self.keyed:
             decay = decay.unflatten(-1, (-1, self.d_key))
+        if self.fixed:
+            decay = torch.linspace(0.2, 0.9, self.heads, device=self.conv.weight.device)
         rate = torch.sigmoid(beta) if self.corrects else None
         out = self.rule(q, k, v.unflatten(-1, (-1, self.d_value)), decay, rate, batch)
         return out.flatten(-2)
@@ -119,13 +122,19 @@ def run(
     return [torch.cat(parts).detach().numpy() for parts in found]
 
 
+DECAYS = pytest.mark.parametrize(
+    ("keyed", "fixed"), [(True, False), (False, False), (False, True)],
+    ids=["factors", "factor", "constant"],
+)  # fmt: skip
+
+
 @pytest.mark.parametrize("corrects", [True, False], ids=["delta", "plain"])
-@pytest.mark.parametrize("keyed", [True, False], ids=["factors", "factor"])
+@DECAYS
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 def test_kernels_equal_the_reference(
-    sizes: tuple[int, int, int, int], keyed: bool, corrects: bool
+    sizes: tuple[int, int, int, int], keyed: bool, fixed: bool, corrects: bool
 ) -> None:
-    model = built(sizes, keyed=keyed, corrects=corrects, width=2 + sizes[0] % 4)
+    model = built(sizes, keyed=keyed, fixed=fixed, corrects=corrects, width=2 + sizes[0] % 4)
     sequences = [[(7 * i + n) % 31 for i in range(n)] for n in (40, 1, 23)]
     forward = Forward(model, shared_pool(2), exact=True)
     assert forward.program is not None, forward.why
@@ -140,11 +149,12 @@ def test_kernels_equal_the_reference(
 
 
 @pytest.mark.parametrize("corrects", [True, False], ids=["delta", "plain"])
-@pytest.mark.parametrize("keyed", [True, False], ids=["factors", "factor"])
-def test_a_model_that_is_not_recorded_has_the_same_bits(keyed: bool, corrects: bool) -> None:
-    recorded, eager = (
-        built(SIZES[3], keyed=keyed, corrects=corrects, width=3, tiled=keyed) for _ in range(2)
-    )
+@DECAYS
+def test_a_model_that_is_not_recorded_has_the_same_bits(
+    keyed: bool, fixed: bool, corrects: bool
+) -> None:
+    options = {"keyed": keyed, "fixed": fixed, "corrects": corrects, "tiled": keyed}
+    recorded, eager = (built(SIZES[3], width=3, **options) for _ in range(2))
     looks_at_spans(eager)
     device = probe()[0]
     assert prepare(recorded, device, 2, "f32")["step"] == "recorded"

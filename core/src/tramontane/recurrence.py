@@ -71,8 +71,10 @@ def delta_rule(
     q, k: (tokens, key_heads, d_key), of which each serves the same number of consecutive heads;
     with tiled=True head i belongs to key head i modulo their count. v: (tokens, heads, d_value) ->
     the same shape, float32. decay: (tokens, heads) factors, or (tokens, heads, d_key), one for each
-    row of S. beta: (tokens, heads). state: (slots, heads, d_key, d_value).
+    row of S, or (heads), the same for all tokens. beta: (tokens, heads). state: (slots, heads,
+    d_key, d_value).
     """
+    decay = decay.expand(v.shape[:2]) if decay.dim() == 1 else decay
     groups = v.shape[1] // k.shape[1]
     heads = torch.arange(v.shape[1], device=v.device)
     of = heads % k.shape[1] if tiled else heads // groups

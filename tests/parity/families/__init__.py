@@ -2,6 +2,7 @@
 
 from . import (
     bailing,
+    bamba,
     deepseek,
     earlier,
     falcon_h1,
@@ -26,6 +27,7 @@ from . import (
     qwen,
     remote,
     small,
+    zamba2,
 )
 
 FAMILIES = {
@@ -49,6 +51,8 @@ FAMILIES = {
         nemotron_h,
         kimi_linear,
         mamba,
+        bamba,
+        zamba2,
         gptoss,
         olmo,
         later,

@@ -1,11 +1,11 @@
-"""MiniMax-M2."""
+"""MiniMax-M2, and MiniMax-Text-01."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from .convert import renamed, stacked
-from .record import Family, Gguf, Tensors, rope
+from .record import SHARED, Family, Gguf, Remote, Tensors, rope
 
 
 def moved(tensors: Tensors, config: Any) -> Tensors:
@@ -19,6 +19,29 @@ def half(theta: float = 5e6) -> dict[str, Any]:
     settings = rope("default", partial_rotary_factor=0.5)
     settings["rope_parameters"]["rope_theta"] = theta
     return settings
+
+
+FACTORS: dict[str, float] = {
+    f"{half}_{factor}_factor": number
+    for half, (alpha, beta) in {
+        "full_attn": (1.7, 0.9), "linear_attn": (2.2, 1.1), "mlp": (1.4, 0.8),
+    }.items()
+    for factor, number in (("alpha", alpha), ("beta", beta))
+}  # fmt: skip
+STATES: dict[str, Any] = {"num_local_experts": 4, "num_experts_per_tok": 2, "block_size": 16}
+
+
+def in_first_words(told: dict[str, Any]) -> dict[str, Any]:
+    """A configuration as MiniMax's own code has it."""
+    halves = {"full_attn": "full_attention", "linear_attn": "linear_attention", "mlp": "mlp"}
+    out = {key: value for key, value in told.items() if key not in ("layer_types", *FACTORS)}
+    out |= {
+        f"layernorm_{halves[half]}_{factor}": told[f"{half}_{factor}_factor"]
+        for half in halves
+        for factor in ("alpha", "beta")
+    }
+    kinds = [int(kind == "full_attention") for kind in told["layer_types"]]
+    return out | {"attn_type_list": kinds, "postnorm": True, "shared_intermediate_size": 0}
 
 
 FAMILIES = {
@@ -44,6 +67,31 @@ FAMILIES = {
             "one-expert": {**EXPERTS, "num_experts_per_tok": 1, **half(1e4)},
             "yarn": {**EXPERTS, **rope("yarn", factor=4.0, original_max_position_embeddings=16,
                                        partial_rotary_factor=0.5)},
+        },
+    ),
+    "minimax": Family(
+        "MiniMaxConfig",
+        shared=SHARED | STATES,
+        variants={
+            "factors": {"layer_types": ["linear_attention", "linear_attention", "full_attention"],
+                        **FACTORS},
+            "alternating": {"num_hidden_layers": 4, "head_dim": 10, "num_attention_heads": 6,
+                            "num_experts_per_tok": 1},
+            "window": {"sliding_window": 7, "tie_word_embeddings": True, "num_attention_heads": 8,
+                       "num_key_value_heads": 1,
+                       "layer_types": ["full_attention", "linear_attention", "full_attention"]},
+            "no-attention": {"layer_types": ["linear_attention"] * 3, **FACTORS},
+        },
+    ),
+    "minimax-text-01": Family(
+        "MiniMaxConfig",
+        shared=SHARED | STATES,
+        remote=Remote("MiniMaxText01ForCausalLM", config=in_first_words),
+        variants={
+            "factors": {"layer_types": ["linear_attention", "linear_attention", "full_attention"],
+                        **FACTORS},
+            "no-factors": {},
+            "wide": {"num_local_experts": 5, "num_experts_per_tok": 3, "head_dim": 14, **FACTORS},
         },
     ),
 }  # fmt: skip

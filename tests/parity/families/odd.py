@@ -58,6 +58,8 @@ def odd(family: str, name: str, *, gguf: bool = False) -> dict[str, Any]:
         base["num_hidden_layers"] = len(base["layer_types"])
     if "mamba_n_heads" in base and "mamba_d_ssm" not in base:
         base |= {"mamba_n_heads": 2, "mamba_d_head": base["hidden_size"]}
+    if family == "zamba2":  # which divide twice any of these sizes
+        base["n_mamba_heads"] = 2
     if base.get("mamba_num_heads"):  # by themselves: inner size is not a multiple of hidden_size
         base |= {"mamba_num_heads": 6, "mamba_head_dim": 7, "ssm_state_size": 11, "n_groups": 3}
     if gguf and "query_pre_attn_scalar" in base:
@@ -75,6 +77,7 @@ def odd(family: str, name: str, *, gguf: bool = False) -> dict[str, Any]:
         "persimmon",
         "minimax-m2",
         "bailing2",
+        "bamba",
     ):
         base |= rope("default", partial_rotary_factor=part)
     if gguf and record.shared is FAMILIES["llama"].shared:

@@ -7,13 +7,14 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from tramontane.blocks import GatedMLP, LayerOf, Mamba2, rms_norm
-from tramontane.checkpoint.rules import Rule
+from tramontane.checkpoint.rules import Deinterleave, Rule
 from tramontane.checkpoint.state_rules import ssm_fields, ssm_rules
 from tramontane.config import Mamba2Config
 from tramontane.engine.batch import Batch
 
 from .model import (
     MOE_WEIGHTS,
+    SHARED_EXPERTS,
     SHARED_WEIGHTS,
     Granite,
     GraniteMoeConfig,
@@ -89,8 +90,11 @@ class Granite4(Granite):
 
 
 def weights_4(cfg: Granite4Config) -> dict[str, list[Rule]]:
+    """GGUF files of this name may be Bamba, of which half a head rotates: its rows were moved as
+    if all of it did."""
     theirs = MOE_WEIGHTS if cfg.num_local_experts else SHARED_WEIGHTS
-    return {"hf": theirs["hf"], "gguf": [*MOE_WEIGHTS["gguf"], *ssm_rules("mamba")]}
+    pairs: list[Rule] = [Deinterleave(f"*.{part}_proj", whole=True) for part in "qk"]
+    return {"hf": theirs["hf"], "gguf": [*pairs, SHARED_EXPERTS, *ssm_rules("mamba")]}
 
 
 def metadata(values: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:

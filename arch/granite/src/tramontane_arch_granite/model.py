@@ -97,6 +97,7 @@ class GraniteMoe(Granite):
 
 INTERLEAVED: list[Rule] = [Deinterleave("*.q_proj"), Deinterleave("*.k_proj")]
 HALVES = ("gate_proj", "up_proj")
+SHARED_EXPERTS = Rename("*.mlp.shared_expert.*", "*.mlp.shared_experts.*")
 WEIGHTS = {"hf": [Skip("*.rotary_emb")], "gguf": INTERLEAVED}
 MOE_WEIGHTS: dict[str, list[Rule]] = {
     "hf": [
@@ -114,7 +115,7 @@ MOE_WEIGHTS: dict[str, list[Rule]] = {
         Rename("*.shared_mlp.output_linear", "*.mlp.shared_experts.down_proj"),
         Split("*.shared_experts.gate_up_proj", HALVES),
     ],
-    "gguf": [*INTERLEAVED, Rename("*.mlp.shared_expert.*", "*.mlp.shared_experts.*")],
+    "gguf": [*INTERLEAVED, SHARED_EXPERTS],
 }
 SHARED_WEIGHTS: dict[str, list[Rule]] = {
     "hf": [

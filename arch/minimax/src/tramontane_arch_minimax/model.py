@@ -40,11 +40,20 @@ class MiniMaxM2Config(DecoderConfig):
     def derive(cls, values: dict[str, Any]) -> None:
         if values.get("expert_gating_func", 2) != 2:  # 2 is how GGUF files say sigmoid
             values["scoring_func"] = values["expert_gating_func"]
-        rotated, whole = values.get("rotary_dim"), values.get("head_dim", 128)
-        if rotated is not None:
-            if not (isinstance(rotated, int) and isinstance(whole, int) and 0 < rotated <= whole):
-                raise ValueError(f"rotary_dim {rotated!r} of head_dim {whole!r} cannot be rotated")
-            values.setdefault("partial_rotary_factor", rotary_part(rotated, whole))
+        values.setdefault("head_dim", 128)
+        read_rotary_dim(values)
+
+
+def read_rotary_dim(values: dict[str, Any]) -> None:
+    """How checkpoints say `partial_rotary_factor`: numbers of a head that rotate."""
+    rotated, whole = values.get("rotary_dim"), values.get("head_dim")
+    heads, hidden = values.get("num_attention_heads"), values.get("hidden_size")
+    if whole is None and isinstance(heads, int) and isinstance(hidden, int) and heads > 0:
+        whole = hidden // heads
+    if rotated is not None:
+        if not (isinstance(rotated, int) and isinstance(whole, int) and 0 < rotated <= whole):
+            raise ValueError(f"rotary_dim {rotated!r} of head_dim {whole!r} cannot be rotated")
+        values.setdefault("partial_rotary_factor", rotary_part(rotated, whole))
 
 
 class WideNormAttention(Attention):
@@ -72,21 +81,24 @@ class MiniMaxM2(CausalLM):
 
 
 WIDE = [Rename(f"*.self_attn.{part}_norm", f"*.self_attn.{part}_norm_wide") for part in "qk"]
+PARTS = (("w1", "gate_proj"), ("w2", "down_proj"), ("w3", "up_proj"))
+EXPERT_RULES: list[Rule] = [
+    Rename("*.block_sparse_moe.*", "*.mlp.*"),
+    *(Rename(f"*.experts.*.{theirs}", f"*.experts.*.{ours}") for theirs, ours in PARTS),
+    *EXPERTS,
+]
 
 
 def weights(cfg: MiniMaxM2Config) -> dict[str, list[Rule]]:
     # layers that guess further tokens
     ahead = range(cfg.num_hidden_layers, cfg.num_hidden_layers + 4)
-    parts = (("w1", "gate_proj"), ("w2", "down_proj"), ("w3", "up_proj"))
     return {
         "hf": [
             Skip("*.rotary_emb"),
             *(Skip(f"model.layers.{index}.*") for index in ahead),
             *WIDE,
-            Rename("*.block_sparse_moe.*", "*.mlp.*"),
+            *EXPERT_RULES,
             Rename("*.mlp.e_score_correction_bias", "*.mlp.gate.balance"),
-            *(Rename(f"*.experts.*.{theirs}", f"*.experts.*.{ours}") for theirs, ours in parts),
-            *EXPERTS,
         ],
         "gguf": [*WIDE, Rename("blk.*.exp_probs_b.bias", "model.layers.*.mlp.gate.balance")],
     }

@@ -28,3 +28,16 @@ def architectures() -> Iterator[Architecture]:
         weights="tramontane_arch_minimax.model:weights",
         example=TINY,
     )
+    for name in ("MiniMaxForCausalLM", "MiniMaxText01ForCausalLM", "MiniMaxM1ForCausalLM"):
+        yield Architecture(
+            name=name,
+            config="tramontane_arch_minimax.text01:MiniMaxConfig",
+            model="tramontane_arch_minimax.text01:MiniMax",
+            weights="tramontane_arch_minimax.text01:WEIGHTS",
+            example={key: value for key, value in TINY.items() if key != "rotary_dim"}
+            | {
+                "layer_types": ["linear_attention", "full_attention"],
+                "linear_attn_alpha_factor": 1.5,
+                "mlp_beta_factor": 0.5,
+            },
+        )

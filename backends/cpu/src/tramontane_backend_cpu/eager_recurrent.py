@@ -15,6 +15,7 @@ from tramontane.blocks import (
 from tramontane.engine.batch import Batch
 
 from .eager import alone
+from .step.delta_rule import delta_rule_node
 from .step.lower_recurrent import LOWERINGS
 from .step.pool import Pool
 
@@ -38,11 +39,8 @@ def correct(module: DeltaRule, pool: Pool) -> Callable[..., Tensor]:
         q: Tensor, k: Tensor, v: Tensor, decay: Tensor, beta: Tensor | None, state: Tensor,
         batch: Batch, *, tiled: bool = False,
     ) -> Tensor:  # fmt: skip
-        (key_heads, d_key), (heads, d_value) = k.shape[1:], v.shape[1:]
-        about = {"module": module, "heads": heads, "d_value": d_value, "key_heads": key_heads,
-                 "d_key": d_key, "keyed": decay.dim() == 3}  # fmt: skip
-        given = [q, k, v, decay] if beta is None else [q, k, v, decay, beta]
-        lowering, width = LOWERINGS["delta_rule"], heads * d_value
+        given, about = delta_rule_node(module, q, k, v, decay, beta)
+        lowering, width = LOWERINGS["delta_rule"], about["heads"] * about["d_value"]
         return alone(pool, ["delta_rule"], lowering, given, width, batch, about).view(v.shape)
 
     return delta_rule

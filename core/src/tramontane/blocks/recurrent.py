@@ -75,7 +75,8 @@ class DeltaRule(nn.Module):
         """q, k: (tokens, key_heads, d_key), where each serves heads / key_heads consecutive heads;
         with tiled=True head i belongs to key head i modulo their count. v: (tokens, heads, d_value)
         -> the same shape, float32. decay: (tokens, heads) factors of S, or (tokens, heads, d_key),
-        a factor for each row of S. beta: (tokens, heads) or None."""
+        a factor for each row of S, or (heads), the same for all tokens, made of no input. beta:
+        (tokens, heads) or None."""
         state = batch.cache.states[self.index][self.name]
         return self.kernel(q, k, v, decay, beta, state, batch, tiled=self.tiled)
 

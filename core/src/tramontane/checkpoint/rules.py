@@ -182,19 +182,22 @@ class Deinterleave(Kept):
     Use it for q and k alike: their products, and so the scores, stay as they are. Also use it for
     norm weights along a head (q_norm, k_norm) and biases, which must move with the numbers that
     they multiply: a weight of (d_head), (heads * d_head) or, in a `HeadNorm`, (heads, d_head).
-    Only the first `rope.dim` numbers of a head are moved. Rows of packed weights move as they are,
-    since quantization never spans rows. The module at `pattern` belongs to one with `d_head` and
-    `rope`, such as `Attention`.
+    Only the first `rope.dim` numbers of a head are moved, or with whole=True all of them, for files
+    whose writer moved all where a part rotates. Rows of packed weights move as they are, since
+    quantization never spans rows. The module at `pattern` belongs to one with `d_head` and `rope`,
+    such as `Attention`.
 
     Raises ValueError for rows that are no multiple of d_head.
     """
 
     pattern: str
+    whole: bool = False
 
     def change(self, layout: Layout, path: str, model: nn.Module) -> Layout:
         attention: Any = owner(model, path)
         d_head = int(attention.d_head)
-        turned = d_head if attention.rope is None else int(attention.rope.dim)
+        part = attention.rope is not None and not self.whole
+        turned = int(attention.rope.dim) if part else d_head
         order = torch.cat((in_halves(turned), torch.arange(turned, d_head)))
         if _is_norm(model, path) and isinstance(layout, Dense) and len(layout.shape) == 2:
             return Dense(picked(layout.data.T, order).T)

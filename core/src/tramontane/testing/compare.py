@@ -152,7 +152,12 @@ def saved_reference(
 def _randomize(model: Any) -> None:
     """Random weights; norms, biases and corrections are not left at one and zero."""
     saved = model.state_dict().keys()
-    buffers = [(n, b) for n, b in model.named_buffers() if n in saved and b.is_floating_point()]
+    buffers = [
+        (name, each)
+        for name, each in model.named_buffers()
+        # of more dimensions are those that are made of sizes, such as masks and decays
+        if name in saved and each.is_floating_point() and each.ndim < 2
+    ]
     for name, parameter in [*model.named_parameters(), *buffers]:
         if "norm" in name or "ln_" in name or (parameter.ndim < 2 and name.endswith("weight")):
             parameter.add_(torch.randn_like(parameter) * 0.2)

@@ -37,6 +37,9 @@ NORM_FIELDS = (
     "x", "x_stride", "out", "out_stride", "parts", "width", "weight", "weight_step", "eps"
 )  # fmt: skip
 LAYER_NORM_FIELDS = (*NORM_FIELDS, "bias")
+BESIDE_FIELDS = (
+    "x", "x_stride", "y", "y_stride", "out", "out_stride", "x_width", "y_width",
+)  # fmt: skip
 COPY_FIELDS = ("x", "x_stride", "index", "out", "out_stride", "width")
 MEDIA_FIELDS = ("x", "x_stride", "out", "out_stride", "width", "rows", "offset", "add")
 ROPE_FIELDS = (
@@ -138,6 +141,21 @@ def put_media(arguments, first, last):  # type: ignore[no-untyped-def]
                 more = load_some("f32", given + offset + 4 * i, left)
                 v = v + more if add != 0 else more
             store_some("f32", b + 4 * i, v, left)
+
+
+@native(3)
+def beside(arguments, first, last):  # type: ignore[no-untyped-def]
+    """y behind x in each vector."""
+    x, x_stride, y, y_stride, out, out_stride, x_width, y_width = words(arguments, 8)
+    for row in range(first, last):
+        a, b, to = x + row * x_stride, y + row * y_stride, out + row * out_stride
+        for i in range(0, x_width, 16):
+            left = min(16, x_width - i)
+            store_some("f32", to + 4 * i, load_some("f32", a + 4 * i, left), left)
+        to = to + 4 * x_width
+        for i in range(0, y_width, 16):
+            left = min(16, y_width - i)
+            store_some("f32", to + 4 * i, load_some("f32", b + 4 * i, left), left)
 
 
 @native(3)

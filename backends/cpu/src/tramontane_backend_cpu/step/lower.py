@@ -201,6 +201,16 @@ def _media(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     return Operation(rows.put_media.address, told)
 
 
+def _beside(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
+    (x, x_stride), (y, y_stride) = (buffers.place(ref) for ref in node.inputs)
+    out, out_stride = buffers.place(_whole(node))
+    told = arguments(
+        rows.BESIDE_FIELDS, x=x, x_stride=x_stride, y=y, y_stride=y_stride, out=out,
+        out_stride=out_stride, x_width=node.inputs[0].width, y_width=node.inputs[1].width,
+    )  # fmt: skip
+    return Operation(rows.beside.address, told)
+
+
 def _convert(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     (x, stride), (out, out_stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
     value = _output(node)
@@ -339,6 +349,7 @@ def _whole(node: Node) -> Any:
 
 LOWERINGS: dict[str, Callable[[Node, Buffers, Inputs], Operation]] = {
     "lookup": _lookup, "rms_norm": _rms_norm, "layer_norm": _layer_norm, "rope": _rope,
-    "store": _store, "pick": _pick, "media": _media, "convert": _convert, "linear": _linear,
+    "store": _store, "pick": _pick, "media": _media, "beside": _beside, "convert": _convert,
+    "linear": _linear,
     "gated": _gated, "attention": _attention, "merge_splits": _attention,
 }  # fmt: skip

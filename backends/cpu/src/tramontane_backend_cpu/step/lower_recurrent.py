@@ -54,8 +54,11 @@ def _delta_rule(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     of = node.of
     out, out_stride = _out(node, buffers)
     places = [buffers.place(ref) for ref in node.inputs]
+    if of["fixed"] is not None:  # the same numbers for every row
+        fixed = np.ascontiguousarray(of["fixed"].detach().float().numpy())
+        places.insert(3, (inputs.keep(fixed), 0))
     (q, q_stride), (k, k_stride), (v, v_stride), (decay, decay_stride) = places[:4]
-    beta, beta_stride = places[4] if len(places) > 4 else (0, 0)
+    beta, beta_stride = places[4] if of["corrects"] else (0, 0)
     blocks = -(-of["d_value"] // recurrent.COLUMNS)
     told = arguments(
         recurrent.RULE_FIELDS, blocks=blocks, q=q, q_stride=q_stride, k=k, k_stride=k_stride, v=v,
@@ -64,7 +67,7 @@ def _delta_rule(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         key_heads=of["key_heads"], d_key=of["d_key"], d_value=of["d_value"],
         tiled=int(of["module"].tiled), **_state(node, inputs),
     )  # fmt: skip
-    kernel = recurrent.delta_rule(of["keyed"], len(places) > 4)
+    kernel = recurrent.delta_rule(of["keyed"], of["corrects"])
     return Operation(kernel.address, told, inputs.SPANS, blocks * of["heads"])
 
 

@@ -36,6 +36,7 @@ from tramontane.blocks import (
 )
 
 from . import torch_ops
+from .delta_rule import delta_rule_node
 from .graph import TOKENS, CannotRecord, Node, NoKernel, Ref, Value
 from .mixture import ROUTERS, note_experts, note_route, note_scores
 
@@ -185,12 +186,8 @@ class Recording:
         self, module: DeltaRule, q: Tensor, k: Tensor, v: Tensor, decay: Tensor,
         beta: Tensor | None, batch: Any,
     ) -> Tensor:  # fmt: skip
-        given = (q, k, v, decay) if beta is None else (q, k, v, decay, beta)
-        (key_heads, d_key), (heads, d_value) = k.shape[1:], v.shape[1:]
-        return self.note(
-            "delta_rule", given, (heads, d_value), module=module, heads=heads, d_value=d_value,
-            key_heads=key_heads, d_key=d_key, keyed=decay.dim() == 3,
-        )  # fmt: skip
+        given, about = delta_rule_node(module, q, k, v, decay, beta)
+        return self.note("delta_rule", tuple(given), tuple(v.shape[1:]), **about)
 
     def _scan(
         self, module: SelectiveScan, x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor,

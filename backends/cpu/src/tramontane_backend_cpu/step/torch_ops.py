@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -240,6 +240,15 @@ def columns(recording: Recorder, func: Any, x: Tensor, *args: Any, **kwargs: Any
     return out
 
 
+def beside(recording: Recorder, func: Any, parts: Sequence[Tensor], dim: int = 0) -> Tensor:
+    out, *others = parts
+    if any(part.dim() != 2 or dim not in (1, -1) for part in parts):
+        raise NoKernel(f"{func} over other dimensions than the last of two")
+    for part in others:
+        out = recording.note("beside", (out, part), (out.shape[1] + part.shape[1],))
+    return out
+
+
 LAST = "over the last dimension alone, with or without `keepdim`"
 ELEMENTWISE = (
     "y: a number; a tensor of the same shape; one number for each vector of x's last dimension; a "
@@ -255,6 +264,8 @@ OPERATIONS = (
     ),
     TorchOp((aten.split.Tensor, aten.split_with_sizes.default, aten.slice.Tensor),
             "`x.split`, `x.chunk`, `x[:, a:b]`", "x has two dimensions; columns", "none", columns),
+    TorchOp((aten.cat.default,), "`torch.cat((x, y), -1)`", "x and y have two dimensions", "beside",
+            beside),
     TorchOp((aten.index.Tensor,), "`x[batch.wanted]`", "", "pick", pick),
     TorchOp((aten.add.Tensor,), "`x + y`", ELEMENTWISE, "add, add_parts, shift", arithmetic("add")),
     TorchOp((aten.sub.Tensor,), "`x - y`", "as for `+`; x is no weight", "sub, sub_parts, shift",

@@ -1,0 +1,1 @@
+"""Zamba2 for Tramontane."""
