@@ -29,6 +29,8 @@ class Gemma3nEyes(torch.nn.Module):
         self.vision = MobileNetConfig(**vision)
         self.lm = transformers.Gemma3nForCausalLM(self.text)
         self.tower = MobileNet(self.vision, int(rows**0.5))
+        for parameter in self.tower.parameters():  # ours are empty until they are read
+            torch.nn.init.ones_(parameter)
         told: Any = SimpleNamespace(**self.vision.model_dump())
         self.embedder = parts.Gemma3nMultimodalEmbedder(told, self.text)
 

@@ -119,9 +119,7 @@ class Gemma3nMedia(MediaLM, Gemma3n):
         assert vision is not None
         x = yield from self.vision_tower.parts(pixels)
         yield None
-        rows = self.embed_vision(
-            self.embed_vision.soft_embedding_norm(x * vision.hidden_size**0.5)
-        )
+        rows = self.embed_vision(self.embed_vision.soft_embedding_norm(x * vision.hidden_size**0.5))
         end = self.embed_vision.tokens([self.cfg.eoi_token_id - vision.vocab_offset])
         yield torch.cat((rows, end))
 
