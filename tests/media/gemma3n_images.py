@@ -1,5 +1,5 @@
-"""Gemma 3n with images: transformers' parts behind an encoder of ours, which is compared with timm's
-numbers in arch/gemma/tests/test_gemma3n_vision.py."""
+"""Gemma 3n with images: transformers' parts behind an encoder of ours, which is compared with
+timm's numbers in arch/gemma/tests/test_gemma3n_vision.py."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from .gemma3n import Output
 
 
 class Gemma3nEyes(torch.nn.Module):
-    """What `Gemma3nForConditionalGeneration` does with one prompt. rows: of an image. end: the id of
-    the token behind it, which stands in a prompt as one more row."""
+    """What `Gemma3nForConditionalGeneration` does with one prompt. rows: of an image. end: the id
+    of the token behind it, which stands in a prompt as one more row."""
 
     def __init__(self, text: dict[str, Any], vision: dict[str, Any], rows: int, end: int) -> None:
         super().__init__()

@@ -15,6 +15,8 @@ from tramontane.blocks.vision import PART, Parts, Patches
 from .gemma3n_conformer import EPS
 from .model import TANH
 
+OTHERS = 512
+"""Products of a matrix in the time of a norm and gelu of one number, about."""
 OfPlaces = Callable[[Tensor], Tensor]
 """(height, width, channels) -> (height, width, other channels), each place for itself."""
 
@@ -41,7 +43,7 @@ def each_place(x: Tensor, matrix: Patches) -> Tensor:
 
 def by_rows(x: Tensor, function: OfPlaces, cost: int) -> Parts:
     """function(x), some rows at a time. cost: its products for a place."""
-    found = []
+    found: list[Tensor] = []
     for rows in x.split(max(1, PART // (x.shape[1] * cost))):
         if found:
             yield None
@@ -66,8 +68,9 @@ class Convolution(Patches):
         products of both for a place of the result."""
         x = widened(x, self.size, self.stride)
         high, wide = ((size - self.size) // self.stride + 1 for size in x.shape[:2])
-        each = max(1, PART // (wide * (self.weight.numel() + cost)))
-        found = []
+        cost += self.weight.numel() + OTHERS * self.weight.shape[0]
+        each = max(1, PART // (wide * cost))
+        found: list[Tensor] = []
         for first in range(0, high, each):
             if found:
                 yield None
@@ -130,13 +133,3 @@ class Scale(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.gamma
-
-
-def by_rows(x: Tensor, function: Callable[[Tensor], Tensor], cost: int) -> Parts:
-    """function(x), some rows of the map at a time. cost: its products for a place."""
-    found = []
-    for rows in x.split(max(1, PART // (x.shape[1] * cost))):
-        if found:
-            yield None
-        found.append(function(rows))
-    return torch.cat(found)

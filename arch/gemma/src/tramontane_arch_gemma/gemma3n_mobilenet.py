@@ -11,9 +11,10 @@ from tramontane.blocks.vision import Parts
 
 from .gemma3n_conformer import EPS
 from .gemma3n_convolution import (
+    OTHERS,
     AloneConvolution,
-    Convolution,
     ConvNorm,
+    Convolution,
     Scale,
     by_rows,
     each_place,
@@ -58,7 +59,7 @@ class InvertedResidual(nn.Module):
         self.pw_proj = ConvNorm(matrix_of(wide, outer))
         self.layer_scale = Scale(outer) if scaled else None
         self.added = scaled and inner == outer and stride == 1
-        self.cost = (inner * stride**2 + outer) * wide
+        self.cost = (inner * stride**2 + outer + OTHERS) * wide
 
     def parts(self, x: Tensor) -> Parts:
         out = x
@@ -133,4 +134,5 @@ class AttentionBlock(nn.Module):
 
     def parts(self, x: Tensor) -> Parts:
         out = yield from self.attn.parts(self.norm(x))
-        return x + self.layer_scale(out)
+        scaled: Tensor = self.layer_scale(out)
+        return x + scaled

@@ -17,7 +17,7 @@ from tramontane.media.processor import MediaProcessor, Pixels, settings_of
 from tramontane.media.resize import PixelSettings
 
 from .gemma3n_conformer import EPS
-from .gemma3n_convolution import Convolution, ConvNorm
+from .gemma3n_convolution import ConvNorm, Convolution
 from .gemma3n_mobilenet import AttentionBlock, EdgeResidual, InvertedResidual
 
 Size = Annotated[int, Field(gt=0, le=2**16, strict=True)]
@@ -107,7 +107,7 @@ class MobileNet(nn.Module):
         self.conv_stem = ConvNorm(stem, act=True)
         self.blocks: Any = nn.ModuleList(map(nn.ModuleList, stages(cfg)))
         self.msfa = Fusion(cfg, side)
-        self.encoding_bytes = 4 * 4 * cfg.stem_channels * (cfg.image_size // 2) ** 2
+        self.encoding_bytes = 6 * 4 * cfg.stem_channels * (cfg.image_size // 2) ** 2
 
     def parts(self, pixels: Tensor) -> Parts:
         """pixels: (3, height, width) -> (side², hidden)."""
