@@ -9,6 +9,7 @@ import torch
 import transformers
 
 from .folders import FAMILIES, TEXT, Vision
+from .gemma3n_images import SEEING
 from .plain_eyes import MiniCpmEyes, Phi3V
 from .tiled import TILED
 
@@ -129,5 +130,5 @@ LATENTS: dict[str, Vision] = {
         outer={"architectures": ["MiniCPMO"], "model_type": "minicpmo", "version": "2.6"},
     ),
 }  # fmt: skip
-ALL: dict[str, Vision] = FAMILIES | TILED | LATENTS
+ALL: dict[str, Vision] = FAMILIES | TILED | LATENTS | SEEING
 """Every configuration of the families that take images."""

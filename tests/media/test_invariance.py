@@ -21,7 +21,7 @@ from .sounds import HEARING, sound
 PARAMS = SamplingParams(temperature=0, max_tokens=24, ignore_eos=True, logprobs=True)
 NAMES = (
     "gemma3", "qwen2.5-vl", "mistral3", "qwen3-vl", "idefics3", "llama4", "lfm2-vl", "idefics2",
-    "mllama", "qwen2-audio", "gemma3n",
+    "mllama", "qwen2-audio", "gemma3n", "gemma3n-images",
 )  # fmt: skip
 BOTH = {**ALL, **HEARING}
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from tramontane.config import read_config
 from tramontane.errors import ConfigError
-from tramontane_arch_gemma.gemma3n_sounds import Gemma3nMediaConfig, Spectrogram, processor
+from tramontane_arch_gemma.gemma3n_media import Gemma3nMediaConfig, processor
+from tramontane_arch_gemma.gemma3n_sounds import Spectrogram
 from tramontane_arch_gemma.plugin import BY_TOKEN, SHARED, SOUNDS, SPARSE, TINY
 
 CONFIG = TINY | SHARED | BY_TOKEN | SPARSE | SOUNDS

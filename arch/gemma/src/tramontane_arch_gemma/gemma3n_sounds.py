@@ -1,112 +1,21 @@
-"""Gemma 3n with sounds: a conformer's rows, 188 of every sound, and the vector of the token that
-ends one."""
+"""How Gemma 3n's sounds are prepared: a spectrogram, whose conformer's rows are 188 of every sound,
+and the vector of the token that ends one."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-import torch.nn.functional as F
-from pydantic import Field, model_validator
-from torch import Tensor, nn
-from tramontane.blocks import Linear, MediaLM, RMSNorm
-from tramontane.checkpoint.rules import Rename, Rule, Skip
 from tramontane.media.item import MediaItem
 from tramontane.media.processor import MediaProcessor, Samples, settings_of
 from tramontane.media.spectrogram import Mel, filters
 
-from .gemma3n import Gemma3n
-from .gemma3n import weights as text_weights
-from .gemma3n_config import Gemma3nConfig
-from .gemma3n_conformer import Conformer, ConformerConfig, Weight
+from .gemma3n_conformer import ConformerConfig
 
 MOST = 480_000
 """Samples of a sound that are heard."""
 MULTIPLE = 128
 """A sound is padded to so many samples, or a multiple."""
-
-
-class Gemma3nMediaConfig(Gemma3nConfig):
-    """audio_config: None where a checkpoint has no encoder of sounds."""
-
-    audio_config: ConformerConfig | None = None
-    audio_soft_tokens_per_image: int = Field(default=188, gt=0, le=2**16, strict=True)
-    eoa_token_id: int = Field(default=262_272, ge=0, le=2**24, strict=True)
-
-    @property
-    def beyond(self) -> tuple[int, int]:
-        """Places in the encoder's vocabulary of what a short sound is filled with, and of the
-        token that ends one."""
-        offset = self.audio_config.vocab_offset if self.audio_config else 0
-        return self.vocab_size - 1 - offset, self.eoa_token_id - offset
-
-    @model_validator(mode="after")
-    def _in_the_vocabulary(self) -> Self:
-        audio = self.audio_config
-        if audio is not None and not all(0 <= each < audio.vocab_size for each in self.beyond):
-            raise ValueError(
-                f"audio_config has tokens {audio.vocab_offset} to "
-                f"{audio.vocab_offset + audio.vocab_size - 1}, not the last of the vocabulary, "
-                f"{self.vocab_size - 1}, and eoa_token_id {self.eoa_token_id}"
-            )
-        return self
-
-
-class Embedder(nn.Module):
-    """The encoder's rows, or tokens of its own, as rows of the language model. Tensors: embedding
-    (vocabulary, encoder's hidden), hard_embedding_norm, soft_embedding_norm, embedding_projection.
-    """
-
-    def __init__(self, cfg: ConformerConfig, hidden: int) -> None:
-        super().__init__()
-        self.eps = cfg.rms_norm_eps
-        self.embedding = Weight(cfg.vocab_size, cfg.hidden_size)
-        self.hard_embedding_norm = RMSNorm(cfg.hidden_size, self.eps)
-        self.soft_embedding_norm = RMSNorm(cfg.hidden_size, self.eps)
-        self.embedding_projection = Linear(cfg.hidden_size, hidden)
-
-    def forward(self, normal: Tensor) -> Tensor:
-        """normal: (rows, encoder's hidden), behind one of the norms -> (rows, hidden)."""
-        rows: Tensor = self.embedding_projection(normal)
-        return F.rms_norm(rows.float(), (rows.shape[-1],), None, self.eps).to(rows.dtype)
-
-    def tokens(self, places: list[int]) -> Tensor:
-        """Rows of tokens, by their places in the vocabulary."""
-        rows: Tensor = self(self.hard_embedding_norm(self.embedding.weight[places]))
-        return rows
-
-
-class Gemma3nSounds(MediaLM, Gemma3n):
-    cfg: Gemma3nMediaConfig
-
-    def __init__(self, cfg: Gemma3nMediaConfig) -> None:
-        super().__init__(cfg)
-        if cfg.audio_config is not None:
-            self.audio_tower = Conformer(cfg.audio_config)
-            self.embed_audio = Embedder(cfg.audio_config, cfg.hidden_size)
-
-    def encode(self, kind: str, arrays: Mapping[str, Tensor]) -> Iterator[Tensor | None]:
-        for x in self.audio_tower.steps(arrays["features"]):
-            if x is None:
-                yield None
-            else:
-                heard = self.embed_audio(self.embed_audio.soft_embedding_norm(x))
-                filling, end = self.embed_audio.tokens(list(self.cfg.beyond))
-                missing = self.cfg.audio_soft_tokens_per_image - len(heard)
-                yield torch.cat((heard, filling.expand(missing, -1), end[None]))
-
-
-def weights(cfg: Gemma3nMediaConfig) -> dict[str, list[Rule]]:
-    """Without an encoder's configuration, its tensors are left out as those of images are."""
-    found = text_weights(cfg)
-    if cfg.audio_config is None:
-        return found
-    rest = [
-        rule for rule in found["hf"] if not (isinstance(rule, Skip) and "audio" in rule.pattern)
-    ]
-    names = ("audio_tower", "embed_audio")
-    return found | {"hf": [*(Rename(f"model.{name}.*", f"{name}.*") for name in names), *rest]}
 
 
 class Spectrogram:
@@ -157,11 +66,11 @@ class SoundsOf3n(MediaProcessor):
     kind = "audio"
     mark = row = "<audio_soft_token>"
 
-    def __init__(self, cfg: Gemma3nMediaConfig, audio: ConformerConfig, files: Any) -> None:
+    def __init__(self, audio: ConformerConfig, tokens: int, files: Mapping[str, Any]) -> None:
         self.spectrogram = Spectrogram(
             settings_of(files, "feature_extractor"), audio.input_feat_size
         )
-        self.rate, self.rows = self.spectrogram.rate, cfg.audio_soft_tokens_per_image
+        self.rate, self.rows = self.spectrogram.rate, tokens
         self.count = audio.rows
 
     def prepare(self, samples: Samples) -> MediaItem:
@@ -183,8 +92,3 @@ class SoundsOf3n(MediaProcessor):
 
     def written(self, item: MediaItem) -> str:
         return f"\n\n<start_of_audio>{self.row * item.rows}\n\n"
-
-
-def processor(cfg: Gemma3nMediaConfig, files: Mapping[str, Any]) -> MediaProcessor | None:
-    """None where the checkpoint has no encoder of sounds."""
-    return None if cfg.audio_config is None else SoundsOf3n(cfg, cfg.audio_config, files)

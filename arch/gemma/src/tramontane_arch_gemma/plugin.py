@@ -46,6 +46,23 @@ SOUNDS = {
         "sscp_conv_channel_size": [4, 2],
     },
 }
+SIGHT = {
+    "vision_soft_tokens_per_image": 4,
+    "eoi_token_id": 56,
+    "vision_config": {
+        "vocab_size": 4,
+        "vocab_offset": 56,
+        "hidden_size": 24,
+        "image_size": 64,
+        "stem_channels": 4,
+        "stage_channels": [6, 8, 10, 12],
+        "edges": 2,
+        "inverted": [2, 2],
+        "attentions": [1, 1],
+        "heads": [2, 3],
+        "head_dims": [4, 6],
+    },
+}
 SPARSE = {"activation_sparsity_pattern": [0.95, 0.5, 0.0, 0.0], "laurel_rank": 6}
 
 
@@ -96,11 +113,11 @@ def architectures() -> Iterator[Architecture]:
     )
     yield Architecture(
         name="Gemma3nForConditionalGeneration",
-        config="tramontane_arch_gemma.gemma3n_sounds:Gemma3nMediaConfig",
-        model="tramontane_arch_gemma.gemma3n_sounds:Gemma3nSounds",
-        weights="tramontane_arch_gemma.gemma3n_sounds:weights",
-        media="tramontane_arch_gemma.gemma3n_sounds:processor",
-        example=TINY | SHARED | BY_TOKEN | SPARSE | SOUNDS,
+        config="tramontane_arch_gemma.gemma3n_media:Gemma3nMediaConfig",
+        model="tramontane_arch_gemma.gemma3n_media:Gemma3nMedia",
+        weights="tramontane_arch_gemma.gemma3n_media:weights",
+        media="tramontane_arch_gemma.gemma3n_media:processor",
+        example=TINY | SHARED | BY_TOKEN | SPARSE | SIGHT | SOUNDS,
     )
     for name, more in (("Gemma4", BY_TOKEN), ("Gemma4Unified", {})):
         yield Architecture(

@@ -205,14 +205,16 @@ class EncoderLayer(nn.Module):
 
 def encoding_bytes(model: nn.Module) -> int:
     """What an encoder takes beside its weights while it encodes an image of PATCHES, about: four
-    vectors of each that are as wide as its widest; 0 for a model without one."""
+    vectors of each that are as wide as its widest; 0 for a model without one. Of another encoder it
+    is what its attribute of this name says."""
+    told = [getattr(module, "encoding_bytes", 0) for module in model.modules()]
     layers = [module for module in model.modules() if isinstance(module, EncoderLayer)]
     widest = max(
         (each.weight.shape[1] for layer in layers for each in layer.modules()
          if isinstance(each, Linear)),
         default=0,
     )  # fmt: skip
-    return 4 * 4 * widest * PATCHES
+    return max(4 * 4 * widest * PATCHES, *told)
 
 
 class VisionAttention(nn.Module):
