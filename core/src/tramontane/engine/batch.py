@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from tramontane.adapters.adapter import Applied
+
     from .kv_cache import KVCache
 
 
@@ -91,6 +93,9 @@ class Batch:
     media: MediaInput | None = None
     adapted: bool = False
     """Whether the model has adapters during this step: no recording of it holds."""
+    adapters: Sequence[tuple[int, int, Applied]] = ()
+    """First row, rows, and the adapters of these, in models that mix adapters; the others have
+    none."""
     _sections: tuple[tuple[Span, npt.NDArray[np.int64]], ...] = ()
 
     def __init__(self, spans: Sequence[Span], numbers: Numbers, cache: KVCache) -> None:

@@ -15,7 +15,7 @@ from tramontane_backend_cpu.numba_setup import Kernel, missing
 
 from . import interpreter, lower_mixture, lower_parts, lower_recurrent
 from .fuse import fuse_gates
-from .graph import Node, Value
+from .graph import Node, Value, copied
 from .inputs import Inputs
 from .lower import form_of, lower, order_of, refuse, table
 from .memory import Buffers
@@ -38,12 +38,11 @@ FIRST = 32
 class Program:
     """A model's step. exact: whether activations stay float32. Raises CannotRecord."""
 
+    further = 0
+    """Counts that `written` writes, behind all others."""
+
     def __init__(self, model: CausalLM, pool: Pool, *, exact: bool) -> None:
-        recording = Recording(model)
-        logits = recording.logits
-        assert logits.value is not None
-        self._logits: Value = logits.value
-        nodes, sortings = expand(recording.nodes, exact)
+        nodes, sortings, self._logits = self.operations(model, exact)
         for node in nodes:
             if node.name == "linear":
                 node.of["exact"] = exact or node.of.get("exact", False)
@@ -53,14 +52,26 @@ class Program:
             lambda node: order_of(node.of["module"].weight),
         )
         for node in nodes:
-            if node.name not in LOWERINGS:
+            if node.name not in LOWERINGS and node.name != "low_rank":
                 refuse(node)
-        self._further = sortings * lower_mixture.COUNTS
+        self._further = sortings * lower_mixture.COUNTS + self.further
         nodes = _with_merges(add_in_place(fuse_gates(nodes), self._logits))
         self._phases: list[Phase] = phases(nodes)
         self._numbers = share_memory(self._phases, self._logits)
         self._pool = pool
-        self._bound: _Bound | None = None
+        self._bound: Bound | None = None
+
+    def operations(self, model: CausalLM, exact: bool) -> tuple[list[Node], int, Value]:
+        """The operations as the model does them, how many of them route, and the step's result."""
+        recording = Recording(model)
+        assert recording.logits.value is not None
+        nodes, sortings = expand(recording.nodes, exact)
+        self.recorded = copied(nodes), sortings, recording.logits.value
+        """The same, for others to make something else of it: it can be recorded but once."""
+        return nodes, sortings, recording.logits.value
+
+    def written(self, bound: Bound, batch: Batch) -> None:
+        """Further inputs of a step are to be written."""
 
     def run(self, tokens: Sequence[int], batch: Batch) -> Any:
         """Logits (wanted, vocabulary), float32, which the next step writes over."""
@@ -69,6 +80,7 @@ class Program:
         if bound is None or not bound.fits(len(tokens), wanted, places, batch.cache):
             bound = self._bound = self._bind(len(tokens), wanted, places, batch.cache)
         bound.inputs.write(tokens, batch)
+        self.written(bound, batch)
         self._pool.run(bound.step)
         return bound.logits[:wanted]
 
@@ -83,7 +95,7 @@ class Program:
                         lowered(node, buffers, inputs)
         return found
 
-    def _bind(self, tokens: int, wanted: int, places: int, cache: KVCache) -> _Bound:
+    def _bind(self, tokens: int, wanted: int, places: int, cache: KVCache) -> Bound:
         before = self._bound
         if before is not None and before.inputs.cache is cache:
             tokens = max(tokens, before.buffers.tokens)
@@ -93,9 +105,9 @@ class Program:
         # steps of one token more each time must not bind each time
         tokens, wanted = -(-tokens // FIRST) * FIRST, -(-wanted // FIRST) * FIRST
 
-        def bound() -> _Bound:
+        def bound() -> Bound:
             memory = self._memory(tokens, wanted, places, cache)
-            return _Bound(self._phases, *memory, self._logits, self._pool)
+            return Bound(self._phases, *memory, self._logits, self._pool)
 
         with missing() as kernels:
             found = bound()
@@ -112,7 +124,7 @@ class Program:
         return buffers, Inputs(cache, tokens, wanted, self._pool.threads, places, self._further)
 
 
-class _Bound:
+class Bound:
     """A program's operations with the addresses that they work on."""
 
     def __init__(
@@ -141,6 +153,10 @@ class _Bound:
 
 def lowered(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     """A node as the kernel that does it is told."""
+    if node.name == "low_rank":
+        from .adapted import low_rank  # which builds on programs
+
+        return low_rank(node, buffers, inputs)
     return LOWERINGS.get(node.name, lower)(node, buffers, inputs)
 
 
