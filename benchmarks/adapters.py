@@ -3,8 +3,8 @@
     python benchmarks/adapters.py FOLDER [--sequences 16] [--adapters 8] [--rank 16] [--threads 2]
 
 A model of random Q4_K blocks in the shape of Llama-3.2-1B, with Q6_K where Q4_K_M has it, and
-adapters of all its linear layers are written to FOLDER (0.8 GB and 0.02 GB each), where they are not
-yet there. Prints tokens per second of all sequences together, alternately measured, medians.
+adapters of all its linear layers are written to FOLDER (0.8 GB and 0.02 GB each), unless they are
+there. Prints tokens per second of all sequences together, alternately measured, medians.
 """
 
 from __future__ import annotations

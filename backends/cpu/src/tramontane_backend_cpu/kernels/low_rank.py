@@ -1,6 +1,6 @@
 """What adapters add to products: for vectors of several adapters, each with its own matrices.
 
-    out[v] += factor * second (first x[v])      of each pair of the vector's adapter
+    out[v] = sum of factor * second (first x[v])      over the pairs of the vector's adapter
 
 first: (rank, columns), as it lies. second: (blocks of 16 rows, rank, 16). A job is a run of vectors
 that have the same adapters. A vector's sums do not depend on what else is in its run.
@@ -35,7 +35,7 @@ slot, of a table that has for each module the address of its pairs, or 0. scratc
 PAIR = ("first", "first_kind", "second", "second_kind", "rank", "factor")
 """Of a list of pairs, behind their number. kinds: places in KINDS. factor: address of a float32."""
 KINDS = ("f32", "bf16", "f16")
-MOST = 16
+MOST = 8
 """Vectors of a run."""
 WIDTH = 16
 """Rows of a block."""
@@ -72,8 +72,8 @@ def narrowed(kind, size, across, deep, w, rank, x, x_stride, columns, count, out
 
 
 @njit(inline="always")
-def widened(kind, size, second, rank, factor, narrow, count, out, stride, rows):  # type: ignore[no-untyped-def]
-    """out[v] += factor * second narrow[v]."""
+def widened(kind, size, second, rank, factor, narrow, count, out, stride, rows, add):  # type: ignore[no-untyped-def]
+    """out[v] = factor * second narrow[v]; add: out[v] += ..."""
     step = size * 16
     for i in range(0, rows, 16):
         left = min(16, rows - i)
@@ -84,7 +84,18 @@ def widened(kind, size, second, rank, factor, narrow, count, out, stride, rows):
             for r in range(rank):
                 total = fma(same(number("f32", at + 4 * r)), load(kind, block + r * step), total)
             to = out + v * stride + 4 * i
-            store_some("f32", to, load_some("f32", to, left) + total * factor, left)
+            total = total * factor
+            if add > 0:
+                total = load_some("f32", to, left) + total
+            store_some("f32", to, total, left)
+
+
+@njit(inline="always")
+def cleared(count, out, stride, rows):  # type: ignore[no-untyped-def]
+    """out[v] = 0."""
+    for v in range(count):
+        for i in range(0, rows, 16):
+            store_some("f32", out + v * stride + 4 * i, same(np.float32(0)), min(16, rows - i))
 
 
 @family
@@ -99,6 +110,8 @@ def add_low_rank(across: int, deep: int) -> Any:
         narrow = scratch + thread * scratch_bytes
         given, to = x + begin * x_stride, out + begin * stride
         many = 0 if pairs == 0 else word(pairs)
+        if many == 0:
+            cleared(count, to, stride, rows)
         for pair in range(many):
             w, kind, second, second_kind, rank, factor_at = words(pairs + 8 + 48 * pair, 6)
             if kind == 0:
@@ -109,10 +122,10 @@ def add_low_rank(across: int, deep: int) -> Any:
                 narrowed("f16", 2, across, deep, w, rank, given, x_stride, columns, count, narrow)
             factor = same(number("f32", factor_at))
             if second_kind == 0:
-                widened("f32", 4, second, rank, factor, narrow, count, to, stride, rows)
+                widened("f32", 4, second, rank, factor, narrow, count, to, stride, rows, pair)
             elif second_kind == 1:
-                widened("bf16", 2, second, rank, factor, narrow, count, to, stride, rows)
+                widened("bf16", 2, second, rank, factor, narrow, count, to, stride, rows, pair)
             else:
-                widened("f16", 2, second, rank, factor, narrow, count, to, stride, rows)
+                widened("f16", 2, second, rank, factor, narrow, count, to, stride, rows, pair)
 
     return native(3)(add)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import ctypes
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -14,6 +14,7 @@ import numpy as np
 from tramontane.blocks import CausalLM, Linear
 from tramontane.engine.batch import Batch
 
+from tramontane_backend_cpu.kernels import rows
 from tramontane_backend_cpu.kernels.low_rank import FIELDS, add_low_rank, tile
 from tramontane_backend_cpu.low_rank import packed, scratch_bytes
 
@@ -27,6 +28,7 @@ from .runs import Run, runs_of, wanted_groups
 
 if TYPE_CHECKING:
     from tramontane.adapters.adapter import Applied
+    from tramontane.layouts.low_rank import LowRank
 
     from .program import Bound
 
@@ -81,6 +83,7 @@ class _AdaptedProgram(Program):
         self._indices = dict(modules)
         self._rank = rank
         self._numbered = {id(model.get_submodule(path)): index for path, index in modules.items()}
+        self._nothing = _Table({}, self._indices)
         self._tables: WeakKeyDictionary[Applied, _Table] = WeakKeyDictionary()
         super().__init__(model, pool, exact=exact)
 
@@ -88,24 +91,34 @@ class _AdaptedProgram(Program):
         found = []
         nodes, sortings, logits = self._plain.recorded
         for node in copied(nodes):
-            found.append(node)
             index = self._numbered.get(id(node.of.get("module")))
             if node.name != "linear" or index is None or type(node.of["module"]) is not Linear:
+                found.append(node)
                 continue
-            assert node.output is not None
-            whole = Ref(node.output, 0, node.output.width)
+            result = node.output
+            assert result is not None
+            alone, more = (Value(result.domain, result.width) for _ in range(2))
+            # by itself, so that it needs no other phase than the product
             of = {"index": index, "rank": self._rank}
-            found.append(Node("low_rank", (*node.inputs, whole), node.output, of))
+            found.append(Node("low_rank", node.inputs, more, of))
+            node.output = alone
+            both = (Ref(alone, 0, alone.width), Ref(more, 0, more.width))
+            found += [node, Node("add_low_rank", both, result)]
         return found, sortings, logits
 
     def written(self, bound: Bound, batch: Batch) -> None:
         groups: list[Run] = []
-        directory = []
-        for slot, (first, count, applied) in enumerate(batch.adapters):
+        directory: list[int] = []
+        end = 0
+        for first, count, applied in batch.adapters:
             if applied not in self._tables:
-                self._tables[applied] = _Table(applied, self._indices)
+                self._tables[applied] = _Table(applied.pairs or {}, self._indices)
+            if first > end:  # rows without any are among the others, or before them
+                groups.append((end, first - end, len(directory)))
+                directory.append(self._nothing.address)
+            groups.append((first, count, len(directory)))
             directory.append(self._tables[applied].address)
-            groups.append((first, count, slot))
+            end = first + count
         inputs = bound.inputs
         _put(inputs.table("adapters", inputs.tokens), directory)
         wanted = wanted_groups(groups, batch.numbers.wanted)
@@ -118,10 +131,12 @@ class _AdaptedProgram(Program):
 class _Table:
     """Of adapters: for each module the address of its pairs."""
 
-    def __init__(self, applied: Applied, modules: dict[str, int]) -> None:
+    def __init__(
+        self, added: Mapping[str, Sequence[tuple[LowRank, float]]], modules: dict[str, int]
+    ) -> None:
         self._kept: list[Any] = []
         table = np.zeros(len(modules), np.int64)
-        for path, pairs in (applied.pairs or {}).items():
+        for path, pairs in added.items():
             told = [len(pairs)]
             for matrix, factor in pairs:
                 number, pair = np.array([factor], np.float32), packed(matrix)
@@ -143,8 +158,18 @@ def _put(at: int, numbers: list[int]) -> None:
     ctypes.memmove(at, array("q", numbers).tobytes(), 8 * len(numbers))
 
 
-def low_rank(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
-    """The node's kernel."""
+def _added(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
+    assert node.output is not None
+    (x, x_stride), (y, y_stride) = (buffers.place(ref) for ref in node.inputs)
+    out, stride = buffers.place(Ref(node.output, 0, node.output.width))
+    told = arguments(
+        rows.BINARY_FIELDS, x=x, x_stride=x_stride, y=y, y_stride=y_stride, out=out,
+        out_stride=stride, width=node.output.width,
+    )  # fmt: skip
+    return Operation(rows.binary("add").address, told)
+
+
+def _low_rank(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     assert node.output is not None
     domain, size = node.output.domain, scratch_bytes(node.of["rank"])
     x, x_stride = buffers.place(node.inputs[0])
@@ -157,3 +182,10 @@ def low_rank(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     )  # fmt: skip
     which = len(inputs.counts) - COUNTS + domain
     return Operation(add_low_rank(*tile()).address, told, which, 1)
+
+
+LOWERINGS: dict[str, Callable[[Node, Buffers, Inputs], Operation]] = {
+    "low_rank": _low_rank, "add_low_rank": _added,
+}  # fmt: skip
+"""Of the operations that are in these steps only."""
+_AdaptedProgram.lowerings = LOWERINGS

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from tramontane.blocks import CausalLM
@@ -25,6 +26,7 @@ from .products import Operation
 from .record import Recording
 from .schedule import Phase, add_in_place, convert_inputs, phases, share_memory
 
+Lowering: TypeAlias = Callable[[Node, Buffers, Inputs], Operation]
 LOWERINGS = {
     **lower_mixture.LOWERINGS,
     **lower_parts.LOWERINGS,
@@ -40,6 +42,8 @@ class Program:
 
     further = 0
     """Counts that `written` writes, behind all others."""
+    lowerings: ClassVar[Mapping[str, Lowering]] = MappingProxyType({})
+    """Of operations that only these programs have."""
 
     def __init__(self, model: CausalLM, pool: Pool, *, exact: bool) -> None:
         nodes, sortings, self._logits = self.operations(model, exact)
@@ -52,7 +56,7 @@ class Program:
             lambda node: order_of(node.of["module"].weight),
         )
         for node in nodes:
-            if node.name not in LOWERINGS and node.name != "low_rank":
+            if node.name not in LOWERINGS and node.name not in self.lowerings:
                 refuse(node)
         self._further = sortings * lower_mixture.COUNTS + self.further
         nodes = _with_merges(add_in_place(fuse_gates(nodes), self._logits))
@@ -92,7 +96,7 @@ class Program:
             for phase in self._phases:
                 for node in phase.nodes:
                     if not skip(node):
-                        lowered(node, buffers, inputs)
+                        lowered(node, buffers, inputs, self.lowerings)
         return found
 
     def _bind(self, tokens: int, wanted: int, places: int, cache: KVCache) -> Bound:
@@ -107,7 +111,7 @@ class Program:
 
         def bound() -> Bound:
             memory = self._memory(tokens, wanted, places, cache)
-            return Bound(self._phases, *memory, self._logits, self._pool)
+            return Bound(self._phases, *memory, self._logits, self._pool, self.lowerings)
 
         with missing() as kernels:
             found = bound()
@@ -128,15 +132,16 @@ class Bound:
     """A program's operations with the addresses that they work on."""
 
     def __init__(
-        self, found: list[Phase], buffers: Buffers, inputs: Inputs, kept: Value, pool: Pool
-    ) -> None:
+        self, found: list[Phase], buffers: Buffers, inputs: Inputs, kept: Value, pool: Pool,
+        lowerings: Mapping[str, Lowering],
+    ) -> None:  # fmt: skip
         self.buffers, self.inputs = buffers, inputs
         self._operations: list[Operation] = []
         rows = []
         for phase in found:
             first = len(self._operations)
             for node in phase.nodes:
-                self._operations.append(lowered(node, buffers, inputs))
+                self._operations.append(lowered(node, buffers, inputs, lowerings))
             mode = interpreter.JOBS if phase.domain is None else interpreter.ROWS
             rows.append((mode, first, len(phase.nodes), phase.domain or 0))
         self.step = pool.step(np.array(rows, np.int64), table(self._operations), inputs.counts)
@@ -151,13 +156,14 @@ class Bound:
         )
 
 
-def lowered(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
+def lowered(
+    node: Node,
+    buffers: Buffers,
+    inputs: Inputs,
+    more: Mapping[str, Lowering] = MappingProxyType({}),
+) -> Operation:
     """A node as the kernel that does it is told."""
-    if node.name == "low_rank":
-        from .adapted import low_rank  # which builds on programs
-
-        return low_rank(node, buffers, inputs)
-    return LOWERINGS.get(node.name, lower)(node, buffers, inputs)
+    return (more.get(node.name) or LOWERINGS.get(node.name, lower))(node, buffers, inputs)
 
 
 def _with_merges(nodes: list[Node]) -> list[Node]:
