@@ -172,9 +172,9 @@ class Backend(Offer):
     expect: Target | None = None
     """A `tramontane.backend.Expect`: (nbytes, threads) -> None, before torch is imported."""
     multiply: Target | None = None
-    """(threads) -> a function of x (tokens, columns) and a `Dense` layout (rows, columns) that
-    returns (tokens, rows), and whose rows' bits do not depend on how many there are: for adapters.
-    None: torch's own product."""
+    """(threads) -> a function of x (tokens, columns) and a `Dense` layout or a `LowRank` matrix,
+    (rows, columns), that returns (tokens, rows), and whose rows' bits do not depend on how many
+    there are: for adapters. None: torch's own product."""
     foresee: Target | None = None
     """A `tramontane.backend.Foresee`: (model, matrices, device, threads, activations, kv_dtype) ->
     None, before weights are read."""

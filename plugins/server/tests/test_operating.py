@@ -59,8 +59,9 @@ def test_loading_and_unloading_needs_an_admin_key(operated: Live, path: str) -> 
     assert status(operated, path, "sk-root", "POST") == 200
     assert status(operated, "/v1/models", "sk-root") == 200
     assert status(operated, "/v1/models/status", "sk-ann", "POST") == 200
-    assert status(operated, "/re_isq", method="POST") == 401
-    assert status(operated, "/re_isq", "sk-ann", "POST") == 403
+    for other in ("/re_isq", "/v1/load_lora_adapter", "/v1/unload_lora_adapter"):
+        assert status(operated, other, method="POST") == 401
+        assert status(operated, other, "sk-ann", "POST") == 403
 
 
 def test_hangup_reads_the_keys_again_and_stops_nothing(operated: Live, folder: Path) -> None:

@@ -31,6 +31,7 @@ from tramontane.blocks import (
 )
 from tramontane.blocks.vision import EncoderLayer, PackedAttention, Patches
 from tramontane.layouts import Affine, Codebook, Dense, Layout, Permuted, RowGroups
+from tramontane.layouts.low_rank import LowRank
 
 from . import early_memory, huge_pages
 from .arena import Slabs, end_shared, shared
@@ -50,6 +51,7 @@ from .eager import (
 from .eager_encoder import attend_packed
 from .eager_recurrent import convolve, correct, correct_generally, select, shift
 from .experts import KERNELS, mixture
+from .low_rank import multiply_low_rank
 from .mapped_weights import moved
 from .packing import Apart, Interleaved, can_pack, pack
 from .row_groups import Grouped, can_group, grouped
@@ -87,9 +89,18 @@ def translate(
     return translated(matrices, shared_pool(threads or usable()))
 
 
-def multiply(threads: int | None) -> Multiply:
-    """Products of plain matrices, whose rows do not depend on others."""
-    return multiply_dense(True, shared_pool(threads or usable()))
+def multiply(threads: int | None) -> Callable[[Tensor, Layout | LowRank], Tensor]:
+    """Products of plain matrices, and of pairs of narrow ones, whose rows do not depend on
+    others."""
+    pool = shared_pool(threads or usable())
+    dense = multiply_dense(True, pool)
+
+    def product(x: Tensor, weight: Layout | LowRank) -> Tensor:
+        if isinstance(weight, LowRank):
+            return multiply_low_rank(x, weight, pool)
+        return dense(x, weight)
+
+    return product
 
 
 def prepare(
@@ -154,6 +165,7 @@ def prepare(
         model.in_company = forward.program is not None
     _activate(model, pool)  # some steps run as written
     model.step = forward.step  # type: ignore[method-assign]
+    model.mixes = forward.mixes
     end_shared()
     huge_pages.enlarge(pool.busy)
     chosen[STEP] = "recorded" if forward.why is None else f"{EAGER}{forward.why}"

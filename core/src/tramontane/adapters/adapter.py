@@ -83,10 +83,12 @@ class Applied:
             told.update(adapter.digest + repr(weight).encode())
         self.digest = told.digest()
         self._kernels: list[tuple[Any, Callable[..., Any]]] = []
-        self._values: list[tuple[nn.Module, str, nn.Parameter]] = []
+        self._values: list[tuple[nn.Module, str, nn.Parameter | None]] = []
         self._written: list[Experts] = []
         """Modules whose own `through` takes their matrices' kernels."""
         tables = _together(adapters, "rows")
+        self.pairs = None if tables else _pairs(model, adapters)
+        """What is added to products of linear layers, by their paths, where that is all."""
         values = _together(adapters, "values")
         weights: dict[str, Tensor] = {}
         for path, (tensor, weight) in values.items():
@@ -109,9 +111,10 @@ class Applied:
                 deltas.setdefault(path, []).extend((part, each, weight) for part, each in parts)
         for path in {**deltas, **weights, **tables}:
             module: Any = model.get_submodule(path)
+            bias = self._bias(module) if type(module) is Linear else None
             self._kernels.append(
                 (module, _kernel(module, kernels[path], deltas.get(path, []), weights.get(path),
-                                 tables.get(path), multiply))
+                                 tables.get(path), multiply, bias))
             )  # fmt: skip
         changed = {id(module) for module, _ in self._kernels}
         self._written = [
@@ -119,6 +122,20 @@ class Applied:
             for module in model.modules()
             if isinstance(module, Experts) and any(id(each) in changed for each in module.matrices)
         ]
+
+    def _bias(self, module: Linear) -> Tensor | None:
+        """A layer's bias, or what takes its place; meanwhile it has none, as its kernel adds it."""
+        if module.bias is None:
+            return None
+        found: Tensor = module.bias
+        for each in self._values:
+            if each[0] is module and each[1] == "bias":
+                assert each[2] is not None
+                found = each[2]
+                self._values.remove(each)
+                break
+        self._values.append((module, "bias", None))
+        return found
 
     @contextmanager
     def on(self) -> Iterator[None]:
@@ -152,6 +169,22 @@ def _together(adapters: Sequence[tuple[Adapter, float]], what: str) -> dict[str,
     return found
 
 
+def _pairs(
+    model: nn.Module, adapters: Sequence[tuple[Adapter, float]]
+) -> dict[str, list[tuple[LowRank, float]]] | None:
+    found: dict[str, list[tuple[LowRank, float]]] = {}
+    for adapter, weight in adapters:
+        if adapter.values:
+            return None
+        for path, parts in adapter.deltas.items():
+            for part, delta in parts:
+                plain = delta.bias is None and delta.magnitude is None and part is None
+                if not plain or type(model.get_submodule(path)) is not Linear:
+                    return None
+                found.setdefault(path, []).append((delta.matrix, weight))
+    return found
+
+
 def _kernel(
     module: Any,
     own: Callable[..., Any],
@@ -159,6 +192,7 @@ def _kernel(
     weight: Tensor | None,
     rows: Any,
     multiply: Multiply,
+    bias: Tensor | None,
 ) -> Callable[..., Any]:
     if isinstance(module, Embedding):
         matrices = [(delta.matrix, factor) for _, delta, factor in deltas]
@@ -166,7 +200,12 @@ def _kernel(
     if isinstance(module, StackedLinear):
         return changed_stacked(own, _by_expert(module, deltas), multiply)
     return changed_linear(
-        own, [(delta, factor) for _, delta, factor in deltas], weight, rows and rows[0], multiply
+        own,
+        [(delta, factor) for _, delta, factor in deltas],
+        weight,
+        rows and rows[0],
+        multiply,
+        bias,
     )
 
 

@@ -82,7 +82,7 @@ class AdapterSet:
         form = self._form(path)
         stored: StoredAdapter = call(load(form.read), {"path": path})
         rules = rules_of(self._architecture, self._config, stored.dialect)
-        adapter = fit_adapter(stored, self._model, rules, {}, name=name, source=str(path))
+        adapter = fit_adapter(stored, self._model, rules, name=name, source=str(path))
         if adapter.nbytes > memory.free():
             raise AdapterError(
                 f"{path}: the adapter takes {memory.readable(adapter.nbytes)}, and "

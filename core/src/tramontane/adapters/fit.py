@@ -22,16 +22,15 @@ def fit_adapter(
     stored: StoredAdapter,
     model: nn.Module,
     rules: Sequence[Rule],
-    names: Mapping[str, str],
     *,
     name: str,
     source: str,
 ) -> Adapter:
-    """rules, names: of the architecture, for the adapter's dialect.
+    """rules: of the architecture, for the adapter's dialect.
 
     Raises AdapterError for what the model does not have, or has in another shape.
     """
-    return _Fit(model, rules, names, source).of(stored, name)
+    return _Fit(model, rules, stored.names, source).of(stored, name)
 
 
 class _Fit:

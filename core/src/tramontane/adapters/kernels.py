@@ -9,12 +9,14 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from tramontane import reference
 from tramontane.layouts import Dense, Layout
 from tramontane.layouts.low_rank import LowRank
 
 from .stored import Delta
 
-Multiply: TypeAlias = Callable[[Tensor, Layout], Tensor]
+Multiply: TypeAlias = Callable[[Tensor, Any], Tensor]
+"""The product with a plain matrix or, of a backend's, with a `LowRank`."""
 Rows: TypeAlias = tuple[tuple[int, ...], Tensor]
 """Numbers of rows of a table, and (rows, columns) that take their places."""
 CHUNK = 256
@@ -23,6 +25,8 @@ CHUNK = 256
 
 def _added(x: Tensor, matrix: LowRank, factor: float, multiply: Multiply) -> Tensor:
     """x (left right)ᵀ, (tokens, rows) float32."""
+    if multiply is not reference.linear:
+        return multiply(x.float(), matrix) * factor
     narrow = multiply(x.float(), Dense(matrix.right.contiguous()))
     return multiply(narrow, Dense(matrix.left.contiguous())) * factor
 
@@ -33,9 +37,11 @@ def changed_linear(
     weight: Tensor | None,
     rows: Rows | None,
     multiply: Multiply,
+    bias: Tensor | None = None,
 ) -> Multiply:
     """The kernel of a linear layer with adapters. weight: (rows, columns) in the place of its own.
-    rows: some of its rows, replaced."""
+    rows: some of its rows, replaced. bias: the layer's, which the kernel adds, and the layer not
+    again: before what adapters add, as a recorded step does."""
     whole = None if weight is None else Dense(weight.contiguous())
     some = None if rows is None else (torch.tensor(rows[0]), Dense(rows[1].contiguous()))
     factors: list[Tensor | None] = []
@@ -44,7 +50,7 @@ def changed_linear(
         base = own(x, stored) if whole is None else multiply(x, whole)
         if some is not None:
             base = base.index_copy(-1, some[0], multiply(x, some[1]).to(base.dtype))
-        y = base.float()
+        y = base.float() if bias is None else (base + bias).float()
         if not factors:  # in the engine's thread, to which kernels belong
             factors.extend(
                 None if delta.magnitude is None

@@ -1,9 +1,10 @@
-"""Steps with adapters: those of equal adapters together, the others without."""
+"""Steps with adapters: rows of different ones together where the model mixes them, others apart."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from tramontane.blocks import CausalLM
@@ -12,23 +13,55 @@ if TYPE_CHECKING:
 
     from .adapter import Applied
 
+    Work: TypeAlias = list[tuple[Running, int]]
+Mixes: TypeAlias = "Callable[[Applied], bool] | None"
 
-def by_adapters(work: list[tuple[Running, int]]) -> list[list[tuple[Running, int]]]:
-    """The pieces of a step in parts that have the same adapters, first those without any."""
+
+def by_adapters(work: Work, mixes: Mixes = None) -> list[Work]:
+    """The pieces of a step in parts: one of those without adapters and of those that the model
+    mixes, in the order of their adapters; and one for each other adapter."""
     if not any(one.request.adapters for one, _ in work):
         return [work]
-    parts: dict[bytes, list[tuple[Running, int]]] = {b"": []}
+    together: Work = []
+    apart: dict[bytes, Work] = {}
     for piece in work:
-        parts.setdefault(piece[0].adapters, []).append(piece)
-    return [part for part in parts.values() if part]
+        if _mixed(piece[0], mixes):
+            together.append(piece)
+        else:
+            apart.setdefault(piece[0].adapters, []).append(piece)
+    together.sort(key=lambda piece: piece[0].adapters)
+    return [part for part in (together, *apart.values()) if part]
 
 
-def step_with(
-    adapters: Applied | None, model: CausalLM, tokens: Sequence[int], batch: Batch
-) -> Any:
-    """A model's step while it has these adapters; None: without. Returns what `step` does."""
+def _mixed(sequence: Running, mixes: Mixes) -> bool:
+    request = sequence.request
+    if request.adapters is None:
+        return True
+    # rows of media are computed as the model is written, so all of its rows are
+    return mixes is not None and request.media is None and mixes(request.adapters)
+
+
+def step_with(work: Work, model: CausalLM, tokens: Sequence[int], batch: Batch) -> Any:
+    """A model's step for a part. Returns what `step` does."""
+    adapters = work[-1][0].request.adapters
     if adapters is None:
+        return model.step(tokens, batch)
+    if _mixed(work[-1][0], model.mixes):
+        batch.adapters = tuple(_groups(work, batch))
         return model.step(tokens, batch)
     batch.adapted = True
     with adapters.on():
         return model.step(tokens, batch)
+
+
+def _groups(work: Work, batch: Batch) -> list[tuple[int, int, Applied]]:
+    """First row, rows and adapters of those that are alike."""
+    found = []
+    pairs = zip(work, batch.spans, strict=True)
+    for _, alike in groupby(pairs, lambda pair: pair[0][0].adapters):
+        some = list(alike)
+        (sequence, _), span = some[0]
+        if sequence.request.adapters is not None:
+            rows = sum(each.count for _, each in some)
+            found.append((span.start, rows, sequence.request.adapters))
+    return found

@@ -28,11 +28,13 @@ class StoredAdapter:
 
     deltas: of matrices. values: tensors that take the place of the model's. rows: rows that take
     the place of a table's: their numbers, and (rows, columns). dialect: of the names, as a
-    checkpoint's. base: which model it is for, as far as it says.
+    checkpoint's, and `names`: paths of the model's modules by the container's, as there. base:
+    which model it is for, as far as it says.
     """
 
     deltas: Mapping[str, Delta]
     values: Mapping[str, Tensor] = field(default_factory=dict)
     rows: Mapping[str, tuple[tuple[int, ...], Tensor]] = field(default_factory=dict)
     dialect: str = "hf"
+    names: Mapping[str, str] = field(default_factory=dict)
     base: str = ""

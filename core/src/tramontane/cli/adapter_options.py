@@ -25,7 +25,7 @@ def add_adapters(parser: argparse.ArgumentParser, *, chosen: bool = True) -> Non
 
 def adapters(options: argparse.Namespace) -> dict[str, Any]:
     """The keyword of `LLM` for what `--lora` names. Raises UsageError."""
-    return {"adapters": dict(map(_named, options.lora))} if options.lora else {}
+    return {"adapters": dict(map(named, options.lora))} if options.lora else {}
 
 
 def chosen_adapters(options: argparse.Namespace) -> str | None:
@@ -35,7 +35,8 @@ def chosen_adapters(options: argparse.Namespace) -> str | None:
     return ",".join(adapters(options).get("adapters", ())) or None
 
 
-def _named(given: str) -> tuple[str, tuple[str, float]]:
+def named(given: str) -> tuple[str, tuple[str, float]]:
+    """NAME=SOURCE[:WEIGHT] as the name, the source and the weight. Raises UsageError."""
     name, equals, source = given.partition("=")
     if not equals:  # its last part is its name
         name, source = given.rstrip("/").rpartition("/")[2].partition(":")[0], given

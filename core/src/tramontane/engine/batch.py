@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from tramontane.adapters.adapter import Applied
+
     from .cross_keys import CrossInput
     from .kv_cache import KVCache
 
@@ -101,6 +103,9 @@ class Batch:
     """Whether the model has adapters during this step: no recording of it holds."""
     cross: CrossInput | None = None
     """What its rows cross-attend to: all of them, or, if None, none."""
+    adapters: Sequence[tuple[int, int, Applied]] = ()
+    """First row, rows, and the adapters of these, in models that mix adapters; the others have
+    none."""
     _sections: tuple[tuple[Span, npt.NDArray[np.int64]], ...] = ()
 
     def __init__(self, spans: Sequence[Span], numbers: Numbers, cache: KVCache) -> None:

@@ -85,6 +85,7 @@ class Engine:
             batch_size=batch_size,
             max_batched_tokens=self.options.max_batched_tokens or batch_size + max_seqs,
         )
+        self._mixes = loaded.model.mixes
         self.media: MediaRows | None = None
         if isinstance(loaded.model, MediaLM):
             self.media = MediaRows(loaded.model, device, self.options.media_cache)
@@ -195,7 +196,7 @@ class Engine:
                     self._drop_late()
                 if work := scheduler.plan():
                     for part in apart(work) if self._apart else [work]:
-                        for alike in by_adapters(part):
+                        for alike in by_adapters(part, mixes=self._mixes):
                             self._step(alike)
                 if self.media is not None:
                     self.media.advance(scheduler.running, self._fail, beside=bool(work))
@@ -326,8 +327,7 @@ class Engine:
         if self.media is not None:
             self.media.put(batch, work)
             self._cross.put(batch, work)
-        adapters = work[0][0].request.adapters
-        return step_with(adapters, self.loaded.model, tokens, batch)  # type: ignore[no-any-return]
+        return step_with(work, self.loaded.model, tokens, batch)  # type: ignore[no-any-return]
 
     def _advance(self, sequence: Sequence, count: int, logits: Rows) -> None:
         first, rows = sequence.computed, logits

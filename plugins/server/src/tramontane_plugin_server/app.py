@@ -24,6 +24,7 @@ from .http.keys import Keys
 from .http.methods import Methods
 from .limits import Described
 from .openai import (
+    adapters,
     chat,
     completions,
     models,
@@ -53,8 +54,8 @@ def build(serving: Serving) -> ASGIApp:
     for kind in (TramontaneError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle)
     for part in (
-        chat, completions, response_counting, responses, messages, models, requantize,
-        tokens, health, docs_page,
+        chat, completions, response_counting, responses, messages, models, adapters,
+        requantize, tokens, health, docs_page,
     ):  # fmt: skip
         app.include_router(part.router)
     app.state.within = mcp_endpoint.add(app, serving) if settings.mcp else contextlib.nullcontext()

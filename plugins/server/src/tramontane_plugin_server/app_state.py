@@ -41,6 +41,7 @@ class Serving:
         self.keys = KeyRing(settings.keys(), settings.admin_keys())
         self.metrics = Metrics(by_key=settings.metrics_by_key)
         self.catalog = Catalog(settings.models)
+        self.adapters_change = asyncio.Lock()
         self.metrics.watch(self.catalog)
         self.ignored = IgnoredLog()
         self.responses = ResponseStore(settings.stored_responses)

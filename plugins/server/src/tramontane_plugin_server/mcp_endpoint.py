@@ -44,11 +44,15 @@ def add(app: FastAPI, serving: Serving) -> AbstractAsyncContextManager[Any]:
         except TramontaneError as error:
             raise ToolError(str(api_error(error))) from error
 
-    def params_of(tokens: int | None, most: int, temperature: float | None) -> SamplingParams:
-        """tokens: what was asked for; else as many as are sensible and the server gives."""
+    def params_of(
+        tokens: int | None, most: int, temperature: float | None, model: str | None
+    ) -> SamplingParams:
+        """tokens: what was asked for; else as many as are sensible and the server gives. model: or
+        an adapter."""
         if tokens is None:
             tokens = min(most, serving.settings.max_new_tokens or most)
-        return SamplingParams(max_tokens=tokens, temperature=temperature)
+        adapter = serving.catalog.adapter_of(model)
+        return SamplingParams(max_tokens=tokens, temperature=temperature, adapter=adapter)
 
     @server.tool()
     async def chat(
@@ -62,7 +66,7 @@ def add(app: FastAPI, serving: Serving) -> AbstractAsyncContextManager[Any]:
         messages = [{"role": "system", "content": system}] if system else []
         asked = [*messages, {"role": "user", "content": message}]
         async with as_tool_errors(), serving.catalog.lease(model) as (served, loaded):
-            params = params_of(max_tokens, MOST, temperature)
+            params = params_of(max_tokens, MOST, temperature, model)
             prepared = await prepare_async(serving, loaded, asked, params, Toolbox(), {}, {})
             with serving.generate(loaded, served.name, prepared.requests) as generation:
                 (result,) = await generation.finish()
@@ -77,7 +81,7 @@ def add(app: FastAPI, serving: Serving) -> AbstractAsyncContextManager[Any]:
     ) -> str:
         """Continue a text."""
         async with as_tool_errors(), serving.catalog.lease(model) as (served, loaded):
-            params = serving.limited(params_of(max_tokens, MOST_TEXT, temperature))
+            params = serving.limited(params_of(max_tokens, MOST_TEXT, temperature, model))
             tokens = await serving.encode(loaded, prompt)
             requests = loaded.requests(tokens, params, continues=True)
             with serving.generate(loaded, served.name, requests) as generation:
@@ -86,8 +90,9 @@ def add(app: FastAPI, serving: Serving) -> AbstractAsyncContextManager[Any]:
 
     @server.tool()
     async def list_models() -> list[str]:
-        """The models that answer here."""
-        return list(serving.catalog.models)
+        """The models that answer here, and their adapters."""
+        catalog = serving.catalog
+        return [*catalog.models, *(n for s in catalog.models.values() for n in s.adapters)]
 
     # the host decides which names a browser may call it by
     inner = server.streamable_http_app(

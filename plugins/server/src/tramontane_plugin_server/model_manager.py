@@ -7,7 +7,8 @@ import logging
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from tramontane.errors import TramontaneError
 
@@ -97,12 +98,24 @@ def load(settings: ModelSettings) -> LoadedModel:
     return model
 
 
+class ServedAdapter(NamedTuple):
+    """Where an adapter was read from, and what it counts. lasting: it is one of the settings; the
+    others were loaded by requests."""
+
+    source: str
+    weight: float = 1.0
+    lasting: bool = False
+
+
 class Served:
     """One model. names: all that requests may give. status: unloaded, loading or loaded."""
 
     def __init__(self, settings: ModelSettings) -> None:
         self.settings, self.name = settings, name_of(settings)
         self.names = (self.name, *(name for name in settings.alias if name != ANY))
+        self.adapters = {
+            name: ServedAdapter(*given, lasting=True) for name, given in settings.adapters().items()
+        }
         self.created = int(time.time())
         self.model: LoadedModel | None = None
         self.used = time.monotonic()
@@ -138,7 +151,7 @@ class Served:
 
     async def _load(self, logged: bool) -> LoadedModel:
         try:
-            self.model = await asyncio.to_thread(load, self.settings)
+            self.model = await asyncio.to_thread(self._open)
             self.may_load = True
             self.used = time.monotonic()
         except TramontaneError as error:
@@ -175,12 +188,12 @@ class Served:
                 await asyncio.to_thread(_close, model)
             self.settings = before.model_copy(update={"isq": isq})
             try:
-                self.model = await asyncio.to_thread(load, self.settings)
+                self.model = await asyncio.to_thread(self._open)
             except TramontaneError as error:
                 log.error("%s cannot be quantized to %s: %s", self.name, isq, error)
                 self.settings = before
                 if model is not None:
-                    self.model = await asyncio.to_thread(load, before)
+                    self.model = await asyncio.to_thread(self._open)
                 raise ApiError(
                     503, f"{self.name} cannot be quantized to {isq}: the server's log says why; "
                     "it is as it was", code="model_not_quantized",
@@ -190,6 +203,35 @@ class Served:
         finally:
             self._loading = None
         return self.model
+
+    def _open(self) -> LoadedModel:
+        """The model with its adapters. Raises TramontaneError; adapters that requests had loaded
+        and that are not to be had any longer are dropped."""
+        model = load(self.settings)
+        for name, adapter in list(self.adapters.items()):
+            try:
+                model.adapters.load(name, self.adapter_path(adapter.source), adapter.weight)
+            except TramontaneError as error:
+                if adapter.lasting:
+                    model.close()
+                    raise
+                log.error("the adapter %s cannot be loaded again: %s", name, error)
+                self.adapters.pop(name, None)
+        return model
+
+    def adapter_path(self, source: str) -> Path:
+        """Where an adapter is, once it is downloaded if need be. Raises TramontaneError."""
+        from tramontane.hub.options import HubOptions
+        from tramontane.model.source import find_adapter
+
+        settings = self.settings
+        return find_adapter(
+            source, HubOptions(token_source=settings.token_source, cache_dir=settings.hf_cache)
+        )
+
+    def answers_as(self, name: str | None) -> str:
+        """The model's name, or the adapter's that was asked for by `name`."""
+        return name if name is not None and name in self.adapters else self.name
 
     @contextmanager
     def answering(self) -> Iterator[None]:
@@ -221,16 +263,38 @@ class Catalog:
         self._by_name = {name: served for served in self.models.values() for name in served.names}
         self._other = next((one for one in self.models.values() if ANY in one.settings.alias), None)
 
+    def listed(self) -> list[tuple[Served, str]]:
+        """All names that requests may give, and the models that they are of."""
+        return [
+            (served, name)
+            for served in self.models.values()
+            for name in (*served.names, *served.adapters)
+        ]
+
+    def adapter_of(self, name: str | None) -> str | None:
+        """The adapter that a request names as its model; None where it is a model."""
+        return None if name is None or self._of_adapter(name) is None else name
+
     def find(self, name: str | None) -> Served:
-        """A model by the name that a request gives; none, or "default": the first.
+        """A model by the name that a request gives, its own or an adapter's; none, or "default":
+        the first.
 
         Raises ApiError 404.
         """
+        return (name is not None and self._of_adapter(name)) or self.find_model(name)
+
+    def _of_adapter(self, name: str) -> Served | None:
+        if name in self._by_name:
+            return None
+        return next((one for one in self.models.values() if name in one.adapters), None)
+
+    def find_model(self, name: str | None) -> Served:
+        """The same, but by a model's name only. Raises ApiError 404."""
         if name is None or (name == "default" and name not in self._by_name):
             return self._first
         found = self._by_name.get(name, self._other)
         if found is None:
-            known = ", ".join(self._by_name)
+            known = ", ".join(name for _, name in self.listed())
             raise ApiError(
                 404, f"there is no model {name[:100]!r} here; there are: {known}",
                 param="model", code="model_not_found",

@@ -9,8 +9,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from tramontane.errors import ConfigError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from tramontane.cli.adapter_options import named
+from tramontane.errors import ConfigError, UsageError
 from tramontane.media.bounds import MOST_BYTES
 from tramontane.media.fetch import Fetch
 from tramontane.problems import Problem, first_problem, nearest
@@ -34,6 +42,9 @@ class ModelSettings(BaseModel):
     )
     alias: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         (), description="another name in requests; repeatable, *: any unknown name"
+    )
+    lora: tuple[str, ...] = Field(
+        (), description="an adapter that requests may choose, NAME=SOURCE[:WEIGHT]; repeatable"
     )
     load: Literal["start", "demand"] = Field(
         "start", description="when to load: at the start, or on the first request"
@@ -123,6 +134,22 @@ class ModelSettings(BaseModel):
         """`LoadOptions.mmproj`."""
         return False if self.no_mmproj else self.mmproj
 
+    @field_validator("lora")
+    @classmethod
+    def _named(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            names = [named(one)[0] for one in given]
+        except UsageError as error:
+            raise ValueError(error.message) from error
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two adapters are called {name!r}: give one another name")
+        return given
+
+    def adapters(self) -> dict[str, tuple[str, float]]:
+        """The sources and weights of its adapters, by their names."""
+        return dict(map(named, self.lora))
+
 
 class Settings(BaseModel):
     """The server. Keys of the TOML file and, with dashes, options of the command."""
@@ -155,6 +182,12 @@ class Settings(BaseModel):
     )
     show_model_paths: bool = Field(
         False, description="let /v1/models show where models were loaded from, as root"
+    )
+    adapter_folder: Path | None = Field(
+        None, description="let requests load and unload adapters, of files below this folder"
+    )
+    adapter_downloads: bool = Field(
+        False, description="let requests load and unload adapters of the hub, org/name"
     )
     cors_origin: tuple[str, ...] = Field(
         (), description="allow web pages of this origin (CORS); repeatable, *: all"
@@ -230,6 +263,13 @@ class Settings(BaseModel):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"two models are called {name!r}: give one another name")
+        adapters = [name for model in _joined(self.models) for name in model.adapters()]
+        for name in adapters:
+            if name in names or adapters.count(name) > 1:
+                raise ValueError(
+                    f"an adapter and another one, or a model, are called {name!r}: requests choose "
+                    "by the name; give one another, or the adapters to one model, below [[models]]"
+                )
         return self
 
     def _dispatch_whole(self) -> None:
@@ -279,6 +319,8 @@ class Settings(BaseModel):
             path: Path | None = getattr(self, name)
             if path is not None and not path.is_file():
                 raise ConfigError(f"{name}: there is no file {path}")
+        if self.adapter_folder is not None and not self.adapter_folder.is_dir():
+            raise ConfigError(f"adapter_folder: there is no folder {self.adapter_folder}")
 
 
 def name_of(model: ModelSettings) -> str:

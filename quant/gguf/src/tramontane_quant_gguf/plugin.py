@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tramontane.plugin import Quantizer, hookimpl
+from tramontane.plugin import AdapterForm, Quantizer, hookimpl
 
 KINDS = {
     "q2_k": 3.125, "q3_k": 3.5625, "q4_0": 4.5, "q4_1": 5.0, "q4_k": 4.625, "iq4_nl": 4.5,
@@ -67,4 +67,15 @@ def quantizers() -> Iterable[Quantizer]:
             6: ("q6_k", "q6_k_l", "q6_k_xl"),
             8: ("q8_0", "q8_k", "q8_k_xl"),
         },
+    )
+
+
+@hookimpl
+def adapters() -> Iterable[AdapterForm]:
+    """Adapters as llama.cpp's converter writes them: files whose `general.type` says so."""
+    yield AdapterForm(
+        name="gguf",
+        files=("*.gguf",),
+        read="tramontane_quant_gguf.adapter.read:read_adapter",
+        sample="tramontane_quant_gguf.adapter.sample:write",
     )

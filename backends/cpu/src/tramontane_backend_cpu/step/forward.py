@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -12,9 +12,13 @@ from tramontane.engine.batch import Batch
 
 from tramontane_backend_cpu.eager_functions import SteadyFunctions
 
+from .adapted import AdaptedSteps
 from .graph import CannotRecord, NoKernel
 from .pool import Pool
 from .program import Program
+
+if TYPE_CHECKING:
+    from tramontane.adapters.adapter import Applied
 
 
 class Forward:
@@ -38,6 +42,14 @@ class Forward:
             self.program = Program(model, pool, exact=exact)
         except CannotRecord as error:
             self.why, self.operation = str(error), isinstance(error, NoKernel)
+        else:
+            self._adapted = AdaptedSteps(model, self.program, pool, exact=exact)
+
+    def mixes(self, applied: Applied) -> bool:
+        """Whether rows with these adapters may be in a recorded step."""
+        if self.program is None or applied.pairs is None:
+            return False
+        return applied.pairs.keys() <= self._adapted.products
 
     def __call__(self, tokens: Tensor, batch: Batch) -> Tensor:
         """What `CausalLM.forward` returns."""
@@ -50,6 +62,8 @@ class Forward:
         """What `CausalLM.step` returns."""
         if self.program is None or not _recorded(batch):
             return CausalLM.step(self._model, tokens, batch)
+        if batch.adapters:
+            return self._adapted.run(tokens, batch)
         return self.program.run(tokens, batch)
 
 

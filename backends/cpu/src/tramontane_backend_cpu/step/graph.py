@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -52,6 +53,18 @@ class Node:
     """What must be done before, though no input says so."""
     ahead: list[Value] = field(default_factory=list)
     """What it may begin to write for an operation that comes after it."""
+
+
+def copied(nodes: Sequence[Node]) -> list[Node]:
+    """Operations that may be changed without changing these; their values are the same."""
+    found = [
+        Node(each.name, each.inputs, each.output, dict(each.of), ahead=list(each.ahead))
+        for each in nodes
+    ]
+    places = {id(each): index for index, each in enumerate(nodes)}
+    for each, mine in zip(nodes, found, strict=True):
+        mine.after = [found[places[id(other)]] for other in each.after]
+    return found
 
 
 class CannotRecord(Exception):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from tramontane.blocks import CausalLM
@@ -15,7 +16,7 @@ from tramontane_backend_cpu.numba_setup import Kernel, missing
 
 from . import interpreter, lower_mixture, lower_parts, lower_recurrent
 from .fuse import fuse_gates
-from .graph import Node, Value
+from .graph import Node, Value, copied
 from .inputs import Inputs
 from .lower import form_of, lower, order_of, refuse, table
 from .memory import Buffers
@@ -25,6 +26,7 @@ from .products import Operation
 from .record import Recording
 from .schedule import Phase, add_in_place, convert_inputs, phases, share_memory
 
+Lowering: TypeAlias = Callable[[Node, Buffers, Inputs], Operation]
 LOWERINGS = {
     **lower_mixture.LOWERINGS,
     **lower_parts.LOWERINGS,
@@ -38,12 +40,13 @@ FIRST = 32
 class Program:
     """A model's step. exact: whether activations stay float32. Raises CannotRecord."""
 
+    further = 0
+    """Counts that `written` writes, behind all others."""
+    lowerings: ClassVar[Mapping[str, Lowering]] = MappingProxyType({})
+    """Of operations that only these programs have."""
+
     def __init__(self, model: CausalLM, pool: Pool, *, exact: bool) -> None:
-        recording = Recording(model)
-        logits = recording.logits
-        assert logits.value is not None
-        self._logits: Value = logits.value
-        nodes, sortings = expand(recording.nodes, exact)
+        nodes, sortings, self._logits = self.operations(model, exact)
         for node in nodes:
             if node.name == "linear":
                 node.of["exact"] = exact or node.of.get("exact", False)
@@ -53,14 +56,26 @@ class Program:
             lambda node: order_of(node.of["module"].weight),
         )
         for node in nodes:
-            if node.name not in LOWERINGS:
+            if node.name not in LOWERINGS and node.name not in self.lowerings:
                 refuse(node)
-        self._further = sortings * lower_mixture.COUNTS
+        self._further = sortings * lower_mixture.COUNTS + self.further
         nodes = _with_merges(add_in_place(fuse_gates(nodes), [self._logits]))
         self._phases: list[Phase] = phases(nodes)
         self._numbers = share_memory(self._phases, self._logits)
         self._pool = pool
-        self._bound: _Bound | None = None
+        self._bound: Bound | None = None
+
+    def operations(self, model: CausalLM, exact: bool) -> tuple[list[Node], int, Value]:
+        """The operations as the model does them, how many of them route, and the step's result."""
+        recording = Recording(model)
+        assert recording.logits.value is not None
+        nodes, sortings = expand(recording.nodes, exact)
+        self.recorded = copied(nodes), sortings, recording.logits.value
+        """The same, for others to make something else of it: it can be recorded but once."""
+        return nodes, sortings, recording.logits.value
+
+    def written(self, bound: Bound, batch: Batch) -> None:
+        """Further inputs of a step are to be written."""
 
     def run(self, tokens: Sequence[int], batch: Batch) -> Any:
         """Logits (wanted, vocabulary), float32, which the next step writes over."""
@@ -69,6 +84,7 @@ class Program:
         if bound is None or not bound.fits(len(tokens), wanted, places, batch.cache):
             bound = self._bound = self._bind(len(tokens), wanted, places, batch.cache)
         bound.inputs.write(tokens, batch)
+        self.written(bound, batch)
         self._pool.run(bound.step)
         return bound.logits[:wanted]
 
@@ -80,10 +96,10 @@ class Program:
             for phase in self._phases:
                 for node in phase.nodes:
                     if not skip(node):
-                        lowered(node, buffers, inputs)
+                        lowered(node, buffers, inputs, self.lowerings)
         return found
 
-    def _bind(self, tokens: int, wanted: int, places: int, cache: KVCache) -> _Bound:
+    def _bind(self, tokens: int, wanted: int, places: int, cache: KVCache) -> Bound:
         before = self._bound
         if before is not None and before.inputs.cache is cache:
             tokens = max(tokens, before.buffers.tokens)
@@ -93,9 +109,9 @@ class Program:
         # steps of one token more each time must not bind each time
         tokens, wanted = -(-tokens // FIRST) * FIRST, -(-wanted // FIRST) * FIRST
 
-        def bound() -> _Bound:
+        def bound() -> Bound:
             memory = self._memory(tokens, wanted, places, cache)
-            return _Bound(self._phases, *memory, self._logits, self._pool)
+            return Bound(self._phases, *memory, self._logits, self._pool, self.lowerings)
 
         with missing() as kernels:
             found = bound()
@@ -112,19 +128,20 @@ class Program:
         return buffers, Inputs(cache, tokens, wanted, self._pool.threads, places, self._further)
 
 
-class _Bound:
+class Bound:
     """A program's operations with the addresses that they work on."""
 
     def __init__(
-        self, found: list[Phase], buffers: Buffers, inputs: Inputs, kept: Value, pool: Pool
-    ) -> None:
+        self, found: list[Phase], buffers: Buffers, inputs: Inputs, kept: Value, pool: Pool,
+        lowerings: Mapping[str, Lowering],
+    ) -> None:  # fmt: skip
         self.buffers, self.inputs = buffers, inputs
         self._operations: list[Operation] = []
         rows = []
         for phase in found:
             first = len(self._operations)
             for node in phase.nodes:
-                self._operations.append(lowered(node, buffers, inputs))
+                self._operations.append(lowered(node, buffers, inputs, lowerings))
             mode = interpreter.JOBS if phase.domain is None else interpreter.ROWS
             rows.append((mode, first, len(phase.nodes), phase.domain or 0))
         self.step = pool.step(np.array(rows, np.int64), table(self._operations), inputs.counts)
@@ -139,9 +156,14 @@ class _Bound:
         )
 
 
-def lowered(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
+def lowered(
+    node: Node,
+    buffers: Buffers,
+    inputs: Inputs,
+    more: Mapping[str, Lowering] = MappingProxyType({}),
+) -> Operation:
     """A node as the kernel that does it is told."""
-    return LOWERINGS.get(node.name, lower)(node, buffers, inputs)
+    return (more.get(node.name) or LOWERINGS.get(node.name, lower))(node, buffers, inputs)
 
 
 def _with_merges(nodes: list[Node]) -> list[Node]:

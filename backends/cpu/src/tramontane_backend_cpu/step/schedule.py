@@ -11,8 +11,8 @@ from typing import Any
 from .graph import Node, Ref, Value
 
 JOBS = {
-    "linear", "gated", "attention", "merge_splits", "route", "gather", "gate_up", "down",
-    "short_conv", "token_shift", "delta_rule", "generalized_delta_rule", "selective_scan",
+    "linear", "low_rank", "gated", "attention", "merge_splits", "route", "gather", "gate_up",
+    "down", "short_conv", "token_shift", "delta_rule", "generalized_delta_rule", "selective_scan",
 }  # fmt: skip
 """Operations that define their own jobs; all others are run vector by vector."""
 

@@ -43,7 +43,7 @@ def test_the_sample_changes_what_it_names_and_nothing_else(
     stored = load(offer.read)(sample)
     assert isinstance(stored, StoredAdapter), f"read= returned {type(stored).__name__}"
     model = random_model(TINY)
-    adapter = fit_adapter(stored, model, [], {}, name="sample", source=str(sample))
+    adapter = fit_adapter(stored, model, [], name="sample", source=str(sample))
     assert set(adapter.deltas) == set(CHANGED)
     kernels = {path: _linear(model, path).kernel for path in CHANGED}
     applied = Applied(model, kernels, [(adapter, 1.0)], reference.linear)

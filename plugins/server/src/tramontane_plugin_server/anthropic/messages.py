@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from tramontane.engine.request import Finished, FinishReason, RequestResult
 
+from tramontane_plugin_server.adapters import with_adapter
 from tramontane_plugin_server.app_state import Serving, serving_of
 from tramontane_plugin_server.http.errors import api_error, error_body
 from tramontane_plugin_server.http.stream import event, while_here
@@ -36,6 +37,7 @@ REASONS: dict[FinishReason, str] = {
 async def messages(request: Request, body: MessageRequest) -> Response:
     """The answer; with `stream`, server-sent events while it is generated."""
     serving = serving_of(request)
+    body = with_adapter(serving, body)
     if body.stream:
         return serving.stream(_events(serving, body), _failed)
     work = _complete(serving, body)
@@ -71,7 +73,12 @@ async def _complete(serving: Serving, body: MessageRequest) -> dict[str, Any]:
             blocks.push([*parser.push(result.text), *parser.finish()])
     blocks.end()
     end = _end(result, has_tool_use=blocks.has_tool_use)
-    return {**_head(served.name), "content": blocks.finished, **end, **_usage_of(prompted, body)}
+    return {
+        **_head(served.answers_as(body.model)),
+        "content": blocks.finished,
+        **end,
+        **_usage_of(prompted, body),
+    }
 
 
 async def _events(serving: Serving, body: MessageRequest) -> AsyncIterator[bytes]:
@@ -85,7 +92,11 @@ async def _events(serving: Serving, body: MessageRequest) -> AsyncIterator[bytes
                 async for events in generation:
                     chunks = []
                     if not wire.begun:
-                        chunks.append(wire.start(_started(served.name, prompted.prompt_tokens)))
+                        chunks.append(
+                            wire.start(
+                                _started(served.answers_as(body.model), prompted.prompt_tokens)
+                            )
+                        )
                     for one in events:
                         chunks.append(wire.changes(blocks.push(parser.push(one.text))))
                         if isinstance(one, Finished):

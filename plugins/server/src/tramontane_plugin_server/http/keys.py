@@ -17,7 +17,10 @@ from .errors import ApiError, answer
 from .rates import Rates
 
 OPEN = frozenset({"/health"})
-ADMIN = frozenset({"/v1/models/unload", "/v1/models/reload", "/re_isq"})
+ADMIN = frozenset({
+    "/v1/models/unload", "/v1/models/reload", "/re_isq", "/v1/load_lora_adapter",
+    "/v1/unload_lora_adapter",
+})  # fmt: skip
 """What needs an admin key where there are keys: it changes what the others get."""
 
 
@@ -90,7 +93,7 @@ class Keys:
         account = belongs_to(key.name)
         path = scope["path"].rstrip("/")
         if path in ADMIN and not self._ring.is_admin(key):
-            message = "loading, unloading and quantizing models requires an admin key"
+            message = "changing which models and adapters there are requires an admin key"
             return ApiError(403, message, code="admin_key_required")
         if scope["method"] != "POST" or path in ADMIN:
             return None

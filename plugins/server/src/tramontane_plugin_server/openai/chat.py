@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from tramontane.answers import Answer
 from tramontane.engine.request import Finished
 
+from tramontane_plugin_server.adapters import with_adapter
 from tramontane_plugin_server.app_state import Serving, serving_of
 from tramontane_plugin_server.http.errors import ApiError
 from tramontane_plugin_server.http.stream import event, while_here
@@ -36,6 +37,7 @@ router = APIRouter(route_class=Route)
 async def chat(request: Request, body: ChatRequest) -> Response:
     """The answer; with `stream`, server-sent events while it is generated."""
     serving = serving_of(request)
+    body = with_adapter(serving, body)
     if body.stream:
         return serving.stream(_events(serving, body), answer.failed)
     work = _complete(serving, body)
@@ -59,7 +61,7 @@ async def _complete(serving: Serving, body: ChatRequest) -> dict[str, Any]:
         "id": answer.identity("chatcmpl"),
         "object": "chat.completion",
         "created": answer.now(),
-        "model": served.name,
+        "model": served.answers_as(body.model),
         "choices": choices,
         "usage": answer.usage_of_all(rounds.results),
     }
@@ -73,7 +75,7 @@ async def _events(serving: Serving, body: ChatRequest) -> AsyncIterator[bytes]:
             "id": answer.identity("chatcmpl"),
             "object": "chat.completion.chunk",
             "created": answer.now(),
-            "model": served.name,
+            "model": served.answers_as(body.model),
         }
         more = {"usage": None} if include_usage else {}
 

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from tramontane.engine.request import Finished, RequestResult, TokenLogprob
 from tramontane.results import best
 
+from tramontane_plugin_server.adapters import with_adapter
 from tramontane_plugin_server.app_state import Serving, serving_of
 from tramontane_plugin_server.http.stream import event, while_here
 from tramontane_plugin_server.ignored import Route
@@ -35,6 +36,7 @@ router = APIRouter(route_class=Route)
 async def completions(request: Request, body: CompletionRequest) -> Response:
     """The continuations; with `stream`, server-sent events while they are generated."""
     serving = serving_of(request)
+    body = with_adapter(serving, body)
     if body.stream:
         return serving.stream(_events(serving, body), answer.failed)
     work = _complete(serving, body)
@@ -59,7 +61,7 @@ async def _complete(serving: Serving, body: CompletionRequest) -> dict[str, Any]
         "id": answer.identity("cmpl"),
         "object": "text_completion",
         "created": answer.now(),
-        "model": served.name,
+        "model": served.answers_as(body.model),
         "choices": choices,
         "usage": answer.usage_of_all(groups),
     }
@@ -106,7 +108,7 @@ async def _events(serving: Serving, body: CompletionRequest) -> AsyncIterator[by
             "id": answer.identity("cmpl"),
             "object": "text_completion",
             "created": answer.now(),
-            "model": served.name,
+            "model": served.answers_as(body.model),
         }
         results: dict[int, RequestResult] = {}
         offsets: dict[int, int] = {}

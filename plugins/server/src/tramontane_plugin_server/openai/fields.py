@@ -58,6 +58,10 @@ def not_both(one: str, other: str) -> JsonDict:
     return {"anyOf": [{"properties": {one: null}}, {"properties": {other: null}}]}
 
 
+Adapters = (
+    Annotated[str, Field(max_length=2048)]
+    | Annotated[dict[Annotated[str, Field(max_length=120)], float], Field(max_length=16)]
+)
 Verbosity = Literal["low", "medium", "high"]
 Text = Annotated[str, Field(min_length=1)]
 Stop = Text | Annotated[list[Text], Field(max_length=64)]
@@ -165,6 +169,11 @@ class Sampling(RequestBody):
         None,
         description="regex, json_schema, json_object, lark, gbnf or llguidance, and its value; a "
         "string is GBNF",
+    )
+    adapter: Adapters | None = Field(
+        None,
+        description="the adapter to answer with, several with weights (`a:0.5,b`), or weights by "
+        "name",
     )
     priority: int | None = Field(
         None, ge=-(2**31), lt=2**31, description="requests with lower values are served first"

@@ -36,10 +36,11 @@ class Status(Shape):
     "/v1/models", response_model=Models | ModelPage, responses={400: ERRORS[400], 401: ERRORS[401]}
 )
 async def models(request: Request, which: Annotated[Page, Query()]) -> dict[str, Any]:
-    """The models that are here, loaded or not, under each of their names. With the header
+    """The models that are here, loaded or not, under each of their names, and their adapters, whose
+    `parent` is their model. With the header
     `anthropic-version`: in the form of Anthropic's API, page by page."""
     catalog = serving_of(request).catalog
-    listed = [(served, name) for served in catalog.models.values() for name in served.names]
+    listed = catalog.listed()
     if anthropic(request.scope):
         return page(listed, which)
     if which.model_fields_set:  # OpenAI's list has no pages
@@ -53,7 +54,8 @@ async def model(request: Request, model_id: str) -> dict[str, Any]:
     """One of them."""
     serving = serving_of(request)
     served = serving.catalog.find(model_id)
-    name = model_id if model_id in served.names else served.name
+    named = model_id in served.names or model_id in served.adapters
+    name = model_id if named else served.name
     if anthropic(request.scope):
         return as_dict(served, name)
     return _model_dict(served, name, paths=serving.settings.show_model_paths)
@@ -63,7 +65,7 @@ async def model(request: Request, model_id: str) -> dict[str, Any]:
 async def unload(request: Request, body: ModelReference) -> dict[str, str]:
     """Free a model's memory once it has answered what it is answering; requests do not bring it
     back. Where there are keys, it needs an admin key."""
-    served = serving_of(request).catalog.find(body.model_id)
+    served = serving_of(request).catalog.find_model(body.model_id)
     served.may_load = False
     await served.unload()
     return _status(served)
@@ -72,7 +74,7 @@ async def unload(request: Request, body: ModelReference) -> dict[str, str]:
 @router.post("/v1/models/reload", response_model=Status, responses=ADMIN)
 async def reload(request: Request, body: ModelReference) -> dict[str, str]:
     """Load a model, if it is not. Where there are keys, it needs an admin key."""
-    served = serving_of(request).catalog.find(body.model_id)
+    served = serving_of(request).catalog.find_model(body.model_id)
     await served.load()
     return _status(served)
 
@@ -80,11 +82,16 @@ async def reload(request: Request, body: ModelReference) -> dict[str, str]:
 @router.post("/v1/models/status", response_model=Status, responses=ERRORS)
 async def status(request: Request, body: ModelReference) -> dict[str, str]:
     """Whether a model is loaded."""
-    return _status(serving_of(request).catalog.find(body.model_id))
+    return _status(serving_of(request).catalog.find_model(body.model_id))
 
 
 def _status(served: Served) -> dict[str, str]:
     return {"model_id": served.name, "status": served.status}
+
+
+def _root(served: Served, name: str) -> str:
+    adapter = served.adapters.get(name)
+    return served.settings.model if adapter is None else adapter.source
 
 
 def _model_dict(served: Served, name: str, *, paths: bool) -> dict[str, Any]:
@@ -94,7 +101,8 @@ def _model_dict(served: Served, name: str, *, paths: bool) -> dict[str, Any]:
         "object": "model",
         "created": served.created,
         "owned_by": "tramontane",
-        "root": served.settings.model if paths else served.name,
+        "root": _root(served, name) if paths else served.answers_as(name),
+        "parent": served.name if name in served.adapters else None,
         "status": served.status,
         "max_model_len": served.model.engine.context_length if served.model else None,
     }

@@ -41,7 +41,7 @@ async def re_isq(request: Request, body: ReIsqRequest) -> dict[str, Any]:
     """Load a model again, quantized to another kind, as `--isq` would have had it. What is being
     answered is finished first; requests that come meanwhile wait. Where there are keys, it needs an
     admin key."""
-    served = serving_of(request).catalog.find(body.model)
+    served = serving_of(request).catalog.find_model(body.model)
     isq = str(body.ggml_type).strip()
     await asyncio.to_thread(_refuse_unknown, isq)
     model = await served.requantize(isq)

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import Field
 
+from tramontane_plugin_server.adapters import with_adapter
 from tramontane_plugin_server.app_state import Serving, serving_of
 from tramontane_plugin_server.http.errors import ApiError, api_error
 from tramontane_plugin_server.http.stream import event, while_here
@@ -65,10 +66,11 @@ class RetrieveQuery(Queried):
 async def create(request: Request, body: ResponseRequest) -> Response:
     """The response; with `stream`, server-sent events; with `background`, at once, unfinished."""
     serving = serving_of(request)
+    body = with_adapter(serving, body)
     served = serving.catalog.find(body.model)
     previous = body.previous_response_id
     before = None if previous is None else serving.responses.finished(previous)
-    state = ResponseState(body, served.name, len(await request.body()), before)
+    state = ResponseState(body, served.answers_as(body.model), len(await request.body()), before)
     if body.stream and not body.background:
         wire = Wire(state)
         return serving.stream(_events(serving, state, wire), wire.failed)

@@ -139,6 +139,8 @@ class Model(Shape):
     created: int
     owned_by: str
     root: str
+    parent: str | None
+    """Of an adapter: its model."""
     status: Literal["loaded", "loading", "unloaded"]
     max_model_len: int | None
 
