@@ -13,7 +13,7 @@ from tramontane import LLM, SamplingParams
 from tramontane_plugin_grammar.grammar_cache import Compiled
 from tramontane_plugin_grammar.step import Constrained
 from tramontane_plugin_server.model_manager import load
-from tramontane_plugin_server.settings import ModelSettings
+from tramontane_plugin_server.model_settings import ModelSettings
 
 from .tiny import write_model
 

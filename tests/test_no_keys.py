@@ -128,7 +128,7 @@ def test_what_is_said_of_it(path: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_a_server_has_a_context_for_each_that_runs(path: Path) -> None:
     from tramontane_plugin_server.lifecycle import _about
     from tramontane_plugin_server.model_manager import Served, load
-    from tramontane_plugin_server.settings import ModelSettings
+    from tramontane_plugin_server.model_settings import ModelSettings
 
     settings = ModelSettings(model=str(path), max_seqs=6, num_ctx=1024)
     served = Served(settings)

@@ -8,7 +8,8 @@ import tomllib
 from pathlib import Path
 
 import httpx2 as httpx
-from tramontane_plugin_server.settings import ModelSettings, Settings, read
+from tramontane_plugin_server.model_settings import ModelSettings
+from tramontane_plugin_server.settings import Settings, read
 
 from .live_server import Live
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 from tramontane_plugin_server.model_manager import Catalog
-from tramontane_plugin_server.settings import ModelSettings, read
+from tramontane_plugin_server.model_settings import ModelSettings
+from tramontane_plugin_server.settings import read
 
 from .live_server import serving
 

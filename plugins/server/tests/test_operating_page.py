@@ -9,7 +9,8 @@ import pytest
 from tramontane_plugin_server.key_files import keys_of
 from tramontane_plugin_server.metrics import Metrics
 from tramontane_plugin_server.model_manager import Catalog
-from tramontane_plugin_server.settings import ModelSettings, Settings, read
+from tramontane_plugin_server.model_settings import ModelSettings
+from tramontane_plugin_server.settings import Settings, read
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "operating.md").read_text("utf-8")

@@ -12,7 +12,7 @@ from tramontane.chat.fallback import no_template
 from tramontane.errors import NoTemplate
 from tramontane_plugin_server.http.errors import ApiError, api_error
 from tramontane_plugin_server.model_manager import Catalog, Served
-from tramontane_plugin_server.settings import ModelSettings
+from tramontane_plugin_server.model_settings import ModelSettings
 
 from .live_server import Live
 

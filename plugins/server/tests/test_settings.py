@@ -12,7 +12,8 @@ import pytest
 from tramontane.errors import ConfigError
 from tramontane_plugin_server import serve
 from tramontane_plugin_server.key_files import Key
-from tramontane_plugin_server.settings import ModelSettings, Settings, read, written
+from tramontane_plugin_server.model_settings import ModelSettings
+from tramontane_plugin_server.settings import Settings, read, written
 
 
 def shown(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, object]:

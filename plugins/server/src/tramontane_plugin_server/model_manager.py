@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tramontane.errors import TramontaneError
 
 from .http.errors import ApiError
-from .settings import ModelSettings, name_of
+from .model_settings import ModelSettings, name_of
 
 if TYPE_CHECKING:
     from tramontane.checkpoint.load import Loaded

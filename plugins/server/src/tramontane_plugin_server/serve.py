@@ -14,8 +14,9 @@ from tramontane.cli.parser import Parser
 from tramontane.errors import ConfigError
 
 from .listen import listening
+from .model_settings import ModelSettings
 from .plugin import CONFIG, SERVE
-from .settings import ModelSettings, Settings, read, written
+from .settings import Settings, read, written
 
 KEY = "TRAMONTANE_API_KEY"
 EXAMPLES = f"""\
