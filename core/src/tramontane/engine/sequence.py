@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -33,6 +33,9 @@ from .request import (
     Usage,
 )
 from .snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from .drafting import Guessing
 
 BytesOf: TypeAlias = Callable[[int], bytes]
 
@@ -82,6 +85,11 @@ class Sequence:
         self.cancelled = False
         self.forced = 0
         """Tokens of the output that were not drawn."""
+        self.guessing: Guessing | None = None
+        self.drafts: list[int] = []
+        """Guessed tokens that the step which runs computes behind those that are pending."""
+        self.drafted = self.accepted = 0
+        """Tokens that were guessed, and those of them that came."""
         self._tail = 0
         """Of these, those since the last that was."""
         self.prompt_logprobs: list[TokenLogprob] = []
@@ -136,6 +144,10 @@ class Sequence:
     def draws(self) -> bool:
         """Whether a token is drawn once all that is pending is computed."""
         return self._reason is None
+
+    def ends_in(self, count: int) -> bool:
+        """Whether all that is pending is among the next `count` rows, drafts included."""
+        return count == self.pending + len(self.drafts)
 
     def awaited(self, count: int) -> range:
         """Which of the next `count` tokens, as offsets, precede one that is owed or drawn."""
@@ -326,6 +338,8 @@ class Sequence:
                 self.cached,
                 self.forced,
                 *(media.count(kind) if media else 0 for kind in ("image", "audio", "video")),
+                self.drafted,
+                self.accepted,
             ),
             timings=Timings(
                 first_token=first - self._submitted,
