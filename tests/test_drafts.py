@@ -93,7 +93,8 @@ def asked(seed: int) -> dict[str, Any]:
 
 def answered(llm: LLM, request: dict[str, Any]) -> Completion:
     params = SamplingParams(**request["params"])
-    return llm.generate(request["prompt"], params)
+    prompt: list[int] = request["prompt"]
+    return llm.generate(prompt, params)
 
 
 def told(result: RequestResult) -> tuple[Any, ...]:

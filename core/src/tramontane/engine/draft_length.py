@@ -17,7 +17,7 @@ FADES = 0.85
 """Weight of earlier drafts of an answer, with each new one."""
 FULL = 0.9
 """What a row must be worth in a batch that is too full to try."""
-FIRST_REST, LONGEST_REST = 8, 256
+FIRST_REST, LONGEST_REST = 16, 512
 """Steps without drafts, after the first that failed and at most."""
 
 

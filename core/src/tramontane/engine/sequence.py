@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .drafting import Guessing
 
 BytesOf: TypeAlias = Callable[[int], bytes]
+KINDS = ("image", "audio", "video")
 
 
 def detokenizer_for(request: Request, tokenizer: Tokenizer) -> Detokenizer:
@@ -337,9 +338,9 @@ class Sequence:
                 len(self.history.output),
                 self.cached,
                 self.forced,
-                *(media.count(kind) if media else 0 for kind in ("image", "audio", "video")),
-                self.drafted,
-                self.accepted,
+                drafted_tokens=self.drafted,
+                accepted_tokens=self.accepted,
+                **{f"{kind}_tokens": media.count(kind) for kind in KINDS if media is not None},
             ),
             timings=Timings(
                 first_token=first - self._submitted,

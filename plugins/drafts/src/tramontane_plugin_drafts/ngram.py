@@ -47,12 +47,13 @@ class NgramGuesses:
         """Up to n tokens."""
         self._take(history)
         tokens = self._tokens
-        for size in reversed(self._sizes):
-            if size < len(tokens):
-                follows = self._ends[size].get(tuple(tokens[-size:]))
-                if follows is not None:
-                    return self._from(follows, n)
-        return []
+        found = None
+        for size, ends in self._ends.items():  # a longer one is there only if a shorter one is
+            follows = ends.get(tuple(tokens[-size:])) if size < len(tokens) else None
+            if follows is None:
+                break
+            found = follows
+        return [] if found is None else self._from(found, n)
 
     def _from(self, start: int, count: int) -> list[int]:
         tokens = self._tokens
