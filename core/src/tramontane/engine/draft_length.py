@@ -8,6 +8,9 @@ that a drafted token is right, given that those before it are, the k-th is worth
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+
+from tramontane.drafting import Guesses
 
 FORGETS = 0.95
 """Weight of earlier measurements, with each new one."""
@@ -17,6 +20,8 @@ FADES = 0.85
 """Weight of earlier drafts of an answer, with each new one."""
 FULL = 0.9
 """What a row must be worth in a batch that is too full to try."""
+MISSES = 6
+"""Steps without a question, at most, where there was no guess several times."""
 FIRST_REST, LONGEST_REST = 16, 512
 """Steps without drafts, after the first that failed and at most."""
 
@@ -66,6 +71,7 @@ class DraftLength:
         self._most = most
         self._right, self._wrong = 1.0, 1.0
         self._pause = FIRST_REST
+        self._misses = 0
 
     def next(self, worth: float) -> int:
         """Tokens to draft in a step; worth: see `StepCost`."""
@@ -77,8 +83,14 @@ class DraftLength:
             return 0
         return 1  # a probe
 
+    def missed(self) -> None:
+        """There was no guess: where steps are short, asking each time is not free."""
+        self._misses = min(self._misses + 1, MISSES)
+        self.resting = self._misses
+
     def seen(self, drafted: int, accepted: int, worth: float) -> None:
         """So many of the drafted tokens were right; worth: of the step that they were in."""
+        self._misses = 0
         self._right = FADES * self._right + accepted
         self._wrong = FADES * self._wrong + (accepted < drafted)
         if accepted:
@@ -86,3 +98,14 @@ class DraftLength:
         elif self._right <= worth * (self._right + self._wrong):
             self.resting = self._pause
             self._pause = min(2 * self._pause, LONGEST_REST)
+
+
+@dataclass
+class Guessing:
+    """What guesses one sequence's tokens, and how it fares."""
+
+    guesses: Guesses | None
+    """None: it has failed."""
+    length: DraftLength
+    worth: float = 0.0
+    """What a row had to be worth in the last step."""

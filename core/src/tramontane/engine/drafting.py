@@ -10,11 +10,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from collections.abc import Sequence as SequenceOf
-from dataclasses import dataclass
 
-from tramontane.drafting import Draft, Guesses
+from tramontane.drafting import Draft
 
-from .draft_length import DraftLength, StepCost
+from .draft_length import DraftLength, Guessing, StepCost
 from .kv_cache import BLOCK_SIZE
 from .scheduler import Scheduler
 from .sequence import Sequence
@@ -24,17 +23,6 @@ log = logging.getLogger(__name__)
 Work = list[tuple[Sequence, int]]
 MEASURED = 16
 """Of so many steps without drafts, one's time is noted."""
-
-
-@dataclass
-class Guessing:
-    """What guesses one sequence's tokens, and how it fares."""
-
-    guesses: Guesses | None
-    """None: it has failed."""
-    length: DraftLength
-    worth: float = 0.0
-    """What a row had to be worth in the last step."""
 
 
 class Drafting:
@@ -61,6 +49,8 @@ class Drafting:
             if rows < 0:
                 rows, found = sum([each for _, each in work]), list(work)
             sequence.drafts = self._drafted(sequence, self._asked(sequence, len(work), rows))
+            if not sequence.drafts and sequence.guessing is not None:
+                sequence.guessing.length.missed()
             found[place] = (sequence, count + len(sequence.drafts))
             rows += len(sequence.drafts)
         self._measures = rows > len(work) or not self._steps % MEASURED

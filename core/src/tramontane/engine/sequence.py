@@ -35,7 +35,7 @@ from .request import (
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from .drafting import Guessing
+    from .draft_length import Guessing
 
 BytesOf: TypeAlias = Callable[[int], bytes]
 KINDS = ("image", "audio", "video")

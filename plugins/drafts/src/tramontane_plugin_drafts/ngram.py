@@ -69,8 +69,9 @@ class NgramGuesses:
             tokens.extend(history.prompt)
         tokens.extend(history.output[len(tokens) - len(history.prompt) :])
         for size, ends in self._ends.items():
-            for end in range(max(self._indexed, size), len(tokens)):
-                ends[tuple(tokens[end - size : end])] = end
+            first = max(self._indexed, size)
+            columns = [tokens[first - size + j : len(tokens) - size + j] for j in range(size)]
+            ends.update(zip(zip(*columns, strict=True), range(first, len(tokens)), strict=False))
         self._indexed = len(tokens)
 
 
