@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tramontane import plugin
 from tramontane.errors import UsageError
 from tramontane.plugin import load
-from tramontane.registry import Registry
-from tramontane.sampling import History
+
+if TYPE_CHECKING:
+    from tramontane.registry import Registry
+    from tramontane.sampling import History
 
 NONE = "none"
 MOST = 16

@@ -70,6 +70,8 @@ class NgramGuesses:
         tokens.extend(history.output[len(tokens) - len(history.prompt) :])
         for size, ends in self._ends.items():
             first = max(self._indexed, size)
+            if first >= len(tokens):
+                continue
             columns = [tokens[first - size + j : len(tokens) - size + j] for j in range(size)]
             ends.update(zip(zip(*columns, strict=True), range(first, len(tokens)), strict=False))
         self._indexed = len(tokens)
