@@ -18,6 +18,7 @@ OFFERS = {
         name="a", markers=("<a>",), opening="<a>", closing="</a>", parse="m:parse"
     ),
     "adapters": plugin.AdapterForm(name="a", files=("a.json",), read="m:read"),
+    "drafters": plugin.Drafter(name="a", options={"n": 3}, build="m:build"),
     "mcp_clients": plugin.McpClient(name="a", connect="m:connect"),
     "commands": plugin.Command(name="a", summary="Does a.", run="m:run"),
     "models": plugin.Model(name="a", summary="Is a.", file="m:a.bin"),

@@ -57,6 +57,11 @@ def adapters() -> Iterable[plugin.AdapterForm]:  # type: ignore[empty-body]
 
 
 @hookspec
+def drafters() -> Iterable[plugin.Drafter]:  # type: ignore[empty-body]
+    """Yield what guesses the next tokens of answers."""
+
+
+@hookspec
 def commands() -> Iterable[plugin.Command]:  # type: ignore[empty-body]
     """Yield subcommands of `tramontane`."""
 

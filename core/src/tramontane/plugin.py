@@ -18,6 +18,7 @@ __all__ = [
     "Architecture",
     "Backend",
     "Command",
+    "Drafter",
     "McpClient",
     "Model",
     "Offer",
@@ -248,6 +249,16 @@ class AdapterForm(Offer):
     sample: Target | None = None
     """(folder: Path, names: Mapping[str, tuple[int, int]]) -> Path: writes a tiny valid adapter
     there, of matrices with these names and shapes; the conformance kit reads it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drafter(Offer):
+    """What guesses the next tokens of answers. name: what `--draft` calls it."""
+
+    options: Mapping[str, int] = field(default_factory=dict, hash=False)
+    """The options and their defaults; `max`, the most tokens at once, is core's."""
+    build: Target
+    """(options: dict) -> a `tramontane.drafting.Drafter`, once for a model. Raises UsageError."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -92,6 +92,8 @@ class Completion:
             each[0],
             completion_tokens=sum(one.completion_tokens for one in each),
             forced_tokens=sum(one.forced_tokens for one in each),
+            drafted_tokens=sum(one.drafted_tokens for one in each),
+            accepted_tokens=sum(one.accepted_tokens for one in each),
         )
 
 

@@ -121,6 +121,11 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--batch-size", type=at_least(1), metavar="N", default=512, help="prompt tokens per step"
     )
     group.add_argument(
+        "--draft", default="none", metavar="NAME[:OPTION=N:...]",
+        help="what guesses tokens ahead, so that one step computes several: ngram, or "
+        "ngram:n=3:max=16; none: nothing; answers are the same",
+    )  # fmt: skip
+    group.add_argument(
         "--no-mmap",
         action="store_true",
         help="read weights into memory instead of mapping the file",
@@ -220,6 +225,7 @@ def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
             mmproj=options.mmproj,
             chat_template=options.chat_template,
             batch_size=options.batch_size,
+            draft=options.draft,
             tool_caller=options.tool_caller,
             progress=loading,
             registry=registry,

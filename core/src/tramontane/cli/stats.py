@@ -52,7 +52,9 @@ def figures(
     parts.append(f"prompt {fresh} tokens{shown}, {fresh / max(timings.prompt, 1e-9):.0f} t/s")
     if later > 0:
         rate = later / max(timings.decode, 1e-9)
-        parts.append(f"answer {usage.completion_tokens} tokens, {rate:.1f} t/s")
+        drafts = f" ({usage.accepted_tokens} of {usage.drafted_tokens} drafted)"
+        shown = drafts if usage.drafted_tokens else ""
+        parts.append(f"answer {usage.completion_tokens} tokens{shown}, {rate:.1f} t/s")
     parts.append(f"first token after {timings.first_token:.2f} s")
     if context:
         parts.append(f"context {usage.prompt_tokens + usage.completion_tokens} of {context}")

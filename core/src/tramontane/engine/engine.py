@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-import numpy as np
 import torch
 
 from tramontane.adapters.steps import by_adapters, step_with
@@ -26,6 +25,7 @@ from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .batch import Batch
 from .cross_keys import cross_cache
+from .drafting import drafting_of
 from .kv_cache import BLOCK_SIZE, KVCache
 from .kv_size import kv_blocks, state_slots
 from .media_rows import MediaRows, apart
@@ -38,9 +38,9 @@ from .scheduler import Scheduler
 from .sequence import Sequence
 from .shutdown import close_at_exit
 from .stats import EngineStats, figures_of
+from .step_rows import Rows, extents_matter, rows_of, wanted_rows
 
 log = logging.getLogger(__name__)
-Rows = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 RETRY_AFTER = 1.0
 """Seconds after which a refused request may be tried again."""
 
@@ -64,12 +64,7 @@ class Engine:
         blocks = kv_blocks(loaded, self.options, force=force)
         self.context_length = min(loaded.context_length, blocks * BLOCK_SIZE)
         device = torch.device(loaded.device.torch_device)
-        # where a rotation depends on the whole prompt's length, equal beginnings are not equal
-        self._resumable = not any(
-            rope.scaling is not None and rope.scaling.grows
-            for module in loaded.model.modules()
-            if (rope := getattr(module, "rope", None)) is not None
-        )
+        self._resumable = not extents_matter(loaded.model)
         self.cache = KVCache(
             loaded.model,
             blocks,
@@ -95,11 +90,13 @@ class Engine:
             self._scheduler.encoded = self._cross.encoded
             self._scheduler.in_company = self.media.in_company
         self._apart = self.media is not None and not self.media.in_company
+        vocabulary = loaded.config.vocab_size
+        self.drafting = drafting_of(self.options.draft, self._scheduler, vocabulary)
         self._overlap = OverlapWorker()
         self.chains = Chains(
             registry,
             tokenizer,
-            vocab_size=loaded.config.vocab_size,
+            vocab_size=vocabulary,
             context_length=self.context_length,
             forces=self.options.forced_tokens,
         )
@@ -195,6 +192,8 @@ class Engine:
                         self._begin(sequence)
                     self._drop_late()
                 if work := scheduler.plan():
+                    if self.drafting is not None:
+                        work = self.drafting.added(work)
                     for part in apart(work) if self._apart else [work]:
                         for alike in by_adapters(part, mixes=self._mixes):
                             self._step(alike)
@@ -264,11 +263,11 @@ class Engine:
             [
                 partial(prepare, sequence.history)
                 for sequence, count in work
-                if sequence.chain.prepares and count == sequence.pending and sequence.draws
+                if sequence.chain.prepares and sequence.ends_in(count) and sequence.draws
                 for prepare in sequence.chain.prepares
             ]
         )
-        wanted = [self._wanted(sequence, count) for sequence, count in work]
+        wanted = [wanted_rows(sequence, count) for sequence, count in work]
         try:
             logits = self._forward(work, wanted)
         except Exception as error:
@@ -285,20 +284,21 @@ class Engine:
                     self._step([piece])
             return
         self._overlap.wait()
+        seconds = time.perf_counter() - started
+        if self.drafting is not None:
+            self.drafting.measured(work, seconds)
         decoding = sum([sequence.decoding for sequence, _ in work])
-        tokens = sum([count for _, count in work])
-        self._scheduler.pace.measured(decoding, tokens - decoding, time.perf_counter() - started)
+        tokens = sum([count - len(sequence.drafts) for sequence, count in work])
+        self._scheduler.pace.measured(decoding, tokens - decoding, seconds)
         row = 0
         for (sequence, count), rows in zip(work, wanted, strict=True):
-            self._advance(sequence, count, logits[row : row + len(rows)])
+            found = logits[row : row + len(rows)]
             row += len(rows)
-
-    @staticmethod
-    def _wanted(sequence: Sequence, count: int) -> range:
-        """Offsets of a sequence's tokens in this step whose logits are needed."""
-        if sequence.scores and sequence.computed < len(sequence.request.prompt):
-            return range(count)
-        return sequence.awaited(count)
+            if self.drafting is None or not sequence.drafts:
+                self._advance(sequence, count, found)
+                continue
+            for part, part_rows in self.drafting.verified(sequence, count, found):
+                self._advance(sequence, part, part_rows)
 
     def warm(self) -> None:
         """Put a token through the model before the first request does, so that what is done once
@@ -313,17 +313,7 @@ class Engine:
             self.cache.states.give_back(slot)
 
     def _forward(self, work: list[tuple[Sequence, int]], wanted: list[range]) -> Rows:
-        tokens: list[int] = []
-        pieces = []
-        for (sequence, count), offsets in zip(work, wanted, strict=True):
-            first = sequence.computed
-            tokens += sequence.tokens[first : first + count]
-            if self.cache.windows:
-                last = (first + count - 1) // BLOCK_SIZE
-                self.cache.ready(sequence.blocks[first // BLOCK_SIZE : last + 1])
-            pieces.append((first, count, len(sequence.request.prompt), sequence.blocks, offsets))
-        slots = [sequence.slot or 0 for sequence, _ in work]
-        batch = Batch.of(pieces, self.cache, slots)
+        tokens, batch = rows_of(work, wanted, self.cache)
         if self.media is not None:
             self.media.put(batch, work)
             self._cross.put(batch, work)

@@ -81,6 +81,10 @@ class Usage:
     """Of the prompt, those that stand for sounds."""
     video_tokens: int = 0
     """Of the prompt, those that stand for videos."""
+    drafted_tokens: int = 0
+    """Guessed ahead, see `EngineOptions.draft`."""
+    accepted_tokens: int = 0
+    """Of the completion, those that were guessed, and took no step of their own."""
 
 
 @dataclass(frozen=True)

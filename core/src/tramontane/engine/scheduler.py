@@ -36,6 +36,10 @@ class Counts:
     preemptions: int = 0
     forced_tokens: int = 0
     """Tokens of answers that were not drawn."""
+    drafted_tokens: int = 0
+    """Tokens that were guessed, in requests that have ended."""
+    accepted_tokens: int = 0
+    """Those of them that came."""
 
 
 class Scheduler:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -34,7 +34,11 @@ from .request import (
 )
 from .snapshot import Snapshot
 
+if TYPE_CHECKING:
+    from .draft_length import Guessing
+
 BytesOf: TypeAlias = Callable[[int], bytes]
+KINDS = ("image", "audio", "video")
 
 
 def detokenizer_for(request: Request, tokenizer: Tokenizer) -> Detokenizer:
@@ -82,6 +86,11 @@ class Sequence:
         self.cancelled = False
         self.forced = 0
         """Tokens of the output that were not drawn."""
+        self.guessing: Guessing | None = None
+        self.drafts: list[int] = []
+        """Guessed tokens that the step which runs computes behind those that are pending."""
+        self.drafted = self.accepted = 0
+        """Tokens that were guessed, and those of them that came."""
         self._tail = 0
         """Of these, those since the last that was."""
         self.prompt_logprobs: list[TokenLogprob] = []
@@ -136,6 +145,10 @@ class Sequence:
     def draws(self) -> bool:
         """Whether a token is drawn once all that is pending is computed."""
         return self._reason is None
+
+    def ends_in(self, count: int) -> bool:
+        """Whether all that is pending is among the next `count` rows, drafts included."""
+        return count == self.pending + len(self.drafts)
 
     def awaited(self, count: int) -> range:
         """Which of the next `count` tokens, as offsets, precede one that is owed or drawn."""
@@ -325,7 +338,9 @@ class Sequence:
                 len(self.history.output),
                 self.cached,
                 self.forced,
-                *(media.count(kind) if media else 0 for kind in ("image", "audio", "video")),
+                drafted_tokens=self.drafted,
+                accepted_tokens=self.accepted,
+                **{f"{kind}_tokens": media.count(kind) for kind in KINDS if media is not None},
             ),
             timings=Timings(
                 first_token=first - self._submitted,

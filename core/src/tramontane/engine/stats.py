@@ -26,6 +26,10 @@ class EngineStats:
     preemptions: int
     forced_tokens: int
     """Output tokens that were computed without a separate step."""
+    drafted_tokens: int
+    """Tokens that were guessed ahead, in requests that have ended."""
+    accepted_tokens: int
+    """Those that came, and took no separate step."""
     steps: int
     failed_steps: int
 
@@ -43,4 +47,6 @@ def figures_of(cache: KVCache, counts: Counts) -> dict[str, int]:
         "prefix_evictions": pool.evictions,
         "preemptions": counts.preemptions,
         "forced_tokens": counts.forced_tokens,
+        "drafted_tokens": counts.drafted_tokens,
+        "accepted_tokens": counts.accepted_tokens,
     }

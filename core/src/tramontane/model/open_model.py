@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 from tramontane.answers import AnswerParser
 from tramontane.chat.toolbox import name_of
 from tramontane.checkpoint.load_options import LoadOptions, LoadReport, Progress
+from tramontane.drafting import parse_draft
 from tramontane.engine.engine import RETRY_AFTER
 from tramontane.engine.options import EngineOptions
 from tramontane.engine.request import Event, Finished
@@ -67,6 +68,7 @@ class OpenModel:
         prefix_cache: bool = True,
         max_waiting: int | None = None,
         queue_timeout: float | None = None,
+        draft: str = "none",
         registry: Registry | None = None,
         progress: Progress | None = None,
         tool_caller: str | None = None,
@@ -86,6 +88,8 @@ class OpenModel:
         chat_template: a Jinja file to use instead of the model's own.
         batch_size, max_seqs, kv_tokens, kv_memory, max_batched_tokens, state_slots, media_cache,
           prefix_cache, max_waiting, queue_timeout: see `EngineOptions`.
+        draft: what guesses tokens ahead, "ngram" or "ngram:n=3:max=16", so that several are
+          computed in one step; no answer changes by it.
         max_edge: pixels of an image's longest side; larger ones are reduced first, which leaves the
           exact path of the model's processor.
         max_num_images: in a conversation.
@@ -101,6 +105,8 @@ class OpenModel:
 
         Raises ModelNotFound, CheckpointError, PluginError, NotEnoughMemory, all TramontaneError.
         """
+        registry = registry or Registry.from_environment()
+        guesses = parse_draft(draft, registry)
         servers = mcp if mcp is None or isinstance(mcp, McpConfig) else read_config(mcp)
         self.inner = LoadedModel(
             model,
@@ -136,6 +142,7 @@ class OpenModel:
                 prefix_cache=prefix_cache,
                 max_waiting=max_waiting,
                 queue_timeout=queue_timeout,
+                draft=guesses,
             ),
             registry=registry,
             progress=progress,

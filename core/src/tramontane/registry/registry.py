@@ -36,6 +36,7 @@ KINDS: dict[str, type[plugin.Offer]] = {
     "tool_callers": plugin.ToolCaller,
     "mcp_clients": plugin.McpClient,
     "adapters": plugin.AdapterForm,
+    "drafters": plugin.Drafter,
     "commands": plugin.Command,
     "models": plugin.Model,
 }

@@ -73,6 +73,7 @@ KINDS = {
         "plugin", "adapters", "writing-an-adapter-form.md", "Adapters in @name@ files.",
         ("torch>=2.6", "safetensors>=0.5"),
     ),
+    "drafter": Kind("plugin", "drafters", "writing-a-drafter.md", "The drafter @name@."),
     "command": Kind("plugin", "commands", "writing-a-command.md", "The command @name@."),
     "model": Kind(
         "model", "models", "writing-a-model.md", "The model @name@."

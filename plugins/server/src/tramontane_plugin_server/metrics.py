@@ -35,6 +35,8 @@ COUNTERS = {
     "prefix_cache_evictions": ("Cached blocks that were reused for others.", "prefix_evictions"),
     "num_preemptions": ("Requests that were preempted and recomputed.", "preemptions"),
     "forced_tokens": ("Generated tokens that a grammar fixed, without sampling.", "forced_tokens"),
+    "drafted_tokens": ("Tokens that a drafter guessed.", "drafted_tokens"),
+    "accepted_tokens": ("Generated tokens that a drafter had guessed.", "accepted_tokens"),
     "engine_steps": ("Forward passes.", "steps"),
     "engine_failed_steps": ("Forward passes that failed.", "failed_steps"),
 }

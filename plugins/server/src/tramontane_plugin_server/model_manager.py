@@ -29,15 +29,19 @@ CONTEXTS = 4
 def load(settings: ModelSettings) -> LoadedModel:
     """Load a model and start its engine. Raises TramontaneError."""
     from tramontane.checkpoint.load_options import LoadOptions, rope_overrides
+    from tramontane.drafting import parse_draft
     from tramontane.engine.kv_cache import bytes_per_token
     from tramontane.engine.options import EngineOptions
     from tramontane.hub.options import HubOptions
     from tramontane.media.options import MediaOptions
     from tramontane.memory import free
     from tramontane.model.loaded_model import LoadedModel
+    from tramontane.registry import Registry
     from tramontane.system.gc_pause import keep_imports
 
     keep_imports()
+    registry = Registry.from_environment()
+    draft = parse_draft(settings.draft, registry)
 
     def engine(loaded: Loaded) -> EngineOptions:
         tokens = settings.kv_tokens
@@ -57,6 +61,7 @@ def load(settings: ModelSettings) -> LoadedModel:
             prefix_cache=settings.prefix_cache,
             max_waiting=settings.max_waiting,
             queue_timeout=settings.queue_timeout,
+            draft=draft,
         )
 
     model = LoadedModel(
@@ -87,6 +92,7 @@ def load(settings: ModelSettings) -> LoadedModel:
         ),
         chat_template=settings.chat_template,
         engine=engine,
+        registry=registry,
         tool_caller=settings.tool_caller,
         media=MediaOptions(
             max_edge=settings.max_edge,

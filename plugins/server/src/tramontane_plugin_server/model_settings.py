@@ -107,6 +107,11 @@ class ModelSettings(BaseModel):
     )
     max_num_images: Count = Field(64, description="images in one conversation")
     prefix_cache: bool = Field(True, description="reuse the KV cache of common prompt prefixes")
+    draft: str = Field(
+        "none",
+        description="what guesses tokens ahead, so that one step computes several: ngram, or "
+        "ngram:n=3:max=16; answers are the same",
+    )
     max_waiting: Count = Field(256, description="length of the queue; requests beyond it get 429")
     queue_timeout: Seconds = Field(
         120.0, description="seconds that a request may wait in the queue"

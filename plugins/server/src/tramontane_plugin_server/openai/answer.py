@@ -37,6 +37,7 @@ def usage(results: Sequence[RequestResult]) -> dict[str, Any]:
         "completion_tokens": answers,
         "total_tokens": prompt + answers,
         "prompt_tokens_details": _details([results[0].usage]),
+        **_drafts([result.usage for result in results]),
     }
 
 
@@ -45,7 +46,9 @@ def usage_of_all(rounds: Sequence[Sequence[RequestResult]]) -> dict[str, Any]:
     parts = [usage(results) for results in rounds]
     found = {name: sum(part[name] for part in parts)
              for name in ("prompt_tokens", "completion_tokens", "total_tokens")}  # fmt: skip
-    return {**found, "prompt_tokens_details": _details([one[0].usage for one in rounds])}
+    details = _details([one[0].usage for one in rounds])
+    drafts = _drafts([result.usage for results in rounds for result in results])
+    return {**found, "prompt_tokens_details": details, **drafts}
 
 
 def _details(prompts: Sequence[Usage]) -> dict[str, int]:
@@ -55,6 +58,20 @@ def _details(prompts: Sequence[Usage]) -> dict[str, int]:
         if count := sum(getattr(usage, name) for usage in prompts):
             found[name] = count
     return found
+
+
+def _drafts(answers: Sequence[Usage]) -> dict[str, Any]:
+    """What became of tokens that were guessed ahead; empty where none were."""
+    drafted = sum(usage.drafted_tokens for usage in answers)
+    accepted = sum(usage.accepted_tokens for usage in answers)
+    if not drafted:
+        return {}
+    return {
+        "completion_tokens_details": {
+            "accepted_prediction_tokens": accepted,
+            "rejected_prediction_tokens": drafted - accepted,
+        }
+    }
 
 
 def logprob(entry: TokenLogprob) -> dict[str, Any]:

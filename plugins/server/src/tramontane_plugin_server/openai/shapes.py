@@ -59,13 +59,23 @@ class PromptDetails(Shape):
     video_tokens: int = 0
 
 
+class CompletionDetails(Shape):
+    """Guesses of a drafter: tokens of the answer, and tokens that did not come."""
+
+    accepted_prediction_tokens: int
+    rejected_prediction_tokens: int
+
+
 class Usage(Shape):
-    """Counts of tokens."""
+    """Counts of tokens. completion_tokens_details: where tokens were guessed ahead."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
 
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: PromptDetails
+    completion_tokens_details: CompletionDetails | None = None
 
 
 class TopLogprob(Shape):
