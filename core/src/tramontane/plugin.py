@@ -247,7 +247,7 @@ class AdapterForm(Offer):
     """(path: Path) -> `tramontane.adapters.stored.StoredAdapter`, of a folder or a file. Raises
     AdapterError."""
     sample: Target | None = None
-    """(folder: Path, names: Mapping[str, tuple[int, int]]) -> Path: writes a tiny valid adapter
+    """(folder: Path, shapes: Mapping[str, tuple[int, int]]) -> Path: writes a tiny valid adapter
     there, of matrices with these names and shapes; the conformance kit reads it."""
 
 
