@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +15,6 @@ from .cross import cross_layers
 from .embedding import Embedding
 from .linear import Linear
 from .norm import NormOf, rms_norm
-
-if TYPE_CHECKING:
-    from tramontane.adapters.adapter import Applied
 
 
 class LayerOf(Protocol):
@@ -54,7 +51,7 @@ class CausalLM(nn.Module):
     `Norm = staticmethod(function)`."""
     head_bias: ClassVar[bool] = False
     """Whether lm_head has a bias, (vocabulary)."""
-    mixes: Callable[[Applied], bool] | None = None
+    mixes: Callable[[Any], bool] | None = None
     """Of adapters, whether a step may have rows with them beside others: see `Batch.adapters`.
     None: none may. A backend may set it."""
 

@@ -28,6 +28,8 @@ CLIP_LARGE: Mapping[str, Any] = MappingProxyType(
 
 
 class ClipConfig(VisionConfig):
+    """The fields of `vision_config` of CLIP, with its own defaults where they differ."""
+
     model_type: Literal["clip_vision_model"] = "clip_vision_model"
     patch_size: int = Field(default=32, gt=0, le=2**10, strict=True)
     hidden_act: Gelu | Literal["quick_gelu"] = "quick_gelu"

@@ -46,7 +46,7 @@ def in_parts(
 
 
 def at_once(parts: Parts) -> Tensor:
-    """The result of work that is not interrupted."""
+    """The result of work that is not interrupted, (rows, ...)."""
     while True:
         try:
             next(parts)
@@ -136,7 +136,8 @@ def packed_attention(q: Tensor, k: Tensor, v: Tensor, lengths: Sequence[int]) ->
 
 
 class PackedAttention(nn.Module):
-    """`packed_attention`, by a backend's kernel where it has one. It has no tensors."""
+    """`packed_attention` of q, k and v, (rows, heads, d) each, by a backend's kernel where it has
+    one. It has no tensors."""
 
     kernel: Callable[..., Tensor]
 

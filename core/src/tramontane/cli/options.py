@@ -91,11 +91,11 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--mmproj", dest="mmproj", metavar="FILE",
         help="a GGUF model's encoder of images: a file or org/name:file.gguf; without it, the one "
-        "whose name has 'mmproj' beside the model, if it fits",
+        "whose name has 'mmproj' in the model's folder or repository, if it fits",
     )  # fmt: skip
     group.add_argument(
         "--no-mmproj", dest="mmproj", action="store_const", const=False,
-        help="leave the encoder of images beside a GGUF model: take text only",
+        help="do not look for a GGUF model's encoder of images: take text only",
     )  # fmt: skip
     group.add_argument("--chat-template", type=Path, metavar="FILE", help="a .jinja or .json file")
     group.add_argument(

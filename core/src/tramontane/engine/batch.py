@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,6 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from tramontane.adapters.adapter import Applied
-
-    from .cross_keys import CrossInput
     from .kv_cache import KVCache
 
 
@@ -83,6 +80,13 @@ class MediaInput:
         return torch.tensor(self.index, dtype=torch.int64, device=x.device)
 
 
+class CrossInput(Protocol):
+    """What the rows of a batch cross-attend to."""
+
+    def attend(self, kernel: Callable[..., Tensor], q: Tensor, index: int, scale: float) -> Tensor:
+        """q: (tokens, heads, d_head) -> (tokens, heads, d_head), in layer `index`."""
+
+
 class Numbers(NamedTuple):
     """A batch's tensors as lists of integers: for backends whose steps use no torch tensors."""
 
@@ -103,9 +107,9 @@ class Batch:
     """Whether the model has adapters during this step: no recording of it holds."""
     cross: CrossInput | None = None
     """What its rows cross-attend to: all of them, or, if None, none."""
-    adapters: Sequence[tuple[int, int, Applied]] = ()
-    """First row, rows, and the adapters of these, in models that mix adapters; the others have
-    none."""
+    adapters: Sequence[tuple[int, int, Any]] = ()
+    """First row, rows, and their adapters, an `Applied`, in models that mix adapters; the others
+    have none."""
     _sections: tuple[tuple[Span, npt.NDArray[np.int64]], ...] = ()
 
     def __init__(self, spans: Sequence[Span], numbers: Numbers, cache: KVCache) -> None:

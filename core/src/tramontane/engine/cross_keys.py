@@ -77,7 +77,7 @@ def sizes(sight: Sight, shapes: Shapes, dtype: torch.dtype) -> tuple[int, int]:
     return blocks, blocks * BLOCK_SIZE * each
 
 
-class CrossInput:
+class Crossing:
     """What the rows of a batch cross-attend to."""
 
     def __init__(self, parts: Iterable[tuple[int, CrossKeys, int]]) -> None:
@@ -152,7 +152,7 @@ class CrossCache:
             if (sight := one.sight) is not None and one.cross is not None
         ]
         if parts:
-            batch.cross = CrossInput(parts)
+            batch.cross = Crossing(parts)
 
     def _taken(self, sequence: Running, sight: Sight) -> CrossKeys | None:
         """None: there is no room."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from tramontane.tokenizer.stop import StopMatcher
 from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .block_pool import chained, root
-from .cross_keys import CrossKeys
 from .kv_cache import BLOCK_SIZE, KVCache
 from .logprobs import token_logprob
 from .request import (
@@ -72,8 +71,8 @@ class Sequence:
         self.blocks: list[int] = []
         self.slot: int | None = None
         """Of its states, while it runs."""
-        self.cross: CrossKeys | None = None
-        """What its rows cross-attend to, while it runs."""
+        self.cross: Any = None
+        """What its rows cross-attend to, while it runs: `CrossKeys`."""
         self.snapshot: bytes | None = None
         """The digest of the snapshot of its states that the next one replaces."""
         self.followers: list[Sequence] = []

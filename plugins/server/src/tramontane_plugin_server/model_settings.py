@@ -64,10 +64,11 @@ class ModelSettings(BaseModel):
     threads: Count | None = Field(None, description="default: physical cores")
     num_ctx: Count | None = Field(None, description="context in tokens")
     mmproj: str | None = Field(
-        None, description="a GGUF model's encoder of images; default: the one beside it, if it fits"
+        None,
+        description="a GGUF model's encoder of images; default: the one in its folder or repository, if it fits",
     )
     no_mmproj: bool = Field(
-        False, description="leave the encoder of images beside a GGUF model: take text only"
+        False, description="do not look for a GGUF model's encoder of images: take text only"
     )
     chat_template: Path | None = Field(None, description="a .jinja or .json file")
     tool_caller: str | None = Field(

@@ -349,7 +349,7 @@ def _whole(node: Node) -> Any:
 
 LOWERINGS: dict[str, Callable[[Node, Buffers, Inputs], Operation]] = {
     "lookup": _lookup, "rms_norm": _rms_norm, "layer_norm": _layer_norm, "rope": _rope,
-    "store": _store, "pick": _pick, "media": _media, "beside": _beside, "convert": _convert,
+    "store": _store, "pick": _pick, "media": _media, "concatenate": _beside, "convert": _convert,
     "linear": _linear,
     "gated": _gated, "attention": _attention, "merge_splits": _attention,
 }  # fmt: skip

@@ -245,7 +245,7 @@ def beside(recording: Recorder, func: Any, parts: Sequence[Tensor], dim: int = 0
     if any(part.dim() != 2 or dim not in (1, -1) for part in parts):
         raise NoKernel(f"{func} over other dimensions than the last of two")
     for part in others:
-        out = recording.note("beside", (out, part), (out.shape[1] + part.shape[1],))
+        out = recording.note("concatenate", (out, part), (out.shape[1] + part.shape[1],))
     return out
 
 
@@ -264,8 +264,8 @@ OPERATIONS = (
     ),
     TorchOp((aten.split.Tensor, aten.split_with_sizes.default, aten.slice.Tensor),
             "`x.split`, `x.chunk`, `x[:, a:b]`", "x has two dimensions; columns", "none", columns),
-    TorchOp((aten.cat.default,), "`torch.cat((x, y), -1)`", "x and y have two dimensions", "beside",
-            beside),
+    TorchOp((aten.cat.default,), "`torch.cat((x, y), -1)`", "x and y have two dimensions",
+            "concatenate", beside),
     TorchOp((aten.index.Tensor,), "`x[batch.wanted]`", "", "pick", pick),
     TorchOp((aten.add.Tensor,), "`x + y`", ELEMENTWISE, "add, add_parts, shift", arithmetic("add")),
     TorchOp((aten.sub.Tensor,), "`x - y`", "as for `+`; x is no weight", "sub, sub_parts, shift",
