@@ -65,7 +65,8 @@ class ModelSettings(BaseModel):
     num_ctx: Count | None = Field(None, description="context in tokens")
     mmproj: str | None = Field(
         None,
-        description="a GGUF model's encoder of images; default: the one in its folder or repository, if it fits",
+        description="a GGUF model's encoder of images; default: the one in its folder or "
+        "repository, if it fits",
     )
     no_mmproj: bool = Field(
         False, description="do not look for a GGUF model's encoder of images: take text only"
