@@ -21,7 +21,7 @@ BOUNDS = {
     # GELU by another formula, in values that a norm then makes large
     "Gemma4": 4e-5,
     # states, which carry what rounds elsewhere in chunks of 64 on to all tokens behind
-    **dict.fromkeys(("Qwen3Next", "Qwen3_5", "Qwen3_5Moe"), 4e-5),
+    **dict.fromkeys(("Qwen3Next", "Qwen3_5", "Qwen3_5Moe", "Zamba2"), 4e-5),
 }
 
 

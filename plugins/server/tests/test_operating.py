@@ -100,9 +100,12 @@ def test_a_moved_log_is_begun_again(tmp_path: Path) -> None:
     log = tmp_path / "access.log"
     with serving(tmp_path, "--load", "demand", "--log-file", str(log)) as live:
         httpx.get(f"{live.url}/health")
+        end = time.monotonic() + 60
+        while "/health" not in log.read_text():  # it is written once the answer is sent
+            assert time.monotonic() < end
+            time.sleep(0.01)
         log.rename(tmp_path / "access.log.1")
         httpx.get(f"{live.url}/ready")
-        end = time.monotonic() + 60
         while not log.exists() or "/ready" not in log.read_text():
             assert time.monotonic() < end
             time.sleep(0.01)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tramontane.blocks import RMSNorm
 from tramontane.blocks.vision import PART, Parts, Patches
 
-from .gemma3n_conformer import EPS
+from .gemma3n_subsample import EPS
 from .model import TANH
 
 OTHERS = 512

@@ -15,8 +15,9 @@ from tramontane.media.processor import MediaProcessor
 from .gemma3n import Gemma3n
 from .gemma3n import weights as text_weights
 from .gemma3n_config import Gemma3nConfig
-from .gemma3n_conformer import Conformer, ConformerConfig, Weight
+from .gemma3n_conformer import Conformer
 from .gemma3n_sounds import SoundsOf3n
+from .gemma3n_subsample import ConformerConfig, Weight
 from .gemma3n_vision import ImagesOf3n, MobileNet, MobileNetConfig
 
 PARTS = {"vision": ("vision_tower", "embed_vision"), "audio": ("audio_tower", "embed_audio")}

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from tramontane.blocks import RMSNorm
 from tramontane.blocks.vision import Parts
 
-from .gemma3n_conformer import EPS
 from .gemma3n_convolution import (
     OTHERS,
     AloneConvolution,
@@ -20,6 +19,7 @@ from .gemma3n_convolution import (
     each_place,
     matrix_of,
 )
+from .gemma3n_subsample import EPS
 from .model import TANH
 
 

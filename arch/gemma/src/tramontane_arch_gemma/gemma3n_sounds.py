@@ -10,7 +10,7 @@ from tramontane.media.item import MediaItem
 from tramontane.media.processor import MediaProcessor, Samples, settings_of
 from tramontane.media.spectrogram import Mel, filters
 
-from .gemma3n_conformer import ConformerConfig
+from .gemma3n_subsample import ConformerConfig
 
 MOST = 480_000
 """Samples of a sound that are heard."""

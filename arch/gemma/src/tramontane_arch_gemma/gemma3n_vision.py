@@ -16,9 +16,9 @@ from tramontane.media.item import MediaItem
 from tramontane.media.processor import MediaProcessor, Pixels, settings_of
 from tramontane.media.resize import PixelSettings
 
-from .gemma3n_conformer import EPS
 from .gemma3n_convolution import ConvNorm, Convolution
 from .gemma3n_mobilenet import AttentionBlock, EdgeResidual, InvertedResidual
+from .gemma3n_subsample import EPS
 
 Size = Annotated[int, Field(gt=0, le=2**16, strict=True)]
 Four = tuple[Size, Size, Size, Size]
