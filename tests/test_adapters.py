@@ -162,6 +162,30 @@ def _half(tensors: dict[str, torch.Tensor]) -> None:
     del tensors[next(name for name in tensors if "lora_B" in name)]
 
 
+def _with_magnitude(size: int) -> Callable[[dict[str, torch.Tensor]], None]:
+    def change(tensors: dict[str, torch.Tensor]) -> None:
+        for name in [name for name in tensors if "lora_A" in name]:
+            tensors[name.replace("lora_A.weight", "lora_magnitude_vector")] = torch.ones(size)
+
+    return change
+
+
+def _rows(count: int) -> Callable[[dict[str, torch.Tensor]], None]:
+    def change(tensors: dict[str, torch.Tensor]) -> None:
+        tensors.clear()
+        name = "base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta"
+        tensors[name] = torch.ones(count, 3)
+
+    return change
+
+
+def _embedding_with_dora(tensors: dict[str, torch.Tensor]) -> None:
+    table = "base_model.model.model.embed_tokens"
+    tensors[f"{table}.lora_embedding_A"] = torch.ones(4, 7)
+    tensors[f"{table}.lora_embedding_B"] = torch.ones(7, 4)
+    tensors[f"{table}.lora_magnitude_vector"] = torch.ones(7)
+
+
 def _foreign(tensors: dict[str, torch.Tensor]) -> None:
     for name in list(tensors):
         tensors[name.replace("layers.", "layers.7")] = tensors.pop(name)
@@ -181,6 +205,15 @@ def _foreign(tensors: dict[str, torch.Tensor]) -> None:
         (damaged(lambda tensors: None, use_qalora=True), "use_qalora is not supported"),
         (damaged(lambda tensors: None, init_lora_weights="pissa_niter_4"), "'pissa_niter_4' has"),
         (damaged(dict.clear), "no tensors of an adapter"),
+        (damaged(lambda tensors: None, r=4.5), "the rank r should be a whole number, not 4.5"),
+        (damaged(lambda tensors: None, rank_pattern={"(": 4}), "json: the pattern '\\(': missing"),
+        (damaged(lambda tensors: None, lora_alpha=1e308), "not finite once it is scaled"),
+        (damaged(lambda tensors: None, use_dora=True), "use_dora is set.*no lora_magnitude_vector"),
+        (damaged(_with_magnitude(3), use_dora=True), "a magnitude of \\(3,\\), the model's matrix"),
+        (damaged(_with_magnitude(1), use_dora=True), "a magnitude of \\(1,\\), the model's matrix"),
+        (damaged(_embedding_with_dora, use_dora=True), "is an embedding with DoRA"),
+        (damaged(_rows(0), trainable_token_indices=[]), "replace rows, each once, not \\(\\)"),
+        (damaged(_rows(2), trainable_token_indices=[5, 5]), "each once, not \\(5, 5\\)"),
         (lambda folder, of: folder, "is no adapter: it has none of adapter_config.json"),
         (lambda folder, of: folder / "nowhere", "no such file or folder"),
     ],
