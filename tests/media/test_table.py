@@ -1,4 +1,4 @@
-"""The page with the table of `./dev parity media` has every configuration, and none that is wrong."""
+"""The page with the table of `./dev parity media` has every configuration, and none is wrong."""
 
 from __future__ import annotations
 

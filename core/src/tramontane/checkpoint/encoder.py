@@ -120,7 +120,7 @@ def with_encoder(text: Checkpoint, encoder: Checkpoint, registry: Registry) -> C
         raise CheckpointError(
             f"{where}: an encoder of type {kind!r} goes with language models of type "
             f"{', '.join(texts)}, and {ours.path} is of type {ours.architecture!r}; take the file "
-            "that was published beside the model"
+            "that was published with the model"
         )
     for offer in fitting:
         settings = _settings(offer, text, encoder)
@@ -130,7 +130,7 @@ def with_encoder(text: Checkpoint, encoder: Checkpoint, registry: Registry) -> C
                 raise CheckpointError(
                     f"{where} is the encoder of another model: its rows have {settings.width} "
                     f"numbers, and {ours.path} has a hidden_size of {hidden}; take the file that "
-                    "was published beside the model"
+                    "was published with the model"
                 )
             return WithEncoder(text, encoder, offer.name, settings)
     raise CheckpointError(
@@ -168,7 +168,7 @@ def refuse_encoder(header: Header) -> None:
     if header.encoder is not None and header.encoder_path is None:
         raise CheckpointError(
             f"{header.path} holds an encoder of images ({header.encoder}), no language model: give "
-            f"it beside one, --mmproj {Path(header.path).name}"
+            f"it with one, --mmproj {Path(header.path).name}"
         )
 
 
@@ -177,5 +177,5 @@ def refuse_language_model(header: Header) -> None:
     if header.encoder is None:
         raise CheckpointError(
             f"{header.path} is a language model ({header.architecture}), no encoder of images: "
-            "--mmproj takes the file that was published beside the model, whose name has 'mmproj'"
+            "--mmproj takes the file that was published with the model, whose name has 'mmproj'"
         )
