@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,9 @@ from safetensors.torch import save_file
 from tramontane import LLM, SamplingParams
 from tramontane.adapters.adapter_set import parsed
 from tramontane.blocks import Linear
-from tramontane.cli.adapter_options import weighed
+from tramontane.cli.adapter_options import add_adapters, chosen_adapters, weighed
 from tramontane.engine.request import RequestResult
-from tramontane.errors import AdapterError, RequestError
+from tramontane.errors import AdapterError, RequestError, UsageError
 from tramontane.layouts.low_rank import LowRank
 
 from .parity import reference
@@ -230,6 +232,7 @@ def test_what_is_no_adapter_of_the_model(llm: LLM, make: Any, said: str, tmp_pat
     [
         ("a:x", "weight of the adapter 'a' should be a number within 1000, not 'x'"),
         ({"a": float("inf")}, "within 1000"),
+        ("a:0.5, a : 2", "the adapter 'a' is asked for twice"),
         (",".join("a" * n for n in range(1, 19)), "18 adapters together are more than 16"),
     ],
 )
@@ -257,3 +260,35 @@ def test_rows_of_a_product_of_groups() -> None:
     assert torch.allclose(matrix.rows(picked).decode(), whole[picked])
     with pytest.raises(ValueError, match="cannot be transposed"):
         matrix.turned()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("a/b", "adapters should be sources by their names, .*, not 'a/b'"),
+        (["a/b"], "adapters should be sources by their names"),
+        ({"a": None}, "the adapter 'a' should be a folder, a file or a hub id, not None"),
+        ({"a": ""}, "the adapter 'a' should be a folder, a file or a hub id, not ''"),
+        ({"a": (".", 1, 2)}, "the adapter 'a' should be a source, or a source and a weight"),
+        ({"a": (".", "x")}, "the weight of the adapter 'a' should be .* within 1000, not 'x'"),
+        ({7: "."}, "7 is no name for an adapter"),
+        ({"none": "."}, "'none' is no name for an adapter"),
+    ],
+)
+def test_what_cannot_be_loaded(given: Any, said: str) -> None:
+    with pytest.raises(RequestError, match=said):
+        LLM("embedded", adapters=given).close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--lora", "a=b", "--lora", "a=c"), "--lora 'a=c': there is a 'a' already"),
+        (("--lora", "a=b", "--adapter", ""), "--adapter '' should be NAME"),
+    ],
+)
+def test_options_that_contradict_each_other(arguments: tuple[str, ...], said: str) -> None:
+    parser = argparse.ArgumentParser()
+    add_adapters(parser)
+    with pytest.raises(UsageError, match=re.escape(said)):
+        chosen_adapters(parser.parse_args(arguments))
