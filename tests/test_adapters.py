@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,9 @@ from safetensors.torch import save_file
 from tramontane import LLM, SamplingParams
 from tramontane.adapters.adapter_set import parsed
 from tramontane.blocks import Linear
-from tramontane.cli.adapter_options import weighed
+from tramontane.cli.adapter_options import add_adapters, chosen_adapters, weighed
 from tramontane.engine.request import RequestResult
-from tramontane.errors import AdapterError, RequestError
+from tramontane.errors import AdapterError, RequestError, UsageError
 from tramontane.layouts.low_rank import LowRank
 
 from .parity import reference
@@ -162,6 +164,30 @@ def _half(tensors: dict[str, torch.Tensor]) -> None:
     del tensors[next(name for name in tensors if "lora_B" in name)]
 
 
+def _with_magnitude(size: int) -> Callable[[dict[str, torch.Tensor]], None]:
+    def change(tensors: dict[str, torch.Tensor]) -> None:
+        for name in [name for name in tensors if "lora_A" in name]:
+            tensors[name.replace("lora_A.weight", "lora_magnitude_vector")] = torch.ones(size)
+
+    return change
+
+
+def _rows(count: int) -> Callable[[dict[str, torch.Tensor]], None]:
+    def change(tensors: dict[str, torch.Tensor]) -> None:
+        tensors.clear()
+        name = "base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta"
+        tensors[name] = torch.ones(count, 3)
+
+    return change
+
+
+def _embedding_with_dora(tensors: dict[str, torch.Tensor]) -> None:
+    table = "base_model.model.model.embed_tokens"
+    tensors[f"{table}.lora_embedding_A"] = torch.ones(4, 7)
+    tensors[f"{table}.lora_embedding_B"] = torch.ones(7, 4)
+    tensors[f"{table}.lora_magnitude_vector"] = torch.ones(7)
+
+
 def _foreign(tensors: dict[str, torch.Tensor]) -> None:
     for name in list(tensors):
         tensors[name.replace("layers.", "layers.7")] = tensors.pop(name)
@@ -181,6 +207,15 @@ def _foreign(tensors: dict[str, torch.Tensor]) -> None:
         (damaged(lambda tensors: None, use_qalora=True), "use_qalora is not supported"),
         (damaged(lambda tensors: None, init_lora_weights="pissa_niter_4"), "'pissa_niter_4' has"),
         (damaged(dict.clear), "no tensors of an adapter"),
+        (damaged(lambda tensors: None, r=4.5), "the rank r should be a whole number, not 4.5"),
+        (damaged(lambda tensors: None, rank_pattern={"(": 4}), "json: the pattern '\\(': missing"),
+        (damaged(lambda tensors: None, lora_alpha=1e308), "not finite once it is scaled"),
+        (damaged(lambda tensors: None, use_dora=True), "use_dora is set.*no lora_magnitude_vector"),
+        (damaged(_with_magnitude(3), use_dora=True), "a magnitude of \\(3,\\), the model's matrix"),
+        (damaged(_with_magnitude(1), use_dora=True), "a magnitude of \\(1,\\), the model's matrix"),
+        (damaged(_embedding_with_dora, use_dora=True), "is an embedding with DoRA"),
+        (damaged(_rows(0), trainable_token_indices=[]), "replace rows, each once, not \\(\\)"),
+        (damaged(_rows(2), trainable_token_indices=[5, 5]), "each once, not \\(5, 5\\)"),
         (lambda folder, of: folder, "is no adapter: it has none of .*adapter_config.json"),
         (lambda folder, of: folder / "nowhere", "no such file or folder"),
     ],
@@ -197,6 +232,7 @@ def test_what_is_no_adapter_of_the_model(llm: LLM, make: Any, said: str, tmp_pat
     [
         ("a:x", "weight of the adapter 'a' should be a number within 1000, not 'x'"),
         ({"a": float("inf")}, "within 1000"),
+        ("a:0.5, a : 2", "the adapter 'a' is asked for twice"),
         (",".join("a" * n for n in range(1, 19)), "18 adapters together are more than 16"),
     ],
 )
@@ -224,3 +260,35 @@ def test_rows_of_a_product_of_groups() -> None:
     assert torch.allclose(matrix.rows(picked).decode(), whole[picked])
     with pytest.raises(ValueError, match="cannot be transposed"):
         matrix.turned()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("a/b", "adapters should be sources by their names, .*, not 'a/b'"),
+        (["a/b"], "adapters should be sources by their names"),
+        ({"a": None}, "the adapter 'a' should be a folder, a file or a hub id, not None"),
+        ({"a": ""}, "the adapter 'a' should be a folder, a file or a hub id, not ''"),
+        ({"a": (".", 1, 2)}, "the adapter 'a' should be a source, or a source and a weight"),
+        ({"a": (".", "x")}, "the weight of the adapter 'a' should be .* within 1000, not 'x'"),
+        ({7: "."}, "7 is no name for an adapter"),
+        ({"none": "."}, "'none' is no name for an adapter"),
+    ],
+)
+def test_what_cannot_be_loaded(given: Any, said: str) -> None:
+    with pytest.raises(RequestError, match=said):
+        LLM("embedded", adapters=given).close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--lora", "a=b", "--lora", "a=c"), "--lora 'a=c': there is a 'a' already"),
+        (("--lora", "a=b", "--adapter", ""), "--adapter '' should be NAME"),
+    ],
+)
+def test_options_that_contradict_each_other(arguments: tuple[str, ...], said: str) -> None:
+    parser = argparse.ArgumentParser()
+    add_adapters(parser)
+    with pytest.raises(UsageError, match=re.escape(said)):
+        chosen_adapters(parser.parse_args(arguments))

@@ -40,7 +40,7 @@ def completed(script: Path, *words: str) -> list[str]:
         (["run", "model.gguf", "--logit-b"], ["--logit-bias"]),
         (["new", "arch"], ["architecture"]),
         (["new", "--into", "arch"], []),
-        (["serve", "--no-mm"], ["--no-mmap"]),
+        (["serve", "--no-mma"], ["--no-mmap"]),
         (["completion", "fi"], ["fish"]),
         (["run", "--chat-template", "x"], []),
         (["unknown", "--x"], []),

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from tramontane import LLM
+from tramontane.cli.conversation import Conversation
 
 ROOT = Path(__file__).parents[1]
 DRAW = ROOT / "plugins/embedded-vision/training/pictures.py"
@@ -67,3 +69,12 @@ def test_it_is_known_by_its_name(run: Run, tmp_path: Path) -> None:
 def test_without_a_picture_it_says_so(run: Run) -> None:
     _, out, _ = run("run", "embedded-vision", "-i", "What is in the picture?", "--quiet")
     assert out == "I see no picture.\n"
+
+
+def test_a_new_conversation_has_nothing_attached(star: Path) -> None:
+    with LLM("embedded-vision") as llm:
+        conversation = Conversation(llm)
+        conversation.attach(star)
+        assert conversation.attached
+        conversation.clear()
+        assert not conversation.attached

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from tramontane.chat.media_parts import attached_file, places, put_media, take_media
 from tramontane.chat.template import ChatTemplate
 from tramontane.errors import RequestError
-from tramontane.media.options import MOST_ITEMS
+from tramontane.media.fetch import Fetch
+from tramontane.media.files import file_bytes
+from tramontane.media.options import MOST_ITEMS, MediaOptions
 
 DATA = base64.b64encode(b"pixels").decode()
 URL = f"data:image/png;base64,{DATA}"
@@ -154,3 +157,41 @@ def test_templates_are_given_the_places(role: str) -> None:
     assert (
         template.render([{"role": role, "content": [{"type": "image"}, TEXT]}]) == f"<{role}>#what?"
     )
+
+
+@pytest.mark.parametrize("name", ["", "a\0b"])
+def test_what_is_no_name_of_a_file(name: str) -> None:
+    with pytest.raises(RequestError, match="is no file's name"):
+        file_bytes(Path(name), "message 0")
+    with pytest.raises(RequestError, match=r"the image: .* is no file's name"):
+        attached_file(name, "image")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"max_edge": 0}, {"max_edge": "x"}, {"max_edge": 1.5}, {"max_num_images": None},
+        {"max_num_images": True}, {"video_fps": 0}, {"video_fps": "x"}, {"video_fps": math.nan},
+    ],
+)  # fmt: skip
+def test_options_that_cannot_be(given: dict[str, Any]) -> None:
+    (name,) = given
+    with pytest.raises(RequestError, match=f"{name} should be a .*number.*, not "):
+        MediaOptions(**given)
+
+
+@pytest.mark.parametrize("told", [7, [7], [""], 0.5])
+def test_hosts_that_cannot_be(told: Any) -> None:
+    with pytest.raises(RequestError, match="fetch should be True, False or names of hosts"):
+        Fetch.of(told)
+
+
+def test_what_the_user_wrote_may_be_a_url_of_a_file_or_of_data(tmp_path: Path) -> None:
+    path = tmp_path / "a b.png"
+    path.write_bytes(b"pixels")
+    named, inline = attached_file(path.as_uri(), "image"), attached_file(URL, "image")
+    assert named.source == inline.source == b"pixels"
+    assert named.part == inline.part == {"type": "image", "image": URL}
+    assert len(inline.where) < 60
+    with pytest.raises(RequestError, match="the image: this is not valid base64"):
+        attached_file("data:image/png;base64,!!", "image")

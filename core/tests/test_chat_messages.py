@@ -60,7 +60,7 @@ def calling(arguments: Any, **more: Any) -> dict[str, Any]:
         ([{"role": "function", "content": "x"}], "older API; write role tool, tool_call_id"),
         ([assistant(content="x", reasoning={"effort": 1})], "reasoning should be a text, not dict"),
         ([assistant(content=[{"type": "thinking"}])], "should have its thinking as a text"),
-        ([{"role": "user", "content": [{"type": "thinking", "thinking": "x"}]}], "text only"),
+        ([{"role": "user", "content": [{"type": "thinking", "thinking": "x"}]}], "are text"),
     ],
 )  # fmt: skip
 def test_malformed_messages(messages: Any, complaint: str) -> None:

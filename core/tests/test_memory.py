@@ -111,8 +111,8 @@ def test_bytes_as_people_read_them(count: int, said: str) -> None:
     assert memory.readable(count) == said
 
 
-V1 = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
-V2 = "memory.max", "memory.current", "inactive_file"
+V1 = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file", "total_active_file"
+V2 = "memory.max", "memory.current", "inactive_file", "active_file"
 
 
 @pytest.fixture
@@ -122,11 +122,11 @@ def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def write_group(folder: Path, names: tuple[str, str, str], most: object, taken: int) -> None:
+def write_group(folder: Path, names: tuple[str, ...], most: object, taken: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / names[0]).write_text(f"{most}\n")
     (folder / names[1]).write_text(f"{taken}\n")
-    (folder / "memory.stat").write_text(f"anon 5\n{names[2]} 100\n")
+    (folder / "memory.stat").write_text(f"anon 5\n{names[2]} 80\n{names[3]} 20\nfile 900\n")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def write_group(folder: Path, names: tuple[str, str, str], most: object, taken: 
     ],
 )
 def test_a_container_has_less_than_its_machine(
-    groups: Path, membership: str, folder: str, names: tuple[str, str, str]
+    groups: Path, membership: str, folder: str, names: tuple[str, ...]
 ) -> None:
     (groups / "membership").write_text(membership)
     write_group(groups / folder, names, 10_000, 3_000)

@@ -278,8 +278,9 @@ def test_a_fork_compiles_for_itself(compilers: Compilers) -> None:
 PARENT = """\
 import logging, signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job of a shell may ignore it
+from tramontane import memory
 from tramontane_backend_cpu import precompile
-precompile.ROOM = 1  # whatever else fills the memory
+memory.free = lambda: 1 << 40  # whatever else fills the memory
 logging.basicConfig(level=logging.DEBUG)
 logging.getLogger("numba").setLevel(logging.WARNING)
 from tramontane_backend_cpu.kernels import rows

@@ -15,6 +15,9 @@ CGROUP = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """Parameters of mallopt(3)."""
+CACHES = ("inactive_file", "active_file")
+"""Page cache in a cgroup's memory.stat. What was read twice, such as a model's file, is active: it
+can be reclaimed all the same, as in the system's MemAvailable. Memory of a tmpfs is in neither."""
 NO_LIMIT = 1 << 60
 """Bytes; cgroup version 1 writes a larger number for "no limit"."""
 
@@ -60,11 +63,10 @@ def _limits() -> Iterator[tuple[int, int]]:
     """(limit, used) bytes of the process itself and of each of its cgroups; without page cache."""
     yield from _own_limits()
     for group in _groups("0::/", CGROUP):
-        yield from _limit(group, "memory.max", "memory.current", "inactive_file")
+        yield from _limit(group, "memory.max", "memory.current", CACHES)
     for group in _groups(":memory:/", CGROUP / "memory"):
-        yield from _limit(
-            group, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
-        )
+        total = tuple(f"total_{name}" for name in CACHES)
+        yield from _limit(group, "memory.limit_in_bytes", "memory.usage_in_bytes", total)
 
 
 def _own_limits() -> Iterator[tuple[int, int]]:
@@ -95,12 +97,14 @@ def _groups(marker: str, root: Path) -> Iterator[Path]:
         yield from (root / part for part in dict.fromkeys((inside, *inside.parents)))
 
 
-def _limit(group: Path, limit: str, used: str, cached: str) -> Iterator[tuple[int, int]]:
+def _limit(
+    group: Path, limit: str, used: str, caches: tuple[str, ...]
+) -> Iterator[tuple[int, int]]:
     try:
         limit_bytes = int((group / limit).read_text())
         used_bytes = int((group / used).read_text())
         lines = (group / "memory.stat").read_text().splitlines()
-        reclaimable = sum(int(n) for name, n in map(str.split, lines) if name == cached)
+        reclaimable = sum(int(n) for name, n in map(str.split, lines) if name in caches)
     except (OSError, ValueError):  # no such file, or "max"
         return
     if limit_bytes < NO_LIMIT:

@@ -31,6 +31,7 @@ class Sampling(TypedDict, total=False):
     seed: int | None
     n: int
     best_of: int | None
+    adapter: str | Mapping[str, float] | None
     logprobs: bool
     top_logprobs: int
     temperature: float | None

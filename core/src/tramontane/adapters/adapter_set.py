@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -29,6 +30,8 @@ from .stored import StoredAdapter
 Asked: TypeAlias = str | Mapping[str, float]
 """What a request says: a name, several with weights ("a:0.5,b"), or weights by name."""
 NAME = re.compile(r"[\w./-]{1,120}")
+NONE = "none"
+"""What commands call the model without adapters."""
 MOST = 256
 """Adapters that are loaded together."""
 MOST_TOGETHER = 16
@@ -71,13 +74,16 @@ class AdapterSet:
 
         Raises AdapterError, RequestError.
         """
-        if not NAME.fullmatch(name):
+        if not isinstance(name, str) or not NAME.fullmatch(name) or name == NONE:
             raise RequestError(
                 f"{one_line(repr(name), 60)} is no name for an adapter: letters, digits, '.', '_', "
-                "'-' and '/'"
+                f"'-' and '/', and not {NONE!r}"
             )
-        if not (math.isfinite(weight) and abs(weight) <= 1000):
-            raise RequestError(f"the adapter's weight {weight!r} is not a number within 1000")
+        if not _is_weight(weight):
+            raise RequestError(
+                f"the weight of the adapter {name!r} should be a number within 1000, not "
+                f"{weight!r:.40}"
+            )
         self._refuse_more(name, again)
         form = self._form(path)
         stored: StoredAdapter = call(load(form.read), {"path": path})
@@ -96,8 +102,8 @@ class AdapterSet:
     def unload(self, name: str) -> None:
         """Forget an adapter; requests that run with it end as they began. Raises RequestError."""
         with self._lock:
-            if name not in self._loaded:
-                raise self._unknown(name)
+            if not isinstance(name, str) or name not in self._loaded:
+                raise self._unknown(str(name))
             gone = self._loaded.pop(name)[0].digest
             self._applied = {
                 key: applied for key, applied in self._applied.items()
@@ -160,7 +166,12 @@ def parsed(asked: Asked | None) -> dict[str, float | None]:
     if isinstance(asked, str):
         found: dict[str, Any] = {}
         for part in asked.split(","):
-            name, _, told = part.strip().partition(":")
+            name, _, told = (each.strip() for each in part.partition(":"))
+            if name in found:
+                raise RequestError(
+                    f"the adapter {one_line(name, 60)!r} is asked for twice: name it once, with "
+                    "one weight"
+                )
             found[name] = told or None
     else:
         found = dict(asked)
@@ -173,9 +184,14 @@ def parsed(asked: Asked | None) -> dict[str, float | None]:
         except (TypeError, ValueError):
             weights[name] = math.nan
         number = weights[name]
-        if number is not None and not (math.isfinite(number) and abs(number) <= 1000):
+        if number is not None and not _is_weight(number):
             raise RequestError(
                 f"the weight of the adapter {one_line(name, 60)!r} should be a number within 1000, "
                 f"not {value!r:.40}"
             )
     return weights
+
+
+def _is_weight(value: Any) -> bool:
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    return number and math.isfinite(value) and bool(abs(value) <= 1000)

@@ -118,6 +118,19 @@ class _Fit:
             else self._changed(tensor, Dense(vector), _without_transposes(steps)).data
             for vector in (delta.bias, delta.magnitude)
         ]  # fmt: skip
+        for vector in vectors:
+            if vector is not None and tuple(vector.shape) != tuple(wanted[:1]):
+                raise AdapterError(
+                    f"{self._source}: {one_line(tensor, 120)} has a bias or a magnitude of "
+                    f"{tuple(vector.shape)}, the model's matrix {wanted[0]} rows: the adapter is "
+                    "for another model"
+                )
+        numbers = (matrix.left, matrix.right, *vectors)
+        if not all(each is None or each.isfinite().all() for each in numbers):
+            raise AdapterError(
+                f"{self._source}: {one_line(tensor, 120)} is not finite once it is scaled: its "
+                "lora_alpha or its numbers are too large"
+            )
         if any(each is not None for each in vectors) and type(module) is not Linear:
             raise AdapterError(
                 f"{self._source}: {one_line(tensor, 120)}: DoRA and lora_bias are supported for "
@@ -147,6 +160,11 @@ class _Fit:
         self, tensor: str, indices: tuple[int, ...], value: Tensor, place: str
     ) -> tuple[tuple[int, ...], Tensor]:
         shape = self._slots[place].shape
+        if not indices or len(set(indices)) != len(indices):
+            raise AdapterError(
+                f"{self._source}: {one_line(tensor, 120)} should replace rows, each once, not "
+                f"{indices!s:.60}"
+            )
         if any(not 0 <= index < shape[0] for index in indices) or value.shape[1:] != shape[1:]:
             raise AdapterError(
                 f"{self._source}: {one_line(tensor, 120)} replaces rows {max(indices)} and others "

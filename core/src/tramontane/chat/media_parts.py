@@ -236,9 +236,14 @@ def places(messages: Sequence[Mapping[str, Any]]) -> int:
 
 
 def attached_file(named: str | Path, kind: str) -> Attached:
-    """A file, or what is at an address of the web that the user wrote; as a part of a message that
-    can be kept as JSON. Raises RequestError."""
+    """A file, a data: URL, or what is at an address of the web, that the user wrote; as a part of a
+    message that can be kept as JSON. Raises RequestError."""
     name = str(named)
+    if name[:5].lower() == "data:":
+        where = f"the {kind} in a data: URL"
+        return Attached(kind, data_of(name, f"the {kind}"), where, {"type": kind, kind: name})
+    if name.startswith("file://"):
+        name = unquote(urlsplit(name).path)
     if name[:8].lower().startswith(WEB):
         data = Fetch(anywhere=True).begin()(name, kind)
         name = urlsplit(name).path

@@ -42,8 +42,8 @@ def _part(part: Any, role: str, where: str, number: int) -> dict[str, Any]:
         return {**part, "thinking": _thinking(part.get("thinking"), place)}
     if kind not in TEXTS:
         raise RequestError(
-            f"{where} has a part of type {kind!r:.40}, but this model takes text only:"
-            " leave it out, or describe it in words"
+            f"{where} has a part of type {kind!r:.40}, but parts are text, or media that the model "
+            "takes: leave it out, or describe it in words"
         )
     text = part.get(TEXTS[kind])
     if not isinstance(text, str):

@@ -25,11 +25,21 @@ def add_adapters(parser: argparse.ArgumentParser, *, chosen: bool = True) -> Non
 
 def adapters(options: argparse.Namespace) -> dict[str, Any]:
     """The keyword of `LLM` for what `--lora` names. Raises UsageError."""
-    return {"adapters": dict(map(named, options.lora))} if options.lora else {}
+    found: dict[str, tuple[str, float]] = {}
+    for given in options.lora:
+        name, source = named(given)
+        if name in found:
+            raise UsageError(
+                f"--lora {given!r}: there is a {name!r} already: give it another name, NAME=SOURCE"
+            )
+        found[name] = source
+    return {"adapters": found} if found else {}
 
 
 def chosen_adapters(options: argparse.Namespace) -> str | None:
     """What a request is to say. Raises UsageError."""
+    if options.adapter == "":
+        raise UsageError("--adapter '' should be NAME or NAME:WEIGHT; none: the model alone")
     if options.adapter is not None:
         return None if options.adapter == "none" else str(options.adapter)
     return ",".join(adapters(options).get("adapters", ())) or None

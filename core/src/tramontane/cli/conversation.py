@@ -76,10 +76,12 @@ class Conversation:
         return [name for name in self.variables if name not in source]
 
     def clear(self, system: str | None = None) -> None:
-        """Forget everything but the system message, or begin with a new one."""
+        """Forget everything but the system message, what is attached too, or begin with a new
+        one."""
         self.system = system if system is not None else self.system
         self.messages = [{"role": "system", "content": self.system}] if self.system else []
         self._snapshot = None
+        self.attached = []
 
     def ask(
         self,

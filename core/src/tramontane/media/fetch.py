@@ -59,12 +59,15 @@ class Fetch:
     @classmethod
     def of(cls, told: bool | str | Sequence[str] | Fetch | None) -> Fetch | None:
         """As `LLM(fetch=)` has it: True for public addresses, or names of hosts that alone may be
-        reached; None, False: nothing is fetched."""
+        reached; None, False: nothing is fetched. Raises RequestError."""
         if told is None or isinstance(told, Fetch):
             return told
         if isinstance(told, bool):
             return cls() if told else None
-        hosts = (told,) if isinstance(told, str) else tuple(told)
+        hosts = (told,) if isinstance(told, str) else told
+        if not isinstance(hosts, Sequence) or not all(isinstance(h, str) and h for h in hosts):
+            raise RequestError(f"fetch should be True, False or names of hosts, not {told!r:.60}")
+        hosts = tuple(hosts)
         return cls(hosts=hosts, public=False) if hosts else None
 
     def begin(self) -> Fetching:

@@ -157,8 +157,19 @@ class OpenModel:
         )
         self._hub = HubOptions(token_source=token_source, cache_dir=cache_dir)
         try:
+            if adapters is not None and not isinstance(adapters, Mapping):
+                raise RequestError(
+                    "adapters should be sources by their names, "
+                    f'{{"tales": "path/to/adapter"}}, not {adapters!r:.60}'
+                )
             for name, given in (adapters or {}).items():
-                self.load_adapter(name, *(given if isinstance(given, tuple) else (given,)))
+                source = given if isinstance(given, tuple) else (given,)
+                if not 1 <= len(source) <= 2:
+                    raise RequestError(
+                        f"the adapter {name!r:.60} should be a source, or a source and a weight, "
+                        f"not {given!r:.60}"
+                    )
+                self.load_adapter(name, *source)
             self._servers = None if servers is None else McpServers(servers, self.inner.registry)
         except BaseException:
             self.inner.close()
@@ -178,6 +189,11 @@ class OpenModel:
 
         Raises AdapterError, RequestError, ModelNotFound.
         """
+        if not isinstance(source, str | Path) or not str(source):
+            raise RequestError(
+                f"the adapter {name!r:.60} should be a folder, a file or a hub id, not "
+                f"{source!r:.60}"
+            )
         path = find_adapter(str(source), self._hub)
         self.inner.adapters.load(name, path, weight, again=replace)
 

@@ -107,10 +107,20 @@ def _sorted(
 def _delta(module: str, parts: Mapping[str, Tensor], config: PeftConfig) -> Delta:
     if "lora_embedding_A" in parts or "lora_embedding_B" in parts:
         first, second = _pair(module, parts, config, "lora_embedding_A", "lora_embedding_B")
+        if "lora_magnitude_vector" in parts:
+            raise AdapterError(
+                f"{config.path.parent}: {one_line(module, 120)} is an embedding with DoRA, which "
+                "is supported for linear layers only"
+            )
         return Delta(LowRank(first.T, (second * config.scale(module, len(first))).T))
     first, second = _pair(module, parts, config, "lora_A", "lora_B")
     scale = config.scale(module, len(first))
     bias, magnitude = parts.get("bias"), parts.get("lora_magnitude_vector")
+    if config.dora and magnitude is None:
+        raise AdapterError(
+            f"{config.path}: use_dora is set, and {one_line(module, 120)} has no "
+            "lora_magnitude_vector: the adapter's file lacks a part"
+        )
     return Delta(
         LowRank(second * scale, first),
         None if bias is None else bias * scale,

@@ -42,10 +42,16 @@ class PeftConfig:
                 "the adapter converted to LoRA (path_initial_model_for_weight_conversion)"
             )
         self.rslora = bool(settings.get("use_rslora"))
+        self.dora = bool(settings.get("use_dora"))
         self.base = str(settings.get("base_model_name_or_path") or "")
         self._ranks = self._pattern("rank_pattern")
         self._alphas = self._pattern("alpha_pattern")
         self._rank, self._alpha = self._number("r", 8), self._number("lora_alpha", 8)
+        for name, rank in {"r": self._rank, **self._ranks}.items():
+            if rank != int(rank):
+                raise AdapterError(
+                    f"{path}: the rank {one_line(name, 80)} should be a whole number, not {rank:g}"
+                )
 
     @property
     def token_indices(self) -> Mapping[str, tuple[int, ...]]:
@@ -66,7 +72,7 @@ class PeftConfig:
         return tuple(map(str, given)) if isinstance(given, list) else ()
 
     def rank(self, module: str) -> int:
-        return int(_matched(self._ranks, module, self._rank))
+        return int(self._matched(self._ranks, module, self._rank))
 
     def scale(self, module: str, rank: int) -> float:
         """What B A of a module is multiplied with. rank: that of its matrices."""
@@ -76,7 +82,7 @@ class PeftConfig:
                 f"{self.path}: {one_line(module, 120)} has rank {rank} in its tensors, and {told} "
                 "by r and rank_pattern"
             )
-        alpha = _matched(self._alphas, module, self._alpha)
+        alpha = self._matched(self._alphas, module, self._alpha)
         return alpha / (math.sqrt(told) if self.rslora else told)
 
     def _pattern(self, name: str) -> dict[str, float]:
@@ -96,13 +102,15 @@ class PeftConfig:
             )
         return float(value)
 
-
-def _matched(patterns: Mapping[str, float], module: str, absent: float) -> float:
-    """The value of the first pattern that is the module's path, or its end after a dot."""
-    for pattern, value in patterns.items():
-        try:
-            if re.match(rf"(.*\.)?({pattern})$", module):
-                return value
-        except re.error as error:
-            raise AdapterError(f"the pattern {one_line(pattern, 60)!r}: {error}") from error
-    return absent
+    def _matched(self, patterns: Mapping[str, float], module: str, absent: float) -> float:
+        """The value of the first pattern that is the module's path, or its end after a dot."""
+        for pattern, value in patterns.items():
+            try:
+                re.compile(pattern)
+                if re.match(rf"(.*\.)?({pattern})$", module):
+                    return value
+            except re.error as error:
+                raise AdapterError(
+                    f"{self.path}: the pattern {one_line(repr(pattern), 60)}: {error}"
+                ) from error
+        return absent
