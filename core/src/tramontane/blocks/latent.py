@@ -54,7 +54,7 @@ class LatentAttention(nn.Module):
     latents: the matrices that would expand keys and values are applied to queries and results.
     sizes: the ranks and head sizes of the configuration, often cfg itself. rope: None: nothing is
     rotated, and the key is still shared. scale: of the scores.
-    bias: of the down projections and o_proj. The CPU backend does not record it.
+    bias: of the down projections and o_proj.
     """
 
     kernel: Callable[..., Tensor]

@@ -79,6 +79,7 @@ FIELDS = (
     "tiles", "tables", "splits", "heads", "kv_heads", "d_key", "d_value", "q", "q_stride", "out",
     "out_stride", "keys", "values", "scale", "window", "cap", "sinks", "slopes", "scratch",
     "scratch_bytes", "partials", "partial_bytes", "few", "many", "asked",
+    "asked_stride",
 )  # fmt: skip
 """tiles: per query tile 5 int64: first row, count, position of the first, place in `tables`, and
 how many tokens its rows see even if these come later, or 0. tables: int64 cache blocks. splits:
@@ -87,7 +88,7 @@ addresses of float32, cap 0 for none. window: see `first_seen`. sinks: address o
 head, or 0. slopes: address of 0 to 15 and, per head, what scores lose per token of distance,
 float32, or 0. scratch: per thread; partials: per job. few, many: addresses of the kernels for tiles
 of so many rows. asked: where values are keys too, what heads ask of them, float32 (rows, heads,
-d_value), scaled."""
+d_value), scaled; asked_stride: bytes from a row's to the next one's."""
 
 
 def padded_rows(rows: int) -> int:
@@ -198,7 +199,10 @@ def split_kernel(kind: str, count: int, latent: bool = False) -> Any:
                         save_tile(count, score, to, row_bytes)
                         save_tile(count, second, to + 64, row_bytes)
             if latent:
-                asked = word(arguments + 8 * 24) + 4 * word(tile) * heads * d_value
+                asked_stride, together = word(arguments + 8 * 25), rows
+                if asked_stride != 4 * heads * d_value:
+                    together = heads  # of one token
+                asked = word(arguments + 8 * 24) + word(tile) * asked_stride
                 for block in range(step, stop, 16):
                     page = word(tables + 8 * (table + block // 16))
                     at = values + page * value_page
@@ -206,7 +210,9 @@ def split_kernel(kind: str, count: int, latent: bool = False) -> Any:
                         block_floats(at, d_value, weights - 64 * d_value)
                         at = weights - 64 * d_value
                     to = scores + 4 * (block - step)
-                    add_latents(at, d_value, asked, rows, to, row_bytes)
+                    for first in range(0, rows, together):
+                        q = asked + first // heads * asked_stride
+                        add_latents(at, d_value, q, together, to + first * row_bytes, row_bytes)
             for row in range(rows):
                 here = position + row // group
                 lowest = first_seen(here, window)

@@ -40,6 +40,7 @@ LAYER_NORM_FIELDS = (*NORM_FIELDS, "bias")
 BESIDE_FIELDS = (
     "x", "x_stride", "y", "y_stride", "out", "out_stride", "x_width", "y_width",
 )  # fmt: skip
+PARTS_FIELDS = ("x", "x_stride", "out", "out_stride", "parts", "step", "width")
 COPY_FIELDS = ("x", "x_stride", "index", "out", "out_stride", "width")
 MEDIA_FIELDS = ("x", "x_stride", "out", "out_stride", "width", "rows", "offset", "add")
 ROPE_FIELDS = (
@@ -51,7 +52,7 @@ STORE_FIELDS = (
 UNARY_FIELDS = ("x", "x_stride", "out", "out_stride", "width", "value")
 BINARY_FIELDS = ("x", "x_stride", "y", "y_stride", "out", "out_stride", "width")
 GLU_FIELDS = (*BINARY_FIELDS, "values")
-"""parts: heads of `width` numbers each in a vector, or 1. weight_step: bytes from a part's weight
+"""parts: heads of `width` numbers each in a vector, or 1. step: bytes from a part to the next one. weight_step: bytes from a part's weight
 (and bias) to the next one's, 0 where all have the same. eps, value: address of a float32. bias:
 that of a vector, or 0. index: address of the vectors to pick, or of each vector's row of angles,
 int64. turned: how many of a head's numbers rotate. angles: rows of cos, then sin, of turned / 2
@@ -156,6 +157,18 @@ def beside(arguments, first, last):  # type: ignore[no-untyped-def]
         for i in range(0, y_width, 16):
             left = min(16, y_width - i)
             store_some("f32", to + 4 * i, load_some("f32", b + 4 * i, left), left)
+
+
+@native(3)
+def take_parts(arguments, first, last):  # type: ignore[no-untyped-def]
+    """Numbers from the same place of each part of a vector, side by side."""
+    x, x_stride, out, out_stride, parts, step, width = words(arguments, 7)
+    for row in range(first, last):
+        for part in range(parts):
+            a, b = x + row * x_stride + part * step, out + row * out_stride + 4 * part * width
+            for i in range(0, width, 16):
+                left = min(16, width - i)
+                store_some("f32", b + 4 * i, load_some("f32", a + 4 * i, left), left)
 
 
 @native(3)

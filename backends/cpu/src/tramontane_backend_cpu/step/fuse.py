@@ -59,6 +59,8 @@ def _parts(
 def _can_join(gate: Node, up: Node) -> bool:
     if gate.name != "linear" or up.name != "linear" or gate.inputs != up.inputs:
         return False
+    if "column" in gate.of or "column" in up.of:
+        return False
     weights = [node.of["module"].weight for node in (gate, up)]
     packed = all(isinstance(weight, Interleaved) for weight in weights)
     return packed and weights[0].shape == weights[1].shape and weights[0].shape[0] % UNIT == 0

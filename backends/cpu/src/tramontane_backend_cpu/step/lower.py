@@ -211,6 +211,16 @@ def _beside(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     return Operation(rows.beside.address, told)
 
 
+def _parts(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
+    (x, x_stride), (out, out_stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
+    step, width = node.of["step"], node.of["width"]
+    told = arguments(
+        rows.PARTS_FIELDS, x=x + 4 * node.of["first"], x_stride=x_stride, out=out,
+        out_stride=out_stride, parts=_output(node).width // width, step=4 * step, width=width,
+    )  # fmt: skip
+    return Operation(rows.take_parts.address, told)
+
+
 def _convert(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     (x, stride), (out, out_stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
     value = _output(node)
@@ -230,8 +240,9 @@ def order_of(weight: Layout) -> Any:
 
 
 def _linear(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
-    module = node.of["module"]
-    (x, x_stride), (out, stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
+    module, column = node.of["module"], node.of.get("column", 0)
+    x, x_stride = buffers.place(node.inputs[0])
+    out, stride = buffers.place(Ref(_output(node), column, _output(node).width - column))
     value = node.inputs[0].value
     assert value is not None
     shared = {
@@ -291,7 +302,11 @@ def _attention(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     kind = CACHE_KINDS[layer.stored]
     _, tables = inputs.places_of(layer)
     few, many = SET.attention_tiles
-    asked = of.get("asked")
+    asked, asked_stride = 0, 4 * heads * d_value
+    if "asked" in of:
+        asked = inputs.keep(of["asked"])
+    elif len(node.inputs) > 1:
+        asked, asked_stride = buffers.place(node.inputs[1])
     told = arguments(
         attention_kernels.FIELDS, tiles=inputs.tiles_at, tables=tables,
         splits=inputs.splits_at, heads=heads, kv_heads=kv_heads, d_key=d_key, d_value=d_value, q=q,
@@ -301,9 +316,9 @@ def _attention(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         cap=_number(inputs, of.get("softcap") or 0.0),
         sinks=0 if sinks is None else _vector(inputs, sinks),
         slopes=_slopes(inputs, of.get("alibi")),
-        few=attention_kernels.split_kernel(kind, few, asked is not None).address,
-        many=attention_kernels.split_kernel(kind, many, asked is not None).address,
-        asked=0 if asked is None else inputs.keep(asked),
+        few=attention_kernels.split_kernel(kind, few, asked != 0).address,
+        many=attention_kernels.split_kernel(kind, many, asked != 0).address,
+        asked=asked, asked_stride=asked_stride,
         **inputs.scratch(heads // kv_heads, kv_heads, d_key, d_value),
     )  # fmt: skip
     if node.name == "merge_splits":
@@ -349,7 +364,7 @@ def _whole(node: Node) -> Any:
 
 LOWERINGS: dict[str, Callable[[Node, Buffers, Inputs], Operation]] = {
     "lookup": _lookup, "rms_norm": _rms_norm, "layer_norm": _layer_norm, "rope": _rope,
-    "store": _store, "pick": _pick, "media": _media, "concatenate": _beside, "convert": _convert,
+    "store": _store, "pick": _pick, "media": _media, "concatenate": _beside, "take_parts": _parts, "convert": _convert,
     "linear": _linear,
     "gated": _gated, "attention": _attention, "merge_splits": _attention,
 }  # fmt: skip

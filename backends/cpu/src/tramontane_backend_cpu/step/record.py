@@ -23,6 +23,7 @@ from tramontane.blocks import (
     Experts,
     GeneralizedDeltaRule,
     HeadNorm,
+    LatentAttention,
     LayerNorm,
     Linear,
     MediaLM,
@@ -38,6 +39,7 @@ from tramontane.blocks import (
 from . import torch_ops
 from .delta_rule import delta_rule_node
 from .graph import TOKENS, CannotRecord, Node, NoKernel, Ref, Value
+from .latent import note_each_head, note_latent_attention
 from .mixture import ROUTERS, note_experts, note_route, note_scores
 
 N_TOKENS, N_WANTED = 3, 2
@@ -124,6 +126,13 @@ class Recording:
         self.nodes[-1].after.append(self._stores[cache.index])
         return out
 
+    def attend_latents(
+        self, asked: Tensor, turned: Tensor, cache: Any, batch: Any, scale: float
+    ) -> Tensor:
+        out = note_latent_attention(self, asked, turned, cache, batch, scale)
+        self.nodes[-1].after.append(self._stores[cache.index])
+        return out
+
     @contextmanager
     def _noted(self) -> Iterator[None]:
         """Every block that has a kernel notes itself down."""
@@ -142,9 +151,13 @@ class Recording:
             if isinstance(module, Router) and type(module) in ROUTERS:
                 module.scores = partial(note_scores, self, module)  # type: ignore[method-assign]
                 undo.append(lambda module=module: module.__dict__.pop("scores"))  # type: ignore[misc]
-            if isinstance(module, Attention):
+            if isinstance(module, LatentAttention):
+                module.each_head = partial(note_each_head, self, self.nodes)  # type: ignore[method-assign]
+                undo.append(lambda module=module: module.__dict__.pop("each_head"))  # type: ignore[misc]
+            if isinstance(module, (Attention, LatentAttention)):
                 kernel = module.kernel
-                module.kernel = self.attend
+                latent = isinstance(module, LatentAttention)
+                module.kernel = self.attend_latents if latent else self.attend
                 undo.append(lambda m=module, k=kernel: setattr(m, "kernel", k))  # type: ignore[misc]
         try:
             yield

@@ -90,7 +90,7 @@ def add_in_place(
             if base in given:
                 continue
             fits = (
-                linear.name == "linear" and "add_to" not in linear.of
+                linear.name == "linear" and linear.of.keys().isdisjoint(("add_to", "column"))
                 and counts[product.value] == 1
                 and product.width == product.value.width and other.width == other.value.width
                 and base.domain == product.value.domain

@@ -231,6 +231,9 @@ def columns(recording: Recorder, func: Any, x: Tensor, *args: Any, **kwargs: Any
     out = func(x, *args, **kwargs)
     parts = out if isinstance(out, (list, tuple)) else [out]
     ref = recording.ref(x)
+    if x.dim() == 3 and all(is_of_parts(part, x) for part in parts):
+        taken = [taken_of_parts(recording, x, part) for part in parts]
+        return taken if isinstance(out, (list, tuple)) else taken[0]
     step_one = all(part.dim() == 2 and part.stride(1) == 1 for part in parts)
     if x.dim() != 2 or not step_one or any(part.shape[0] != x.shape[0] for part in parts):
         raise NoKernel(f"{func} of {tuple(x.shape)}")
@@ -238,6 +241,18 @@ def columns(recording: Recorder, func: Any, x: Tensor, *args: Any, **kwargs: Any
         offset = ref.offset + part.storage_offset() - x.storage_offset()
         recording.keep(part, Ref(ref.value, offset, part.shape[1]))
     return out
+
+
+def is_of_parts(part: Tensor, x: Tensor) -> bool:
+    """Whether it is neighbouring columns of the last of x's three dimensions."""
+    return part.shape[:2] == x.shape[:2] and part.stride(-1) == 1
+
+
+def taken_of_parts(recording: Recorder, x: Tensor, part: Tensor) -> Tensor:
+    """Columns of each of a row's parts. part: those columns of x."""
+    first = (part.storage_offset() - x.storage_offset()) % x.shape[2]
+    about = {"first": first, "step": x.shape[2], "width": part.shape[2]}
+    return recording.note("take_parts", (x,), shape_of(part), **about)
 
 
 def beside(recording: Recorder, func: Any, parts: Sequence[Tensor], dim: int = 0) -> Tensor:
@@ -263,7 +278,7 @@ OPERATIONS = (
         "tokens stay the first dimension; float32 or float64", "none", view,
     ),
     TorchOp((aten.split.Tensor, aten.split_with_sizes.default, aten.slice.Tensor),
-            "`x.split`, `x.chunk`, `x[:, a:b]`", "x has two dimensions; columns", "none", columns),
+            "`x.split`, `x.chunk`, `x[:, a:b]`", "columns; of three dimensions, those of the last one", "none; take_parts", columns),
     TorchOp((aten.cat.default,), "`torch.cat((x, y), -1)`", "x and y have two dimensions",
             "concatenate", beside),
     TorchOp((aten.index.Tensor,), "`x[batch.wanted]`", "", "pick", pick),
