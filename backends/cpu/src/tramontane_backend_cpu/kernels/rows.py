@@ -52,11 +52,12 @@ STORE_FIELDS = (
 UNARY_FIELDS = ("x", "x_stride", "out", "out_stride", "width", "value")
 BINARY_FIELDS = ("x", "x_stride", "y", "y_stride", "out", "out_stride", "width")
 GLU_FIELDS = (*BINARY_FIELDS, "values")
-"""parts: heads of `width` numbers each in a vector, or 1. step: bytes from a part to the next one. weight_step: bytes from a part's weight
-(and bias) to the next one's, 0 where all have the same. eps, value: address of a float32. bias:
-that of a vector, or 0. index: address of the vectors to pick, or of each vector's row of angles,
-int64. turned: how many of a head's numbers rotate. angles: rows of cos, then sin, of turned / 2
-angles. y_stride 0: the same y for every vector. values: address of limit, alpha and shift."""
+"""parts: heads of `width` numbers each in a vector, or 1. step: bytes from a part to the next one.
+weight_step: bytes from a part's weight (and bias) to the next one's, 0 where all have the same.
+eps, value: address of a float32. bias: that of a vector, or 0. index: address of the vectors to
+pick, or of each vector's row of angles, int64. turned: how many of a head's numbers rotate.
+angles: rows of cos, then sin, of turned / 2 angles. y_stride 0: the same y for every vector.
+values: address of limit, alpha and shift."""
 
 
 @native(3)

@@ -364,7 +364,7 @@ def _whole(node: Node) -> Any:
 
 LOWERINGS: dict[str, Callable[[Node, Buffers, Inputs], Operation]] = {
     "lookup": _lookup, "rms_norm": _rms_norm, "layer_norm": _layer_norm, "rope": _rope,
-    "store": _store, "pick": _pick, "media": _media, "concatenate": _beside, "take_parts": _parts, "convert": _convert,
-    "linear": _linear,
+    "store": _store, "pick": _pick, "media": _media, "concatenate": _beside,
+    "take_parts": _parts, "convert": _convert, "linear": _linear,
     "gated": _gated, "attention": _attention, "merge_splits": _attention,
 }  # fmt: skip
