@@ -278,7 +278,7 @@ OPERATIONS = (
         "tokens stay the first dimension; float32 or float64", "none", view,
     ),
     TorchOp((aten.split.Tensor, aten.split_with_sizes.default, aten.slice.Tensor),
-            "`x.split`, `x.chunk`, `x[:, a:b]`", "columns; of three dimensions, those of the last one",
+            "`x.split`, `x.chunk`, `x[:, a:b]`", "columns; of three dimensions, of the last one",
             "none; take_parts", columns),
     TorchOp((aten.cat.default,), "`torch.cat((x, y), -1)`", "x and y have two dimensions",
             "concatenate", beside),
