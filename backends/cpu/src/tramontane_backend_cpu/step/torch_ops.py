@@ -251,8 +251,9 @@ def is_of_parts(part: Tensor, x: Tensor) -> bool:
 def taken_of_parts(recording: Recorder, x: Tensor, part: Tensor) -> Tensor:
     """Columns of each of a row's parts. part: those columns of x."""
     first = (part.storage_offset() - x.storage_offset()) % x.shape[2]
-    about = {"first": first, "step": x.shape[2], "width": part.shape[2]}
-    return recording.note("take_parts", (x,), shape_of(part), **about)
+    return recording.note(
+        "take_parts", (x,), shape_of(part), first=first, step=x.shape[2], width=part.shape[2]
+    )
 
 
 def beside(recording: Recorder, func: Any, parts: Sequence[Tensor], dim: int = 0) -> Tensor:
