@@ -85,7 +85,8 @@ def _run(func: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
         CARDS.fault()
     device = next((each.device for each in tensors if isinstance(each, CardTensor)), None)
     device = next((each for each in flat if isinstance(each, torch.device)), device)
-    out = func(*tree_map(_raw, args), **tree_map(_raw, dict(kwargs)))
+    with torch.inference_mode(False), torch.no_grad():
+        out = func(*tree_map(_raw, args), **tree_map(_raw, dict(kwargs)))
     if func._schema.is_mutable and func._schema.name.endswith("_"):
         return args[0]
     if device is None or device.type == "cpu":
@@ -104,7 +105,8 @@ def _made(value: Any, device: torch.device) -> Any:
         return value
     if CARDS.largest is not None and value.nbytes > CARDS.largest:
         raise torch.OutOfMemoryError(f"card out of memory: tried to allocate {value.nbytes} bytes")
-    return CardTensor(value, device)
+    with torch.inference_mode(False):  # a view of a weight is none of inference
+        return CardTensor(value, device)
 
 
 def _set_up() -> torch.library.Library:

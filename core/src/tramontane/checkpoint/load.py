@@ -36,7 +36,7 @@ from .cache_scales import use_cache_scales
 from .checkpoint import Checkpoint
 from .fast_load import Place, place_of
 from .fill import fill
-from .load_options import LoadOptions, LoadReport, Progress, QuantizedReport
+from .load_options import DeviceReport, LoadOptions, LoadReport, Progress, QuantizedReport
 from .plan import plan, plan_parts
 from .prepare import (
     devices_report,
@@ -206,3 +206,25 @@ def foresee_quantizing(
     kinds = quantizing.choices.kinds.items()
     size = sum(kind.nbytes(prod(built.wanted[path].shape)) for path, kind in kinds)
     return report_of(quantizing.asked, quantizing.choices, size)
+
+
+def foresee_placement(
+    checkpoint: Checkpoint, registry: Registry, options: LoadOptions
+) -> tuple[DeviceReport, ...]:
+    """What goes where, without reading a weight; nothing where one device has all. Raises as
+    `load_model`, also where it does not fit."""
+    built = build_for(checkpoint, registry, options.overrides)
+    topology = None if options.topology is None else read_topology(options.topology)
+    device, backend = main_device(options, topology, registry)
+    kv_dtype = KV_DTYPES[kv_dtype_of(options, device, dtype_of(options, device))]
+    place = place_of(backend, device, options, kv_dtype)
+    quantizing = quantizing_of(options, registry, built, kernels_of(place.pack), topology)
+    header = built.checkpoint.header
+    if quantizing is not None:
+        header = planned(built, quantizing.choices)
+        quantizing.close()
+    placement, sizes = placed_as(built, header, options, topology, registry, kv_dtype)
+    if not placement.several:
+        return ()
+    context = plan_parts(header, built.model, placement, sizes, options)
+    return devices_report(placement, sizes, built.model, options, context)
