@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 if TYPE_CHECKING:
     import torch
@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from tramontane.block_format import Stored
     from tramontane.blocks import CausalLM
     from tramontane.layouts import Layout
+    from tramontane.placement.part import Part
 
 
+HOST = "host"
+"""The processor's memory, in `Device.memory`."""
 STEP = "step"
 """The name, in what `Prepare` returns, of how the model's whole step runs."""
 EAGER = "eager: "
@@ -48,11 +51,27 @@ class Device:
     """`--device auto` selects the device with the highest rank."""
     dtype: str = "float32"
     """The type that `--dtype auto` computes in."""
+    memory: str = ""
+    """Which memory it has: devices with one name share it. Empty: `HOST` where torch_device is
+    "cpu", else a memory of its own."""
+    reserve: int = 64 << 20
+    """Bytes that stay free beside weights, caches and logits: for what kernels take."""
     kv_dtype: str | None = None
     """Storage type of keys and values for `--kv-type auto`; None: the type it computes in."""
     features: tuple[str, ...] = ()
     """Instruction sets and the like, for `doctor`."""
     details: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.memory:
+            own = HOST if self.torch_device == "cpu" else self.name
+            object.__setattr__(self, "memory", own)
+
+
+class DeviceLost(RuntimeError):
+    """A device that cannot go on, for good. A backend may raise it, `from` its own error, in a
+    step: the engine then ends all requests and takes no more. What torch raises for memory that
+    cannot be had, `torch.OutOfMemoryError`, is not that: the engine makes its steps smaller."""
 
 
 class Pack(Protocol):
@@ -60,8 +79,8 @@ class Pack(Protocol):
     are in memory twice at any time."""
 
     def __call__(self, weight: Layout, device: Device, threads: int | None) -> Layout:
-        """weight: a matrix (rows, columns). Returns it repacked for the backend's kernels, or
-        unchanged."""
+        """weight: a matrix (rows, columns), on the device already. Returns it repacked for the
+        backend's kernels, or unchanged."""
         ...
 
 
@@ -72,8 +91,9 @@ class Translate(Protocol):
     def __call__(
         self, matrices: Sequence[Stored], device: Device, threads: int | None
     ) -> Sequence[Layout | None]:
-        """matrices: each (rows, columns). Returns each repacked for the backend's kernels; None for
-        one that it leaves to the format's own conversion, which also reports invalid values."""
+        """matrices: each (rows, columns), of modules that are on this device. Returns each repacked
+        for the backend's kernels, on the device; None for one that it leaves to the format's own
+        conversion, which also reports invalid values."""
         ...
 
 
@@ -93,17 +113,18 @@ class Foresee(Protocol):
 
     def __call__(
         self,
-        model: CausalLM,
+        model: CausalLM | Part,
         matrices: Mapping[str, Stored],
         device: Device,
         threads: int | None,
         activations: str,
         kv_dtype: torch.dtype,
     ) -> None:
-        """Start compiling. model: on the meta device, must not be changed. matrices: those whose
-        stored format is known, (rows, columns) each, by the path of the weight; they must not be
-        read. kv_dtype: storage type of the cache. Other arguments: as in `Prepare`. Optional:
-        everything must also work without this call."""
+        """Start compiling. model: on the meta device, must not be changed; a `Part` where others
+        are on other devices, as in `Prepare`. matrices: those of it whose stored format is known,
+        (rows, columns) each, by the path of the weight; they must not be read. kv_dtype: storage
+        type of the cache. Other arguments: as in `Prepare`. Optional: everything must also work
+        without this call."""
         ...
 
 
@@ -113,15 +134,26 @@ BACKGROUND = "tramontane-background"
 
 
 class Prepare(Protocol):
-    """A backend's second target: called once, after a model's weights are loaded."""
+    """A backend's second target: called after a model's weights are loaded, once for each of its
+    devices."""
 
     def __call__(
-        self, model: CausalLM, device: Device, threads: int | None, activations: str
+        self, model: CausalLM | Part, device: Device, threads: int | None, activations: str
     ) -> Mapping[str, str]:
         """Repack weights and bind kernels to blocks. Returns the kernel chosen for each operation
         and layout (such as "linear affine4/g32/1-level/zero"). Operations without a kernel run on
         the reference. The key STEP, if there is one, states how the whole step runs: any text, or
         EAGER and the reason. threads: None leaves their number to the backend. activations:
         "auto" allows activations to be quantized in products with packed weights, for example to 8
-        bits; "f32" does not."""
+        bits; "f32" does not.
+
+        model: the whole, or a `Part` of it (`is_part`): its `modules()` and `named_modules()` are
+        those on this device alone. A part has no step: its layers are called as they are written,
+        with hidden states, a `Batch` and caches that are on this device.
+        """
         ...
+
+
+def is_part(model: CausalLM | Part) -> TypeGuard[Part]:
+    """Whether a backend has to do with a part of a model, `tramontane.placement.Part`."""
+    return hasattr(model, "whole")

@@ -51,4 +51,6 @@ class SteadyFunctions(TorchFunctionMode):
 
 def _batched(x: Any) -> bool:
     is_tensor = isinstance(x, Tensor) and not isinstance(x, nn.Parameter)
-    return is_tensor and x.is_floating_point() and x.dim() > 0 and x.numel() > 0
+    # of models on several devices some tensors are on others
+    here = is_tensor and x.is_cpu
+    return here and x.is_floating_point() and x.dim() > 0 and x.numel() > 0

@@ -17,11 +17,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from tramontane.backend import Device
+from tramontane.backend import Device, is_part
 from tramontane.block_format import Stored
 from tramontane.blocks import CausalLM
 from tramontane.engine.kv_cache import KVCache
 from tramontane.layouts import Dense, Layout
+from tramontane.placement.part import Part
 
 from .kernels.repack import repack_numbers, repack_plane
 from .numba_setup import Kernel
@@ -40,7 +41,7 @@ BLOCKS = 2
 
 
 def foresee(
-    model: CausalLM,
+    model: CausalLM | Part,
     matrices: Mapping[str, Stored],
     device: Device,
     threads: int | None,
@@ -51,8 +52,9 @@ def foresee(
     count = threads or usable()
     first = _reading(matrices)
     wish(first, count)
-    if all(kernel.is_ready() for kernel in first):
-        return  # all cached: then such a model has almost certainly run before
+    if is_part(model) or all(kernel.is_ready() for kernel in first):
+        return  # no step is recorded of a part; all cached: then such a model has surely run before
+    assert isinstance(model, CausalLM)
     try:
         with torch.no_grad():
             exact = activations == "f32"

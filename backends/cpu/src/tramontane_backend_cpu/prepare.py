@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor
-from tramontane.backend import EAGER, STEP, Device
+from torch import Tensor, nn
+from tramontane.backend import EAGER, STEP, Device, is_part
 from tramontane.block_format import Stored
 from tramontane.blocks import (
     ACTIVATIONS,
@@ -32,6 +32,7 @@ from tramontane.blocks import (
 from tramontane.blocks.vision import EncoderLayer, PackedAttention, Patches
 from tramontane.layouts import Affine, Codebook, Dense, Layout, Permuted, RowGroups
 from tramontane.layouts.low_rank import LowRank
+from tramontane.placement.part import Part
 
 from . import early_memory, huge_pages
 from .arena import Slabs, end_shared, shared
@@ -49,6 +50,7 @@ from .eager import (
     multiply_stacked,
 )
 from .eager_encoder import attend_packed
+from .eager_functions import SteadyFunctions
 from .eager_recurrent import convolve, correct, correct_generally, select, shift
 from .experts import KERNELS, mixture
 from .low_rank import multiply_low_rank
@@ -104,13 +106,14 @@ def multiply(threads: int | None) -> Callable[[Tensor, Layout | LowRank], Tensor
 
 
 def prepare(
-    model: CausalLM, device: Device, threads: int | None, activations: str = "auto"
+    model: CausalLM | Part, device: Device, threads: int | None, activations: str = "auto"
 ) -> Mapping[str, str]:
     """Choose kernels for every block. Implements `tramontane.backend.Prepare`."""
     early_memory.forget()
     count = threads or usable()
+    whole = model.whole if is_part(model) else model
     # of an encoder little is left to torch, whose threads would wait for the backend's
-    limit_others(1 if isinstance(model, MediaLM) else count)
+    limit_others(1 if isinstance(whole, MediaLM) else count)
     pool = shared_pool(count)
     exact = activations == "f32"
     chosen: dict[str, str] = {}
@@ -158,6 +161,10 @@ def prepare(
     for module in model.modules():
         if isinstance(module, Experts) and (fused := mixture(module, exact, pool)) is not None:
             module.through = fused  # type: ignore[method-assign]
+    if is_part(model):
+        _prepare_part(model, pool, exact=exact)
+        return chosen
+    assert isinstance(model, CausalLM)
     forward = Forward(model, pool, exact=exact)
     model.forward = forward  # type: ignore[method-assign]
     if isinstance(model, MediaLM):  # an encoder is not in the step
@@ -176,6 +183,16 @@ def prepare(
             "what it has kernels for", forward.why,
         )  # fmt: skip
     return chosen
+
+
+def _prepare_part(part: Part, pool: Pool, *, exact: bool) -> None:
+    """What runs layers that are called one by one: no step is recorded of a part."""
+    _compile_layers(part, pool, exact=exact)
+    _activate(part, pool)
+    steady = SteadyFunctions(pool)
+    vars(part)["around"] = lambda: steady
+    end_shared()
+    huge_pages.enlarge(pool.busy)
 
 
 def _ready(weight: Layout) -> bool:
@@ -200,7 +217,7 @@ def _choose(module: Linear | Embedding, exact: bool, pool: Pool) -> str:
     return called
 
 
-def _compile_layers(model: CausalLM, pool: Pool, *, exact: bool) -> None:
+def _compile_layers(model: nn.Module, pool: Pool, *, exact: bool) -> None:
     """Put programs where layers of encoders have methods that compute each row by itself."""
     workspace = Workspace(pool, exact=exact)
     for module in model.modules():
@@ -209,7 +226,7 @@ def _compile_layers(model: CausalLM, pool: Pool, *, exact: bool) -> None:
                 setattr(module, name, RowProgram(module, getattr(module, name), workspace))
 
 
-def _activate(model: CausalLM, pool: Pool) -> None:
+def _activate(model: nn.Module, pool: Pool) -> None:
     """Put kernels where blocks hold activation functions."""
     known: list[tuple[Any, str]] = [(ACTIVATIONS[name], to) for name, to in KERNELS.items()]
     known.append((torch.sigmoid, "sigmoid"))

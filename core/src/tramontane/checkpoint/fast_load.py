@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     import torch
 
     from tramontane.blocks import CausalLM
+    from tramontane.placement.part import Part
 
     from .load_options import LoadOptions
 
 MOVE_ROWS = (Rename, Deinterleave, Split)
 """Rules that only select and reorder rows, so that they apply to `Stored` matrices."""
-Foreseen: TypeAlias = Callable[["CausalLM", Mapping[str, Stored]], None]
+Foreseen: TypeAlias = Callable[["CausalLM | Part", Mapping[str, Stored]], None]
 AT_ONCE = 512 << 20
 """Bytes of a file that are passed to a backend per call, which is also the progress interval."""
 
@@ -39,6 +40,18 @@ class Place:
     translate: Callable[[Sequence[Stored]], Sequence[Layout | None]] | None = None
     foresee: Foreseen | None = None
     converts: bool = False
+    device: str = "cpu"
+    """As torch names it."""
+    dtype: torch.dtype | None = None
+    """What the device computes in; None: as the whole model."""
+    part: Part | None = None
+    """Which part of a model this is about, where it is not all of it."""
+
+    def there(self, layout: Layout) -> Layout:
+        """A layout on the device, of whatever kind a format made."""
+        if self.device == "cpu":
+            return layout
+        return layout.map(lambda tensor: tensor.to(self.device))
 
     @property
     def reads(self) -> bool:
@@ -80,7 +93,7 @@ def place_of(
 ) -> Place:
     """Load a backend's optional targets for matrices. kv_dtype: of keys and values."""
     if backend is None:
-        return Place()
+        return Place(device=device.torch_device)
     common = {"device": device, "threads": options.threads}
     pack, translate = (
         None if target is None else partial(load(target), **common)
@@ -90,4 +103,5 @@ def place_of(
     if backend.foresee is not None:
         precision = {"activations": options.activations, "kv_dtype": kv_dtype}
         foresee = partial(load(backend.foresee), **common, **precision)
-    return Place(pack, translate, foresee, converts=options.dtype != "auto")
+    converts = options.dtype != "auto"
+    return Place(pack, translate, foresee, converts, device.torch_device)

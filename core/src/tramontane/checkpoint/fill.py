@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import cast
 
@@ -58,16 +58,18 @@ def fill(
     dtype: torch.dtype,
     options: LoadOptions,
     progress: Progress | None = None,
-    place: Place | None = None,
+    place: Place | Callable[[str], Place] | None = None,
     quantizing: Quantizing | None = None,
 ) -> Tensor:
     """Put every tensor where it belongs; returns some of the embedding as it was in the file.
 
-    quantizing: what becomes of some of the matrices; None: all stay as they are stored.
+    place: of all weights, or what says it of each by its path. quantizing: what becomes of some of
+    the matrices; None: all stay as they are stored.
 
     Raises CheckpointError when they do not fit exactly.
     """
-    header, place = checkpoint.header, place or Place()
+    header, only = checkpoint.header, place if isinstance(place, Place) else Place()
+    at = place if callable(place) else lambda path: only
     wanted, sources, ties = assign(checkpoint, model, config, architecture)
     # places that are filled from the same tensors are filled together, so that each is read once
     together: dict[tuple[str, ...], list[str]] = {}
@@ -78,9 +80,9 @@ def fill(
     sample = torch.empty(0)
     if progress is not None:
         progress(0, total)
-    for module in model.modules():
+    for path, module in model.named_modules():
         if isinstance(module, Embedding):
-            module.dtype = dtype
+            module.dtype = at(path).dtype or dtype
     made = quantizing if quantizing is not None else ()
     lying: dict[str, Stored] = {}
     for path, source in sources.items():
@@ -88,13 +90,14 @@ def fill(
             continue
         if wanted[path].packs and not wanted[path].stacked and len(source.pieces) == 1:
             ((tensor, steps),) = source.pieces
-            stored = place.stored(checkpoint, tensor, [step.rule for step in steps])
+            stored = at(path).stored(checkpoint, tensor, [step.rule for step in steps])
             if stored is not None:
                 lying[path] = cast("Stored", source.make({tensor: cast("Layout", stored)}, model))
-    if place.foresee is not None:
-        tied_too = {tied: lying[to] for tied, to in ties.items() if to in lying}
-        place.foresee(model, {**lying, **tied_too})
-    unread = lying if place.reads else {}
+    tied_too = {tied: lying[to] for tied, to in ties.items() if to in lying}
+    for one, there in _by_place({**lying, **tied_too}, at, [only, *map(at, wanted)]):
+        if one.foresee is not None:
+            one.foresee(model if one.part is None else one.part, there)
+    unread = {path: stored for path, stored in lying.items() if at(path).reads}
     if EMBEDDING in unread:
         sample = unread[EMBEDDING].rows(slice(0, 8)).decode(torch.float32)
 
@@ -124,17 +127,20 @@ def fill(
         for path, layout in layouts.items()
     )
     counted: set[str] = set()
-    for path, layout, finished in chain(place.translated(unread), read_now):
+    directly = (one.translated(there) for one, there in _by_place(unread, at, ()))
+    for path, layout, finished in chain(*directly, read_now):
+        here = at(path)
         if not finished:
             if isinstance(layout, Dense) and options.dtype != "auto":
-                layout = Dense(layout.data.to(dtype))
+                layout = Dense(layout.data.to(here.dtype or dtype))
             if not options.mmap and path not in made:
                 layout = layout.map(torch.clone)
             if path == EMBEDDING:
                 sample = layout.rows(slice(0, 8)).decode(torch.float32)
-            if place.pack is not None and wanted[path].packs and not wanted[path].stacked:
-                layout = place.pack(layout)
-        wanted[path].put(layout, dtype)
+            layout = here.there(layout)
+            if here.pack is not None and wanted[path].packs and not wanted[path].stacked:
+                layout = here.pack(layout)
+        wanted[path].put(layout, here.dtype or dtype)
         fresh = set(sources[path].tensors) - counted
         counted |= fresh
         done += sum(header.tensors[tensor].nbytes for tensor in fresh)
@@ -144,3 +150,13 @@ def fill(
         module, original = (model.get_submodule(p.rpartition(".")[0]) for p in (tied, to))
         module.weight = original.weight
     return sample
+
+
+def _by_place(
+    stored: Mapping[str, Stored], at: Callable[[str], Place], empty: Iterable[Place]
+) -> list[tuple[Place, dict[str, Stored]]]:
+    """Each place with those that are there; places of `empty` also without any."""
+    found: dict[int, tuple[Place, dict[str, Stored]]] = {id(one): (one, {}) for one in empty}
+    for path, each in stored.items():
+        found.setdefault(id(at(path)), (at(path), {}))[1][path] = each
+    return list(found.values())

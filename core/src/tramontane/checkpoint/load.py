@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any, cast
 
@@ -23,20 +23,30 @@ from tramontane.engine.kv_codes import INT4
 from tramontane.engine.state_cache import bytes_per_sequence
 from tramontane.errors import ConfigError
 from tramontane.layouts import Layout, nbytes
+from tramontane.placement.placed import Placed
 from tramontane.plugin import load
 from tramontane.quantizing.asked import planned, quantizing_of
 from tramontane.quantizing.choose_kind import kernels_of
 from tramontane.quantizing.in_place import report_of
+from tramontane.quantizing.topology import read_topology
 from tramontane.registry import Registry
-from tramontane.system.devices import choose_device
 
 from .build import build_for
 from .cache_scales import use_cache_scales
 from .checkpoint import Checkpoint
-from .fast_load import place_of
+from .fast_load import Place, place_of
 from .fill import fill
-from .load_options import LoadOptions, LoadReport, Progress, QuantizedReport
-from .plan import plan
+from .load_options import DeviceReport, LoadOptions, LoadReport, Progress, QuantizedReport
+from .plan import plan, plan_parts
+from .prepare import (
+    devices_report,
+    main_device,
+    placed_as,
+    places_of,
+    prepare_parts,
+    product_of,
+    products_of,
+)
 
 log = logging.getLogger(__name__)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -66,6 +76,10 @@ class Loaded:
     """Some of the embedding as it was in the file: what a model is known by."""
     multiply: Callable[[Tensor, Layout], Tensor] = reference.linear
     """The backend's product with a dense matrix, of which a row's bits do not depend on others."""
+    placed: Placed | None = None
+    """Where everything is, if on several devices; device is then home."""
+    products: Mapping[str, Callable[[Tensor, Layout], Tensor]] = field(default_factory=dict)
+    """Each device's `multiply`, by its name, if there are several."""
 
 
 def load_model(
@@ -83,30 +97,41 @@ def load_model(
     bytes_in_file = sum(info.nbytes for info in checkpoint.header.tensors.values())
     built = build_for(checkpoint, registry, options.overrides)
     header, model, config = built.checkpoint.header, built.model, built.config
-    device, backend = choose_device(options.device, registry)
-    dtype_name = device.dtype if options.dtype == "auto" else SHORT_DTYPES.get(options.dtype)
-    if dtype_name not in DTYPES:
-        raise ConfigError(f"dtype {options.dtype!r} is not one of auto, f32, bf16, f16")
-    if options.activations not in ("auto", "f32"):
-        raise ConfigError(f"activations {options.activations!r} is not one of auto, f32")
-    dtype = DTYPES[dtype_name]
-    kv_dtype_name = kv_dtype_of(options, device, dtype_name)
+    topology = None if options.topology is None else read_topology(options.topology)
+    device, backend = main_device(options, topology, registry)
+    kv_dtype_name = kv_dtype_of(options, device, dtype_of(options, device))
     kv_dtype = KV_DTYPES[kv_dtype_name]
     place = place_of(backend, device, options, kv_dtype)
-    quantizing = quantizing_of(options, registry, built, device, kernels_of(place.pack))
+    quantizing = quantizing_of(options, registry, built, kernels_of(place.pack), topology)
     if quantizing is not None:
         header = planned(built, quantizing.choices)
     making = 0 if quantizing is None else quantizing.overhead(built.wanted)
-    context = plan(header, model, device, dtype, kv_dtype, options, making)
+    placement, sizes = placed_as(built, header, options, topology, registry, kv_dtype)
+    placed: Placed | None = None
+    dtypes = {
+        index: DTYPES[dtype_of(options, placement.devices[index][0])] for index in placement.used
+    }
+    device, backend = placement.home
+    dtype_name, dtype = dtype_of(options, device), dtypes[0]
+    at: Place | Callable[[str], Place]
+    if placement.several:
+        context = plan_parts(header, model, placement, sizes, options, making)
+        placed = Placed(model, placement, dtypes)
+        at = places_of(placed, options, kv_dtype, dtypes)
+    else:
+        context = plan(header, model, device, dtype, kv_dtype, options, making)
+        at = place_of(backend, device, options, kv_dtype)
     filling = (built.checkpoint, model, config, built.architecture, dtype, options, progress)
     if quantizing is None:
-        sample = fill(*filling, place)
+        sample = fill(*filling, at)
     else:
         with memory.large_blocks_apart(), closing(quantizing):
-            sample = fill(*filling, place, quantizing)
+            sample = fill(*filling, at, quantizing)
     use_cache_scales(checkpoint, model, kv_dtype)
     kernels: Mapping[str, str] = {}
-    if backend is not None:
+    if placed is not None:
+        kernels = prepare_parts(placed, options)
+    elif backend is not None:
         kernels = load(backend.prepare)(model, device, options.threads, options.activations)
     elif options.threads is not None:
         torch.set_num_threads(options.threads)
@@ -119,7 +144,7 @@ def load_model(
         path=str(header.path),
         architecture=header.architecture,
         container=header.container,
-        device=device.name,
+        device=" + ".join(placement.devices[index][0].name for index in placement.used),
         dtype=dtype_name,
         kv_dtype=kv_dtype_name,
         kv_bytes_per_token=bytes_per_token(model, kv_dtype),
@@ -132,14 +157,26 @@ def load_model(
         seconds=time.perf_counter() - started,
         quantized=None if quantizing is None else quantizing.report(),
         chosen=chosen,
+        devices=devices_report(placement, sizes, model, options, context),
     )
     if report.quantized is not None and not report.quantized.kinds:
         log.warning("%s", "; ".join(line.strip() for line in report.quantized.lines()))
     registry.tell("model_loaded", report=report)
-    multiply = reference.linear
-    if backend is not None and backend.multiply is not None:
-        multiply = load(backend.multiply)(options.threads)
-    return Loaded(model, config, device, dtype, kv_dtype, context, report, sample, multiply)
+    multiply = product_of(backend, options)
+    return Loaded(
+        model, config, device, dtype, kv_dtype, context, report, sample, multiply, placed,
+        {} if placed is None else products_of(placed, options),
+    )  # fmt: skip
+
+
+def dtype_of(options: LoadOptions, device: Device) -> str:
+    """What a device computes in. Raises ConfigError."""
+    found = device.dtype if options.dtype == "auto" else SHORT_DTYPES.get(options.dtype)
+    if found not in DTYPES:
+        raise ConfigError(f"dtype {options.dtype!r} is not one of auto, f32, bf16, f16")
+    if options.activations not in ("auto", "f32"):
+        raise ConfigError(f"activations {options.activations!r} is not one of auto, f32")
+    return found
 
 
 def kv_dtype_of(options: LoadOptions, device: Device, dtype: str) -> str:
@@ -159,12 +196,35 @@ def foresee_quantizing(
     """What quantizing would make, without reading a weight; None where nothing is asked for.
     Raises as `load_model`."""
     built = build_for(checkpoint, registry, options.overrides)
-    device, backend = choose_device(options.device, registry)
+    topology = None if options.topology is None else read_topology(options.topology)
+    device, backend = main_device(options, topology, registry)
     place = place_of(backend, device, options, torch.float32)
-    quantizing = quantizing_of(options, registry, built, device, kernels_of(place.pack))
+    quantizing = quantizing_of(options, registry, built, kernels_of(place.pack), topology)
     if quantizing is None:
         return None
     quantizing.close()
     kinds = quantizing.choices.kinds.items()
     size = sum(kind.nbytes(prod(built.wanted[path].shape)) for path, kind in kinds)
     return report_of(quantizing.asked, quantizing.choices, size)
+
+
+def foresee_placement(
+    checkpoint: Checkpoint, registry: Registry, options: LoadOptions
+) -> tuple[DeviceReport, ...]:
+    """What goes where, without reading a weight; nothing where one device has all. Raises as
+    `load_model`, also where it does not fit."""
+    built = build_for(checkpoint, registry, options.overrides)
+    topology = None if options.topology is None else read_topology(options.topology)
+    device, backend = main_device(options, topology, registry)
+    kv_dtype = KV_DTYPES[kv_dtype_of(options, device, dtype_of(options, device))]
+    place = place_of(backend, device, options, kv_dtype)
+    quantizing = quantizing_of(options, registry, built, kernels_of(place.pack), topology)
+    header = built.checkpoint.header
+    if quantizing is not None:
+        header = planned(built, quantizing.choices)
+        quantizing.close()
+    placement, sizes = placed_as(built, header, options, topology, registry, kv_dtype)
+    if not placement.several:
+        return ()
+    context = plan_parts(header, built.model, placement, sizes, options)
+    return devices_report(placement, sizes, built.model, options, context)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,6 +23,14 @@ class LoadOptions:
     weights; auto computes in what the device does best and leaves weights as they are stored."""
 
     device: str = "auto"
+    gpu_layers: int | str | None = None
+    """How many of the last layers are on the device, the rest on the processor; what is outside
+    layers counts as one and comes first. "all"; "auto", the default without a device: as many as
+    fit, experts last."""
+    device_map: str | None = None
+    """Layers on devices: "cuda:0=0-15,cpu=16-31", or "0:16;1:16" for accelerators by number."""
+    n_cpu_moe: int | str | None = None
+    """Of how many of the first layers the experts are on the processor; "all"."""
     dtype: str = "auto"
     threads: int | None = None
     activations: str = "auto"
@@ -51,7 +59,7 @@ class LoadOptions:
     isq_organization: str = "default"
     """"moqe": quantize experts only."""
     topology: Path | None = None
-    """A YAML file with the kinds of single layers or weights."""
+    """A YAML file with the kinds and devices of single layers or weights."""
     imatrix: Path | None = None
     """A file with `importance`, of `tramontane imatrix` or of a container's own kind."""
     calibration_file: Path | None = None
@@ -103,6 +111,40 @@ def rope_overrides(base: float | None, scale: float | None) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeviceReport:
+    """What one device has of a model. holds: for people. weights, caches, beside: bytes of its
+    weights, of the keys, values and states of one context, and for logits and kernels."""
+
+    name: str
+    label: str
+    holds: str
+    weights: int
+    caches: int
+    beside: int
+    free: int
+    """Bytes that were free before."""
+
+
+def table(devices: Sequence[DeviceReport]) -> list[str]:
+    """What goes where, a device a line, below a line of titles."""
+    rows: list[tuple[str, ...]] = [
+        ("device", "holds", "weights", "context", "beside", "free before")
+    ]
+    rows += [
+        (each.name, each.holds, *map(readable, (each.weights, each.caches, each.beside, each.free)))
+        for each in devices
+    ]
+    wide = [max(len(row[column]) for row in rows) for column in range(6)]
+    return [
+        "  ".join(
+            text.ljust(size) if column < 2 else text.rjust(size)
+            for column, (text, size) in enumerate(zip(row, wide, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
 class LoadReport:
     """What was loaded and how: passed to plugins, shown by `inspect` and `--verbose`."""
 
@@ -127,6 +169,8 @@ class LoadReport:
     """What was quantized while it was read; None: nothing was asked for."""
     chosen: str = ""
     """Why `quant` chose this file, or this kind."""
+    devices: Sequence[DeviceReport] = ()
+    """What each of several devices has, home first; empty where one has all."""
 
     @property
     def eager_reason(self) -> str | None:

@@ -17,7 +17,7 @@ from .quantizing_options import fitted_name
 
 if TYPE_CHECKING:
     from tramontane.checkpoint.checkpoint import Checkpoint, Header
-    from tramontane.checkpoint.load_options import QuantizedReport
+    from tramontane.checkpoint.load_options import LoadOptions, QuantizedReport
     from tramontane.config import DecoderConfig
     from tramontane.plugin import Architecture
     from tramontane.registry import Registry
@@ -85,6 +85,7 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
     blind = header.dialect == "gguf" and header.encoder is None
     media = {} if blind or built is None or offer is None else media_of(offer, *built, files, found)
     template, for_tools = chat_templates(checkpoint)
+    devices = [] if built is None else _devices(checkpoint, registry, options)
     checkpoint.close()
     if options.chat_template is not None:
         template = choose_template(None, None, options.chat_template)
@@ -120,6 +121,7 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
         "kv_bytes_per_token": context,
         "state_bytes_per_sequence": states,
         "memory_free": memory.free(),
+        "devices": devices,
         "tokenizer": tokenizer,
         "chat_template": template,
         "template": _features(template, for_tools, named),
@@ -133,17 +135,48 @@ def _quantized(
 ) -> QuantizedReport | None:
     """What --isq and --topology would make of the matrices."""
     from tramontane.checkpoint.load import foresee_quantizing
-    from tramontane.checkpoint.load_options import LoadOptions
 
     if options.isq is None and options.topology is None:
         return None
-    chosen = LoadOptions(
+    return foresee_quantizing(checkpoint, registry, _load_options(options))
+
+
+def _devices(
+    checkpoint: Checkpoint, registry: Registry, options: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """What goes where on several devices; nothing where one has all, or where nothing says more
+    than which one."""
+    from tramontane.checkpoint.load import foresee_placement
+    from tramontane.system.devices import accelerators
+
+    said = (options.gpu_layers, options.device_map, options.n_cpu_moe, options.topology)
+    if said == (None,) * 4 and not accelerators(registry):
+        return []
+    try:
+        found = foresee_placement(checkpoint, registry, _load_options(options))
+    except CheckpointError:
+        if said != (None,) * 4:
+            raise
+        return []  # `run` would say it; here is more to be seen
+    return [asdict(each) for each in found]
+
+
+def _load_options(options: argparse.Namespace) -> LoadOptions:
+    from tramontane.checkpoint.load_options import LoadOptions
+
+    from .placement_options import placement
+
+    return LoadOptions(
         device=options.device,
+        dtype=options.dtype,
+        kv_type=options.kv_type,
+        num_ctx=options.num_ctx,
+        force=options.force,
         isq=options.isq,
         isq_organization=options.isq_organization,
         topology=options.topology,
+        **placement(options),
     )
-    return foresee_quantizing(checkpoint, registry, chosen)
 
 
 def _built(offer: Architecture, header: Header) -> tuple[DecoderConfig, Any] | None:
@@ -209,6 +242,7 @@ def _and(names: list[str]) -> str:
 
 
 def _print(found: dict[str, Any], tensors: bool) -> None:
+    from tramontane.checkpoint.load_options import DeviceReport, table
     from tramontane.memory import readable
 
     from .inspect_media import rows_of_media
@@ -241,6 +275,10 @@ def _print(found: dict[str, Any], tensors: bool) -> None:
     width = max(map(len, rows))
     for title, value in rows.items():
         print(f"{title:<{width}}  {value}")
+    if found["devices"]:
+        print()
+        for line in table([DeviceReport(**each) for each in found["devices"]]):
+            print(line)
     if tensors:
         print()
         for name, info in found["tensors"].items():

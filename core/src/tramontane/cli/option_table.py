@@ -16,6 +16,10 @@ FORMS: dict[str, tuple[str, ...]] = {
     "--hf-cache": ("--cache-dir",),
     "--token-bias": ("--logit-bias",),
     "--suppress-token": ("--suppress-tokens",),
+    "--gpu-layers": ("-ngl", "--n-gpu-layers"),
+    "--device-map": ("--num-device-layers",),
+    "--n-cpu-moe": ("-ncmoe",),
+    "--cpu-moe": ("-cmoe",),
 }
 """Further spellings of an option, in every command that has it."""
 
@@ -33,6 +37,7 @@ COMMON = {
     "--seed",
     # of the server
     "--config", "--host", "--port", "--api-key", "--api-key-file", "--name", "--alias", "--device",
+    "--gpu-layers",
     "--max-seqs", "--max-waiting", "--mcp-config", "--log-file",
 }  # fmt: skip
 """Options in groups that `--help` shows; `--help-all` shows the others too."""

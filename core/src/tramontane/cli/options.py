@@ -16,6 +16,7 @@ from tramontane.system.gc_pause import gc_paused, keep_imports
 
 from .grammar import grammar_of
 from .parser import at_least
+from .placement_options import add_placement, home_name, placement
 from .progress import Loading
 from .quantizing_options import add_quantizing, quantizing
 from .sampler_flags import add_sampler_flags, given_flags
@@ -102,7 +103,11 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--tool-caller", metavar="NAME",
         help="format of the model's tool calls, if its chat template does not show it",
     )  # fmt: skip
-    group.add_argument("--device", default="auto", help="auto, reference, or a backend's name")
+    group.add_argument(
+        "--device", default="auto",
+        help="auto, reference, or a backend's name, with a number where it has several: cuda:0",
+    )  # fmt: skip
+    add_placement(group)
     group.add_argument("--dtype", default="auto", choices=["auto", "f32", "bf16", "f16"])
     group.add_argument(
         "--activations",
@@ -200,9 +205,10 @@ def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
 
     registry = getattr(options, "registry", None) or Registry.from_environment()
     more = {"threads": getattr(options, "threads", None), **more}
-    more = {**quantizing(options), **more}
+    more = {**quantizing(options), **placement(options), **more}
     stays = options.quant is None and options.isq is None and options.topology is None
-    begin(options.model, options.device, registry, more["threads"], stays=stays)
+    home = home_name(options.device, options.device_map, options.gpu_layers)
+    begin(options.model, home, registry, more["threads"], stays=stays)
     from tramontane.checkpoint.load_options import rope_overrides
     from tramontane.llm import LLM
 
@@ -240,6 +246,7 @@ def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
 
 def print_report(llm: LLM) -> None:
     """What became of the checkpoint, on stderr."""
+    from tramontane.checkpoint.load_options import table
     from tramontane.memory import readable
 
     report = llm.report
@@ -254,6 +261,8 @@ def print_report(llm: LLM) -> None:
     )
     for line in report.quantized.lines() if report.quantized is not None else ():
         print(line, file=sys.stderr)
+    for line in table(report.devices) if report.devices else ():
+        print(f"  {line}", file=sys.stderr)
     for operation, kernel in report.kernels.items():
         print(f"  {operation}: {kernel}", file=sys.stderr)
 

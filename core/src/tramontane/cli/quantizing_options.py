@@ -28,7 +28,10 @@ def add_quantizing(parser: argparse.ArgumentParser, *, loads: bool = True) -> No
         help="moqe: quantize experts only",
     )  # fmt: skip
     group.add_argument(
-        "--topology", type=Path, metavar="FILE", help="YAML with kinds of single layers or weights"
+        "--topology",
+        type=Path,
+        metavar="FILE",
+        help="YAML with kinds and devices of single layers or weights",
     )
     measured = group.add_mutually_exclusive_group()
     measured.add_argument(

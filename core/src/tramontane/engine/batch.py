@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from .kv_cache import KVCache
+    from .kv_cache import CacheView, KVCache
 
 
 class Rotation(Protocol):
@@ -63,7 +63,7 @@ class MediaInput:
         """x: (tokens, hidden) embeddings -> the same with these rows in their places."""
         if self.rows is None:
             return x
-        return x.index_copy(0, self._places(x), self.rows[:, : x.shape[1]].to(x.dtype))
+        return x.index_copy(0, self._places(x), self.rows[:, : x.shape[1]].to(x))
 
     def add(self, x: Tensor, layer: int) -> Tensor:
         """x: (tokens, hidden), behind a layer -> with what the encoder adds to its rows there."""
@@ -74,7 +74,7 @@ class MediaInput:
         if not more.shape[1]:
             return x
         places = self._places(x)
-        return x.index_copy(0, places, x[places] + more.to(x.dtype))
+        return x.index_copy(0, places, x[places] + more.to(x))
 
     def _places(self, x: Tensor) -> Tensor:
         return torch.tensor(self.index, dtype=torch.int64, device=x.device)
@@ -111,10 +111,13 @@ class Batch:
     """First row, rows, and their adapters, an `Applied`, in models that mix adapters; the others
     have none."""
     _sections: tuple[tuple[Span, npt.NDArray[np.int64]], ...] = ()
+    _whole: Batch | None = None
 
-    def __init__(self, spans: Sequence[Span], numbers: Numbers, cache: KVCache) -> None:
-        self.spans, self.numbers, self.cache = spans, numbers, cache
+    def __init__(self, spans: Sequence[Span], numbers: Numbers, cache: KVCache | CacheView) -> None:
+        self.spans, self.numbers = spans, numbers
+        self.cache: Any = cache
         self._angles: dict[tuple[object, ...], tuple[Tensor, Tensor]] = {}
+        self._views: dict[str, Batch] = {}
 
     @classmethod
     def of(
@@ -144,6 +147,18 @@ class Batch:
                 wanted.append(start + offset)
             start += count
         return cls(spans, Numbers(positions, extents, kv_slots, wanted), cache)
+
+    def on(self, name: str) -> Batch:
+        """The same as it is on one of a model's devices: with its tensors and caches. To be called
+        when nothing of the batch changes any more."""
+        whole = self._whole or self
+        if name not in whole._views:
+            view = Batch(whole.spans, whole.numbers, whole.cache.on(name))
+            view._whole, view._sections = whole, whole._sections
+            view.media, view.cross = whole.media, whole.cross
+            view.adapters, view.adapted = whole.adapters, whole.adapted
+            whole._views[name] = view
+        return whole._views[name]
 
     @property
     def positions(self) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -24,6 +25,7 @@ from .state_cache import StateCache
 
 if TYPE_CHECKING:
     from tramontane.checkpoint.load import Loaded
+    from tramontane.placement.placed import Placed
 
     from .media_rows import MediaRows
     from .sequence import Sequence as Running
@@ -41,16 +43,24 @@ class CrossKeys:
     states: StateCache | tuple[()] = ()
 
     def __init__(
-        self, sight: Sight, shapes: Shapes, dtype: torch.dtype, device: torch.device
+        self,
+        sight: Sight,
+        shapes: Shapes,
+        dtype: torch.dtype,
+        device: torch.device,
+        placed: Placed | None = None,
     ) -> None:
         self.key, self.device = sight.key, device
         self.blocks, self.nbytes = sizes(sight, shapes, dtype)
-        options: dict[str, object] = {"dtype": dtype, "device": device}
+        self._spots = {} if placed is None else placed.layers()
         kind = cache_class(dtype)
         self.layers: dict[int, LayerCache] = {
-            index: kind(self.blocks, heads, width, width, options)
+            index: kind(
+                self.blocks, heads, width, width,
+                {"dtype": dtype, "device": self._spots[index].device if placed else device},
+            )
             for index, (heads, width) in shapes.items()
-        }
+        }  # fmt: skip
         self.missing: dict[bytes, tuple[MediaItem, list[int]]] = {}
         """Items whose rows are not here yet, and where they begin."""
         first = 0
@@ -58,14 +68,27 @@ class CrossKeys:
             self.missing.setdefault(item.digest, (item, []))[1].append(first)
             first += item.cross
 
+    def where(self, index: int) -> str | None:
+        """The device of a layer, where they are on several."""
+        return self._spots[index].name if self._spots else None
+
+    def on(self, name: str) -> CrossKeys:
+        """The same as one of several devices sees it."""
+        view = copy(self)
+        view.device = next(each.device for each in self._spots.values() if each.name == name)
+        view.layers = {i: each for i, each in self.layers.items() if self.where(i) == name}
+        return view
+
     def fill(self, item: MediaItem, rows: Tensor) -> None:
         """rows: (item.cross, numbers) of each layer the keys, then the values."""
         for first in self.missing.pop(item.digest)[1]:
-            slots, start = torch.arange(first, first + len(rows), device=self.device), 0
+            start = 0
             for layer in self.layers.values():
+                slots = torch.arange(first, first + len(rows), device=layer.device)
                 per_head = (layer.kv_heads, layer.d_key)
                 width = layer.kv_heads * layer.d_key
-                keys, values = rows[:, start : start + 2 * width].split(width, -1)
+                here = rows[:, start : start + 2 * width].to(layer.device)
+                keys, values = here.split(width, -1)
                 layer.store(slots, keys.unflatten(-1, per_head), values.unflatten(-1, per_head))
                 start += 2 * width
 
@@ -96,8 +119,12 @@ class Crossing:
     def attend(self, kernel: Callable[..., Tensor], q: Tensor, index: int, scale: float) -> Tensor:
         """q: (tokens, heads, d_head) -> (tokens, heads, d_head), in layer `index`."""
         parts = zip(q.split(self._counts), self._parts, strict=True)
-        return torch.cat([kernel(part, of.layers[index], batch, scale, None)
-                          for part, (of, batch) in parts])  # fmt: skip
+        found = []
+        for part, (of, batch) in parts:
+            at = of.where(index)
+            here = batch if at is None else batch.on(at)
+            found.append(kernel(part, of.layers[index], here, scale, None))
+        return torch.cat(found)
 
 
 class CrossCache:
@@ -115,7 +142,9 @@ class CrossCache:
         dtype: torch.dtype,
         device: torch.device,
         most_bytes: int,
+        placed: Placed | None = None,
     ) -> None:
+        self._placed = placed
         self._shapes, self._media, self._running = shapes, media, running
         self._dtype, self._device, self._most = dtype, device, most_bytes
         self._kept: OrderedDict[bytes, CrossKeys] = OrderedDict()
@@ -169,7 +198,7 @@ class CrossCache:
             self._next = None
         if found is None:
             self._make_room(size, held)
-            found = CrossKeys(sight, self._shapes, self._dtype, self._device)
+            found = CrossKeys(sight, self._shapes, self._dtype, self._device, self._placed)
             self._kept[sight.key] = found
         self._kept.move_to_end(sight.key)
         return found
@@ -190,4 +219,4 @@ def cross_cache(
     layers = cross_layers(loaded.model)
     shapes = {index: (each.shared_heads, each.d_head) for index, each in layers.items()}
     device = torch.device(loaded.device.torch_device)
-    return CrossCache(shapes, media, running, loaded.kv_dtype, device, most_bytes)
+    return CrossCache(shapes, media, running, loaded.kv_dtype, device, most_bytes, loaded.placed)

@@ -72,6 +72,7 @@ class Engine:
             device,
             remember=self.options.prefix_cache and self._resumable,
             state_slots=state_slots(loaded, self.options, force=force),
+            placed=loaded.placed,
         )
         batch_size, max_seqs = max(1, self.options.batch_size), max(1, self.options.max_seqs)
         self._scheduler = Scheduler(

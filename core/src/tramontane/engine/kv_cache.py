@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +15,9 @@ from .kv_codes import CODES, Codes, dequantize, groups_of
 from .kv_floats import FLOATS8, decode, encode
 from .sliding_window import Pages
 from .state_cache import StateCache
+
+if TYPE_CHECKING:
+    from tramontane.placement.placed import Placed
 
 BLOCK_SIZE = 16
 PADDING = 16
@@ -54,6 +57,11 @@ class LayerCache:
         self.keys = _padded((blocks, self.kv_heads, self.d_key, BLOCK_SIZE), options)
         self.values = _padded((blocks, self.kv_heads, BLOCK_SIZE, self.d_value), options)
         return self.keys, self.values
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+        return self.keys.device
 
     def page(self, blocks: Tensor) -> Tensor:
         """The pages of blocks."""
@@ -247,11 +255,15 @@ class KVCache:
         *,
         remember: bool = True,
         state_slots: int = 8,
+        placed: Placed | None = None,
     ) -> None:
+        """placed: where each layer is, if on several devices; device is then home's."""
         self.block_size = BLOCK_SIZE
         self.device, self.dtype, self.blocks = device, dtype, blocks
+        self._placed = placed
+        self._views: dict[str, CacheView] = {}
         self.pool = BlockPool(blocks, remember=remember)
-        options: dict[str, object] = {"dtype": dtype, "device": device}
+        at = {} if placed is None else {i: each.device for i, each in placed.layers().items()}
         windows = kv_windows(model, blocks * BLOCK_SIZE)
         by_window = {
             window: Pages(blocks, window.tokens, BLOCK_SIZE, chunked=window.chunked)
@@ -263,13 +275,25 @@ class KVCache:
         self.pool.forgotten = self._forgotten
         kind = cache_class(dtype)
         self.layers: dict[int, LayerCache] = {
-            index: kind(blocks, *shape, options, None if window is None else by_window[window])
+            index: kind(
+                blocks,
+                *shape,
+                {"dtype": dtype, "device": at.get(index, device)},
+                None if window is None else by_window[window],
+            )
             for index, shape, window in zip(
                 kv_modules(model), kv_shapes(model), windows, strict=True
             )
         }
         """Of the layers that have keys and values, by their index."""
-        self.states = StateCache(model, state_slots, device)
+        self.states = StateCache(model, state_slots, device, at)
+
+    def on(self, name: str) -> CacheView:
+        """What one of the devices has of it."""
+        if name not in self._views:
+            assert self._placed is not None
+            self._views[name] = CacheView(self, self._placed, name)
+        return self._views[name]
 
     def _forgotten(self, block: int) -> None:
         for pages in self.windows:
@@ -315,6 +339,19 @@ class KVCache:
         """Copy the content of block `source` to block `target`, in every layer."""
         for layer in self.layers.values():
             layer.copy(source, target)
+
+
+class CacheView:
+    """What one of a model's devices sees of a cache: the keys and values that its modules look up,
+    in `layers`; the rest is the whole's."""
+
+    def __init__(self, whole: KVCache, placed: Placed, name: str) -> None:
+        self.whole, self.device = whole, placed.by_name[name].device
+        read = placed.read_on(name)
+        self.layers = {index: each for index, each in whole.layers.items() if index in read}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.whole, name)
 
 
 def kv_modules(model: nn.Module) -> dict[int, Any]:

@@ -53,9 +53,9 @@ class Snapshot:
 
     def put(self, cache: KVCache, blocks: Sequence[int], count: int, slot: int = 0) -> None:
         """Write the first `count` tokens into a sequence's blocks, and its states into a slot."""
-        slots = slots_of(blocks, count, cache.device)
         for layer, (keys, values) in zip(cache.layers.values(), self.layers, strict=True):
-            layer.put_back(slots, keys[:count].to(cache.device), values[:count].to(cache.device))
+            slots = slots_of(blocks, count, layer.device)
+            layer.put_back(slots, keys[:count].to(layer.device), values[:count].to(layer.device))
         if cache.states and count:
             cache.states.put_back(slot, self.states[count])
 

@@ -29,11 +29,22 @@ class StateCache:
     `tramontane.reference`.
     """
 
-    def __init__(self, model: nn.Module, count: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        count: int,
+        device: torch.device,
+        devices: Mapping[int, torch.device] | None = None,
+    ) -> None:
+        """devices: of layers by their index, if others than `device`."""
+        at = devices or {}
         self.shapes = state_shapes(model)
         self.count = count if self.shapes else 0
         self._layers: dict[int, dict[str, Tensor]] = {
-            index: {name: _slots(self.count, shape, device) for name, shape in shapes.items()}
+            index: {
+                name: _slots(self.count, shape, at.get(index, device))
+                for name, shape in shapes.items()
+            }
             for index, shapes in self.shapes.items()
         }
         self._tensors = [each for layer in self._layers.values() for each in layer.values()]

@@ -38,6 +38,9 @@ class OpenModel:
         token_source: str = "cache",
         cache_dir: Path | None = None,
         device: str = "auto",
+        gpu_layers: int | str | None = None,
+        device_map: str | None = None,
+        n_cpu_moe: int | str | None = None,
         dtype: str = "auto",
         threads: int | None = None,
         activations: str = "auto",
@@ -83,8 +86,9 @@ class OpenModel:
         model: a folder, a model file, an installed model's name, or a hub id; without one, the
           small embedded model.
         revision, token_source, cache_dir: of the hub; see `HubOptions`.
-        device, dtype, threads, activations, kv_type, num_ctx, mmap, force, overrides, mmproj,
-          quant, isq, isq_organization, topology, imatrix, calibration_file: see `LoadOptions`.
+        device, gpu_layers, device_map, n_cpu_moe, dtype, threads, activations, kv_type, num_ctx,
+          mmap, force, overrides, mmproj, quant, isq, isq_organization, topology, imatrix,
+          calibration_file: see `LoadOptions`.
         chat_template: a Jinja file to use instead of the model's own.
         batch_size, max_seqs, kv_tokens, kv_memory, max_batched_tokens, state_slots, media_cache,
           prefix_cache, max_waiting, queue_timeout: see `EngineOptions`.
@@ -113,6 +117,9 @@ class OpenModel:
             hub=HubOptions(revision=revision, token_source=token_source, cache_dir=cache_dir),
             options=LoadOptions(
                 device=device,
+                gpu_layers=gpu_layers,
+                device_map=device_map,
+                n_cpu_moe=n_cpu_moe,
                 dtype=dtype,
                 threads=threads,
                 activations=activations,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tramontane.backend import Device
 from tramontane.checkpoint.build import Built
 from tramontane.checkpoint.checkpoint import Header, TensorInfo
 from tramontane.checkpoint.load_options import LoadOptions
@@ -16,24 +15,21 @@ from .choose_kind import Runs
 from .importance import read_importance, refuse_unused
 from .in_place import Quantizing
 from .kinds import installed_kinds
-from .topology import read_topology
+from .topology import Topology
 
 
 def quantizing_of(
     options: LoadOptions,
     registry: Registry,
     built: Built,
-    device: Device,
     runs: Runs,
+    topology: Topology | None,
 ) -> Quantizing | None:
     """What the options ask for; None if they ask for nothing. runs: which kinds the device has
-    kernels for.
+    kernels for. topology: of the options.
 
     Raises PluginError, UsageError, CheckpointError.
     """
-    topology = None if options.topology is None else read_topology(options.topology)
-    if topology is not None:
-        topology.refuse_other_devices(device.name, device.torch_device)
     if options.isq is None and (topology is None or not topology.quantizes):
         if options.imatrix is not None:
             raise UsageError("--imatrix says how to quantize: give --isq too")

@@ -19,14 +19,14 @@ from typing import Any
 
 from tramontane.errors import UsageError
 
-DEVICE = re.compile(r"cpu|cuda\[\d+\]|metal\[\d+\]")
+DEVICE = re.compile(r"[a-z][\w-]*(?:\[\d+\]|:\d+)?")
 LAYER = re.compile(r"\.(\d+)\.")
 """The number of a layer in a weight's path."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What holds for some weights. device: as torch names it, "cpu" or "cuda:0"."""
+    """What holds for some weights. device: as `--device` takes it, "cpu" or "cuda:0"."""
 
     isq: str | None = None
     device: str | None = None
@@ -60,15 +60,6 @@ class Topology:
         number = int(layer[1])
         inside = [entry for start, end, entry in self.ranges if start <= number < end]
         return inside[-1].isq if inside else None
-
-    def refuse_other_devices(self, device: str, torch_device: str) -> None:
-        """One device runs the whole model. Raises UsageError for another."""
-        for entry in self._entries:
-            if entry.device is not None and entry.device not in (device, torch_device):
-                raise UsageError(
-                    f"{self.path}: device {entry.device} is not {device}, which runs the model; a "
-                    "model on several devices is not supported yet: choose one with --device"
-                )
 
 
 def read_topology(path: Path) -> Topology:

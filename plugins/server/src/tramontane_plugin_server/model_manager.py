@@ -73,6 +73,9 @@ def load(settings: ModelSettings) -> LoadedModel:
         ),
         options=LoadOptions(
             device=settings.device,
+            gpu_layers=settings.gpu_layers,
+            device_map=settings.device_map,
+            n_cpu_moe=settings.n_cpu_moe,
             dtype=settings.dtype,
             threads=settings.threads,
             activations=settings.activations,

@@ -35,6 +35,15 @@ class ModelSettings(BaseModel):
     revision: str | None = Field(None, description="branch, tag or commit on the hub")
     token_source: str = Field("cache", description="the hub's token: cache, none, env:NAME, ...")
     device: str = Field("auto", description="auto, reference, or a backend's name")
+    gpu_layers: NameOrNumber | None = Field(
+        None, description="how many of the last layers are on the device: a number, all or auto"
+    )
+    device_map: str | None = Field(
+        None, description="layers on devices: cuda:0=0-15,cpu=16-31, or 0:16;1:16"
+    )
+    n_cpu_moe: NameOrNumber | None = Field(
+        None, description="of how many layers the experts stay on the processor: a number or all"
+    )
     dtype: Literal["auto", "f32", "bf16", "f16"] = Field("auto", description="of activations")
     activations: Literal["auto", "f32"] = Field(
         "auto", description="f32: do not round what packed weights are multiplied with"
@@ -53,7 +62,7 @@ class ModelSettings(BaseModel):
         "default", description="moqe: quantize experts only"
     )
     topology: Path | None = Field(
-        None, description="YAML file with kinds of single layers or weights"
+        None, description="YAML file with kinds and devices of single layers or weights"
     )
     imatrix: Path | None = Field(
         None, description="file that tells how much each column of a matrix matters"
