@@ -172,6 +172,10 @@ def _with_magnitude(size: int) -> Callable[[dict[str, torch.Tensor]], None]:
     return change
 
 
+def _huge(tensors: dict[str, torch.Tensor]) -> None:
+    next(iter(tensors.values()))[0, 0] = 1e30
+
+
 def _rows(count: int) -> Callable[[dict[str, torch.Tensor]], None]:
     def change(tensors: dict[str, torch.Tensor]) -> None:
         tensors.clear()
@@ -210,6 +214,8 @@ def _foreign(tensors: dict[str, torch.Tensor]) -> None:
         (damaged(lambda tensors: None, r=4.5), "the rank r should be a whole number, not 4.5"),
         (damaged(lambda tensors: None, rank_pattern={"(": 4}), "json: the pattern '\\(': missing"),
         (damaged(lambda tensors: None, lora_alpha=1e308), "not finite once it is scaled"),
+        (damaged(lambda tensors: None, lora_alpha=1e30), "has numbers up to .*e\\+\\d+, and 1e\\+06"),
+        (damaged(_huge), "has numbers up to .*, and 1e\\+06 is the most: its lora_alpha or its"),
         (damaged(lambda tensors: None, use_dora=True), "use_dora is set.*no lora_magnitude_vector"),
         (damaged(_with_magnitude(3), use_dora=True), "a magnitude of \\(3,\\), the model's matrix"),
         (damaged(_with_magnitude(1), use_dora=True), "a magnitude of \\(1,\\), the model's matrix"),
@@ -225,6 +231,31 @@ def test_what_is_no_adapter_of_the_model(llm: LLM, make: Any, said: str, tmp_pat
         llm.load_adapter("bad", make(tmp_path, shapes(llm)))
     assert type(caught.value).__module__.startswith("tramontane"), caught.value
     assert "bad" not in llm.adapters
+
+
+@pytest.mark.parametrize("llm", ["llama"], indirect=True)
+def test_numbers_that_overflow_name_the_adapter(llm: LLM, tmp_path: Path) -> None:
+    matrices, norms = {}, {}
+    for path, module in llm.inner.loaded.model.named_modules():
+        name = f"base_model.model.{path}"
+        if type(module) is Linear and ".mlp." in path:
+            rows, columns = module.weight.shape
+            matrices[f"{name}.lora_A.weight"] = torch.full((4, columns), 500.0)
+            matrices[f"{name}.lora_B.weight"] = torch.full((rows, 4), 500.0)
+        if path.endswith("post_attention_layernorm"):
+            norms[f"{name}.weight"] = torch.full((llm.inner.loaded.config.hidden_size,), 1e6)
+    llm.load_adapter("vast", written(tmp_path / "vast", matrices))
+    llm.load_adapter("steep", written(tmp_path / "steep", norms))
+    several = "adapters steep:1, vast:1000 some logits are not finite: their numbers or weights"
+    try:
+        with pytest.raises(RequestError, match="adapter vast:1 all logits are equal: its numbers"):
+            ask(llm, "vast")
+        with pytest.raises(RequestError, match=several):
+            ask(llm, {"steep": 1, "vast": 1000})
+    finally:
+        llm.unload_adapter("vast")
+        llm.unload_adapter("steep")
+    assert ask(llm, None)[0].error is None
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,15 @@ class Applied:
         self._values.append((module, "bias", None))
         return found
 
+    def blamed(self, what: str) -> str:
+        """The message for what was computed with them and can be no answer."""
+        several = len(self.names) > 1
+        return (
+            f"with the adapter{'s' * several} {', '.join(self.names)} {what}: "
+            f"{'their' if several else 'its'} numbers or weights are too large for the model; "
+            "answer without, or with a smaller weight"
+        )
+
     @contextmanager
     def on(self) -> Iterator[None]:
         """The model has these adapters meanwhile."""
