@@ -91,14 +91,15 @@ LARGE = 24 << 20
 def test_the_official_client_reads_that_a_body_is_too_large(guarded: Live, kind: str) -> None:
     text = "x" * LARGE
     with openai.OpenAI(base_url=f"{guarded.url}/v1", api_key="other", max_retries=0) as client:
+        calls: dict[str, Any] = {
+            "chat": lambda: client.chat.completions.create(
+                model="default", messages=[{"role": "user", "content": text}]
+            ),
+            "completion": lambda: client.completions.create(model="default", prompt=text),
+            "response": lambda: client.responses.create(model="default", input=text),
+        }
         with pytest.raises(openai.APIStatusError) as caught:
-            if kind == "chat":
-                messages: Any = [{"role": "user", "content": text}]
-                client.chat.completions.create(model="default", messages=messages)
-            elif kind == "completion":
-                client.completions.create(model="default", prompt=text)
-            else:
-                client.responses.create(model="default", input=text)
+            calls[kind]()
     assert caught.value.status_code == 413
     assert "larger than 2000 bytes" in caught.value.message
 

@@ -74,16 +74,8 @@ class AdapterSet:
 
         Raises AdapterError, RequestError.
         """
-        if not isinstance(name, str) or not NAME.fullmatch(name) or name == NONE:
-            raise RequestError(
-                f"{one_line(repr(name), 60)} is no name for an adapter: letters, digits, '.', '_', "
-                f"'-' and '/', and not {NONE!r}"
-            )
-        if not _is_weight(weight):
-            raise RequestError(
-                f"the weight of the adapter {name!r} should be a number within 1000, not "
-                f"{weight!r:.40}"
-            )
+        refuse_name(name)
+        refuse_weight(name, weight)
         self._refuse_more(name, again)
         form = self._form(path)
         stored: StoredAdapter = call(load(form.read), {"path": path})
@@ -156,6 +148,23 @@ class AdapterSet:
             f"there is no adapter {one_line(name, 60)!r}: "
             + (f"there are {loaded}" if loaded else "none is loaded"),
             hint="--lora NAME=SOURCE loads one",
+        )
+
+
+def refuse_name(name: Any) -> None:
+    """Raises RequestError for what cannot be asked for."""
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name == NONE:
+        raise RequestError(
+            f"{one_line(repr(name), 60)} is no name for an adapter: letters, digits, '.', '_', "
+            f"'-' and '/', and not {NONE!r}"
+        )
+
+
+def refuse_weight(name: str, weight: Any = 1.0) -> None:
+    """Raises RequestError for what no sum should be multiplied with."""
+    if not _is_weight(weight):
+        raise RequestError(
+            f"the weight of the adapter {name!r} should be a number within 1000, not {weight!r:.40}"
         )
 
 

@@ -8,6 +8,9 @@ from typing import Any
 
 from tramontane.errors import UsageError
 
+FILES = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
+"""Files whose folder is what has a name."""
+
 
 def add_adapters(parser: argparse.ArgumentParser, *, chosen: bool = True) -> None:
     """chosen: whether the command itself answers, so that it can say with which."""
@@ -49,7 +52,10 @@ def named(given: str) -> tuple[str, tuple[str, float]]:
     """NAME=SOURCE[:WEIGHT] as the name, the source and the weight. Raises UsageError."""
     name, equals, source = given.partition("=")
     if not equals:  # its last part is its name
-        name, source = given.rstrip("/").rpartition("/")[2].partition(":")[0], given
+        parts = weighed(given)[0].rstrip("/").split("/")
+        if len(parts) > 1 and parts[-1] in FILES:
+            parts.pop()  # it means its folder
+        name, source = parts[-1].partition(":")[0], given
     source, weight = weighed(source)
     if not name or not source:
         raise UsageError(f"--lora {given!r} should be NAME=SOURCE, or NAME=SOURCE:WEIGHT")

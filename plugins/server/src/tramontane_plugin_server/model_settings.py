@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from tramontane.cli.adapter_options import named
 from tramontane.errors import UsageError
 
@@ -123,6 +123,14 @@ class ModelSettings(BaseModel):
     def encoder_file(self) -> str | Literal[False] | None:
         """`LoadOptions.mmproj`."""
         return False if self.no_mmproj else self.mmproj
+
+    @model_validator(mode="after")
+    def _one_encoder(self) -> ModelSettings:
+        if self.no_mmproj and self.mmproj is not None:
+            raise ValueError(
+                f"mmproj={self.mmproj!r} and no_mmproj exclude each other: keep one of them"
+            )
+        return self
 
     @field_validator("lora")
     @classmethod

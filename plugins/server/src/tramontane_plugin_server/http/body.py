@@ -103,4 +103,4 @@ def _declared(scope: Scope) -> int:
 
 def _asks_first(scope: Scope) -> bool:
     """Whether the client sends the body only when it is told to."""
-    return dict(scope["headers"]).get(b"expect", b"").lower() == b"100-continue"
+    return bool(dict(scope["headers"]).get(b"expect", b"").lower() == b"100-continue")
