@@ -97,13 +97,21 @@ def load_model(
     if quantizing is not None:
         header = planned(built, quantizing.choices)
     making = 0 if quantizing is None else quantizing.overhead(built.wanted)
+    merging = None
+    if options.merge:
+        from tramontane.adapters.merging import merging_of
+
+        merging = merging_of(options, registry, built)
+        making += 0 if merging is None else merging.more_bytes
     context = plan(header, model, device, dtype, kv_dtype, options, making)
     filling = (built.checkpoint, model, config, built.architecture, dtype, options, progress)
     if quantizing is None:
-        sample = fill(*filling, place)
+        sample = fill(*filling, place, None, merging)
     else:
         with memory.large_blocks_apart(), closing(quantizing):
-            sample = fill(*filling, place, quantizing)
+            sample = fill(*filling, place, quantizing, merging)
+    if merging is not None:
+        sample = merging.marked(sample)
     use_cache_scales(checkpoint, model, kv_dtype)
     kernels: Mapping[str, str] = {}
     if backend is not None:
@@ -132,7 +140,10 @@ def load_model(
         seconds=time.perf_counter() - started,
         quantized=None if quantizing is None else quantizing.report(),
         chosen=chosen,
+        merged=() if merging is None else tuple(merging.lines()),
     )
+    for line in report.merged:
+        log.warning("%s", line)
     if report.quantized is not None and not report.quantized.kinds:
         log.warning("%s", "; ".join(line.strip() for line in report.quantized.lines()))
     registry.tell("model_loaded", report=report)

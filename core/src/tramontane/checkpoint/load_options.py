@@ -45,6 +45,7 @@ CHECKS = {
     "topology": _PATH,
     "imatrix": _PATH,
     "calibration_file": _PATH,
+    "merge": by_name("adapters by their names"),
     "importance": by_name("tensors by the paths of matrices"),
 }
 
@@ -93,6 +94,9 @@ class LoadOptions:
     importance: Mapping[str, Tensor] = field(default_factory=dict)
     """Mean squares of what each column of a matrix is multiplied with, by the matrix's path: of
     (columns), or (count, columns) for those of experts. Quantizing then spares what matters."""
+    merge: Mapping[str, tuple[Path, float]] = field(default_factory=dict)
+    """Adapters that become part of the weights while these are read: by name, a folder or file and
+    what it counts."""
 
     def __post_init__(self) -> None:
         check_options(vars(self), CHECKS)
@@ -165,6 +169,8 @@ class LoadReport:
     seconds: float
     quantized: QuantizedReport | None = None
     """What was quantized while it was read; None: nothing was asked for."""
+    merged: tuple[str, ...] = ()
+    """What merging adapters did, for people."""
     chosen: str = ""
     """Why `quant` chose this file, or this kind."""
 

@@ -19,6 +19,10 @@ def add_adapters(parser: argparse.ArgumentParser, *, chosen: bool = True) -> Non
         "--lora", action="append", default=[], metavar="NAME=SOURCE[:WEIGHT]",
         help="an adapter to load: a folder, a file or org/name, and what it is called; repeatable",
     )  # fmt: skip
+    group.add_argument(
+        "--lora-merge", action="store_true",
+        help="merge all of --lora into the weights while they are read: as fast as without",
+    )  # fmt: skip
     if chosen:
         group.add_argument(
             "--adapter", metavar="NAME[:WEIGHT],...",
@@ -36,6 +40,10 @@ def adapters(options: argparse.Namespace) -> dict[str, Any]:
                 f"--lora {given!r}: there is a {name!r} already: give it another name, NAME=SOURCE"
             )
         found[name] = source
+    if options.lora_merge:
+        if not found:
+            raise UsageError("--lora-merge merges what --lora names: give --lora NAME=SOURCE")
+        return {"adapters": found, "merge_adapters": True}
     return {"adapters": found} if found else {}
 
 
@@ -43,6 +51,13 @@ def chosen_adapters(options: argparse.Namespace) -> str | None:
     """What a request is to say. Raises UsageError."""
     if options.adapter == "":
         raise UsageError("--adapter '' should be NAME or NAME:WEIGHT; none: the model alone")
+    if options.lora_merge:
+        if options.adapter is not None:
+            raise UsageError(
+                f"--adapter {options.adapter} has nothing to choose: --lora-merge makes all of "
+                "--lora part of the weights"
+            )
+        return None
     if options.adapter is not None:
         return None if options.adapter == "none" else str(options.adapter)
     return ",".join(adapters(options).get("adapters", ())) or None

@@ -19,7 +19,7 @@ from tramontane.hub.options import HubOptions
 from tramontane.mcp import McpConfig, McpServers, read_config
 from tramontane.media.fetch import Fetch
 from tramontane.media.options import MOST_ITEMS, MediaOptions
-from tramontane.option_checks import a_path, a_text, check_options, function, instance
+from tramontane.option_checks import FLAG, a_path, a_text, check_options, function, instance
 from tramontane.registry import Registry
 from tramontane.results import Chunk
 
@@ -34,6 +34,7 @@ CHECKS = {
     "registry": instance(Registry, what="a Registry", none=True),
     "progress": function("a function of bytes done and bytes in all", none=True),
     "tool_caller": a_text("the name of a format of tool calls", none=True),
+    "merge_adapters": FLAG,
     "mcp": instance(str, Path, Mapping, McpConfig, what="a file or a configuration", none=True),
 }
 """Of options that are neither the engine's nor of loading, the hub or media."""
@@ -86,6 +87,7 @@ class OpenModel:
         tool_caller: str | None = None,
         mcp: Path | str | Mapping[str, Any] | McpConfig | None = None,
         adapters: Mapping[str, Source | tuple[Source, float]] | None = None,
+        merge_adapters: bool = False,
     ) -> None:
         """Load a model.
 
@@ -114,6 +116,8 @@ class OpenModel:
         mcp: MCP servers whose tools every chat has: a configuration, or a file with one.
         adapters: LoRA adapters by name, each a folder, a file or a hub id, or such and a weight;
           requests choose by `adapter=`.
+        merge_adapters: whether these become part of the weights instead, all of them, with what
+          each counts: requests have no choice then, and answers cost what the model's own do.
 
         Raises ModelNotFound, CheckpointError, PluginError, NotEnoughMemory, all TramontaneError.
         """
@@ -121,13 +125,22 @@ class OpenModel:
             {
                 "model": model, "chat_template": chat_template, "draft": draft, "mcp": mcp,
                 "registry": registry, "progress": progress, "tool_caller": tool_caller,
+                "merge_adapters": merge_adapters,
             },
             CHECKS,
         )  # fmt: skip
         given = _adapters(adapters)
+        if merge_adapters and not given:
+            raise RequestError("merge_adapters merges those of adapters, and there are none")
         registry = registry or Registry.from_environment()
         guesses = parse_draft(draft, registry)
         servers = mcp if mcp is None or isinstance(mcp, McpConfig) else read_config(mcp)
+        self._hub = HubOptions(token_source=token_source, cache_dir=cache_dir)
+        merged = {}
+        if merge_adapters:
+            for name, (source, *weight) in given.items():
+                merged[name] = find_adapter(str(source), self._hub), *(weight or [1.0])
+            given = {}
         self.inner = LoadedModel(
             model,
             hub=HubOptions(revision=revision, token_source=token_source, cache_dir=cache_dir),
@@ -149,6 +162,7 @@ class OpenModel:
                 topology=topology,
                 imatrix=imatrix,
                 calibration_file=calibration_file,
+                merge=merged,
             ),
             chat_template=None if chat_template is None else Path(chat_template),
             engine=EngineOptions(
@@ -175,7 +189,6 @@ class OpenModel:
                 fetch=Fetch.of(fetch),
             ),
         )
-        self._hub = HubOptions(token_source=token_source, cache_dir=cache_dir)
         try:
             for name, source in given.items():
                 self.load_adapter(name, *source)

@@ -11,7 +11,7 @@ from typing import Any
 from tramontane.errors import AdapterError
 from tramontane.sanitize import one_line
 
-from .patterns import MOST, PLAIN, STEPS, Pattern
+from .patterns import LONGEST, MOST, PLAIN, STEPS, Pattern
 
 OTHER_ARITHMETIC = (
     "layer_replication", "use_qalora", "use_bdlora", "arrow_config", "kasa_config",
@@ -97,6 +97,12 @@ class PeftConfig:
             raise AdapterError(
                 f"{self.path}: {name} has {len(given)} patterns, and {MOST} are the most"
             )
+        for key in given:
+            if len(str(key)) > LONGEST:
+                raise AdapterError(
+                    f"{self.path}: the pattern {one_line(repr(key), 60)} has {len(str(key))} "
+                    f"characters, and {LONGEST} are the most"
+                )
         return {str(key): self._checked(f"{name}.{key}", value) for key, value in given.items()}
 
     def _number(self, name: str, absent: float) -> float:

@@ -29,6 +29,9 @@ class ModelSettings(BaseModel):
     lora: tuple[str, ...] = Field(
         (), description="an adapter that requests may choose, NAME=SOURCE[:WEIGHT]; repeatable"
     )
+    lora_merge: bool = Field(
+        False, description="merge all of lora into the weights: as fast as without, and no choice"
+    )
     load: Literal["start", "demand"] = Field(
         "start", description="when to load: at the start, or on the first request"
     )
@@ -144,9 +147,19 @@ class ModelSettings(BaseModel):
                 raise ValueError(f"two adapters are called {name!r}: give one another name")
         return given
 
+    @model_validator(mode="after")
+    def _something_to_merge(self) -> ModelSettings:
+        if self.lora_merge and not self.lora:
+            raise ValueError("lora_merge merges what lora names: give lora NAME=SOURCE")
+        return self
+
     def adapters(self) -> dict[str, tuple[str, float]]:
-        """The sources and weights of its adapters, by their names."""
-        return dict(map(named, self.lora))
+        """The sources and weights of the adapters that requests choose, by their names."""
+        return {} if self.lora_merge else dict(map(named, self.lora))
+
+    def merged(self) -> dict[str, tuple[str, float]]:
+        """Those of the adapters that become part of the weights."""
+        return dict(map(named, self.lora)) if self.lora_merge else {}
 
 
 def name_of(model: ModelSettings) -> str:
