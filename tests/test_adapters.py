@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from tramontane import LLM, SamplingParams
 from tramontane.adapters.adapter_set import parsed
 from tramontane.blocks import Linear
-from tramontane.cli.adapter_options import add_adapters, chosen_adapters, weighed
+from tramontane.cli.adapter_options import add_adapters, chosen_adapters, named, weighed
 from tramontane.engine.request import RequestResult
 from tramontane.errors import AdapterError, RequestError, UsageError
 from tramontane.layouts.low_rank import LowRank
@@ -172,6 +172,10 @@ def _with_magnitude(size: int) -> Callable[[dict[str, torch.Tensor]], None]:
     return change
 
 
+def _huge(tensors: dict[str, torch.Tensor]) -> None:
+    next(iter(tensors.values()))[0, 0] = 1e30
+
+
 def _rows(count: int) -> Callable[[dict[str, torch.Tensor]], None]:
     def change(tensors: dict[str, torch.Tensor]) -> None:
         tensors.clear()
@@ -210,6 +214,11 @@ def _foreign(tensors: dict[str, torch.Tensor]) -> None:
         (damaged(lambda tensors: None, r=4.5), "the rank r should be a whole number, not 4.5"),
         (damaged(lambda tensors: None, rank_pattern={"(": 4}), "json: the pattern '\\(': missing"),
         (damaged(lambda tensors: None, lora_alpha=1e308), "not finite once it is scaled"),
+        (
+            damaged(lambda tensors: None, lora_alpha=1e30),
+            "has numbers up to .*e\\+\\d+, and 1e\\+06",
+        ),
+        (damaged(_huge), "has numbers up to .*, and 1e\\+06 is the most: its lora_alpha or its"),
         (damaged(lambda tensors: None, use_dora=True), "use_dora is set.*no lora_magnitude_vector"),
         (damaged(_with_magnitude(3), use_dora=True), "a magnitude of \\(3,\\), the model's matrix"),
         (damaged(_with_magnitude(1), use_dora=True), "a magnitude of \\(1,\\), the model's matrix"),
@@ -227,6 +236,31 @@ def test_what_is_no_adapter_of_the_model(llm: LLM, make: Any, said: str, tmp_pat
     assert "bad" not in llm.adapters
 
 
+@pytest.mark.parametrize("llm", ["llama"], indirect=True)
+def test_numbers_that_overflow_name_the_adapter(llm: LLM, tmp_path: Path) -> None:
+    matrices, norms = {}, {}
+    for path, module in llm.inner.loaded.model.named_modules():
+        name = f"base_model.model.{path}"
+        if type(module) is Linear and ".mlp." in path:
+            rows, columns = module.weight.shape
+            matrices[f"{name}.lora_A.weight"] = torch.full((4, columns), 500.0)
+            matrices[f"{name}.lora_B.weight"] = torch.full((rows, 4), 500.0)
+        if path.endswith("post_attention_layernorm"):
+            norms[f"{name}.weight"] = torch.full((llm.inner.loaded.config.hidden_size,), 1e6)
+    llm.load_adapter("vast", written(tmp_path / "vast", matrices))
+    llm.load_adapter("steep", written(tmp_path / "steep", norms))
+    several = "adapters steep:1, vast:1000 some logits are not finite: their numbers or weights"
+    try:
+        with pytest.raises(RequestError, match="adapter vast:1 all logits are equal: its numbers"):
+            ask(llm, "vast")
+        with pytest.raises(RequestError, match=several):
+            ask(llm, {"steep": 1, "vast": 1000})
+    finally:
+        llm.unload_adapter("vast")
+        llm.unload_adapter("steep")
+    assert ask(llm, None)[0].error is None
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
@@ -239,6 +273,38 @@ def test_what_is_no_adapter_of_the_model(llm: LLM, make: Any, said: str, tmp_pat
 def test_what_cannot_be_asked(asked: Any, said: str) -> None:
     with pytest.raises(RequestError, match=said):
         parsed(asked)
+
+
+@pytest.mark.parametrize("llm", ["llama"], indirect=True)
+@pytest.mark.parametrize("file", ["adapter_config.json", "adapter_model.safetensors"])
+def test_a_file_of_an_adapter_means_its_folder(llm: LLM, file: str, tmp_path: Path) -> None:
+    folder = adapter(tmp_path / "tales", 0, shapes(llm))
+    llm.load_adapter("x", folder / file)
+    assert bits(ask(llm, "x")[0]) == bits(ask(llm, "a")[0])
+    llm.unload_adapter("x")
+    assert named(f"{folder}/{file}:0.5")[0] == "tales"
+    (folder / "adapter_config.json").unlink()
+    with pytest.raises(AdapterError, match="has weights of an adapter, but no adapter_config"):
+        llm.load_adapter("x", folder)
+
+
+@pytest.mark.parametrize("llm", ["llama"], indirect=True)
+def test_patterns_without_a_bound_name_the_file(llm: LLM, tmp_path: Path) -> None:
+    of = shapes(llm)
+    for index, (patterns, said) in enumerate([
+        ({"(?=a)b": 4}, "json: the pattern '\\(\\?=a\\)b': .* not supported"),
+        ({"x" * 600: 4}, "has 600 characters, and 512 are the most"),
+        ({f"x{number}": 4 for number in range(5000)}, "rank_pattern has 5000 patterns, and 4096"),
+    ]):  # fmt: skip
+        folder = adapter(tmp_path / str(index), 0, of, rank_pattern=patterns)
+        with pytest.raises(AdapterError, match=said):
+            llm.load_adapter("bad", folder)
+    good = adapter(tmp_path / "good", 0, of, r=8, lora_alpha=16,
+                   rank_pattern={".*o_proj": 4, r"layers\.\d+\.mlp\.(up|down)_proj": 4},
+                   alpha_pattern={"o_proj": 8, "down_proj": 8})  # fmt: skip
+    llm.load_adapter("x", good)
+    assert bits(ask(llm, "x")[0]) == bits(ask(llm, "a")[0])
+    llm.unload_adapter("x")
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tramontane import LLM
+from tramontane import LLM, SamplingParams
 from tramontane.cli.conversation import Conversation
+from tramontane.errors import UsageError
 
 ROOT = Path(__file__).parents[1]
 DRAW = ROOT / "plugins/embedded-vision/training/pictures.py"
@@ -78,3 +79,33 @@ def test_a_new_conversation_has_nothing_attached(star: Path) -> None:
         assert conversation.attached
         conversation.clear()
         assert not conversation.attached
+
+
+def test_undo_takes_back_what_is_attached_first(star: Path, tmp_path: Path) -> None:
+    params = SamplingParams(max_tokens=4)
+    with LLM("embedded-vision", device="reference") as llm:
+        conversation = Conversation(llm)
+        conversation.ask("Hello", params, lambda text: None)
+        conversation.attach(star)
+        assert conversation.undo() == str(star)
+        assert not conversation.attached
+        assert len(conversation.messages) == 2, "the message before stays"
+        assert conversation.undo() == "Hello"
+        assert conversation.undo() is None
+        conversation.save(tmp_path / "saved")
+        conversation.attach(star)
+        conversation.load(tmp_path / "saved")
+        assert not conversation.attached, "it was for another conversation"
+
+
+def test_no_model_of_safetensors_is_without_its_encoder(run: Run) -> None:
+    status, _, err = run("run", "embedded-vision", "--no-mmproj", "-i", "Hello")
+    assert status == 2
+    assert "--no-mmproj: " in err
+    assert "its encoder is among its own weights" in err
+    status, _, err = run("run", "--no-mmproj", "--mmproj", "x.gguf", "-i", "Hello")
+    assert status == 2
+    assert "--mmproj" in err
+    with pytest.raises(UsageError, match="--no-mmproj"):
+        LLM("embedded-vision", mmproj=False)
+    LLM("default", mmproj=False).close()  # which has none

@@ -79,7 +79,10 @@ def test_python_names_files_and_has_images_of_its_own() -> None:
             {"type": "input_file", "file_data": "data:application/pdf;base64,AA=="},
             "a file of type 'application/pdf': only",
         ),
-        ({"type": "input_file", "file_data": "AA==", "filename": "a"}, "a file of type ''"),
+        ({"type": "input_file", "file_data": "AA==", "filename": "a"}, "a file of unknown type"),
+        ({"type": "input_file", "file_data": "data:;base64,AA=="}, "of unknown type: say it in"),
+        ({"type": "file", "file": {"file_data": "AA=="}}, "or by a filename with an ending"),
+        ({"type": "input_file", "file_url": "https://a.example/b"}, "of unknown type"),
         ({"type": "input_file", "file_url": "/etc/a.png"}, "this server reads no files"),
     ],
 )

@@ -232,3 +232,32 @@ def test_in_messages_and_by_name(web: str) -> None:
     item = attached_file(f"{web}/a.png", "image")
     assert item.source == PIXELS
     assert item.part["image"].startswith("data:image/png;base64,")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["a b", "", " ", "http://a", "a/b", "a:b", "a:0", "a:", "a:70000", "u@a", "[::1", "::1", "a..b",
+     "-a.b", "a?b", "*.example.org", "a\n", "x" * 64, 7, None],
+)  # fmt: skip
+def test_hosts_that_are_none(host: Any) -> None:
+    with pytest.raises(RequestError, match="names no host: give its name or address, HOST, or"):
+        Fetch(hosts=(host,))
+
+
+@pytest.mark.parametrize(
+    "host", ["a", "example.org", "example.org.", "my_host:8080", "10.0.0.7", "[::1]", "[::1]:80",
+             "b\u00fccher.example", "localhost:1"],
+)  # fmt: skip
+def test_hosts(host: str) -> None:
+    assert Fetch.of([host]) == Fetch(hosts=(host,), public=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [({"hosts": "abc"}, "hosts should be a list of hosts, not 'abc'"),
+     ({"most": 0}, "most should be a whole number from 1 on, not 0"),
+     ({"seconds": "x"}, "seconds should be a number above 0"), ({"public": 1}, "public should be")],
+)  # fmt: skip
+def test_limits_that_cannot_be(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(RequestError, match=said):
+        Fetch(**given)

@@ -15,6 +15,10 @@ from tramontane.sampling_params import RESTING, SamplingParams
     ("given", "said"),
     [
         ({"temprature": 1}, "there is no parameter 'temprature'; did you mean 'temperature'?"),
+        ({"adapter": 7}, "adapter=7: must be an adapter's name, several with weights such as"),
+        ({"adapter": {"a": "x"}}, "adapter={'a': 'x'}: must be an adapter's name"),
+        ({"adapter": {7: 1}}, "adapter={7: 1}: must be an adapter's name"),
+        ({"adapter": ["a"]}, "adapter=['a']: must be an adapter's name"),
         ({"top_p": 1.5}, "top_p=1.5: must be less than or equal to 1"),
         ({"top_k": 1.5}, "top_k=1.5: must be a valid integer"),
         ({"top_k": True}, "top_k=True: must be a valid integer"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Mapping
+from numbers import Real
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import (
@@ -66,6 +67,23 @@ def _bias(value: float) -> float:
     return value
 
 
+ADAPTERS = "must be an adapter's name, several with weights such as 'a:0.5,b', or weights by name"
+
+
+def _named(value: Any) -> Any:
+    if not (value is None or isinstance(value, str) or is_by_name(value)):
+        raise ValueError(ADAPTERS)
+    return value
+
+
+def is_by_name(value: Any) -> bool:
+    """Whether it is weights by the names of adapters."""
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str) and isinstance(weight, Real) and not isinstance(weight, bool)
+        for name, weight in value.items()
+    )
+
+
 Int: TypeAlias = Annotated[int, Field(strict=True)]
 Float: TypeAlias = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Bool: TypeAlias = Annotated[bool, Field(strict=True)]
@@ -105,7 +123,9 @@ class SamplingParams(BaseModel):
     """How many texts to generate."""
     best_of: Int | None = Field(None, ge=1, le=128)
     """Generate so many, and return the `n` whose tokens were likeliest on average."""
-    adapter: str | Mapping[str, float] | None = Field(None, max_length=2048)
+    adapter: Annotated[str | Mapping[str, float] | None, BeforeValidator(_named)] = Field(
+        None, max_length=2048
+    )
     """The adapter to answer with, several with weights ("a:0.5,b"), or weights by name."""
     logprobs: Bool = False
     """Whether to report the log-probability of every token."""

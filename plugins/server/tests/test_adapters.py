@@ -125,9 +125,10 @@ def test_the_field_adapter_in_every_api(server: Live) -> None:
         ({"adapter": "z"}, 400, "there is no adapter 'z': there are a, b"),
         ({"model": "z"}, 404, "there is no model 'z' here; there are: default, a, b"),
         ({"model": "a", "adapter": "b"}, 400, "model 'a' is an adapter already"),
-        ({"adapter": {"a": "x"}}, 400, "adapter"),
+        ({"adapter": {"a": "x"}}, 400, "adapter: must be an adapter's name, several with weights"),
         ({"adapter": "a:inf"}, 400, "within 1000"),
-        ({"adapter": 3}, 400, "adapter"),
+        ({"adapter": 7}, 400, "adapter: must be an adapter's name, several with weights such as"),
+        ({"adapter": ["a"]}, 400, "adapter: must be an adapter's name"),
     ],
 )
 def test_what_cannot_be_asked(

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import socket
+import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2 as httpx
+import openai
 import pytest
 from tramontane_plugin_server.app import build
 from tramontane_plugin_server.app_state import Serving
@@ -76,6 +81,67 @@ def test_bodies_have_a_limit_in_size_and_time(guarded: Live) -> None:
         assert "larger than 2000 bytes" in answer.json()["error"]["message"]
         chunks = (b"x" * 100 for _ in range(100))
         assert client.post("/v1/completions", content=chunks).status_code == 413
+
+
+LARGE = 24 << 20
+"""Bytes that no system keeps between two programs: a client that sends them waits for a reader."""
+
+
+@pytest.mark.parametrize("kind", ["chat", "completion", "response"])
+def test_the_official_client_reads_that_a_body_is_too_large(guarded: Live, kind: str) -> None:
+    text = "x" * LARGE
+    with openai.OpenAI(base_url=f"{guarded.url}/v1", api_key="other", max_retries=0) as client:
+        calls: dict[str, Any] = {
+            "chat": lambda: client.chat.completions.create(
+                model="default", messages=[{"role": "user", "content": text}]
+            ),
+            "completion": lambda: client.completions.create(model="default", prompt=text),
+            "response": lambda: client.responses.create(model="default", input=text),
+        }
+        with pytest.raises(openai.APIStatusError) as caught:
+            calls[kind]()
+    assert caught.value.status_code == 413
+    assert "larger than 2000 bytes" in caught.value.message
+
+
+@pytest.mark.parametrize("how", ["whole", "in chunks", "raw"])
+def test_every_client_reads_that_a_body_is_too_large(guarded: Live, how: str) -> None:
+    if how == "raw":  # which looks for an answer only once it has sent all
+        host, _, port = guarded.url.removeprefix("http://").rpartition(":")
+        head = f"POST /v1/completions HTTP/1.1\r\nhost: x\r\nx-api-key: {KEY}\r\n"
+        head += f"content-type: application/json\r\ncontent-length: {LARGE}\r\n\r\n"
+        with socket.create_connection((host, int(port)), timeout=60) as sock:
+            sock.sendall(head.encode() + b"x" * LARGE)
+            found = b"".join(iter(lambda: sock.recv(1 << 16), b""))
+        assert found.startswith(b"HTTP/1.1 413")
+        assert b"larger than 2000 bytes" in found
+        return
+    chunks = (b"x" * (1 << 16) for _ in range(LARGE >> 16))
+    with guarded.client(headers=[(b"x-api-key", KEY.encode())]) as client:
+        content: Any = chunks if how == "in chunks" else b"x" * LARGE
+        answer = client.post("/v1/completions", content=content)
+    assert answer.status_code == 413
+    assert "larger than 2000 bytes" in answer.json()["error"]["message"]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize("expect", ["Expect: 100-continue", "Expect:"])
+def test_curl_reads_that_a_body_is_too_large(guarded: Live, tmp_path: Path, expect: str) -> None:
+    (tmp_path / "body").write_bytes(b"x" * LARGE)
+    found = subprocess.run(
+        ["curl", "-sS", "-w", "%{http_code}", "-H", expect, "-H", f"x-api-key: {KEY}",
+         "--data-binary", f"@{tmp_path / 'body'}", f"{guarded.url}/v1/completions"],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.endswith("413")
+    assert "larger than 2000 bytes" in found.stdout
+
+
+def test_a_large_body_without_a_key_is_refused_readably(guarded: Live) -> None:
+    with guarded.client() as client:
+        answer = client.post("/v1/completions", content=b"x" * LARGE)
+    assert answer.status_code == 401
 
 
 def test_pages_of_other_origins(guarded: Live) -> None:

@@ -162,3 +162,14 @@ def test_the_command_line_is_said_in_one_line(tmp_path: Path) -> None:
         assert done.stderr.startswith("error: ")
         assert said in done.stderr
         assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_encoder_and_none_exclude_each_other() -> None:
+    with pytest.raises(ConfigError, match=r"mmproj='a\.gguf' and no_mmproj exclude each other"):
+        read(None, {"mmproj": "a.gguf", "no_mmproj": True})
+
+
+@pytest.mark.parametrize("host", ["a b", "http://a", "a:0"])
+def test_hosts_to_fetch_from_are_hosts(host: str) -> None:
+    with pytest.raises(ConfigError, match="names no host"):
+        read(None, {"fetch_host": [host]})

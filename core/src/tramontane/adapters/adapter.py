@@ -86,10 +86,10 @@ class Applied:
         self._values: list[tuple[nn.Module, str, nn.Parameter | None]] = []
         self._written: list[Experts] = []
         """Modules whose own `through` takes their matrices' kernels."""
-        tables = _together(adapters, "rows")
+        tables = together(adapters, "rows")
         self.pairs = None if tables else _pairs(model, adapters)
         """What is added to products of linear layers, by their paths, where that is all."""
-        values = _together(adapters, "values")
+        values = together(adapters, "values")
         weights: dict[str, Tensor] = {}
         for path, (tensor, weight) in values.items():
             owned, _, name = path.rpartition(".")
@@ -137,6 +137,15 @@ class Applied:
         self._values.append((module, "bias", None))
         return found
 
+    def blamed(self, what: str) -> str:
+        """The message for what was computed with them and can be no answer."""
+        several = len(self.names) > 1
+        return (
+            f"with the adapter{'s' * several} {', '.join(self.names)} {what}: "
+            f"{'their' if several else 'its'} numbers or weights are too large for the model; "
+            "answer without, or with a smaller weight"
+        )
+
     @contextmanager
     def on(self) -> Iterator[None]:
         """The model has these adapters meanwhile."""
@@ -159,7 +168,8 @@ class Applied:
                     setattr(module, "through", through)  # noqa: B010 - a method's place
 
 
-def _together(adapters: Sequence[tuple[Adapter, float]], what: str) -> dict[str, tuple[Any, float]]:
+def together(adapters: Sequence[tuple[Adapter, float]], what: str) -> dict[str, tuple[Any, float]]:
+    """What adapters put in the place of the model's own, and weights. Raises AdapterError."""
     found: dict[str, tuple[Any, float]] = {}
     for adapter, weight in adapters:
         for path, value in getattr(adapter, what).items():
@@ -198,7 +208,7 @@ def _kernel(
         matrices = [(delta.matrix, factor) for _, delta, factor in deltas]
         return changed_embedding(own, matrices, weight, rows and rows[0])
     if isinstance(module, StackedLinear):
-        return changed_stacked(own, _by_expert(module, deltas), multiply)
+        return changed_stacked(own, by_expert(module, deltas), multiply)
     return changed_linear(
         own,
         [(delta, factor) for _, delta, factor in deltas],
@@ -209,9 +219,10 @@ def _kernel(
     )
 
 
-def _by_expert(
+def by_expert(
     module: StackedLinear, deltas: Sequence[tuple[int | None, Delta, float]]
 ) -> dict[int, list[tuple[LowRank, float]]]:
+    """What is added to each expert\'s matrix."""
     found: dict[int, list[tuple[LowRank, float]]] = {}
     rows = module.weight.shape[0] // module.count
     for part, delta, factor in deltas:

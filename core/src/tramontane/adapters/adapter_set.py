@@ -6,7 +6,6 @@ import math
 import re
 import threading
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,15 +16,14 @@ from tramontane import memory
 from tramontane.checkpoint.fill import rules_of
 from tramontane.config import DecoderConfig
 from tramontane.errors import AdapterError, RequestError
-from tramontane.plugin import AdapterForm, Architecture, load
+from tramontane.plugin import Architecture
 from tramontane.registry import Registry
 from tramontane.sanitize import one_line
-from tramontane.target_call import call
 
 from .adapter import Adapter, Applied
 from .fit import fit_adapter
+from .forms import read_adapter
 from .kernels import Multiply
-from .stored import StoredAdapter
 
 Asked: TypeAlias = str | Mapping[str, float]
 """What a request says: a name, several with weights ("a:0.5,b"), or weights by name."""
@@ -74,19 +72,10 @@ class AdapterSet:
 
         Raises AdapterError, RequestError.
         """
-        if not isinstance(name, str) or not NAME.fullmatch(name) or name == NONE:
-            raise RequestError(
-                f"{one_line(repr(name), 60)} is no name for an adapter: letters, digits, '.', '_', "
-                f"'-' and '/', and not {NONE!r}"
-            )
-        if not _is_weight(weight):
-            raise RequestError(
-                f"the weight of the adapter {name!r} should be a number within 1000, not "
-                f"{weight!r:.40}"
-            )
+        refuse_name(name)
+        refuse_weight(name, weight)
         self._refuse_more(name, again)
-        form = self._form(path)
-        stored: StoredAdapter = call(load(form.read), {"path": path})
+        stored = read_adapter(path, self._registry)
         rules = rules_of(self._architecture, self._config, stored.dialect)
         adapter = fit_adapter(stored, self._model, rules, name=name, source=str(path))
         if adapter.nbytes > memory.free():
@@ -129,21 +118,6 @@ class AdapterSet:
                 self._applied[key] = Applied(self._model, self._kernels, chosen, self._multiply)
             return self._applied[key]
 
-    def _form(self, path: Path) -> AdapterForm:
-        if not path.exists():
-            raise AdapterError(f"no adapter at {path}: it is a folder or a file")
-        there = [each.name for each in path.iterdir()] if path.is_dir() else [path.name]
-        forms = self._registry.all(AdapterForm)
-        for form in forms:
-            if any(fnmatchcase(name, pattern) for name in there for pattern in form.files):
-                return form
-        if not forms:
-            raise AdapterError(
-                f"{path}: nothing installed reads adapters; pip install tramontane-plugin-lora"
-            )
-        told = ", ".join(pattern for form in forms for pattern in form.files)
-        raise AdapterError(f"{path} is no adapter: it has none of {told}")
-
     def _refuse_more(self, name: str, again: bool) -> None:
         if name in self._loaded and not again:
             raise RequestError(f"there is an adapter {name!r} already: unload it first")
@@ -156,6 +130,23 @@ class AdapterSet:
             f"there is no adapter {one_line(name, 60)!r}: "
             + (f"there are {loaded}" if loaded else "none is loaded"),
             hint="--lora NAME=SOURCE loads one",
+        )
+
+
+def refuse_name(name: Any) -> None:
+    """Raises RequestError for what cannot be asked for."""
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name == NONE:
+        raise RequestError(
+            f"{one_line(repr(name), 60)} is no name for an adapter: letters, digits, '.', '_', "
+            f"'-' and '/', and not {NONE!r}"
+        )
+
+
+def refuse_weight(name: str, weight: Any = 1.0) -> None:
+    """Raises RequestError for what no sum should be multiplied with."""
+    if not _is_weight(weight):
+        raise RequestError(
+            f"the weight of the adapter {name!r} should be a number within 1000, not {weight!r:.40}"
         )
 
 

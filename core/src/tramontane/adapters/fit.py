@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -12,10 +13,14 @@ from tramontane.checkpoint.rules import Rule, Step, follow
 from tramontane.checkpoint.weight_map import Slot, module_path, parted, slots
 from tramontane.errors import AdapterError
 from tramontane.layouts import Dense, Layout
+from tramontane.layouts.low_rank import LowRank
 from tramontane.sanitize import one_line
 
 from .adapter import Adapter
 from .stored import Delta, StoredAdapter
+
+LARGEST = 1e6
+"""Of what is added to a matrix, or takes its place: sums of larger numbers overflow in norms."""
 
 
 def fit_adapter(
@@ -125,12 +130,7 @@ class _Fit:
                     f"{tuple(vector.shape)}, the model's matrix {wanted[0]} rows: the adapter is "
                     "for another model"
                 )
-        numbers = (matrix.left, matrix.right, *vectors)
-        if not all(each is None or each.isfinite().all() for each in numbers):
-            raise AdapterError(
-                f"{self._source}: {one_line(tensor, 120)} is not finite once it is scaled: its "
-                "lora_alpha or its numbers are too large"
-            )
+        self._refuse_huge(tensor, matrix, *vectors)
         if any(each is not None for each in vectors) and type(module) is not Linear:
             raise AdapterError(
                 f"{self._source}: {one_line(tensor, 120)}: DoRA and lora_bias are supported for "
@@ -154,6 +154,7 @@ class _Fit:
                 f"{self._source}: {one_line(tensor, 120)} replaces matrices of experts, which is "
                 "not supported"
             )
+        self._refuse_huge(tensor, fitted)
         return fitted.contiguous()
 
     def _rows(
@@ -170,7 +171,27 @@ class _Fit:
                 f"{self._source}: {one_line(tensor, 120)} replaces rows {max(indices)} and others "
                 f"by {tuple(value.shape)}, the model has {tuple(shape)}"
             )
+        self._refuse_huge(tensor, value)
         return indices, value
+
+    def _refuse_huge(self, tensor: str, *numbers: LowRank | Tensor | None) -> None:
+        for each in numbers:
+            if isinstance(each, LowRank):
+                size = _largest(each.left) * _largest(each.right)
+            else:
+                size = 0.0 if each is None else _largest(each)
+            if not size <= LARGEST:
+                raise AdapterError(
+                    f"{self._source}: {one_line(tensor, 120)} is not finite once it is scaled: its "
+                    "lora_alpha or its numbers are too large"
+                    if not math.isfinite(size)
+                    else f"{self._source}: {one_line(tensor, 120)} has numbers up to {size:.1e}, "
+                    f"and {LARGEST:.0e} is the most: its lora_alpha or its numbers are too large"
+                )
+
+
+def _largest(tensor: Tensor) -> float:
+    return float(tensor.abs().max()) if tensor.numel() else 0.0
 
 
 def _places(model: nn.Module) -> dict[str, Slot]:

@@ -122,6 +122,11 @@ def _kind(part: Mapping[str, Any], where: str) -> str | None:
     named = file.get("filename") if url is file.get("file_data") else urlsplit(url).path
     type_ = type_ or mimetypes.guess_type(str(named or ""))[0] or ""
     kind = type_.lower().partition("/")[0]
+    if not kind:
+        raise RequestError(
+            f"{where} is a file of unknown type: say it in file_data, a data: URL such as "
+            "data:image/png;base64,..., or by a filename with an ending, such as photo.png"
+        )
     if kind not in ONE:
         raise RequestError(
             f"{where} is a file of type {type_!r:.60}: only files of image, audio and video are "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -23,6 +23,9 @@ from .load_options import LoadOptions, Progress
 from .prefetch import read_ahead
 from .rules import Rule
 from .weight_map import Slot, Source, match, slots
+
+if TYPE_CHECKING:
+    from tramontane.adapters.merging import Merging
 
 EMBEDDING = "model.embed_tokens.weight"
 TIES = {"lm_head.weight": EMBEDDING}
@@ -60,17 +63,25 @@ def fill(
     progress: Progress | None = None,
     place: Place | Callable[[str], Place] | None = None,
     quantizing: Quantizing | None = None,
+    merging: Merging | None = None,
 ) -> Tensor:
     """Put every tensor where it belongs; returns some of the embedding as it was in the file.
 
     place: of all weights, or what says it of each by its path. quantizing: what becomes of some of
     the matrices; None: all stay as they are stored.
+    merging: adapters that the weights are changed by.
 
     Raises CheckpointError when they do not fit exactly.
     """
     header, only = checkpoint.header, place if isinstance(place, Place) else Place()
     at = place if callable(place) else lambda path: only
     wanted, sources, ties = assign(checkpoint, model, config, architecture)
+    copied: dict[str, str] = {}
+    if merging is not None and merging.unties:  # each is filled by itself
+        copied, ties = ties, {}
+        every = slots(model)
+        for tied, to in copied.items():
+            wanted[tied], sources[tied] = every[tied], sources[to]
     # places that are filled from the same tensors are filled together, so that each is read once
     together: dict[tuple[str, ...], list[str]] = {}
     for path, source in sources.items():
@@ -86,7 +97,7 @@ def fill(
     made = quantizing if quantizing is not None else ()
     lying: dict[str, Stored] = {}
     for path, source in sources.items():
-        if path in made:
+        if copied.get(path, path) in made or (merging is not None and path in merging):
             continue
         if wanted[path].packs and not wanted[path].stacked and len(source.pieces) == 1:
             ((tensor, steps),) = source.pieces
@@ -116,9 +127,19 @@ def fill(
             raise CheckpointError(f"{header.path}: {tensors[0]}: {error}") from error
 
     def make(path: str, held: dict[str, Layout]) -> Layout:
-        if quantizing is None or path not in quantizing:
+        planned = copied.get(path, path)
+        quantizes = planned in made
+        if merging is not None and path in merging:
+            whole = sources[path].make(held, model)
+            changed = merging.change(path, whole, packed_later=quantizes)
+            parts = [changed]
+        elif quantizes:
+            parts = sources[path].parts(held, model)
+        else:
             return sources[path].make(held, model)
-        return quantizing.make(path, sources[path].parts(held, model))
+        if quantizing is None or not quantizes:
+            return parts[0]
+        return quantizing.make(planned, parts)
 
     rest = [tensors for tensors, paths in together.items() if not unread.keys() >= set(paths)]
     read_now = (

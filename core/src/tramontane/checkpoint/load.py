@@ -106,6 +106,12 @@ def load_model(
     if quantizing is not None:
         header = planned(built, quantizing.choices)
     making = 0 if quantizing is None else quantizing.overhead(built.wanted)
+    merging = None
+    if options.merge:
+        from tramontane.adapters.merging import merging_of
+
+        merging = merging_of(options, registry, built)
+        making += 0 if merging is None else merging.more_bytes
     placement, sizes = placed_as(built, header, options, topology, registry, kv_dtype)
     placed: Placed | None = None
     dtypes = {
@@ -123,10 +129,12 @@ def load_model(
         at = place_of(backend, device, options, kv_dtype)
     filling = (built.checkpoint, model, config, built.architecture, dtype, options, progress)
     if quantizing is None:
-        sample = fill(*filling, at)
+        sample = fill(*filling, at, None, merging)
     else:
         with memory.large_blocks_apart(), closing(quantizing):
-            sample = fill(*filling, at, quantizing)
+            sample = fill(*filling, at, quantizing, merging)
+    if merging is not None:
+        sample = merging.marked(sample)
     use_cache_scales(checkpoint, model, kv_dtype)
     kernels: Mapping[str, str] = {}
     if placed is not None:
@@ -158,7 +166,10 @@ def load_model(
         quantized=None if quantizing is None else quantizing.report(),
         chosen=chosen,
         devices=devices_report(placement, sizes, model, options, context),
+        merged=() if merging is None else tuple(merging.lines()),
     )
+    for line in report.merged:
+        log.warning("%s", line)
     if report.quantized is not None and not report.quantized.kinds:
         log.warning("%s", "; ".join(line.strip() for line in report.quantized.lines()))
     registry.tell("model_loaded", report=report)

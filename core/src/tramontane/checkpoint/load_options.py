@@ -9,18 +9,53 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tramontane.backend import eager_reason
 from tramontane.memory import readable
+from tramontane.option_checks import (
+    FLAG,
+    Check,
+    a_path,
+    a_text,
+    bits,
+    by_name,
+    check_options,
+    one_of,
+    whole,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Progress = Callable[[int, int], None]
 """(bytes done, bytes in all)"""
+_PATH = a_path(none=True)
+CHECKS = {
+    "device": a_text("auto, reference or a backend's name"),
+    "dtype": one_of("auto", "f32", "bf16", "f16"),
+    "threads": whole(1, 4096, none=True),
+    "activations": one_of("auto", "f32"),
+    "kv_type": one_of("auto", "f32", "bf16", "f16", "int8", "int4", "f8e4m3", "f8e5m2"),
+    "num_ctx": whole(none=True),
+    "media_cache": whole(0),
+    "mmap": FLAG,
+    "force": FLAG,
+    "mmproj": Check("a path, org/name:file or False", lambda v: v is False or _PATH.fits(v), True),
+    "overrides": by_name("values of config.json by their names"),
+    "quant": bits(),
+    "isq": bits(),
+    "isq_organization": one_of("default", "moqe"),
+    "topology": _PATH,
+    "imatrix": _PATH,
+    "calibration_file": _PATH,
+    "merge": by_name("adapters by their names"),
+    "importance": by_name("tensors by the paths of matrices"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
     """How to load, whatever the model. dtype: auto, f32, bf16 or f16, of activations and dense
-    weights; auto computes in what the device does best and leaves weights as they are stored."""
+    weights; auto computes in what the device does best and leaves weights as they are stored.
+
+    Raises RequestError for values that cannot be."""
 
     device: str = "auto"
     gpu_layers: int | str | None = None
@@ -67,6 +102,15 @@ class LoadOptions:
     importance: Mapping[str, Tensor] = field(default_factory=dict)
     """Mean squares of what each column of a matrix is multiplied with, by the matrix's path: of
     (columns), or (count, columns) for those of experts. Quantizing then spares what matters."""
+    merge: Mapping[str, tuple[Path, float]] = field(default_factory=dict)
+    """Adapters that become part of the weights while these are read: by name, a folder or file and
+    what it counts."""
+
+    def __post_init__(self) -> None:
+        check_options(vars(self), CHECKS)
+        for name in ("topology", "imatrix", "calibration_file"):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, Path(value))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +211,8 @@ class LoadReport:
     seconds: float
     quantized: QuantizedReport | None = None
     """What was quantized while it was read; None: nothing was asked for."""
+    merged: tuple[str, ...] = ()
+    """What merging adapters did, for people."""
     chosen: str = ""
     """Why `quant` chose this file, or this kind."""
     devices: Sequence[DeviceReport] = ()

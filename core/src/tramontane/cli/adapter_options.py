@@ -8,6 +8,9 @@ from typing import Any
 
 from tramontane.errors import UsageError
 
+FILES = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
+"""Files whose folder is what has a name."""
+
 
 def add_adapters(parser: argparse.ArgumentParser, *, chosen: bool = True) -> None:
     """chosen: whether the command itself answers, so that it can say with which."""
@@ -15,6 +18,10 @@ def add_adapters(parser: argparse.ArgumentParser, *, chosen: bool = True) -> Non
     group.add_argument(
         "--lora", action="append", default=[], metavar="NAME=SOURCE[:WEIGHT]",
         help="an adapter to load: a folder, a file or org/name, and what it is called; repeatable",
+    )  # fmt: skip
+    group.add_argument(
+        "--lora-merge", action="store_true",
+        help="merge all of --lora into the weights while they are read: as fast as without",
     )  # fmt: skip
     if chosen:
         group.add_argument(
@@ -33,6 +40,10 @@ def adapters(options: argparse.Namespace) -> dict[str, Any]:
                 f"--lora {given!r}: there is a {name!r} already: give it another name, NAME=SOURCE"
             )
         found[name] = source
+    if options.lora_merge:
+        if not found:
+            raise UsageError("--lora-merge merges what --lora names: give --lora NAME=SOURCE")
+        return {"adapters": found, "merge_adapters": True}
     return {"adapters": found} if found else {}
 
 
@@ -40,6 +51,13 @@ def chosen_adapters(options: argparse.Namespace) -> str | None:
     """What a request is to say. Raises UsageError."""
     if options.adapter == "":
         raise UsageError("--adapter '' should be NAME or NAME:WEIGHT; none: the model alone")
+    if options.lora_merge:
+        if options.adapter is not None:
+            raise UsageError(
+                f"--adapter {options.adapter} has nothing to choose: --lora-merge makes all of "
+                "--lora part of the weights"
+            )
+        return None
     if options.adapter is not None:
         return None if options.adapter == "none" else str(options.adapter)
     return ",".join(adapters(options).get("adapters", ())) or None
@@ -49,7 +67,10 @@ def named(given: str) -> tuple[str, tuple[str, float]]:
     """NAME=SOURCE[:WEIGHT] as the name, the source and the weight. Raises UsageError."""
     name, equals, source = given.partition("=")
     if not equals:  # its last part is its name
-        name, source = given.rstrip("/").rpartition("/")[2].partition(":")[0], given
+        parts = weighed(given)[0].rstrip("/").split("/")
+        if len(parts) > 1 and parts[-1] in FILES:
+            parts.pop()  # it means its folder
+        name, source = parts[-1].partition(":")[0], given
     source, weight = weighed(source)
     if not name or not source:
         raise UsageError(f"--lora {given!r} should be NAME=SOURCE, or NAME=SOURCE:WEIGHT")

@@ -27,7 +27,7 @@ HELP = """\
 /help                show this help
 /exit                leave; so does Ctrl-D
 /clear               start a new conversation
-/undo                take back your last message and its answer
+/undo                take back what is attached, or else your last message and its answer
 /system TEXT         start a new conversation with this system message
 /temperature X       0: always the most likely token
 /top-k N  /top-p X   keep the most likely tokens

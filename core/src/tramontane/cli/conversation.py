@@ -135,7 +135,12 @@ class Conversation:
         self.attached.append(item)
 
     def undo(self) -> str | None:
-        """Forget the last message of the user and what followed; returns its text, if any."""
+        """Forget what is attached to the next message; or else the last message of the user and
+        what followed. Returns its text, if any, or what was attached."""
+        if self.attached:
+            names = ", ".join(each.where for each in self.attached)
+            self.attached = []
+            return names
         for index in reversed(range(len(self.messages))):
             if self.messages[index]["role"] == "user":
                 text = _texts(self.messages[index]["content"])
@@ -192,6 +197,7 @@ class Conversation:
         session = read(path, self.llm.inner)
         self.messages = [dict(message) for message in session.messages]
         self._snapshot = session.snapshot
+        self.attached = []
         first = self.messages[0] if self.messages else {}
         self.system = first.get("content") if first.get("role") == "system" else None
 

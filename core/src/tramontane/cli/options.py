@@ -89,12 +89,13 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     """-m and how to load what it names."""
     group = parser.add_argument_group("model")
     add_source(group)
-    group.add_argument(
+    encoder = group.add_mutually_exclusive_group()
+    encoder.add_argument(
         "--mmproj", dest="mmproj", metavar="FILE",
         help="a GGUF model's encoder of images: a file or org/name:file.gguf; without it, the one "
         "whose name has 'mmproj' in the model's folder or repository, if it fits",
     )  # fmt: skip
-    group.add_argument(
+    encoder.add_argument(
         "--no-mmproj", dest="mmproj", action="store_const", const=False,
         help="do not look for a GGUF model's encoder of images: take text only",
     )  # fmt: skip

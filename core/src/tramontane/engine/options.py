@@ -5,11 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tramontane.drafting import Draft
+from tramontane.option_checks import FLAG, a_text, check_options, instance, seconds, whole
+
+CHECKS = {
+    "batch_size": whole(),
+    "max_batched_tokens": whole(none=True),
+    "max_seqs": whole(),
+    "kv_tokens": whole(none=True),
+    "kv_memory": a_text("bytes ('2GB') or a share of memory ('40%')", none=True),
+    "state_slots": whole(none=True),
+    "media_cache": whole(0),
+    "prefix_cache": FLAG,
+    "max_waiting": whole(0, none=True),
+    "queue_timeout": seconds(none=True),
+    "forced_tokens": FLAG,
+    "draft": instance(Draft, what="what parse_draft returns", none=True),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineOptions:
-    """The limits of an engine."""
+    """The limits of an engine. Raises RequestError for values that cannot be."""
 
     batch_size: int = 512
     """Prompt tokens per step."""
@@ -37,3 +53,6 @@ class EngineOptions:
     draft: Draft | None = None
     """What guesses tokens ahead, so that several are computed in one step; None: nothing. Models
     with recurrent layers are computed without."""
+
+    def __post_init__(self) -> None:
+        check_options(vars(self), CHECKS)

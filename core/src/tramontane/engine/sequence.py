@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from tramontane.errors import RequestError
 from tramontane.media.item import MediaItem, Sight
 from tramontane.sampling import History
-from tramontane.sampling.chain import Chain
+from tramontane.sampling.chain import Chain, NoDistribution
 from tramontane.sampling.step import Floats
 from tramontane.tokenizer.detokenize import Detokenizer
 from tramontane.tokenizer.stop import StopMatcher
@@ -247,10 +248,22 @@ class Sequence:
         # before anything is drawn: the text may begin with them
         if forces and not self.history.output and self._take_forced(row):
             return None if self._owed else self._reason
-        self._take(self.chain.draw(row, self.history), row)
+        self._take(self._drawn(row), row)
         if forces:
             self._take_forced(None)
         return None if self._owed else self._reason
+
+    def _drawn(self, row: Floats) -> int:
+        """The next token. Raises RequestError, which names the adapters that may be why."""
+        adapters = self.request.adapters
+        if adapters is None:
+            return self.chain.draw(row, self.history)
+        if not self.history.output and row.min() == row.max():  # sums that overflowed in a norm
+            raise RequestError(adapters.blamed("all logits are equal"))
+        try:
+            return self.chain.draw(row, self.history)
+        except NoDistribution as error:
+            raise RequestError(adapters.blamed("some logits are not finite")) from error
 
     def tell(self, rows: Floats) -> None:
         """Send the tokens that were owed, as far as their logits are here."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Collection
 from typing import Any, NamedTuple
@@ -13,7 +14,30 @@ from tramontane.errors import RequestError
 PORTS = {"http": 80, "https": 443}
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 """An IPv4 address behind a gateway, in the last 32 bits."""
+HOST_PART = re.compile(r"(?!-)[\w-]{1,63}(?<!-)")
 IP = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def refuse_host(name: Any) -> None:
+    """Raises RequestError for what names no host, NAME or NAME:PORT."""
+    try:
+        parts = urlsplit(f"http://{name}/")
+        plain = isinstance(name, str) and not set(name) & set("/?#@\\*%") and name.isprintable()
+        host = parts.hostname or ""
+        known = plain and parts.netloc == name and not any(map(str.isspace, name))
+        fits = known and bool(host) and parts.port != 0 and not name.endswith(":")
+        if fits and name.startswith("["):
+            ipaddress.IPv6Address(host)
+        elif fits:
+            host.rstrip(".").encode("idna")
+            fits = all(HOST_PART.fullmatch(part) for part in host.rstrip(".").split("."))
+    except (ValueError, UnicodeError):
+        fits = False
+    if not fits:
+        raise RequestError(
+            f"{name!r:.60} names no host: give its name or address, HOST, or HOST:PORT "
+            "(example.org, 10.0.0.7:8080, [::1])"
+        )
 
 
 class Target(NamedTuple):

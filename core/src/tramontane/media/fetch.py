@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from urllib.parse import urljoin
 
 from tramontane.errors import EngineBusy, RequestError
+from tramontane.option_checks import FLAG, Check, above_zero, check_options, whole
 from tramontane.version import __version__
 
-from .addresses import Target, target_of
+from .addresses import Target, refuse_host, target_of
 from .bounds import MOST_BYTES
 
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -32,6 +33,16 @@ TYPES = {
 }
 RETRY_AFTER = 5
 """Seconds, for those that came when all slots were taken."""
+
+CHECKS = {
+    "hosts": Check("a list of hosts", lambda v: isinstance(v, Sequence) and not isinstance(v, str)),
+    "public": FLAG,
+    "anywhere": FLAG,
+    "most": whole(),
+    "seconds": above_zero(),
+    "redirects": whole(0),
+    "slots": whole(),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +65,10 @@ class Fetch:
     _free: threading.BoundedSemaphore = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        given = {name: getattr(self, name) for name in CHECKS}
+        check_options(given, CHECKS)
+        for host in self.hosts:
+            refuse_host(host)
         object.__setattr__(self, "_free", threading.BoundedSemaphore(self.slots))
 
     @classmethod

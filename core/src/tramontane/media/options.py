@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from numbers import Real
-from typing import Any
 
-from tramontane.errors import RequestError
+from tramontane.option_checks import above_zero, check_options, instance, whole
 
 from .fetch import Fetch
 
 MOST_ITEMS = 64
 """Sounds and videos in one conversation; images too, where the owner says no other number."""
+CHECKS = {
+    "max_edge": whole(none=True),
+    "max_num_images": whole(),
+    "video_fps": above_zero(none=True),
+    "fetch": instance(Fetch, what="a Fetch", none=True),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,16 +31,4 @@ class MediaOptions:
     fetch: Fetch | None = None
 
     def __post_init__(self) -> None:
-        for name in ("max_edge", "max_num_images"):
-            value = getattr(self, name)
-            if value is None and name == "max_edge":
-                continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise RequestError(f"{name} should be a whole number from 1 on, not {value!r:.40}")
-        if self.video_fps is not None and not _above_zero(self.video_fps):
-            raise RequestError(f"video_fps should be a number above 0, not {self.video_fps!r:.40}")
-
-
-def _above_zero(value: Any) -> bool:
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    return number and math.isfinite(value) and bool(value > 0)
+        check_options(vars(self), CHECKS)

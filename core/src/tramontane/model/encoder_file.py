@@ -22,6 +22,7 @@ from tramontane.checkpoint.open import open_checkpoint, open_encoder
 from tramontane.checkpoint.weight_files import names_encoder
 from tramontane.errors import CheckpointError, UsageError
 from tramontane.hub.options import HubOptions
+from tramontane.plugin import Architecture
 from tramontane.registry import Registry
 
 from .source import find_model, local_path
@@ -45,6 +46,7 @@ def open_with_encoder(
     text = open_checkpoint(path, registry)
     try:
         if mmproj is False:
+            _refuse_without(text, path, registry)
             return text
         if mmproj is not None:
             if text.header.dialect == "hf":
@@ -57,6 +59,19 @@ def open_with_encoder(
     except BaseException:
         text.close()
         raise
+
+
+def _refuse_without(text: Checkpoint, path: Path, registry: Registry) -> None:
+    """Raises UsageError for a model whose encoder is in its own files, which needs it."""
+    header = text.header
+    if header.dialect == "hf" and any(
+        offer.media is not None and header.architecture in (offer.name, *offer.aliases)
+        for offer in registry.all(Architecture)
+    ):
+        raise UsageError(
+            f"--no-mmproj: {path} is no GGUF model: its encoder is among its own weights, and it "
+            "is loaded with it; leave the option out, or take the model's GGUF file"
+        )
 
 
 def _joined(text: Checkpoint, path: Path, registry: Registry) -> Checkpoint:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from tramontane.adapters.adapter_set import refuse_name, refuse_weight
 from tramontane.answers import AnswerParser
 from tramontane.chat.toolbox import name_of
 from tramontane.checkpoint.load_options import LoadOptions, LoadReport, Progress
@@ -18,6 +19,7 @@ from tramontane.hub.options import HubOptions
 from tramontane.mcp import McpConfig, McpServers, read_config
 from tramontane.media.fetch import Fetch
 from tramontane.media.options import MOST_ITEMS, MediaOptions
+from tramontane.option_checks import FLAG, a_path, a_text, check_options, function, instance
 from tramontane.registry import Registry
 from tramontane.results import Chunk
 
@@ -25,6 +27,17 @@ from .loaded_model import LoadedModel, Message
 from .source import DEFAULT, find_adapter
 
 Source: TypeAlias = str | Path
+CHECKS = {
+    "model": a_path("a folder, a file, an installed model's name or a hub id"),
+    "chat_template": a_path("a .jinja or .json file", none=True),
+    "draft": a_text("the name of a drafter, with options, or 'none'"),
+    "registry": instance(Registry, what="a Registry", none=True),
+    "progress": function("a function of bytes done and bytes in all", none=True),
+    "tool_caller": a_text("the name of a format of tool calls", none=True),
+    "merge_adapters": FLAG,
+    "mcp": instance(str, Path, Mapping, McpConfig, what="a file or a configuration", none=True),
+}
+"""Of options that are neither the engine's nor of loading, the hub or media."""
 
 
 class OpenModel:
@@ -77,6 +90,7 @@ class OpenModel:
         tool_caller: str | None = None,
         mcp: Path | str | Mapping[str, Any] | McpConfig | None = None,
         adapters: Mapping[str, Source | tuple[Source, float]] | None = None,
+        merge_adapters: bool = False,
     ) -> None:
         """Load a model.
 
@@ -106,12 +120,31 @@ class OpenModel:
         mcp: MCP servers whose tools every chat has: a configuration, or a file with one.
         adapters: LoRA adapters by name, each a folder, a file or a hub id, or such and a weight;
           requests choose by `adapter=`.
+        merge_adapters: whether these become part of the weights instead, all of them, with what
+          each counts: requests have no choice then, and answers cost what the model's own do.
 
         Raises ModelNotFound, CheckpointError, PluginError, NotEnoughMemory, all TramontaneError.
         """
+        check_options(
+            {
+                "model": model, "chat_template": chat_template, "draft": draft, "mcp": mcp,
+                "registry": registry, "progress": progress, "tool_caller": tool_caller,
+                "merge_adapters": merge_adapters,
+            },
+            CHECKS,
+        )  # fmt: skip
+        given = _adapters(adapters)
+        if merge_adapters and not given:
+            raise RequestError("merge_adapters merges those of adapters, and there are none")
         registry = registry or Registry.from_environment()
         guesses = parse_draft(draft, registry)
         servers = mcp if mcp is None or isinstance(mcp, McpConfig) else read_config(mcp)
+        self._hub = HubOptions(token_source=token_source, cache_dir=cache_dir)
+        merged = {}
+        if merge_adapters:
+            for name, (source, *weight) in given.items():
+                merged[name] = find_adapter(str(source), self._hub), *(weight or [1.0])
+            given = {}
         self.inner = LoadedModel(
             model,
             hub=HubOptions(revision=revision, token_source=token_source, cache_dir=cache_dir),
@@ -128,16 +161,17 @@ class OpenModel:
                 media_cache=media_cache,
                 mmap=mmap,
                 force=force,
-                overrides=overrides or {},
+                overrides={} if overrides is None else overrides,
                 mmproj=mmproj,
                 quant=quant,
                 isq=isq,
                 isq_organization=isq_organization,
-                topology=None if topology is None else Path(topology),
-                imatrix=None if imatrix is None else Path(imatrix),
-                calibration_file=None if calibration_file is None else Path(calibration_file),
+                topology=topology,
+                imatrix=imatrix,
+                calibration_file=calibration_file,
+                merge=merged,
             ),
-            chat_template=chat_template,
+            chat_template=None if chat_template is None else Path(chat_template),
             engine=EngineOptions(
                 batch_size=batch_size,
                 max_seqs=max_seqs,
@@ -162,20 +196,8 @@ class OpenModel:
                 fetch=Fetch.of(fetch),
             ),
         )
-        self._hub = HubOptions(token_source=token_source, cache_dir=cache_dir)
         try:
-            if adapters is not None and not isinstance(adapters, Mapping):
-                raise RequestError(
-                    "adapters should be sources by their names, "
-                    f'{{"tales": "path/to/adapter"}}, not {adapters!r:.60}'
-                )
-            for name, given in (adapters or {}).items():
-                source = given if isinstance(given, tuple) else (given,)
-                if not 1 <= len(source) <= 2:
-                    raise RequestError(
-                        f"the adapter {name!r:.60} should be a source, or a source and a weight, "
-                        f"not {given!r:.60}"
-                    )
+            for name, source in given.items():
                 self.load_adapter(name, *source)
             self._servers = None if servers is None else McpServers(servers, self.inner.registry)
         except BaseException:
@@ -196,11 +218,7 @@ class OpenModel:
 
         Raises AdapterError, RequestError, ModelNotFound.
         """
-        if not isinstance(source, str | Path) or not str(source):
-            raise RequestError(
-                f"the adapter {name!r:.60} should be a folder, a file or a hub id, not "
-                f"{source!r:.60}"
-            )
+        _refuse_source(name, source)
         path = find_adapter(str(source), self._hub)
         self.inner.adapters.load(name, path, weight, again=replace)
 
@@ -244,6 +262,35 @@ class OpenModel:
         if self._servers is not None:
             self._servers.close()
         self.inner.close()
+
+
+def _adapters(given: Any) -> dict[str, tuple[Any, ...]]:
+    """Sources, perhaps with weights, by the names of adapters. Raises RequestError."""
+    if given is not None and not isinstance(given, Mapping):
+        raise RequestError(
+            "adapters should be sources by their names, "
+            f'{{"tales": "path/to/adapter"}}, not {given!r:.60}'
+        )
+    found = {}
+    for name, value in (given or {}).items():
+        source = value if isinstance(value, tuple) else (value,)
+        if not 1 <= len(source) <= 2:
+            raise RequestError(
+                f"the adapter {name!r:.60} should be a source, or a source and a weight, "
+                f"not {value!r:.60}"
+            )
+        refuse_name(name)
+        _refuse_source(name, source[0])
+        refuse_weight(name, *source[1:])
+        found[name] = source
+    return found
+
+
+def _refuse_source(name: Any, source: Any) -> None:
+    if not isinstance(source, str | Path) or not str(source):
+        raise RequestError(
+            f"the adapter {name!r:.60} should be a folder, a file or a hub id, not {source!r:.60}"
+        )
 
 
 def conversation(messages: Sequence[Message] | str) -> Sequence[Message]:

@@ -30,6 +30,10 @@ ADAPTIVE = 300
 that drops."""
 
 
+class NoDistribution(RequestError):
+    """What the model computed are no logits to draw from."""
+
+
 class Chain:
     """The sampler of one request. `seed` and the logits decide the tokens, and nothing else."""
 
@@ -84,7 +88,7 @@ class Chain:
         best = int(logits.argmax())  # of equal ones the first, and a NaN before all others
         most = float(logits[best])
         if not most < math.inf:
-            raise RequestError(
+            raise NoDistribution(
                 f"the model computed {most} among the logits of token {len(history.output)}: "
                 "its weights are damaged, or this dtype cannot hold its activations"
             )

@@ -35,7 +35,13 @@ then down_proj."""
 
 
 def read_peft(folder: Path) -> StoredAdapter:
-    """A folder's adapter. Raises AdapterError, CheckpointError."""
+    """A folder's adapter, or that of a folder by one of its files.
+
+    Raises AdapterError, CheckpointError.
+    """
+    folder = folder if folder.is_dir() else folder.parent
+    if not (folder / CONFIG).exists():
+        raise AdapterError(f"{folder} has weights of an adapter, but no {CONFIG}")
     config = PeftConfig(read_object(folder / CONFIG, SMALL), folder / CONFIG)
     modules, values, rows = _sorted(_tensors(folder), config, folder)
     deltas: dict[str, Delta] = {}

@@ -11,6 +11,8 @@ from typing import Any
 from tramontane.errors import AdapterError
 from tramontane.sanitize import one_line
 
+from .patterns import LONGEST, MOST, PLAIN, STEPS, Pattern
+
 OTHER_ARITHMETIC = (
     "layer_replication", "use_qalora", "use_bdlora", "arrow_config", "kasa_config",
     "velora_config", "monteclora_config", "alora_invocation_tokens", "megatron_config",
@@ -44,6 +46,8 @@ class PeftConfig:
         self.rslora = bool(settings.get("use_rslora"))
         self.dora = bool(settings.get("use_dora"))
         self.base = str(settings.get("base_model_name_or_path") or "")
+        self._known: dict[str, Pattern] = {}
+        self._left = [STEPS]
         self._ranks = self._pattern("rank_pattern")
         self._alphas = self._pattern("alpha_pattern")
         self._rank, self._alpha = self._number("r", 8), self._number("lora_alpha", 8)
@@ -89,6 +93,16 @@ class PeftConfig:
         given = self._settings.get(name) or {}
         if not isinstance(given, Mapping):
             raise AdapterError(f"{self.path}: {name} should be an object, not {given!r:.40}")
+        if len(given) > MOST:
+            raise AdapterError(
+                f"{self.path}: {name} has {len(given)} patterns, and {MOST} are the most"
+            )
+        for key in given:
+            if len(str(key)) > LONGEST:
+                raise AdapterError(
+                    f"{self.path}: the pattern {one_line(repr(key), 60)} has {len(str(key))} "
+                    f"characters, and {LONGEST} are the most"
+                )
         return {str(key): self._checked(f"{name}.{key}", value) for key, value in given.items()}
 
     def _number(self, name: str, absent: float) -> float:
@@ -104,13 +118,20 @@ class PeftConfig:
 
     def _matched(self, patterns: Mapping[str, float], module: str, absent: float) -> float:
         """The value of the first pattern that is the module's path, or its end after a dot."""
-        for pattern, value in patterns.items():
-            try:
-                re.compile(pattern)
-                if re.match(rf"(.*\.)?({pattern})$", module):
-                    return value
-            except re.error as error:
-                raise AdapterError(
-                    f"{self.path}: the pattern {one_line(repr(pattern), 60)}: {error}"
-                ) from error
+        for key, value in patterns.items():
+            plain = PLAIN.fullmatch(key) is not None
+            if plain and (len(key) > len(module) or key[-1] not in (".", module[-1])):
+                continue
+            if self._is_of(key, module):
+                return value
         return absent
+
+    def _is_of(self, key: str, module: str) -> bool:
+        try:
+            if key not in self._known:
+                self._known[key] = Pattern(key, self._left)
+            return self._known[key].matches(module)
+        except (ValueError, OverflowError, RecursionError, re.error) as error:
+            raise AdapterError(
+                f"{self.path}: the pattern {one_line(repr(key), 60)}: {one_line(str(error), 120)}"
+            ) from error

@@ -7,10 +7,10 @@ from tramontane.plugin import AdapterForm, hookimpl
 
 @hookimpl
 def adapters() -> Iterable[AdapterForm]:
-    """Told by `adapter_config.json`."""
+    """A folder, or a file of one."""
     yield AdapterForm(
         name="peft",
-        files=("adapter_config.json",),
+        files=("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"),
         read="tramontane_plugin_lora.peft:read_peft",
         sample="tramontane_plugin_lora.sample:write",
     )

@@ -92,6 +92,10 @@ def load(settings: ModelSettings) -> LoadedModel:
             imatrix=settings.imatrix,
             calibration_file=settings.calibration_file,
             overrides=rope_overrides(settings.rope_freq_base, settings.rope_freq_scale),
+            merge={
+                name: (adapter_path(settings, source), weight)
+                for name, (source, weight) in settings.merged().items()
+            },
         ),
         chat_template=settings.chat_template,
         engine=engine,
@@ -105,6 +109,16 @@ def load(settings: ModelSettings) -> LoadedModel:
     )
     model.engine.chains.make_ready()
     return model
+
+
+def adapter_path(settings: ModelSettings, source: str) -> Path:
+    """Where an adapter is, once it is downloaded if need be. Raises TramontaneError."""
+    from tramontane.hub.options import HubOptions
+    from tramontane.model.source import find_adapter
+
+    return find_adapter(
+        source, HubOptions(token_source=settings.token_source, cache_dir=settings.hf_cache)
+    )
 
 
 class ServedAdapter(NamedTuple):
@@ -230,13 +244,7 @@ class Served:
 
     def adapter_path(self, source: str) -> Path:
         """Where an adapter is, once it is downloaded if need be. Raises TramontaneError."""
-        from tramontane.hub.options import HubOptions
-        from tramontane.model.source import find_adapter
-
-        settings = self.settings
-        return find_adapter(
-            source, HubOptions(token_source=settings.token_source, cache_dir=settings.hf_cache)
-        )
+        return adapter_path(self.settings, source)
 
     def answers_as(self, name: str | None) -> str:
         """The model's name, or the adapter's that was asked for by `name`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from tramontane.cli.adapter_options import named
 from tramontane.errors import UsageError
 
@@ -28,6 +28,9 @@ class ModelSettings(BaseModel):
     )
     lora: tuple[str, ...] = Field(
         (), description="an adapter that requests may choose, NAME=SOURCE[:WEIGHT]; repeatable"
+    )
+    lora_merge: bool = Field(
+        False, description="merge all of lora into the weights: as fast as without, and no choice"
     )
     load: Literal["start", "demand"] = Field(
         "start", description="when to load: at the start, or on the first request"
@@ -133,6 +136,14 @@ class ModelSettings(BaseModel):
         """`LoadOptions.mmproj`."""
         return False if self.no_mmproj else self.mmproj
 
+    @model_validator(mode="after")
+    def _one_encoder(self) -> ModelSettings:
+        if self.no_mmproj and self.mmproj is not None:
+            raise ValueError(
+                f"mmproj={self.mmproj!r} and no_mmproj exclude each other: keep one of them"
+            )
+        return self
+
     @field_validator("lora")
     @classmethod
     def _named(cls, given: tuple[str, ...]) -> tuple[str, ...]:
@@ -145,9 +156,19 @@ class ModelSettings(BaseModel):
                 raise ValueError(f"two adapters are called {name!r}: give one another name")
         return given
 
+    @model_validator(mode="after")
+    def _something_to_merge(self) -> ModelSettings:
+        if self.lora_merge and not self.lora:
+            raise ValueError("lora_merge merges what lora names: give lora NAME=SOURCE")
+        return self
+
     def adapters(self) -> dict[str, tuple[str, float]]:
-        """The sources and weights of its adapters, by their names."""
-        return dict(map(named, self.lora))
+        """The sources and weights of the adapters that requests choose, by their names."""
+        return {} if self.lora_merge else dict(map(named, self.lora))
+
+    def merged(self) -> dict[str, tuple[str, float]]:
+        """Those of the adapters that become part of the weights."""
+        return dict(map(named, self.lora)) if self.lora_merge else {}
 
 
 def name_of(model: ModelSettings) -> str:

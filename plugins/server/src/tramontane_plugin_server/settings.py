@@ -14,9 +14,11 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    field_validator,
     model_validator,
 )
-from tramontane.errors import ConfigError
+from tramontane.errors import ConfigError, RequestError
+from tramontane.media.addresses import refuse_host
 from tramontane.media.bounds import MOST_BYTES
 from tramontane.media.fetch import Fetch
 from tramontane.problems import Problem, first_problem, nearest
@@ -169,6 +171,16 @@ class Settings(BaseModel):
             raise ValueError("tool_dispatch_url should be http://HOST/PATH or https://HOST/PATH")
         if url.username is not None:
             raise ValueError("tool_dispatch_url has a user's name: use tool_dispatch_header")
+
+    @field_validator("fetch_host")
+    @classmethod
+    def _hosts(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for host in given:
+            try:
+                refuse_host(host)
+            except RequestError as error:
+                raise ValueError(error.message) from error
+        return given
 
     def fetch(self) -> Fetch | None:
         """What may be fetched for requests; None: nothing."""

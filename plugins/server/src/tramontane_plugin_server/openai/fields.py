@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, NoReturn, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 from tramontane.grammar import LONGEST, Grammar
-from tramontane.sampling_params import SamplingParams
+from tramontane.sampling_params import ADAPTERS, SamplingParams, is_by_name
 
 NO_EFFECT = "accepted, has no effect"
 
@@ -74,6 +74,12 @@ def refuse(param: str, message: str, code: str = "invalid_value") -> NoReturn:
     raise PydanticCustomError("refused", "{message}", {
         "message": message, "param": param, "code": code,
     })  # fmt: skip
+
+
+def _adapters(value: Any) -> Any:
+    if not (value is None or isinstance(value, str) or is_by_name(value)):
+        refuse("", ADAPTERS, "invalid_type")
+    return value
 
 
 class RequestBody(BaseModel):
@@ -170,7 +176,7 @@ class Sampling(RequestBody):
         description="regex, json_schema, json_object, lark, gbnf or llguidance, and its value; a "
         "string is GBNF",
     )
-    adapter: Adapters | None = Field(
+    adapter: Annotated[Adapters | None, BeforeValidator(_adapters)] = Field(
         None,
         description="the adapter to answer with, several with weights (`a:0.5,b`), or weights by "
         "name",

@@ -1,0 +1,35 @@
+"""Reading an adapter's file or folder, by the form that it is in."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from tramontane.errors import AdapterError
+from tramontane.plugin import AdapterForm, load
+from tramontane.registry import Registry
+from tramontane.target_call import call
+
+from .stored import StoredAdapter
+
+
+def read_adapter(path: Path, registry: Registry) -> StoredAdapter:
+    """Raises AdapterError, CheckpointError, PluginError."""
+    stored: StoredAdapter = call(load(_form(path, registry).read), {"path": path})
+    return stored
+
+
+def _form(path: Path, registry: Registry) -> AdapterForm:
+    if not path.exists():
+        raise AdapterError(f"no adapter at {path}: it is a folder or a file")
+    there = [each.name for each in path.iterdir()] if path.is_dir() else [path.name]
+    forms = registry.all(AdapterForm)
+    for form in forms:
+        if any(fnmatchcase(name, pattern) for name in there for pattern in form.files):
+            return form
+    if not forms:
+        raise AdapterError(
+            f"{path}: nothing installed reads adapters; pip install tramontane-plugin-lora"
+        )
+    told = ", ".join(pattern for form in forms for pattern in form.files)
+    raise AdapterError(f"{path} is no adapter: it has none of {told}")
