@@ -7,12 +7,16 @@ adapters, which is where those that transformers has converted have them alone.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
+import torch
+from torch import Tensor
 from tramontane.adapters.stored import Delta, StoredAdapter
 from tramontane.checkpoint.checkpoint import Checkpoint
 from tramontane.errors import CheckpointError
+from tramontane.layouts import Dense
 from tramontane.layouts.low_rank import LowRank
 
 from .phi4_config import LoraSettings, Phi4MultimodalConfig
@@ -21,18 +25,20 @@ log = logging.getLogger(__name__)
 NAMES = ("vision", "speech")
 
 
-def adapters(
-    config: Phi4MultimodalConfig, checkpoint: Checkpoint
-) -> Mapping[str, StoredAdapter | Path]:
-    """Raises CheckpointError for pairs that are incomplete, or not as config.json says."""
-    path, found = checkpoint.header.path, dict[str, StoredAdapter | Path]()
+Found = Callable[[], StoredAdapter] | Path
+
+
+def adapters(config: Phi4MultimodalConfig, checkpoint: Checkpoint) -> Mapping[str, Found]:
+    """What reads them raises CheckpointError for pairs that are incomplete, or not as config.json
+    says."""
+    path, found = checkpoint.header.path, dict[str, Found]()
     for name, told in zip(NAMES, (config.vision_lora, config.speech_lora), strict=True):
         end = f".lora_A.{name}.weight"
         modules = sorted(
             each.removesuffix(end) for each in checkpoint.header.tensors if each.endswith(end)
         )
         if modules:
-            found[name] = _stored(name, modules, told, checkpoint)
+            found[name] = partial(_stored, name, modules, told, checkpoint)
         elif (path / f"{name}-lora" / "adapter_config.json").exists():
             found[name] = path / f"{name}-lora"
     if missing := [name for name in NAMES if name not in found]:
@@ -58,11 +64,20 @@ def _stored(
         names = [f"{module}.lora_{part}.{name}.weight" for part in "AB"]
         if names[1] not in checkpoint.header.tensors:
             raise CheckpointError(f"{path} has {names[0]}, and no {names[1]}: a part is missing")
-        first, second = (checkpoint.read(each).decode().clone() for each in names)
+        first, second = (_plain(checkpoint, each) for each in names)
         if first.dim() != 2 or second.dim() != 2 or {len(first), second.shape[1]} != {told.r}:
             raise CheckpointError(
                 f"{path}: {names[0]} is {tuple(first.shape)} and {names[1]} "
                 f"{tuple(second.shape)}, which are no pair of rank {told.r}, as {name}_lora.r says"
             )
-        deltas[f"{module}.weight"] = Delta(LowRank(second * (told.lora_alpha / told.r), first))
+        scaled = second.float() * (told.lora_alpha / told.r)
+        small = scaled.to(second.dtype)  # by powers of two, no number changes
+        left = small if torch.equal(small.float(), scaled) else scaled
+        deltas[f"{module}.weight"] = Delta(LowRank(left, first))
     return StoredAdapter(deltas)
+
+
+def _plain(checkpoint: Checkpoint, name: str) -> Tensor:
+    """As it is stored, where that is plain numbers; it outlives the file."""
+    layout = checkpoint.read(name)
+    return layout.data.clone() if isinstance(layout, Dense) else layout.decode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from numbers import Real
 from pathlib import Path
@@ -69,7 +69,9 @@ class AdapterSet:
         """Where each was read from."""
         return {name: adapter.source for name, (adapter, _) in list(self._loaded.items())}
 
-    def take_own(self, found: Mapping[str, StoredAdapter | Path], source: Path) -> None:
+    def take_own(
+        self, found: Mapping[str, Callable[[], StoredAdapter] | Path], source: Path
+    ) -> None:
         """The checkpoint's own adapters; no request asks for them by name. source: the checkpoint.
 
         Raises AdapterError.
@@ -79,12 +81,7 @@ class AdapterSet:
                 stored: StoredAdapter = call(load(self._form(each).read), {"path": each})
                 self._own[name] = self._fitted(stored, name, each)
             else:
-                self._own[name] = self._fitted(each, name, source)
-
-    @property
-    def own(self) -> Mapping[str, Adapter]:
-        """The checkpoint's own, by name."""
-        return self._own
+                self._own[name] = self._fitted(each(), name, source)
 
     def load(self, name: str, path: Path, weight: float = 1.0, *, again: bool = False) -> Adapter:
         """Read an adapter from a file or folder. weight: what it counts where a request says
