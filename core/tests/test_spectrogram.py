@@ -14,12 +14,13 @@ from transformers.audio_utils import mel_filter_bank
 @pytest.mark.parametrize(
     "mel",
     [Mel(80, 16_000, 400, 0, 8000, "slaney", True), Mel(128, 16_000, 512, 0, 8000, "slaney", True),
-     Mel(128, 16_000, 1024, 125, 7600, "htk"), Mel(13, 8_000, 256, 1200, 4000, "slaney")],
+     Mel(128, 16_000, 1024, 125, 7600, "htk"), Mel(13, 8_000, 256, 1200, 4000, "slaney"),
+     Mel(80, 16_000, 512, 0, 7690, "kaldi"), Mel(23, 8_000, 256, 40, 3900, "kaldi")],
 )  # fmt: skip
 def test_filters(mel: Mel) -> None:
     expected = mel_filter_bank(
         mel.fft // 2 + 1, mel.bands, mel.low, mel.high, mel.rate, "slaney" if mel.even else None,
-        mel.scale,
+        mel.scale, mel.scale == "kaldi",
     )  # fmt: skip
     np.testing.assert_array_equal(filters(mel), expected)
 

@@ -41,7 +41,8 @@ class Difference(NamedTuple):
 def request(llm: LLM, text: str, items: list[MediaItem], **more: Any) -> Request:
     inner = llm.inner
     prompt, media = with_media(text, items, inner.processors, inner.tokenizer)
-    return Request(prompt=prompt, media=media, **{"params": GREEDY, **more})
+    own = inner.applied(None, media)
+    return Request(prompt=prompt, media=media, adapters=own, **{"params": GREEDY, **more})
 
 
 def pictures(llm: LLM, vision: Vision) -> list[MediaItem]:
@@ -66,7 +67,8 @@ def differences(
             for case, (count, text) in CASES.items():
                 asked = request(llm, text.format(vision.mark), items[:count], params=greedy)
                 scored = Request(
-                    prompt=asked.prompt, media=asked.media, prompt_logits=True,
+                    prompt=asked.prompt, media=asked.media, adapters=asked.adapters,
+                    prompt_logits=True,
                     params=SamplingParams(max_tokens=0, temperature=0),
                 )  # fmt: skip
                 (found,) = llm._results([scored])

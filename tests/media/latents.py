@@ -10,6 +10,7 @@ import transformers
 
 from .folders import FAMILIES, TEXT, Vision
 from .gemma3n_images import SEEING
+from .phi4 import images, model
 from .plain_eyes import MiniCpmEyes, Phi3V
 from .tiled import TILED
 
@@ -93,6 +94,29 @@ def minicpm(
     return Vision("minicpm", special, mark, make, inputs, "<unk>", processor)
 
 
+def phi4(
+    vision: dict[str, Any], ranks: tuple[int, ...], most: int = 36, *, folders: bool = False,
+    **text: Any,
+) -> Vision:  # fmt: skip
+    patch = vision.get("patch_size", 14)
+    side = vision.get("image_size", 56)
+
+    def make(ids: dict[str, int]) -> Any:
+        own = vision | {"crop_size": side, "patch_size": patch}
+        made = model(TEXT | text, own, {}, ids, ranks, folders=folders)
+        made.config.image_token_id = ids["<|endoftext10|>"]
+        return made
+
+    def inputs(items: list[Any], ids: torch.Tensor, row: int) -> dict[str, Any]:
+        return images(items, patch)
+
+    special = ("<|endoftext10|>", "<|endoftext11|>")
+    size = {"size": {"height": side, "width": side}, "patch_size": patch}
+    return Vision(
+        "phi4", special, "<|image|>", make, inputs, special[0], size | {"dynamic_hd": most}
+    )
+
+
 SU = {"type": "su", "short_factor": [1.1, 1.0, 1.4, 2.0], "long_factor": [1.5, 4.0, 9.0, 20.0]}
 LATENTS: dict[str, Vision] = {
     "idefics2": idefics2(
@@ -118,6 +142,16 @@ LATENTS: dict[str, Vision] = {
     "phi3-vision-one-square": phi3_vision(
         {"image_size": 16, "patch_size": 8}, 1, 1, tie_word_embeddings=True, sliding_window=9,
     ),
+    "phi4-multimodal": phi4({}, (4, 6), tie_word_embeddings=True, sliding_window=9999),
+    "phi4-multimodal-folders": phi4(
+        {"image_size": 30, "patch_size": 5, "hidden_size": 24, "num_attention_heads": 2,
+         "feature_layer": 1}, (3, 5), 4, folders=True, sliding_window=9,
+        rope_parameters={"rope_type": "longrope", "rope_theta": 1e4, "factor": 8.0,
+                         "partial_rotary_factor": 0.5,
+                         "short_factor": [1.1, 1.4], "long_factor": [1.5, 9.0]},
+        original_max_position_embeddings=64,
+    ),
+    "phi4-multimodal-saved": phi4({"image_size": 28, "patch_size": 14}, (), 7),
     "minicpm-v": minicpm({"image_size": 98, "patch_size": 14}, 4, {"scale_resolution": 70}),
     "minicpm-v-dropped": minicpm(
         {"image_size": 50, "patch_size": 5, "hidden_size": 128, "num_hidden_layers": 3}, 3,

@@ -15,6 +15,7 @@ from tramontane.media.item import MediaItem
 
 from .folders import TEXT, Vision
 from .gemma3n import Gemma3nParts
+from .phi4 import model
 
 Samples = npt.NDArray[np.float32]
 
@@ -131,6 +132,30 @@ def gemma3n(rows: int, audio: dict[str, Any], **text: Any) -> Hearing:
     return Hearing("gemma3n", special, special[2], make, inputs, special[2], settings, extract)
 
 
+def phi4(
+    audio: dict[str, Any], ranks: tuple[int, ...], *, folders: bool = False, **text: Any
+) -> Hearing:
+    told = {"feature_size": audio.get("input_size", 80),
+            "audio_compression_rate": audio.get("time_reduction", 8)}  # fmt: skip
+    settings = told | {"size": {"height": 56, "width": 56}}
+    extractor = transformers.Phi4MultimodalFeatureExtractor(**told)
+
+    def make(ids: dict[str, int]) -> Any:
+        made = model(TEXT | text, {}, audio, ids, ranks, folders=folders)
+        made.config.image_token_id = ids["<|endoftext11|>"]
+        return made
+
+    def inputs(items: list[Any], ids: torch.Tensor, row: int) -> dict[str, Any]:
+        return {"sounds": ([torch.from_numpy(item.arrays["features"]) for item in items], row)}
+
+    def extract(samples: Samples) -> tuple[dict[str, Any], int]:
+        made = extractor(samples, sampling_rate=16_000, return_tensors="np")
+        return {"features": made["audio_input_features"][0]}, int(made["audio_embed_sizes"][0])
+
+    special = ("<|endoftext10|>", "<|endoftext11|>")
+    return Hearing("phi4-sounds", special, "<|audio|>", make, inputs, special[1], settings, extract)
+
+
 SMALL = {"num_mel_bins": 20, "max_source_positions": 100}
 PUBLISHED = {"num_mel_bins": 128, "max_source_positions": 1500}
 LONG = {"max_position_embeddings": 4096}
@@ -153,6 +178,14 @@ HEARING: dict[str, Hearing] = {
         PUBLISHED | {"encoder_ffn_dim": 48, "encoder_layers": 1}, 160, 30, num_hidden_layers=1,
         **LONG,
     ),
+    "phi4-multimodal-sounds": phi4({"bias_max_distance": 6}, (4, 6), tie_word_embeddings=True),
+    "phi4-multimodal-sounds-folders": phi4(
+        {"input_size": 23, "time_reduction": 4, "hidden_size": 24, "num_attention_heads": 2,
+         "kernel_size": 4, "depthwise_multiplier": 2}, (3, 5), folders=True, num_key_value_heads=1,
+    ),
+    "phi4-multimodal-published-pieces": phi4(
+        {"num_blocks": 1}, (4, 6), num_hidden_layers=1, **LONG
+    ),
     "gemma3n": gemma3n(16, {}),
     "gemma3n-looks-ahead": gemma3n(
         20, {"hidden_size": 24, "conf_num_attention_heads": 2, "conf_attention_context_left": 5,
@@ -167,6 +200,8 @@ HEARING: dict[str, Hearing] = {
 
 def _three(name: str) -> list[Samples]:
     """A short one, silence, and one of more than a piece."""
+    if name == "phi4-multimodal-published-pieces":
+        return [sound(41.3), np.zeros(400, np.float32), sound(0.9, 2)]
     if name.endswith("published-pieces"):
         return [sound(31.0), np.zeros(4000, np.float32), sound(0.9, 2)]
     return [sound(0.71), np.zeros(4000, np.float32), sound(2.3, 2)]

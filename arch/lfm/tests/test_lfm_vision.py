@@ -11,7 +11,8 @@ from tramontane.checkpoint.rules import follow
 from tramontane.config import read_config
 from tramontane.config.decoder import OUTSIDE
 from tramontane.errors import ConfigError
-from tramontane_arch_lfm.images import LfmImages, grids
+from tramontane.media.grids import closest
+from tramontane_arch_lfm.images import LfmImages
 from tramontane_arch_lfm.plugin import TINY
 from tramontane_arch_lfm.vision import WEIGHTS, LfmVisionConfig, NaflexConfig, NaflexEmbeddings
 
@@ -47,12 +48,8 @@ def test_the_whole_is_resized_to_squares_of_two_patches(
 )  # fmt: skip
 def test_large_images_are_cut_into_tiles(size: tuple[int, int], grid: tuple[int, int]) -> None:
     assert images().is_large(*size)
-    assert images().grid_of(*size) == grid
+    assert closest(*size, images().grids, images().tile) == list(grid)
     assert not images().is_large(512, 1024)
-
-
-def test_grids_are_in_the_order_of_their_tiles() -> None:
-    assert [columns * rows for columns, rows in grids(2, 5)] == [2, 2, 3, 3, 4, 4, 4, 5, 5]
 
 
 def test_what_stands_for_an_image() -> None:

@@ -75,6 +75,11 @@ class Architecture(Offer):
     """(metadata: Mapping, config: Mapping) -> `tramontane.checkpoint.encoder.EncoderSettings`, or
     None where such a file is another family's. metadata: of the encoder's file; config: of the
     language model. Optional keyword: tensors, the TensorInfo of the file's tensors by name."""
+    adapters: Target | None = None
+    """(config, checkpoint: `tramontane.checkpoint.Checkpoint`) -> adapters that are part of the
+    checkpoint, by name, each a function that reads a `tramontane.adapters.stored.StoredAdapter`, or
+    the Path of one in an `AdapterForm`: the media processor's `adapter` says with which of them a
+    prompt is computed."""
     example: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """A tiny config.json (2 layers) with which the conformance kit builds the model."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from tramontane.media.grids import closest, grids
 from tramontane.media.item import MediaItem
 from tramontane.media.processor import MediaProcessor, Pixels, settings_of
 from tramontane.media.resize import PixelSettings
@@ -82,23 +83,12 @@ class LfmImages(MediaProcessor):
         )
         return high * wide > self.most * self.square**2 * self.tolerance
 
-    def grid_of(self, height: int, width: int) -> Size:
-        """Rows and columns of tiles: the proportions that are closest; of grids as close, a larger
-        one if the image has more than half its pixels."""
-        proportion, closest, best = width / height, math.inf, (1, 1)
-        for columns, rows in self.grids:
-            apart = abs(proportion - columns / rows)
-            enough = width * height > 0.5 * self.tile**2 * columns * rows
-            if apart < closest or (apart == closest and enough):
-                closest, best = apart, (rows, columns)
-        return best
-
     def prepare(self, pixels: Pixels) -> MediaItem:
         size, side = pixels.shape[:2], self.tile
         rows = columns = 1
         tiles = np.zeros((0, 3, side, side), np.float32)
         if self.split and self.is_large(*size):
-            rows, columns = self.grid_of(*size)
+            rows, columns = closest(size[0], size[1], self.grids, side)
             canvas = self.settings.resized(pixels, rows * side, columns * side)
             squares = canvas.reshape(rows, side, columns, side, 3).swapaxes(1, 2)
             squares = squares.reshape(-1, side, side, 3)
@@ -126,16 +116,3 @@ class LfmImages(MediaProcessor):
             return f"<|image_start|>{self.row * item.rows}<|image_end|>"
         rest = self.row * (item.rows - tiles.count(self.row))
         return f"<|image_start|>{tiles}{'<|img_thumbnail|>' if rest else ''}{rest}<|image_end|>"
-
-
-def grids(least: int, most: int) -> list[Size]:
-    """(columns, rows) of `least` to `most` tiles, in transformers' order: those of as many tiles as
-    a set has them."""
-    found = {
-        (columns, rows)
-        for count in range(least, most + 1)
-        for columns in range(1, count + 1)
-        for rows in range(1, count + 1)
-        if least <= columns * rows <= most
-    }
-    return sorted(found, key=math.prod)

@@ -32,6 +32,27 @@ SEEING = {
     },
 }
 
+HEARING = {
+    "vision_config": {
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 2,
+        "image_size": 16,
+        "crop_size": 16,
+        "patch_size": 4,
+    },
+    "audio_config": {
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_blocks": 2,
+        "num_attention_heads": 2,
+        "ext_pw_out_channel": 16,
+        "depthwise_separable_out_channel": 16,
+        "nemo_conv_channels": 8,
+    },
+}
+
 
 @hookimpl
 def architectures() -> Iterator[Architecture]:
@@ -59,6 +80,16 @@ def architectures() -> Iterator[Architecture]:
         media="tramontane_arch_phi.squares:Squares",
         example=TINY | SEEING,
     )
+    for name in ("Phi4MMForCausalLM", "Phi4MultimodalForCausalLM"):  # no container names either
+        yield Architecture(
+            name=name,
+            config="tramontane_arch_phi.phi4_config:Phi4MultimodalConfig",
+            model="tramontane_arch_phi.phi4_media:Phi4Multimodal",
+            weights="tramontane_arch_phi.phi4_media:weights",
+            media="tramontane_arch_phi.phi4_images:Phi4Images",
+            adapters="tramontane_arch_phi.phi4_adapters:adapters",
+            example=TINY | {"num_key_value_heads": 2} | HEARING,
+        )
     yield Architecture(
         name="PhimoeForCausalLM",
         aliases=("PhiMoEForCausalLM", "phimoe"),

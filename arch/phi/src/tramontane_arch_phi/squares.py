@@ -1,7 +1,6 @@
 """How Phi-3 vision prepares images: as squares in a grid, and the whole as one more."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,9 +11,9 @@ from tramontane.media.item import MediaItem
 from tramontane.media.processor import MediaProcessor, Pixels, settings_of
 from tramontane.media.resize import CLIP_MEAN, CLIP_STD, PixelSettings, standardized
 
+from .marks import without_numbers
 from .vision import Phi3VisionConfig
 
-NUMBERED = re.compile(r"<\|image_(\d+)\|>")
 BOS = "<s>"
 
 
@@ -72,17 +71,7 @@ class Squares(MediaProcessor):
         return MediaItem("image", arrays, rows)
 
     def rendered(self, text: str) -> str:
-        """Marks may have numbers, as in the original; then they say where the images are, and the
-        parts of messages only which they are."""
-        numbers = [int(number) for number in NUMBERED.findall(text)]
-        if not numbers:
-            return text
-        if numbers != list(range(1, len(numbers) + 1)):
-            raise ValueError(
-                f"the text has marks of the images {', '.join(map(str, numbers))}; number them "
-                "from 1 in their order, or leave them out"
-            )
-        return NUMBERED.sub(self.mark, re.sub(f"{re.escape(self.mark)}\n?", "", text))
+        return without_numbers(text, self.kind, self.mark)
 
     def assembled(self, pieces: Sequence[str], written: Sequence[str]) -> str:
         """The original encodes each piece by itself, and each begins with BOS."""

@@ -41,7 +41,7 @@ class Adapter:
         told = hashlib.blake2b(digest_size=32)
         for name, tensor in self.tensors():
             told.update(repr((name, tuple(tensor.shape))).encode())
-            told.update(tensor.contiguous().numpy().tobytes())
+            told.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
         return told.digest()
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
 from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -24,6 +25,7 @@ from .adapter import Adapter, Applied
 from .fit import fit_adapter
 from .forms import read_adapter
 from .kernels import Multiply
+from .stored import StoredAdapter
 
 Asked: TypeAlias = str | Mapping[str, float]
 """What a request says: a name, several with weights ("a:0.5,b"), or weights by name."""
@@ -55,6 +57,7 @@ class AdapterSet:
             if (kernel := getattr(module, "kernel", None)) is not None
         }  # fmt: skip
         self._loaded: dict[str, tuple[Adapter, float]] = {}
+        self._own: dict[str, Adapter] = {}
         self._applied: dict[tuple[tuple[bytes, float], ...], Applied] = {}
         self._lock = threading.Lock()
 
@@ -66,6 +69,19 @@ class AdapterSet:
         """Where each was read from."""
         return {name: adapter.source for name, (adapter, _) in list(self._loaded.items())}
 
+    def take_own(
+        self, found: Mapping[str, Callable[[], StoredAdapter] | Path], source: Path
+    ) -> None:
+        """The checkpoint's own adapters; no request asks for them by name. source: the checkpoint.
+
+        Raises AdapterError.
+        """
+        for name, each in found.items():
+            if isinstance(each, Path):
+                self._own[name] = self._fitted(read_adapter(each, self._registry), name, each)
+            else:
+                self._own[name] = self._fitted(each(), name, source)
+
     def load(self, name: str, path: Path, weight: float = 1.0, *, again: bool = False) -> Adapter:
         """Read an adapter from a file or folder. weight: what it counts where a request says
         nothing. again: whether one of that name is replaced.
@@ -76,6 +92,13 @@ class AdapterSet:
         refuse_weight(name, weight)
         self._refuse_more(name, again)
         stored = read_adapter(path, self._registry)
+        adapter = self._fitted(stored, name, path)
+        with self._lock:
+            self._refuse_more(name, again)
+            self._loaded[name] = adapter, weight
+        return adapter
+
+    def _fitted(self, stored: StoredAdapter, name: str, path: Path) -> Adapter:
         rules = rules_of(self._architecture, self._config, stored.dialect)
         adapter = fit_adapter(stored, self._model, rules, name=name, source=str(path))
         if adapter.nbytes > memory.free():
@@ -83,9 +106,6 @@ class AdapterSet:
                 f"{path}: the adapter takes {memory.readable(adapter.nbytes)}, and "
                 f"{memory.readable(memory.free())} are free"
             )
-        with self._lock:
-            self._refuse_more(name, again)
-            self._loaded[name] = adapter, weight
         return adapter
 
     def unload(self, name: str) -> None:
@@ -99,13 +119,14 @@ class AdapterSet:
                 if all(digest != gone for digest, _ in key)
             }  # fmt: skip
 
-    def applied(self, asked: Asked | None) -> Applied | None:
-        """What a request asks for. Raises RequestError for names that are not loaded."""
+    def applied(self, asked: Asked | None, own: str | None = None) -> Applied | None:
+        """What a request asks for, beside one of the checkpoint's own, where there is one of that
+        name. Raises RequestError for names that are not loaded."""
         weights = parsed(asked)
-        if not weights:
+        chosen = [(self._own[own], 1.0)] if own in self._own else []
+        if not (weights or chosen):
             return None
         with self._lock:
-            chosen = []
             for name, weight in weights.items():
                 if name not in self._loaded:
                     raise self._unknown(name)

@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 Mixes: TypeAlias = "Callable[[Applied], bool] | None"
 
 
-def by_adapters(work: Work, mixes: Mixes = None) -> list[Work]:
+def by_adapters(work: Work, mixes: Mixes = None, *, company: bool = False) -> list[Work]:
     """The pieces of a step in parts: one of those without adapters and of those that the model
-    mixes, in the order of their adapters; and one for each other adapter."""
+    mixes, in the order of their adapters; and one for each other adapter. company: see
+    `MediaLM.in_company`."""
     if not any(one.request.adapters for one, _ in work):
         return [work]
     together: Work = []
     apart: dict[bytes, Work] = {}
     for piece in work:
-        if _mixed(piece[0], mixes):
+        if _mixed(piece[0], mixes, company):
             together.append(piece)
         else:
             apart.setdefault(piece[0].adapters, []).append(piece)
@@ -33,20 +34,23 @@ def by_adapters(work: Work, mixes: Mixes = None) -> list[Work]:
     return [part for part in (together, *apart.values()) if part]
 
 
-def _mixed(sequence: Running, mixes: Mixes) -> bool:
+def _mixed(sequence: Running, mixes: Mixes, company: bool) -> bool:
     request = sequence.request
     if request.adapters is None:
         return True
-    # rows of media are computed as the model is written, so all of its rows are
-    return mixes is not None and request.media is None and mixes(request.adapters)
+    if request.media is not None and not company:  # its rows are computed as the model is written
+        return False
+    return mixes is not None and mixes(request.adapters)
 
 
-def step_with(work: Work, model: CausalLM, tokens: Sequence[int], batch: Batch) -> Any:
-    """A model's step for a part. Returns what `step` does."""
+def step_with(
+    work: Work, model: CausalLM, tokens: Sequence[int], batch: Batch, *, company: bool = False
+) -> Any:
+    """A model's step for a part; company: as above. Returns what `step` does."""
     adapters = work[-1][0].request.adapters
     if adapters is None:
         return model.step(tokens, batch)
-    if _mixed(work[-1][0], model.mixes):
+    if _mixed(work[-1][0], model.mixes, company):
         batch.adapters = tuple(_groups(work, batch))
         return model.step(tokens, batch)
     batch.adapted = True

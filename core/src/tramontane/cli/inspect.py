@@ -83,7 +83,9 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
     files = checkpoint.processor() if isinstance(checkpoint, HasProcessor) else {}
     # a file of the language model alone may be of a family that sees
     blind = header.dialect == "gguf" and header.encoder is None
-    media = {} if blind or built is None or offer is None else media_of(offer, *built, files, found)
+    media: dict[str, Any] = {}
+    if not (blind or built is None or offer is None):
+        media = media_of(offer, *built, files, found, checkpoint)
     template, for_tools = chat_templates(checkpoint)
     devices = [] if built is None else _devices(checkpoint, registry, options)
     checkpoint.close()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tramontane.errors import TramontaneError
 
 if TYPE_CHECKING:
+    from tramontane.checkpoint.checkpoint import Checkpoint
     from tramontane.media.processor import MediaProcessor
     from tramontane.plugin import Architecture
 
@@ -27,10 +28,16 @@ SOUND = 10
 
 
 def media_of(
-    offer: Architecture, config: Any, model: Any, files: Mapping[str, Any], tokenizer: Any
+    offer: Architecture,
+    config: Any,
+    model: Any,
+    files: Mapping[str, Any],
+    tokenizer: Any,
+    checkpoint: Checkpoint,
 ) -> dict[str, Any]:
-    """Kinds that are taken, with the tokens of examples; encoders, and what projects their rows.
-    Empty for a model of text. tokenizer: None where there is none; rows alone are counted then."""
+    """Kinds that are taken, with the tokens of examples; encoders, and what projects their rows;
+    which of the checkpoint's own adapters is for which. Empty for a model of text. tokenizer: None
+    where there is none; rows alone are counted then."""
     from tramontane.media.processor import by_kind
     from tramontane.plugin import load
 
@@ -46,6 +53,7 @@ def media_of(
             name: found for name in CONFIGS if (found := _encoder(getattr(config, name, None)))
         },
         "projectors": _projectors(model),
+        "adapters": _adapters(offer, config, checkpoint, kinds),
     }
 
 
@@ -102,6 +110,24 @@ def _encoder(config: Any) -> dict[str, int]:
     return {name: value for name, value in found.items() if isinstance(value, int)}
 
 
+def _adapters(
+    offer: Architecture, config: Any, checkpoint: Checkpoint, kinds: Mapping[str, MediaProcessor]
+) -> dict[str, str]:
+    """Names of the checkpoint's own adapters, by what they are for."""
+    from tramontane.media.processor import NAMES
+    from tramontane.plugin import load
+
+    if offer.adapters is None:
+        return {}
+    there, first = load(offer.adapters)(config, checkpoint), next(iter(kinds.values()))
+    found = {}
+    for some in [(kind,) for kind in kinds] + ([tuple(kinds)] if len(kinds) > 1 else []):
+        name = first.adapter(some)
+        if name in there:
+            found[" and ".join(NAMES[kind] for kind in some)] = name
+    return found
+
+
 def _projectors(model: Any) -> dict[str, dict[str, list[int]]]:
     """Shapes of the matrices of what stands between an encoder and the language model."""
     from tramontane.checkpoint.weight_map import slots
@@ -131,6 +157,8 @@ def rows_of_media(media: Mapping[str, Any]) -> dict[str, str]:
     for name, matrices in media.get("projectors", {}).items():
         shapes = ", ".join(f"{rows} x {columns}" for rows, columns in matrices.values())
         found["projector"] = "; ".join(filter(None, (found.get("projector"), f"{name} ({shapes})")))
+    if adapters := media.get("adapters"):
+        found["own adapters"] = ", ".join(f"{kind}: {name}" for kind, name in adapters.items())
     for kind, examples in media.get("tokens", {}).items():
         counts = ", ".join(f"{name}: {count}" for name, count in examples.items())
         found[f"tokens of {ONE[kind]}"] = counts

@@ -90,7 +90,8 @@ class Engine:
             )
             self._scheduler.encoded = self._cross.encoded
             self._scheduler.in_company = self.media.in_company
-        self._apart = self.media is not None and not self.media.in_company
+        self._company = self.media is not None and self.media.in_company
+        self._apart = self.media is not None and not self._company
         vocabulary = loaded.config.vocab_size
         self.drafting = drafting_of(self.options.draft, self._scheduler, vocabulary)
         self._overlap = OverlapWorker()
@@ -196,7 +197,7 @@ class Engine:
                     if self.drafting is not None:
                         work = self.drafting.added(work)
                     for part in apart(work) if self._apart else [work]:
-                        for alike in by_adapters(part, mixes=self._mixes):
+                        for alike in by_adapters(part, self._mixes, company=self._company):
                             self._step(alike)
                 if self.media is not None:
                     self.media.advance(scheduler.running, self._fail, beside=bool(work))
@@ -318,7 +319,8 @@ class Engine:
         if self.media is not None:
             self.media.put(batch, work)
             self._cross.put(batch, work)
-        return step_with(work, self.loaded.model, tokens, batch)  # type: ignore[no-any-return]
+        model = self.loaded.model
+        return step_with(work, model, tokens, batch, company=self._company)  # type: ignore[no-any-return]
 
     def _advance(self, sequence: Sequence, count: int, logits: Rows) -> None:
         first, rows = sequence.computed, logits

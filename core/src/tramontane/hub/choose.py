@@ -18,6 +18,7 @@ SIDE_FILES = (
     "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt", "tekken.json",
     "rwkv_vocab_v20230424.txt",
     "chat_template.jinja", "chat_template.json", "additional_chat_templates/tool_use.jinja",
+    "processor_config.json", "preprocessor_config.json", "video_preprocessor_config.json",
 )  # fmt: skip
 """Small files, downloaded first, so that an interrupted download lacks only weights."""
 

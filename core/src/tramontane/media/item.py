@@ -93,6 +93,11 @@ class Media:
         return sum(run.count for run in self.runs if run.item.kind == kind)
 
     @property
+    def kinds(self) -> frozenset[str]:
+        """Of its items."""
+        return frozenset(run.item.kind for run in self.runs)
+
+    @property
     def first(self) -> int | None:
         """The first row that is an item's."""
         return self.runs[0].start if self.runs else None

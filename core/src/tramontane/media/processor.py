@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -112,6 +112,17 @@ class MediaProcessor(Protocol):
         bos: the token that texts begin with."""
         return text
 
+    def together(self, items: Sequence[MediaItem]) -> Sequence[MediaItem]:
+        """The items of one prompt, in order; for families where what becomes of an item depends on
+        which others there are. Asked of the processor that the architecture's offer names."""
+        return items
+
+    def adapter(self, kinds: Collection[str]) -> str | None:
+        """Which of the checkpoint's own adapters a prompt with media of these kinds is computed
+        with, see `Architecture.adapters`; None: with none. Asked of the processor that the
+        architecture's offer names."""
+        return None
+
     def positions(self, ids: Sequence[int], media: Media) -> npt.NDArray[np.int64] | None:
         """(sections, tokens): positions of a rotary embedding with sections, of media of all kinds;
         None: it has none. Asked of the processor that the architecture's offer names."""
@@ -140,7 +151,8 @@ def with_media(
         text = processor.rendered(text)
     except ValueError as error:
         raise RequestError(str(error)) from error
-    pieces, ordered = _placed(text, items, kinds)
+    pieces, placed = _placed(text, items, kinds)
+    ordered = processor.together(placed)
     tokens = {kind: _row(kinds[kind], tokenizer) for kind in {item.kind for item in items}}
     written = [
         kinds[item.kind].written(item).replace(kinds[item.kind].row, tokens[item.kind][0])

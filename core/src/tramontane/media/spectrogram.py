@@ -19,7 +19,8 @@ import torch
 from .processor import Samples
 
 Floats = npt.NDArray[np.float64]
-Scale = Literal["htk", "slaney"]
+Scale = Literal["htk", "slaney", "kaldi"]
+"""Bands on Kaldi's are triangles in mels, on the others in Hz."""
 SLANEY_STEP = 27.0 / np.log(6.4)
 """Mels of a factor of e above 1000 Hz, which are 15 mels (Slaney 1998)."""
 
@@ -42,8 +43,13 @@ def filters(mel: Mel) -> Floats:
     """(fft / 2 + 1 frequencies, bands): triangles, each from the middle of the band before to the
     middle of the next."""
     low, high = to_mel(np.array([mel.low, mel.high]), mel.scale)
-    edges = to_hertz(np.linspace(low, high, mel.bands + 2), mel.scale)
-    frequencies = np.linspace(0, mel.rate // 2, mel.fft // 2 + 1)
+    edges = np.linspace(low, high, mel.bands + 2)
+    if mel.scale == "kaldi":
+        places = np.arange(mel.fft // 2 + 1, dtype=np.float64)
+        frequencies = to_mel(np.asarray(mel.rate / mel.fft * places, np.float64), mel.scale)
+    else:
+        edges = to_hertz(edges, mel.scale)
+        frequencies = np.linspace(0, mel.rate // 2, mel.fft // 2 + 1)
     width = np.diff(edges)
     slopes = edges[None] - frequencies[:, None]
     down, up = -slopes[:, :-2] / width[:-1], slopes[:, 2:] / width[1:]
@@ -58,6 +64,8 @@ def to_mel(hertz: Floats, scale: Scale) -> Floats:
     """Of each frequency, its place on the mel scale."""
     if scale == "htk":
         return np.asarray(2595.0 * np.log10(1.0 + hertz / 700.0))
+    if scale == "kaldi":
+        return np.asarray(1127.0 * np.log(1.0 + hertz / 700.0))
     mels = 3.0 * hertz / 200.0
     above = hertz >= 1000.0
     mels[above] = 15.0 + np.log(hertz[above] / 1000.0) * SLANEY_STEP
@@ -68,6 +76,8 @@ def to_hertz(mels: Floats, scale: Scale) -> Floats:
     """The inverse of `to_mel`."""
     if scale == "htk":
         return np.asarray(700.0 * (np.power(10, mels / 2595.0) - 1.0))
+    if scale == "kaldi":
+        return np.asarray(700.0 * (np.exp(mels / 1127.0) - 1.0))
     hertz = 200.0 * mels / 3.0
     above = mels >= 15.0
     hertz[above] = 1000.0 * np.exp(np.log(6.4) / 27.0 * (mels[above] - 15.0))

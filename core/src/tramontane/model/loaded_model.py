@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from tramontane import memory
-from tramontane.adapters.adapter_set import AdapterSet
+from tramontane.adapters.adapter import Applied
+from tramontane.adapters.adapter_set import AdapterSet, Asked
 from tramontane.answers import Dialect
 from tramontane.chat.choose import choose_template
 from tramontane.chat.content import marked
@@ -115,6 +116,7 @@ class LoadedModel:
             )
             processor = self._media_processor(checkpoint)
             self.processors = by_kind(processor)
+            self._take_own_adapters(checkpoint)
             if source is None and processor is not None:
                 self.template_source = source = processor.template
             self.tokenizer = vocabulary.result()
@@ -163,6 +165,22 @@ class LoadedModel:
             return load(offer.media)(self.loaded.config, files)  # type: ignore[no-any-return]
         except (ValueError, TypeError, KeyError, LookupError) as error:
             raise ConfigError(f"{self.header.path}: media processor: {error}") from error
+
+    def _take_own_adapters(self, checkpoint: Checkpoint) -> None:
+        """Raises AdapterError, CheckpointError."""
+        offer = self.registry.get(Architecture, self.header.architecture)
+        if offer.adapters is not None:
+            found = load(offer.adapters)(self.loaded.config, checkpoint)
+            self.adapters.take_own(found, self.header.path)
+
+    def applied(self, adapter: Asked | None, media: Media | None) -> Applied | None:
+        """The adapters of a request, the checkpoint's own for its media among them. Raises
+        RequestError."""
+        processor = next(iter(self.processors.values()), None)
+        own = None
+        if media is not None and processor is not None:
+            own = processor.adapter(media.kinds)
+        return self.adapters.applied(adapter, own)
 
     def media_items(self, attached: Sequence[Attached]) -> list[MediaItem]:
         """Media of a conversation as the model's encoder takes them. Raises RequestError."""
@@ -268,7 +286,7 @@ class LoadedModel:
         if count > wanted.n:  # to choose the best takes their probabilities
             wanted = wanted.model_copy(update={"logprobs": True})
         found: list[Request] = []
-        applied = self.adapters.applied(wanted.adapter)
+        applied = self.applied(wanted.adapter, more.get("media"))
         for i in range(count):
             seed = None if wanted.seed is None else wanted.seed + i
             one = wanted.model_copy(update={"seed": seed})
