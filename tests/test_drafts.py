@@ -6,22 +6,21 @@ import queue
 import random
 import re
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tramontane import LLM, SamplingParams
 from tramontane.engine.draft_length import DraftLength
-from tramontane.engine.request import Event, Finished, Request, RequestResult
+from tramontane.engine.request import Event, Finished, Request
 from tramontane.errors import TramontaneError
 from tramontane.results import Completion
 from tramontane.sampling import History
 
+from .drafted import all_answered, asked, same, told
 from .tiny import write_model
 
 LENGTHS = (1, 3, 16)
-REGEX = {"type": "regex", "value": "([a-d]{2}, and then the same again, ){3}[0-9]{2}!"}
 
 
 class Oracle:
@@ -67,58 +66,19 @@ def both(folder: Path) -> Iterator[tuple[LLM, LLM]]:
             assert llm.inner.engine.stats().kv_blocks_used == 0
 
 
-def asked(seed: int) -> dict[str, Any]:
-    """A random request."""
-    rng = random.Random(seed)
-    prompt = [rng.randrange(256) for _ in range(rng.randrange(1, 40))]
-    given: dict[str, Any] = {"max_tokens": rng.randrange(1, 60), "seed": seed, "ignore_eos": True}
-    given["temperature"] = rng.choice([0, 0, 0.3, 0.8, 1.5])
-    if rng.random() < 0.3:
-        given |= {"logprobs": True, "top_logprobs": rng.randrange(4)}
-    if rng.random() < 0.2:
-        given["stop"] = (chr(rng.randrange(97, 123)), "e ")
-    if rng.random() < 0.2:
-        given["n"] = rng.randrange(2, 4)
-    if rng.random() < 0.3:
-        given |= rng.choice(
-            [{"repetition_penalty": 1.3}, {"frequency_penalty": 0.7}, {"dry_multiplier": 0.8},
-             {"presence_penalty": 0.5, "top_p": 0.9}, {"top_k": 5}]
-        )  # fmt: skip
-    if given["temperature"] and not given.keys() & {"top_k", "top_p"} and rng.random() < 0.2:
-        given["mirostat"] = 2
-    if rng.random() < 0.2:
-        given |= {"grammar": REGEX, "max_tokens": 120, "ignore_eos": False}
-    return {"prompt": prompt, "params": given}
-
-
-def answered(llm: LLM, request: dict[str, Any]) -> Completion:
-    params = SamplingParams(**request["params"])
-    prompt: list[int] = request["prompt"]
-    return llm.generate(prompt, params)
-
-
-def told(result: RequestResult) -> tuple[Any, ...]:
-    """All that may not differ."""
-    return (result.text, result.token_ids, result.finish_reason, result.stop, result.logprobs,
-            result.prompt_logprobs, result.usage.completion_tokens)  # fmt: skip
-
-
 def compare(both: tuple[LLM, LLM], requests: Sequence[dict[str, Any]], length: int) -> int:
     """Tokens that came from drafts. Requests run four at a time."""
     drafting, plain = both
     oracle = Oracle()
-    with ThreadPoolExecutor(4) as pool:
-        expected = list(pool.map(lambda each: answered(plain, each), requests))
-        for request, completion in zip(requests, expected, strict=True):
-            oracle.learn(request["prompt"], completion)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(DraftLength, "next", lambda self, worth: length)
-            patch.setattr(DraftLength, "seen", lambda self, *counts: None)
-            patch.setattr(drafting.inner.engine.drafting, "drafter", oracle)
-            found = list(pool.map(lambda each: answered(drafting, each), requests))
-    for request, mine, theirs in zip(requests, found, expected, strict=True):
-        pairs = zip(mine.choices, theirs.choices, strict=True)
-        assert all(told(one) == told(other) for one, other in pairs), request
+    expected = all_answered(plain, requests)
+    for request, completion in zip(requests, expected, strict=True):
+        oracle.learn(request["prompt"], completion)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DraftLength, "next", lambda self, worth: length)
+        patch.setattr(DraftLength, "seen", lambda self, *counts: None)
+        patch.setattr(drafting.inner.engine.drafting.guesser, "drafter", oracle)
+        found = all_answered(drafting, requests)
+    same(requests, found, expected)
     return sum(completion.usage.accepted_tokens for completion in found)
 
 
@@ -169,7 +129,7 @@ def test_a_faulty_drafter_costs_nobody_an_answer(both: tuple[LLM, LLM], fault: A
 
     params = SamplingParams(max_tokens=20, temperature=0, ignore_eos=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(both[0].inner.engine.drafting, "drafter", Faulty())
+        patch.setattr(both[0].inner.engine.drafting.guesser, "drafter", Faulty())
         found, expected = (llm.generate("abc", params) for llm in both)
     assert told(found.choices[0]) == told(expected.choices[0])
 

@@ -36,7 +36,7 @@ from .checkpoint import Checkpoint
 from .fast_load import place_of
 from .fill import fill
 from .load_options import LoadOptions, LoadReport, Progress, QuantizedReport
-from .plan import plan
+from .plan import Beside, plan
 
 log = logging.getLogger(__name__)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -66,6 +66,13 @@ class Loaded:
     """Some of the embedding as it was in the file: what a model is known by."""
     multiply: Callable[[Tensor, Layout], Tensor] = reference.linear
     """The backend's product with a dense matrix, of which a row's bits do not depend on others."""
+    draft_bytes_per_token: int = 0
+    """What a token of context takes in the draft model's cache."""
+
+    @property
+    def bytes_per_token(self) -> int:
+        """What a token of context takes, in the draft model's cache too."""
+        return bytes_per_token(self.model, self.kv_dtype) + self.draft_bytes_per_token
 
 
 def load_model(
@@ -74,8 +81,10 @@ def load_model(
     options: LoadOptions,
     progress: Progress | None = None,
     chosen: str = "",
+    beside: Beside | None = None,
 ) -> Loaded:
-    """Fill a model from a checkpoint. chosen: why it is this one, for the report.
+    """Fill a model from a checkpoint. chosen: why it is this one, for the report. beside: the draft
+    model that will be loaded too.
 
     Raises CheckpointError, PluginError, NotEnoughMemory.
     """
@@ -84,20 +93,14 @@ def load_model(
     built = build_for(checkpoint, registry, options.overrides)
     header, model, config = built.checkpoint.header, built.model, built.config
     device, backend = choose_device(options.device, registry)
-    dtype_name = device.dtype if options.dtype == "auto" else SHORT_DTYPES.get(options.dtype)
-    if dtype_name not in DTYPES:
-        raise ConfigError(f"dtype {options.dtype!r} is not one of auto, f32, bf16, f16")
-    if options.activations not in ("auto", "f32"):
-        raise ConfigError(f"activations {options.activations!r} is not one of auto, f32")
-    dtype = DTYPES[dtype_name]
-    kv_dtype_name = kv_dtype_of(options, device, dtype_name)
-    kv_dtype = KV_DTYPES[kv_dtype_name]
+    dtype_name, kv_dtype_name = types_of(options, device)
+    dtype, kv_dtype = DTYPES[dtype_name], KV_DTYPES[kv_dtype_name]
     place = place_of(backend, device, options, kv_dtype)
     quantizing = quantizing_of(options, registry, built, device, kernels_of(place.pack))
     if quantizing is not None:
         header = planned(built, quantizing.choices)
     making = 0 if quantizing is None else quantizing.overhead(built.wanted)
-    context = plan(header, model, device, dtype, kv_dtype, options, making)
+    context = plan(header, model, device, dtype, kv_dtype, options, making, beside)
     filling = (built.checkpoint, model, config, built.architecture, dtype, options, progress)
     if quantizing is None:
         sample = fill(*filling, place)
@@ -139,7 +142,29 @@ def load_model(
     multiply = reference.linear
     if backend is not None and backend.multiply is not None:
         multiply = load(backend.multiply)(options.threads)
-    return Loaded(model, config, device, dtype, kv_dtype, context, report, sample, multiply)
+    return Loaded(
+        model, config, device, dtype, kv_dtype, context, report, sample, multiply,
+        0 if beside is None else beside.per_token,
+    )  # fmt: skip
+
+
+def types_of(options: LoadOptions, device: Device) -> tuple[str, str]:
+    """What is computed in, and what keys and values are kept in. Raises ConfigError."""
+    dtype = device.dtype if options.dtype == "auto" else SHORT_DTYPES.get(options.dtype)
+    if dtype not in DTYPES:
+        raise ConfigError(f"dtype {options.dtype!r} is not one of auto, f32, bf16, f16")
+    if options.activations not in ("auto", "f32"):
+        raise ConfigError(f"activations {options.activations!r} is not one of auto, f32")
+    return dtype, kv_dtype_of(options, device, dtype)
+
+
+def beside_of(checkpoint: Checkpoint, registry: Registry, options: LoadOptions) -> Beside:
+    """What a draft model will take, without reading a weight. Raises as `load_model`."""
+    built = build_for(checkpoint, registry, options.overrides)
+    device, _ = choose_device(options.device, registry)
+    dtype, kv_dtype = types_of(options, device)
+    types = (DTYPES[dtype], KV_DTYPES[kv_dtype])
+    return Beside.of(built.checkpoint.header, built.model, *types, options)
 
 
 def kv_dtype_of(options: LoadOptions, device: Device, dtype: str) -> str:

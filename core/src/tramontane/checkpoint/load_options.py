@@ -127,6 +127,8 @@ class LoadReport:
     """What was quantized while it was read; None: nothing was asked for."""
     chosen: str = ""
     """Why `quant` chose this file, or this kind."""
+    draft: LoadReport | None = None
+    """Of the model that drafts its tokens."""
 
     @property
     def eager_reason(self) -> str | None:

@@ -311,6 +311,8 @@ class Engine:
         finally:
             self.cache.give_back(blocks)
             self.cache.states.give_back(slot)
+        if self.drafting is not None:
+            self.drafting.warm()
 
     def _forward(self, work: list[tuple[Sequence, int]], wanted: list[range]) -> Rows:
         tokens, batch = rows_of(work, wanted, self.cache)

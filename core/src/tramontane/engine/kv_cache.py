@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -235,7 +235,8 @@ class KVCache:
     """The caches of all layers, and the pool of their blocks; and the states of sequences.
 
     dtype: storage type of keys and values; int8 and uint4 are codes with scales. remember: see
-    `BlockPool`. state_slots: of the `StateCache`.
+    `BlockPool`. state_slots: of the `StateCache`. whole: keep all tokens where layers see a part,
+    so that a block is a page: for a cache whose blocks another's pool gives out.
     """
 
     def __init__(
@@ -247,12 +248,13 @@ class KVCache:
         *,
         remember: bool = True,
         state_slots: int = 8,
+        whole: bool = False,
     ) -> None:
         self.block_size = BLOCK_SIZE
         self.device, self.dtype, self.blocks = device, dtype, blocks
         self.pool = BlockPool(blocks, remember=remember)
         options: dict[str, object] = {"dtype": dtype, "device": device}
-        windows = kv_windows(model, blocks * BLOCK_SIZE)
+        windows = kv_windows(model, 0 if whole else blocks * BLOCK_SIZE)
         by_window = {
             window: Pages(blocks, window.tokens, BLOCK_SIZE, chunked=window.chunked)
             for window in dict.fromkeys(windows)
@@ -260,6 +262,8 @@ class KVCache:
         }
         self.windows = list(by_window.values())
         """Page tables of layers with a sliding window or chunks, one for each size."""
+        self.forgetters: list[Callable[[int], None]] = []
+        """Called with each block whose content is no longer cached."""
         self.pool.forgotten = self._forgotten
         kind = cache_class(dtype)
         self.layers: dict[int, LayerCache] = {
@@ -274,6 +278,8 @@ class KVCache:
     def _forgotten(self, block: int) -> None:
         for pages in self.windows:
             pages.release((block,))
+        for forget in self.forgetters:
+            forget(block)
 
     @property
     def free(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tramontane.drafting import Draft
+from tramontane.drafting import Drafts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,6 @@ class EngineOptions:
     """Seconds that a request may wait for its first step. None: no limit."""
     forced_tokens: bool = True
     """Whether tokens that a grammar determines are computed as one chunk, not a step for each."""
-    draft: Draft | None = None
+    draft: Drafts | None = None
     """What guesses tokens ahead, so that several are computed in one step; None: nothing. Models
     with recurrent layers are computed without."""

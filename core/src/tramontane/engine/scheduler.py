@@ -75,6 +75,9 @@ class Scheduler:
             self.cache.states.give_back(sequence.slot)
             sequence.slot = sequence.snapshot = None
         sequence.cross = None
+        if sequence.place is not None:
+            sequence.place.leave()
+            sequence.place = None
         for found in (self.running, self.waiting):
             if sequence in found:
                 found.remove(sequence)

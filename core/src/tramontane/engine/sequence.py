@@ -73,6 +73,8 @@ class Sequence:
         """Of its states, while it runs."""
         self.cross: Any = None
         """What its rows cross-attend to, while it runs: `CrossKeys`."""
+        self.place: Any = None
+        """What a draft model has computed of it, while it runs: `DraftPlace`."""
         self.snapshot: bytes | None = None
         """The digest of the snapshot of its states that the next one replaces."""
         self.followers: list[Sequence] = []

@@ -9,7 +9,6 @@ from typing import Any, Literal, TypeAlias
 from tramontane.answers import AnswerParser
 from tramontane.chat.toolbox import name_of
 from tramontane.checkpoint.load_options import LoadOptions, LoadReport, Progress
-from tramontane.drafting import parse_draft
 from tramontane.engine.engine import RETRY_AFTER
 from tramontane.engine.options import EngineOptions
 from tramontane.engine.request import Event, Finished
@@ -68,7 +67,7 @@ class OpenModel:
         prefix_cache: bool = True,
         max_waiting: int | None = None,
         queue_timeout: float | None = None,
-        draft: str = "none",
+        draft: str | Path = "none",
         registry: Registry | None = None,
         progress: Progress | None = None,
         tool_caller: str | None = None,
@@ -88,8 +87,9 @@ class OpenModel:
         chat_template: a Jinja file to use instead of the model's own.
         batch_size, max_seqs, kv_tokens, kv_memory, max_batched_tokens, state_slots, media_cache,
           prefix_cache, max_waiting, queue_timeout: see `EngineOptions`.
-        draft: what guesses tokens ahead, "ngram" or "ngram:n=3:max=16", so that several are
-          computed in one step; no answer changes by it.
+        draft: what guesses tokens ahead, so that several are computed in one step; no answer
+          changes by it: "ngram" or "ngram:n=3:max=16", or a smaller model of the same vocabulary,
+          a folder, a model file, or a hub id.
         max_edge: pixels of an image's longest side; larger ones are reduced first, which leaves the
           exact path of the model's processor.
         max_num_images: in a conversation.
@@ -106,7 +106,6 @@ class OpenModel:
         Raises ModelNotFound, CheckpointError, PluginError, NotEnoughMemory, all TramontaneError.
         """
         registry = registry or Registry.from_environment()
-        guesses = parse_draft(draft, registry)
         servers = mcp if mcp is None or isinstance(mcp, McpConfig) else read_config(mcp)
         self.inner = LoadedModel(
             model,
@@ -142,8 +141,8 @@ class OpenModel:
                 prefix_cache=prefix_cache,
                 max_waiting=max_waiting,
                 queue_timeout=queue_timeout,
-                draft=guesses,
             ),
+            draft=draft,
             registry=registry,
             progress=progress,
             tool_caller=tool_caller,
