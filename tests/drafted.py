@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
 from tramontane import LLM, SamplingParams
+from tramontane.engine.draft_length import DraftLength
 from tramontane.engine.request import RequestResult
 from tramontane.results import Completion
+from tramontane.sampling import History
 
 REGEX = {"type": "regex", "value": "([a-d]{2}, and then the same again, ){3}[0-9]{2}!"}
 
@@ -63,3 +66,45 @@ def same(
     for request, mine, theirs in zip(requests, some, others, strict=True):
         pairs = zip(mine.choices, theirs.choices, strict=True)
         assert all(told(one) == told(other) for one, other in pairs), request
+
+
+class Oracle:
+    """Knows answers that were given without drafts, and errs now and then."""
+
+    def __init__(self) -> None:
+        self.answers: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
+        self.random = random.Random(0)
+
+    def learn(self, prompt: Sequence[int], completion: Completion) -> None:
+        known = self.answers.setdefault(tuple(prompt), [])
+        known.extend(choice.token_ids for choice in completion.choices)
+
+    def begin(self) -> Oracle:
+        return self
+
+    def propose(self, history: History, n: int) -> list[int]:
+        done = tuple(history.output)
+        for answer in self.answers.get(tuple(history.prompt), ()):
+            if answer[: len(done)] == done:
+                drafts = [*answer[len(done) :], 5, 6, 7][:n]
+                if self.random.random() < 0.6 and drafts:
+                    drafts[self.random.randrange(len(drafts))] = self.random.randrange(258)
+                return drafts
+        return [self.random.randrange(258) for _ in range(n)]
+
+
+def compare(both: tuple[LLM, LLM], requests: Sequence[dict[str, Any]], length: int) -> int:
+    """Tokens that came from drafts of so many at a time. both: the one with drafts first."""
+    drafting, plain = both
+    oracle = Oracle()
+    expected = all_answered(plain, requests)
+    for request, completion in zip(requests, expected, strict=True):
+        oracle.learn(request["prompt"], completion)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DraftLength, "next", lambda self, worth: length)
+        patch.setattr(DraftLength, "seen", lambda self, *counts: None)
+        assert drafting.inner.engine.drafting is not None
+        patch.setattr(drafting.inner.engine.drafting.guesser, "drafter", oracle)
+        found = all_answered(drafting, requests)
+    same(requests, found, expected)
+    return sum(completion.usage.accepted_tokens for completion in found)

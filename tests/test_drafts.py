@@ -3,49 +3,21 @@
 from __future__ import annotations
 
 import queue
-import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tramontane import LLM, SamplingParams
-from tramontane.engine.draft_length import DraftLength
 from tramontane.engine.request import Event, Finished, Request
 from tramontane.errors import TramontaneError
-from tramontane.results import Completion
 from tramontane.sampling import History
 
-from .drafted import all_answered, asked, same, told
+from .drafted import Oracle, asked, compare, told
 from .tiny import write_model
 
 LENGTHS = (1, 3, 16)
-
-
-class Oracle:
-    """Knows answers that were given without drafts, and errs now and then."""
-
-    def __init__(self) -> None:
-        self.answers: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
-        self.random = random.Random(0)
-
-    def learn(self, prompt: Sequence[int], completion: Completion) -> None:
-        known = self.answers.setdefault(tuple(prompt), [])
-        known.extend(choice.token_ids for choice in completion.choices)
-
-    def begin(self) -> Oracle:
-        return self
-
-    def propose(self, history: History, n: int) -> list[int]:
-        done = tuple(history.output)
-        for answer in self.answers.get(tuple(history.prompt), ()):
-            if answer[: len(done)] == done:
-                drafts = [*answer[len(done) :], 5, 6, 7][:n]
-                if self.random.random() < 0.6 and drafts:
-                    drafts[self.random.randrange(len(drafts))] = self.random.randrange(258)
-                return drafts
-        return [self.random.randrange(258) for _ in range(n)]
 
 
 @pytest.fixture(scope="module")
@@ -64,22 +36,6 @@ def both(folder: Path) -> Iterator[tuple[LLM, LLM]]:
         for llm in (drafting, plain):
             assert llm.inner.engine.drain(timeout=60)
             assert llm.inner.engine.stats().kv_blocks_used == 0
-
-
-def compare(both: tuple[LLM, LLM], requests: Sequence[dict[str, Any]], length: int) -> int:
-    """Tokens that came from drafts. Requests run four at a time."""
-    drafting, plain = both
-    oracle = Oracle()
-    expected = all_answered(plain, requests)
-    for request, completion in zip(requests, expected, strict=True):
-        oracle.learn(request["prompt"], completion)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(DraftLength, "next", lambda self, worth: length)
-        patch.setattr(DraftLength, "seen", lambda self, *counts: None)
-        patch.setattr(drafting.inner.engine.drafting.guesser, "drafter", oracle)
-        found = all_answered(drafting, requests)
-    same(requests, found, expected)
-    return sum(completion.usage.accepted_tokens for completion in found)
 
 
 @pytest.mark.parametrize("length", LENGTHS)

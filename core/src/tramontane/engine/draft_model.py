@@ -117,7 +117,8 @@ class ModelGuesser:
                 pieces = [one.rows(one.sequence.length + depth - 1, 1) for one in going]
                 logits = self._step(going, [one.found[-1:] for one in going], pieces)
                 for one, row in zip(going, logits, strict=True):
-                    one.place.ahead.append(one.found[-1])
+                    if not self.cache.states:  # which only the copy has gone on with
+                        one.place.ahead.append(one.found[-1])
                     self._take(one, row)
         finally:
             for one in ready:

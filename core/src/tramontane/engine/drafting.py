@@ -18,12 +18,14 @@ from tramontane.drafting import Draft, DraftModel, Drafts
 from .draft_length import DraftLength, Guessing, StepCost
 from .draft_model import ModelGuesser
 from .kv_cache import BLOCK_SIZE
-from .scheduler import Scheduler
+from .scheduler import SNAPSHOT_IN_ANSWER, Scheduler
 from .sequence import Sequence
 from .step_rows import Rows
 
 log = logging.getLogger(__name__)
 Work = list[tuple[Sequence, int]]
+MOST_AGAIN = 8
+"""Tokens that may be computed once more in a step with drafts."""
 MEASURED = 16
 """Of so many steps without drafts, one's time is noted."""
 
@@ -92,6 +94,7 @@ class Drafting:
                 sequence.guessing.length.missed()
                 continue
             self._give_blocks(sequence, len(sequence.drafts))
+            self._remember(sequence)
             found[place] = (sequence, work[place][1] + len(sequence.drafts))
         drafted = sum([len(sequence.drafts) for sequence, _ in asked])
         if drafted:
@@ -132,7 +135,41 @@ class Drafting:
         free = max(0, scheduler.cache.free - taken - len(scheduler.running))
         fitting = (len(sequence.blocks) + free) * BLOCK_SIZE - sequence.length
         room = min(scheduler.max_batched_tokens, scheduler.batch_size + tokens) - rows
+        if scheduler.cache.states:
+            count = min(count, self._undoable(sequence))
         return min(count, left, fitting, room)
+
+    def _undoable(self, sequence: Sequence) -> int:
+        """How many rows may be drafted where states are to be taken back if they are wrong: none
+        beyond where a snapshot of the states belongs."""
+        if sequence.again > MOST_AGAIN or not self._scheduler.cache.states.available:
+            return 0
+        return -sequence.length % SNAPSHOT_IN_ANSWER
+
+    def _remember(self, sequence: Sequence) -> None:
+        """Keep the states of before the step."""
+        states = self._scheduler.cache.states
+        if not states:
+            return
+        if not states.available:
+            sequence.drafts = []
+            return
+        assert sequence.slot is not None
+        sequence.undo = states.take(), sequence.computed
+        states.copy(sequence.slot, sequence.undo[0])
+
+    def _settle(self, sequence: Sequence, kept: bool) -> None:
+        """Of states before and behind a step's rows, go on with those behind if all rows count, or
+        else from those before, with the rows that count once more."""
+        if sequence.undo is None:
+            return
+        (slot, first), states = sequence.undo, self._scheduler.cache.states
+        sequence.undo = None
+        assert sequence.slot is not None
+        if not kept:
+            sequence.slot, slot = slot, sequence.slot
+            sequence.again, sequence.computed = sequence.computed - first, first
+        states.give_back(slot)
 
     def _missing(self, sequence: Sequence, drafts: int) -> int:
         return -(-(sequence.length + drafts) // BLOCK_SIZE) - len(sequence.blocks)
@@ -163,6 +200,7 @@ class Drafting:
             first, accepted = own + accepted, accepted + more
             offsets = sequence.awaited(more)
             yield more, logits[first + min(offsets.start, more) : first + more]
+        self._settle(sequence, kept=accepted == len(drafts))
         if sequence.guessing is not None:
             sequence.guessing.length.seen(len(drafts), accepted, sequence.guessing.worth)
 
@@ -204,8 +242,8 @@ def drafting_of(draft: Drafts | None, scheduler: Scheduler, vocab_size: int) -> 
         guesser = ModelGuesser(draft, scheduler, vocab_size)
     else:
         guesser = PluginGuesser(draft)
-    if scheduler.cache.states:
-        log.info("no tokens are drafted: the states of recurrent layers cannot be taken back")
+    if scheduler.cache.states and scheduler.cache.windows:
+        log.info("no tokens are drafted: neither states nor what left a window can be taken back")
         return None
     return Drafting(guesser, draft.most, scheduler, vocab_size)
 

@@ -35,5 +35,4 @@ class EngineOptions:
     forced_tokens: bool = True
     """Whether tokens that a grammar determines are computed as one chunk, not a step for each."""
     draft: Drafts | None = None
-    """What guesses tokens ahead, so that several are computed in one step; None: nothing. Models
-    with recurrent layers are computed without."""
+    """What guesses tokens ahead, so that several are computed in one step; None: nothing."""

@@ -74,6 +74,10 @@ class Scheduler:
         if sequence.slot is not None:
             self.cache.states.give_back(sequence.slot)
             sequence.slot = sequence.snapshot = None
+        if sequence.undo is not None:
+            self.cache.states.give_back(sequence.undo[0])
+            sequence.undo = None
+        sequence.again = 0
         sequence.cross = None
         if sequence.place is not None:
             sequence.place.leave()
@@ -171,6 +175,7 @@ class Scheduler:
             self.cache.passed(sequence.blocks, sequence.computed, sequence.computed + count)
         before = sequence.computed // BLOCK_SIZE
         sequence.computed += count
+        sequence.again = max(0, sequence.again - count)
         after = sequence.computed // BLOCK_SIZE
         if after > before and self.cache.pool.remember:
             digests = sequence.digests(after)
