@@ -17,8 +17,8 @@ from tramontane.sampling import History
 REGEX = {"type": "regex", "value": "([a-d]{2}, and then the same again, ){3}[0-9]{2}!"}
 
 
-def asked(seed: int) -> dict[str, Any]:
-    """A random request."""
+def asked(seed: int, adapters: Sequence[str] = ()) -> dict[str, Any]:
+    """A random request. adapters: names that it may give."""
     rng = random.Random(seed)
     prompt = [rng.randrange(256) for _ in range(rng.randrange(1, 40))]
     given: dict[str, Any] = {"max_tokens": rng.randrange(1, 60), "seed": seed, "ignore_eos": True}
@@ -38,6 +38,8 @@ def asked(seed: int) -> dict[str, Any]:
         given["mirostat"] = 2
     if rng.random() < 0.2:
         given |= {"grammar": REGEX, "max_tokens": 120, "ignore_eos": False}
+    if adapters and rng.random() < 0.4:
+        given["adapter"] = rng.choice(adapters)
     return {"prompt": prompt, "params": given}
 
 

@@ -22,6 +22,7 @@ from tramontane.engine.request import Event, Finished, Request, RequestResult
 from tramontane.errors import NotEnoughMemory, TramontaneError
 
 from .drafted import all_answered, asked, same, told
+from .test_adapters import adapter, shapes
 from .tiny import write_model
 
 FULL = os.environ.get("TRAMONTANE_FULL") == "1"
@@ -56,6 +57,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return found
 
 
+ADAPTERS = ("one", "other")
 SETTINGS: dict[str, Any] = {"threads": 1, "kv_tokens": 1024, "max_seqs": 4}
 """Little memory, so that sequences give way now and then."""
 
@@ -63,6 +65,9 @@ SETTINGS: dict[str, Any] = {"threads": 1, "kv_tokens": 1024, "max_seqs": 4}
 @pytest.fixture(scope="module")
 def plain(folders: dict[str, Path]) -> Iterator[LLM]:
     with LLM(folders["model"], **SETTINGS) as llm:
+        for seed, each in enumerate(ADAPTERS):
+            folders[each] = adapter(folders["model"].with_name(each), seed, shapes(llm))
+            llm.load_adapter(each, folders[each])
         yield llm
 
 
@@ -76,11 +81,12 @@ def test_random_requests_are_answered_as_without(
     folders: dict[str, Path], plain: LLM, name: str, length: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count = 500 if FULL else 16
-    requests = [asked(1000 * length + each) for each in range(count)]
+    requests = [asked(1000 * length + each, ADAPTERS) for each in range(count)]
     expected = all_answered(plain, requests)
     monkeypatch.setattr(DraftLength, "next", lambda self, worth: length)
     monkeypatch.setattr(DraftLength, "seen", lambda self, *counts: None)
-    with drafted_by(folders, name) as llm:
+    adapters = {each: folders[each] for each in ADAPTERS}
+    with drafted_by(folders, name, adapters=adapters) as llm:
         same(requests, all_answered(llm, requests), expected)
         engine = llm.inner.engine
         assert engine.drain(timeout=60)

@@ -16,11 +16,14 @@ from tramontane.errors import PluginNotInstalled, UsageError
 from tramontane.plugin import load
 
 if TYPE_CHECKING:
+    from tramontane.blocks.next_token import NextTokenHead
     from tramontane.checkpoint.load import Loaded
     from tramontane.registry import Registry
     from tramontane.sampling import History
 
 NONE = "none"
+OWN = "mtp"
+"""The name of a model's own layer that guesses a token further."""
 MOST = 16
 """Tokens that are drafted at once, unless `max` says otherwise."""
 LIMIT = 256
@@ -68,6 +71,23 @@ class DraftSource:
 
 
 @dataclass(frozen=True)
+class OwnHead:
+    """The model's own layer that guesses a token further, as it was asked for."""
+
+    most: int = MOST
+
+
+@dataclass(frozen=True)
+class DraftHead:
+    """The same, loaded. most: tokens drafted at once."""
+
+    head: NextTokenHead
+    loaded: Loaded
+    """The model that it is of."""
+    most: int = MOST
+
+
+@dataclass(frozen=True)
 class DraftModel:
     """A model of the same vocabulary, loaded: it answers ahead, and the other checks.
 
@@ -79,13 +99,13 @@ class DraftModel:
     most: int = MOST
 
 
-Drafts: TypeAlias = Draft | DraftModel
+Drafts: TypeAlias = Draft | DraftModel | DraftHead
 """What an engine's tokens may be guessed by."""
 
 
-def parse_draft(text: str | Path, registry: Registry) -> Draft | DraftSource | None:
-    """From `name` or `name:option=value:...`, where the name is a drafter's or a model's; None: no
-    drafts. `max` is an option of all, and the only one of models.
+def parse_draft(text: str | Path, registry: Registry) -> Draft | DraftSource | OwnHead | None:
+    """From `name` or `name:option=value:...`, where the name is a drafter's, a model's, or "mtp";
+    None: no drafts. `max` is an option of all, and the only one of models and mtp.
 
     Raises UsageError, PluginError.
     """
@@ -93,6 +113,10 @@ def parse_draft(text: str | Path, registry: Registry) -> Draft | DraftSource | N
     name, *parts = text.split(":")
     if name == NONE and not parts:
         return None
+    if name == OWN:
+        if (source := _source(text)).name == OWN:
+            return OwnHead(source.most)
+        raise UsageError(f"draft {text!r}: mtp takes max={MOST} and nothing else")
     if name not in registry.names("drafters") and _names_model(text, registry):
         return _source(text)
     try:

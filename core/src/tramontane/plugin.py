@@ -75,6 +75,9 @@ class Architecture(Offer):
     """(metadata: Mapping, config: Mapping) -> `tramontane.checkpoint.encoder.EncoderSettings`, or
     None where such a file is another family's. metadata: of the encoder's file; config: of the
     language model. Optional keyword: tensors, the TensorInfo of the file's tensors by name."""
+    next_token: Target | None = None
+    """(config) -> `tramontane.blocks.NextToken`: the layer of its checkpoints that guesses a token
+    further, for `--draft mtp`; None: there is none, or none is known."""
     example: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """A tiny config.json (2 layers) with which the conformance kit builds the model."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import cast
 
@@ -29,9 +29,14 @@ TIES = {"lm_head.weight": EMBEDDING}
 
 
 def assign(
-    checkpoint: Checkpoint, model: CausalLM, config: DecoderConfig, architecture: Architecture
+    checkpoint: Checkpoint,
+    model: CausalLM,
+    config: DecoderConfig,
+    architecture: Architecture,
+    rules: Sequence[Rule] | None = None,
 ) -> tuple[dict[str, Slot], dict[str, Source], dict[str, str]]:
-    """Every place, what fills it, and which places share another's weight.
+    """Every place, what fills it, and which places share another's weight. rules: instead of the
+    architecture's.
 
     Raises CheckpointError when names and shapes do not fit exactly; reads no weight.
     """
@@ -39,7 +44,8 @@ def assign(
     ties = {tied: to for tied, to in TIES.items() if config.tie_word_embeddings and tied in wanted}
     for tied in ties:
         del wanted[tied]
-    rules = rules_of(architecture, config, checkpoint.header.dialect)
+    if rules is None:
+        rules = rules_of(architecture, config, checkpoint.header.dialect)
     return wanted, match(checkpoint.header, model, rules, checkpoint.names, ties), ties
 
 
@@ -60,15 +66,17 @@ def fill(
     progress: Progress | None = None,
     place: Place | None = None,
     quantizing: Quantizing | None = None,
+    rules: Sequence[Rule] | None = None,
 ) -> Tensor:
     """Put every tensor where it belongs; returns some of the embedding as it was in the file.
 
-    quantizing: what becomes of some of the matrices; None: all stay as they are stored.
+    quantizing: what becomes of some of the matrices; None: all stay as they are stored. rules:
+    instead of the architecture's.
 
     Raises CheckpointError when they do not fit exactly.
     """
     header, place = checkpoint.header, place or Place()
-    wanted, sources, ties = assign(checkpoint, model, config, architecture)
+    wanted, sources, ties = assign(checkpoint, model, config, architecture, rules)
     # places that are filled from the same tensors are filled together, so that each is read once
     together: dict[tuple[str, ...], list[str]] = {}
     for path, source in sources.items():

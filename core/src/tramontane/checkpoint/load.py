@@ -82,9 +82,11 @@ def load_model(
     progress: Progress | None = None,
     chosen: str = "",
     beside: Beside | None = None,
+    *,
+    keeps_hidden: bool = False,
 ) -> Loaded:
     """Fill a model from a checkpoint. chosen: why it is this one, for the report. beside: the draft
-    model that will be loaded too.
+    model that will be loaded too. keeps_hidden: whether the model is to keep `CausalLM.hidden`.
 
     Raises CheckpointError, PluginError, NotEnoughMemory.
     """
@@ -92,6 +94,7 @@ def load_model(
     bytes_in_file = sum(info.nbytes for info in checkpoint.header.tensors.values())
     built = build_for(checkpoint, registry, options.overrides)
     header, model, config = built.checkpoint.header, built.model, built.config
+    model.keeps_hidden = keeps_hidden
     device, backend = choose_device(options.device, registry)
     dtype_name, kv_dtype_name = types_of(options, device)
     dtype, kv_dtype = DTYPES[dtype_name], KV_DTYPES[kv_dtype_name]

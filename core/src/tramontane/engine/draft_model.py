@@ -48,6 +48,10 @@ class DraftPlace:
             self.computed += 1
         self.ahead = []
 
+    def forked(self) -> DraftPlace | None:
+        """The place of a sequence that goes on from this one: it finds its own."""
+        return None
+
     def leave(self) -> None:
         """The sequence is gone from its blocks."""
         self._guesser.cache.states.give_back(self.slot)
@@ -205,6 +209,9 @@ class ModelGuesser:
         batch = Batch.of(pieces, self.cache, [one.slot for one in going])
         flat = [token for each in tokens for token in each]
         return self._loaded.model.step(flat, batch)  # type: ignore[no-any-return]
+
+    def noted(self, work: list[tuple[Sequence, int]]) -> None:
+        pass
 
     def warm(self) -> None:
         try:

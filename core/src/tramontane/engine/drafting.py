@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from collections.abc import Sequence as SequenceOf
 from typing import Protocol
 
-from tramontane.drafting import Draft, DraftModel, Drafts
+from tramontane.drafting import Draft, DraftHead, DraftModel, Drafts
 
+from .draft_head import HeadGuesser
 from .draft_length import DraftLength, Guessing, StepCost
 from .draft_model import ModelGuesser
 from .kv_cache import BLOCK_SIZE
@@ -39,6 +40,10 @@ class Guesser(Protocol):
     def guess(self, asked: Work) -> SequenceOf[SequenceOf[int] | None]:
         """For each sequence, up to so many tokens; None: it is not ready, but will be if it is
         asked again. What cannot be is `failed` in its `guessing`."""
+        ...
+
+    def noted(self, work: Work) -> None:
+        """A step has computed this, of which drafts are still to be verified."""
         ...
 
     def warm(self) -> None:
@@ -110,6 +115,15 @@ class Drafting:
                 assert sequence.guessing is not None
                 sequence.guessing.failed = True
             return [()] * len(asked)
+
+    def noted(self, work: Work) -> None:
+        """A step has computed this; nothing has come of it yet."""
+        try:
+            self.guesser.noted(work)
+        except Exception:
+            log.exception("following what is answered failed; requests go on without drafts")
+            for sequence, _ in work:
+                sequence.guessing = Guessing(DraftLength(self._most), failed=True)
 
     def warm(self) -> None:
         """Do what is done once, before the first request."""
@@ -229,6 +243,9 @@ class PluginGuesser:
             guessing.failed = True
             return ()
 
+    def noted(self, work: Work) -> None:
+        pass
+
     def warm(self) -> None:
         pass
 
@@ -240,6 +257,8 @@ def drafting_of(draft: Drafts | None, scheduler: Scheduler, vocab_size: int) -> 
     guesser: Guesser
     if isinstance(draft, DraftModel):
         guesser = ModelGuesser(draft, scheduler, vocab_size)
+    elif isinstance(draft, DraftHead):
+        guesser = HeadGuesser(draft, scheduler, vocab_size)
     else:
         guesser = PluginGuesser(draft)
     if scheduler.cache.states and scheduler.cache.windows:

@@ -287,6 +287,7 @@ class Engine:
         seconds = time.perf_counter() - started
         if self.drafting is not None:
             self.drafting.measured(work, seconds)
+            self.drafting.noted(work)
         decoding = sum([sequence.decoding for sequence, _ in work])
         tokens = sum([count - len(sequence.drafts) for sequence, count in work])
         self._scheduler.pace.measured(decoding, tokens - decoding, seconds)

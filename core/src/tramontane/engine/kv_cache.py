@@ -262,6 +262,8 @@ class KVCache:
         }
         self.windows = list(by_window.values())
         """Page tables of layers with a sliding window or chunks, one for each size."""
+        self.mirrors: list[KVCache] = []
+        """Caches that keep something else of the same blocks: what is copied here is there too."""
         self.forgetters: list[Callable[[int], None]] = []
         """Called with each block whose content is no longer cached."""
         self.pool.forgotten = self._forgotten
@@ -321,6 +323,8 @@ class KVCache:
         """Copy the content of block `source` to block `target`, in every layer."""
         for layer in self.layers.values():
             layer.copy(source, target)
+        for mirror in self.mirrors:
+            mirror.copy(source, target)
 
 
 def kv_modules(model: nn.Module) -> dict[int, Any]:

@@ -114,6 +114,8 @@ class Scheduler:
             follower.blocks = [*follower.blocks, *self.cache.take(1)]
             self.cache.copy(leader.blocks[whole], follower.blocks[whole])
         follower.computed = leader.computed
+        if leader.place is not None:
+            follower.place = leader.place.forked()
         follower.cached = len(follower.request.prompt)
         self.running.append(follower)
         return True

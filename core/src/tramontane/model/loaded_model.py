@@ -22,7 +22,8 @@ from tramontane.chat.template import ChatTemplate
 from tramontane.checkpoint.checkpoint import Checkpoint, HasProcessor, chat_templates
 from tramontane.checkpoint.load import Loaded, load_model
 from tramontane.checkpoint.load_options import LoadOptions, Progress
-from tramontane.drafting import Draft, Drafts, DraftSource, parse_draft
+from tramontane.checkpoint.next_token import HeadOf
+from tramontane.drafting import Draft, DraftHead, Drafts, DraftSource, OwnHead, parse_draft
 from tramontane.engine.engine import Engine
 from tramontane.engine.options import EngineOptions
 from tramontane.engine.request import Request
@@ -110,8 +111,15 @@ class LoadedModel:
                 if progress is not None:
                     progress(done, total)
 
-            beside = drafting.beside if isinstance(drafting, OpenDraft) else None
-            self.loaded = load_model(checkpoint, self.registry, options, told, chosen, beside)
+            head = None
+            if isinstance(drafting, OwnHead):
+                head = HeadOf(checkpoint, self.registry, options)
+            other = drafting if isinstance(drafting, OpenDraft) else head
+            beside = None if other is None else other.beside
+            self.loaded = load_model(
+                checkpoint, self.registry, options, told, chosen, beside,
+                keeps_hidden=head is not None,
+            )  # fmt: skip
             self.adapters = AdapterSet(
                 self.loaded.model,
                 self.registry.get(Architecture, self.header.architecture),
@@ -125,7 +133,7 @@ class LoadedModel:
                 self.template_source = source = processor.template
             self.tokenizer = vocabulary.result()
             memory.give_back()
-            drafts = self._draft_model(drafting)
+            drafts = self._draft_model(drafting, head)
         finally:
             checkpoint.close()
             if isinstance(drafting, OpenDraft):
@@ -145,17 +153,22 @@ class LoadedModel:
 
     def _drafting(
         self, text: str | Path, hub: HubOptions, options: LoadOptions
-    ) -> Draft | OpenDraft | None:
+    ) -> Draft | OpenDraft | OwnHead | None:
         """What `draft` names, refused here if it cannot be, before a weight is read."""
         found = parse_draft(text, self.registry)
         if isinstance(found, DraftSource):
             return OpenDraft(found, self.registry, hub, options)
-        if found is not None:
+        if isinstance(found, Draft):
             found.build()
         return found
 
-    def _draft_model(self, drafting: Draft | OpenDraft | None) -> Drafts | None:
+    def _draft_model(
+        self, drafting: Draft | OpenDraft | OwnHead | None, head: HeadOf | None
+    ) -> Drafts | None:
         """It, loaded, in the report too."""
+        if isinstance(drafting, OwnHead):
+            assert head is not None
+            return DraftHead(head.load(self.loaded), self.loaded, drafting.most)
         if not isinstance(drafting, OpenDraft):
             return drafting
         drafting.check(self.name, self.tokenizer, self.loaded.config.vocab_size)
