@@ -1,7 +1,7 @@
 """What drafts gain and cost: the same requests with and without, in turn, in one process.
 
-    python benchmarks/drafts.py [MODEL] [--draft ngram] [--gen 200] [--rounds 9] [--threads 1]
-                                [--parallel 1]
+    python benchmarks/drafts.py [MODEL] [--draft ngram | --draft MODEL] [--gen 200] [--rounds 9]
+                                [--threads 1] [--parallel 1]
 
 Prints a line for each kind of text: the median over the rounds of the ratio of decode times, and of
 processor times, and how many of the drafted tokens were accepted. Answers are compared.
@@ -15,6 +15,7 @@ import time
 from typing import Any
 
 from tramontane import LLM
+from tramontane.errors import RequestError
 from tramontane.sampling_params import SamplingParams
 
 STORY = (
@@ -52,6 +53,15 @@ def ask(llm: LLM, name: str, gen: int, seed: int, parallel: int) -> tuple[float,
     return time.perf_counter() - started, time.process_time() - processor, found
 
 
+def writes(llm: LLM, schema: Any) -> bool:
+    """Whether a model's tokens can spell what the schema asks for."""
+    try:
+        llm.generate("x", SamplingParams(max_tokens=1), schema=schema)
+    except RequestError:
+        return False
+    return True
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -72,6 +82,9 @@ def main() -> None:
             wall: list[float] = []
             work: list[float] = []
             drafted = accepted = 0
+            if WORK[name][2] is not None and not writes(plain, WORK[name][2]):
+                print(f"{name}: this model's vocabulary cannot write it")
+                continue
             for turn in range(-1, options.rounds):
                 seconds = {}
                 # the two take turns in going first

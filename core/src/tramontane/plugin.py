@@ -80,6 +80,9 @@ class Architecture(Offer):
     checkpoint, by name, each a function that reads a `tramontane.adapters.stored.StoredAdapter`, or
     the Path of one in an `AdapterForm`: the media processor's `adapter` says with which of them a
     prompt is computed."""
+    next_token: Target | None = None
+    """(config) -> `tramontane.blocks.NextToken`: the layer of its checkpoints that guesses a token
+    further, for `--draft mtp`; None: there is none, or none is known."""
     example: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """A tiny config.json (2 layers) with which the conformance kit builds the model."""
 

@@ -41,6 +41,7 @@ def architectures() -> Iterator[Architecture]:
         config="tramontane_arch_deepseek.model:DeepseekV3Config",
         model="tramontane_arch_deepseek.model:Deepseek",
         weights="tramontane_arch_deepseek.weights:weights",
+        next_token="tramontane_arch_deepseek.weights:next_token",
         example=TINY,
     )
     yield Architecture(
@@ -48,5 +49,6 @@ def architectures() -> Iterator[Architecture]:
         config="tramontane_arch_deepseek.sparse:DeepseekV32Config",
         model="tramontane_arch_deepseek.model:Deepseek",
         weights="tramontane_arch_deepseek.weights:weights",
+        next_token="tramontane_arch_deepseek.weights:next_token",
         example=TINY,
     )

@@ -1,9 +1,10 @@
 """How DeepSeek's tensors become the model's."""
 
+from tramontane.blocks import NextToken, next_layer
 from tramontane.checkpoint.latent_rules import KeysAndValues, TurnedRows
 from tramontane.checkpoint.rules import EXPERTS, Rename, Rule, Skip, Split
 
-from .model import DeepseekV2Config
+from .model import DeepseekV2Config, DeepseekV3Config, layer
 
 
 def weights(cfg: DeepseekV2Config) -> dict[str, list[Rule]]:
@@ -33,3 +34,7 @@ def weights(cfg: DeepseekV2Config) -> dict[str, list[Rule]]:
             *latent,
         ],
     }
+
+
+def next_token(cfg: DeepseekV3Config) -> NextToken:
+    return next_layer(cfg, lambda: layer(cfg, cfg.num_hidden_layers - 1), weights(cfg))

@@ -9,9 +9,11 @@ from tramontane.blocks import (
     Attention,
     CausalLM,
     GatedMLP,
+    NextToken,
     PreNormLayer,
     RMSNorm,
     balanced_moe,
+    next_layer,
     rope_for,
 )
 from tramontane.checkpoint.rules import EXPERTS, Rename, Rule, Skip
@@ -72,3 +74,7 @@ def weights(cfg: DecoderConfig) -> dict[str, list[Rule]]:
             Rename("*.mlp.shared_expert.*", "*.mlp.shared_experts.*"),
         ],
     }
+
+
+def next_token(cfg: Glm4MoeConfig) -> NextToken:
+    return next_layer(cfg, lambda: layer(cfg, cfg.num_hidden_layers), weights(cfg))

@@ -9,9 +9,11 @@ from tramontane.blocks import (
     CausalLM,
     GatedMLP,
     LatentAttention,
+    NextToken,
     PreNormLayer,
     balanced_moe,
     latent_scale,
+    next_layer,
     rope_for,
 )
 from tramontane.checkpoint.latent_rules import KeysAndValues, TurnedRows
@@ -74,3 +76,7 @@ def weights(cfg: Glm4MoeLiteConfig) -> dict[str, list[Rule]]:
         parts = ("q_proj", "q_b_proj", "kv_a_proj_with_mqa")
         latent += [TurnedRows(f"*.self_attn.{part}") for part in parts]
     return {"hf": [*weights_of_experts(cfg)["hf"], *latent]}
+
+
+def next_token(cfg: Glm4MoeLiteConfig) -> NextToken:
+    return next_layer(cfg, lambda: layer(cfg, cfg.num_hidden_layers - 1), weights(cfg))

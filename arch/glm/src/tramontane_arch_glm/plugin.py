@@ -41,6 +41,7 @@ def architectures() -> Iterator[Architecture]:
         config="tramontane_arch_glm.experts:Glm4MoeConfig",
         model="tramontane_arch_glm.experts:Glm4Moe",
         weights="tramontane_arch_glm.experts:weights",
+        next_token="tramontane_arch_glm.experts:next_token",
         example=TINY
         | {
             "n_routed_experts": 4,
@@ -54,6 +55,7 @@ def architectures() -> Iterator[Architecture]:
         config="tramontane_arch_glm.lite:Glm4MoeLiteConfig",
         model="tramontane_arch_glm.lite:Glm4MoeLite",
         weights="tramontane_arch_glm.lite:weights",
+        next_token="tramontane_arch_glm.lite:next_token",
         example=TINY | LATENT,
     )
     yield Architecture(

@@ -139,6 +139,7 @@ def architectures() -> Iterator[Architecture]:
         config="tramontane_arch_qwen.hybrid:NextConfig",
         model="tramontane_arch_qwen.hybrid:Qwen3Next",
         weights="tramontane_arch_qwen.hybrid_weights:WEIGHTS",
+        next_token="tramontane_arch_qwen.hybrid_head:next_token",
         metadata="tramontane_arch_qwen.hybrid_weights:metadata",
         example=SPARSE | HYBRID | {"shared_expert_intermediate_size": 40},
     )
@@ -148,6 +149,7 @@ def architectures() -> Iterator[Architecture]:
         config="tramontane_arch_qwen.hybrid:HybridConfig",
         model="tramontane_arch_qwen.hybrid:Qwen35",
         weights="tramontane_arch_qwen.hybrid_weights:WEIGHTS",
+        next_token="tramontane_arch_qwen.hybrid_head:next_token",
         metadata="tramontane_arch_qwen.hybrid_weights:metadata",
         example=TINY | HYBRID,
     )
@@ -157,6 +159,7 @@ def architectures() -> Iterator[Architecture]:
         config="tramontane_arch_qwen.hybrid:Qwen35MoeConfig",
         model="tramontane_arch_qwen.hybrid:Qwen35Moe",
         weights="tramontane_arch_qwen.hybrid_weights:WEIGHTS",
+        next_token="tramontane_arch_qwen.hybrid_head:next_token",
         metadata="tramontane_arch_qwen.hybrid_weights:metadata",
         example=SPARSE | HYBRID | {"shared_expert_intermediate_size": 40},
     )

@@ -6,7 +6,6 @@ import math
 import re
 import threading
 from collections.abc import Callable, Mapping
-from fnmatch import fnmatchcase
 from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias

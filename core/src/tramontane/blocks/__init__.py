@@ -23,6 +23,7 @@ from .mamba import Mamba
 from .mamba2 import Mamba2
 from .mlp import MLP, GatedMLP
 from .moe import Experts, SparseMoE, WeighedInputMoE, balanced_moe
+from .next_token import NextToken, NextTokenHead, next_layer
 from .norm import HeadNorm, LayerNorm, RMSNorm, layer_norm, rms_norm
 from .recurrent import DeltaRule, GeneralizedDeltaRule, SelectiveScan, ShortConv, TokenShift
 from .rope import Rope, SectionedRope, rope_for
@@ -55,6 +56,8 @@ __all__ = [
     "Mamba2",
     "MediaLM",
     "MixerLayer",
+    "NextToken",
+    "NextTokenHead",
     "ParallelLayer",
     "ParallelNormsLayer",
     "PositionedLM",
@@ -77,6 +80,7 @@ __all__ = [
     "balanced_moe",
     "latent_scale",
     "layer_norm",
+    "next_layer",
     "rms_norm",
     "rope_for",
 ]

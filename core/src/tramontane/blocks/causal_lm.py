@@ -54,6 +54,11 @@ class CausalLM(nn.Module):
     mixes: Callable[[Any], bool] | None = None
     """Of adapters, whether a step may have rows with them beside others: see `Batch.adapters`.
     None: none may. A backend may set it."""
+    keeps_hidden: bool = False
+    """Whether steps keep `hidden`; said before a backend prepares the model."""
+    hidden: Any = None
+    """(tokens, hidden), an array or a tensor: all rows of the last step behind the last layer, in
+    front of the norm, which the next step may overwrite; None: they were not kept."""
 
     def __init__(self, cfg: DecoderConfig) -> None:
         super().__init__()
@@ -71,6 +76,8 @@ class CausalLM(nn.Module):
             x = layer(x, batch)
             if batch.media is not None:
                 x = batch.media.add(x, index)
+        if self.keeps_hidden:
+            self.hidden = x * 1.0  # numbers of its own, whatever becomes of x
         return self.logits(self.model.norm(x[batch.wanted]))
 
     @torch.inference_mode()

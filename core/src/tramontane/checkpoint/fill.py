@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, cast
 
@@ -32,9 +32,14 @@ TIES = {"lm_head.weight": EMBEDDING}
 
 
 def assign(
-    checkpoint: Checkpoint, model: CausalLM, config: DecoderConfig, architecture: Architecture
+    checkpoint: Checkpoint,
+    model: CausalLM,
+    config: DecoderConfig,
+    architecture: Architecture,
+    rules: Sequence[Rule] | None = None,
 ) -> tuple[dict[str, Slot], dict[str, Source], dict[str, str]]:
-    """Every place, what fills it, and which places share another's weight.
+    """Every place, what fills it, and which places share another's weight. rules: instead of the
+    architecture's.
 
     Raises CheckpointError when names and shapes do not fit exactly; reads no weight.
     """
@@ -42,7 +47,8 @@ def assign(
     ties = {tied: to for tied, to in TIES.items() if config.tie_word_embeddings and tied in wanted}
     for tied in ties:
         del wanted[tied]
-    rules = rules_of(architecture, config, checkpoint.header.dialect)
+    if rules is None:
+        rules = rules_of(architecture, config, checkpoint.header.dialect)
     return wanted, match(checkpoint.header, model, rules, checkpoint.names, ties), ties
 
 
@@ -64,18 +70,19 @@ def fill(
     place: Place | Callable[[str], Place] | None = None,
     quantizing: Quantizing | None = None,
     merging: Merging | None = None,
+    rules: Sequence[Rule] | None = None,
 ) -> Tensor:
     """Put every tensor where it belongs; returns some of the embedding as it was in the file.
 
     place: of all weights, or what says it of each by its path. quantizing: what becomes of some of
     the matrices; None: all stay as they are stored.
-    merging: adapters that the weights are changed by.
+    merging: adapters that the weights are changed by. rules: instead of the architecture's.
 
     Raises CheckpointError when they do not fit exactly.
     """
     header, only = checkpoint.header, place if isinstance(place, Place) else Place()
     at = place if callable(place) else lambda path: only
-    wanted, sources, ties = assign(checkpoint, model, config, architecture)
+    wanted, sources, ties = assign(checkpoint, model, config, architecture, rules)
     copied: dict[str, str] = {}
     if merging is not None and merging.unties:  # each is filled by itself
         copied, ties = ties, {}

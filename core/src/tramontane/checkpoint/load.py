@@ -37,7 +37,7 @@ from .checkpoint import Checkpoint
 from .fast_load import Place, place_of
 from .fill import fill
 from .load_options import DeviceReport, LoadOptions, LoadReport, Progress, QuantizedReport
-from .plan import plan, plan_parts
+from .plan import Beside, plan, plan_parts
 from .prepare import (
     devices_report,
     main_device,
@@ -80,6 +80,13 @@ class Loaded:
     """Where everything is, if on several devices; device is then home."""
     products: Mapping[str, Callable[[Tensor, Layout], Tensor]] = field(default_factory=dict)
     """Each device's `multiply`, by its name, if there are several."""
+    draft_bytes_per_token: int = 0
+    """What a token of context takes in the draft model's cache."""
+
+    @property
+    def bytes_per_token(self) -> int:
+        """What a token of context takes, in the draft model's cache too."""
+        return bytes_per_token(self.model, self.kv_dtype) + self.draft_bytes_per_token
 
 
 def load_model(
@@ -88,8 +95,12 @@ def load_model(
     options: LoadOptions,
     progress: Progress | None = None,
     chosen: str = "",
+    beside: Beside | None = None,
+    *,
+    keeps_hidden: bool = False,
 ) -> Loaded:
-    """Fill a model from a checkpoint. chosen: why it is this one, for the report.
+    """Fill a model from a checkpoint. chosen: why it is this one, for the report. beside: the draft
+    model that will be loaded too. keeps_hidden: whether the model is to keep `CausalLM.hidden`.
 
     Raises CheckpointError, PluginError, NotEnoughMemory.
     """
@@ -97,6 +108,7 @@ def load_model(
     bytes_in_file = sum(info.nbytes for info in checkpoint.header.tensors.values())
     built = build_for(checkpoint, registry, options.overrides)
     header, model, config = built.checkpoint.header, built.model, built.config
+    model.keeps_hidden = keeps_hidden
     topology = None if options.topology is None else read_topology(options.topology)
     device, backend = main_device(options, topology, registry)
     kv_dtype_name = kv_dtype_of(options, device, dtype_of(options, device))
@@ -121,11 +133,13 @@ def load_model(
     dtype_name, dtype = dtype_of(options, device), dtypes[0]
     at: Place | Callable[[str], Place]
     if placement.several:
+        if beside is not None or keeps_hidden:
+            raise ConfigError("--draft with a model is for one device; leave it, or the placement")
         context = plan_parts(header, model, placement, sizes, options, making)
         placed = Placed(model, placement, dtypes)
         at = places_of(placed, options, kv_dtype, dtypes)
     else:
-        context = plan(header, model, device, dtype, kv_dtype, options, making)
+        context = plan(header, model, device, dtype, kv_dtype, options, making, beside)
         at = place_of(backend, device, options, kv_dtype)
     filling = (built.checkpoint, model, config, built.architecture, dtype, options, progress)
     if quantizing is None:
@@ -177,6 +191,7 @@ def load_model(
     return Loaded(
         model, config, device, dtype, kv_dtype, context, report, sample, multiply, placed,
         {} if placed is None else products_of(placed, options),
+        0 if beside is None else beside.per_token,
     )  # fmt: skip
 
 
@@ -188,6 +203,15 @@ def dtype_of(options: LoadOptions, device: Device) -> str:
     if options.activations not in ("auto", "f32"):
         raise ConfigError(f"activations {options.activations!r} is not one of auto, f32")
     return found
+
+
+def beside_of(checkpoint: Checkpoint, registry: Registry, options: LoadOptions) -> Beside:
+    """What a draft model will take, without reading a weight. Raises as `load_model`."""
+    built = build_for(checkpoint, registry, options.overrides)
+    device, _ = main_device(options, None, registry)
+    dtype = dtype_of(options, device)
+    types = (DTYPES[dtype], KV_DTYPES[kv_dtype_of(options, device, dtype)])
+    return Beside.of(built.checkpoint.header, built.model, *types, options)
 
 
 def kv_dtype_of(options: LoadOptions, device: Device, dtype: str) -> str:

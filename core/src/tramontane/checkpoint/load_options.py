@@ -217,6 +217,8 @@ class LoadReport:
     """Why `quant` chose this file, or this kind."""
     devices: Sequence[DeviceReport] = ()
     """What each of several devices has, home first; empty where one has all."""
+    draft: LoadReport | None = None
+    """Of the model that drafts its tokens."""
 
     @property
     def eager_reason(self) -> str | None:

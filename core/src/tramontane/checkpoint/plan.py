@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import prod
 
 import torch
@@ -30,6 +31,40 @@ DEFAULT_CONTEXT = 8192
 """Tokens of context when nobody asks for more: 128k of cache is not what a first try needs."""
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What a draft model takes beside the model, in bytes. per_token: of context. context: tokens
+    that it can read."""
+
+    path: str
+    weights: int
+    per_token: int
+    overhead: int
+    context: int
+    vocab_size: int
+
+    @classmethod
+    def of(
+        cls,
+        header: Header,
+        model: CausalLM,
+        dtype: torch.dtype,
+        kv_dtype: torch.dtype,
+        options: LoadOptions,
+    ) -> Beside:
+        sizes = [in_memory(info, dtype, options) for info in header.tensors.values()]
+        overhead = max(sizes, default=0) + 2 * FEWEST * bytes_per_sequence(model)
+        limit, trained = model.cfg.context_limit, model.cfg.max_position_embeddings
+        return cls(
+            path=str(header.path),
+            weights=sum(sizes),
+            per_token=bytes_per_token(model, kv_dtype),
+            overhead=overhead,
+            context=trained if limit is None else min(trained, limit.tokens),
+            vocab_size=model.cfg.vocab_size,
+        )
+
+
 def plan(
     header: Header,
     model: CausalLM,
@@ -38,8 +73,10 @@ def plan(
     kv_dtype: torch.dtype,
     options: LoadOptions,
     making: int = 0,
+    beside: Beside | None = None,
 ) -> int:
-    """Context length that fits. making: bytes that quantizing takes besides.
+    """Context length that fits. making: bytes that quantizing takes besides. beside: a draft model
+    that is to be loaded next.
 
     Raises NotEnoughMemory before a weight is read.
     """
@@ -53,6 +90,11 @@ def plan(
     overhead += FEWEST * bytes_per_sequence(model)
     images = media_bytes(model, options)
     overhead += images
+    drafting = 0
+    if beside is not None:
+        drafting = beside.weights + beside.overhead
+        overhead += drafting
+        per_token += beside.per_token
     room = free - weights - overhead
     if options.force or room >= asked * per_token:
         return asked
@@ -60,12 +102,15 @@ def plan(
         return max(16, room // per_token // 16 * 16)
     need = weights + overhead + asked * per_token
     cached = less = ""
+    if beside is not None:
+        cached = f", {memory.readable(drafting)} for the draft model {beside.path}"
+        less = ", a smaller draft model or none (--draft),"
     if images:
-        cached = f", {memory.readable(images)} for images (media_cache)"
+        cached += f", {memory.readable(images)} for images (media_cache)"
     if per_token:
         cached += f", {memory.readable(asked * per_token)} for a context of {asked}"
         smaller = SMALLER.get(kv_dtype, ", --kv-type int8")
-        less = f", a shorter context (--num-ctx){smaller},"
+        less += f"{'' if less else ','} a shorter context (--num-ctx){smaller},"
     raise NotEnoughMemory(
         f"{header.path} needs {memory.readable(need)} ({memory.readable(weights)} of "
         f"weights{cached}), and {memory.readable(free)} are free on {device.name}; use a smaller "

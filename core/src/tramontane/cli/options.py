@@ -127,9 +127,10 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--batch-size", type=at_least(1), metavar="N", default=512, help="prompt tokens per step"
     )
     group.add_argument(
-        "--draft", default="none", metavar="NAME[:OPTION=N:...]",
-        help="what guesses tokens ahead, so that one step computes several: ngram, or "
-        "ngram:n=3:max=16; none: nothing; answers are the same",
+        "--draft", default="none", metavar="NAME|MODEL",
+        help="what guesses tokens ahead, so that one step computes several: ngram or "
+        "ngram:n=3:max=16, or a smaller model of the same vocabulary (a folder, a .gguf file, "
+        "org/name, each with :max=8 or so); none: nothing; answers are the same",
     )  # fmt: skip
     group.add_argument(
         "--no-mmap",
@@ -260,6 +261,13 @@ def print_report(llm: LLM) -> None:
         f"{report.context_length} {kept}{_states(report)}, loaded in {report.seconds:.1f} s",
         file=sys.stderr,
     )
+    if (draft := report.draft) is not None:
+        print(
+            f"draft model: {draft.architecture} from {draft.path}, "
+            f"{readable(draft.bytes_in_memory)} of matrices, "
+            f"{readable(draft.kv_bytes_per_token)} a token of context",
+            file=sys.stderr,
+        )
     for line in report.quantized.lines() if report.quantized is not None else ():
         print(line, file=sys.stderr)
     for line in table(report.devices) if report.devices else ():

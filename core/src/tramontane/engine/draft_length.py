@@ -1,8 +1,10 @@
 """How many tokens to draft: by how often drafts come true, and by what a row of a step costs.
 
 A step of R rows takes about a + b R seconds and yields about T tokens, so that a row is worth its
-time if it yields a token with a probability of more than t = b T / (a + b R). With a probability p
-that a drafted token is right, given that those before it are, the k-th is worth it while p^k > t.
+time if it yields a token with a probability of more than t = b T / (a + b R). Guessing a token may
+take c seconds itself: then t = (b + c) T / (a + b R + c D), D being those guessed already. With a
+probability p that a drafted token is right, given that those before it are, the k-th is worth it
+while p^k > t.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ class StepCost:
     def __init__(self) -> None:
         self._sums = [0.0] * 5
         self._share = SHARE
+        self._guessed = [0.0, 0.0]
+        """Seconds of guessing, and the tokens that it gave."""
         self._since = 0
 
     def measured(self, rows: int, seconds: float) -> None:
@@ -44,6 +48,13 @@ class StepCost:
         self._since += 1
         if self._since >= 8:
             self._since, self._share = 0, self._fitted()
+
+    def guessed(self, tokens: int, seconds: float) -> None:
+        """Note how long it took to guess so many tokens."""
+        told, count = self._guessed
+        if count and seconds > 5 * told / count * max(tokens, 1) and count > 20:
+            return  # a text was read first, or something else had the processor
+        self._guessed = [FORGETS * told + seconds, FORGETS * count + tokens]
 
     def _fitted(self) -> float:
         """b / (a + b), between what noise could make of it."""
@@ -59,8 +70,18 @@ class StepCost:
     def worth(self, tokens: int, rows: int) -> float:
         """The probability above which one more row is worth its time in a step of so many tokens
         and rows."""
-        share = self._share
-        return min(share * tokens / (1 - share + share * rows), 0.98)
+        share, more = self._share, self._guessing_share()
+        whole = 1 - share + share * rows + more * (rows - tokens)
+        return min((share + more) * tokens / whole, 0.98)
+
+    def _guessing_share(self) -> float:
+        """c / (a + b): what guessing a token takes of a step of one row."""
+        weight, x, y, _, _ = self._sums
+        seconds, tokens = self._guessed
+        if weight <= 5 or not tokens:
+            return 0.0
+        one = y / weight / (1 - self._share + self._share * x / weight)
+        return seconds / tokens / one if one > 0 else 0.0
 
 
 class DraftLength:
@@ -104,8 +125,10 @@ class DraftLength:
 class Guessing:
     """What guesses one sequence's tokens, and how it fares."""
 
-    guesses: Guesses | None
-    """None: it has failed."""
     length: DraftLength
+    guesses: Guesses | None = None
+    """A plugin's, once it was asked."""
+    failed: bool = False
+    """Whether guessing has failed; then the request goes on without."""
     worth: float = 0.0
     """What a row had to be worth in the last step."""

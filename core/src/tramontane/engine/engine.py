@@ -289,6 +289,7 @@ class Engine:
         seconds = time.perf_counter() - started
         if self.drafting is not None:
             self.drafting.measured(work, seconds)
+            self.drafting.noted(work)
         decoding = sum([sequence.decoding for sequence, _ in work])
         tokens = sum([count - len(sequence.drafts) for sequence, count in work])
         self._scheduler.pace.measured(decoding, tokens - decoding, seconds)
@@ -313,6 +314,8 @@ class Engine:
         finally:
             self.cache.give_back(blocks)
             self.cache.states.give_back(slot)
+        if self.drafting is not None:
+            self.drafting.warm()
 
     def _forward(self, work: list[tuple[Sequence, int]], wanted: list[range]) -> Rows:
         tokens, batch = rows_of(work, wanted, self.cache)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
@@ -243,7 +243,8 @@ class KVCache:
     """The caches of all layers, and the pool of their blocks; and the states of sequences.
 
     dtype: storage type of keys and values; int8 and uint4 are codes with scales. remember: see
-    `BlockPool`. state_slots: of the `StateCache`.
+    `BlockPool`. state_slots: of the `StateCache`. whole: keep all tokens where layers see a part,
+    so that a block is a page: for a cache whose blocks another's pool gives out.
     """
 
     def __init__(
@@ -256,6 +257,7 @@ class KVCache:
         remember: bool = True,
         state_slots: int = 8,
         placed: Placed | None = None,
+        whole: bool = False,
     ) -> None:
         """placed: where each layer is, if on several devices; device is then home's."""
         self.block_size = BLOCK_SIZE
@@ -264,7 +266,7 @@ class KVCache:
         self._views: dict[str, CacheView] = {}
         self.pool = BlockPool(blocks, remember=remember)
         at = {} if placed is None else {i: each.device for i, each in placed.layers().items()}
-        windows = kv_windows(model, blocks * BLOCK_SIZE)
+        windows = kv_windows(model, 0 if whole else blocks * BLOCK_SIZE)
         by_window = {
             window: Pages(blocks, window.tokens, BLOCK_SIZE, chunked=window.chunked)
             for window in dict.fromkeys(windows)
@@ -272,6 +274,10 @@ class KVCache:
         }
         self.windows = list(by_window.values())
         """Page tables of layers with a sliding window or chunks, one for each size."""
+        self.mirrors: list[KVCache] = []
+        """Caches that keep something else of the same blocks: what is copied here is there too."""
+        self.forgetters: list[Callable[[int], None]] = []
+        """Called with each block whose content is no longer cached."""
         self.pool.forgotten = self._forgotten
         kind = cache_class(dtype)
         self.layers: dict[int, LayerCache] = {
@@ -298,6 +304,8 @@ class KVCache:
     def _forgotten(self, block: int) -> None:
         for pages in self.windows:
             pages.release((block,))
+        for forget in self.forgetters:
+            forget(block)
 
     @property
     def free(self) -> int:
@@ -339,6 +347,8 @@ class KVCache:
         """Copy the content of block `source` to block `target`, in every layer."""
         for layer in self.layers.values():
             layer.copy(source, target)
+        for mirror in self.mirrors:
+            mirror.copy(source, target)
 
 
 class CacheView:

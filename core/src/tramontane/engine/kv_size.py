@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tramontane import memory
 from tramontane.errors import ConfigError, NotEnoughMemory
 
-from .kv_cache import BLOCK_SIZE, bytes_per_token
+from .kv_cache import BLOCK_SIZE
 from .state_cache import FEWEST, bytes_per_sequence
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9,
 
 def kv_blocks(loaded: Loaded, options: EngineOptions, *, force: bool = False) -> int:
     """Number of blocks of the cache. Raises ConfigError, and NotEnoughMemory with the sizes."""
-    each = bytes_per_token(loaded.model, loaded.kv_dtype) * BLOCK_SIZE
+    each = loaded.bytes_per_token * BLOCK_SIZE
     if options.kv_tokens is not None and options.kv_memory is not None:
         raise ConfigError("kv_tokens and kv_memory both say how large the cache is; keep one")
     free, slots, taken = memory.free(), state_slots(loaded, options, force=force), 0
@@ -89,7 +89,7 @@ def state_slots(loaded: Loaded, options: EngineOptions, *, force: bool = False) 
     if not each:
         return wanted
     free = memory.free()
-    share = 2 if bytes_per_token(loaded.model, loaded.kv_dtype) else 1
+    share = 2 if loaded.bytes_per_token else 1
     asked = options.kv_memory
     room = free // 4 if asked is None else memory_of(asked, free) // share
     return max(FEWEST, min(wanted, room // each))

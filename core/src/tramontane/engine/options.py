@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tramontane.drafting import Draft
+from tramontane.drafting import Draft, DraftHead, DraftModel, Drafts
 from tramontane.option_checks import FLAG, a_text, check_options, instance, seconds, whole
 
 CHECKS = {
@@ -19,7 +19,7 @@ CHECKS = {
     "max_waiting": whole(0, none=True),
     "queue_timeout": seconds(none=True),
     "forced_tokens": FLAG,
-    "draft": instance(Draft, what="what parse_draft returns", none=True),
+    "draft": instance(Draft, DraftModel, DraftHead, what="what parse_draft returns", none=True),
 }
 
 
@@ -50,9 +50,8 @@ class EngineOptions:
     """Seconds that a request may wait for its first step. None: no limit."""
     forced_tokens: bool = True
     """Whether tokens that a grammar determines are computed as one chunk, not a step for each."""
-    draft: Draft | None = None
-    """What guesses tokens ahead, so that several are computed in one step; None: nothing. Models
-    with recurrent layers are computed without."""
+    draft: Drafts | None = None
+    """What guesses tokens ahead, so that several are computed in one step; None: nothing."""
 
     def __post_init__(self) -> None:
         check_options(vars(self), CHECKS)

@@ -74,7 +74,14 @@ class Scheduler:
         if sequence.slot is not None:
             self.cache.states.give_back(sequence.slot)
             sequence.slot = sequence.snapshot = None
+        if sequence.undo is not None:
+            self.cache.states.give_back(sequence.undo[0])
+            sequence.undo = None
+        sequence.again = 0
         sequence.cross = None
+        if sequence.place is not None:
+            sequence.place.leave()
+            sequence.place = None
         for found in (self.running, self.waiting):
             if sequence in found:
                 found.remove(sequence)
@@ -107,6 +114,8 @@ class Scheduler:
             follower.blocks = [*follower.blocks, *self.cache.take(1)]
             self.cache.copy(leader.blocks[whole], follower.blocks[whole])
         follower.computed = leader.computed
+        if leader.place is not None:
+            follower.place = leader.place.forked()
         follower.cached = len(follower.request.prompt)
         self.running.append(follower)
         return True
@@ -168,6 +177,7 @@ class Scheduler:
             self.cache.passed(sequence.blocks, sequence.computed, sequence.computed + count)
         before = sequence.computed // BLOCK_SIZE
         sequence.computed += count
+        sequence.again = max(0, sequence.again - count)
         after = sequence.computed // BLOCK_SIZE
         if after > before and self.cache.pool.remember:
             digests = sequence.digests(after)

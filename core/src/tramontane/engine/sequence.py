@@ -74,6 +74,8 @@ class Sequence:
         """Of its states, while it runs."""
         self.cross: Any = None
         """What its rows cross-attend to, while it runs: `CrossKeys`."""
+        self.place: Any = None
+        """What a draft model has computed of it, while it runs: `DraftPlace`."""
         self.snapshot: bytes | None = None
         """The digest of the snapshot of its states that the next one replaces."""
         self.followers: list[Sequence] = []
@@ -89,6 +91,11 @@ class Sequence:
         self.guessing: Guessing | None = None
         self.drafts: list[int] = []
         """Guessed tokens that the step which runs computes behind those that are pending."""
+        self.again = 0
+        """Of the next tokens, those that are computed once more: their states were lost."""
+        self.undo: tuple[int, int] | None = None
+        """While a step with drafts runs, in models with states: the slot that has the states of
+        before it, and the tokens that they are of."""
         self.drafted = self.accepted = 0
         """Tokens that were guessed, and those of them that came."""
         self._tail = 0
@@ -133,8 +140,9 @@ class Sequence:
 
     @property
     def decoding(self) -> bool:
-        """Whether one token is pending, and no others but those forced after it."""
-        return self.pending - 1 <= self._tail
+        """Whether one token is pending, and no others but those forced after it, and those that are
+        computed once more."""
+        return self.pending - 1 <= self._tail + self.again
 
     @property
     def owing(self) -> bool:
@@ -209,11 +217,12 @@ class Sequence:
     def copied(self, cache: KVCache) -> Snapshot:
         """A copy of what is computed, up to the first row that is no token's."""
         media = self.request.media
-        tokens = self.tokens[: self.computed]
+        slot, computed = self.undo or (self.slot or 0, self.computed)
+        tokens = self.tokens[:computed]
         if media is not None and media.runs:  # states cannot go back to there
             tokens = tokens[: 0 if cache.states else media.first]
         whole = self.digests(len(tokens) // BLOCK_SIZE) if cache.states else ()
-        return Snapshot.take(cache, self.blocks, tokens, self.slot or 0, whole, self.adapters)
+        return Snapshot.take(cache, self.blocks, tokens, slot, whole, self.adapters)
 
     def start(self) -> None:
         """It runs; for the first time, or again."""

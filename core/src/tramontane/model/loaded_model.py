@@ -23,6 +23,8 @@ from tramontane.chat.template import ChatTemplate
 from tramontane.checkpoint.checkpoint import Checkpoint, HasProcessor, chat_templates
 from tramontane.checkpoint.load import Loaded, load_model
 from tramontane.checkpoint.load_options import LoadOptions, Progress
+from tramontane.checkpoint.next_token import HeadOf
+from tramontane.drafting import Draft, DraftHead, Drafts, DraftSource, OwnHead, parse_draft
 from tramontane.engine.engine import Engine
 from tramontane.engine.options import EngineOptions
 from tramontane.engine.request import Request
@@ -48,6 +50,7 @@ from tramontane.system.devices import choose_device
 from tramontane.system.gc_pause import gc_paused
 from tramontane.tokenizer.tokenizer import Tokenizer
 
+from .draft_model import OpenDraft
 from .encoder_file import open_with_encoder
 from .fit import fit
 from .source import DEFAULT, find_model, shown_name
@@ -74,15 +77,18 @@ class LoadedModel:
         tool_caller: str | None = None,
         token_ids: bool = False,
         media: MediaOptions | None = None,
+        draft: str | Path = "none",
     ) -> None:
-        """token_ids: load a model without a tokenizer too, for prompts of token ids."""
+        """token_ids: load a model without a tokenizer too, for prompts of token ids. draft: see
+        `parse_draft`; instead of `EngineOptions.draft`."""
         self.registry = registry or Registry.from_environment()
         self.name = shown_name(str(model), self.registry)
         self.media_options = media or MediaOptions()
         hub, options = hub or HubOptions(), options or LoadOptions()
+        drafting = self._drafting(draft, hub, options)
         source_name, chosen = str(model), ""
         if options.quant is not None:
-            source_name, options, chosen = self._fitted(source_name, hub, options)
+            source_name, options, chosen = self._fitted(source_name, hub, options, drafting)
         path = find_model(source_name, self.registry, hub)
         if options.calibration_file is not None:
             options = self._calibrated(path, options, options.calibration_file, progress)
@@ -106,7 +112,15 @@ class LoadedModel:
                 if progress is not None:
                     progress(done, total)
 
-            self.loaded = load_model(checkpoint, self.registry, options, told, chosen)
+            head = None
+            if isinstance(drafting, OwnHead):
+                head = HeadOf(checkpoint, self.registry, options)
+            other = drafting if isinstance(drafting, OpenDraft) else head
+            beside = None if other is None else other.beside
+            self.loaded = load_model(
+                checkpoint, self.registry, options, told, chosen, beside,
+                keeps_hidden=head is not None,
+            )  # fmt: skip
             self.adapters = AdapterSet(
                 self.loaded.model,
                 self.registry.get(Architecture, self.header.architecture),
@@ -121,27 +135,61 @@ class LoadedModel:
                 self.template_source = source = processor.template
             self.tokenizer = vocabulary.result()
             memory.give_back()
+            drafts = self._draft_model(drafting, head)
         finally:
             checkpoint.close()
+            if isinstance(drafting, OpenDraft):
+                drafting.close()
         self._template = source and ChatTemplate(source, named=self.tokenizer.named)
         self._template_for_tools = self._template
         if for_tools and for_tools != source:
             self._template_for_tools = ChatTemplate(for_tools, named=self.tokenizer.named)
         if callable(engine):  # what is known once the model is there
             engine = engine(self.loaded)
+        if drafts is not None:
+            engine = replace(engine or EngineOptions(), draft=drafts)
         self.engine = Engine(
             self.loaded, self.tokenizer, self.registry, engine, force=options.force
         )
         self.engine.warm()
 
+    def _drafting(
+        self, text: str | Path, hub: HubOptions, options: LoadOptions
+    ) -> Draft | OpenDraft | OwnHead | None:
+        """What `draft` names, refused here if it cannot be, before a weight is read."""
+        found = parse_draft(text, self.registry)
+        if isinstance(found, DraftSource):
+            return OpenDraft(found, self.registry, hub, options)
+        if isinstance(found, Draft):
+            found.build()
+        return found
+
+    def _draft_model(
+        self, drafting: Draft | OpenDraft | OwnHead | None, head: HeadOf | None
+    ) -> Drafts | None:
+        """It, loaded, in the report too."""
+        if isinstance(drafting, OwnHead):
+            assert head is not None
+            return DraftHead(head.load(self.loaded), self.loaded, drafting.most)
+        if not isinstance(drafting, OpenDraft):
+            return drafting
+        drafting.check(self.name, self.tokenizer, self.loaded.config.vocab_size)
+        found = drafting.load(self.loaded)
+        report = replace(self.loaded.report, draft=found.loaded.report)
+        self.loaded = replace(self.loaded, report=report)
+        return found
+
     def _fitted(
-        self, name: str, hub: HubOptions, options: LoadOptions
+        self, name: str, hub: HubOptions, options: LoadOptions, drafting: object
     ) -> tuple[str, LoadOptions, str]:
         """The name of what `quant` chooses, the options for it, and why."""
         if options.isq is not None:
             raise UsageError("--quant and --isq exclude each other; give one")
         device, _ = choose_device(options.device, self.registry)
-        fitted = fit(name, str(options.quant), self.registry, hub, device.memory_free)
+        free = device.memory_free
+        if isinstance(drafting, OpenDraft):
+            free = max(0, free - drafting.beside.weights)
+        fitted = fit(name, str(options.quant), self.registry, hub, free)
         return fitted.name, replace(options, quant=None, isq=fitted.isq), fitted.why
 
     def _calibrated(

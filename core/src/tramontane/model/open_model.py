@@ -10,7 +10,6 @@ from tramontane.adapters.adapter_set import refuse_name, refuse_weight
 from tramontane.answers import AnswerParser
 from tramontane.chat.toolbox import name_of
 from tramontane.checkpoint.load_options import LoadOptions, LoadReport, Progress
-from tramontane.drafting import parse_draft
 from tramontane.engine.engine import RETRY_AFTER
 from tramontane.engine.options import EngineOptions
 from tramontane.engine.request import Event, Finished
@@ -84,7 +83,7 @@ class OpenModel:
         prefix_cache: bool = True,
         max_waiting: int | None = None,
         queue_timeout: float | None = None,
-        draft: str = "none",
+        draft: str | Path = "none",
         registry: Registry | None = None,
         progress: Progress | None = None,
         tool_caller: str | None = None,
@@ -106,8 +105,9 @@ class OpenModel:
         chat_template: a Jinja file to use instead of the model's own.
         batch_size, max_seqs, kv_tokens, kv_memory, max_batched_tokens, state_slots, media_cache,
           prefix_cache, max_waiting, queue_timeout: see `EngineOptions`.
-        draft: what guesses tokens ahead, "ngram" or "ngram:n=3:max=16", so that several are
-          computed in one step; no answer changes by it.
+        draft: what guesses tokens ahead, so that several are computed in one step; no answer
+          changes by it: "ngram" or "ngram:n=3:max=16", or a smaller model of the same vocabulary,
+          a folder, a model file, or a hub id.
         max_edge: pixels of an image's longest side; larger ones are reduced first, which leaves the
           exact path of the model's processor.
         max_num_images: in a conversation.
@@ -137,7 +137,6 @@ class OpenModel:
         if merge_adapters and not given:
             raise RequestError("merge_adapters merges those of adapters, and there are none")
         registry = registry or Registry.from_environment()
-        guesses = parse_draft(draft, registry)
         servers = mcp if mcp is None or isinstance(mcp, McpConfig) else read_config(mcp)
         self._hub = HubOptions(token_source=token_source, cache_dir=cache_dir)
         merged = {}
@@ -183,8 +182,8 @@ class OpenModel:
                 prefix_cache=prefix_cache,
                 max_waiting=max_waiting,
                 queue_timeout=queue_timeout,
-                draft=guesses,
             ),
+            draft=draft,
             registry=registry,
             progress=progress,
             tool_caller=tool_caller,

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import uvicorn
 from tramontane.errors import ConfigError, TramontaneError
@@ -22,6 +23,9 @@ from .hangup import ignore_hangup, on_hangup
 from .http.errors import ApiError
 from .model_manager import Served
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from tramontane.checkpoint.load_options import LoadReport
 
 
 def serve(settings: Settings, sockets: list[socket.socket]) -> int:
@@ -154,17 +158,22 @@ def _banner(serving: Serving, address: str) -> list[str]:
 def _about(served: Served) -> str:
     if served.model is None:
         return f"{served.name}: loaded by the first request"
-    from tramontane.engine.kv_cache import bytes_per_token
-
     loaded, engine = served.model.loaded, served.model.engine
     tokens = engine.cache.blocks * engine.cache.block_size
-    size = tokens * bytes_per_token(loaded.model, loaded.kv_dtype)
+    size = tokens * loaded.bytes_per_token
     cache = f"up to {readable(size)} ({loaded.report.kv_dtype})" if size else "no keys and values"
     return (
         f"{served.name}: {loaded.report.architecture} on {loaded.report.device}, "
         f"{readable(loaded.report.bytes_in_memory)} of weights, context {engine.context_length:,}; "
-        f"KV cache {tokens:,} tokens, {cache}"
+        f"KV cache {tokens:,} tokens, {cache}{_drafts(loaded.report)}"
     )
+
+
+def _drafts(report: LoadReport) -> str:
+    draft = report.draft
+    if draft is None:
+        return ""
+    return f"; drafts by {draft.path}, {readable(draft.bytes_in_memory)} of weights"
 
 
 def _logging(settings: Settings) -> logging.Handler:

@@ -29,8 +29,6 @@ CONTEXTS = 4
 def load(settings: ModelSettings) -> LoadedModel:
     """Load a model and start its engine. Raises TramontaneError."""
     from tramontane.checkpoint.load_options import LoadOptions, rope_overrides
-    from tramontane.drafting import parse_draft
-    from tramontane.engine.kv_cache import bytes_per_token
     from tramontane.engine.options import EngineOptions
     from tramontane.hub.options import HubOptions
     from tramontane.media.options import MediaOptions
@@ -41,12 +39,11 @@ def load(settings: ModelSettings) -> LoadedModel:
 
     keep_imports()
     registry = Registry.from_environment()
-    draft = parse_draft(settings.draft, registry)
 
     def engine(loaded: Loaded) -> EngineOptions:
         tokens = settings.kv_tokens
         if tokens is None and settings.kv_memory is None:
-            each = bytes_per_token(loaded.model, loaded.kv_dtype)
+            each = loaded.bytes_per_token
             context = loaded.context_length
             if each:
                 tokens = max(context, min(CONTEXTS * context, free() // 2 // each))
@@ -61,7 +58,6 @@ def load(settings: ModelSettings) -> LoadedModel:
             prefix_cache=settings.prefix_cache,
             max_waiting=settings.max_waiting,
             queue_timeout=settings.queue_timeout,
-            draft=draft,
         )
 
     model = LoadedModel(
@@ -99,6 +95,7 @@ def load(settings: ModelSettings) -> LoadedModel:
         ),
         chat_template=settings.chat_template,
         engine=engine,
+        draft=settings.draft,
         registry=registry,
         tool_caller=settings.tool_caller,
         media=MediaOptions(

@@ -123,8 +123,8 @@ class ModelSettings(BaseModel):
     prefix_cache: bool = Field(True, description="reuse the KV cache of common prompt prefixes")
     draft: str = Field(
         "none",
-        description="what guesses tokens ahead, so that one step computes several: ngram, or "
-        "ngram:n=3:max=16; answers are the same",
+        description="what guesses tokens ahead, so that one step computes several: ngram or "
+        "ngram:n=3:max=16, or a smaller model of the same vocabulary; answers are the same",
     )
     max_waiting: Count = Field(256, description="length of the queue; requests beyond it get 429")
     queue_timeout: Seconds = Field(

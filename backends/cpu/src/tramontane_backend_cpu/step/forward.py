@@ -63,8 +63,12 @@ class Forward:
         if self.program is None or not _recorded(batch):
             return CausalLM.step(self._model, tokens, batch)
         if batch.adapters:
+            self._model.hidden = None
             return self._adapted.run(tokens, batch)
-        return self.program.run(tokens, batch)
+        found = self.program.run(tokens, batch)
+        if self._model.keeps_hidden:
+            self._model.hidden = self.program.hidden_rows(len(tokens))
+        return found
 
 
 def _recorded(batch: Batch) -> bool:

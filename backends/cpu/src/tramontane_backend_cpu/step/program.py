@@ -40,6 +40,8 @@ FIRST = 32
 class Program:
     """A model's step. exact: whether activations stay float32. Raises CannotRecord."""
 
+    hidden: Value | None = None
+    """All rows behind the last layer, where the model keeps them."""
     further = 0
     """Counts that `written` writes, behind all others."""
     lowerings: ClassVar[Mapping[str, Lowering]] = MappingProxyType({})
@@ -59,9 +61,10 @@ class Program:
             if node.name not in LOWERINGS and node.name not in self.lowerings:
                 refuse(node)
         self._further = sortings * lower_mixture.COUNTS + self.further
-        nodes = _with_merges(add_in_place(fuse_gates(nodes), [self._logits]))
+        kept = [self._logits] if self.hidden is None else [self._logits, self.hidden]
+        nodes = _with_merges(add_in_place(fuse_gates(nodes), kept))
         self._phases: list[Phase] = phases(nodes)
-        self._numbers = share_memory(self._phases, self._logits)
+        self._numbers = share_memory(self._phases, *kept)
         self._pool = pool
         self._bound: Bound | None = None
 
@@ -69,6 +72,8 @@ class Program:
         """The operations as the model does them, how many of them route, and the step's result."""
         recording = Recording(model)
         assert recording.logits.value is not None
+        if recording.hidden is not None:
+            self.hidden = recording.hidden.value
         nodes, sortings = expand(recording.nodes, exact)
         self.recorded = copied(nodes), sortings, recording.logits.value
         """The same, for others to make something else of it: it can be recorded but once."""
@@ -87,6 +92,13 @@ class Program:
         self.written(bound, batch)
         self._pool.run(bound.step)
         return bound.logits[:wanted]
+
+    def hidden_rows(self, count: int) -> Any:
+        """Of the last step (count, hidden), which the next writes over; None where none are
+        kept."""
+        if self.hidden is None or self._bound is None:
+            return None
+        return self._bound.buffers.floats(self.hidden)[:count]
 
     def missing_kernels(self, cache: KVCache, skip: Callable[[Node], bool]) -> list[Kernel]:
         """Kernels that are still to be compiled, besides those of nodes to skip. cache: one like

@@ -26,7 +26,6 @@ from tramontane.blocks import (
     LatentAttention,
     LayerNorm,
     Linear,
-    MediaLM,
     RMSNorm,
     Rope,
     Router,
@@ -58,7 +57,9 @@ class Recording:
         self._kept: list[Tensor] = []
         self._model = model
         self._stores: dict[int, Node] = {}
-        self.media = _NotedMedia(self, model.levels) if isinstance(model, MediaLM) else None
+        levels = getattr(model, "levels", None)
+        self.media = None if levels is None else _NotedMedia(self, levels)
+        self.hidden: Ref | None = None
         self.tokens = torch.empty(N_TOKENS, dtype=torch.int64, device="meta")
         self.positions = torch.empty(N_TOKENS, dtype=torch.int64, device="meta")
         self.wanted = torch.empty(N_WANTED, dtype=torch.int64, device="meta")
@@ -69,6 +70,8 @@ class Recording:
                 return
             batch: Any = _NoBatch(self)
             self.logits = self.ref(_told(model, self.tokens, batch))
+            if getattr(model, "keeps_hidden", False):
+                self.hidden = self.ref(model.hidden)
 
     def ref(self, tensor: Any) -> Ref:
         """Where a tensor's numbers are. Raises CannotRecord for one that nothing here made."""
