@@ -25,6 +25,7 @@ from tramontane.target_call import call
 from .adapter import Adapter, Applied
 from .fit import fit_adapter
 from .kernels import Multiply
+from .prompted import Bind, Host, PromptAdapter, plain_bind
 from .stored import StoredAdapter
 
 Asked: TypeAlias = str | Mapping[str, float]
@@ -48,6 +49,7 @@ class AdapterSet:
         config: DecoderConfig,
         registry: Registry,
         multiply: Multiply,
+        bind: Bind = plain_bind,
     ) -> None:
         self._model, self._architecture, self._config = model, architecture, config
         self._registry, self._multiply = registry, multiply
@@ -56,7 +58,11 @@ class AdapterSet:
             path: kernel for path, module in model.named_modules()
             if (kernel := getattr(module, "kernel", None)) is not None
         }  # fmt: skip
-        self._loaded: dict[str, tuple[Adapter, float]] = {}
+        self.host = Host(
+            model, architecture, config, registry, self._kernels, multiply, bind, self._fitted
+        )
+        """The model, for what reads adapters of other sorts."""
+        self._loaded: dict[str, tuple[Adapter | PromptAdapter, float]] = {}
         self._applied: dict[tuple[tuple[bytes, float], ...], Applied] = {}
         self._lock = threading.Lock()
 
@@ -68,7 +74,9 @@ class AdapterSet:
         """Where each was read from."""
         return {name: adapter.source for name, (adapter, _) in list(self._loaded.items())}
 
-    def load(self, name: str, path: Path, weight: float = 1.0, *, again: bool = False) -> Adapter:
+    def load(
+        self, name: str, path: Path, weight: float = 1.0, *, again: bool = False
+    ) -> Adapter | PromptAdapter:
         """Read an adapter from a file or folder. weight: what it counts where a request says
         nothing. again: whether one of that name is replaced.
 
@@ -86,9 +94,12 @@ class AdapterSet:
             )
         self._refuse_more(name, again)
         form = self._form(path)
-        stored: StoredAdapter = call(load(form.read), {"path": path})
-        rules = rules_of(self._architecture, self._config, stored.dialect)
-        adapter = fit_adapter(stored, self._model, rules, name=name, source=str(path))
+        adapter: Adapter | PromptAdapter
+        if form.open is not None:
+            adapter = load(form.open)(path, self.host, name)
+        else:
+            stored = call(load(form.read or ""), {"path": path})
+            adapter = self._fitted(stored, name=name, source=str(path))
         if adapter.nbytes > memory.free():
             raise AdapterError(
                 f"{path}: the adapter takes {memory.readable(adapter.nbytes)}, and "
@@ -98,6 +109,10 @@ class AdapterSet:
             self._refuse_more(name, again)
             self._loaded[name] = adapter, weight
         return adapter
+
+    def _fitted(self, stored: StoredAdapter, *, name: str, source: str) -> Adapter:
+        rules = rules_of(self._architecture, self._config, stored.dialect)
+        return fit_adapter(stored, self._model, rules, name=name, source=source)
 
     def unload(self, name: str) -> None:
         """Forget an adapter; requests that run with it end as they began. Raises RequestError."""
@@ -110,17 +125,24 @@ class AdapterSet:
                 if all(digest != gone for digest, _ in key)
             }  # fmt: skip
 
-    def applied(self, asked: Asked | None) -> Applied | None:
+    def applied(self, asked: Asked | None) -> Applied | PromptAdapter | None:
         """What a request asks for. Raises RequestError for names that are not loaded."""
         weights = parsed(asked)
         if not weights:
             return None
         with self._lock:
-            chosen = []
+            chosen: list[tuple[Adapter, float]] = []
             for name, weight in weights.items():
                 if name not in self._loaded:
                     raise self._unknown(name)
                 adapter, usual = self._loaded[name]
+                if isinstance(adapter, PromptAdapter):
+                    if len(weights) > 1 or (usual if weight is None else weight) != 1:
+                        raise RequestError(
+                            f"the adapter {name!r} is decided by each prompt: it is asked for "
+                            "alone, and with the weight 1"
+                        )
+                    return adapter
                 chosen.append((adapter, usual if weight is None else weight))
             key = tuple((adapter.digest, weight) for adapter, weight in chosen)
             if key not in self._applied:

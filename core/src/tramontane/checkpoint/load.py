@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from tramontane import memory, reference
+from tramontane.adapters.prompted import plain_bind
 from tramontane.backend import Device
 from tramontane.blocks import CausalLM
 from tramontane.config import DecoderConfig
@@ -66,6 +67,8 @@ class Loaded:
     """Some of the embedding as it was in the file: what a model is known by."""
     multiply: Callable[[Tensor, Layout], Tensor] = reference.linear
     """The backend's product with a dense matrix, of which a row's bits do not depend on others."""
+    bind: Callable[[Layout], tuple[Layout, Callable[[Tensor, Layout], Tensor]]] = plain_bind
+    """A matrix in the backend's form, and its kernel: for what may take a weight's place."""
 
 
 def load_model(
@@ -139,7 +142,14 @@ def load_model(
     multiply = reference.linear
     if backend is not None and backend.multiply is not None:
         multiply = load(backend.multiply)(options.threads)
-    return Loaded(model, config, device, dtype, kv_dtype, context, report, sample, multiply)
+    bind = plain_bind
+    if backend is not None and backend.bind is not None:
+        target = load(backend.bind)
+
+        def bind(weight: Layout) -> tuple[Layout, Callable[[Tensor, Layout], Tensor]]:
+            return target(weight, device, options.threads, options.activations)  # type: ignore[no-any-return]
+
+    return Loaded(model, config, device, dtype, kv_dtype, context, report, sample, multiply, bind)
 
 
 def kv_dtype_of(options: LoadOptions, device: Device, dtype: str) -> str:

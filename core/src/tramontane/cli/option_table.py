@@ -16,6 +16,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "--hf-cache": ("--cache-dir",),
     "--token-bias": ("--logit-bias",),
     "--suppress-token": ("--suppress-tokens",),
+    "--lora": ("--anymoe",),
 }
 """Further spellings of an option, in every command that has it."""
 

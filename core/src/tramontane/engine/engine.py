@@ -21,17 +21,19 @@ from tramontane.blocks import MediaLM
 from tramontane.checkpoint.load import Loaded
 from tramontane.errors import EngineBusy, RequestError
 from tramontane.registry import Registry
+from tramontane.sampling.chain import Chain
 from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .batch import Batch
 from .cross_keys import cross_cache
+from .deciding import Deciding
 from .drafting import drafting_of
 from .kv_cache import BLOCK_SIZE, KVCache
 from .kv_size import kv_blocks, state_slots
 from .media_rows import MediaRows, apart
 from .options import EngineOptions
 from .overlap import OverlapWorker
-from .request import Event, FinishReason, Request
+from .request import Event, FinishReason, Request, RequestResult
 from .request_check import refuse_impossible
 from .sampler_cache import Chains
 from .scheduler import Scheduler
@@ -100,6 +102,7 @@ class Engine:
             context_length=self.context_length,
             forces=self.options.forced_tokens,
         )
+        self._deciding = Deciding(self._watched, self._take, self._undecided, self._fail)
         self._arrivals = itertools.count()
         self._arrived: list[Sequence] = []
         self._steps = self._failed_steps = 0
@@ -121,9 +124,7 @@ class Engine:
         params = request.params
         seed = params.seed if params.seed is not None else secrets.randbits(63)
         chain = self.chains.build(params, seed)
-        sequence = Sequence(
-            request, chain, seed, self.tokenizer, self.context_length, sink, next(self._arrivals)
-        )
+        sequence = self._sequence(request, sink, chain, seed)
 
         def cancel() -> None:
             with self._wake:
@@ -142,6 +143,20 @@ class Engine:
             self._arrived.append(sequence)
             self._wake.notify_all()
         return cancel
+
+    def _sequence(
+        self, request: Request, sink: Callable[[Event], None], chain: Chain, seed: int
+    ) -> Sequence:
+        context = self.context_length
+        return Sequence(request, chain, seed, self.tokenizer, context, sink, next(self._arrivals))
+
+    def _watched(self, request: Request, sink: Callable[[Event], None]) -> Sequence:
+        """What computes a prompt that decides about adapters."""
+        return self._sequence(request, sink, self.chains.build(request.params, 0), 0)
+
+    def _undecided(self, sequence: Sequence, result: RequestResult) -> None:
+        reason, busy, refused = result.finish_reason, result.busy, result.refused
+        self._finish(sequence, reason, result.error, busy=busy, refused=refused)
 
     def stats(self) -> EngineStats:
         """What is going on, from any thread."""
@@ -213,8 +228,16 @@ class Engine:
 
     def _take(self, arrived: list[Sequence]) -> None:
         here = {s.request.id: s for s in (*self._scheduler.waiting, *self._scheduler.running)}
-        for sequence in arrived:
-            here[sequence.request.id] = sequence
+        for asked in arrived:
+            here[asked.request.id] = asked
+            try:
+                sequence = self._deciding.first(asked)
+            except Exception as error:
+                log.exception("what decides about adapters failed")
+                self._fail(asked, error)
+                continue
+            if sequence is None:
+                continue
             leader = here.get(sequence.request.fork_of or "")
             if leader is None or leader.history.output:
                 self._scheduler.add(sequence)
@@ -223,6 +246,8 @@ class Engine:
 
     def _drop_cancelled(self) -> None:
         scheduler = self._scheduler
+        for sequence in self._deciding.cancelled():
+            self._finish(sequence, "cancelled")
         for sequence in [*scheduler.running, *scheduler.waiting]:
             for follower in [f for f in sequence.followers if f.cancelled]:
                 sequence.followers.remove(follower)
@@ -393,4 +418,5 @@ class Engine:
         except Exception:  # its listener is gone, or broken; the others are not
             log.exception("nobody takes the end of request %s", sequence.request.id)
             return
-        self.registry.tell("request_finished", result=result)
+        if not sequence.watched:
+            self.registry.tell("request_finished", result=result)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from tramontane.adapters.prompted import Decided, Watch
 from tramontane.media.item import MediaItem, Sight
 from tramontane.sampling import History
 from tramontane.sampling.chain import Chain
@@ -112,7 +114,7 @@ class Sequence:
             self._ends |= tokenizer.eos_ids
         self._text: list[str] = []
         self._logprobs: list[TokenLogprob] = []
-        self._submitted = time.perf_counter()
+        self._submitted = self._queued = time.perf_counter()
         self._started: float | None = None
         self._first_token = 0.0
 
@@ -165,9 +167,19 @@ class Sequence:
         return None if media is None else media.sight(self.computed)
 
     @property
+    def watched(self) -> bool:
+        """Whether it is only computed to be seen: all of it, and for no one else."""
+        return isinstance(self.request.adapters, Watch)
+
+    def decide(self, decided: Decided) -> None:
+        """Its prompt has decided what the model is changed by. Before it runs."""
+        self.request = replace(self.request, adapters=decided.changes)
+        self._queued = time.perf_counter()
+
+    @property
     def may_share(self) -> bool:
         """Whether cached keys and values will do: not where every row's logits are needed."""
-        return not self.scores and self.request.resume is None
+        return not self.scores and self.request.resume is None and not self.watched
 
     @property
     def scores(self) -> bool:
@@ -180,8 +192,8 @@ class Sequence:
 
     @property
     def waited(self) -> float:
-        """Seconds since it was submitted."""
-        return time.perf_counter() - self._submitted
+        """Seconds since it was submitted, or since its adapters were decided."""
+        return time.perf_counter() - self._queued
 
     def digests(self, count: int) -> list[bytes]:
         """What the first `count` blocks, all full, are known by."""
