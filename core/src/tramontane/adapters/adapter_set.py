@@ -75,10 +75,17 @@ class AdapterSet:
         return {name: adapter.source for name, (adapter, _) in list(self._loaded.items())}
 
     def load(
-        self, name: str, path: Path, weight: float = 1.0, *, again: bool = False
+        self,
+        name: str,
+        path: Path,
+        weight: float = 1.0,
+        *,
+        again: bool = False,
+        alone: bool = False,
     ) -> Adapter | PromptAdapter:
         """Read an adapter from a file or folder. weight: what it counts where a request says
-        nothing. again: whether one of that name is replaced.
+        nothing. again: whether one of that name is replaced. alone: refuse one that would have
+        other files read.
 
         Raises AdapterError, RequestError.
         """
@@ -96,15 +103,20 @@ class AdapterSet:
         form = self._form(path)
         adapter: Adapter | PromptAdapter
         if form.open is not None:
+            if alone:
+                raise AdapterError(
+                    f"{path} names files of others, which are read only where the owner of this "
+                    "computer names it: tramontane serve --lora NAME=SOURCE"
+                )
             adapter = load(form.open)(path, self.host, name)
         else:
             stored = call(load(form.read or ""), {"path": path})
             adapter = self._fitted(stored, name=name, source=str(path))
-        if adapter.nbytes > memory.free():
-            raise AdapterError(
-                f"{path}: the adapter takes {memory.readable(adapter.nbytes)}, and "
-                f"{memory.readable(memory.free())} are free"
-            )
+            if adapter.nbytes > memory.free():
+                raise AdapterError(
+                    f"{path}: the adapter takes {memory.readable(adapter.nbytes)}, and "
+                    f"{memory.readable(memory.free())} are free"
+                )
         with self._lock:
             self._refuse_more(name, again)
             self._loaded[name] = adapter, weight

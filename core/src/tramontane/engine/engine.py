@@ -21,7 +21,6 @@ from tramontane.blocks import MediaLM
 from tramontane.checkpoint.load import Loaded
 from tramontane.errors import EngineBusy, RequestError
 from tramontane.registry import Registry
-from tramontane.sampling.chain import Chain
 from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .batch import Batch
@@ -33,7 +32,7 @@ from .kv_size import kv_blocks, state_slots
 from .media_rows import MediaRows, apart
 from .options import EngineOptions
 from .overlap import OverlapWorker
-from .request import Event, FinishReason, Request, RequestResult
+from .request import Event, FinishReason, Request
 from .request_check import refuse_impossible
 from .sampler_cache import Chains
 from .scheduler import Scheduler
@@ -102,7 +101,7 @@ class Engine:
             context_length=self.context_length,
             forces=self.options.forced_tokens,
         )
-        self._deciding = Deciding(self._watched, self._take, self._undecided, self._fail)
+        self._deciding = Deciding(self._sequence, self._take, self._finish, self._fail)
         self._arrivals = itertools.count()
         self._arrived: list[Sequence] = []
         self._steps = self._failed_steps = 0
@@ -121,10 +120,8 @@ class Engine:
         """
         vocabulary, sees = self.loaded.config.known_tokens, self.media is not None
         refuse_impossible(request, self.tokenizer, vocabulary, self.context_length, sees=sees)
-        params = request.params
-        seed = params.seed if params.seed is not None else secrets.randbits(63)
-        chain = self.chains.build(params, seed)
-        sequence = self._sequence(request, sink, chain, seed)
+        given = request.params.seed
+        sequence = self._sequence(request, sink, secrets.randbits(63) if given is None else given)
 
         def cancel() -> None:
             with self._wake:
@@ -136,7 +133,7 @@ class Engine:
                 raise RequestError("the engine is closed")
             if self._draining:
                 raise EngineBusy("the engine is shutting down", RETRY_AFTER)
-            waiting = len(self._arrived) + len(self._scheduler.waiting)
+            waiting = len(self._arrived) + len(self._scheduler.waiting) + self._deciding.beside
             if self.options.max_waiting is not None and waiting >= self.options.max_waiting:
                 text = f"{waiting} requests are waiting, and the queue is full; try again later"
                 raise EngineBusy(text, RETRY_AFTER)
@@ -144,25 +141,15 @@ class Engine:
             self._wake.notify_all()
         return cancel
 
-    def _sequence(
-        self, request: Request, sink: Callable[[Event], None], chain: Chain, seed: int
-    ) -> Sequence:
-        context = self.context_length
-        return Sequence(request, chain, seed, self.tokenizer, context, sink, next(self._arrivals))
-
-    def _watched(self, request: Request, sink: Callable[[Event], None]) -> Sequence:
-        """What computes a prompt that decides about adapters."""
-        return self._sequence(request, sink, self.chains.build(request.params, 0), 0)
-
-    def _undecided(self, sequence: Sequence, result: RequestResult) -> None:
-        reason, busy, refused = result.finish_reason, result.busy, result.refused
-        self._finish(sequence, reason, result.error, busy=busy, refused=refused)
+    def _sequence(self, request: Request, sink: Callable[[Event], None], seed: int = 0) -> Sequence:
+        chain, order = self.chains.build(request.params, seed), next(self._arrivals)
+        return Sequence(request, chain, seed, self.tokenizer, self.context_length, sink, order)
 
     def stats(self) -> EngineStats:
         """What is going on, from any thread."""
         return EngineStats(
             running=len(self._scheduler.running),
-            waiting=len(self._arrived) + len(self._scheduler.waiting),
+            waiting=len(self._arrived) + len(self._scheduler.waiting) + self._deciding.beside,
             steps=self._steps,
             failed_steps=self._failed_steps,
             **figures_of(self.cache, self._scheduler.counts),
@@ -228,16 +215,8 @@ class Engine:
 
     def _take(self, arrived: list[Sequence]) -> None:
         here = {s.request.id: s for s in (*self._scheduler.waiting, *self._scheduler.running)}
-        for asked in arrived:
-            here[asked.request.id] = asked
-            try:
-                sequence = self._deciding.first(asked)
-            except Exception as error:
-                log.exception("what decides about adapters failed")
-                self._fail(asked, error)
-                continue
-            if sequence is None:
-                continue
+        for sequence in self._deciding.of(arrived):
+            here[sequence.request.id] = sequence
             leader = here.get(sequence.request.fork_of or "")
             if leader is None or leader.history.output:
                 self._scheduler.add(sequence)
@@ -246,8 +225,7 @@ class Engine:
 
     def _drop_cancelled(self) -> None:
         scheduler = self._scheduler
-        for sequence in self._deciding.cancelled():
-            self._finish(sequence, "cancelled")
+        self._deciding.drop_cancelled()
         for sequence in [*scheduler.running, *scheduler.waiting]:
             for follower in [f for f in sequence.followers if f.cancelled]:
                 sequence.followers.remove(follower)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from .train import Plan
 
 SUMMARY = """\
-A mixture of experts of a dense model: experts are fine-tuned models of its own architecture, or
-LoRA adapters, and a small gate chooses among them and the model itself."""
+Train a gate that chooses, for each prompt, among experts of a model. Experts are fine-tuned models
+of its own architecture, or LoRA adapters; the model itself is one of them."""
 EXAMPLES = """\
 examples:
   tramontane anymoe train org/name --expert org/expert --dataset rows.json --output mixture

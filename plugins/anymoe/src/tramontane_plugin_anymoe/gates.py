@@ -36,7 +36,7 @@ class Gate:
     def scores(self, x: Tensor, multiply: Callable[[Tensor, Dense], Tensor]) -> Tensor:
         """x: (tokens, hidden) -> (tokens, experts) float32. multiply: a product whose rows' bits
         do not depend on their number."""
-        x = x.float()
+        x = x.float().cpu()
         if self.inner is not None and self.inner_bias is not None:
             x = torch.relu(multiply(x, Dense(self.inner)) + self.inner_bias)
         return multiply(x, Dense(self.weight)) + self.bias

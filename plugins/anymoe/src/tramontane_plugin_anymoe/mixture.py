@@ -44,10 +44,10 @@ def open_mixture(path: Path, host: Host, name: str) -> Mixture:
     folder = path if path.is_dir() else path.parent
     settings = read_settings(folder)
     own = host.architecture.name
-    if settings.architecture != own:
+    if settings.architecture not in ("", own):
         raise AdapterError(
-            f"{folder} is for a {settings.architecture or 'model of another kind'}, and the model "
-            f"is a {own}" + (f": it was trained on {settings.base}" if settings.base else "")
+            f"{folder} is for a {settings.architecture}, and the model is a {own}"
+            + (f": it was trained on {settings.base}" if settings.base else "")
         )
     try:
         halves = halves_of(host.model, own, settings.layers)
@@ -66,7 +66,20 @@ def open_mixture(path: Path, host: Host, name: str) -> Mixture:
         read_expert(each, host, halves, target_modules=settings.target_modules)
         for each in settings.experts
     ]
+    if (why := _unrecorded(host, settings, experts)) is not None:
+        log.warning("%s: steps run operation by operation, which is slower, because %s", name, why)
     return Mixture(host, halves, gates, experts, settings, name=name, source=str(path))
+
+
+def _unrecorded(host: Host, settings: MixtureSettings, experts: Sequence[Expert]) -> str | None:
+    """Why a backend that records steps does not record those of a mixture."""
+    if getattr(host.model, "mixes", None) is None:
+        return None
+    if settings.decide == "token":
+        return "each token has its own experts"
+    if any(expert.layers for expert in experts) and any(expert.deltas for expert in experts):
+        return "some experts are models, and others adapters"
+    return None
 
 
 class Mixture(PromptAdapter):
@@ -95,7 +108,7 @@ class Mixture(PromptAdapter):
             told.update(expert.digest)
         self.digest = told.digest()
         self._lock = threading.Lock()
-        self._known: OrderedDict[tuple[int, ...], Choice] = OrderedDict()
+        self._known: OrderedDict[bytes, Choice] = OrderedDict()
         self._changes: OrderedDict[Choice, Applied | Changes | None] = OrderedDict()
 
     @cached_property
@@ -110,10 +123,11 @@ class Mixture(PromptAdapter):
 
     def choice_of(self, prompt: tuple[int, ...]) -> Choice | None:
         """What was decided for a prompt, if it was not long ago."""
+        key = _key(prompt)
         with self._lock:
-            if prompt in self._known:
-                self._known.move_to_end(prompt)
-            return self._known.get(prompt)
+            if key in self._known:
+                self._known.move_to_end(key)
+            return self._known.get(key)
 
     def watch(self, request: Request) -> Watch:
         return Decision(self, request)
@@ -121,7 +135,7 @@ class Mixture(PromptAdapter):
     def remember(self, prompt: tuple[int, ...], choice: Choice) -> None:
         """Note what a prompt has decided."""
         with self._lock:
-            self._known[prompt] = choice
+            self._known[_key(prompt)] = choice
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
 
@@ -156,6 +170,10 @@ class Mixture(PromptAdapter):
         if len(parts) > 1:
             return Several(parts, digest, self.names)
         return parts[0] if parts else None
+
+
+def _key(prompt: tuple[int, ...]) -> bytes:
+    return hashlib.blake2b(np.array(prompt, np.int64).tobytes(), digest_size=32).digest()
 
 
 class Decision(HalvesWatch):

@@ -70,7 +70,7 @@ class _Chosen:
         def kernel(x: Tensor, weight: Any) -> Tensor:
             if reads:
                 # the first of the largest, as a prompt's
-                self._rows = self._gate.likely(x, self._multiply).max(-1).indices
+                self._rows = self._gate.likely(x, self._multiply).max(-1).indices.to(x.device)
             out: Tensor | None = None
             for expert in self._rows.unique().tolist():
                 places = (self._rows == expert).nonzero()[:, 0]

@@ -16,6 +16,7 @@ def adapters() -> Iterable[AdapterForm]:
         name="anymoe",
         files=("anymoe.json",),
         open="tramontane_plugin_anymoe.mixture:open_mixture",
+        sample="tramontane_plugin_anymoe.sample:write",
     )
 
 

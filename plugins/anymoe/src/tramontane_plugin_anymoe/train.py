@@ -66,7 +66,7 @@ def build_mixture(
     numbers = tuple(half.layer for half in halves)
     for index, source in enumerate(plan.experts):
         if told is not None:
-            told("looking at experts", index, len(plan.experts), "")
+            told("looking at experts", index + 1, len(plan.experts), "")
         check_expert(source, host, halves, target_modules=plan.target_modules, hub=hub)
     count, trained = 1 + len(plan.experts), None
     if plan.gates is not None:
@@ -139,7 +139,7 @@ def collect(
         )
     for index, request in enumerate(requests):
         if told is not None:
-            told("computing prompts", index, len(rows), "")
+            told("computing prompts", index + 1, len(rows), "")
         watch = Inputs(model, halves, len(request.prompt))
         seen = replace(request, params=NOTHING, adapters=watch)
         try:

@@ -21,6 +21,8 @@ from tramontane.errors import RequestError
 
 from .gates import Gate
 
+HIGHEST = 1e6
+"""A learning rate."""
 Progress = Callable[[int, int, float], None]
 """(steps done, steps in all, mean loss of the last)"""
 
@@ -41,8 +43,8 @@ class TrainingOptions:
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise RequestError(f"{name} {getattr(self, name)} should be at least 1")
-        if not (self.lr > 0 and math.isfinite(self.lr)):
-            raise RequestError(f"lr {self.lr} should be above 0")
+        if not 0 < self.lr <= HIGHEST:
+            raise RequestError(f"lr {self.lr} should be above 0, and at most {HIGHEST:g}")
         if self.gate_hidden < 0:
             raise RequestError(f"gate_hidden {self.gate_hidden} should be at least 0")
         if not -(2**63) <= self.seed < 2**63:
