@@ -184,6 +184,10 @@ class Backend(Offer):
     """(threads) -> a function of x (tokens, columns) and a `Dense` layout or a `LowRank` matrix,
     (rows, columns), that returns (tokens, rows), and whose rows' bits do not depend on how many
     there are: for adapters. None: torch's own product."""
+    bind: Target | None = None
+    """(weight: Layout, device, threads, activations) -> (weight, kernel): one matrix that is not
+    the model's but may take the place of one, repacked, with the kernel that the model's would
+    have. Arguments as of `prepare`. None: it stays as it is, on the reference."""
     foresee: Target | None = None
     """A `tramontane.backend.Foresee`: (model, matrices, device, threads, activations, kv_dtype) ->
     None, before weights are read."""
@@ -251,9 +255,13 @@ class AdapterForm(Offer):
 
     files: tuple[str, ...]
     """Names of files that tell it, as patterns: of those in a folder, or of the file itself."""
-    read: Target
+    read: Target | None = None
     """(path: Path) -> `tramontane.adapters.stored.StoredAdapter`, of a folder or a file. Raises
     AdapterError."""
+    open: Target | None = None
+    """(path: Path, host: `tramontane.adapters.prompted.Host`, name: str) -> `PromptAdapter`, of
+    that module: instead of `read`, for what is no change of weights, but decides by each request's
+    prompt which changes there are."""
     sample: Target | None = None
     """(folder: Path, shapes: Mapping[str, tuple[int, int]]) -> Path: writes a tiny valid adapter
     there, of matrices with these names and shapes; the conformance kit reads it."""

@@ -15,5 +15,6 @@ def backends() -> Iterator[Backend]:
         translate="tramontane_backend_cpu.prepare:translate",
         expect="tramontane_backend_cpu.preallocate:expect",
         multiply="tramontane_backend_cpu.prepare:multiply",
+        bind="tramontane_backend_cpu.prepare:bind",
         foresee="tramontane_backend_cpu.kernel_forecast:foresee",
     )

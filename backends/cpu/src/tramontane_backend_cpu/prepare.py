@@ -105,6 +105,18 @@ def multiply(threads: int | None) -> Callable[[Tensor, Layout | LowRank], Tensor
     return product
 
 
+def bind(
+    weight: Layout, device: Device, threads: int | None, activations: str
+) -> tuple[Layout, Multiply]:
+    """A matrix that may take the place of a model's, and its kernel. Implements `Backend.bind`."""
+    pool = shared_pool(threads or usable())
+    if isinstance(weight, PACKABLE) and can_pack(weight):  # not where a model is being packed now
+        weight = Interleaved(pack(weight, pool), weight.kind)  # type: ignore[assignment]
+    else:
+        weight = repack(weight, device, threads)
+    return weight, _multiply(weight, activations == "f32", pool)[0]
+
+
 def prepare(
     model: CausalLM | Part, device: Device, threads: int | None, activations: str = "auto"
 ) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,9 @@ from tramontane.layouts.low_rank import LowRank
 
 from .kernels import Multiply, changed_embedding, changed_linear, changed_stacked
 from .stored import Delta
+
+if TYPE_CHECKING:
+    from tramontane.engine.batch import Batch
 
 
 @dataclass(frozen=True)
@@ -137,17 +140,11 @@ class Applied:
         self._values.append((module, "bias", None))
         return found
 
-    def blamed(self, what: str) -> str:
-        """The message for what was computed with them and can be no answer."""
-        several = len(self.names) > 1
-        return (
-            f"with the adapter{'s' * several} {', '.join(self.names)} {what}: "
-            f"{'their' if several else 'its'} numbers or weights are too large for the model; "
-            "answer without, or with a smaller weight"
-        )
+    replaced = None
+    """As of `prompted.Changes`."""
 
     @contextmanager
-    def on(self) -> Iterator[None]:
+    def on(self, batch: Batch | None = None) -> Iterator[None]:
         """The model has these adapters meanwhile."""
         kernels = [(module, module.kernel) for module, _ in self._kernels]
         values = [(owner, name, getattr(owner, name)) for owner, name, _ in self._values]

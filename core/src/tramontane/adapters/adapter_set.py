@@ -16,14 +16,15 @@ from tramontane import memory
 from tramontane.checkpoint.fill import rules_of
 from tramontane.config import DecoderConfig
 from tramontane.errors import AdapterError, RequestError
-from tramontane.plugin import Architecture
+from tramontane.plugin import Architecture, load
 from tramontane.registry import Registry
 from tramontane.sanitize import one_line
 
 from .adapter import Adapter, Applied
 from .fit import fit_adapter
-from .forms import read_adapter
+from .forms import form_of, read_adapter
 from .kernels import Multiply
+from .prompted import Bind, Host, PromptAdapter, plain_bind
 from .stored import StoredAdapter
 
 Asked: TypeAlias = str | Mapping[str, float]
@@ -47,6 +48,7 @@ class AdapterSet:
         config: DecoderConfig,
         registry: Registry,
         multiply: Multiply,
+        bind: Bind = plain_bind,
     ) -> None:
         self._model, self._architecture, self._config = model, architecture, config
         self._registry, self._multiply = registry, multiply
@@ -55,7 +57,11 @@ class AdapterSet:
             path: kernel for path, module in model.named_modules()
             if (kernel := getattr(module, "kernel", None)) is not None
         }  # fmt: skip
-        self._loaded: dict[str, tuple[Adapter, float]] = {}
+        self.host = Host(
+            model, architecture, config, registry, self._kernels, multiply, bind, self._fitted
+        )
+        """The model, for what reads adapters of other sorts."""
+        self._loaded: dict[str, tuple[Adapter | PromptAdapter, float]] = {}
         self._own: dict[str, Adapter] = {}
         self._applied: dict[tuple[tuple[bytes, float], ...], Applied] = {}
         self._lock = threading.Lock()
@@ -77,35 +83,57 @@ class AdapterSet:
         """
         for name, each in found.items():
             if isinstance(each, Path):
-                self._own[name] = self._fitted(read_adapter(each, self._registry), name, each)
+                self._own[name] = self._fits(read_adapter(each, self._registry), name, each)
             else:
-                self._own[name] = self._fitted(each(), name, source)
+                self._own[name] = self._fits(each(), name, source)
 
-    def load(self, name: str, path: Path, weight: float = 1.0, *, again: bool = False) -> Adapter:
+    def load(
+        self,
+        name: str,
+        path: Path,
+        weight: float = 1.0,
+        *,
+        again: bool = False,
+        alone: bool = False,
+    ) -> Adapter | PromptAdapter:
         """Read an adapter from a file or folder. weight: what it counts where a request says
-        nothing. again: whether one of that name is replaced.
+        nothing. again: whether one of that name is replaced. alone: refuse one that would have
+        other files read.
 
         Raises AdapterError, RequestError.
         """
         refuse_name(name)
         refuse_weight(name, weight)
         self._refuse_more(name, again)
-        stored = read_adapter(path, self._registry)
-        adapter = self._fitted(stored, name, path)
+        form = form_of(path, self._registry)
+        adapter: Adapter | PromptAdapter
+        if form.open is not None:
+            if alone:
+                raise AdapterError(
+                    f"{path} names files of others, which are read only where the owner of this "
+                    "computer names it: tramontane serve --lora NAME=SOURCE"
+                )
+            adapter = load(form.open)(path, self.host, name)
+        else:
+            adapter = self._fits(read_adapter(path, self._registry), name, path)
         with self._lock:
             self._refuse_more(name, again)
             self._loaded[name] = adapter, weight
         return adapter
 
-    def _fitted(self, stored: StoredAdapter, name: str, path: Path) -> Adapter:
-        rules = rules_of(self._architecture, self._config, stored.dialect)
-        adapter = fit_adapter(stored, self._model, rules, name=name, source=str(path))
+    def _fits(self, stored: StoredAdapter, name: str, path: Path) -> Adapter:
+        """An adapter for which there is memory. Raises AdapterError."""
+        adapter = self._fitted(stored, name=name, source=str(path))
         if adapter.nbytes > memory.free():
             raise AdapterError(
                 f"{path}: the adapter takes {memory.readable(adapter.nbytes)}, and "
                 f"{memory.readable(memory.free())} are free"
             )
         return adapter
+
+    def _fitted(self, stored: StoredAdapter, *, name: str, source: str) -> Adapter:
+        rules = rules_of(self._architecture, self._config, stored.dialect)
+        return fit_adapter(stored, self._model, rules, name=name, source=source)
 
     def unload(self, name: str) -> None:
         """Forget an adapter; requests that run with it end as they began. Raises RequestError."""
@@ -118,11 +146,14 @@ class AdapterSet:
                 if all(digest != gone for digest, _ in key)
             }  # fmt: skip
 
-    def applied(self, asked: Asked | None, own: str | None = None) -> Applied | None:
+    def applied(
+        self, asked: Asked | None, own: str | None = None
+    ) -> Applied | PromptAdapter | None:
         """What a request asks for, beside one of the checkpoint's own, where there is one of that
         name. Raises RequestError for names that are not loaded."""
         weights = parsed(asked)
         chosen = [(self._own[own], 1.0)] if own in self._own else []
+        beside = bool(chosen)
         if not (weights or chosen):
             return None
         with self._lock:
@@ -130,6 +161,18 @@ class AdapterSet:
                 if name not in self._loaded:
                     raise self._unknown(name)
                 adapter, usual = self._loaded[name]
+                if isinstance(adapter, PromptAdapter):
+                    if beside:
+                        raise RequestError(
+                            f"the adapter {name!r} is decided by each prompt, and does not go "
+                            "with the model's own for images and sounds: ask without it"
+                        )
+                    if len(weights) > 1 or (usual if weight is None else weight) != 1:
+                        raise RequestError(
+                            f"the adapter {name!r} is decided by each prompt: it is asked for "
+                            "alone, and with the weight 1"
+                        )
+                    return adapter
                 chosen.append((adapter, usual if weight is None else weight))
             key = tuple((adapter.digest, weight) for adapter, weight in chosen)
             if key not in self._applied:

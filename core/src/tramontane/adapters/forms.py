@@ -15,11 +15,18 @@ from .stored import StoredAdapter
 
 def read_adapter(path: Path, registry: Registry) -> StoredAdapter:
     """Raises AdapterError, CheckpointError, PluginError."""
-    stored: StoredAdapter = call(load(_form(path, registry).read), {"path": path})
+    form = form_of(path, registry)
+    if form.read is None:
+        raise AdapterError(
+            f"{path}: adapters of the form {form.name} are decided by each prompt, so they are "
+            "loaded (--lora NAME=SOURCE), and neither merged nor part of another"
+        )
+    stored: StoredAdapter = call(load(form.read), {"path": path})
     return stored
 
 
-def _form(path: Path, registry: Registry) -> AdapterForm:
+def form_of(path: Path, registry: Registry) -> AdapterForm:
+    """The form that an adapter is in. Raises AdapterError, PluginError."""
     if not path.exists():
         raise AdapterError(f"no adapter at {path}: it is a folder or a file")
     there = [each.name for each in path.iterdir()] if path.is_dir() else [path.name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 if TYPE_CHECKING:
     from tramontane.blocks import CausalLM
@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from tramontane.engine.sequence import Sequence as Running
 
     from .adapter import Applied
+    from .prompted import Changes
 
     Work: TypeAlias = list[tuple[Running, int]]
-Mixes: TypeAlias = "Callable[[Applied], bool] | None"
+Mixes: TypeAlias = "Callable[[Applied | Changes], bool] | None"
 
 
 def by_adapters(work: Work, mixes: Mixes = None, *, company: bool = False) -> list[Work]:
@@ -40,25 +41,31 @@ def _mixed(sequence: Running, mixes: Mixes, company: bool) -> bool:
         return True
     if request.media is not None and not company:  # its rows are computed as the model is written
         return False
-    return mixes is not None and mixes(request.adapters)
+    return mixes is not None and mixes(_decided(request.adapters))
+
+
+def _decided(adapters: Any) -> Applied | Changes:
+    """What runs is decided."""
+    return cast("Applied | Changes", adapters)
 
 
 def step_with(
     work: Work, model: CausalLM, tokens: Sequence[int], batch: Batch, *, company: bool = False
 ) -> Any:
     """A model's step for a part; company: as above. Returns what `step` does."""
-    adapters = work[-1][0].request.adapters
-    if adapters is None:
+    if work[-1][0].request.adapters is None:
         return model.step(tokens, batch)
+    adapters = _decided(work[-1][0].request.adapters)
     if _mixed(work[-1][0], model.mixes, company):
         batch.adapters = tuple(_groups(work, batch))
         return model.step(tokens, batch)
     batch.adapted = True
-    with adapters.on():
+    batch.replaced = None if adapters.replaced is None else adapters
+    with adapters.on(batch):
         return model.step(tokens, batch)
 
 
-def _groups(work: Work, batch: Batch) -> list[tuple[int, int, Applied]]:
+def _groups(work: Work, batch: Batch) -> list[tuple[int, int, Applied | Changes]]:
     """First row, rows and adapters of those that are alike."""
     found = []
     pairs = zip(work, batch.spans, strict=True)
@@ -67,5 +74,5 @@ def _groups(work: Work, batch: Batch) -> list[tuple[int, int, Applied]]:
         (sequence, _), span = some[0]
         if sequence.request.adapters is not None:
             rows = sum(each.count for _, each in some)
-            found.append((span.start, rows, sequence.request.adapters))
+            found.append((span.start, rows, _decided(sequence.request.adapters)))
     return found

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from tramontane import memory, reference
+from tramontane.adapters.prompted import plain_bind
 from tramontane.backend import Device
 from tramontane.blocks import CausalLM
 from tramontane.config import DecoderConfig
@@ -82,6 +83,9 @@ class Loaded:
     """Each device's `multiply`, by its name, if there are several."""
     draft_bytes_per_token: int = 0
     """What a token of context takes in the draft model's cache."""
+
+    bind: Callable[[Layout], tuple[Layout, Callable[[Tensor, Layout], Tensor]]] = plain_bind
+    """A matrix in the backend's form, and its kernel: for what may take a weight's place."""
 
     @property
     def bytes_per_token(self) -> int:
@@ -188,10 +192,17 @@ def load_model(
         log.warning("%s", "; ".join(line.strip() for line in report.quantized.lines()))
     registry.tell("model_loaded", report=report)
     multiply = product_of(backend, options)
+    bind = plain_bind
+    if backend is not None and backend.bind is not None:
+        target = load(backend.bind)
+
+        def bind(weight: Layout) -> tuple[Layout, Callable[[Tensor, Layout], Tensor]]:
+            return target(weight, device, options.threads, options.activations)  # type: ignore[no-any-return]
+
     return Loaded(
         model, config, device, dtype, kv_dtype, context, report, sample, multiply, placed,
         {} if placed is None else products_of(placed, options),
-        0 if beside is None else beside.per_token,
+        0 if beside is None else beside.per_token, bind,
     )  # fmt: skip
 
 

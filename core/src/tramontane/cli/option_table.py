@@ -20,6 +20,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "--device-map": ("--num-device-layers",),
     "--n-cpu-moe": ("-ncmoe",),
     "--cpu-moe": ("-cmoe",),
+    "--lora": ("--anymoe",),
 }
 """Further spellings of an option, in every command that has it."""
 

@@ -105,6 +105,9 @@ class Batch:
     media: MediaInput | None = None
     adapted: bool = False
     """Whether the model has adapters during this step: no recording of it holds."""
+    replaced: Any = None
+    """A `Changes` that only puts linear layers in the places of others during this step: a
+    recording holds in which these take their places."""
     cross: CrossInput | None = None
     """What its rows cross-attend to: all of them, or, if None, none."""
     adapters: Sequence[tuple[int, int, Any]] = ()

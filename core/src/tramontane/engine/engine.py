@@ -25,6 +25,7 @@ from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .batch import Batch
 from .cross_keys import cross_cache
+from .deciding import Deciding
 from .drafting import drafting_of
 from .kv_cache import BLOCK_SIZE, KVCache
 from .kv_size import kv_blocks, state_slots
@@ -102,6 +103,7 @@ class Engine:
             context_length=self.context_length,
             forces=self.options.forced_tokens,
         )
+        self._deciding = Deciding(self._sequence, self._take, self._finish, self._fail)
         self._arrivals = itertools.count()
         self._arrived: list[Sequence] = []
         self._steps = self._failed_steps = 0
@@ -120,12 +122,8 @@ class Engine:
         """
         vocabulary, sees = self.loaded.config.known_tokens, self.media is not None
         refuse_impossible(request, self.tokenizer, vocabulary, self.context_length, sees=sees)
-        params = request.params
-        seed = params.seed if params.seed is not None else secrets.randbits(63)
-        chain = self.chains.build(params, seed)
-        sequence = Sequence(
-            request, chain, seed, self.tokenizer, self.context_length, sink, next(self._arrivals)
-        )
+        given = request.params.seed
+        sequence = self._sequence(request, sink, secrets.randbits(63) if given is None else given)
 
         def cancel() -> None:
             with self._wake:
@@ -137,7 +135,7 @@ class Engine:
                 raise RequestError("the engine is closed")
             if self._draining:
                 raise EngineBusy("the engine is shutting down", RETRY_AFTER)
-            waiting = len(self._arrived) + len(self._scheduler.waiting)
+            waiting = len(self._arrived) + len(self._scheduler.waiting) + self._deciding.beside
             if self.options.max_waiting is not None and waiting >= self.options.max_waiting:
                 text = f"{waiting} requests are waiting, and the queue is full; try again later"
                 raise EngineBusy(text, RETRY_AFTER)
@@ -145,11 +143,15 @@ class Engine:
             self._wake.notify_all()
         return cancel
 
+    def _sequence(self, request: Request, sink: Callable[[Event], None], seed: int = 0) -> Sequence:
+        chain, order = self.chains.build(request.params, seed), next(self._arrivals)
+        return Sequence(request, chain, seed, self.tokenizer, self.context_length, sink, order)
+
     def stats(self) -> EngineStats:
         """What is going on, from any thread."""
         return EngineStats(
             running=len(self._scheduler.running),
-            waiting=len(self._arrived) + len(self._scheduler.waiting),
+            waiting=len(self._arrived) + len(self._scheduler.waiting) + self._deciding.beside,
             steps=self._steps,
             failed_steps=self._failed_steps,
             **figures_of(self.cache, self._scheduler.counts),
@@ -215,7 +217,7 @@ class Engine:
 
     def _take(self, arrived: list[Sequence]) -> None:
         here = {s.request.id: s for s in (*self._scheduler.waiting, *self._scheduler.running)}
-        for sequence in arrived:
+        for sequence in self._deciding.of(arrived):
             here[sequence.request.id] = sequence
             leader = here.get(sequence.request.fork_of or "")
             if leader is None or leader.history.output:
@@ -225,6 +227,7 @@ class Engine:
 
     def _drop_cancelled(self) -> None:
         scheduler = self._scheduler
+        self._deciding.drop_cancelled()
         for sequence in [*scheduler.running, *scheduler.waiting]:
             for follower in [f for f in sequence.followers if f.cancelled]:
                 sequence.followers.remove(follower)
@@ -399,4 +402,5 @@ class Engine:
         except Exception:  # its listener is gone, or broken; the others are not
             log.exception("nobody takes the end of request %s", sequence.request.id)
             return
-        self.registry.tell("request_finished", result=result)
+        if not sequence.watched:
+            self.registry.tell("request_finished", result=result)

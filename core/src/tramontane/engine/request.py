@@ -11,6 +11,7 @@ from tramontane.sampling_params import SamplingParams
 
 if TYPE_CHECKING:
     from tramontane.adapters.adapter import Applied
+    from tramontane.adapters.prompted import Changes, PromptAdapter
     from tramontane.media.item import Media
     from tramontane.sampling.step import Floats
 
@@ -42,8 +43,8 @@ class Request:
     """Computed prompts are shared only among requests with the same."""
     media: Media | None = None
     """What the prompt's rows stand for that are no tokens' embeddings."""
-    adapters: Applied | None = None
-    """What the model is changed by while it computes this."""
+    adapters: Applied | Changes | PromptAdapter | None = None
+    """What the model is changed by while it computes this, or what its prompt decides that by."""
     resume: Snapshot | None = None
     """Keys and values of an earlier request; what it shares with the prompt is not computed."""
     keep: bool = False

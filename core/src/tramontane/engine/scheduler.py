@@ -179,7 +179,7 @@ class Scheduler:
         sequence.computed += count
         sequence.again = max(0, sequence.again - count)
         after = sequence.computed // BLOCK_SIZE
-        if after > before and self.cache.pool.remember:
+        if after > before and self.cache.pool.remember and not sequence.watched:
             digests = sequence.digests(after)
             for index in range(before, after):
                 self.cache.pool.learn(sequence.blocks[index], digests[index])

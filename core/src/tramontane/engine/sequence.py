@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from tramontane.adapters.prompted import Decided, Watch
 from tramontane.errors import RequestError
 from tramontane.media.item import MediaItem, Sight
 from tramontane.sampling import History
@@ -120,7 +122,7 @@ class Sequence:
             self._ends |= tokenizer.eos_ids
         self._text: list[str] = []
         self._logprobs: list[TokenLogprob] = []
-        self._submitted = time.perf_counter()
+        self._submitted = self._queued = time.perf_counter()
         self._started: float | None = None
         self._first_token = 0.0
 
@@ -174,9 +176,19 @@ class Sequence:
         return None if media is None else media.sight(self.computed)
 
     @property
+    def watched(self) -> bool:
+        """Whether it is only computed to be seen: all of it, and for no one else."""
+        return isinstance(self.request.adapters, Watch)
+
+    def decide(self, decided: Decided) -> None:
+        """Its prompt has decided what the model is changed by. Before it runs."""
+        self.request = replace(self.request, adapters=decided.changes)
+        self._queued = time.perf_counter()
+
+    @property
     def may_share(self) -> bool:
         """Whether cached keys and values will do: not where every row's logits are needed."""
-        return not self.scores and self.request.resume is None
+        return not self.scores and self.request.resume is None and not self.watched
 
     @property
     def scores(self) -> bool:
@@ -189,8 +201,8 @@ class Sequence:
 
     @property
     def waited(self) -> float:
-        """Seconds since it was submitted."""
-        return time.perf_counter() - self._submitted
+        """Seconds since it was submitted, or since its adapters were decided."""
+        return time.perf_counter() - self._queued
 
     def digests(self, count: int) -> list[bytes]:
         """What the first `count` blocks, all full, are known by."""
@@ -268,11 +280,11 @@ class Sequence:
         if adapters is None:
             return self.chain.draw(row, self.history)
         if not self.history.output and row.min() == row.max():  # sums that overflowed in a norm
-            raise RequestError(adapters.blamed("all logits are equal"))
+            raise RequestError(_blamed(adapters.names, "all logits are equal"))
         try:
             return self.chain.draw(row, self.history)
         except NoDistribution as error:
-            raise RequestError(adapters.blamed("some logits are not finite")) from error
+            raise RequestError(_blamed(adapters.names, "some logits are not finite")) from error
 
     def tell(self, rows: Floats) -> None:
         """Send the tokens that were owed, as far as their logits are here."""
@@ -384,3 +396,14 @@ class Sequence:
 
     def _logprob(self, logits: Floats, token: int, bytes_of: BytesOf) -> TokenLogprob:
         return token_logprob(logits, token, self.request.params.top_logprobs, bytes_of)
+
+
+def _blamed(names: Iterable[str], what: str) -> str:
+    """The message for what adapters of these names may be the reason of."""
+    *before, last = names
+    several = bool(before)
+    return (
+        f"with the adapter{'s' * several} {', '.join([*before, last])} {what}: "
+        f"{'their' if several else 'its'} numbers or weights are too large for the model; "
+        "answer without, or with a smaller weight"
+    )

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from tramontane import memory
 from tramontane.adapters.adapter import Applied
 from tramontane.adapters.adapter_set import AdapterSet, Asked
+from tramontane.adapters.prompted import PromptAdapter
 from tramontane.answers import Dialect
 from tramontane.chat.choose import choose_template
 from tramontane.chat.content import marked
@@ -127,6 +128,7 @@ class LoadedModel:
                 self.loaded.config,
                 self.registry,
                 self.loaded.multiply,
+                self.loaded.bind,
             )
             processor = self._media_processor(checkpoint)
             self.processors = by_kind(processor)
@@ -221,7 +223,7 @@ class LoadedModel:
             found = load(offer.adapters)(self.loaded.config, checkpoint)
             self.adapters.take_own(found, self.header.path)
 
-    def applied(self, adapter: Asked | None, media: Media | None) -> Applied | None:
+    def applied(self, adapter: Asked | None, media: Media | None) -> Applied | PromptAdapter | None:
         """The adapters of a request, the checkpoint's own for its media among them. Raises
         RequestError."""
         processor = next(iter(self.processors.values()), None)

@@ -105,7 +105,7 @@ def _allowed(settings: Settings, given: str) -> str:
 
 def _load(model: LoadedModel, served: Served, name: str, source: str, again: bool) -> None:
     try:
-        model.adapters.load(name, served.adapter_path(source), again=again)
+        model.adapters.load(name, served.adapter_path(source), again=again, alone=True)
     except RequestError as error:
         raise ApiError(400, error.message, param="lora_name", code="invalid_value") from error
     except TramontaneError as error:

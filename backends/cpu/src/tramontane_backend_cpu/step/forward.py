@@ -16,6 +16,7 @@ from .adapted import AdaptedSteps
 from .graph import CannotRecord, NoKernel
 from .pool import Pool
 from .program import Program
+from .replaced import ReplacedSteps
 
 if TYPE_CHECKING:
     from tramontane.adapters.adapter import Applied
@@ -44,6 +45,7 @@ class Forward:
             self.why, self.operation = str(error), isinstance(error, NoKernel)
         else:
             self._adapted = AdaptedSteps(model, self.program, pool, exact=exact)
+            self._replaced = ReplacedSteps(model, self.program, pool, exact=exact)
 
     def mixes(self, applied: Applied) -> bool:
         """Whether rows with these adapters may be in a recorded step."""
@@ -60,6 +62,8 @@ class Forward:
 
     def step(self, tokens: Sequence[int], batch: Batch) -> Any:
         """What `CausalLM.step` returns."""
+        if self.program is not None and batch.replaced is not None and self._places(batch):
+            return self._replaced.run(tokens, batch, batch.replaced)
         if self.program is None or not _recorded(batch):
             return CausalLM.step(self._model, tokens, batch)
         if batch.adapters:
@@ -69,6 +73,10 @@ class Forward:
         if self._model.keeps_hidden:
             self._model.hidden = self.program.hidden_rows(len(tokens))
         return found
+
+    def _places(self, batch: Batch) -> bool:
+        """Whether all layers that are replaced during a step are operations of their own."""
+        return batch.cross is None and batch.replaced.replaced.keys() <= self._adapted.products
 
 
 def _recorded(batch: Batch) -> bool:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
 from tramontane import reference
-from tramontane.adapters.adapter import Applied
+from tramontane.adapters.adapter import Adapter, Applied
 from tramontane.adapters.fit import fit_adapter
+from tramontane.adapters.prompted import Host, PromptAdapter, Watch, plain_bind
 from tramontane.adapters.stored import StoredAdapter
 from tramontane.blocks import Linear
+from tramontane.config import DecoderConfig
 from tramontane.errors import CheckpointError
 from tramontane.plugin import AdapterForm, load
+from tramontane.registry import Registry
 from tramontane.testing.random_model import random_model
 from tramontane.testing.tiny_model import TINY
 
@@ -40,6 +45,8 @@ def _linear(model: torch.nn.Module, path: str) -> Linear:
 def test_the_sample_changes_what_it_names_and_nothing_else(
     offer: AdapterForm, sample: Path
 ) -> None:
+    if offer.read is None:
+        pytest.skip("each prompt decides what it changes")
     stored = load(offer.read)(sample)
     assert isinstance(stored, StoredAdapter), f"read= returned {type(stored).__name__}"
     model = random_model(TINY)
@@ -69,5 +76,38 @@ def test_damaged_files_are_refused(
         data = file.read_bytes()
         file.write_bytes(change(data))
         with pytest.raises(CheckpointError):
-            load(offer.read)(sample)
+            _read(offer, sample)
         file.write_bytes(data)
+
+
+def test_what_prompts_decide_about_is_opened(offer: AdapterForm, sample: Path) -> None:
+    if offer.open is None:
+        pytest.skip("it is read, not opened")
+    adapter = _read(offer, sample)
+    assert isinstance(adapter, PromptAdapter), f"open= returned {type(adapter).__name__}"
+    assert adapter.name == "sample"
+    assert adapter.digest == _read(offer, sample).digest
+    request: Any = SimpleNamespace(prompt=(1, 2, 3), media=None)
+    watch = adapter.watch(request)
+    assert isinstance(watch, Watch)
+    assert watch.digest != adapter.watch(request).digest, "a prompt's steps have no other rows"
+
+
+def _read(offer: AdapterForm, sample: Path) -> Any:
+    if offer.open is None:
+        return load(offer.read or "")(sample)
+    return load(offer.open)(sample, _host(), "sample")
+
+
+def _host() -> Host:
+    model = random_model(TINY)
+    kernels = {
+        path: module.kernel for path, module in model.named_modules() if hasattr(module, "kernel")
+    }
+
+    def fit(stored: StoredAdapter, *, name: str, source: str) -> Adapter:
+        return fit_adapter(stored, model, [], name=name, source=source)
+
+    config = DecoderConfig.model_validate(TINY.example)
+    registry = Registry.from_environment()
+    return Host(model, TINY, config, registry, kernels, reference.linear, plain_bind, fit)
