@@ -16,4 +16,5 @@ def backends() -> Iterator[Backend]:
         expect="tramontane_backend_cpu.preallocate:expect",
         multiply="tramontane_backend_cpu.prepare:multiply",
         foresee="tramontane_backend_cpu.kernel_forecast:foresee",
+        keep="tramontane_backend_cpu.kept_layouts:KeptLayouts",
     )

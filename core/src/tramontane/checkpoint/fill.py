@@ -78,9 +78,7 @@ def fill(
     sample = torch.empty(0)
     if progress is not None:
         progress(0, total)
-    for module in model.modules():
-        if isinstance(module, Embedding):
-            module.dtype = dtype
+    compute_in(model, dtype)
     made = quantizing if quantizing is not None else ()
     lying: dict[str, Stored] = {}
     for path, source in sources.items():
@@ -140,7 +138,19 @@ def fill(
         done += sum(header.tensors[tensor].nbytes for tensor in fresh)
         if progress is not None:
             progress(done, total)
+    tie(model, ties)
+    return sample
+
+
+def compute_in(model: CausalLM, dtype: torch.dtype) -> None:
+    """The type that a model computes in, which is that of its embeddings' results."""
+    for module in model.modules():
+        if isinstance(module, Embedding):
+            module.dtype = dtype
+
+
+def tie(model: CausalLM, ties: Mapping[str, str]) -> None:
+    """Let places have the weights of others."""
     for tied, to in ties.items():
         module, original = (model.get_submodule(p.rpartition(".")[0]) for p in (tied, to))
         module.weight = original.weight
-    return sample

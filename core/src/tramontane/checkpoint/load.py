@@ -24,17 +24,20 @@ from tramontane.engine.state_cache import bytes_per_sequence
 from tramontane.errors import ConfigError
 from tramontane.layouts import Layout, nbytes
 from tramontane.plugin import load
+from tramontane.prepared.find import Place as PreparedPlace
+from tramontane.prepared.find import Unsaved
+from tramontane.prepared.find import place_of as place_on_shelf
 from tramontane.quantizing.asked import planned, quantizing_of
 from tramontane.quantizing.choose_kind import kernels_of
 from tramontane.quantizing.in_place import report_of
 from tramontane.registry import Registry
 from tramontane.system.devices import choose_device
 
-from .build import build_for
+from .build import Built, build_for
 from .cache_scales import use_cache_scales
 from .checkpoint import Checkpoint
 from .fast_load import place_of
-from .fill import fill
+from .fill import compute_in, fill, tie
 from .load_options import LoadOptions, LoadReport, Progress, QuantizedReport
 from .plan import plan
 
@@ -66,6 +69,8 @@ class Loaded:
     """Some of the embedding as it was in the file: what a model is known by."""
     multiply: Callable[[Tensor, Layout], Tensor] = reference.linear
     """The backend's product with a dense matrix, of which a row's bits do not depend on others."""
+    unsaved: Unsaved | None = None
+    """The weights for the next start, where it would gain by them, and does not have them yet."""
 
 
 def load_model(
@@ -99,7 +104,11 @@ def load_model(
     making = 0 if quantizing is None else quantizing.overhead(built.wanted)
     context = plan(header, model, device, dtype, kv_dtype, options, making)
     filling = (built.checkpoint, model, config, built.architecture, dtype, options, progress)
-    if quantizing is None:
+    shelf = None if quantizing is not None else place_on_shelf(built, backend, options, registry)
+    kept = None if shelf is None else _fill_from(shelf, built, dtype, progress)
+    if kept is not None:
+        sample = kept
+    elif quantizing is None:
         sample = fill(*filling, place)
     else:
         with memory.large_blocks_apart(), closing(quantizing):
@@ -132,6 +141,7 @@ def load_model(
         seconds=time.perf_counter() - started,
         quantized=None if quantizing is None else quantizing.report(),
         chosen=chosen,
+        prepared=kept is not None,
     )
     if report.quantized is not None and not report.quantized.kinds:
         log.warning("%s", "; ".join(line.strip() for line in report.quantized.lines()))
@@ -139,7 +149,27 @@ def load_model(
     multiply = reference.linear
     if backend is not None and backend.multiply is not None:
         multiply = load(backend.multiply)(options.threads)
-    return Loaded(model, config, device, dtype, kv_dtype, context, report, sample, multiply)
+    unsaved = None if shelf is None or kept is not None else shelf.unsaved(built, sample)
+    return Loaded(
+        model, config, device, dtype, kv_dtype, context, report, sample, multiply, unsaved
+    )
+
+
+def _fill_from(
+    place: PreparedPlace, built: Built, dtype: torch.dtype, progress: Progress | None
+) -> Tensor | None:
+    """What `fill` does, from a prepared model; None where there is none."""
+    total = sum(info.nbytes for info in built.checkpoint.header.tensors.values())
+    if progress is not None:
+        progress(0, total)
+    sample = place.fill(built)
+    if sample is None:
+        return None
+    compute_in(built.model, dtype)
+    tie(built.model, built.ties)
+    if progress is not None:
+        progress(total, total)
+    return sample
 
 
 def kv_dtype_of(options: LoadOptions, device: Device, dtype: str) -> str:

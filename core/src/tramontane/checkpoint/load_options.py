@@ -127,6 +127,8 @@ class LoadReport:
     """What was quantized while it was read; None: nothing was asked for."""
     chosen: str = ""
     """Why `quant` chose this file, or this kind."""
+    prepared: bool = False
+    """Whether weights were mapped as an earlier start had prepared them."""
 
     @property
     def eager_reason(self) -> str | None:

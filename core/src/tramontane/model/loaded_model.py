@@ -39,6 +39,7 @@ from tramontane.media.item import Media, MediaItem
 from tramontane.media.options import MediaOptions
 from tramontane.media.processor import MediaProcessor, by_kind, with_media
 from tramontane.plugin import Architecture, load
+from tramontane.prepared.writing import Writing
 from tramontane.quantizing.calibrate import calibrate
 from tramontane.registry import Registry
 from tramontane.sampling_params import SamplingParams
@@ -131,6 +132,8 @@ class LoadedModel:
             self.loaded, self.tokenizer, self.registry, engine, force=options.force
         )
         self.engine.warm()
+        unsaved = self.loaded.unsaved
+        self.writing = None if unsaved is None else Writing(unsaved, self.engine.stats)
 
     def _fitted(
         self, name: str, hub: HubOptions, options: LoadOptions
@@ -288,5 +291,8 @@ class LoadedModel:
         ]
 
     def close(self) -> None:
-        """End the engine's thread; what runs is cancelled."""
+        """End the engine's thread; what runs is cancelled. Waits a few seconds for a prepared model
+        that is being written."""
+        if self.writing is not None:
+            self.writing.close()
         self.engine.close()
