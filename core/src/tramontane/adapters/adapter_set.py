@@ -20,6 +20,7 @@ from tramontane.errors import AdapterError, RequestError
 from tramontane.plugin import AdapterForm, Architecture, load
 from tramontane.registry import Registry
 from tramontane.sanitize import one_line
+from tramontane.system import torch_parts
 from tramontane.target_call import call
 
 from .adapter import Adapter, Applied
@@ -74,6 +75,7 @@ class AdapterSet:
 
         Raises AdapterError, RequestError.
         """
+        torch_parts.complete()  # a step with adapters is recorded anew
         if not isinstance(name, str) or not NAME.fullmatch(name) or name == NONE:
             raise RequestError(
                 f"{one_line(repr(name), 60)} is no name for an adapter: letters, digits, '.', '_', "

@@ -24,8 +24,8 @@ from tramontane.engine.state_cache import bytes_per_sequence
 from tramontane.errors import ConfigError
 from tramontane.layouts import Layout, nbytes
 from tramontane.plugin import load
+from tramontane.prepared.find import Filled, Unsaved
 from tramontane.prepared.find import Place as PreparedPlace
-from tramontane.prepared.find import Unsaved
 from tramontane.prepared.find import place_of as place_on_shelf
 from tramontane.quantizing.asked import planned, quantizing_of
 from tramontane.quantizing.choose_kind import kernels_of
@@ -107,7 +107,7 @@ def load_model(
     shelf = None if quantizing is not None else place_on_shelf(built, backend, options, registry)
     kept = None if shelf is None else _fill_from(shelf, built, dtype, progress)
     if kept is not None:
-        sample = kept
+        sample = kept.sample
     elif quantizing is None:
         sample = fill(*filling, place)
     else:
@@ -141,7 +141,7 @@ def load_model(
         seconds=time.perf_counter() - started,
         quantized=None if quantizing is None else quantizing.report(),
         chosen=chosen,
-        prepared=kept is not None,
+        prepared=kept is not None and kept.kernels == kernels,
     )
     if report.quantized is not None and not report.quantized.kinds:
         log.warning("%s", "; ".join(line.strip() for line in report.quantized.lines()))
@@ -149,7 +149,7 @@ def load_model(
     multiply = reference.linear
     if backend is not None and backend.multiply is not None:
         multiply = load(backend.multiply)(options.threads)
-    unsaved = None if shelf is None or kept is not None else shelf.unsaved(built, sample)
+    unsaved = None if shelf is None or kept is not None else shelf.unsaved(built, sample, kernels)
     return Loaded(
         model, config, device, dtype, kv_dtype, context, report, sample, multiply, unsaved
     )
@@ -157,19 +157,19 @@ def load_model(
 
 def _fill_from(
     place: PreparedPlace, built: Built, dtype: torch.dtype, progress: Progress | None
-) -> Tensor | None:
+) -> Filled | None:
     """What `fill` does, from a prepared model; None where there is none."""
     total = sum(info.nbytes for info in built.checkpoint.header.tensors.values())
     if progress is not None:
         progress(0, total)
-    sample = place.fill(built)
-    if sample is None:
+    filled = place.fill(built)
+    if filled is None:
         return None
     compute_in(built.model, dtype)
     tie(built.model, built.ties)
     if progress is not None:
         progress(total, total)
-    return sample
+    return filled
 
 
 def kv_dtype_of(options: LoadOptions, device: Device, dtype: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from tramontane import memory
 from tramontane.adapters.adapter_set import AdapterSet
 from tramontane.answers import Dialect
+from tramontane.blocks import MediaLM
 from tramontane.chat.choose import choose_template
 from tramontane.chat.content import marked
 from tramontane.chat.fallback import no_template
@@ -43,6 +44,7 @@ from tramontane.prepared.writing import Writing
 from tramontane.quantizing.calibrate import calibrate
 from tramontane.registry import Registry
 from tramontane.sampling_params import SamplingParams
+from tramontane.system import torch_parts
 from tramontane.system.background import BackgroundResult
 from tramontane.system.devices import choose_device
 from tramontane.system.gc_pause import gc_paused
@@ -106,7 +108,7 @@ class LoadedModel:
                 if progress is not None:
                     progress(done, total)
 
-            self.loaded = load_model(checkpoint, self.registry, options, told, chosen)
+            self.loaded = self._load(checkpoint, options, told, chosen)
             self.adapters = AdapterSet(
                 self.loaded.model,
                 self.registry.get(Architecture, self.header.architecture),
@@ -134,6 +136,21 @@ class LoadedModel:
         self.engine.warm()
         unsaved = self.loaded.unsaved
         self.writing = None if unsaved is None else Writing(unsaved, self.engine.stats)
+
+    def _load(
+        self, checkpoint: Checkpoint, options: LoadOptions, told: Progress, chosen: str
+    ) -> Loaded:
+        """Load; again where a part of torch was left out and may have been needed."""
+        try:
+            loaded = load_model(checkpoint, self.registry, options, told, chosen)
+        except Exception:
+            if not torch_parts.complete():
+                raise
+        else:
+            as_before = loaded.report.prepared and not isinstance(loaded.model, MediaLM)
+            if as_before or not torch_parts.complete():
+                return loaded
+        return load_model(checkpoint, self.registry, options, told, chosen)
 
     def _fitted(
         self, name: str, hub: HubOptions, options: LoadOptions

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -15,13 +15,15 @@ import torch
 from torch import Tensor
 
 from tramontane.backend import Keep
+from tramontane.checkpoint.checkpoint import DENSE
 from tramontane.plugin import Backend, Quantizer, load
 from tramontane.registry import Registry
+from tramontane.system import torch_parts
 
 from . import shelf
 from .array_file import ArrayFile, Damaged, not_ours, write
 from .identity import code_of, identity, key_name
-from .weights import Weights, describe, restore
+from .weights import Weights, describe, fits, restore
 
 if TYPE_CHECKING:
     from tramontane.checkpoint.build import Built
@@ -29,10 +31,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 VERSION = 1
-LEAST = 32 << 20
-"""Bytes of weights from which a model is kept: smaller ones are translated as quickly."""
-PACKED = 2
-"""At least 1 / PACKED of the bytes must be in another order than in the checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +41,17 @@ class Place:
     key: Mapping[str, Any]
     keep: Keep
 
-    def fill(self, built: Built) -> Tensor | None:
-        """Put them into the model; returns the sample, see `Loaded`. None where there are none, or
-        none that can be trusted: those are removed."""
+    def fill(self, built: Built) -> Filled | None:
+        """Put them into the model. None where there are none, or none that can be trusted: those
+        are removed."""
         try:
             if not self.path.exists() or not_ours(self.path.parent.stat()):
                 return None
             file = ArrayFile(self.path)
             if file.key != json.loads(json.dumps(self.key)):
                 raise Damaged("it was made from something else, or for another machine")
+            if torch_parts.is_left_out() and not fits(file, built.wanted):
+                return None  # the caller begins again with all of torch, which may see it otherwise
             sample = restore(file, built.wanted, self.keep)
         except Damaged as error:
             log.warning("the prepared model %s is made again: %s", self.path, error)
@@ -62,14 +62,29 @@ class Place:
             return None
         file.touch()
         shelf.note_use(self.path)
-        return sample
+        return Filled(sample, file.about.get("kernels", {}))
 
-    def unsaved(self, built: Built, sample: Tensor) -> Unsaved | None:
+    def unsaved(self, built: Built, sample: Tensor, kernels: Mapping[str, str]) -> Unsaved | None:
         """The model's weights for the next start; None where it would not gain by it."""
-        weights = describe(built.wanted, sample, self.keep)
-        if weights is None or weights.nbytes < LEAST or weights.packed * PACKED < weights.nbytes:
+        tensors = built.checkpoint.header.tensors
+        plain = {
+            path for path, source in built.sources.items()
+            if all(tensors[name].stored.lower() in DENSE for name in source.tensors)
+        }  # fmt: skip
+        weights = describe(built.wanted, plain, sample, self.keep)
+        if weights is None or not shelf.is_worth(weights.nbytes, weights.packed):
             return None
-        return Unsaved(self, weights)
+        about = {**weights.about, "kernels": dict(kernels)}
+        return Unsaved(self, replace(weights, about=about))
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A model that was filled. sample: see `Loaded`. kernels: what `Prepare` chose when it was
+    prepared."""
+
+    sample: Tensor
+    kernels: Mapping[str, str]
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,10 @@ SETTING = "TRAMONTANE_PREPARED"
 """An environment variable; "off" switches all of this off for a process."""
 SETTINGS = "settings.json"
 ENDING, UNFINISHED = ".model", ".part"
+LEAST = 32 << 20
+"""Bytes of weights from which a model is kept: smaller ones are translated as quickly."""
+PACKED = 2
+"""At least 1 / PACKED of the bytes must be in another form than in the checkpoint."""
 SHARE = 4
 """Prepared models take at most 1 / SHARE of what is free on the disk, themselves included."""
 MOST = 64 << 30
@@ -54,6 +58,12 @@ def is_on() -> bool:
     if os.environ.get(SETTING, "").lower() in ("off", "0", "no", "false"):
         return False
     return bool(_settings().get("on", True))
+
+
+def is_worth(nbytes: int, packed: int) -> bool:
+    """Whether to keep a model of so many bytes. packed: of those, what is in another form than in
+    the checkpoint."""
+    return nbytes >= LEAST and packed * PACKED >= nbytes
 
 
 def path_of(identity: str, key: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +42,11 @@ class Weights:
         return self.described.nbytes
 
 
-def describe(wanted: Mapping[str, Slot], sample: Tensor, keep: Keep) -> Weights | None:
-    """Weights of a model's places; None where one is in a layout that cannot be kept. sample: see
-    `Loaded`."""
+def describe(
+    wanted: Mapping[str, Slot], plain: Collection[str], sample: Tensor, keep: Keep
+) -> Weights | None:
+    """Weights of a model's places; None where one is in a layout that cannot be kept. plain: places
+    of which the checkpoint has the plain numbers. sample: see `Loaded`."""
     described, packed = Described(), 0
     places: dict[str, Any] = {}
     try:
@@ -54,6 +56,7 @@ def describe(wanted: Mapping[str, Slot], sample: Tensor, keep: Keep) -> Weights 
                 places[path] = {"tensor": _plain(value.detach(), described)}
             elif isinstance(value, Dense):
                 places[path] = {"dense": _plain(value.data, described)}
+                packed += 0 if path in plain else nbytes(value)
             elif (told := keep.describe(value, described.put)) is not None:
                 places[path] = {"packed": told}
                 packed += nbytes(value)
@@ -65,11 +68,17 @@ def describe(wanted: Mapping[str, Slot], sample: Tensor, keep: Keep) -> Weights 
     return Weights(about, described, packed)
 
 
+def fits(file: ArrayFile, wanted: Mapping[str, Slot]) -> bool:
+    """Whether a file has weights for exactly these places."""
+    places = file.about.get("places")
+    return isinstance(places, dict) and places.keys() == wanted.keys()
+
+
 def restore(file: ArrayFile, wanted: Mapping[str, Slot], keep: Keep) -> Tensor:
     """Put a file's weights where they belong, all or none; returns the sample. Raises Damaged."""
-    places = file.about.get("places")
-    if not isinstance(places, dict) or places.keys() != wanted.keys():
+    if not fits(file, wanted):
         raise Damaged("its weights are not the model's")
+    places = file.about["places"]
     try:
         values = {path: _value(told, file, keep) for path, told in places.items()}
         sample = _tensor(file.about.get("sample"), file).clone()

@@ -17,10 +17,9 @@ LOOK = 0.1
 """Seconds between looks at whether something was answered, or is being."""
 REST = 3.0
 """While answers are computed, time that is not spent writing, relative to that spent."""
-SLOWEST = 200e6
-"""Bytes per second: how long closing a model may take, for what is then not written yet."""
-AT_THE_END = 15.0
-"""Seconds that this takes at most."""
+LEAST, SLOWEST, AT_THE_END = 3.0, 200e6, 15.0
+"""How long closing a model may take for what is then not written yet: seconds, and bytes per
+second beyond those; seconds at most."""
 
 
 class Writing:
@@ -48,7 +47,7 @@ class Writing:
     def close(self, timeout: float | None = None) -> None:
         """Go on for a few seconds, if something was answered; what is not complete then is
         removed."""
-        patience = min(AT_THE_END, 1 + self.nbytes / SLOWEST)
+        patience = min(AT_THE_END, LEAST + self.nbytes / SLOWEST)
         if timeout is not None:
             patience = min(timeout, patience)
         self._until = time.monotonic() + (patience if self._answered() else 0)

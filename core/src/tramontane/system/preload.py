@@ -21,6 +21,7 @@ from tramontane.prepared import shelf
 from tramontane.prepared.identity import identity
 from tramontane.registry import Registry
 
+from . import torch_parts
 from .devices import choose_device
 
 LIBRARIES = {"linux": "libtorch_cpu.so", "darwin": "libtorch_cpu.dylib"}
@@ -51,6 +52,7 @@ def begin(
     prepared = _prepared(path) if stays else None
     if prepared is not None:  # it is mapped, so that no memory is needed for it
         files, stays = [prepared], False
+        torch_parts.leave_out()
     threading.Thread(target=_read, args=(files,), name="tramontane-file", daemon=True).start()
     _, backend = choose_device(device, registry)
     if stays and backend is not None and backend.expect is not None:
