@@ -2,6 +2,7 @@
 
     ./dev bench MODEL.gguf ... [--peer-python PATH] [--prompt 512] [--gen 64] [--depth 0,2048]
                 [--parallel 1,8,16] [--threads 2] [--rounds 2] [--reps 3]
+    ./dev bench --start MODEL.gguf ...         cold starts instead: see start.py
 
 --peer-python: the Python of an environment with llama-cpp-python; without it only Tramontane is
 measured. A folder instead of a file is a Hugging Face checkpoint; FILE=PEER names another file for
@@ -135,4 +136,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if "--start" in sys.argv[1:]:
+        import start
+
+        start.main([each for each in sys.argv[1:] if each != "--start"])
+    else:
+        main()

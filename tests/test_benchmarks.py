@@ -13,6 +13,7 @@ MODEL = ROOT / "plugins/embedded/src/tramontane_plugin_embedded/model.gguf"
 RUNS = [
     (["attention.py", "--rounds", "1", "--depth", "64", "--heads", "2", "--kv-heads", "1"], "int4"),
     (["overhead.py", str(MODEL), "--gen", "8"], "of a step"),
+    (["table.py", "--start", "--rounds", "1", str(MODEL)], "prepared"),
     (["drafts.py", "--gen", "8", "--rounds", "1"], "undraftable"),
 ]
 

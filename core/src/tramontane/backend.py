@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 if TYPE_CHECKING:
     import torch
+    from numpy.typing import NDArray
 
     from tramontane.block_format import Stored
     from tramontane.blocks import CausalLM
@@ -125,6 +126,27 @@ class Foresee(Protocol):
         (rows, columns) each, by the path of the weight; they must not be read. kv_dtype: storage
         type of the cache. Other arguments: as in `Prepare`. Optional: everything must also work
         without this call."""
+        ...
+
+
+class Keep(Protocol):
+    """A backend's optional target for models that are kept as `Prepare` left them, so that the next
+    start maps their weights. Any object with these functions, such as a module."""
+
+    def order(self) -> str:
+        """What the order of repacked weights depends on: the backend's version, the machine's
+        instruction set. Weights that were kept with another are never restored."""
+        ...
+
+    def describe(self, layout: Layout, put: Callable[[NDArray[Any]], int]) -> Any:
+        """A repacked layout as JSON can say it. put: stores an array, and returns its number. None:
+        such a layout cannot be kept."""
+        ...
+
+    def restore(self, told: Any, get: Callable[[int], NDArray[Any]]) -> Layout:
+        """The layout that `describe` described. get: an array by its number, which lies in a mapped
+        file and must not be changed. Raises KeyError, TypeError or ValueError for what is no such
+        description."""
         ...
 
 

@@ -191,6 +191,9 @@ class Backend(Offer):
     foresee: Target | None = None
     """A `tramontane.backend.Foresee`: (model, matrices, device, threads, activations, kv_dtype) ->
     None, before weights are read."""
+    keep: Target | None = None
+    """A `tramontane.backend.Keep`, not a function: how repacked weights are kept on disk for the
+    next start."""
 
 
 @dataclass(frozen=True, kw_only=True)

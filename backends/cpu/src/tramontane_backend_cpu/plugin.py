@@ -17,4 +17,5 @@ def backends() -> Iterator[Backend]:
         multiply="tramontane_backend_cpu.prepare:multiply",
         bind="tramontane_backend_cpu.prepare:bind",
         foresee="tramontane_backend_cpu.kernel_forecast:foresee",
+        keep="tramontane_backend_cpu.kept_layouts:KeptLayouts",
     )

@@ -19,6 +19,7 @@ from tramontane.errors import AdapterError, RequestError
 from tramontane.plugin import Architecture, load
 from tramontane.registry import Registry
 from tramontane.sanitize import one_line
+from tramontane.system import torch_parts
 
 from .adapter import Adapter, Applied
 from .fit import fit_adapter
@@ -102,6 +103,7 @@ class AdapterSet:
 
         Raises AdapterError, RequestError.
         """
+        torch_parts.complete()  # a step with adapters is recorded again
         refuse_name(name)
         refuse_weight(name, weight)
         self._refuse_more(name, again)

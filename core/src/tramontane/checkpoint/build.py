@@ -26,7 +26,8 @@ from .weight_map import Slot, Source
 @dataclass(frozen=True)
 class Built:
     """A model on the meta device. checkpoint: in which quantized layers read as one matrix each.
-    wanted: the model's places; sources: the tensors of each."""
+    wanted: the model's places; sources: the tensors of each; ties: places that share another's
+    weight. quantizer: the target that reads its quantized layers."""
 
     checkpoint: Checkpoint
     architecture: Architecture
@@ -34,6 +35,8 @@ class Built:
     model: CausalLM
     wanted: Mapping[str, Slot]
     sources: Mapping[str, Source]
+    ties: Mapping[str, str]
+    quantizer: str | None = None
 
 
 def build_for(
@@ -53,8 +56,9 @@ def build_for(
     if quantizer is not None:
         rules = rules_of(architecture, config, header.dialect)
         checkpoint = QuantizedCheckpoint(checkpoint, *quantizer, model, rules)
-    wanted, sources, _ = assign(checkpoint, model, config, architecture)
-    return Built(checkpoint, architecture, config, model, wanted, sources)
+    wanted, sources, ties = assign(checkpoint, model, config, architecture)
+    target = None if quantizer is None else quantizer[0].translate
+    return Built(checkpoint, architecture, config, model, wanted, sources, ties, target)
 
 
 def config_of(

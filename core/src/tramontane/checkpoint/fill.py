@@ -174,10 +174,22 @@ def fill(
         done += sum(header.tensors[tensor].nbytes for tensor in fresh)
         if progress is not None:
             progress(done, total)
+    tie(model, ties)
+    return sample
+
+
+def compute_in(model: CausalLM, dtype: torch.dtype) -> None:
+    """The type that a model computes in, which is that of its embeddings' results."""
+    for module in model.modules():
+        if isinstance(module, Embedding):
+            module.dtype = dtype
+
+
+def tie(model: CausalLM, ties: Mapping[str, str]) -> None:
+    """Let places have the weights of others."""
     for tied, to in ties.items():
         module, original = (model.get_submodule(p.rpartition(".")[0]) for p in (tied, to))
         module.weight = original.weight
-    return sample
 
 
 def _by_place(

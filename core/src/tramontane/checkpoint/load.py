@@ -26,17 +26,20 @@ from tramontane.errors import ConfigError
 from tramontane.layouts import Layout, nbytes
 from tramontane.placement.placed import Placed
 from tramontane.plugin import load
+from tramontane.prepared.find import Filled, Unsaved
+from tramontane.prepared.find import Place as PreparedPlace
+from tramontane.prepared.find import place_of as place_on_shelf
 from tramontane.quantizing.asked import planned, quantizing_of
 from tramontane.quantizing.choose_kind import kernels_of
 from tramontane.quantizing.in_place import report_of
 from tramontane.quantizing.topology import read_topology
 from tramontane.registry import Registry
 
-from .build import build_for
+from .build import Built, build_for
 from .cache_scales import use_cache_scales
 from .checkpoint import Checkpoint
 from .fast_load import Place, place_of
-from .fill import fill
+from .fill import compute_in, fill, tie
 from .load_options import DeviceReport, LoadOptions, LoadReport, Progress, QuantizedReport
 from .plan import Beside, plan, plan_parts
 from .prepare import (
@@ -86,6 +89,8 @@ class Loaded:
 
     bind: Callable[[Layout], tuple[Layout, Callable[[Tensor, Layout], Tensor]]] = plain_bind
     """A matrix in the backend's form, and its kernel: for what may take a weight's place."""
+    unsaved: Unsaved | None = None
+    """The weights for the next start, where it would gain by them, and does not have them yet."""
 
     @property
     def bytes_per_token(self) -> int:
@@ -146,7 +151,13 @@ def load_model(
         context = plan(header, model, device, dtype, kv_dtype, options, making, beside)
         at = place_of(backend, device, options, kv_dtype)
     filling = (built.checkpoint, model, config, built.architecture, dtype, options, progress)
-    if quantizing is None:
+    shelf = None
+    if quantizing is None and merging is None and placed is None:
+        shelf = place_on_shelf(built, backend, options, registry)
+    kept = None if shelf is None else _fill_from(shelf, built, dtype, progress)
+    if kept is not None:
+        sample = kept.sample
+    elif quantizing is None:
         sample = fill(*filling, at, None, merging)
     else:
         with memory.large_blocks_apart(), closing(quantizing):
@@ -185,6 +196,7 @@ def load_model(
         chosen=chosen,
         devices=devices_report(placement, sizes, model, options, context),
         merged=() if merging is None else tuple(merging.lines()),
+        prepared=kept is not None and kept.kernels == kernels,
     )
     for line in report.merged:
         log.warning("%s", line)
@@ -199,10 +211,11 @@ def load_model(
         def bind(weight: Layout) -> tuple[Layout, Callable[[Tensor, Layout], Tensor]]:
             return target(weight, device, options.threads, options.activations)  # type: ignore[no-any-return]
 
+    unsaved = None if shelf is None or kept is not None else shelf.unsaved(built, sample, kernels)
     return Loaded(
         model, config, device, dtype, kv_dtype, context, report, sample, multiply, placed,
         {} if placed is None else products_of(placed, options),
-        0 if beside is None else beside.per_token, bind,
+        0 if beside is None else beside.per_token, bind, unsaved,
     )  # fmt: skip
 
 
@@ -223,6 +236,23 @@ def beside_of(checkpoint: Checkpoint, registry: Registry, options: LoadOptions) 
     dtype = dtype_of(options, device)
     types = (DTYPES[dtype], KV_DTYPES[kv_dtype_of(options, device, dtype)])
     return Beside.of(built.checkpoint.header, built.model, *types, options)
+
+
+def _fill_from(
+    place: PreparedPlace, built: Built, dtype: torch.dtype, progress: Progress | None
+) -> Filled | None:
+    """What `fill` does, from a prepared model; None where there is none."""
+    total = sum(info.nbytes for info in built.checkpoint.header.tensors.values())
+    if progress is not None:
+        progress(0, total)
+    filled = place.fill(built)
+    if filled is None:
+        return None
+    compute_in(built.model, dtype)
+    tie(built.model, built.ties)
+    if progress is not None:
+        progress(total, total)
+    return filled
 
 
 def kv_dtype_of(options: LoadOptions, device: Device, dtype: str) -> str:

@@ -219,6 +219,8 @@ class LoadReport:
     """What each of several devices has, home first; empty where one has all."""
     draft: LoadReport | None = None
     """Of the model that drafts its tokens."""
+    prepared: bool = False
+    """Whether weights were mapped as an earlier start had prepared them."""
 
     @property
     def eager_reason(self) -> str | None:

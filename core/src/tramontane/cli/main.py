@@ -33,6 +33,7 @@ BUILT_IN = {
     "list": "List the models on this machine.",
     "rm": "Remove downloaded models.",
     "warmup": "Compile a model's kernels for this machine in advance.",
+    "cache": "Show or clear what was prepared for a quicker start.",
     "completion": "Print a script for a shell's completion of commands and options.",
     "doctor": "Check this machine and the installation, and show how to fix problems.",
 }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 
+from tramontane.memory import readable
+
 from .options import add_model, add_threads, open_llm
 from .parser import Parser
 
 SUMMARY = """\
-Load a model and run one token, so that its kernels are compiled and cached: for an image, or before
-a service starts. A model with the same kinds of matrices needs nothing more."""
+Load a model and run one token, so that its kernels are compiled, and its weights kept as they are
+prepared: for an image, or before a service starts. See `tramontane cache`."""
 
 
 def run(argv: list[str]) -> int:
@@ -22,4 +24,7 @@ def run(argv: list[str]) -> int:
     with open_llm(options) as llm:
         seconds = time.perf_counter() - begun  # the first step's too, which waits for its kernels
         print(f"{llm.inner.name} is ready on {llm.report.device}, after {seconds:.1f} s")
+        writing = llm.inner.writing
+        if writing is not None and writing.finish():
+            print(f"its weights are kept as they are prepared, {readable(writing.nbytes)}")
     return 0

@@ -15,6 +15,7 @@ from tramontane.adapters.adapter import Applied
 from tramontane.adapters.adapter_set import AdapterSet, Asked
 from tramontane.adapters.prompted import PromptAdapter
 from tramontane.answers import Dialect
+from tramontane.blocks import MediaLM
 from tramontane.chat.choose import choose_template
 from tramontane.chat.content import marked
 from tramontane.chat.fallback import no_template
@@ -25,6 +26,7 @@ from tramontane.checkpoint.checkpoint import Checkpoint, HasProcessor, chat_temp
 from tramontane.checkpoint.load import Loaded, load_model
 from tramontane.checkpoint.load_options import LoadOptions, Progress
 from tramontane.checkpoint.next_token import HeadOf
+from tramontane.checkpoint.plan import Beside
 from tramontane.drafting import Draft, DraftHead, Drafts, DraftSource, OwnHead, parse_draft
 from tramontane.engine.engine import Engine
 from tramontane.engine.options import EngineOptions
@@ -43,9 +45,11 @@ from tramontane.media.item import Media, MediaItem
 from tramontane.media.options import MediaOptions
 from tramontane.media.processor import MediaProcessor, by_kind, with_media
 from tramontane.plugin import Architecture, load
+from tramontane.prepared.writing import Writing
 from tramontane.quantizing.calibrate import calibrate
 from tramontane.registry import Registry
 from tramontane.sampling_params import SamplingParams
+from tramontane.system import torch_parts
 from tramontane.system.background import BackgroundResult
 from tramontane.system.devices import choose_device
 from tramontane.system.gc_pause import gc_paused
@@ -118,10 +122,9 @@ class LoadedModel:
                 head = HeadOf(checkpoint, self.registry, options)
             other = drafting if isinstance(drafting, OpenDraft) else head
             beside = None if other is None else other.beside
-            self.loaded = load_model(
-                checkpoint, self.registry, options, told, chosen, beside,
-                keeps_hidden=head is not None,
-            )  # fmt: skip
+            self.loaded = self._load(
+                checkpoint, options, told, chosen, beside, keeps_hidden=head is not None
+            )
             self.adapters = AdapterSet(
                 self.loaded.model,
                 self.registry.get(Architecture, self.header.architecture),
@@ -154,6 +157,31 @@ class LoadedModel:
             self.loaded, self.tokenizer, self.registry, engine, force=options.force
         )
         self.engine.warm()
+        unsaved = self.loaded.unsaved
+        self.writing = None if unsaved is None else Writing(unsaved, self.engine.stats)
+
+    def _load(
+        self,
+        checkpoint: Checkpoint,
+        options: LoadOptions,
+        told: Progress,
+        chosen: str,
+        beside: Beside | None,
+        *,
+        keeps_hidden: bool,
+    ) -> Loaded:
+        """Load; again where a part of torch was left out and may have been needed."""
+        given = (checkpoint, self.registry, options, told, chosen, beside)
+        try:
+            loaded = load_model(*given, keeps_hidden=keeps_hidden)
+        except Exception:
+            if not torch_parts.complete():
+                raise
+        else:
+            as_before = loaded.report.prepared and not isinstance(loaded.model, MediaLM)
+            if as_before or not torch_parts.complete():
+                return loaded
+        return load_model(*given, keeps_hidden=keeps_hidden)
 
     def _drafting(
         self, text: str | Path, hub: HubOptions, options: LoadOptions
@@ -356,5 +384,8 @@ class LoadedModel:
         ]
 
     def close(self) -> None:
-        """End the engine's thread; what runs is cancelled."""
+        """End the engine's thread; what runs is cancelled. Waits a few seconds for a prepared model
+        that is being written."""
+        if self.writing is not None:
+            self.writing.close()
         self.engine.close()

@@ -17,8 +17,11 @@ from pathlib import Path
 
 from tramontane.model.source import bundled, local_path
 from tramontane.plugin import Model, load
+from tramontane.prepared import shelf
+from tramontane.prepared.identity import identity
 from tramontane.registry import Registry
 
+from . import torch_parts
 from .devices import choose_device
 
 LIBRARIES = {"linux": "libtorch_cpu.so", "darwin": "libtorch_cpu.dylib"}
@@ -46,10 +49,22 @@ def begin(
     if path is None:
         return
     files = [path] if path.is_file() else sorted(path.glob("*.safetensors"))
+    prepared = _prepared(path) if stays else None
+    if prepared is not None:  # it is mapped, so that no memory is needed for it
+        files, stays = [prepared], False
+        torch_parts.leave_out()
     threading.Thread(target=_read, args=(files,), name="tramontane-file", daemon=True).start()
     _, backend = choose_device(device, registry)
     if stays and backend is not None and backend.expect is not None:
         load(backend.expect)(sum(file.stat().st_size for file in files), threads)
+
+
+def _prepared(path: Path) -> Path | None:
+    """The prepared model that will probably be used instead of a checkpoint."""
+    if not shelf.is_on():
+        return None
+    known = identity(path)
+    return None if known is None else shelf.has(known)
 
 
 def _too_late() -> bool:
