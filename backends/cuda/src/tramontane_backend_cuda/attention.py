@@ -17,13 +17,14 @@ from tramontane.layouts.float_tables import float_table
 from .card import Card
 from .kernels.attention import attend, merge
 from .launch import launch
-from .plan import MANY, SPLIT, plan_of
+from .plan import SPLIT, plan_of
 from .products import dot_type
 
 STEP = 64
 """Tokens of a step; see `kernels.attention`. Results depend on it."""
-FEW = 16
-"""Rows of a tile of tokens that are alone: matrix instructions are of one shape for 16 and 32."""
+FEW, MANY = 16, 32
+"""Rows of a tile of tokens that are alone, and of one of a prompt, a row being a token with a head.
+Matrix instructions are of one shape for both."""
 FLOATS, FLOATS8, CODES8 = range(3)
 TABLES = {torch.float8_e4m3fn: "e4m3", torch.float8_e5m2: "e5m2"}
 
@@ -31,6 +32,16 @@ TABLES = {torch.float8_e4m3fn: "e4m3", torch.float8_e5m2: "e5m2"}
 def is_read(cache: LayerCache) -> bool:
     """Whether the kernels read a cache of this kind."""
     return not isinstance(cache, CodedCache) or cache.stored != INT4
+
+
+def rows_for(d_value: int, *, alone: bool) -> int:
+    """Rows of a tile; few, where shared memory would not do for many."""
+    return FEW if alone or d_value > 256 else MANY
+
+
+def warps_for(kind: int, d_value: int, *, alone: bool) -> int:
+    """Warps of a program: more where a thread's registers would not do."""
+    return 8 if d_value > 256 or (kind != FLOATS and not alone) else 4
 
 
 def _power(width: int) -> int:
@@ -109,7 +120,7 @@ class Attend:
         plan = plan_of(batch)
         reach = plan.reach() if batch.mutual else q
         parts = kv_heads * -(-share // block)
-        for tiles in plan.tiles(block):
+        for tiles in plan.tiles(block, rows_for(d_value, alone=False)):
             apart, alone = tiles.splits > 0, len(tiles.rows) > 0
             size = (tiles.splits, tokens, heads) if apart else (1,)
             tops, weights = (q.new_empty(size, dtype=torch.float32) for _ in range(2))
@@ -120,7 +131,8 @@ class Attend:
                 plan.pages(cache), reach, cache.keys, cache.values, key_scales, value_scales,
                 table, q if sinks is None else sinks, slopes, scale, cap or 1.0,
                 options.get("window") or 0, options.get("chunk") or 1, *pages, tokens,
-                ROWS=FEW if alone else MANY, APART=apart, **constants,
+                ROWS=rows_for(d_value, alone=alone), APART=apart, **constants,
+                warps=warps_for(kind, d_value, alone=alone),
             )  # fmt: skip
             if apart:
                 launch(

@@ -56,7 +56,7 @@ class FixedPlan:
         self._tiles = [Tiles(about, rows, splits)]
         self._pages = pages
 
-    def tiles(self, heads: int) -> Sequence[Tiles]:
+    def tiles(self, heads: int, most: int) -> Sequence[Tiles]:
         return self._tiles
 
     def pages(self, cache: LayerCache) -> Tensor:
@@ -77,7 +77,6 @@ class FixedBatch(Batch):
         self._rows, self._room = rows, max(1, splits) * SPLIT // BLOCK_SIZE
         self._windows = cache.windows
         device, groups = cache.device, 1 + len(cache.windows)
-        # a first row of position 0 that reads and writes block 0 is never run: only recorded
         self._long = torch.zeros(3, rows, dtype=torch.int64, device=device)
         self._extents = torch.ones(rows, dtype=torch.int64, device=device)
         self._now = torch.zeros(len(cache.windows), rows, dtype=torch.int64, device=device)

@@ -82,7 +82,7 @@ class RecordedSteps:
         found = self._made.get(key)
         if found is None:
             result = self._eager(tokens, batch)  # which compiles what the recording will start
-            self._ask(key, batch.cache)
+            self._ask(key, tokens, batch)
             return result
         fixed, recording = found
         fixed.load(tokens, batch)
@@ -96,19 +96,21 @@ class RecordedSteps:
             with self._lock:
                 self._made, self._asked, self._cache = {}, set(), weakref.ref(cache)
 
-    def _ask(self, key: Key, cache: KVCache) -> None:
+    def _ask(self, key: Key, tokens: Sequence[int], batch: Batch) -> None:
         if key in self._asked:
             return
         self._asked.add(key)
-        self._background(lambda: self._make(key, cache))
+        self._background(lambda: self._make(key, tokens, batch))
 
     @torch.inference_mode()
-    def _make(self, key: Key, cache: KVCache) -> None:
+    def _make(self, key: Key, tokens: Sequence[int], batch: Batch) -> None:
+        cache = batch.cache
         with self._lock:  # one at a time
             if self.why is not None or self._cache is None or self._cache() is not cache:
                 return
             try:
                 fixed = FixedBatch(cache, key.rows, key.splits, self._ropes)
+                fixed.load(tokens, batch)  # a device that runs what it records writes this again
                 recording = self._record(lambda: self._model(fixed.tokens, fixed))
             except (NotRecordable, RuntimeError, NotImplementedError) as error:
                 self.why = (str(error).splitlines() or [type(error).__name__])[0]

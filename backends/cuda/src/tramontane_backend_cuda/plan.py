@@ -15,8 +15,6 @@ from tramontane.engine.kv_cache import BLOCK_SIZE, LayerCache
 
 SPLIT = 512
 """Tokens of a split; see `kernels.attention`. Results depend on it."""
-MANY = 32
-"""Rows of a tile of a prompt, a row being a token with a head."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,9 @@ class Tiles:
 class Plan(Protocol):
     """What attention needs of a batch, whatever the layer."""
 
-    def tiles(self, heads: int) -> Sequence[Tiles]:
-        """With so many heads in each."""
+    def tiles(self, heads: int, most: int) -> Sequence[Tiles]:
+        """With so many heads in each, of prompts for `most` rows, a row being a token with a
+        head."""
 
     def pages(self, cache: LayerCache) -> Tensor:
         """Where the blocks of all sequences lie in a cache, one after the other: int32."""
@@ -48,19 +47,19 @@ class BatchPlan:
 
     def __init__(self, spans: Sequence[Span], device: torch.device) -> None:
         self._spans, self._device = spans, device
-        self._tiles: dict[int, list[Tiles]] = {}
+        self._tiles: dict[tuple[int, int], list[Tiles]] = {}
         self._pages: dict[int, Tensor] = {}
         self._reach: Tensor | None = None
 
-    def tiles(self, heads: int) -> Sequence[Tiles]:
-        if heads not in self._tiles:
-            self._tiles[heads] = list(self._cut(heads))
-        return self._tiles[heads]
+    def tiles(self, heads: int, most: int) -> Sequence[Tiles]:
+        if (heads, most) not in self._tiles:
+            self._tiles[heads, most] = self._cut(max(1, most // heads))
+        return self._tiles[heads, most]
 
-    def _cut(self, heads: int) -> list[Tiles]:
+    def _cut(self, each: int) -> list[Tiles]:
         alone: list[tuple[int, ...]] = []
         others: list[tuple[int, ...]] = []
-        place, longest, each = 0, 0, max(1, MANY // heads)
+        place, longest = 0, 0
         for span in self._spans:
             first, end = span.length - span.count, _end(span)
             if span.count == 1:

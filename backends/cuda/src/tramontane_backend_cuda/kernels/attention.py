@@ -167,8 +167,12 @@ def attend(
             most = tl.maximum(top1, tl.max(score, 1))
             share = tl.exp(score - most[:, None])
             keep = tl.exp(top1 - most)
-            weight1 = weight1 * keep + tl.sum(share, 1)
-            added = tl.dot(share.to(DOT), value, input_precision="ieee")
+            share = share.to(DOT)
+            # a sum of columns by tl.sum would be in another order where a tile has more rows
+            ones = tl.full((STEP, 16), 1, DOT)
+            shares = tl.max(tl.dot(share, ones, input_precision="ieee"), 1)
+            weight1 = weight1 * keep + shares
+            added = tl.dot(share, value, input_precision="ieee")
             total1 = total1 * keep[:, None] + added
             top1 = most
         top, weight, total = merged(top, weight, total, top1, weight1, total1)
