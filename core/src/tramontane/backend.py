@@ -75,6 +75,15 @@ class DeviceLost(RuntimeError):
     cannot be had, `torch.OutOfMemoryError`, is not that: the engine makes its steps smaller."""
 
 
+@dataclass(frozen=True)
+class Reason:
+    """What a backend says to `doctor` of the devices that it finds, or does not find."""
+
+    message: str
+    remedy: str = ""
+    """What to do; empty where nothing has to be done."""
+
+
 class Pack(Protocol):
     """A backend's optional third target: repacks each matrix when it is read, so that only a few
     are in memory twice at any time."""

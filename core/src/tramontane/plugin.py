@@ -173,6 +173,9 @@ class Backend(Offer):
     error."""
     prepare: Target
     """A `tramontane.backend.Prepare`: (model, device, threads, activations) -> chosen kernels."""
+    explain: Target | None = None
+    """() -> list[tramontane.backend.Reason]: for `doctor`, what the backend found of drivers and
+    the like, and what is missing where there is no device; cheap, as `probe`."""
     pack: Target | None = None
     """A `tramontane.backend.Pack`: (weight, device, threads) -> weight, for each that is read."""
     translate: Target | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tramontane.backend import Device
+from tramontane.backend import Device, Reason
 from tramontane.errors import PluginBroken
 from tramontane.memory import readable
 from tramontane.plugin import Backend, load
@@ -27,7 +27,17 @@ def devices(registry: Registry) -> Iterator[Finding]:
             continue
         for device in found:
             yield _device(offer, device)
-        if not found:
+        if offer.explain is not None:
+            reasons: list[Reason] = load(offer.explain)()
+            for reason in reasons:
+                yield Finding(
+                    "device",
+                    "warning" if reason.remedy else "ok",
+                    f"{offer.name}: {reason.message}",
+                    reason.remedy,
+                    {"backend": offer.name},
+                )
+        elif not found:
             said = f"{offer.name}: no such device here"
             yield Finding("device", "ok", said, details={"backend": offer.name})
     if not offers:

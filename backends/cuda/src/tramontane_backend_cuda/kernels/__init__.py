@@ -1,0 +1,1 @@
+"""Triton functions: what runs on the card."""
