@@ -120,7 +120,10 @@ def cases(target: int) -> Iterator[Case]:
     types = {"parts": "*fp32", "out": "*bf16", "count": "i32"}
     yield Case("splits added", add_splits, types, {"SPLITS": 8, "SIZE": 1024}, False)
     for kind, stored in enumerate(("*fp16", "*u8", "*i8")):
-        for called, rows, apart in (("one token", rows_for(128, alone=True), True), ("a prompt", rows_for(128, alone=False), False)):
+        for called, rows, apart in (
+            ("one token", rows_for(128, alone=True), True),
+            ("a prompt", rows_for(128, alone=False), False),
+        ):
             constants = dict(
                 HEADS=32, KV_HEADS=8, D=128, DV=128, BD=128, BV=128, BLOCK=4, ROWS=rows, STEP=STEP,
                 SPLIT=SPLIT, KIND=kind, LATENT=False, WINDOW=kind == 1, CHUNK=False, CAP=kind == 1,
@@ -130,7 +133,10 @@ def cases(target: int) -> Iterator[Case]:
             warps = warps_for(kind, 128, alone=apart)
             types = attention_types(stored)
             yield Case(f"{name}, {called}", attend, types, constants, kind == 0, False, warps)
-    for called, rows, apart in (("one token", rows_for(512, alone=True), True), ("a prompt", rows_for(512, alone=False), False)):
+    for called, rows, apart in (
+        ("one token", rows_for(512, alone=True), True),
+        ("a prompt", rows_for(512, alone=False), False),
+    ):
         constants = constants | dict(
             HEADS=128, KV_HEADS=1, D=64, DV=512, BD=64, BV=512, BLOCK=16, ROWS=rows, KIND=0,
             LATENT=True, APART=apart, WINDOW=False, CAP=False, SINKS=False,

@@ -61,9 +61,7 @@ def product(
                 line, inside, first, columns, factor, KIND, WIDTH0, WIDTH1, GROUP, ABOVE,
                 ABOVE_MINIMUM, DIVIDES, ZERO, ZEROS, MINIMUM, FACTOR, N, K,
             )  # fmt: skip
-            part = tl.dot(
-                left.to(DOT), tl.trans(right.to(DOT)), part, input_precision="ieee"
-            )
+            part = tl.dot(left.to(DOT), tl.trans(right.to(DOT)), part, input_precision="ieee")
         total += part
     at = (tl.program_id(2) * m + row)[:, None].to(tl.int64) * n + height[None, :]
     tl.store(out + at, total.to(out.dtype.element_ty), asked[:, None] & inside[None, :])
