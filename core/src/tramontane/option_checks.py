@@ -48,6 +48,17 @@ def whole(least: int = 1, most: int = 2**53, *, none: bool = False) -> Check:
     return Check(f"a whole number {limit}", fits, none)
 
 
+def count_or(*names: str) -> Check:
+    """A whole number from 0 on, as a text or not, or one of a few texts; or None."""
+
+    def fits(value: Any) -> bool:
+        if isinstance(value, str):
+            return value in names or (value.isascii() and value.isdigit())
+        return _is_whole(value) and value >= 0
+
+    return Check(f"a whole number from 0 on, {' or '.join(names)}", fits, True)
+
+
 def seconds(*, none: bool = False) -> Check:
     """A number from 0 on."""
     return Check("a number of seconds from 0 on", lambda v: _is_number(v) and v >= 0, none)

@@ -16,6 +16,7 @@ from tramontane.option_checks import (
     a_text,
     bits,
     by_name,
+    count_or,
     check_options,
     one_of,
     whole,
@@ -29,6 +30,9 @@ Progress = Callable[[int, int], None]
 _PATH = a_path(none=True)
 CHECKS = {
     "device": a_text("auto, reference or a backend's name"),
+    "gpu_layers": count_or("auto", "all"),
+    "device_map": a_text("layers on devices, such as 'cuda:0=0-15,cpu=16-31'", none=True),
+    "n_cpu_moe": count_or("all"),
     "dtype": one_of("auto", "f32", "bf16", "f16"),
     "threads": whole(1, 4096, none=True),
     "activations": one_of("auto", "f32"),
