@@ -143,7 +143,7 @@ def load_model(
         merged=() if merging is None else tuple(merging.lines()),
     )
     for line in report.merged:
-        log.warning("%s", line)
+        log.info("%s", line)
     if report.quantized is not None and not report.quantized.kinds:
         log.warning("%s", "; ".join(line.strip() for line in report.quantized.lines()))
     registry.tell("model_loaded", report=report)
