@@ -224,7 +224,7 @@ def test_unknown_kinds_are_told_with_those_that_there_are(model: Path) -> None:
 
 
 def test_a_number_out_of_range_is_refused(model: Path) -> None:
-    with pytest.raises(RequestError, match="isq should be a kind such as .*, or 2 to 8 bits"):
+    with pytest.raises(RequestError, match=r"isq should be a kind such as .*, or 2 to 8 bits"):
         loaded(model, isq=9)
     with pytest.raises(PluginNotInstalled, match="9 bits are not 2 to 8"):
         loaded(model, isq="9")

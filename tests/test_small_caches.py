@@ -159,7 +159,9 @@ def test_bytes_are_counted_with_their_scales(folder: Path, llm: LLM, coded: dict
         assert small.inner.engine.cache.blocks == 10
     with pytest.raises(NotEnoughMemory, match=r"and .* are free"):
         LLM(folder, **coded, kv_tokens=10**13)
-    with pytest.raises(RequestError, match="should be one of auto, f32, bf16, f16, int8, .*'q8_0'"):
+    with pytest.raises(
+        RequestError, match=r"should be one of auto, f32, bf16, f16, int8, .*'q8_0'"
+    ):
         LLM(folder, **{**coded, "kv_type": "q8_0"})
 
 

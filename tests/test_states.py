@@ -122,7 +122,7 @@ def test_a_session_goes_on_and_is_saved(path: Path, tmp_path: Path) -> None:
 
 
 def test_slots_have_a_number(path: Path) -> None:
-    with pytest.raises(RequestError, match="state_slots should be .* from 1 on"):
+    with pytest.raises(RequestError, match=r"state_slots should be .* from 1 on"):
         opened(path, state_slots=0)
     with pytest.raises(NotEnoughMemory, match=r"state_slots=1000000000: .*--state-slots"):
         opened(path, state_slots=10**9)
