@@ -218,7 +218,7 @@ class Merging:
         said = f"merged {', '.join(self.names)}: {len(self.changed)} tensors changed"
         if self.again:
             layers = "layer was" if len(self.again) == 1 else "layers were"
-            said += f", of which {len(self.again)} packed {layers} quantized again: rounded anew"
+            said += f", of which {len(self.again)} packed {layers} quantized again"
         if self.unties:
             said += "; the output matrix is no longer the embedding"
         return [said]
