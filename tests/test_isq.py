@@ -11,7 +11,7 @@ import torch
 from tramontane.checkpoint.load import Loaded, load_model
 from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.open import open_checkpoint
-from tramontane.errors import PluginNotInstalled, UsageError
+from tramontane.errors import PluginNotInstalled, RequestError, UsageError
 from tramontane.layouts import Affine, Dense
 from tramontane.registry import Registry
 from tramontane.testing.forward_passes import whole
@@ -225,8 +225,10 @@ def test_unknown_kinds_are_told_with_those_that_there_are(model: Path) -> None:
 
 
 def test_a_number_out_of_range_is_refused(model: Path) -> None:
-    with pytest.raises(PluginNotInstalled, match="9 bits are not 2 to 8"):
+    with pytest.raises(RequestError, match=r"isq should be a kind such as .*, or 2 to 8 bits"):
         loaded(model, isq=9)
+    with pytest.raises(PluginNotInstalled, match="9 bits are not 2 to 8"):
+        loaded(model, isq="9")
 
 
 def test_moqe_needs_experts(model: Path) -> None:

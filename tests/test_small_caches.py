@@ -17,7 +17,7 @@ from tramontane.cli.main import main
 from tramontane.cli.perplexity import measure
 from tramontane.engine.request import Finished, Request, RequestResult
 from tramontane.engine.session_file import Session, read, save
-from tramontane.errors import ConfigError, NotEnoughMemory, SessionError
+from tramontane.errors import NotEnoughMemory, RequestError, SessionError
 
 from .parity import gguf_file
 from .test_real_weights import DATA, FILES, WEIGHTS
@@ -159,7 +159,9 @@ def test_bytes_are_counted_with_their_scales(folder: Path, llm: LLM, coded: dict
         assert small.inner.engine.cache.blocks == 10
     with pytest.raises(NotEnoughMemory, match=r"and .* are free"):
         LLM(folder, **coded, kv_tokens=10**13)
-    with pytest.raises(ConfigError, match="'q8_0' is not one of auto, f32, bf16, f16, int8, "):
+    with pytest.raises(
+        RequestError, match=r"should be one of auto, f32, bf16, f16, int8, .*'q8_0'"
+    ):
         LLM(folder, **{**coded, "kv_type": "q8_0"})
 
 

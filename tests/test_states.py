@@ -16,7 +16,7 @@ from tramontane.engine.request import Finished, Request, RequestResult
 from tramontane.engine.scheduler import SNAPSHOT_EVERY
 from tramontane.engine.session_file import Session, read, save
 from tramontane.engine.state_cache import StateCache, bytes_per_sequence, state_shapes
-from tramontane.errors import ConfigError, NotEnoughMemory, SessionError
+from tramontane.errors import ConfigError, NotEnoughMemory, RequestError, SessionError
 from tramontane.registry import Registry
 
 from .parity import reference
@@ -122,7 +122,7 @@ def test_a_session_goes_on_and_is_saved(path: Path, tmp_path: Path) -> None:
 
 
 def test_slots_have_a_number(path: Path) -> None:
-    with pytest.raises(ConfigError, match="state_slots=0: a sequence needs one"):
+    with pytest.raises(RequestError, match=r"state_slots should be .* from 1 on"):
         opened(path, state_slots=0)
     with pytest.raises(NotEnoughMemory, match=r"state_slots=1000000000: .*--state-slots"):
         opened(path, state_slots=10**9)

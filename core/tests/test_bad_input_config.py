@@ -167,10 +167,10 @@ def test_overrides_are_held_to_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"dtype": "f64"}, "dtype 'f64' is not one of auto, f32, bf16, f16"),
+        ({"dtype": "f64"}, "dtype should be one of auto, f32, bf16, f16, not 'f64'"),
         ({"device": "toaster"}, "there is no device 'toaster'"),
-        ({"num_ctx": 0}, "a context of 0 tokens is too short"),
-        ({"num_ctx": -5}, "a context of -5 tokens is too short"),
+        ({"num_ctx": 0}, "num_ctx should be a whole number from 1 on, or None, not 0"),
+        ({"num_ctx": -5}, "num_ctx should be a whole number from 1 on, or None, not -5"),
     ],
 )
 def test_options(tmp_path: Path, options: dict[str, Any], said: str) -> None:

@@ -1,4 +1,4 @@
-"""Adapters of peft's merged into the weights: the logits of peft, and of the same ones beside them."""
+"""Adapters merged into the weights: the logits of peft, and those of the adapters beside them."""
 
 from __future__ import annotations
 

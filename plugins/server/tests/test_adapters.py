@@ -240,3 +240,18 @@ def test_off_unless_the_owner_allows_it(live: Live) -> None:
 def test_settings_that_cannot_be(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         read(None, given)
+
+
+def test_a_server_merges_what_is_told(folder: Path, tmp_path: Path) -> None:
+    allowed = folder / "allowed"
+    options = ["--lora", f"a={allowed / 'a'}", "--lora-merge", "--adapter-folder", str(allowed)]
+    with serving(tmp_path, *options) as live, live.client() as client:
+        assert [model["id"] for model in client.get("/v1/models").json()["data"]] == ["default"]
+        merged = said(live)
+        answer = client.post("/v1/chat/completions", json={**CHAT, "adapter": "a"})
+        assert answer.status_code == 400
+        assert "there is no adapter 'a': none is loaded" in answer.json()["error"]["message"]
+        assert post(live, "load", lora_name="b", lora_path="b").status_code == 200
+        assert said(live, model="b") != merged == said(live)
+    with pytest.raises(ConfigError, match="lora_merge merges what lora names"):
+        read(None, {"lora_merge": True})

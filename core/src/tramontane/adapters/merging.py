@@ -189,7 +189,7 @@ class Merging:
                 made = _quantized(kind, weight[: kind.offer.row_block or None])
                 if not _alike(made, layout):
                     continue
-                made = contiguous(_quantized(kind, weight))
+                made = contiguous(self._remade(path, layout, weight, kind))
             except ValueError:
                 continue
             self.again.append(path)
@@ -200,12 +200,25 @@ class Merging:
             "--isq 4, or load the adapter without merging"
         )
 
+    def _remade(self, path: str, layout: Layout, weight: Tensor, kind: Kind) -> Layout:
+        """All of a matrix, or of stacked ones those that are changed."""
+        module = self._wanted[path].module if path in self._wanted else None
+        if not isinstance(module, StackedLinear):
+            return _quantized(kind, weight)
+        touched = by_expert(module, self._deltas.get(path, []))
+        each = len(weight) // module.count
+        parts = []
+        for expert in range(module.count):
+            rows = slice(expert * each, (expert + 1) * each)
+            parts.append(_quantized(kind, weight[rows]) if expert in touched else layout.rows(rows))
+        return below(parts)
+
     def lines(self) -> list[str]:
         """For people: what was done."""
         said = f"merged {', '.join(self.names)}: {len(self.changed)} tensors changed"
         if self.again:
             layers = "layer was" if len(self.again) == 1 else "layers were"
-            said += f", of which {len(self.again)} packed {layers} quantized again: rounded anew"
+            said += f", of which {len(self.again)} packed {layers} quantized again"
         if self.unties:
             said += "; the output matrix is no longer the embedding"
         return [said]

@@ -199,7 +199,7 @@ def load_model(
         prepared=kept is not None and kept.kernels == kernels,
     )
     for line in report.merged:
-        log.warning("%s", line)
+        log.info("%s", line)
     if report.quantized is not None and not report.quantized.kinds:
         log.warning("%s", "; ".join(line.strip() for line in report.quantized.lines()))
     registry.tell("model_loaded", report=report)

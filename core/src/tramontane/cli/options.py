@@ -239,8 +239,9 @@ def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
             registry=registry,
             **more,
         )
-    if llm.report.chosen and not getattr(options, "quiet", False):
-        print(llm.report.chosen, file=sys.stderr)
+    if not getattr(options, "quiet", False):
+        for line in filter(None, (llm.report.chosen, *llm.report.merged)):
+            print(line, file=sys.stderr)
     if getattr(options, "verbose", False):
         print_report(llm)
     return llm

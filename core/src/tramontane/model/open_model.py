@@ -29,7 +29,7 @@ Source: TypeAlias = str | Path
 CHECKS = {
     "model": a_path("a folder, a file, an installed model's name or a hub id"),
     "chat_template": a_path("a .jinja or .json file", none=True),
-    "draft": a_text("the name of a drafter, with options, or 'none'"),
+    "draft": a_path("the name of a drafter, with options, a model, or 'none'"),
     "registry": instance(Registry, what="a Registry", none=True),
     "progress": function("a function of bytes done and bytes in all", none=True),
     "tool_caller": a_text("the name of a format of tool calls", none=True),
