@@ -16,8 +16,8 @@ from tramontane.option_checks import (
     a_text,
     bits,
     by_name,
-    count_or,
     check_options,
+    count_or,
     one_of,
     whole,
 )
