@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,9 @@ from tramontane.layouts.low_rank import LowRank
 
 from .kernels import Multiply, changed_embedding, changed_linear, changed_stacked
 from .stored import Delta
+
+Where: TypeAlias = Callable[[str], tuple[Multiply, torch.device]]
+HERE = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,11 @@ class Applied:
         kernels: Mapping[str, Callable[..., Any]],
         adapters: Sequence[tuple[Adapter, float]],
         multiply: Multiply,
+        where: Where | None = None,
     ) -> None:
         """kernels: the model's own, by the paths of its modules. multiply: the product with a dense
-        matrix whose rows do not depend on others. Raises AdapterError for adapters that cannot be
+        matrix whose rows do not depend on others. where: the same of each module, by its path, and
+        its device; None: all are on the processor. Raises AdapterError for adapters that cannot be
         together."""
         self.names = tuple(f"{adapter.name}:{weight:g}" for adapter, weight in adapters)
         told = hashlib.blake2b(digest_size=32)
@@ -112,10 +117,15 @@ class Applied:
         for path in {**deltas, **weights, **tables}:
             module: Any = model.get_submodule(path)
             bias = self._bias(module) if type(module) is Linear else None
+            product, at = (multiply, HERE) if where is None else where(path)
+            there = [(part, delta.to(at), share) for part, delta, share in deltas.get(path, [])]
+            whole, rows = _there(weights.get(path), at), tables.get(path)
+            if rows is not None:
+                (indices, values), factor = rows
+                rows = (indices, _there(values, at)), factor
             self._kernels.append(
-                (module, _kernel(module, kernels[path], deltas.get(path, []), weights.get(path),
-                                 tables.get(path), multiply, bias))
-            )  # fmt: skip
+                (module, _kernel(module, kernels[path], there, whole, rows, product, bias))
+            )
         changed = {id(module) for module, _ in self._kernels}
         self._written = [
             module
@@ -157,6 +167,10 @@ class Applied:
             for module, through in fused:
                 if through is not None:
                     setattr(module, "through", through)  # noqa: B010 - a method's place
+
+
+def _there(tensor: Tensor | None, device: torch.device) -> Tensor | None:
+    return None if tensor is None else tensor.to(device)
 
 
 def _together(adapters: Sequence[tuple[Adapter, float]], what: str) -> dict[str, tuple[Any, float]]:
@@ -219,7 +233,9 @@ def _by_expert(
         if part is not None:
             found.setdefault(part, []).append((matrix, factor))
             continue
-        group = matrix.group if matrix.group is not None else torch.zeros(len(matrix.left)).long()
+        group = matrix.group
+        if group is None:
+            group = torch.zeros(len(matrix.left), dtype=torch.int64)
         for expert in range(module.count):
             here = matrix.rows(slice(expert * rows, (expert + 1) * rows))
             first = int(group[expert * rows])

@@ -24,6 +24,7 @@ from tramontane.engine.state_cache import bytes_per_sequence
 from tramontane.errors import ConfigError
 from tramontane.layouts import Layout, nbytes
 from tramontane.placement.placed import Placed
+from tramontane.placement.placement import Placement
 from tramontane.plugin import load
 from tramontane.quantizing.asked import planned, quantizing_of
 from tramontane.quantizing.choose_kind import kernels_of
@@ -80,6 +81,15 @@ class Loaded:
     """Where everything is, if on several devices; device is then home."""
     products: Mapping[str, Callable[[Tensor, Layout], Tensor]] = field(default_factory=dict)
     """Each device's `multiply`, by its name, if there are several."""
+    placement: Placement | None = None
+    """Which devices it is on; None: the one."""
+
+    def where(self, path: str) -> tuple[Callable[[Tensor, Layout], Tensor], torch.device]:
+        """The product of a module's device, by the module's path, and the device."""
+        if self.placed is None:
+            return self.multiply, torch.device(self.device.torch_device)
+        spot = self.placed.spot(self.model.get_submodule(path))
+        return self.products[spot.name], spot.device
 
 
 def load_model(
@@ -165,7 +175,7 @@ def load_model(
     multiply = product_of(backend, options)
     return Loaded(
         model, config, device, dtype, kv_dtype, context, report, sample, multiply, placed,
-        {} if placed is None else products_of(placed, options),
+        {} if placed is None else products_of(placed, options), placement,
     )  # fmt: skip
 
 

@@ -112,6 +112,7 @@ class LoadedModel:
                 self.loaded.config,
                 self.registry,
                 self.loaded.multiply,
+                self.loaded.where,
             )
             processor = self._media_processor(checkpoint)
             self.processors = by_kind(processor)
