@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import torch
@@ -18,6 +18,7 @@ from torch.utils.backend_registration import _setup_privateuseone_for_python_bac
 from tramontane.backend import Device
 from tramontane.plugin import Backend, Offer
 from tramontane.registry import Registry
+from tramontane_backend_cpu.device import probe as cpu_probe
 
 O = TypeVar("O", bound=Offer)  # noqa: E741 - as in the registry
 GB = 10**9
@@ -161,15 +162,23 @@ OFFER = Backend(
 
 
 class CardRegistry(Registry):
-    """All that is installed, and cards."""
+    """All that is installed, and cards; and the processor's backend a second time, as "twin"."""
 
     def names(self, kind: str) -> list[str]:
-        return sorted([*super().names(kind), *(["card"] if kind == "backends" else [])])
+        more = ["card", "twin"] if kind == "backends" else []
+        return sorted([*super().names(kind), *more])
 
     def get(self, record: type[O], name: str) -> O:
         if record is Backend and name == "card":
             return OFFER  # type: ignore[return-value]
+        if record is Backend and name == "twin":
+            cpu = super().get(Backend, "cpu")
+            return replace(cpu, name="twin", probe=f"{__name__}:twin")  # type: ignore[return-value]
         return super().get(record, name)
+
+
+def twin() -> list[Device]:
+    return [replace(each, name="twin", rank=-1) for each in cpu_probe()]
 
 
 @contextmanager

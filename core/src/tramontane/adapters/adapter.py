@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,9 @@ from .stored import Delta
 
 if TYPE_CHECKING:
     from tramontane.engine.batch import Batch
+
+Where: TypeAlias = Callable[[str], tuple[Multiply, torch.device]]
+HERE = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,11 @@ class Applied:
         kernels: Mapping[str, Callable[..., Any]],
         adapters: Sequence[tuple[Adapter, float]],
         multiply: Multiply,
+        where: Where | None = None,
     ) -> None:
         """kernels: the model's own, by the paths of its modules. multiply: the product with a dense
-        matrix whose rows do not depend on others. Raises AdapterError for adapters that cannot be
+        matrix whose rows do not depend on others. where: the same of each module, by its path, and
+        its device; None: all are on the processor. Raises AdapterError for adapters that cannot be
         together."""
         self.names = tuple(f"{adapter.name}:{weight:g}" for adapter, weight in adapters)
         told = hashlib.blake2b(digest_size=32)
@@ -115,10 +120,15 @@ class Applied:
         for path in {**deltas, **weights, **tables}:
             module: Any = model.get_submodule(path)
             bias = self._bias(module) if type(module) is Linear else None
+            product, at = (multiply, HERE) if where is None else where(path)
+            there = [(part, delta.to(at), share) for part, delta, share in deltas.get(path, [])]
+            whole, rows = _there(weights.get(path), at), tables.get(path)
+            if rows is not None:
+                (indices, values), factor = rows
+                rows = (indices, _there(values, at)), factor
             self._kernels.append(
-                (module, _kernel(module, kernels[path], deltas.get(path, []), weights.get(path),
-                                 tables.get(path), multiply, bias))
-            )  # fmt: skip
+                (module, _kernel(module, kernels[path], there, whole, rows, product, bias))
+            )
         changed = {id(module) for module, _ in self._kernels}
         self._written = [
             module
@@ -163,6 +173,10 @@ class Applied:
             for module, through in fused:
                 if through is not None:
                     setattr(module, "through", through)  # noqa: B010 - a method's place
+
+
+def _there(tensor: Tensor | None, device: torch.device) -> Tensor | None:
+    return None if tensor is None else tensor.to(device)
 
 
 def together(adapters: Sequence[tuple[Adapter, float]], what: str) -> dict[str, tuple[Any, float]]:
@@ -227,7 +241,9 @@ def by_expert(
         if part is not None:
             found.setdefault(part, []).append((matrix, factor))
             continue
-        group = matrix.group if matrix.group is not None else torch.zeros(len(matrix.left)).long()
+        group = matrix.group
+        if group is None:
+            group = torch.zeros(len(matrix.left), dtype=torch.int64)
         for expert in range(module.count):
             here = matrix.rows(slice(expert * rows, (expert + 1) * rows))
             first = int(group[expert * rows])

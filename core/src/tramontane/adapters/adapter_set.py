@@ -21,7 +21,7 @@ from tramontane.registry import Registry
 from tramontane.sanitize import one_line
 from tramontane.system import torch_parts
 
-from .adapter import Adapter, Applied
+from .adapter import Adapter, Applied, Where
 from .fit import fit_adapter
 from .forms import form_of, read_adapter
 from .kernels import Multiply
@@ -50,7 +50,10 @@ class AdapterSet:
         registry: Registry,
         multiply: Multiply,
         bind: Bind = plain_bind,
+        where: Where | None = None,
     ) -> None:
+        """where: of models on several devices, or on another than the processor, see `Applied`."""
+        self._where = where
         self._model, self._architecture, self._config = model, architecture, config
         self._registry, self._multiply = registry, multiply
         # as they are now: while a step has adapters, modules have others
@@ -180,7 +183,9 @@ class AdapterSet:
             if key not in self._applied:
                 if len(self._applied) > 4 * MOST:  # weights of all kinds: the oldest goes
                     del self._applied[next(iter(self._applied))]
-                self._applied[key] = Applied(self._model, self._kernels, chosen, self._multiply)
+                self._applied[key] = Applied(
+                    self._model, self._kernels, chosen, self._multiply, self._where
+                )
             return self._applied[key]
 
     def _refuse_more(self, name: str, again: bool) -> None:

@@ -43,7 +43,9 @@ def changed_linear(
     rows: some of its rows, replaced. bias: the layer's, which the kernel adds, and the layer not
     again: before what adapters add, as a recorded step does."""
     whole = None if weight is None else Dense(weight.contiguous())
-    some = None if rows is None else (torch.tensor(rows[0]), Dense(rows[1].contiguous()))
+    some = None if rows is None else (
+        torch.tensor(rows[0], device=rows[1].device), Dense(rows[1].contiguous())
+    )  # fmt: skip
     factors: list[Tensor | None] = []
 
     def kernel(x: Tensor, stored: Layout) -> Tensor:
@@ -72,11 +74,12 @@ def changed_linear(
 def norms(own: Multiply, weight: Layout, matrix: LowRank, factor: float) -> Tensor:
     """The norms of the rows of weight + factor * matrix, (rows), some columns at a time."""
     rows, columns = weight.shape
-    total = torch.zeros(rows)
+    at = matrix.left.device
+    total = torch.zeros(rows, device=at)
     for start in range(0, columns, CHUNK):
         end = min(start + CHUNK, columns)
-        one = torch.zeros(end - start, columns)
-        one[torch.arange(end - start), torch.arange(start, end)] = 1
+        one = torch.zeros(end - start, columns, device=at)
+        one[torch.arange(end - start, device=at), torch.arange(start, end, device=at)] = 1
         part = own(one, weight).float().T  # (rows, columns of this chunk)
         more = matrix.left @ matrix.right[:, start:end]
         total += (part + factor * more).square().sum(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from tramontane.layouts.low_rank import LowRank
@@ -19,6 +20,13 @@ class Delta:
     matrix: LowRank
     bias: Tensor | None = None
     magnitude: Tensor | None = None
+
+    def to(self, device: torch.device) -> Delta:
+        """The same on a device."""
+        bias, magnitude = (
+            None if each is None else each.to(device) for each in (self.bias, self.magnitude)
+        )
+        return Delta(self.matrix.to(device), bias, magnitude)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from tramontane.engine.state_cache import bytes_per_sequence
 from tramontane.errors import ConfigError
 from tramontane.layouts import Layout, nbytes
 from tramontane.placement.placed import Placed
+from tramontane.placement.placement import Placement
 from tramontane.plugin import load
 from tramontane.prepared.find import Filled, Unsaved
 from tramontane.prepared.find import Place as PreparedPlace
@@ -91,11 +92,20 @@ class Loaded:
     """A matrix in the backend's form, and its kernel: for what may take a weight's place."""
     unsaved: Unsaved | None = None
     """The weights for the next start, where it would gain by them, and does not have them yet."""
+    placement: Placement | None = None
+    """Which devices it is on; None: the one."""
 
     @property
     def bytes_per_token(self) -> int:
         """What a token of context takes, in the draft model's cache too."""
         return bytes_per_token(self.model, self.kv_dtype) + self.draft_bytes_per_token
+
+    def where(self, path: str) -> tuple[Callable[[Tensor, Layout], Tensor], torch.device]:
+        """The product of a module's device, by the module's path, and the device."""
+        if self.placed is None:
+            return self.multiply, torch.device(self.device.torch_device)
+        spot = self.placed.spot(self.model.get_submodule(path))
+        return self.products[spot.name], spot.device
 
 
 def load_model(
@@ -213,10 +223,22 @@ def load_model(
 
     unsaved = None if shelf is None or kept is not None else shelf.unsaved(built, sample, kernels)
     return Loaded(
-        model, config, device, dtype, kv_dtype, context, report, sample, multiply, placed,
-        {} if placed is None else products_of(placed, options),
-        0 if beside is None else beside.per_token, bind, unsaved,
-    )  # fmt: skip
+        model,
+        config,
+        device,
+        dtype,
+        kv_dtype,
+        context,
+        report,
+        sample,
+        multiply,
+        placed=placed,
+        products={} if placed is None else products_of(placed, options),
+        placement=placement,
+        draft_bytes_per_token=0 if beside is None else beside.per_token,
+        bind=bind,
+        unsaved=unsaved,
+    )
 
 
 def dtype_of(options: LoadOptions, device: Device) -> str:

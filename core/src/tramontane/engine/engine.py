@@ -23,9 +23,9 @@ from tramontane.errors import EngineBusy, RequestError
 from tramontane.registry import Registry
 from tramontane.tokenizer.tokenizer import Tokenizer
 
-from .batch import Batch
 from .cross_keys import cross_cache
 from .deciding import Deciding
+from .device_errors import failure_of, said_of, said_of_loss, smaller
 from .drafting import drafting_of
 from .kv_cache import BLOCK_SIZE, KVCache
 from .kv_size import kv_blocks, state_slots
@@ -39,7 +39,7 @@ from .scheduler import Scheduler
 from .sequence import Sequence
 from .shutdown import close_at_exit
 from .stats import EngineStats, figures_of
-from .step_rows import Rows, extents_matter, rows_of, wanted_rows
+from .step_rows import Rows, extents_matter, rows_of, wanted_rows, warm
 
 log = logging.getLogger(__name__)
 RETRY_AFTER = 1.0
@@ -111,6 +111,8 @@ class Engine:
         self._closed = self._draining = self._busy = False
         self._cancelled = False
         """Whether a request has been since this was looked at."""
+        self.lost = ""
+        """Why nothing can be computed any more, if that is so: a device is gone."""
         self._thread = threading.Thread(target=self._loop, name="tramontane-engine", daemon=True)
         self._thread.start()
         close_at_exit(self)
@@ -133,8 +135,8 @@ class Engine:
         with self._wake:
             if self._closed:
                 raise RequestError("the engine is closed")
-            if self._draining:
-                raise EngineBusy("the engine is shutting down", RETRY_AFTER)
+            if self.lost or self._draining:
+                raise EngineBusy(self.lost or "the engine is shutting down", RETRY_AFTER)
             waiting = len(self._arrived) + len(self._scheduler.waiting) + self._deciding.beside
             if self.options.max_waiting is not None and waiting >= self.options.max_waiting:
                 text = f"{waiting} requests are waiting, and the queue is full; try again later"
@@ -237,10 +239,7 @@ class Engine:
 
     def _drop_late(self) -> None:
         limit = self.options.queue_timeout
-        if limit is None:
-            return
-        waiting = self._scheduler.waiting
-        for sequence in [s for s in waiting if not s.started and s.waited > limit]:
+        for sequence in [] if limit is None else self._scheduler.late(limit):
             said = f"not scheduled within {limit:g} s (queue timeout); try again later"
             self._finish(sequence, "error", said, busy=True)
 
@@ -279,7 +278,12 @@ class Engine:
             self._overlap.wait()
             self._failed_steps += 1
             log.exception("a step failed")
-            if len(work) == 1:
+            if (failure := failure_of(error)) == "lost":
+                self._lose(error)
+            elif failure == "memory" and (parts := smaller(work, self._scheduler)) is not None:
+                for one in parts:
+                    self._step(one)
+            elif len(work) == 1:
                 self._fail(work[0][0], error)
             elif self.cache.states:  # some layers' states have gone on, and others' have not
                 for sequence, count in work:
@@ -307,16 +311,8 @@ class Engine:
                 self._advance(sequence, part, part_rows)
 
     def warm(self) -> None:
-        """Put a token through the model before the first request does, so that what is done once
-        is done: kernels compiled, buffers taken."""
-        blocks, slot = self.cache.take(1), self.cache.states.take()
-        try:
-            self.loaded.model.step([0], Batch.of([(0, 1, 1, blocks, [0])], self.cache, [slot]))
-        except Exception as error:  # noqa: BLE001 - the request that meets it is told
-            log.debug("the first step failed: %s", error)
-        finally:
-            self.cache.give_back(blocks)
-            self.cache.states.give_back(slot)
+        """Do what is done once, before the first request does: compile kernels, take buffers."""
+        warm(self.loaded.model, self.cache)
         if self.drafting is not None:
             self.drafting.warm()
 
@@ -372,14 +368,20 @@ class Engine:
         if reason is not None:
             self._finish(sequence, reason)
 
+    def _lose(self, error: Exception) -> None:
+        """A device is gone: end all requests, and take no more."""
+        self.lost = said_of_loss(self.loaded.report.device, error)
+        for sequence in [*self._scheduler.running, *self._scheduler.waiting]:
+            self._finish(sequence, "error", self.lost, busy=True)
+
     def _fail(self, sequence: Sequence, error: Exception) -> None:
+        if failure_of(error) == "lost":
+            self._lose(error)
+            return
         # what it computed may be why
         self.cache.pool.unlearn(sequence.blocks)
         self.cache.states.forget(sequence.digests(sequence.computed // BLOCK_SIZE))
-        said = (
-            error.message if isinstance(error, RequestError) else f"{type(error).__name__}: {error}"
-        )
-        self._finish(sequence, "error", said, refused=isinstance(error, RequestError))
+        self._finish(sequence, "error", said_of(error), refused=isinstance(error, RequestError))
 
     def _finish(
         self,

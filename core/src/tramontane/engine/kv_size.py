@@ -3,14 +3,17 @@ slots there are for states."""
 
 from __future__ import annotations
 
+import math
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Sequence as SequenceOf
+from typing import TYPE_CHECKING, NamedTuple
 
 from tramontane import memory
 from tramontane.errors import ConfigError, NotEnoughMemory
+from tramontane.system.devices import free_now
 
-from .kv_cache import BLOCK_SIZE
-from .state_cache import FEWEST, bytes_per_sequence
+from .kv_cache import BLOCK_SIZE, kv_modules, kv_shapes, token_bytes
+from .state_cache import FEWEST, bytes_per_sequence, state_shapes
 
 if TYPE_CHECKING:
     from tramontane.checkpoint.load import Loaded
@@ -31,10 +34,10 @@ def kv_blocks(loaded: Loaded, options: EngineOptions, *, force: bool = False) ->
     each = loaded.bytes_per_token * BLOCK_SIZE
     if options.kv_tokens is not None and options.kv_memory is not None:
         raise ConfigError("kv_tokens and kv_memory both say how large the cache is; keep one")
-    free, slots, taken = memory.free(), state_slots(loaded, options, force=force), 0
+    found, slots, taken = rooms(loaded), state_slots(loaded, options, force=force), 0
     if options.kv_memory is not None:
         taken = slots * bytes_per_sequence(loaded.model)
-        room = memory_of(options.kv_memory, free) - taken
+        room = _share(options.kv_memory, found, each // BLOCK_SIZE) - taken
         if not each and room < 0:
             raise ConfigError(
                 f"kv_memory={options.kv_memory!r} is less than {memory.readable(taken)}, which "
@@ -55,14 +58,59 @@ def kv_blocks(loaded: Loaded, options: EngineOptions, *, force: bool = False) ->
             f"kv_memory={options.kv_memory!r} holds not one block of {BLOCK_SIZE} tokens, which "
             f"takes {memory.readable(each)}{beside}"
         )
-    on_cpu = loaded.device.torch_device == "cpu"
-    if on_cpu and blocks * each > free and not force:
-        raise NotEnoughMemory(
-            f"a KV cache of {blocks * BLOCK_SIZE:,} tokens takes {memory.readable(blocks * each)}, "
-            f"and {memory.readable(free)} are free: give fewer tokens or bytes (--kv-tokens, "
-            "--kv-memory), or --force to try all the same"
-        )
+    for each_room in [] if force else found:
+        size = blocks * each_room.per_token * BLOCK_SIZE
+        if size > each_room.free:
+            where = f" on {each_room.name}" if len(found) > 1 else ""
+            raise NotEnoughMemory(
+                f"a KV cache of {blocks * BLOCK_SIZE:,} tokens takes {memory.readable(size)}"
+                f"{where}, and {memory.readable(each_room.free)} are free: give fewer tokens or "
+                "bytes (--kv-tokens, --kv-memory), or --force to try all the same"
+            )
     return blocks
+
+
+class Room(NamedTuple):
+    """A memory. free: bytes now. per_token, per_sequence: of keys and values, and of states."""
+
+    name: str
+    free: int
+    per_token: int
+    per_sequence: int
+
+
+def rooms(loaded: Loaded) -> list[Room]:
+    """The memories that caches are in."""
+    model, placement = loaded.model, loaded.placement
+    if placement is None:
+        per_token = loaded.bytes_per_token
+        return [Room(loaded.device.name, memory.free(), per_token, bytes_per_sequence(model))]
+    found: dict[str, Room] = {}
+    shapes = dict(zip(kv_modules(model), kv_shapes(model), strict=True))
+    tokens = {index: token_bytes(*shape, loaded.kv_dtype) for index, shape in shapes.items()}
+    states = {
+        index: 4 * sum(math.prod(shape) for shape in kept.values())
+        for index, kept in state_shapes(model).items()
+    }
+    drafts = loaded.draft_bytes_per_token  # of models on one device alone
+    for index in placement.used:
+        device, backend = placement.devices[index]
+        free = free_now(device, backend)
+        before = found.get(device.memory, Room(device.name, free, drafts, 0))
+        mine = [i for i in {*tokens, *states} if placement.of_layer(i) == index]
+        found[device.memory] = before._replace(
+            per_token=before.per_token + sum(tokens.get(i, 0) for i in mine),
+            per_sequence=before.per_sequence + sum(states.get(i, 0) for i in mine),
+        )
+    return list(found.values())
+
+
+def _share(text: str, found: SequenceOf[Room], per_token: int) -> int:
+    """Bytes in all that a size is, of which each memory's part must be its share."""
+    if len(found) == 1 or "%" not in text or not per_token:
+        return memory_of(text, found[0].free)
+    tokens = [memory_of(text, each.free) // each.per_token for each in found if each.per_token]
+    return min(tokens) * per_token
 
 
 def _blocks_without_keys(loaded: Loaded, options: EngineOptions) -> int:
@@ -88,21 +136,23 @@ def state_slots(loaded: Loaded, options: EngineOptions, *, force: bool = False) 
     wanted = max(1, options.max_seqs) + SNAPSHOTS
     if not each:
         return wanted
-    free = memory.free()
     share = 2 if loaded.bytes_per_token else 1
-    asked = options.kv_memory
-    room = free // 4 if asked is None else memory_of(asked, free) // share
-    return max(FEWEST, min(wanted, room // each))
+    asked, most = options.kv_memory, wanted
+    for room in rooms(loaded):
+        if room.per_sequence:
+            part = room.free // 4 if asked is None else memory_of(asked, room.free) // share
+            most = min(most, part // room.per_sequence)
+    return max(FEWEST, most)
 
 
 def _asked_slots(loaded: Loaded, count: int, *, force: bool) -> int:
-    size, free = count * bytes_per_sequence(loaded.model), memory.free()
-    if loaded.device.torch_device == "cpu" and size > free and not force:
-        raise NotEnoughMemory(
-            f"state_slots={count}: states of so many sequences take {memory.readable(size)}, and "
-            f"{memory.readable(free)} are free: give fewer (--state-slots), or --force to try all "
-            "the same"
-        )
+    for room in [] if force else rooms(loaded):
+        if (size := count * room.per_sequence) > room.free:
+            raise NotEnoughMemory(
+                f"state_slots={count}: states of so many sequences take {memory.readable(size)}, "
+                f"and {memory.readable(room.free)} are free: give fewer (--state-slots), or "
+                "--force to try all the same"
+            )
     return count
 
 

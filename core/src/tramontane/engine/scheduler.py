@@ -98,6 +98,10 @@ class Scheduler:
             admitted.append(sequence)
         return admitted
 
+    def late(self, seconds: float) -> list[Sequence]:
+        """Sequences that have waited for longer, and were never begun."""
+        return [each for each in self.waiting if not each.started and each.waited > seconds]
+
     def fork(self, leader: Sequence, follower: Sequence) -> bool:
         """Let a follower run on the leader's blocks, if there is room now."""
         whole, rest = divmod(leader.computed, BLOCK_SIZE)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from typing import TYPE_CHECKING
+
 import numpy as np
 from torch import nn
 
@@ -9,6 +12,10 @@ from .batch import Batch
 from .kv_cache import BLOCK_SIZE, KVCache
 from .sequence import Sequence
 
+if TYPE_CHECKING:
+    from tramontane.blocks import CausalLM
+
+log = logging.getLogger(__name__)
 Rows = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
 
@@ -44,3 +51,15 @@ def rows_of(
             cache.ready(sequence.blocks[first // BLOCK_SIZE : last + 1])
         pieces.append((first, count, len(sequence.request.prompt), sequence.blocks, offsets))
     return tokens, Batch.of(pieces, cache, [sequence.slot or 0 for sequence, _ in work])
+
+
+def warm(model: CausalLM, cache: KVCache) -> None:
+    """A step of one token."""
+    blocks, slot = cache.take(1), cache.states.take()
+    try:
+        model.step([0], Batch.of([(0, 1, 1, blocks, [0])], cache, [slot]))
+    except Exception as error:  # noqa: BLE001 - the request that meets it is told
+        log.debug("the first step failed: %s", error)
+    finally:
+        cache.give_back(blocks)
+        cache.states.give_back(slot)

@@ -30,6 +30,11 @@ class LowRank:
     def rank(self) -> int:
         return self.left.shape[1]
 
+    def to(self, device: torch.device) -> LowRank:
+        """The same on a device."""
+        group = None if self.group is None else self.group.to(device)
+        return LowRank(self.left.to(device), self.right.to(device), group)
+
     def rows(self, index: slice | Tensor) -> LowRank:
         """Some of its rows, in this order."""
         group = None if self.group is None else self.group[index]

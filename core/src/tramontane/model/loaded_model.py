@@ -132,6 +132,7 @@ class LoadedModel:
                 self.registry,
                 self.loaded.multiply,
                 self.loaded.bind,
+                self.loaded.where,
             )
             processor = self._media_processor(checkpoint)
             self.processors = by_kind(processor)

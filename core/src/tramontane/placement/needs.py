@@ -34,7 +34,7 @@ def needs(placement: Placement, sizes: Sizes, at_home: int) -> dict[int, Need]:
         weights[placement.index(path)] += size
     for where, what in ((tokens, sizes.per_token), (states, sizes.per_sequence)):
         for layer, size in what.items():
-            where[_of_layer(placement, layer)] += size
+            where[placement.of_layer(layer)] += size
     return {
         index: Need(
             weights[index],
@@ -52,7 +52,3 @@ def by_memory(placement: Placement, found: Mapping[int, Need]) -> dict[str, list
     for index in found:
         together.setdefault(placement.devices[index][0].memory, []).append(index)
     return together
-
-
-def _of_layer(placement: Placement, layer: int) -> int:
-    return placement.layers[layer] if layer < len(placement.layers) else 0

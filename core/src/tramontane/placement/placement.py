@@ -49,6 +49,10 @@ class Placement:
         layer = layer_of(path)
         return 0 if layer is None else self.layers[layer]
 
+    def of_layer(self, index: int) -> int:
+        """The device of the keys, values and states of a layer, by the `index` of its modules."""
+        return self.layers[index] if index < len(self.layers) else 0
+
     def device(self, path: str) -> Device:
         return self.devices[self.index(path)][0]
 
