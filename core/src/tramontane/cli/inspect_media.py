@@ -123,7 +123,7 @@ def _adapters(
     found = {}
     for some in [(kind,) for kind in kinds] + ([tuple(kinds)] if len(kinds) > 1 else []):
         name = first.adapter(some)
-        if name in there:
+        if name is not None and name in there:
             found[" and ".join(NAMES[kind] for kind in some)] = name
     return found
 
