@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from tramontane import LLM
 from tramontane.blocks.vision import EncoderLayer
-from tramontane.cli import inspect
+from tramontane.cli import inspect, quantize
 from tramontane.cli.run import run
 from tramontane.engine.request import Request, RequestResult
 from tramontane.errors import AdapterError, CheckpointError
@@ -275,3 +275,14 @@ def test_the_command_line(case: Case, tmp_path: Path, capsys: pytest.CaptureFixt
     printed = " ".join(capsys.readouterr().out.split())
     assert "takes text, images and sounds" in printed
     assert "own adapters images: vision, sounds: speech, images and sounds: vision" in printed
+
+
+def test_a_quantized_copy_keeps_them(case: Case, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert quantize.run([str(case.folder), str(out), "--to", "nf4"]) == 0
+    with LLM(case.folder) as llm, LLM(out) as other:
+        one, same = (asked(each, PROMPTS["both"]).adapters for each in (llm, other))
+        assert one is not None
+        assert same is not None
+        assert same.digest == one.digest
+        assert other._results([asked(other, PROMPTS["both"])])[0].error is None
