@@ -16,6 +16,7 @@ import pytest
 from huggingface_hub import constants
 from tramontane.errors import DownloadError, ModelNotFound
 from tramontane.hub import download, fetch, is_hub_id, model
+from tramontane.hub.choose import whole_model
 from tramontane.hub.options import HubOptions
 
 from .fake_hub import FakeHub
@@ -216,3 +217,11 @@ def test_a_terminal_sees_progress(hub: FakeHub, tmp_path: Path) -> None:
             shown += part
     os.close(ours)
     assert b"m.gguf: 100%" in shown
+
+
+def test_how_media_are_prepared_is_downloaded() -> None:
+    named = [
+        "processor_config.json", "preprocessor_config.json", "video_preprocessor_config.json"
+    ]  # fmt: skip
+    small, _ = whole_model(["config.json", "model.safetensors", *named], "org/name")
+    assert small == ["config.json", *named]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from tramontane.blocks import Linear
 from tramontane.checkpoint.checkpoint import Header, TensorInfo
 from tramontane.checkpoint.quantized_layers import QuantizedCheckpoint
+from tramontane.checkpoint.rules import Rule, Skip
 from tramontane.errors import CheckpointError, PluginBroken
 from tramontane.layouts import Affine, Dense, Layout, pack
 from tramontane.plugin import Quantizer
@@ -48,12 +50,15 @@ class Model(torch.nn.Module):
 def opened(monkeypatch: pytest.MonkeyPatch) -> Any:
     """(targets of an offer, tensors below the layer) -> the checkpoint."""
 
-    def opened(targets: dict[str, Any], **tensors: torch.Tensor) -> QuantizedCheckpoint:
+    def opened(
+        targets: dict[str, Any], *, rules: Sequence[Rule] = (), **tensors: torch.Tensor
+    ) -> QuantizedCheckpoint:
         module = ModuleType("acme_targets")
         vars(module).update(targets)
         monkeypatch.setitem(sys.modules, "acme_targets", module)
         offer = Quantizer(name="acme", **{name: f"acme_targets:{name}" for name in targets})
-        return QuantizedCheckpoint(Stored(**tensors), offer, {"bits": 4}, Model(), [])  # type: ignore[arg-type]
+        stored: Any = Stored(**tensors)
+        return QuantizedCheckpoint(stored, offer, {"bits": 4}, Model(), rules)
 
     return opened
 
@@ -168,6 +173,15 @@ def test_tensors_get_the_names_that_the_format_gives_them(opened: Any) -> None:
     found = opened({"translate": affine, "names": suffix}, **tensors)
     assert list(found.header.tensors) == ["proj.weight"]
     assert found.read("proj.weight").decode()[1, 0] == 8
+
+
+def test_what_rules_leave_out_is_no_part_of_a_layer(opened: Any) -> None:
+    stored = {"codes": CODES[0], "scale": SCALE, "lora_A.own.weight": torch.ones(2, 8)}
+    with pytest.raises(CheckpointError, match="not used by acme: proj"):
+        opened({"translate": affine}, **stored).read("proj.weight")
+    made = opened({"translate": affine}, rules=[Skip("*.lora_A.*")], **stored)
+    assert made.read("proj.weight").shape == (8, 8)
+    assert made.read("proj.lora_A.own.weight").shape == (2, 8)
 
 
 def test_what_is_not_used_has_the_name_of_the_file(opened: Any) -> None:

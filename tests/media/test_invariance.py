@@ -22,7 +22,8 @@ from .sounds import HEARING, sound
 PARAMS = SamplingParams(temperature=0, max_tokens=24, ignore_eos=True, logprobs=True)
 NAMES = ["gemma3", "qwen2.5-vl", "qwen3-vl", "lfm2-vl", "mllama", "gemma3n", "phi4-multimodal"]
 """Rows that see each other, positions in sections, rows added behind layers, states, layers that
-cross-attend, sounds, and adapters of the checkpoint's own; `./dev test --full` takes the others too."""
+cross-attend, sounds, and adapters of the checkpoint's own; `./dev test --full` takes the others
+too."""
 if os.environ.get("TRAMONTANE_FULL") == "1":
     NAMES += [
         "mistral3",

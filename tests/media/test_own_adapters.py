@@ -11,9 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.torch
+import soundfile
 import torch
+from PIL import Image
 from tramontane import LLM
 from tramontane.blocks.vision import EncoderLayer
+from tramontane.cli import inspect, quantize
+from tramontane.cli.run import run
 from tramontane.engine.request import Request, RequestResult
 from tramontane.errors import AdapterError, CheckpointError
 from tramontane.media.item import MediaItem
@@ -27,6 +31,11 @@ from .sounds import sound
 
 IMAGE, SOUND = "<|image|>", "<|audio|>"
 PATCH = 14
+TEMPLATE = (
+    "{% for m in messages %}{{ '<|' + m['role'] + '|>' + m['content'] + '<|end|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
+)
+"""As published, but for tools: it takes texts, in which marks stand for media."""
 PROMPTS = {
     "image": f"What is {IMAGE}?",
     "sound": f"{SOUND} says",
@@ -227,3 +236,53 @@ def test_prompts_with_media_run_as_recorded_steps(case: Case) -> None:
         layers = [module for module in model.modules() if isinstance(module, EncoderLayer)]
         assert layers
         assert {getattr(layer, name).why for layer in layers for name in layer.by_rows} == {None}
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_numbers_of_16_bits_stay_so(case: Case, device: str, tmp_path: Path) -> None:
+    """And what is computed with them is what is computed with the same in 32 bits."""
+    found = []
+    for dtype in (torch.bfloat16, torch.float32):
+        folder = tmp_path / str(dtype)
+        folder.mkdir()
+        tensors = {name: tensor.bfloat16().to(dtype) for name, tensor in changed(
+            case, folder, vision_lora={"r": 4, "lora_alpha": 8}).items()}  # fmt: skip
+        safetensors.torch.save_file(tensors, folder / "model.safetensors")
+        with LLM(folder, device=device, dtype="f32", activations="f32", kv_type="f32") as llm:
+            one = asked(llm, PROMPTS["both"])
+            assert one.adapters is not None
+            assert one.adapters.pairs is not None
+            ((matrix, _),) = one.adapters.pairs["model.layers.0.mlp.down_proj"]
+            assert matrix.left.dtype == matrix.right.dtype == dtype
+            (result,) = llm._results([scored(one)])
+            found.append(result.prompt_logits)
+    # torch's own products depend a little on where numbers lie
+    np.testing.assert_allclose(*found, rtol=0, atol=0 if device == "cpu" else 1e-5)
+
+
+def test_the_command_line(case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image, heard = tmp_path / "a.png", tmp_path / "a.wav"
+    Image.fromarray(picture(60, 90)).save(image)
+    soundfile.write(heard, sound(0.4), 16_000)
+    template = tmp_path / "template.jinja"
+    template.write_text(TEMPLATE)
+    asked = ["-m", str(case.folder), "-n", "1", "--json", "-i", "what?"]
+    asked += ["--chat-template", str(template)]
+    assert run([*asked, "--image", str(image), "--audio", str(heard)]) == 0
+    usage = json.loads(capsys.readouterr().out)["usage"]
+    assert usage["image_tokens"] > usage["audio_tokens"] > 0
+    assert inspect.run([str(case.folder)]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "takes text, images and sounds" in printed
+    assert "own adapters images: vision, sounds: speech, images and sounds: vision" in printed
+
+
+def test_a_quantized_copy_keeps_them(case: Case, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert quantize.run([str(case.folder), str(out), "--to", "nf4"]) == 0
+    with LLM(case.folder) as llm, LLM(out) as other:
+        one, same = (asked(each, PROMPTS["both"]).adapters for each in (llm, other))
+        assert one is not None
+        assert same is not None
+        assert same.digest == one.digest
+        assert other._results([asked(other, PROMPTS["both"])])[0].error is None

@@ -1,4 +1,4 @@
-"""Phi-4-multimodal: published configurations, what images and sounds cost, marks, what is refused."""
+"""Phi-4-multimodal: published configurations, costs, marks, and what is refused."""
 
 from __future__ import annotations
 
@@ -115,10 +115,9 @@ def test_marks_may_have_numbers() -> None:
 
 
 def test_the_adapter_of_a_prompt() -> None:
-    images = small()
-    assert [images.adapter(kinds) for kinds in ((), ("audio",), ("image",), ("audio", "image"))] == [
-        None, "speech", "vision", "vision",
-    ]  # fmt: skip
+    kinds = (), ("audio",), ("image",), ("audio", "image")
+    chosen = [small().adapter(each) for each in kinds]
+    assert chosen == [None, "speech", "vision", "vision"]
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:

@@ -182,6 +182,10 @@ def quantized_layers(
             if (place := f"{path}.{end}" if path and end else path or end) in wanted
         )
 
+    def left_out(tensor: str) -> bool:
+        stem, last = parted(tensor)
+        return not follow(module_path(stem, names), last, rules)
+
     @cache
     def matrix(prefix: str) -> str | None:
         """What the matrix of the layer of this path is called, if it is one."""
@@ -192,8 +196,8 @@ def quantized_layers(
 
     found: dict[str, tuple[str, dict[str, str]]] = {}
     for tensor in header.tensors:
-        if any(not wanted[place].packs for place, _ in places(tensor)):
-            continue  # a bias or a norm of the model
+        if any(not wanted[place].packs for place, _ in places(tensor)) or left_out(tensor):
+            continue  # a bias or a norm of the model, or no part of it at all
         prefix = tensor
         while prefix and (name := matrix(prefix)) is None:
             prefix = prefix.rpartition(".")[0]
