@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from gguf import GGMLQuantizationType as Type
 from safetensors.torch import load_file, save_file
 from tramontane import LLM, SamplingParams
 from tramontane.engine.draft_head import HeadGuesser
@@ -18,7 +20,7 @@ from tramontane.engine.draft_length import DraftLength
 from tramontane.errors import TramontaneError
 
 from .drafted import all_answered, asked, same
-from .parity import reference
+from .parity import gguf_file, reference
 from .parity.families import FAMILIES
 from .tiny import SPECIALS, write_model, write_tokenizer
 
@@ -199,6 +201,34 @@ def test_a_prefix_that_is_known_is_guessed_from_where_it_ends(
     for one, other in zip(*found, strict=False):
         assert one[0] == other[0]
         assert np.abs(one[2] - other[2]).max() < 2e-3 * np.abs(one[2]).max()
+
+
+def test_files_of_llama_cpp_have_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    about, width = FAMILIES["glm4-moe"].gguf, 256
+    assert about is not None
+    shapes = {"eh_proj": (width, 2 * width), "enorm": (width,), "hnorm": (width,),
+              "shared_head.norm": (width,)}  # fmt: skip
+    given = {name: torch.randn(shape) * 0.2 for name, shape in shapes.items()}
+
+    def convert(tensors: dict[str, Any], config: Any) -> dict[str, Any]:
+        more = {f"model.layers.2.{name}.weight": given[name].numpy() for name in given}
+        return {**about.convert(tensors, config), **more}
+
+    file = replace(
+        about, convert=convert, keys=lambda cfg: {**about.keys(cfg), "nextn_predict_layers": 1}
+    )
+    path = tmp_path / "model.gguf"
+    theirs = gguf_file.pair("glm4-moe", Type.F32, path, file, num_hidden_layers=3)
+    model = Model.__new__(Model)
+    model.ours, model.model, model.layer = False, theirs, theirs.model.layers[2]
+    theirs.model.layers, theirs.config.num_hidden_layers = theirs.model.layers[:2], 2
+    model.given = dict(zip(("eh", "e", "h", "last"), given.values(), strict=True))
+    with LLM(path, draft="mtp", device="reference", num_ctx=64) as llm:
+        found = guesses_of(llm, [5, 6, 7, 8, 9], monkeypatch)
+    assert len(found) > 12
+    for tokens, ahead, row in found:
+        expected = model.guess(tokens, ahead).numpy()
+        assert np.abs(row - expected).max() < 2e-3 * np.abs(expected).max()
 
 
 def test_where_there_is_none(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import queue
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -281,6 +282,17 @@ def test_what_cannot_draft_is_refused(
     with pytest.raises(TramontaneError, match=said) as caught:
         LLM(folders["model"], draft=tmp_path, **SETTINGS)
     assert str(caught.value).startswith(f"draft model {tmp_path}: ")
+
+
+def test_without_tokenizers_the_sizes_decide(folders: dict[str, Path], tmp_path: Path) -> None:
+    for name in ("model", "small", "padded"):
+        shutil.copytree(folders[name], tmp_path / name)
+        no_tokenizer(tmp_path / name)
+    params = SamplingParams(max_tokens=9, temperature=0, ignore_eos=True)
+    with LLM(tmp_path / "model", draft=tmp_path / "small", **SETTINGS) as llm:
+        assert llm.generate([1, 2, 3], params).usage.drafted_tokens > 0
+    with pytest.raises(TramontaneError, match="320 tokens and 258"):
+        LLM(tmp_path / "model", draft=tmp_path / "padded", **SETTINGS)
 
 
 @pytest.mark.parametrize(

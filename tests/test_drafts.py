@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import re
 from collections.abc import Iterator
@@ -10,13 +11,15 @@ from typing import Any
 
 import pytest
 from tramontane import LLM, SamplingParams
+from tramontane.engine.draft_length import DraftLength
 from tramontane.engine.request import Event, Finished, Request
 from tramontane.errors import TramontaneError
 from tramontane.sampling import History
 
-from .drafted import Oracle, asked, compare, told
+from .drafted import Oracle, all_answered, asked, compare, same, told
 from .tiny import write_model
 
+FULL = os.environ.get("TRAMONTANE_FULL") == "1"
 LENGTHS = (1, 3, 16)
 
 
@@ -41,7 +44,28 @@ def both(folder: Path) -> Iterator[tuple[LLM, LLM]]:
 @pytest.mark.parametrize("length", LENGTHS)
 def test_random_requests_are_answered_as_without(both: tuple[LLM, LLM], length: int) -> None:
     first = 1000 * length
-    assert compare(both, [asked(first + each) for each in range(60)], length) > 100
+    count = 500 if FULL else 40
+    assert compare(both, [asked(first + each) for each in range(count)], length) > 80
+
+
+@pytest.mark.parametrize("draft", ["suffix:n=1:tokens=600:max=5", "ngram:n=1:max=3"])
+def test_random_requests_with_each_drafter(folder: Path, both: tuple[LLM, LLM], draft: str) -> None:
+    requests = [asked(each) for each in range(500 if FULL else 24)]
+    expected = all_answered(both[1], requests)
+    with LLM(folder, draft=draft, threads=1, kv_tokens=1024, max_seqs=4) as llm:
+        same(requests, all_answered(llm, requests), expected)
+
+
+def test_earlier_answers_are_remembered(
+    folder: Path, both: tuple[LLM, LLM], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DraftLength, "next", lambda self, worth: 4)
+    params = SamplingParams(max_tokens=61, temperature=1.0, seed=5, ignore_eos=True)
+    expected = both[1].generate("a tale", params)
+    with LLM(folder, draft="suffix", threads=1) as llm:
+        found = [llm.generate("a tale", params) for _ in range(2)]
+    assert all(told(each.choices[0]) == told(expected.choices[0]) for each in found)
+    assert found[1].usage.accepted_tokens > found[0].usage.accepted_tokens + 30
 
 
 def test_a_scored_prompt_is_scored_as_without(both: tuple[LLM, LLM]) -> None:

@@ -95,6 +95,38 @@ def test_what_an_answer_leaves_can_be_gone_on_from(both: tuple[LLM, LLM]) -> Non
         assert told(results[0]) == told(results[1])
 
 
+def test_a_step_that_fails_leaves_nothing_behind(
+    both: tuple[LLM, LLM], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that were in it are computed anew, without their drafts."""
+    drafting, plain = both
+    requests = [
+        {"prompt": [seed + 1] * 9, "params": {"max_tokens": 40, "temperature": 0, "seed": seed,
+                                              "ignore_eos": True}}
+        for seed in range(4)
+    ]  # fmt: skip
+    expected = all_answered(plain, requests)
+    oracle = Oracle()
+    for request, completion in zip(requests, expected, strict=True):
+        oracle.learn(request["prompt"], completion)
+    assert drafting.inner.engine.drafting is not None
+    monkeypatch.setattr(drafting.inner.engine.drafting.guesser, "drafter", oracle)
+    monkeypatch.setattr(DraftLength, "next", lambda self, worth: 3)
+    model = drafting.inner.loaded.model
+    step, failed = model.step, []
+
+    def failing(tokens: Any, batch: Any) -> Any:
+        found = step(tokens, batch)
+        if not failed and len(batch.spans) > 1 and len(tokens) > 2 * len(batch.spans):
+            failed.append(len(tokens))
+            raise RuntimeError("once")
+        return found
+
+    monkeypatch.setattr(model, "step", failing)
+    found = all_answered(drafting, requests)
+    same(requests, found, expected)
+
+
 def ended(llm: LLM, prompt: tuple[int, ...], count: int, **more: Any) -> RequestResult:
     params = SamplingParams(max_tokens=count, temperature=0, ignore_eos=True)
     events: queue.Queue[Event] = queue.Queue()

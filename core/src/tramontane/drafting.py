@@ -36,7 +36,8 @@ class Guesses(Protocol):
     def propose(self, history: History, n: int) -> Sequence[int]:
         """Up to n tokens that may follow the output, in order; none without a good guess. Called
         with the same history at later times, prompt and output having grown at their end only. It
-        reads both and changes neither."""
+        reads both and changes neither. A method `end(history)`, if there is one, is called once,
+        when the request has ended."""
         ...
 
 

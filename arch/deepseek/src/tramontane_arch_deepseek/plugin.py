@@ -33,6 +33,8 @@ def architectures() -> Iterator[Architecture]:
         config="tramontane_arch_deepseek.model:DeepseekV2Config",
         model="tramontane_arch_deepseek.model:Deepseek",
         weights="tramontane_arch_deepseek.weights:weights",
+        # of V2 there is none, but GGUF files of V3 come by the same name
+        next_token="tramontane_arch_deepseek.weights:next_token",
         example=TINY,
     )
     yield Architecture(

@@ -4,7 +4,7 @@ from tramontane.blocks import NextToken, next_layer
 from tramontane.checkpoint.latent_rules import KeysAndValues, TurnedRows
 from tramontane.checkpoint.rules import EXPERTS, Rename, Rule, Skip, Split
 
-from .model import DeepseekV2Config, DeepseekV3Config, layer
+from .model import DeepseekV2Config, layer
 
 
 def weights(cfg: DeepseekV2Config) -> dict[str, list[Rule]]:
@@ -36,5 +36,5 @@ def weights(cfg: DeepseekV2Config) -> dict[str, list[Rule]]:
     }
 
 
-def next_token(cfg: DeepseekV3Config) -> NextToken:
+def next_token(cfg: DeepseekV2Config) -> NextToken:
     return next_layer(cfg, lambda: layer(cfg, cfg.num_hidden_layers - 1), weights(cfg))

@@ -132,7 +132,9 @@ def run(argv: list[str]) -> int:
                 "kv_type": report.kv_dtype,
                 "kv_bytes_per_token": report.kv_bytes_per_token,
             }
-            measured = bandwidth(threads or 0) if any(options.gen) else None
+            # with drafts, what a token reads is not what a step reads
+            plain = llm.inner.engine.drafting is None
+            measured = bandwidth(threads or 0) if any(options.gen) and plain else None
             told["memory_bandwidth"] = measured
             for result in _measure(llm, options, threads, measured):
                 key = (result.prompt, result.gen, result.depth, result.parallel)

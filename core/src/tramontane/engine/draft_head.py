@@ -208,6 +208,9 @@ class HeadGuesser:
         found = self._head.hidden
         return logits, (found if isinstance(found, Tensor) else torch.from_numpy(found)).clone()
 
+    def ended(self, sequence: Sequence) -> None:
+        pass
+
     def warm(self) -> None:
         try:
             self._step([0], torch.zeros(1, self._width), [(0, 1, 1, [0], [0])])

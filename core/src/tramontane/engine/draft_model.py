@@ -213,6 +213,9 @@ class ModelGuesser:
     def noted(self, work: list[tuple[Sequence, int]]) -> None:
         pass
 
+    def ended(self, sequence: Sequence) -> None:
+        pass
+
     def warm(self) -> None:
         try:
             self._loaded.model.step([0], Batch.of([(0, 1, 1, [0], [0])], self.cache, [0]))

@@ -46,6 +46,10 @@ class Guesser(Protocol):
         """A step has computed this, of which drafts are still to be verified."""
         ...
 
+    def ended(self, sequence: Sequence) -> None:
+        """A sequence that was guessed for has ended."""
+        ...
+
     def warm(self) -> None:
         """Do what is done once."""
         ...
@@ -116,8 +120,13 @@ class Drafting:
                 sequence.guessing.failed = True
             return [()] * len(asked)
 
-    def noted(self, work: Work) -> None:
-        """A step has computed this; nothing has come of it yet."""
+    def warm(self) -> None:
+        """Do what is done once, before the first request."""
+        self.guesser.warm()
+
+    def stepped(self, work: Work, seconds: float) -> None:
+        """A step has computed this, in so much time; nothing has come of it yet."""
+        self._measured(work, seconds)
         try:
             self.guesser.noted(work)
         except Exception:
@@ -125,11 +134,7 @@ class Drafting:
             for sequence, _ in work:
                 sequence.guessing = Guessing(DraftLength(self._most), failed=True)
 
-    def warm(self) -> None:
-        """Do what is done once, before the first request."""
-        self.guesser.warm()
-
-    def measured(self, work: Work, seconds: float) -> None:
+    def _measured(self, work: Work, seconds: float) -> None:
         """Note how long a step took; not every one, as most are alike."""
         if self._measures and all([each.decoding and each.history.output for each, _ in work]):
             self._cost.measured(sum([count for _, count in work]), seconds)
@@ -245,6 +250,16 @@ class PluginGuesser:
 
     def noted(self, work: Work) -> None:
         pass
+
+    def ended(self, sequence: Sequence) -> None:
+        guesses = sequence.guessing and sequence.guessing.guesses
+        end = getattr(guesses, "end", None)
+        if end is None:
+            return
+        try:
+            end(sequence.history)
+        except Exception:
+            log.exception("drafter %s failed at a request's end", self._name)
 
     def warm(self) -> None:
         pass

@@ -295,8 +295,7 @@ class Engine:
         self._overlap.wait()
         seconds = time.perf_counter() - started
         if self.drafting is not None:
-            self.drafting.measured(work, seconds)
-            self.drafting.noted(work)
+            self.drafting.stepped(work, seconds)
         decoding = sum([sequence.decoding for sequence, _ in work])
         tokens = sum([count - len(sequence.drafts) for sequence, count in work])
         self._scheduler.pace.measured(decoding, tokens - decoding, seconds)
@@ -396,6 +395,8 @@ class Engine:
         if sequence.request.keep and error is None and sequence.blocks:
             snapshot = sequence.copied(self.cache)
         self._scheduler.remove(sequence)
+        if self.drafting is not None:
+            self.drafting.guesser.ended(sequence)
         for follower in sequence.followers:
             self._scheduler.add(follower)
         sequence.followers = []

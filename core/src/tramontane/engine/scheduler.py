@@ -77,7 +77,7 @@ class Scheduler:
         if sequence.undo is not None:
             self.cache.states.give_back(sequence.undo[0])
             sequence.undo = None
-        sequence.again = 0
+        sequence.again, sequence.drafts = 0, []
         sequence.cross = None
         if sequence.place is not None:
             sequence.place.leave()

@@ -53,19 +53,26 @@ class OpenDraft:
     def close(self) -> None:
         self.checkpoint.close()
 
-    def check(self, name: str, tokenizer: Tokenizer, vocab_size: int) -> None:
-        """Refuse another vocabulary. name, vocab_size: of the model that it drafts for."""
+    def check(self, name: str, tokenizer: Tokenizer) -> None:
+        """Refuse another vocabulary. name, tokenizer: of the model that it drafts for; without a
+        tokenizer there, `check_size` is to be asked."""
+        if tokenizer.missing:
+            return
         with _named(self._source):
-            mine: Tokenizer | None = None
             try:
                 mine = self.checkpoint.tokenizer()
             except NoTokenizer as error:
-                if not tokenizer.missing:
-                    raise UsageError(f"{error}; {WAY_OUT}") from error
-            if mine is None or tokenizer.missing:
-                _same_size(name, vocab_size, self.beside.vocab_size)
-            else:
-                _same_tokens(name, tokenizer, mine)
+                raise UsageError(f"{error}; {WAY_OUT}") from error
+            _same_tokens(name, tokenizer, mine)
+
+    def check_size(self, name: str, vocab_size: int) -> None:
+        """Refuse a vocabulary of another size, where there are no tokens to compare."""
+        with _named(self._source):
+            if vocab_size != self.beside.vocab_size:
+                raise UsageError(
+                    f"{name} has no tokenizer, and the vocabularies have {self.beside.vocab_size} "
+                    f"tokens and {vocab_size}; {WAY_OUT}"
+                )
 
     def load(self, loaded: Loaded) -> DraftModel:
         """Load it, behind the model that it drafts for."""
@@ -122,11 +129,3 @@ def _same_tokens(name: str, theirs: Tokenizer, mine: Tokenizer) -> None:
 def _pieces(tokenizer: Tokenizer) -> dict[int, str]:
     found = tokenizer.inner.get_vocab(with_added_tokens=True)
     return {token: piece for piece, token in found.items()}
-
-
-def _same_size(name: str, theirs: int, mine: int) -> None:
-    if theirs != mine:
-        raise UsageError(
-            f"neither it nor {name} has a tokenizer, and its vocabulary has {mine} tokens and not "
-            f"{theirs}; {WAY_OUT}"
-        )

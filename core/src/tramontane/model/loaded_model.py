@@ -117,6 +117,8 @@ class LoadedModel:
                 if progress is not None:
                     progress(done, total)
 
+            if isinstance(drafting, OpenDraft):  # before anything is read
+                drafting.check(self.name, vocabulary.result())
             head = None
             if isinstance(drafting, OwnHead):
                 head = HeadOf(checkpoint, self.registry, options)
@@ -204,7 +206,8 @@ class LoadedModel:
             return DraftHead(head.load(self.loaded), self.loaded, drafting.most)
         if not isinstance(drafting, OpenDraft):
             return drafting
-        drafting.check(self.name, self.tokenizer, self.loaded.config.vocab_size)
+        if self.tokenizer.missing:
+            drafting.check_size(self.name, self.loaded.config.vocab_size)
         found = drafting.load(self.loaded)
         report = replace(self.loaded.report, draft=found.loaded.report)
         self.loaded = replace(self.loaded, report=report)
