@@ -50,7 +50,7 @@ def test_a_damaged_one_is_named(run: Cli) -> None:
 
 
 def test_the_oldest_are_trimmed(run: Cli) -> None:
-    assert "removed 1 prepared model," in run("cache", "trim", "30KB")[1]
+    assert "removed 1 prepared model," in run("cache", "trim", "40KB")[1]
     assert names() == ["new", "older"]
     assert "removed 2 prepared models" in run("cache", "clear")[1]
     assert names() == []
