@@ -18,7 +18,7 @@ from torch import Tensor
 from tramontane.checkpoint.load import Loaded, load_model
 from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.checkpoint.open import open_checkpoint
-from tramontane.prepared import shelf
+from tramontane.prepared import array_file, shelf
 from tramontane.prepared.array_file import PREAMBLE, ArrayFile, Damaged
 from tramontane.registry import Registry
 from tramontane.testing.forward_passes import in_pieces, whole
@@ -233,6 +233,7 @@ def test_links_are_not_followed(model: Path, kept: Path, tmp_path: Path) -> None
 def test_a_full_disk_leaves_nothing_behind(
     at: int, model: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(array_file, "AT_ONCE", 8192)
     unsaved = loaded(model).unsaved
     assert unsaved is not None
     calls = []
@@ -314,7 +315,7 @@ def test_weights_as_the_file_has_them_are_not_kept_twice(
 
 CODE = """\
 import sys
-from tramontane.prepared import shelf
+from tramontane.prepared import array_file, shelf
 shelf.LEAST, shelf.PACKED, shelf.RESERVE = 0, 1 << 60, 0
 from tramontane.system import torch_parts
 from tramontane.cli.main import main

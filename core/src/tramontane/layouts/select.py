@@ -1,7 +1,8 @@
 """Rows of a tensor, selected without torch's compiler.
 
 Shapes are checked with meta tensors, for which torch implements indexing, `cat` and sums in Python,
-and imports its compiler to run them, which takes half a second; so layouts avoid these.
+and imports its compiler to run them, which takes half a second; so layouts avoid these. Nor do
+they select rows of them by torch, which has that in a part that `system.torch_parts` leaves out.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ from torch import Tensor
 
 def picked(tensor: Tensor, index: Tensor | slice) -> Tensor:
     """Selected rows of a tensor (rows, ...). index: (n) int64 or a slice -> (n, ...)."""
-    return tensor[index] if isinstance(index, slice) else tensor.index_select(0, index)
+    if isinstance(index, slice):
+        return tensor[index]
+    if tensor.is_meta:
+        return tensor.new_empty((len(index), *tensor.shape[1:]))
+    return tensor.index_select(0, index)
 
 
 def joined(tensors: Sequence[Tensor]) -> Tensor:

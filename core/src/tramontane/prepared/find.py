@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import torch
 from torch import Tensor
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tramontane.checkpoint.load_options import LoadOptions
 
 log = logging.getLogger(__name__)
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,8 @@ class Unsaved:
                 log.debug("%d bytes of a prepared model have no room", self.nbytes)
                 return False
             handle, part = shelf.unfinished()
-            with os.fdopen(handle, "w+b") as file:
-                done = self._write(file, between)
+            with os.fdopen(handle, "w+b", buffering=0) as file:
+                done = self._write(cast("BinaryIO", file), between)
             if done:
                 os.replace(part, path)
                 part = None

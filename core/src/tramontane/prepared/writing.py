@@ -50,7 +50,7 @@ class Writing:
         patience = min(AT_THE_END, LEAST + self.nbytes / SLOWEST)
         if timeout is not None:
             patience = min(timeout, patience)
-        self._until = time.monotonic() + (patience if self._answered() else 0)
+        self._until = time.monotonic() + (patience if self._stats().steps > 0 else 0)
         self._closing.set()
         self._thread.join()
 
