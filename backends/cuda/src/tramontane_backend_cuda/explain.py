@@ -13,7 +13,9 @@ from .graphics import nvidia_on_bus
 from .nvml import Driver, NvmlError, look
 from .torch_build import TorchBuild, torch_build
 
-GET_TORCH = "pip install --force-reinstall torch, from the index for CUDA, see pytorch.org/get-started"
+GET_TORCH = (
+    "pip install --force-reinstall torch, from the index for CUDA, see pytorch.org/get-started"
+)
 GET_DRIVER = "install NVIDIA's driver of this system, and see that nvidia-smi lists the card"
 
 

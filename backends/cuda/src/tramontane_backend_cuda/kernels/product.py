@@ -8,6 +8,7 @@ the bits of a row depend on nothing but itself: neither on how many rows there a
 splits are programs of their own, as for few rows, or done one after the other.
 """
 
+# mypy: disable-error-code="no-untyped-def"
 from __future__ import annotations
 
 import triton
@@ -61,9 +62,7 @@ def product(
                 line, inside, first, columns, factor, KIND, WIDTH0, WIDTH1, GROUP, ABOVE,
                 ABOVE_MINIMUM, DIVIDES, ZERO, ZEROS, MINIMUM, FACTOR, N, K,
             )  # fmt: skip
-            part = tl.dot(
-                left.to(DOT), tl.trans(right.to(DOT)), part, input_precision="ieee"
-            )
+            part = tl.dot(left.to(DOT), tl.trans(right.to(DOT)), part, input_precision="ieee")
         total += part
     at = (tl.program_id(2) * m + row)[:, None].to(tl.int64) * n + height[None, :]
     tl.store(out + at, total.to(out.dtype.element_ty), asked[:, None] & inside[None, :])
