@@ -1,6 +1,6 @@
 """Compile every kernel to machine code for cards that are not here, and read what it takes.
 
-    python -m backends.cuda.tests.compile_for      writes the table of docs/cuda.md
+    python backends/cuda/tests/compile_for.py --table      rewrites the table of docs/cuda.md
 
 No driver and no CUDA: Triton's wheel brings the assemblers. It runs in a process of its own, as
 where kernels are compiled they cannot be interpreted.
@@ -15,11 +15,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+PAGE = Path(__file__).parents[3] / "docs" / "cuda.md"
 TARGETS = (80, 90, 120)
+CELL = re.compile(r"(\d+), (\d+) KiB(?:, (\d+) spilled)?")
 MATRIX = re.compile(r"\b(mma\.sync\.aligned\.m\d+n\d+k\d+|wgmma\.mma_async\S*|tcgen05\.mma\S*)")
 PRODUCTS = {
     # name: constants of the layout, beside those of a dense one
@@ -209,9 +212,47 @@ def everything(*, full: bool) -> list[Compiled]:
     return done
 
 
-if __name__ == "__main__":
+def shown(made: list[Compiled]) -> str:
+    """As the table of docs/cuda.md has it."""
+    by_kernel: dict[str, dict[str, Compiled]] = {}
+    for each in made:
+        by_kernel.setdefault(each.kernel, {})[each.target] = each
+    targets = [f"sm_{target}" for target in TARGETS]
+    lines = [f"| kernel | {' | '.join(targets)} | instruction |", "|---|" + "---|" * 4]
+    for kernel, found in by_kernel.items():
+        cells = []
+        for each in (found[target] for target in targets):
+            spilled = f", {each.spilled} spilled" if each.spilled else ""
+            cells.append(f"{each.registers}, {-(-each.shared // 1024)} KiB{spilled}")
+        matrix = {each.matrix for each in found.values()}
+        lines.append(f"| {kernel} | {' | '.join(cells)} | {', '.join(sorted(matrix)) or '-'} |")
+    return "\n".join(lines) + "\n"
+
+
+def read_table(page: str) -> dict[tuple[str, str], tuple[int, int, int, str]]:
+    """Of each kernel and target: registers, KiB of shared memory, bytes spilled, instruction."""
+    known = {}
+    for line in page.splitlines():
+        kernel, *cells, matrix = (word.strip() for word in line.strip("|").split("|"))
+        for target, cell in zip(TARGETS, cells, strict=False):
+            if found := CELL.fullmatch(cell):
+                registers, shared, spilled = (int(number or 0) for number in found.groups())
+                known[kernel, f"sm_{target}"] = registers, shared, spilled, matrix.strip("-")
+    return known
+
+
+def main(arguments: Sequence[str]) -> None:
+    """--table: rewrite the table; else print what was compiled as JSON."""
     os.environ.pop("TRITON_INTERPRET", None)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["TRITON_CACHE_DIR"] = folder  # or an older result would be told
-        made = everything(full="--full" in sys.argv)
-        print(json.dumps([asdict(each) for each in made]))
+        made = everything(full="--full" in arguments or "--table" in arguments)
+    if "--table" in arguments:
+        before, _, rest = PAGE.read_text().partition("| kernel | sm_80")
+        _, _, after = rest.partition("\n\n")
+        PAGE.write_text(f"{before}{shown(made)}\n{after}")
+    print(json.dumps([asdict(each) for each in made]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from .triton_here import interpreted
 
 OLDEST = (8, 0)
-"""Below this compute capability Triton has no matrix instructions: torch does the products there."""
+"""Below this compute capability Triton has no matrix instructions; torch does the products."""
 
 
 @dataclass(frozen=True)

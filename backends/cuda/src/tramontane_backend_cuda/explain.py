@@ -60,8 +60,8 @@ def reasons(
 def _old(driver: Driver) -> list[Reason]:
     return [
         Reason(
-            f"{card.name} is older than sm_{OLDEST[0]}{OLDEST[1]}: it runs by torch's own products, "
-            "in float16 or float32, and each step decodes the weights that it reads"
+            f"{card.name} is older than sm_{OLDEST[0]}{OLDEST[1]}: it runs by torch's own "
+            "products, in float16 or float32, and each step decodes the weights that it reads"
         )
         for card in driver.cards
         if card.capability < OLDEST

@@ -95,7 +95,7 @@ class FixedBatch(Batch):
             self._angles[rope.settings] = turns
         self._all = torch.arange(rows, dtype=torch.int64, device=device)
 
-    @property  # type: ignore[override]
+    @property
     def spans(self) -> Sequence[Span]:
         raise NotRecordable("a layer reads the sequences of a step one by one")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -29,6 +30,8 @@ from .card import OLDEST, Card, card_of
 from .device import BFLOAT16
 
 log = logging.getLogger(__name__)
+GRAPHS = "TRAMONTANE_CUDA_GRAPHS"
+"""The variable of the environment that switches recorded steps off, as 0."""
 OWN, TORCH = "triton", "torch, decoded"
 
 
@@ -67,7 +70,7 @@ def prepare(
         chosen[STEP] = f"{EAGER}{why_not(device, card)}"
         return chosen
     chosen = put_kernels(model, card)
-    if where.startswith("cuda") and not card.interpreted:
+    if where.startswith("cuda") and os.environ.get(GRAPHS) != "0":
         from .cuda_graphs import CudaGraphs, in_background
         from .graphs import RecordedSteps
 
@@ -97,6 +100,8 @@ def why_not(device: Device, card: Card) -> str:
         return "triton is not installed"
     if card.interpreted:
         return "this is Triton's interpreter"
+    if has_kernels(card) and os.environ.get(GRAPHS) == "0":
+        return f"{GRAPHS}=0"
     if device.torch_device.startswith("cuda"):
         return f"{device.label} is older than sm_{OLDEST[0]}{OLDEST[1]}"
     return f"steps on {device.torch_device} are not recorded"
@@ -145,7 +150,7 @@ def put_kernels(model: CausalLM, card: Card) -> dict[str, str]:
             module.kernel = attend.latents
             chosen["attention"] = OWN
         elif type(module) is Experts:
-            module.forward = mixture(module)  # type: ignore[method-assign]
+            module.forward = mixture(module)  # type: ignore[method-assign,assignment]
     return chosen
 
 

@@ -16,6 +16,7 @@ Keys are (pages, kv_heads, d_key, 16), values (pages, kv_heads, 16, d_value), or
 `tramontane.engine.kv_cache`.
 """
 
+# mypy: disable-error-code="no-untyped-def,untyped-decorator"
 from __future__ import annotations
 
 import triton

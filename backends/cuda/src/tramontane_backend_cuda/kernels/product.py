@@ -3,11 +3,12 @@
     out[i, j] = sum over c of x[i, c] W[j, c]
 
 The columns are parted into splits, whose sums are added in order; how many is decided by the
-matrix alone. Within a split, columns are added in order too, by matrix instructions of one shape. So
-the bits of a row depend on nothing but itself: neither on how many rows there are, nor on whether
-splits are programs of their own, as for few rows, or done one after the other.
+matrix alone. Within a split, columns are added in order too, by matrix instructions of one shape.
+So the bits of a row depend on nothing but itself: neither on how many rows there are, nor on
+whether splits are programs of their own, as for few rows, or done one after the other.
 """
 
+# mypy: disable-error-code="no-untyped-def,untyped-decorator"
 from __future__ import annotations
 
 import triton

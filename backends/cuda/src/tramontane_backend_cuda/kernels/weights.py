@@ -1,7 +1,7 @@
-"""Packed weights as tiles of floats: every layout by one function, of which a kernel keeps one case.
+"""Packed weights as tiles of floats: all layouts by one function, of which a kernel keeps one case.
 
-A matrix is up to eight tensors; those that its layout does not have are given as any pointer and not
-read. Each number is made as `Layout.decode` makes it, in float32:
+A matrix is up to eight tensors; those that its layout does not have are given as any pointer and
+not read. Each number is made as `Layout.decode` makes it, in float32:
 
     affine       (code - zero) * scale * factor + minimum     scale, minimum: of a group of columns,
                                                               times that of a larger group, if any
@@ -10,6 +10,7 @@ read. Each number is made as `Layout.decode` makes it, in float32:
     dense        the number itself
 """
 
+# mypy: disable-error-code="no-untyped-def,untyped-decorator"
 from __future__ import annotations
 
 import triton
