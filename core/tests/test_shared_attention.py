@@ -10,7 +10,8 @@ from torch import nn
 from tramontane.blocks import Attention, Router, SharedAttention, rope_for
 from tramontane.config import DecoderConfig, read_config
 from tramontane.engine.batch import Batch
-from tramontane.engine.kv_cache import KVCache, bytes_per_token, kv_shapes, kv_windows
+from tramontane.engine.kv_cache import KVCache, bytes_per_token
+from tramontane.engine.kv_shapes import kv_shapes, kv_windows
 
 SIZES = {"vocab_size": 8, "hidden_size": 24, "intermediate_size": 8, "num_hidden_layers": 3,
          "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 6}  # fmt: skip

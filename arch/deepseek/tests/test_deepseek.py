@@ -8,7 +8,8 @@ import pytest
 import torch
 from tramontane.blocks import BiasedRouter, GroupedRouter, Router, latent_scale
 from tramontane.config import read_config
-from tramontane.engine.kv_cache import bytes_per_token, kv_shapes
+from tramontane.engine.kv_cache import bytes_per_token
+from tramontane.engine.kv_shapes import kv_shapes
 from tramontane.errors import ConfigError
 from tramontane_arch_deepseek.model import Deepseek, DeepseekV2Config, DeepseekV3Config, router
 from tramontane_arch_deepseek.plugin import TINY

@@ -105,6 +105,7 @@ class RecordedSteps:
     @torch.inference_mode()
     def _make(self, key: Key, tokens: Sequence[int], batch: Batch) -> None:
         cache = batch.cache
+        assert cache is not None
         with self._lock:  # one at a time
             if self.why is not None or self._cache is None or self._cache() is not cache:
                 return

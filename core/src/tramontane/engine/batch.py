@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from .kv_cache import CacheView, KVCache
+    from .cache_view import CacheView
+    from .kv_cache import KVCache
 
 
 class Rotation(Protocol):

@@ -27,8 +27,8 @@ from .cross_keys import cross_cache
 from .deciding import Deciding
 from .device_errors import failure_of, said_of, said_of_loss, smaller
 from .drafting import drafting_of
-from .kv_cache import BLOCK_SIZE, KVCache
-from .kv_size import kv_blocks, state_slots
+from .kv_cache import BLOCK_SIZE
+from .kv_size import cache_of, kv_blocks
 from .media_rows import MediaRows, apart
 from .options import EngineOptions
 from .overlap import OverlapWorker
@@ -66,15 +66,8 @@ class Engine:
         self.context_length = min(loaded.context_length, blocks * BLOCK_SIZE)
         device = torch.device(loaded.device.torch_device)
         self._resumable = not extents_matter(loaded.model)
-        self.cache = KVCache(
-            loaded.model,
-            blocks,
-            loaded.kv_dtype,
-            device,
-            remember=self.options.prefix_cache and self._resumable,
-            state_slots=state_slots(loaded, self.options, force=force),
-            placed=loaded.placed,
-        )
+        remember = self.options.prefix_cache and self._resumable
+        self.cache = cache_of(loaded, blocks, self.options, remember=remember, force=force)
         batch_size, max_seqs = max(1, self.options.batch_size), max(1, self.options.max_seqs)
         self._scheduler = Scheduler(
             self.cache,
@@ -251,9 +244,8 @@ class Engine:
             return
         try:
             media, prompt = sequence.request.media, sequence.request.prompt
-            count = resume.shared(prompt if media is None else prompt[: media.first])
-            self.cache.ready(sequence.blocks[: -(-count // BLOCK_SIZE)])
-            resume.put(self.cache, sequence.blocks, count, sequence.slot or 0)
+            known = prompt if media is None else prompt[: media.first]
+            count = resume.resume(self.cache, known, sequence.blocks, sequence.slot or 0)
         except Exception as error:  # noqa: BLE001 - a snapshot of another model, say
             self._finish(sequence, "error", f"cannot resume: {error}")
         else:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .block_pool import BlockPool
+from .cache_view import CacheView
 from .kv_codes import CODES, Codes, dequantize, groups_of
 from .kv_floats import FLOATS8, decode, encode
+from .kv_shapes import kv_modules, kv_shapes, kv_windows
 from .sliding_window import Pages
 from .state_cache import StateCache
 
@@ -349,59 +351,6 @@ class KVCache:
             layer.copy(source, target)
         for mirror in self.mirrors:
             mirror.copy(source, target)
-
-
-class CacheView:
-    """What one of a model's devices sees of a cache: the keys and values that its modules look up,
-    in `layers`; the rest is the whole's."""
-
-    def __init__(self, whole: KVCache, placed: Placed, name: str) -> None:
-        self.whole, self.device = whole, placed.by_name[name].device
-        read = placed.read_on(name)
-        self.layers = {index: each for index, each in whole.layers.items() if index in read}
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.whole, name)
-
-
-def kv_modules(model: nn.Module) -> dict[int, Any]:
-    """The module that stores keys and values of each layer with a KV cache, by its `index`."""
-    found: dict[int, Any] = {
-        module.index: module  # type: ignore[misc]
-        for module in model.modules()
-        if hasattr(module, "kv_heads") and hasattr(module, "index")
-    }
-    return dict(sorted(found.items()))
-
-
-def kv_shapes(model: nn.Module) -> list[tuple[int, int, int]]:
-    """(kv_heads, d_key, d_value) of each layer with a KV cache, ordered by its `index`.
-
-    Such a module has `index` and `kv_heads`, and `d_head`, or `cached`: (d_key, d_value).
-    """
-    return [
-        (module.kv_heads, *getattr(module, "cached", (module.d_head,) * 2))
-        for module in kv_modules(model).values()
-    ]
-
-
-class Seen(NamedTuple):
-    """What a token sees: the last `tokens`, itself included, or from the beginning of its chunk of
-    so many."""
-
-    tokens: int
-    chunked: bool
-
-
-def kv_windows(model: nn.Module, most: int) -> list[Seen | None]:
-    """What a token sees in each layer with a KV cache, ordered by its `index`; None: everything,
-    or `most` tokens or more, the largest possible context."""
-    found: list[Seen | None] = []
-    for module in kv_modules(model).values():
-        window, chunk = getattr(module, "window", None), getattr(module, "chunk", None)
-        size = window if chunk is None else chunk
-        found.append(Seen(size, chunk is not None) if size is not None and size < most else None)
-    return found
 
 
 def bytes_per_token(model: nn.Module, dtype: torch.dtype) -> int:

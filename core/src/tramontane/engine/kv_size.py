@@ -8,11 +8,14 @@ import re
 from collections.abc import Sequence as SequenceOf
 from typing import TYPE_CHECKING, NamedTuple
 
+import torch
+
 from tramontane import memory
 from tramontane.errors import ConfigError, NotEnoughMemory
 from tramontane.system.devices import free_now
 
-from .kv_cache import BLOCK_SIZE, kv_modules, kv_shapes, token_bytes
+from .kv_cache import BLOCK_SIZE, KVCache, token_bytes
+from .kv_shapes import kv_modules, kv_shapes
 from .state_cache import FEWEST, bytes_per_sequence, state_shapes
 
 if TYPE_CHECKING:
@@ -68,6 +71,22 @@ def kv_blocks(loaded: Loaded, options: EngineOptions, *, force: bool = False) ->
                 "bytes (--kv-tokens, --kv-memory), or --force to try all the same"
             )
     return blocks
+
+
+def cache_of(
+    loaded: Loaded, blocks: int, options: EngineOptions, *, remember: bool, force: bool
+) -> KVCache:
+    """A cache of so many blocks. remember: for later requests with the same prefix. Raises as
+    `state_slots`."""
+    return KVCache(
+        loaded.model,
+        blocks,
+        loaded.kv_dtype,
+        torch.device(loaded.device.torch_device),
+        remember=remember,
+        state_slots=state_slots(loaded, options, force=force),
+        placed=loaded.placed,
+    )
 
 
 class Room(NamedTuple):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from tramontane.adapters.blame import blamed
 from tramontane.adapters.prompted import Decided, Watch
 from tramontane.errors import RequestError
 from tramontane.media.item import MediaItem, Sight
@@ -280,11 +281,11 @@ class Sequence:
         if adapters is None:
             return self.chain.draw(row, self.history)
         if not self.history.output and row.min() == row.max():  # sums that overflowed in a norm
-            raise RequestError(_blamed(adapters.names, "all logits are equal"))
+            raise RequestError(blamed(adapters.names, "all logits are equal"))
         try:
             return self.chain.draw(row, self.history)
         except NoDistribution as error:
-            raise RequestError(_blamed(adapters.names, "some logits are not finite")) from error
+            raise RequestError(blamed(adapters.names, "some logits are not finite")) from error
 
     def tell(self, rows: Floats) -> None:
         """Send the tokens that were owed, as far as their logits are here."""
@@ -396,14 +397,3 @@ class Sequence:
 
     def _logprob(self, logits: Floats, token: int, bytes_of: BytesOf) -> TokenLogprob:
         return token_logprob(logits, token, self.request.params.top_logprobs, bytes_of)
-
-
-def _blamed(names: Iterable[str], what: str) -> str:
-    """The message for what adapters of these names may be the reason of."""
-    *before, last = names
-    several = bool(before)
-    return (
-        f"with the adapter{'s' * several} {', '.join([*before, last])} {what}: "
-        f"{'their' if several else 'its'} numbers or weights are too large for the model; "
-        "answer without, or with a smaller weight"
-    )

@@ -23,7 +23,8 @@ from tramontane.checkpoint.load import KV_TYPES
 from tramontane.checkpoint.safetensors_damage import damage
 from tramontane.errors import SessionError
 
-from .kv_cache import kept_width, kv_shapes
+from .kv_cache import kept_width
+from .kv_shapes import kv_shapes
 from .snapshot import Snapshot
 from .state_cache import state_shapes
 

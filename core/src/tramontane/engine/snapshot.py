@@ -59,6 +59,16 @@ class Snapshot:
         if cache.states and count:
             cache.states.put_back(slot, self.states[count])
 
+    def resume(
+        self, cache: KVCache, prompt: Sequence[int], blocks: Sequence[int], slot: int
+    ) -> int:
+        """Write what it shares with a prompt into a sequence's blocks and slot; returns how many
+        tokens. Raises what a snapshot of another model may."""
+        count = self.shared(prompt)
+        cache.ready(blocks[: -(-count // BLOCK_SIZE)])
+        self.put(cache, blocks, count, slot)
+        return count
+
     def shared(self, prompt: Sequence[int]) -> int:
         """How many tokens of a prompt it can go on from: of the common prefix, or its part that
         there are states for. A prompt's last token is always recomputed."""

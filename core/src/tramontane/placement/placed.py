@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tramontane.blocks import CausalLM, CrossAttention
-from tramontane.engine.kv_cache import kv_modules
+from tramontane.engine.kv_shapes import kv_modules
 
 from .hops import Aside, Elsewhere, Spot, Through
 from .part import Part

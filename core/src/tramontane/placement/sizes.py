@@ -12,7 +12,8 @@ from torch import nn
 from tramontane.blocks import Experts
 from tramontane.checkpoint.checkpoint import Header, TensorInfo
 from tramontane.checkpoint.weight_map import Slot, Source
-from tramontane.engine.kv_cache import kv_modules, kv_shapes, token_bytes
+from tramontane.engine.kv_cache import token_bytes
+from tramontane.engine.kv_shapes import kv_modules, kv_shapes
 from tramontane.engine.state_cache import state_shapes
 
 
