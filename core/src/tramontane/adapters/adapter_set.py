@@ -24,8 +24,9 @@ from tramontane.target_call import call
 
 from .adapter import Adapter, Applied
 from .fit import fit_adapter
+from .host import Host
 from .kernels import Multiply
-from .prompted import Bind, Host, PromptAdapter, plain_bind
+from .prompted import Bind, PromptAdapter, plain_bind
 from .stored import StoredAdapter
 
 Asked: TypeAlias = str | Mapping[str, float]
