@@ -265,9 +265,9 @@ class AdapterForm(Offer):
     """(path: Path) -> `tramontane.adapters.stored.StoredAdapter`, of a folder or a file. Raises
     AdapterError."""
     open: Target | None = None
-    """(path: Path, host: `tramontane.adapters.prompted.Host`, name: str) -> `PromptAdapter`, of
-    that module: instead of `read`, for what is no change of weights, but decides by each request's
-    prompt which changes there are."""
+    """(path: Path, host: `tramontane.adapters.host.Host`, name: str) -> `PromptAdapter`, of
+    `adapters.prompted`: instead of `read`, for what is no change of weights, but decides by each
+    request's prompt which changes there are."""
     sample: Target | None = None
     """(folder: Path, shapes: Mapping[str, tuple[int, int]]) -> Path: writes a tiny valid adapter
     there, of matrices with these names and shapes; the conformance kit reads it."""

@@ -24,8 +24,9 @@ from tramontane.system import torch_parts
 from .adapter import Adapter, Applied, Where
 from .fit import fit_adapter
 from .forms import form_of, read_adapter
+from .host import Host
 from .kernels import Multiply
-from .prompted import Bind, Host, PromptAdapter, plain_bind
+from .prompted import Bind, PromptAdapter, plain_bind
 from .stored import StoredAdapter
 
 Asked: TypeAlias = str | Mapping[str, float]

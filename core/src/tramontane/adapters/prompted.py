@@ -7,22 +7,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor, nn
 
 from tramontane.blocks import Linear
-from tramontane.config import DecoderConfig
 from tramontane.layouts import Layout
-from tramontane.plugin import Architecture
-from tramontane.registry import Registry
 
-from .adapter import Adapter
 from .kernels import Multiply
 
 if TYPE_CHECKING:
     from tramontane.engine.batch import Batch
-    from tramontane.engine.request import Request
 
     from .adapter import Applied
 
@@ -30,22 +25,13 @@ Bind = Callable[[Layout], tuple[Layout, Multiply]]
 """A matrix as a backend's kernels want it, and the kernel."""
 
 
-@dataclass(frozen=True)
-class Host:
-    """A loaded model, for what reads adapters that are more than changes of its weights.
+class Asked(Protocol):
+    """What a prompt adapter sees of a request."""
 
-    kernels: the model's own, by the paths of its modules. multiply, bind: of its backend. fit: a
-    stored adapter's name and source to what fits the model.
-    """
-
-    model: nn.Module
-    architecture: Architecture
-    config: DecoderConfig
-    registry: Registry
-    kernels: Mapping[str, Callable[..., Any]]
-    multiply: Multiply
-    bind: Bind
-    fit: Callable[..., Adapter]
+    @property
+    def prompt(self) -> tuple[int, ...]: ...
+    @property
+    def media(self) -> object | None: ...
 
 
 class Changes(ABC):
@@ -94,11 +80,11 @@ class PromptAdapter(ABC):
         return (self.name,)
 
     @abstractmethod
-    def known(self, request: Request) -> Decided | None:
+    def known(self, request: Asked) -> Decided | None:
         """What the answer is computed with, where that is known without computing the prompt."""
 
     @abstractmethod
-    def watch(self, request: Request) -> Watch:
+    def watch(self, request: Asked) -> Watch:
         """What sees the prompt being computed."""
 
 

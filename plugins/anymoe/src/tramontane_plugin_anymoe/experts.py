@@ -20,7 +20,7 @@ import torch
 from torch import nn
 from tramontane import memory
 from tramontane.adapters.adapter import Adapter
-from tramontane.adapters.prompted import Host
+from tramontane.adapters.host import Host
 from tramontane.adapters.stored import Delta
 from tramontane.blocks import Linear
 from tramontane.checkpoint.build import Built, build_for

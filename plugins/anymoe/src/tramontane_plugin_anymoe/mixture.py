@@ -16,7 +16,15 @@ import numpy as np
 import torch
 from torch import Tensor
 from tramontane.adapters.adapter import Adapter, Applied
-from tramontane.adapters.prompted import Changes, Decided, Host, PromptAdapter, Replaced, Watch
+from tramontane.adapters.host import Host
+from tramontane.adapters.prompted import (
+    Asked,
+    Changes,
+    Decided,
+    PromptAdapter,
+    Replaced,
+    Watch,
+)
 from tramontane.adapters.stored import Delta
 from tramontane.blocks import Linear
 from tramontane.errors import AdapterError, RequestError
@@ -30,7 +38,6 @@ from .watching import HalvesWatch
 
 if TYPE_CHECKING:
     from tramontane.engine.batch import Batch
-    from tramontane.engine.request import Request
 
 log = logging.getLogger(__name__)
 Choice: TypeAlias = tuple[int, ...]
@@ -115,7 +122,7 @@ class Mixture(PromptAdapter):
     def _per_token(self) -> PerToken:
         return PerToken(self.host, self.halves, self._gates, self._experts, self.digest, self.names)
 
-    def known(self, request: Request) -> Decided | None:
+    def known(self, request: Asked) -> Decided | None:
         if self.settings.decide == "token":
             return Decided(self._per_token)
         choice = None if request.media is not None else self.choice_of(request.prompt)
@@ -129,7 +136,7 @@ class Mixture(PromptAdapter):
                 self._known.move_to_end(key)
             return self._known.get(key)
 
-    def watch(self, request: Request) -> Watch:
+    def watch(self, request: Asked) -> Watch:
         return Decision(self, request)
 
     def remember(self, prompt: tuple[int, ...], choice: Choice) -> None:
@@ -180,7 +187,7 @@ class Decision(HalvesWatch):
     """Sums up what the gates say of a prompt's tokens, in the order of the tokens, whatever the
     parts in which they come."""
 
-    def __init__(self, mixture: Mixture, request: Request) -> None:
+    def __init__(self, mixture: Mixture, request: Asked) -> None:
         super().__init__(mixture.host.model, mixture.halves, len(request.prompt))
         self._mixture, self._request = mixture, request
         self._likely = torch.zeros(len(mixture.halves), self.tokens, mixture.settings.count)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from tramontane.adapters.host import Host
 from tramontane.adapters.kernels import Multiply, changed_linear
-from tramontane.adapters.prompted import Changes, Host
+from tramontane.adapters.prompted import Changes
 from tramontane.blocks import Linear
 
 from .experts import Expert

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from tramontane_plugin_lora.sample import write as write_adapter
+from tramontane.plugin import load
 
 from .gates import Gate, write_gates
 from .settings import GATE_FILE, MixtureSettings
@@ -21,7 +21,7 @@ def write(folder: Path, shapes: Mapping[str, tuple[int, int]]) -> Path:
     mixture, expert = folder / "mixture", folder / "expert"
     for each in (mixture, expert):
         each.mkdir()
-    write_adapter(expert, {name: shapes[name]})
+    load("tramontane_plugin_lora.sample:write")(expert, {name: shapes[name]})
     gate = Gate(torch.zeros(2, hidden), torch.tensor([0.0, 1.0]))
     write_gates([gate], [layer], mixture / GATE_FILE)
     MixtureSettings("", "", hidden, (layer,), (str(expert),)).write(mixture)

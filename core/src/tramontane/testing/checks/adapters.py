@@ -13,7 +13,8 @@ import torch
 from tramontane import reference
 from tramontane.adapters.adapter import Adapter, Applied
 from tramontane.adapters.fit import fit_adapter
-from tramontane.adapters.prompted import Host, PromptAdapter, Watch, plain_bind
+from tramontane.adapters.host import Host
+from tramontane.adapters.prompted import PromptAdapter, Watch, plain_bind
 from tramontane.adapters.stored import StoredAdapter
 from tramontane.blocks import Linear
 from tramontane.config import DecoderConfig
