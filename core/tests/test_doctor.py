@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tramontane.backend import Device
+from tramontane.backend import Device, Reason
 from tramontane.cli import doctor
 from tramontane.doctor import extensions, network, processor, storage
 from tramontane.doctor.software import threads
@@ -215,6 +215,18 @@ def test_devices_of_each_backend(monkeypatch, probe, status, words):
     (finding,) = extensions.devices(Registry())
     assert finding.status == status
     assert words in finding.message
+
+
+def test_a_backend_explains_itself(monkeypatch):
+    offer = Backend(name="acme", probe="probe", prepare="-", explain="explain")
+    told = {"probe": list, "explain": lambda: [Reason("no driver", "install it"), Reason("cold")]}
+    monkeypatch.setattr(Registry, "all", lambda registry, record: [offer])
+    monkeypatch.setattr(extensions, "load", lambda target: told[target])
+    found = [(each.status, each.message, each.remedy) for each in extensions.devices(Registry())]
+    assert found == [
+        ("warning", "acme: no driver", "install it"),
+        ("ok", "acme: cold", ""),
+    ]
 
 
 def test_without_plugins_core_says_what_is_missing():

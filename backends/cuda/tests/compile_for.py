@@ -233,6 +233,8 @@ def read_table(page: str) -> dict[tuple[str, str], tuple[int, int, int, str]]:
     """Of each kernel and target: registers, KiB of shared memory, bytes spilled, instruction."""
     known = {}
     for line in page.splitlines():
+        if line.count("|") < len(TARGETS) + 3:
+            continue
         kernel, *cells, matrix = (word.strip() for word in line.strip("|").split("|"))
         for target, cell in zip(TARGETS, cells, strict=False):
             if found := CELL.fullmatch(cell):

@@ -12,10 +12,12 @@ OLDEST = (8, 0)
 
 @dataclass(frozen=True)
 class Card:
-    """capability: of NVIDIA's cards; (0, 0) for others, and for the interpreter."""
+    """capability: of NVIDIA's cards; (0, 0) for others, and for the interpreter. is_one: False for
+    the CPU, interpreted or not."""
 
     capability: tuple[int, int] = (0, 0)
     interpreted: bool = False
+    is_one: bool = True
 
     @property
     def few(self) -> int:
@@ -44,7 +46,7 @@ def card_of(torch_device: str) -> Card:
     import torch
 
     if torch_device == "cpu":
-        return Card(interpreted=interpreted())
+        return Card(interpreted=interpreted(), is_one=False)
     if torch_device.startswith("cuda") and torch.version.hip is None:
         return Card(torch.cuda.get_device_capability(torch_device))
     return Card()

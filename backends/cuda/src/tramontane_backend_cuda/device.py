@@ -106,5 +106,5 @@ def _interpreter() -> Device:
         label="Triton's interpreter on the CPU",
         memory_total=memory.total(),
         memory_free=memory.free(),
-        rank=-10,  # only when asked for: it is a thousand times slower
+        rank=-10,  # only when asked for: it is far slower than the reference
     )

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeAlias
 
+import torch
+from torch import Tensor
+
 Started: TypeAlias = Callable[[Callable[[], None]], None]
 _watching: ContextVar[Started | None] = ContextVar("watching", default=None)
 
@@ -14,12 +17,19 @@ _watching: ContextVar[Started | None] = ContextVar("watching", default=None)
 def launch(
     kernel: Any, grid: Sequence[int], *arguments: Any, warps: int = 4, **constants: Any
 ) -> None:
-    """Start `grid` programs of a Triton kernel; none where one of its sides is 0."""
+    """Start `grid` programs of a Triton kernel, on the device of its first argument; none where one
+    of the grid's sides is 0."""
     if 0 in grid:
         return
 
+    first: Tensor = arguments[0]
+
     def start() -> None:
-        kernel[tuple(grid)](*arguments, num_warps=warps, **constants)
+        if first.is_cuda and first.device.index != torch.cuda.current_device():
+            with torch.cuda.device(first.device):  # Triton starts kernels on the current one
+                kernel[tuple(grid)](*arguments, num_warps=warps, **constants)
+        else:
+            kernel[tuple(grid)](*arguments, num_warps=warps, **constants)
 
     start()
     if (watch := _watching.get()) is not None:

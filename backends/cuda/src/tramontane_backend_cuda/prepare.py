@@ -49,7 +49,9 @@ def has_kernels(card: Card) -> bool:
     """Whether Triton's kernels run on this card, or in the interpreter."""
     if not triton_here.installed():
         return False
-    return card.interpreted or card.capability == (0, 0) or card.capability >= OLDEST
+    if not card.is_one:
+        return card.interpreted
+    return card.capability == (0, 0) or card.capability >= OLDEST
 
 
 def prepare(

@@ -119,7 +119,7 @@ def multiply_any(card: Card) -> Callable[[Tensor, Layout | LowRank], Tensor]:
     depend on others."""
 
     def dense(x: Tensor, data: Tensor) -> Tensor:
-        weight = Dense(data.contiguous())
+        weight = Dense(data.to(x.device).contiguous())
         if not has_kernel(weight):
             return reference.linear(x, weight)
         return multiply_operand(x, operand_of(weight), card)

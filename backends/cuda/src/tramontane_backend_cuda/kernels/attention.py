@@ -47,7 +47,7 @@ def finished(top, weight, total, sink, SINKS: tl.constexpr):
     return total / tl.where(weight > 0, weight, 1.0)[:, None]  # 0 in rows that ask nothing
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows"])
 def attend(
     q, asked, out, tops, weights, totals, tiles, pages, reach, keys, values, key_scales,
     value_scales, table, sinks, slopes, scale, cap, window, chunk, key_page, value_page,
@@ -190,7 +190,7 @@ def attend(
         tl.store(out + where, mean.to(out.dtype.element_ty), known)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows", "splits"])
 def merge(
     tops, weights, totals, chosen, out, sinks, rows, splits,
     HEADS: tl.constexpr, DV: tl.constexpr, BV: tl.constexpr, SINKS: tl.constexpr,

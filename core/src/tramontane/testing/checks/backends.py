@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tramontane import reference
-from tramontane.backend import Device
+from tramontane.backend import Device, Reason
 from tramontane.blocks import Attention, CausalLM, Embedding, Linear, StackedLinear
 from tramontane.engine.batch import Batch
 from tramontane.engine.kv_cache import BLOCK_SIZE, KVCache
@@ -56,6 +56,14 @@ def test_devices_are_described(offer: Backend) -> None:
         assert 0 <= device.memory_free <= device.memory_total
         assert device.dtype in ("float32", "bfloat16", "float16")
     assert len({device.name for device in found}) == len(found), "two devices have one name"
+
+
+def test_doctor_is_told_in_words(offer: Backend) -> None:
+    if offer.explain is None:
+        pytest.skip("it has no explain=")
+    for reason in load(offer.explain)():
+        assert isinstance(reason, Reason)
+        assert reason.message
 
 
 def prepared(offer: Backend, model: CausalLM, activations: str, threads: int = 1) -> torch.device:
