@@ -157,7 +157,7 @@ def test_memory_is_compared_before_anything_is_read(experts: Path) -> None:
     checkpoint = open_checkpoint(experts, CardRegistry())
     options = LoadOptions(device_map="card:0=0-1,card:1=2", num_ctx=64)
     lines = table(foresee_placement(checkpoint, CardRegistry(), options))
-    assert lines[0].split() == ["device", "holds", "weights", "context", "beside", "free", "before"]
+    assert lines[0].split() == ["device", "holds", "weights", "context", "other", "free", "before"]
     assert "layers 0 to 1, all outside layers" in lines[1]
     CARDS.memory["card:1"] = 1_000_000
     with pytest.raises(NotEnoughMemory) as caught:

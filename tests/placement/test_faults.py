@@ -113,7 +113,7 @@ def test_a_lost_device_ends_all_requests(model: tuple[Path, str], error: Excepti
         engine = llm.inner.engine
         CARDS.fault = raises(error, after=500)
         found = answers(llm)
-        assert all("is lost" in str(each) and "loaded anew" in str(each) for each in found)
+        assert all("is lost" in str(each) and "load it again" in str(each) for each in found)
         assert "card:0 + card:1" in engine.lost
         with pytest.raises(EngineBusy, match="is lost"):
             llm.generate(LONG, ANSWER)

@@ -64,8 +64,8 @@ def kv_blocks(loaded: Loaded, options: EngineOptions, *, force: bool = False) ->
             where = f" on {each_room.name}" if len(found) > 1 else ""
             raise NotEnoughMemory(
                 f"a KV cache of {blocks * BLOCK_SIZE:,} tokens takes {memory.readable(size)}"
-                f"{where}, and {memory.readable(each_room.free)} are free: give fewer tokens or bytes "
-                "(--kv-tokens, --kv-memory), or --force to try all the same"
+                f"{where}, and {memory.readable(each_room.free)} are free: give fewer tokens or "
+                "bytes (--kv-tokens, --kv-memory), or --force to try all the same"
             )
     return blocks
 
