@@ -30,13 +30,14 @@ MADE_ANYWHERE = (
 """Operations without a tensor of the card, or with one of another device."""
 
 
+PRODUCTS = ("aten::linear", "aten::mm", "aten::addmm", "aten::matmul")
 MOVES = ("aten::_to_copy", "aten::copy_", "aten::to")
 
 
 @dataclass
 class Cards:
     """What there is, and what happens. memory: bytes that are free, by name. largest: bytes of the
-    largest tensor that can be had; None: any. fault: called before each operation."""
+    largest product that can be had; None: any. fault: called before each operation."""
 
     memory: dict[str, int] = field(default_factory=dict)
     dtype: str = "float32"
@@ -92,6 +93,8 @@ def _run(func: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
         return args[0]
     if device is None or device.type == "cpu":
         return out
+    if CARDS.largest is not None and func._schema.name in PRODUCTS and out.nbytes > CARDS.largest:
+        raise torch.OutOfMemoryError(f"card out of memory: tried to allocate {out.nbytes} bytes")
     return tree_map(lambda each: _made(each, device), out)
 
 
@@ -104,8 +107,6 @@ def _raw(value: Any) -> Any:
 def _made(value: Any, device: torch.device) -> Any:
     if not isinstance(value, torch.Tensor) or isinstance(value, CardTensor):
         return value
-    if CARDS.largest is not None and value.nbytes > CARDS.largest:
-        raise torch.OutOfMemoryError(f"card out of memory: tried to allocate {value.nbytes} bytes")
     with torch.inference_mode(False):  # a view of a weight is none of inference
         return CardTensor(value, device)
 

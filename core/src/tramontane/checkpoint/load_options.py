@@ -176,7 +176,7 @@ class DeviceReport:
 def table(devices: Sequence[DeviceReport]) -> list[str]:
     """What goes where, a device a line, below a line of titles."""
     rows: list[tuple[str, ...]] = [
-        ("device", "holds", "weights", "context", "beside", "free before")
+        ("device", "holds", "weights", "context", "other", "free before")
     ]
     rows += [
         (each.name, each.holds, *map(readable, (each.weights, each.caches, each.beside, each.free)))

@@ -113,4 +113,4 @@ def said_of(error: BaseException) -> str:
 def said_of_loss(device: str, error: BaseException) -> str:
     """For everyone, once a device is lost."""
     first = str(error).strip().partition("\n")[0][:200]
-    return f"the device {device} is lost, and the model with it: {first}; it has to be loaded anew"
+    return f"the device {device} is lost, and the model with it: {first}; load it again"

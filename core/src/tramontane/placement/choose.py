@@ -151,7 +151,7 @@ def _by_topology(
             raise UsageError(
                 f"{topology.path}: /{pattern.pattern}/ has a device and is the name of no weight"
             )
-        units = {weights[path] for path in hit}
+        units = dict.fromkeys(weights[path] for path in hit)
         for unit in units:
             if unit is None:
                 name = next(path for path in hit if weights[path] is None)
