@@ -31,6 +31,7 @@ from tramontane.quantizing.asked import planned, quantizing_of
 from tramontane.quantizing.choose_kind import kernels_of
 from tramontane.quantizing.in_place import report_of
 from tramontane.registry import Registry
+from tramontane.system import torch_parts
 from tramontane.system.devices import choose_device
 
 from .build import Built, build_for
@@ -106,6 +107,8 @@ def load_model(
     filling = (built.checkpoint, model, config, built.architecture, dtype, options, progress)
     shelf = None if quantizing is not None else place_on_shelf(built, backend, options, registry)
     kept = None if shelf is None else _fill_from(shelf, built, dtype, progress)
+    if kept is None and torch_parts.complete():  # the model was built without all of torch
+        return load_model(checkpoint, registry, options, progress, chosen)
     if kept is not None:
         sample = kept.sample
     elif quantizing is None:
