@@ -352,3 +352,5 @@ def test_a_process_keeps_what_the_next_one_maps(whole_model: Path, cache: Path) 
     flipped(only, 4096)
     assert started("-m", str(whole_model)) == (first[0], False)
     assert started("-m", str(whole_model)) == second
+    # other options have no use for it, nor for a torch without some of it
+    assert started("-m", str(whole_model), "--no-mmap") == (first[0], False)

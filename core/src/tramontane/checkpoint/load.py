@@ -35,6 +35,11 @@ from tramontane.quantizing.choose_kind import kernels_of
 from tramontane.quantizing.in_place import report_of
 from tramontane.quantizing.topology import read_topology
 from tramontane.registry import Registry
+<<<<<<< HEAD
+=======
+from tramontane.system import torch_parts
+from tramontane.system.devices import choose_device
+>>>>>>> 8aa4d6d4502fe685f420bba2a15506f3d9236612
 
 from .build import Built, build_for
 from .cache_scales import use_cache_scales
@@ -165,6 +170,8 @@ def load_model(
     if quantizing is None and merging is None and placed is None:
         shelf = place_on_shelf(built, backend, options, registry)
     kept = None if shelf is None else _fill_from(shelf, built, dtype, progress)
+    if kept is None and torch_parts.complete():  # the model was built without all of torch
+        return load_model(checkpoint, registry, options, progress, chosen)
     if kept is not None:
         sample = kept.sample
     elif quantizing is None:
