@@ -35,11 +35,7 @@ from tramontane.quantizing.choose_kind import kernels_of
 from tramontane.quantizing.in_place import report_of
 from tramontane.quantizing.topology import read_topology
 from tramontane.registry import Registry
-<<<<<<< HEAD
-=======
 from tramontane.system import torch_parts
-from tramontane.system.devices import choose_device
->>>>>>> 8aa4d6d4502fe685f420bba2a15506f3d9236612
 
 from .build import Built, build_for
 from .cache_scales import use_cache_scales
