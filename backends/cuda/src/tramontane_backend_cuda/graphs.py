@@ -104,10 +104,9 @@ class RecordedSteps:
 
     @torch.inference_mode()
     def _make(self, key: Key, tokens: Sequence[int], batch: Batch) -> None:
-        cache = batch.cache
-        assert cache is not None
         with self._lock:  # one at a time
-            if self.why is not None or self._cache is None or self._cache() is not cache:
+            cache = None if self._cache is None else self._cache()
+            if self.why is not None or cache is None or cache is not batch.cache:
                 return
             try:
                 fixed = FixedBatch(cache, key.rows, key.splits, self._ropes)

@@ -316,10 +316,9 @@ class Engine:
         return step_with(work, model, tokens, batch, company=self._company)  # type: ignore[no-any-return]
 
     def _advance(self, sequence: Sequence, count: int, logits: Rows) -> None:
-        first, rows = sequence.computed, logits
-        scored = sequence.scores and first < len(sequence.request.prompt)
-        if scored:  # every row was asked for
-            rows = logits[len(logits) - len(sequence.awaited(count)) :]
+        first = sequence.computed
+        scored = sequence.scores and first < len(sequence.request.prompt)  # every row was asked for
+        rows = logits[len(logits) - len(sequence.awaited(count)) :] if scored else logits
         self._scheduler.computed(sequence, count)
         try:
             if scored:
