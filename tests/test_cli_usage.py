@@ -216,12 +216,12 @@ def test_verbose_adds_a_traceback(run: Run, option: str) -> None:
     assert err.splitlines()[-1].startswith("error: no model 'nothing-here'")
 
 
-@pytest.mark.parametrize("device", ["cuda", "gpu", "cuda:1", "vulkan"])
+@pytest.mark.parametrize("device", ["gpu", "vulkan", "metal:1"])
 def test_a_device_that_is_not_there_says_which_are(run: Run, device: str) -> None:
     status, _, err = run("run", "-i", "x", "--device", device)
     assert status == 1
-    assert "this version has no GPU backend" in err
-    assert "devices: auto, cpu, reference" in err
+    assert "no plugin that is installed, or known here" in err
+    assert "devices: auto, cpu, " in err
     assert "did you mean" not in err
     assert "did you mean 'cpu'" in run("run", "-i", "x", "--device", "cpuu")[2]
 

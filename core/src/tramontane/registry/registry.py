@@ -45,7 +45,7 @@ EVENTS = "events"
 FLAGS = "sampler_flags"
 """The entry points of samplers' options of the command line, each named for the option."""
 CORE = "tramontane-core"
-NO_GPU = "this version has no GPU backend, and no installed plugin brings one of that name"
+NO_GPU = "no plugin that is installed, or known here, brings one of that name"
 SAME_BUT_A_SLIP = 0.75
 """How alike a device's name must be to be meant: gpu is not cpu."""
 MOST_LISTED = 12
