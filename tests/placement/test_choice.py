@@ -91,8 +91,8 @@ def test_as_asked(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"gpu_layers": -1}, "not a number of layers"),
-        ({"gpu_layers": "many"}, "not a number of layers"),
+        ({"gpu_layers": -1}, "should be a whole number from 0 on"),
+        ({"gpu_layers": "many"}, "should be a whole number from 0 on"),
         (
             {"gpu_layers": 2, "device": "cpu"},
             "cpu is no accelerator; name one with --device: card:0",
@@ -104,13 +104,13 @@ def test_as_asked(
         ({"device_map": "card:0=0-9"}, "the model has 3 layers, 0 to 2"),
         ({"device_map": "card:0=2-0"}, "ends before it begins"),
         ({"device_map": "card:0"}, "is not a device with its layers"),
-        ({"device_map": ""}, "is not a device with its layers"),
+        ({"device_map": ""}, "device_map should be layers on devices"),
         ({"device_map": "5:1"}, "there is no accelerator 5"),
         ({"device_map": "0:1;0:1"}, "named twice"),
         ({"device_map": "cpu=0-2", "device": "cpu"}, "give one"),
         ({"device_map": "cpu=0-2", "gpu_layers": 1}, "give one"),
-        ({"n_cpu_moe": "few"}, "not a number of layers"),
-        ({"n_cpu_moe": -2}, "not a number of layers"),
+        ({"n_cpu_moe": "few"}, "should be a whole number from 0 on"),
+        ({"n_cpu_moe": -2}, "should be a whole number from 0 on"),
         ({"topology": "2-9: {device: cpu}"}, "the model has 3 layers"),
         ({"topology": "/nothing/: {device: cpu}"}, "is the name of no weight"),
         ({"topology": "/norm/: {device: cpu}"}, "cannot be on a device of its own"),

@@ -130,6 +130,9 @@ def test_an_error_of_one_request_is_that_requests(model: tuple[Path, str]) -> No
         assert all("ValueError: odd" in each for each in answers(llm))
         CARDS.fault = None
         assert answers(llm) == expected
+        cache = llm.inner.engine.cache
+        assert cache.free == cache.pool.count
+        assert llm.inner.engine.stats().running == 0
 
 
 @pytest.mark.parametrize(

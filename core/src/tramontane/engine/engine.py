@@ -200,7 +200,7 @@ class Engine:
                     self.media.advance(scheduler.running, self._fail, beside=bool(work))
             except Exception as error:  # whatever it is, nobody may wait for ever
                 log.exception("the engine's loop failed")
-                for sequence in list(scheduler.running):
+                for sequence in list(scheduler.running) or scheduler.waiting[:1]:
                     self._fail(sequence, error)
         self._overlap.close()
         for sequence in [*self._arrived, *scheduler.running, *scheduler.waiting]:

@@ -88,7 +88,11 @@ class StateCache:
             self._free.append(slot)
         slot = self._free.pop()
         if digest is not None:
-            self.copy(self._by_digest[digest], slot)
+            try:
+                self.copy(self._by_digest[digest], slot)
+            except Exception:
+                self._free.append(slot)
+                raise
         return slot
 
     def give_back(self, slot: int) -> None:
