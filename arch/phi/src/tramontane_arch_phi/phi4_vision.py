@@ -15,7 +15,7 @@ from tramontane.blocks.buckets import BucketEmbeddings
 from tramontane.blocks.vision import Parts, VisionLayer, VisionLayers, patches_of
 
 from .phi4_config import CropsConfig
-from .phi4_conformer import vector
+from .phi4_shorten import vector
 
 
 class CropEmbeddings(BucketEmbeddings):
