@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tramontane.blocks import LayerNorm, Linear
 
 from .phi4_config import SoundsConfig
-from .phi4_shorten import Shorten, Weights, vector
+from .phi4_shorten import SHORTENED, Shorten, Weights, vector
 
 EPS = 1e-5
 """Of all norms."""
