@@ -101,14 +101,14 @@ def test_sessions_are_of_any_type_of_keys(path: Path, tmp_path: Path) -> None:
 def test_memory_is_for_states(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"less than .* states of 4 sequences take"):
         opened(path, kv_memory="1KB")
-    from tramontane.checkpoint import load
+    from tramontane.placement import choose
 
     def narrow(name: str, registry: Any) -> Any:
         device, backend = chosen(name, registry)
         return replace(device, memory_free=1 << 20), backend
 
-    chosen = load.choose_device
-    monkeypatch.setattr(load, "choose_device", narrow)
+    chosen = choose.choose_device
+    monkeypatch.setattr(choose, "choose_device", narrow)
     with pytest.raises(NotEnoughMemory, match=r"of weights\), and .* quantization or --force"):
         opened(path)
 

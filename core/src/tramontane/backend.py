@@ -148,8 +148,8 @@ class Keep(Protocol):
         ...
 
     def describe(self, layout: Layout, put: Callable[[NDArray[Any]], int]) -> Any:
-        """A repacked layout as JSON can say it. put: stores an array, and returns its number. None:
-        such a layout cannot be kept."""
+        """A repacked layout as JSON can say it. put: stores an array of any shape, such as (rows,
+        columns), and returns its number. None: such a layout cannot be kept."""
         ...
 
     def restore(self, told: Any, get: Callable[[int], NDArray[Any]]) -> Layout:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
@@ -23,9 +23,6 @@ from .load_options import LoadOptions, Progress
 from .prefetch import read_ahead
 from .rules import Rule
 from .weight_map import Slot, Source, match, slots
-
-if TYPE_CHECKING:
-    from tramontane.adapters.merging import Merging
 
 EMBEDDING = "model.embed_tokens.weight"
 TIES = {"lm_head.weight": EMBEDDING}
@@ -57,6 +54,19 @@ def rules_of(architecture: Architecture, config: DecoderConfig, dialect: str) ->
     told = load(architecture.weights) if architecture.weights else {}
     dialects: Mapping[str, list[Rule]] = told(config) if callable(told) else told
     return dialects.get(dialect, [])
+
+
+class Merging(Protocol):
+    """Adapters that become part of the weights, see `tramontane.adapters.merging`."""
+
+    unties: bool
+    """Whether the output matrix and the embedding become two."""
+
+    def __contains__(self, path: str) -> bool:
+        """Whether a weight is changed."""
+
+    def change(self, path: str, layout: Layout, *, packed_later: bool = False) -> Layout:
+        """A weight with what is added to it. packed_later: it is quantized next."""
 
 
 def fill(

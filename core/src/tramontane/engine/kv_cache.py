@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .block_pool import BlockPool
-from .cache_view import CacheView
+from .cache_view import CacheView, Places
 from .kv_codes import CODES, Codes, dequantize, groups_of
 from .kv_floats import FLOATS8, decode, encode
 from .kv_shapes import kv_modules, kv_shapes, kv_windows
 from .sliding_window import Pages
 from .state_cache import StateCache
-
-if TYPE_CHECKING:
-    from tramontane.placement.placed import Placed
 
 BLOCK_SIZE = 16
 PADDING = 16
@@ -258,7 +255,7 @@ class KVCache:
         *,
         remember: bool = True,
         state_slots: int = 8,
-        placed: Placed | None = None,
+        placed: Places | None = None,
         whole: bool = False,
     ) -> None:
         """placed: where each layer is, if on several devices; device is then home's."""
