@@ -44,7 +44,7 @@ def forget_installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     name, and other contents."""
     yield
     aside = str(tmp_path_factory.getbasetemp())
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():
         if (getattr(module, "__file__", None) or "").startswith(aside):
             del sys.modules[name]
 

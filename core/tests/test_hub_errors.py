@@ -235,7 +235,6 @@ def test_a_cache_that_cannot_be_written(
         (f"literal:{SECRET}\n{SECRET}", "literal:... holds no token"),
         (f"literal:{SECRET}ö", "literal:... holds no token"),
         (SECRET, "it must be cache, none, literal:TOKEN, env:NAME or path:FILE"),
-        ("", "it must be cache, none"),
         ("keyring:x", "it must be cache, none"),
         (f"{SECRET}:x", "it must be cache, none"),
     ],

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -54,11 +54,10 @@ def foresee(
     wish(first, count)
     if is_part(model) or all(kernel.is_ready() for kernel in first):
         return  # no step is recorded of a part; all cached: then such a model has surely run before
-    assert isinstance(model, CausalLM)
     try:
         with torch.no_grad():
             exact = activations == "f32"
-            later = missing_kernels(model, matrices, count, exact, kv_dtype)
+            later = missing_kernels(cast("CausalLM", model), matrices, count, exact, kv_dtype)
         wish([*first, *later], count)  # the first again: alone they may have been too few
     except Exception as error:  # noqa: BLE001 - errors are reported when the model is prepared
         log.debug("forecasting kernels failed: %s: %s", type(error).__name__, error)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tramontane.errors import RequestError
+from tramontane.errors import UsageError
 from tramontane.sanitize import one_line
 from tramontane.tokenizer.json_file import LARGE, read_object, read_text
 
@@ -32,16 +32,16 @@ class Row:
 
 
 def read_dataset(path: Path, experts: int) -> list[Row]:
-    """experts: how many there are, the model itself included. Raises RequestError, CheckpointError
+    """experts: how many there are, the model itself included. Raises UsageError, CheckpointError
     that name the row."""
     rows = _table(path) if path.suffix.lower() == ".csv" else read_object(path, LARGE).get("rows")
     if not isinstance(rows, list):
-        raise RequestError(
+        raise UsageError(
             f'{path} should be {{"rows": [{{"prompt": "...", "expert": 0}}, ...]}}: it has no list '
             '"rows"'
         )
     if not rows:
-        raise RequestError(f"{path} has no rows: there is nothing to train the gate with")
+        raise UsageError(f"{path} has no rows: there is nothing to train the gate with")
     return [_row(row, f"{path}: row {index}", experts) for index, row in enumerate(rows)]
 
 
@@ -52,20 +52,20 @@ def unused(rows: Sequence[Row], experts: int) -> list[int]:
 
 def _row(row: Any, where: str, experts: int) -> Row:
     if not isinstance(row, dict):
-        raise RequestError(f"{where} should be an object with prompt and expert, not {row!r:.60}")
+        raise UsageError(f"{where} should be an object with prompt and expert, not {row!r:.60}")
     if unknown := set(row) - KEYS:
-        raise RequestError(
+        raise UsageError(
             f"{where}: {one_line(min(map(str, unknown)), 60)} is not prompt, expert or image_urls"
         )
     prompt, expert, images = row.get("prompt"), row.get("expert"), row.get("image_urls") or []
     if not isinstance(prompt, str) or not prompt:
-        raise RequestError(f"{where}: prompt should be a text, not {prompt!r:.60}")
+        raise UsageError(f"{where}: prompt should be a text, not {prompt!r:.60}")
     if type(expert) is not int or not 0 <= expert < experts:
-        raise RequestError(
+        raise UsageError(
             f"{where}: expert {expert!r:.60} should be from 0, the model itself, to {experts - 1}"
         )
     if not isinstance(images, list) or not all(isinstance(one, str) and one for one in images):
-        raise RequestError(f"{where}: image_urls should be a list of paths or URLs")
+        raise UsageError(f"{where}: image_urls should be a list of paths or URLs")
     return Row(prompt, expert, tuple(images))
 
 
@@ -73,7 +73,7 @@ def _table(path: Path) -> list[Any]:
     rows: list[Any] = []
     reader = csv.DictReader(io.StringIO(read_text(path, LARGE), newline=""))
     if not {"prompt", "expert"} <= set(reader.fieldnames or ()):
-        raise RequestError(f"{path} should have the columns prompt and expert")
+        raise UsageError(f"{path} should have the columns prompt and expert")
     for line in reader:
         expert = (line["expert"] or "").strip()
         rows.append(

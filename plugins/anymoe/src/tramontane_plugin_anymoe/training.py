@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from tramontane.errors import RequestError
+from tramontane.errors import RequestError, UsageError
 
 from .gates import Gate
 
@@ -111,7 +111,7 @@ def write_losses(losses: Sequence[Sequence[float]], layers: Sequence[int], path:
     try:
         path.write_text("\n".join(lines) + "\n", "utf-8")
     except OSError as error:
-        raise RequestError(f"cannot write {path}: {error.strerror or error}") from error
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _begin(

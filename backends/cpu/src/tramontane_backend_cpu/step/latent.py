@@ -6,6 +6,7 @@ columns of the result.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -23,6 +24,10 @@ class HeadLinear:
 
     def __init__(self, stack: StackedLinear, head: int) -> None:
         self._stack, self._head = stack, head
+
+    def modules(self) -> Iterator[StackedLinear]:
+        """Whose weights it has."""
+        yield self._stack
 
     @property
     def weight(self) -> Layout:
