@@ -247,7 +247,7 @@ def attend(pool: Pool) -> Callable[..., Tensor]:
         chunk: int | None = None,
     ) -> Tensor:
         options = {"scale": scale, "window": window, "softcap": softcap, "chunk": chunk}
-        return _attend(pool, q, cache, batch, {**options, "alibi": alibi, "sinks": sinks})
+        return _attend(pool, [q], cache, batch, {**options, "alibi": alibi, "sinks": sinks})
 
     return attention
 
@@ -258,22 +258,22 @@ def attend_latents(pool: Pool) -> Callable[..., Tensor]:
     def attention(
         asked: Tensor, turned: Tensor, cache: LayerCache, batch: Batch, scale: float
     ) -> Tensor:
-        scaled = np.ascontiguousarray((asked.detach().float() * scale).numpy())
-        return _attend(pool, turned, cache, batch, {"scale": scale, "asked": scaled})
+        scaled = asked.detach().float() * scale
+        return _attend(pool, [turned, scaled], cache, batch, {"scale": scale})
 
     return attention
 
 
 def _attend(
-    pool: Pool, q: Tensor, cache: LayerCache, batch: Batch, about: dict[str, Any]
+    pool: Pool, given: Sequence[Tensor], cache: LayerCache, batch: Batch, about: dict[str, Any]
 ) -> Tensor:  # fmt: skip
-    """The recorded step's attention for a single layer. q: (tokens, heads, d_key) -> (tokens,
-    heads, d_value)."""
-    tokens, heads, _ = q.shape
+    """The recorded step's attention for a single layer. given: queries (tokens, heads, d_key), and
+    what is asked of latents, scaled, where values are keys too -> (tokens, heads, d_value)."""
+    tokens, heads, _ = given[0].shape
     layer = next(i for i, each in batch.cache.layers.items() if each is cache)
     names, told = ("attention", "merge_splits"), {"layer": layer, **about}
-    out = alone(pool, names, lower, [q], heads * cache.d_value, batch, told)
-    return out.view(tokens, heads, cache.d_value).to(q.dtype)
+    out = alone(pool, names, lower, given, heads * cache.d_value, batch, told)
+    return out.view(tokens, heads, cache.d_value).to(given[0].dtype)
 
 
 def alone(

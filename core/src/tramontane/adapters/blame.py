@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 
-def blamed(names: Iterable[str], what: str) -> str:
+def blamed(names: Sequence[str], what: str) -> str:
     """names: of the adapters. what: is wrong with the logits."""
-    *before, last = names
-    several = bool(before)
+    several = len(names) > 1
     return (
-        f"with the adapter{'s' * several} {', '.join([*before, last])} {what}: "
+        f"with the adapter{'s' * several} {', '.join(names)} {what}: "
         f"{'their' if several else 'its'} numbers or weights are too large for the model; "
         "answer without, or with a smaller weight"
     )

@@ -108,9 +108,7 @@ def fill(
     sample = torch.empty(0)
     if progress is not None:
         progress(0, total)
-    for path, module in model.named_modules():
-        if isinstance(module, Embedding):
-            module.dtype = at(path).dtype or dtype
+    compute_in(model, lambda path: at(path).dtype or dtype)
     made = quantizing if quantizing is not None else ()
     lying: dict[str, Stored] = {}
     for path, source in sources.items():
@@ -188,11 +186,12 @@ def fill(
     return sample
 
 
-def compute_in(model: CausalLM, dtype: torch.dtype) -> None:
-    """The type that a model computes in, which is that of its embeddings' results."""
-    for module in model.modules():
+def compute_in(model: CausalLM, dtype: Callable[[str], torch.dtype]) -> None:
+    """Set the type that a model computes in, which is that of its embeddings' results. dtype: by a
+    module's path."""
+    for path, module in model.named_modules():
         if isinstance(module, Embedding):
-            module.dtype = dtype
+            module.dtype = dtype(path)
 
 
 def tie(model: CausalLM, ties: Mapping[str, str]) -> None:

@@ -273,7 +273,7 @@ def _fill_from(
     filled = place.fill(built)
     if filled is None:
         return None
-    compute_in(built.model, dtype)
+    compute_in(built.model, lambda path: dtype)
     tie(built.model, built.ties)
     if progress is not None:
         progress(total, total)

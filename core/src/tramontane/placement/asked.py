@@ -30,21 +30,22 @@ class Range:
 
 def parse_gpu_layers(asked: int | str | None) -> int | str | None:
     """A number, "auto", "all" or None. Raises ConfigError."""
-    if asked is None or asked in ("auto", "all"):
-        return asked
-    text = str(asked).strip()
-    if isinstance(asked, bool) or not re.fullmatch(r"\d{1,6}", text):
-        raise ConfigError(f"gpu_layers {asked!r:.40} is not a number of layers, auto or all")
-    return int(text)
+    return _count_or(asked, ("auto", "all"), "gpu_layers", "auto or all")
 
 
 def parse_cpu_moe(asked: int | str | None) -> int | str | None:
     """A number of layers, "all" or None. Raises ConfigError."""
-    if asked is None or asked == "all":
+    return _count_or(asked, ("all",), "n_cpu_moe", "or all")
+
+
+def _count_or(
+    asked: int | str | None, words: tuple[str, ...], name: str, said: str
+) -> int | str | None:
+    if asked is None or asked in words:
         return asked
     text = str(asked).strip()
     if isinstance(asked, bool) or not re.fullmatch(r"\d{1,6}", text):
-        raise ConfigError(f"n_cpu_moe {asked!r:.40} is not a number of layers, or all")
+        raise ConfigError(f"{name} {asked!r:.40} is not a number of layers, {said}")
     return int(text)
 
 

@@ -302,11 +302,8 @@ def _attention(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     kind = CACHE_KINDS[layer.stored]
     _, tables = inputs.places_of(layer)
     few, many = SET.attention_tiles
-    asked, asked_stride = 0, 4 * heads * d_value
-    if "asked" in of:
-        asked = inputs.keep(of["asked"])
-    elif len(node.inputs) > 1:
-        asked, asked_stride = buffers.place(node.inputs[1])
+    latent = len(node.inputs) > 1
+    asked, asked_stride = buffers.place(node.inputs[1]) if latent else (0, 0)
     told = arguments(
         attention_kernels.FIELDS, tiles=inputs.tiles_at, tables=tables,
         splits=inputs.splits_at, heads=heads, kv_heads=kv_heads, d_key=d_key, d_value=d_value, q=q,
@@ -316,8 +313,8 @@ def _attention(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         cap=_number(inputs, of.get("softcap") or 0.0),
         sinks=0 if sinks is None else _vector(inputs, sinks),
         slopes=_slopes(inputs, of.get("alibi")),
-        few=attention_kernels.split_kernel(kind, few, asked != 0).address,
-        many=attention_kernels.split_kernel(kind, many, asked != 0).address,
+        few=attention_kernels.split_kernel(kind, few, latent).address,
+        many=attention_kernels.split_kernel(kind, many, latent).address,
         asked=asked, asked_stride=asked_stride,
         **inputs.scratch(heads // kv_heads, kv_heads, d_key, d_value),
     )  # fmt: skip
