@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
 
 
 def offered() -> set[tuple[str, str, tuple[str, ...]]]:
@@ -28,15 +29,22 @@ def lines() -> list[str]:
     ]
 
 
+def is_row(line: str) -> bool:
+    """Whether a line of the page is one of these."""
+    return "`tramontane-" in line and line.count("|") == 4
+
+
 def test_table_is_what_is_offered() -> None:
-    readme = (ROOT / "README.md").read_text()
-    table = [
-        line for line in readme.splitlines() if "`tramontane-" in line and line.count("|") == 4
-    ]
-    assert table == lines(), "README.md should have:\n" + "\n".join(lines())
+    table = [line for line in README.read_text().splitlines() if is_row(line)]
+    assert table == lines(), "run ./dev pages"
+
+
+def test_folders_are_listed_once() -> None:
+    first = [line.split("|")[1] for line in README.read_text().splitlines() if "/` |" in line]
+    assert len(first) == len(set(first)), first
 
 
 def test_readme_names_every_folder() -> None:
-    readme = (ROOT / "README.md").read_text()
+    readme = README.read_text()
     for path in ROOT.glob("*/*/pyproject.toml"):
         assert f"`{path.parent.name}`" in readme, path

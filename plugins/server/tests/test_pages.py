@@ -52,9 +52,7 @@ VERSIONS = {"openai": openai.__version__, "anthropic": anthropic.__version__}
 
 
 def test_the_reference_is_the_code() -> None:
-    assert (DOCS / "api.md").read_text() == description.page(), (
-        "run: python -m tramontane_plugin_server.description > docs/api.md"
-    )
+    assert (DOCS / "api.md").read_text() == description.page(), "run: ./dev pages"
 
 
 def test_every_official_field_is_honoured_or_refused_by_name() -> None:
