@@ -1,4 +1,5 @@
-"""Writing a model as a GGUF file with quantized matrices, from another GGUF file or from a folder.
+"""Writing a model as a GGUF file with quantized matrices: from another GGUF file, from a folder, or
+from a container that tells its metadata in GGUF's words.
 
 Of a GGUF file the metadata are the source's, byte by byte, but for what says how it is quantized
 and split. One matrix at a time is in memory.
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from tramontane_quant_gguf.from_folder.convert import FolderModel
 from tramontane_quant_gguf.names import CONSUMED
 from tramontane_quant_gguf.second_scales import NVFP4
 from tramontane_quant_gguf.types import STORED
-from tramontane_quant_gguf.writer import ALIGNMENT, header_bytes, pair_bytes
+from tramontane_quant_gguf.writer import ALIGNMENT, Value, header_bytes, pair_bytes
 
 from .encode import TYPES, encode_blocks
 from .mixtures import FILE_TYPES, PLAIN_KINDS, Model, types_of
@@ -104,6 +105,46 @@ class _Folder(FolderModel):
         return None
 
 
+@runtime_checkable
+class RestatesGguf(Protocol):
+    """What a checkpoint of another container has whose tensors have GGUF's names and order."""
+
+    def gguf_metadata(self) -> Mapping[str, Value]:
+        """All pairs. Raises UsageError where GGUF has no words for the model."""
+        ...
+
+    def gguf_bytes(self, name: str) -> bytes | None:
+        """A tensor's bytes where they are those of a GGUF file."""
+        ...
+
+
+class _Restated:
+    """A container of another kind."""
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        self.tensors: dict[str, TensorInfo] = dict(source.header.tensors)
+        self._metadata = source.checkpoint.gguf_metadata()
+
+    def pairs(self) -> list[bytes]:
+        return [pair_bytes(key, value) for key, value in self._metadata.items()]
+
+    def settle(self, types: dict[str, int]) -> None:
+        pass
+
+    def read(self, name: str) -> Tensor:
+        weight: Tensor = self._source.read(name)
+        return weight
+
+    def raw(self, name: str) -> bytes | None:
+        found: bytes | None = self._source.checkpoint.gguf_bytes(name)
+        return found
+
+    def importance(self, name: str) -> Tensor | None:
+        found: Tensor | None = self._source.importance.get(name)
+        return found
+
+
 def write(source: Any, path: Path, kind: str, progress: Callable[[int, int], None]) -> None:
     """Write a model. source: a `tramontane.quantizing.source.QuantizeSource`.
 
@@ -165,6 +206,8 @@ def _begun(partial: Any, path: Path, header: bytes, sizes: list[int]) -> int:
 def _given(source: Any) -> Given:
     if isinstance(source.checkpoint, GgufCheckpoint):
         return _File(source)
+    if isinstance(source.checkpoint, RestatesGguf):
+        return _Restated(source)
     if source.header.dialect != "hf" or getattr(source, "built", None) is None:
         raise UsageError(
             f"{source.header.path} is neither a GGUF file nor a folder of safetensors, and only of "
