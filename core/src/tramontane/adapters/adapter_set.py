@@ -161,10 +161,19 @@ class AdapterSet:
         found = fit_mixture(
             stored, self._model, partial(rules_of, self._architecture, self._config),
             self._kernels, self._multiply, self._where, hidden=self._config.hidden_size,
-            name=name, source=str(path), options=options,
+            architecture=self._architecture.name, name=name, source=str(path), options=options,
         )  # fmt: skip
         self.two_passes()
         return found
+
+    def refuse_unused(self, **given: object) -> None:
+        """Raises RequestError for options of mixtures where none is loaded."""
+        if not self.mixtures and any(value is not None for value in given.values()):
+            name = next(name for name, value in given.items() if value is not None)
+            raise RequestError(
+                f"{name} is for an X-LoRA, and none of the adapters is one: they are "
+                f"{', '.join(self.names) or 'none'}"
+            )
 
     @property
     def mixtures(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from .mixture import Mixture, is_plain
 from .prompted import Part
 from .stored import Delta, MixtureOptions, StoredAdapter, StoredMixture
 
+IN_LAYER = re.compile(r"(?P<layer>.*?\.\d+)\.(?P<name>.*)\.weight")
 MOST_FROZEN = 1_000_000
 """Tokens of an answer."""
 
@@ -31,14 +33,18 @@ def fit_mixture(
     multiply: Multiply,
     where: Where | None = None,
     *,
+    architecture: str,
     hidden: int,
     name: str,
     source: str,
     options: MixtureOptions,
 ) -> Mixture:
-    """rules_for: the architecture's, by dialect. kernels, multiply, where: as of `Applied`. hidden:
-    numbers of the model's hidden states. Raises AdapterError for what does not fit, or is more than
-    pairs of narrow matrices beside linear layers."""
+    """rules_for: the architecture's, by dialect. kernels, multiply, where: as of `Applied`.
+    architecture: the offer's name. hidden: numbers of the model's hidden states.
+
+    Raises AdapterError for what does not fit, or is more than pairs of narrow matrices beside
+    linear layers.
+    """
     classifier, after = stored.classifier, options.frozen_after
     if classifier.hidden != hidden:
         raise AdapterError(
@@ -47,8 +53,7 @@ def fit_mixture(
         )
     if after is not None and not 1 <= after <= MOST_FROZEN:
         raise AdapterError(
-            f"tgt_non_granular_index {after} should be a number of tokens from 1 to "
-            f"{MOST_FROZEN:,}"
+            f"tgt_non_granular_index {after} should be a number of tokens from 1 to {MOST_FROZEN:,}"
         )
     fits = [
         Fit(model, rules_for(each.dialect), each.names, source) for each in stored.adapters.values()
@@ -71,7 +76,7 @@ def fit_mixture(
                 placed.setdefault(tensor, {})[path] = order[path]
                 mine += [(tensor, path, each) for _, each in parts]
         found.append(mine)
-    layers = _layers(stored, placed, fits[0], source)
+    layers = _layers(stored, placed, fits[0], architecture, source)
     mixed: dict[str, list[Part]] = {}
     adapters = []
     for index, (called, mine) in enumerate(zip(stored.adapters, found, strict=True)):
@@ -108,7 +113,11 @@ def _refuse_more(adapter: StoredAdapter, called: str, source: str) -> None:
 
 
 def _layers(
-    stored: StoredMixture, placed: Mapping[str, Mapping[str, int]], fit: Fit, source: str
+    stored: StoredMixture,
+    placed: Mapping[str, Mapping[str, int]],
+    fit: Fit,
+    architecture: str,
+    source: str,
 ) -> dict[str, int]:
     """The classifier's layer of each weight that is changed."""
     count = stored.classifier.layers
@@ -134,5 +143,28 @@ def _layers(
             f"{source}: the classifier is for {count} layers, and its adapters change "
             f"{len(placed)}: an ordering file says which is which (--xlora-order)"
         )
-    ordered = sorted(placed, key=lambda tensor: min(placed[tensor].values()))
-    return {tensor: index for index, tensor in enumerate(ordered)}
+    declared = stored.declared.get(architecture)
+    if declared is not None and not declared:
+        raise AdapterError(
+            f"{source}: in which order the classifier counts the layers of a {architecture} is not "
+            "known: an ordering file says it (--xlora-order)"
+        )
+    names = sorted(placed, key=lambda tensor: min(placed[tensor].values()))
+    return {tensor: index for index, tensor in enumerate(_ordered(names, declared or ()))}
+
+
+def _ordered(names: Sequence[str], declared: Sequence[str]) -> list[str]:
+    """Names of weights, where in each layer those that are declared are in that order."""
+    groups: dict[str, list[tuple[int, int]]] = {}
+    for place, name in enumerate(names):
+        if match := IN_LAYER.fullmatch(name):
+            for rank, begins in enumerate(declared):
+                if f"{match['name']}.".startswith(f"{begins}."):
+                    groups.setdefault(match["layer"], []).append((rank, place))
+                    break
+    found = list(names)
+    for group in groups.values():
+        slots = sorted(place for _, place in group)
+        for slot, (_, place) in zip(slots, sorted(group), strict=True):
+            found[slot] = names[place]
+    return found

@@ -48,7 +48,8 @@ class Mixture(Changes):
         as of `StoredMixture`, fitted."""
         self.name, self.source, self.names = name, source, (name,)
         self.classifier, self.frozen_after = classifier, frozen_after
-        self.mixed, self.width = mixed, classifier.adapters
+        self.mixed = self._mixed = mixed
+        self.width = classifier.adapters
         self._weight, self._multiply = weight, multiply
         self._where = where
         self._modules: dict[str, Any] = {path: model.get_submodule(path) for path in mixed}
@@ -103,7 +104,7 @@ class Mixture(Changes):
             for path, module in self._modules.items():
                 product, at = (self._multiply, HERE) if self._where is None else self._where(path)
                 kernel = _kernel(
-                    path, self._kernels[path], self.mixed[path], module.bias, product,
+                    path, self._kernels[path], self._mixed[path], module.bias, product,
                     shares.to(at), batch.numbers.wanted,
                 )  # fmt: skip
                 module.kernel, module.bias = kernel, None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,13 +69,16 @@ class StoredMixture:
     (Buehler and Buehler 2024).
 
     adapters: by their names, in the classifier's order. layers: numbers of the classifier's layers,
-    by the names of the weights; None: the weights that adapters change are counted as the model has
-    them. pass_value: what each adapter counts in the pass
-    whose last hidden states the classifier reads. weight: what each share is multiplied with.
+    by the names of weights; None: the weights that adapters change are counted as the model has
+    them, but for what `declared` has of its architecture: the beginnings of names in a layer, in
+    the order that they are counted in; none: nothing is known. pass_value: what each adapter counts
+    in the pass whose last hidden states the classifier reads. weight: what each share is multiplied
+    with.
     """
 
     adapters: Mapping[str, StoredAdapter]
     classifier: Classifier
     layers: Mapping[str, int] | None = None
+    declared: Mapping[str, Sequence[str]] = field(default_factory=dict)
     pass_value: float = 0.0
     weight: float = 1.0

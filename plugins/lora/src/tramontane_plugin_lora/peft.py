@@ -76,9 +76,7 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
     return {name.removeprefix(PREFIX): each for name, each in tensors_of(path).items()}
 
 
-def tensors_of(
-    path: Path, wanted: Callable[[str], bool] = lambda name: True
-) -> dict[str, Tensor]:
+def tensors_of(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, Tensor]:
     """The tensors of a file, float32, by their names. Raises AdapterError, CheckpointError."""
     file = SafetensorsFile(path) if path.suffix == ".safetensors" else PytorchFile(path)
     found = {}

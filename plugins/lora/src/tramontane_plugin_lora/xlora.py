@@ -14,6 +14,7 @@ from .peft import read_lora
 from .peft_config import CONFIG
 from .xlora_classifier import is_mixed_up, read_classifier
 from .xlora_config import XLoraConfig
+from .xlora_declared import DECLARED
 from .xlora_order import Ordering, read_order
 
 
@@ -34,6 +35,7 @@ def read_xlora(path: Path, *, order: Path | None = None, inside: bool = False) -
         adapters,
         read_classifier(folder, config, len(adapters)),
         layers=None if ordering is None else ordering.layers,
+        declared=DECLARED,
         pass_value=config.pass_value,
         weight=config.weight,
     )

@@ -19,7 +19,9 @@ from .peft import FILES, tensors_of
 from .xlora_config import XLoraConfig
 
 FILE = "xlora_classifier.safetensors"
-PEFT = re.compile(r"(.*\.)?internal_xlora_classifier\.layers(\.(?P<at>\d{1,4}))?\.(?P<part>weight|bias)")
+PEFT = re.compile(
+    r"(.*\.)?internal_xlora_classifier\.layers(\.(?P<at>\d{1,4}))?\.(?P<part>weight|bias)"
+)
 OLD = re.compile(r"(.*\.)?(inner\.(?P<at>\d{1,4})|last)\.(?P<part>weight|bias)")
 BEHIND = 10_000
 """The place of the last layer, behind all that are numbered."""

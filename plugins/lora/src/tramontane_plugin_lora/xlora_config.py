@@ -1,5 +1,5 @@
-"""Settings of an X-LoRA: `adapter_config.json` as peft has it, or `xlora_config.json` of the library
-before it, which mistral.rs reads."""
+"""Settings of an X-LoRA: `adapter_config.json` as peft has it, or `xlora_config.json` of the
+library before it, which mistral.rs reads."""
 
 from __future__ import annotations
 
@@ -58,9 +58,7 @@ class XLoraConfig:
         if not isinstance(found, Mapping):
             raise self._wrong("adapters", found, "folders by their adapters' names")
         if len(found) > MOST_ADAPTERS:
-            raise AdapterError(
-                f"{self.path}: {len(found)} adapters are more than {MOST_ADAPTERS}"
-            )
+            raise AdapterError(f"{self.path}: {len(found)} adapters are more than {MOST_ADAPTERS}")
         return {str(name): str(at or "") for name, at in found.items()}
 
     def _flag(self, name: str, absent: bool) -> bool:
@@ -83,4 +81,6 @@ class XLoraConfig:
         return float(found)
 
     def _wrong(self, name: str, value: Any, wanted: str) -> AdapterError:
-        return AdapterError(f"{self.path}: {name} should be {wanted}, not {one_line(repr(value), 40)}")
+        return AdapterError(
+            f"{self.path}: {name} should be {wanted}, not {one_line(repr(value), 40)}"
+        )

@@ -20,9 +20,7 @@ def write(folder: Path, shapes: Mapping[str, tuple[int, int]]) -> Path:
     hidden = int(TINY.example["hidden_size"])
     (folder / "adapter_1").mkdir()
     write_adapter(folder / "adapter_1", shapes)
-    save_file(
-        {"last.weight": torch.zeros(1, hidden), "last.bias": torch.zeros(1)}, folder / FILE
-    )
+    save_file({"last.weight": torch.zeros(1, hidden), "last.bias": torch.zeros(1)}, folder / FILE)
     settings = {"hidden_size": hidden, "xlora_depth": 1, "adapters": {"adapter_1": "adapter_1"}}
     (folder / OLD_CONFIG).write_text(json.dumps(settings))
     return folder

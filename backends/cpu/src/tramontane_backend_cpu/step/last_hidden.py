@@ -35,9 +35,7 @@ class HiddenSteps:
         if not batch.adapters:
             return self._program.run(tokens, batch)
         if self._adapted is None:
-            self._adapted = AdaptedSteps(
-                self._model, self._program, self._pool, exact=self._exact
-            )
+            self._adapted = AdaptedSteps(self._model, self._program, self._pool, exact=self._exact)
         return self._adapted.run(tokens, batch)
 
 
