@@ -30,8 +30,8 @@ class Reference:
     config: dict[str, Any]
 
     @torch.inference_mode()
-    def logits(self, model: Any, tokens: Sequence[int]) -> Tensor:
-        """(length, vocabulary)."""
+    def logits(self, model: Any, tokens: Sequence[int], frozen: int | None = None) -> Tensor:
+        """(length, vocabulary). frozen: whose scalings all later tokens have."""
         ids = torch.tensor([list(tokens)])
         settings = self.config
         count = len(self.pairs)
@@ -45,6 +45,9 @@ class Reference:
         scores = scores.reshape(len(tokens), len(self.layers), count)
         if settings.get("enable_softmax", True):
             scores = (scores / settings.get("softmax_temperature", 1.0)).softmax(-1)
+        if frozen is not None:
+            scores = scores.clone()
+            scores[frozen + 1 :] = scores[frozen]
         with self._on(model, self._kept(scores)):
             out: Tensor = model(ids, use_cache=False).logits[0]
         return out
