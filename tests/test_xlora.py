@@ -154,7 +154,7 @@ def test_memory_for_the_first_pass(place: Place, monkeypatch: pytest.MonkeyPatch
     with LLM(place.model, **OPTIONS) as llm:
         rooms = [Room("memory", free=1000, per_token=100, per_sequence=0)]
         monkeypatch.setattr("tramontane.engine.scaling_pass.rooms", lambda loaded: rooms)
-        with pytest.raises(NotEnoughMemory, match="second KV cache as large as the first, .* and"):
+        with pytest.raises(NotEnoughMemory, match=r"second KV cache as large as the first, .* and"):
             llm.load_adapter("x", place.made["plain"].folder)
         assert llm.adapters == []
 
@@ -309,7 +309,7 @@ def test_what_is_no_xlora_of_the_model(
 @pytest.mark.parametrize("place", ["llama"], indirect=True)
 def test_other_values_that_cannot_be(place: Place, small: Path) -> None:
     llm = place.llm
-    with pytest.raises(AdapterError, match="no ordering file at .*nowhere.json"):
+    with pytest.raises(AdapterError, match=r"no ordering file at .*nowhere\.json"):
         llm.load_adapter("bad", small, xlora_order=small / "nowhere.json")
     for index in (0, -1, 1_000_001, "3", True):
         with pytest.raises(RequestError, match="tgt_non_granular_index should be a whole number"):
