@@ -225,3 +225,14 @@ def test_how_media_are_prepared_is_downloaded() -> None:
     ]  # fmt: skip
     small, _ = whole_model(["config.json", "model.safetensors", *named], "org/name")
     assert small == ["config.json", *named]
+
+
+def test_an_xlora_is_downloaded_with_its_adapters() -> None:
+    files = ["adapter_config.json", "adapter_model.safetensors"]
+    there = [f"{folder}/{file}" for folder in ("a", "more/b") for file in files]
+    named = ["README.md", "xlora_config.json", "xlora_classifier.safetensors", *there]
+    small, weights = whole_model([*named, "one/two/three/adapter_config.json", "a/x.bin"], "o/n")
+    assert small == ["xlora_config.json", there[0], there[2]]
+    assert weights == ["xlora_classifier.safetensors", there[1], there[3]]
+    plain = ["adapter_config.json", "adapter_model.safetensors", "checkpoint-5/adapter_config.json"]
+    assert whole_model(plain, "o/n") == (plain[:1], plain[1:2])

@@ -4,6 +4,7 @@ answered."""
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -240,6 +241,43 @@ def test_off_unless_the_owner_allows_it(live: Live) -> None:
 def test_settings_that_cannot_be(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         read(None, given)
+
+
+def test_an_xlora_is_a_model_among_others(folder: Path, tmp_path: Path) -> None:
+    mix = tmp_path / "allowed" / "mix"
+    for name in "ab":
+        shutil.copytree(folder / "allowed" / name, mix / name)
+    save_file(
+        {"last.weight": torch.randn(2, 256, generator=torch.Generator().manual_seed(0)),
+         "last.bias": torch.zeros(2)},
+        mix / "xlora_classifier.safetensors",
+    )  # fmt: skip
+    settings = {"hidden_size": 256, "adapters": {"a": "", "b": str(folder / "outside")}}
+    (mix / "xlora_config.json").write_text(json.dumps(settings))
+    order = tmp_path / "order.json"
+    order.write_text(json.dumps({"order": ["b", "a"]}))
+    options = ["--lora", f"mix={mix}", "--adapter-folder", str(mix.parent)]
+    turned = ["--xlora-order", str(order), "--tgt-non-granular-index", "2"]
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    with serving(tmp_path / "one", *options, *turned) as live:
+        first, alone = said(live, model="mix"), said(live)
+        assert first != alone
+    with serving(tmp_path / "two", *options) as live, live.client() as client:
+        listed = client.get("/v1/models").json()["data"]
+        assert [(each["id"], each["parent"]) for each in listed][1:] == [("mix", "default")]
+        with ThreadPoolExecutor(4) as pool:
+            mixed = list(pool.map(lambda name: said(live, model=name), ["mix", "default"] * 2))
+        assert mixed[::2] == [mixed[0]] * 2
+        assert mixed[1::2] == [alone] * 2
+        assert first != mixed[0] != alone
+        assert post(live, "load", lora_name="same", lora_path="mix").status_code == 200
+        assert said(live, model="same") == mixed[0]
+        shutil.rmtree(mix / "b")
+        answer = post(live, "load", lora_name="other", lora_path="mix")
+        assert answer.status_code == 400, "the other's folder is not below the owner's"
+    with pytest.raises(ConfigError, match="xlora_order is for an X-LoRA that lora names"):
+        read(None, {"xlora_order": "order.json"})
 
 
 def test_a_server_merges_what_is_told(folder: Path, tmp_path: Path) -> None:

@@ -31,10 +31,12 @@ class Pair:
     kinds: tuple[int, int]
     rank: int
 
-    def words(self, factor: int) -> list[int]:
-        """As the kernel's PAIR has it. factor: address of a float32."""
+    def words(self, factor: int, share: int = -1) -> list[int]:
+        """As the kernel's PAIR has it. factor: address of a float32. share: which of a vector's
+        shares is the factor instead."""
         first, second = self.kinds
-        return [rows_at(self.first), first, rows_at(self.second), second, self.rank, factor]
+        told = [rows_at(self.first), first, rows_at(self.second), second, self.rank]
+        return [*told, factor, share]
 
 
 _packed: dict[int, Pair] = {}
@@ -84,7 +86,7 @@ def multiply_low_rank(x: Tensor, matrix: LowRank, pool: Pool) -> Tensor:
     told = arguments(
         FIELDS, runs=address(runs), directory=address(directory), module=0, input=address(numbers),
         input_stride=4 * columns, columns=columns, out=address(out), stride=4 * rows, rows=rows,
-        scratch=room.room(size), scratch_bytes=size,
+        scratch=room.room(size), scratch_bytes=size, shares=0,
     )  # fmt: skip
     operation = Operation(add_low_rank(*tile()).address, told, -1, len(runs) // 3)
     pool.run(_step(pool, operation))

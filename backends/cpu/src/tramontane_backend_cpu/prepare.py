@@ -184,6 +184,7 @@ def prepare(
         model.in_company = forward.program is not None
     _activate(model, pool)  # some steps run as written
     model.step = forward.step  # type: ignore[method-assign]
+    model.last_hidden = forward.last_hidden  # type: ignore[method-assign]
     model.mixes = forward.mixes
     end_shared()
     huge_pages.enlarge(pool.busy)

@@ -150,8 +150,9 @@ class Applied:
         self._values.append((module, "bias", None))
         return found
 
-    replaced = None
+    replaced = mixed = None
     """As of `prompted.Changes`."""
+    width = 0
 
     @contextmanager
     def on(self, batch: Batch | None = None) -> Iterator[None]:

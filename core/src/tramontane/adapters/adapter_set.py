@@ -6,6 +6,7 @@ import math
 import re
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,12 +24,15 @@ from tramontane.system import torch_parts
 
 from .adapter import Adapter, Applied, Where
 from .fit import fit_adapter
-from .forms import form_of, read_adapter
+from .fit_mixture import fit_mixture
+from .forms import form_of, read_adapter, read_form
 from .host import Host
 from .kernels import Multiply
+from .mixture import Mixture
 from .prompted import Bind, PromptAdapter, plain_bind
-from .stored import StoredAdapter
+from .stored import MixtureOptions, StoredAdapter, StoredMixture
 
+Loaded: TypeAlias = Adapter | PromptAdapter | Mixture
 Asked: TypeAlias = str | Mapping[str, float]
 """What a request says: a name, several with weights ("a:0.5,b"), or weights by name."""
 NAME = re.compile(r"[\w./-]{1,120}")
@@ -66,7 +70,10 @@ class AdapterSet:
             model, architecture, config, registry, self._kernels, multiply, bind, self._fitted
         )
         """The model, for what reads adapters of other sorts."""
-        self._loaded: dict[str, tuple[Adapter | PromptAdapter, float]] = {}
+        self._loaded: dict[str, tuple[Loaded, float]] = {}
+        self.two_passes: Callable[[], object] = lambda: None
+        """Called before a mixture is loaded: steps of two passes are to come. Raises
+        NotEnoughMemory."""
         self._own: dict[str, Adapter] = {}
         self._applied: dict[tuple[tuple[bytes, float], ...], Applied] = {}
         self._lock = threading.Lock()
@@ -100,19 +107,20 @@ class AdapterSet:
         *,
         again: bool = False,
         alone: bool = False,
-    ) -> Adapter | PromptAdapter:
+        mixing: MixtureOptions | None = None,
+    ) -> Loaded:
         """Read an adapter from a file or folder. weight: what it counts where a request says
         nothing. again: whether one of that name is replaced. alone: refuse one that would have
-        other files read.
+        other files read. mixing: how, if it is a mixture.
 
-        Raises AdapterError, RequestError.
+        Raises AdapterError, RequestError, NotEnoughMemory.
         """
         torch_parts.complete()  # a step with adapters is recorded again
         refuse_name(name)
         refuse_weight(name, weight)
         self._refuse_more(name, again)
         form = form_of(path, self._registry)
-        adapter: Adapter | PromptAdapter
+        adapter: Loaded
         if form.open is not None:
             if alone:
                 raise AdapterError(
@@ -121,7 +129,12 @@ class AdapterSet:
                 )
             adapter = load(form.open)(path, self.host, name)
         else:
-            adapter = self._fits(read_adapter(path, self._registry), name, path)
+            mixing = mixing or MixtureOptions()
+            stored = read_form(form, path, order=mixing.order, inside=alone)
+            if isinstance(stored, StoredMixture):
+                adapter = self._mixture(stored, name, path, weight, mixing)
+            else:
+                adapter = self._fits(stored, name, path)
         with self._lock:
             self._refuse_more(name, again)
             self._loaded[name] = adapter, weight
@@ -136,6 +149,37 @@ class AdapterSet:
                 f"{memory.readable(memory.free())} are free"
             )
         return adapter
+
+    def _mixture(
+        self, stored: StoredMixture, name: str, path: Path, weight: float, options: MixtureOptions
+    ) -> Mixture:
+        if weight != 1:
+            raise RequestError(
+                f"the adapter {name!r} is a mixture, which is loaded with the weight 1, not "
+                f"{weight:g}"
+            )
+        found = fit_mixture(
+            stored, self._model, partial(rules_of, self._architecture, self._config),
+            self._kernels, self._multiply, self._where, hidden=self._config.hidden_size,
+            architecture=self._architecture.name, name=name, source=str(path), options=options,
+        )  # fmt: skip
+        self.two_passes()
+        return found
+
+    def refuse_unused(self, **given: object) -> None:
+        """Raises RequestError for options of mixtures where none is loaded."""
+        if not self.mixtures and any(value is not None for value in given.values()):
+            name = next(name for name, value in given.items() if value is not None)
+            raise RequestError(
+                f"{name} is for an X-LoRA, and none of the adapters is one: they are "
+                f"{', '.join(self.names) or 'none'}"
+            )
+
+    @property
+    def mixtures(self) -> list[str]:
+        """The names of those that are mixtures."""
+        loaded = list(self._loaded.items())
+        return sorted(name for name, (each, _) in loaded if isinstance(each, Mixture))
 
     def _fitted(self, stored: StoredAdapter, *, name: str, source: str) -> Adapter:
         rules = rules_of(self._architecture, self._config, stored.dialect)
@@ -154,7 +198,7 @@ class AdapterSet:
 
     def applied(
         self, asked: Asked | None, own: str | None = None
-    ) -> Applied | PromptAdapter | None:
+    ) -> Applied | PromptAdapter | Mixture | None:
         """What a request asks for, beside one of the checkpoint's own, where there is one of that
         name. Raises RequestError for names that are not loaded."""
         weights = parsed(asked)
@@ -167,15 +211,16 @@ class AdapterSet:
                 if name not in self._loaded:
                     raise self._unknown(name)
                 adapter, usual = self._loaded[name]
-                if isinstance(adapter, PromptAdapter):
+                if not isinstance(adapter, Adapter):
+                    by = "token" if isinstance(adapter, Mixture) else "prompt"
                     if beside:
                         raise RequestError(
-                            f"the adapter {name!r} is decided by each prompt, and does not go "
+                            f"the adapter {name!r} is decided by each {by}, and does not go "
                             "with the model's own for images and sounds: ask without it"
                         )
                     if len(weights) > 1 or (usual if weight is None else weight) != 1:
                         raise RequestError(
-                            f"the adapter {name!r} is decided by each prompt: it is asked for "
+                            f"the adapter {name!r} is decided by each {by}: it is asked for "
                             "alone, and with the weight 1"
                         )
                     return adapter

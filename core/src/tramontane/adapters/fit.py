@@ -35,10 +35,12 @@ def fit_adapter(
 
     Raises AdapterError for what the model does not have, or has in another shape.
     """
-    return _Fit(model, rules, stored.names, source).of(stored, name)
+    return Fit(model, rules, stored.names, source).of(stored, name)
 
 
-class _Fit:
+class Fit:
+    """Fits stored adapters of one dialect; arguments as of `fit_adapter`."""
+
     def __init__(
         self, model: nn.Module, rules: Sequence[Rule], names: Mapping[str, str], source: str
     ) -> None:
@@ -46,20 +48,21 @@ class _Fit:
         self._slots = {path: slot for path, slot in _places(model).items()}
 
     def of(self, stored: StoredAdapter, name: str) -> Adapter:
+        """Raises AdapterError."""
         deltas: dict[str, list[tuple[int | None, Delta]]] = {}
         for tensor, delta in stored.deltas.items():
-            for place, steps in self._ends(tensor):
+            for place, steps in self.ends(tensor):
                 fitted = self._delta(tensor, delta, place, steps)
                 module = place.rpartition(".")[0]
                 deltas.setdefault(module, []).append(fitted)
         values = {
             place: self._value(tensor, value, place, steps)
             for tensor, value in stored.values.items()
-            for place, steps in self._ends(tensor)
+            for place, steps in self.ends(tensor)
         }
         rows = {}
         for tensor, (indices, value) in stored.rows.items():
-            for place, _ in self._ends(tensor):
+            for place, _ in self.ends(tensor):
                 rows[place.rpartition(".")[0]] = self._rows(tensor, indices, value, place)
         head = getattr(self._model, "lm_head", None)
         if "model.embed_tokens" in rows and self._tied(head):
@@ -71,7 +74,7 @@ class _Fit:
         table = self._model.get_submodule("model.embed_tokens")
         return head is not None and head.weight is table.weight
 
-    def _ends(self, tensor: str) -> list[tuple[str, list[Step]]]:
+    def ends(self, tensor: str) -> list[tuple[str, list[Step]]]:
         """The model's places that a tensor of a checkpoint goes to. Raises AdapterError."""
         for name in (tensor, tensor.removesuffix(".weight")):
             stem, last = parted(name)

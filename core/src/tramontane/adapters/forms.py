@@ -10,7 +10,7 @@ from tramontane.plugin import AdapterForm, load
 from tramontane.registry import Registry
 from tramontane.target_call import call
 
-from .stored import StoredAdapter
+from .stored import StoredAdapter, StoredMixture
 
 
 def read_adapter(path: Path, registry: Registry) -> StoredAdapter:
@@ -21,7 +21,22 @@ def read_adapter(path: Path, registry: Registry) -> StoredAdapter:
             f"{path}: adapters of the form {form.name} are decided by each prompt, so they are "
             "loaded (--lora NAME=SOURCE), and neither merged nor part of another"
         )
-    stored: StoredAdapter = call(load(form.read), {"path": path})
+    stored = read_form(form, path)
+    if isinstance(stored, StoredMixture):
+        raise AdapterError(
+            f"{path}: a mixture of adapters, whose shares each token decides, is loaded (--lora "
+            "NAME=SOURCE), and neither merged nor part of another"
+        )
+    return stored
+
+
+def read_form(
+    form: AdapterForm, path: Path, *, order: Path | None = None, inside: bool = False
+) -> StoredAdapter | StoredMixture:
+    """order: a mixture's ordering file. inside: read nothing outside of a folder. Raises
+    AdapterError, CheckpointError, PluginError."""
+    read = load(form.read or "")
+    stored: StoredAdapter | StoredMixture = call(read, {"path": path}, order=order, inside=inside)
     return stored
 
 

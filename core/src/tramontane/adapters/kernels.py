@@ -23,8 +23,8 @@ CHUNK = 256
 """Columns of a matrix that are looked at together, for its rows' norms."""
 
 
-def _added(x: Tensor, matrix: LowRank, factor: float, multiply: Multiply) -> Tensor:
-    """x (left right)ᵀ, (tokens, rows) float32."""
+def added(x: Tensor, matrix: LowRank, factor: float, multiply: Multiply) -> Tensor:
+    """factor * x (left right)ᵀ, (tokens, rows) float32."""
     if multiply is not reference.linear:
         return multiply(x.float(), matrix) * factor
     narrow = multiply(x.float(), Dense(matrix.right.contiguous()))
@@ -60,7 +60,7 @@ def changed_linear(
                 for delta, factor in deltas
             )  # fmt: skip
         for (delta, factor), scale in zip(deltas, factors, strict=True):
-            more = _added(x, delta.matrix, factor, multiply)
+            more = added(x, delta.matrix, factor, multiply)
             if delta.bias is not None:
                 more = more + delta.bias * factor
             if scale is not None:  # the changed rows have norms of their own
@@ -100,7 +100,7 @@ def changed_stacked(
             if not count:
                 continue
             for matrix, factor in experts.get(expert, ()):
-                y[start : start + count] += _added(
+                y[start : start + count] += added(
                     x[start : start + count], matrix, factor, multiply
                 )
             start += count

@@ -4,15 +4,16 @@ adapter watches that, and then says what the answer is computed with."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
 from tramontane.blocks import Linear
 from tramontane.layouts import Layout
+from tramontane.layouts.low_rank import LowRank
 
 from .kernels import Multiply
 
@@ -34,6 +35,14 @@ class Asked(Protocol):
     def media(self) -> object | None: ...
 
 
+class Part(NamedTuple):
+    """A pair of narrow matrices of one adapter in a mixture; layer, adapter: whose share counts."""
+
+    matrix: LowRank
+    layer: int
+    adapter: int
+
+
 class Changes(ABC):
     """What a model is changed by during steps: in the place of an `Applied`."""
 
@@ -42,6 +51,11 @@ class Changes(ABC):
     """What is computed with it is known by this."""
     pairs: Mapping[str, Any] | None = None
     """As of `Applied`."""
+    mixed: Mapping[str, Sequence[Part]] | None = None
+    """What is added to products of linear layers, by their paths, each with a row's share of it,
+    where that is all: see `Batch.shares`."""
+    width: int = 0
+    """Adapters of which rows have shares, in each layer."""
     replaced: Mapping[str, Linear] | None = None
     """Layers that take the places of the model's, by their paths, where that is all."""
 

@@ -90,6 +90,23 @@ class CausalLM(nn.Module):
         ids = torch.tensor(tokens, dtype=torch.int64, device=batch.cache.device)
         return self(ids, batch).float().cpu().numpy()
 
+    @torch.inference_mode()
+    def last_hidden(self, tokens: Sequence[int], batch: Batch) -> Any:
+        """`step` up to the last norm, with no logits computed.
+
+        Returns an array or a tensor (len(batch.wanted), hidden) of floats: what the norm gives. Its
+        memory may belong to the model. A backend may replace this method.
+        """
+        ids = torch.tensor(tokens, dtype=torch.int64, device=batch.cache.device)
+        end = self.model.norm.register_forward_hook(_stop)
+        try:
+            self(ids, batch)
+        except _Stopped as stopped:
+            return stopped.hidden
+        finally:
+            end.remove()
+        raise RuntimeError(f"{type(self).__name__} computes logits without its last norm")
+
     def embed(self, tokens: Tensor, batch: Batch) -> Tensor:
         """tokens: (tokens) ids -> (tokens, hidden)."""
         out: Tensor = self.model.embed_tokens(tokens)
@@ -99,6 +116,16 @@ class CausalLM(nn.Module):
         """x: (rows, hidden), behind the last norm -> (rows, vocabulary)."""
         out: Tensor = self.lm_head(x)
         return out
+
+
+class _Stopped(Exception):
+    def __init__(self, hidden: Tensor) -> None:
+        super().__init__()
+        self.hidden = hidden
+
+
+def _stop(module: nn.Module, given: Any, hidden: Tensor) -> None:
+    raise _Stopped(hidden)
 
 
 class PositionedLM(CausalLM):

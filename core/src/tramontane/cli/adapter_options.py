@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import math
+from pathlib import Path
 from typing import Any
 
 from tramontane.errors import UsageError
 
-FILES = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
+FILES = (
+    "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin", "xlora_config.json",
+    "xlora_classifier.safetensors",
+)  # fmt: skip
 """Files whose folder is what has a name."""
 
 
@@ -22,6 +26,14 @@ def add_adapters(parser: argparse.ArgumentParser, *, chosen: bool = True) -> Non
     group.add_argument(
         "--lora-merge", action="store_true",
         help="merge all of --lora into the weights while they are read: as fast as without",
+    )  # fmt: skip
+    group.add_argument(
+        "--xlora-order", type=Path, metavar="FILE",
+        help="which adapters and layers an X-LoRA's classifier knows by which numbers",
+    )  # fmt: skip
+    group.add_argument(
+        "--tgt-non-granular-index", type=int, metavar="N",
+        help="after N tokens of an answer, an X-LoRA's scalings stay as they are",
     )  # fmt: skip
     if chosen:
         group.add_argument(
@@ -40,11 +52,23 @@ def adapters(options: argparse.Namespace) -> dict[str, Any]:
                 f"--lora {given!r}: there is a {name!r} already: give it another name, NAME=SOURCE"
             )
         found[name] = source
+    more = mixture_options(options)
     if options.lora_merge:
+        if more:
+            raise UsageError("--lora-merge merges no X-LoRA, so there are no options for one")
         if not found:
             raise UsageError("--lora-merge merges what --lora names: give --lora NAME=SOURCE")
         return {"adapters": found, "merge_adapters": True}
-    return {"adapters": found} if found else {}
+    return {"adapters": found, **more} if found or more else {}
+
+
+def mixture_options(options: argparse.Namespace) -> dict[str, Any]:
+    """The keywords of `LLM` for what is said about an X-LoRA."""
+    given = {
+        "xlora_order": options.xlora_order,
+        "tgt_non_granular_index": options.tgt_non_granular_index,
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def chosen_adapters(options: argparse.Namespace) -> str | None:

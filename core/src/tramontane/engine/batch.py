@@ -114,6 +114,9 @@ class Batch:
     adapters: Sequence[tuple[int, int, Any]] = ()
     """First row, rows, and their adapters, an `Applied`, in models that mix adapters; the others
     have none."""
+    shares: Sequence[tuple[int, Tensor]] = ()
+    """First row, and (rows, layers, adapters) float32: how much of each adapter of a mixture these
+    rows have, see `Changes.mixed`. In order; the other rows have none."""
     _sections: tuple[tuple[Span, npt.NDArray[np.int64]], ...] = ()
     _whole: Batch | None = None
 
@@ -161,6 +164,7 @@ class Batch:
             view._whole, view._sections = whole, whole._sections
             view.media, view.cross = whole.media, whole.cross
             view.adapters, view.adapted = whole.adapters, whole.adapted
+            view.shares = whole.shares
             whole._views[name] = view
         return whole._views[name]
 

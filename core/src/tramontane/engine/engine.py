@@ -16,14 +16,14 @@ from functools import partial
 
 import torch
 
-from tramontane.adapters.steps import by_adapters, step_with
+from tramontane.adapters.steps import by_adapters
 from tramontane.blocks import MediaLM
 from tramontane.checkpoint.load import Loaded
 from tramontane.errors import EngineBusy, RequestError
 from tramontane.registry import Registry
 from tramontane.tokenizer.tokenizer import Tokenizer
 
-from .cross_keys import cross_cache
+from .cross_keys import CrossCache, cross_cache
 from .deciding import Deciding
 from .device_errors import failure_of, said_of, said_of_loss, smaller
 from .drafting import drafting_of
@@ -39,7 +39,8 @@ from .scheduler import Scheduler
 from .sequence import Sequence
 from .shutdown import close_at_exit
 from .stats import EngineStats, figures_of
-from .step_rows import Rows, extents_matter, rows_of, wanted_rows, warm
+from .step_forward import StepForward
+from .step_rows import Rows, extents_matter, wanted_rows, warm
 
 log = logging.getLogger(__name__)
 RETRY_AFTER = 1.0
@@ -77,15 +78,17 @@ class Engine:
         )
         self._mixes = loaded.model.mixes
         self.media: MediaRows | None = None
+        cross: CrossCache | None = None
         if isinstance(loaded.model, MediaLM):
             self.media = MediaRows(loaded.model, device, self.options.media_cache)
-            self._cross = cross_cache(
+            cross = cross_cache(
                 loaded, self.media, self._scheduler.running, self.options.media_cache
             )
-            self._scheduler.encoded = self._cross.encoded
+            self._scheduler.encoded = cross.encoded
             self._scheduler.in_company = self.media.in_company
         self._company = self.media is not None and self.media.in_company
         self._apart = self.media is not None and not self._company
+        self.forward = StepForward(loaded, self.cache, self.media, cross, force=force)
         vocabulary = loaded.config.vocab_size
         self.drafting = drafting_of(self.options.draft, self._scheduler, vocabulary)
         self._overlap = OverlapWorker()
@@ -265,7 +268,7 @@ class Engine:
         )
         wanted = [wanted_rows(sequence, count) for sequence, count in work]
         try:
-            logits = self._forward(work, wanted)
+            logits = self.forward(work, wanted)
         except Exception as error:
             self._overlap.wait()
             self._failed_steps += 1
@@ -306,14 +309,6 @@ class Engine:
         warm(self.loaded.model, self.cache)
         if self.drafting is not None:
             self.drafting.warm()
-
-    def _forward(self, work: list[tuple[Sequence, int]], wanted: list[range]) -> Rows:
-        tokens, batch = rows_of(work, wanted, self.cache)
-        if self.media is not None:
-            self.media.put(batch, work)
-            self._cross.put(batch, work)
-        model = self.loaded.model
-        return step_with(work, model, tokens, batch, company=self._company)  # type: ignore[no-any-return]
 
     def _advance(self, sequence: Sequence, count: int, logits: Rows) -> None:
         first = sequence.computed

@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from tramontane.adapters.blame import blamed
+from tramontane.adapters.mixture import Mixture
 from tramontane.adapters.prompted import Decided, Watch
 from tramontane.errors import RequestError
 from tramontane.media.item import MediaItem, Sight
 from tramontane.sampling import History
 from tramontane.sampling.chain import Chain, NoDistribution
 from tramontane.sampling.step import Floats
-from tramontane.tokenizer.detokenize import Detokenizer
 from tramontane.tokenizer.stop import StopMatcher
 from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .block_pool import chained, root
 from .kv_cache import BLOCK_SIZE, KVCache
 from .logprobs import token_logprob
+from .output_text import detokenizer_for
 from .request import (
     Event,
     Finished,
@@ -35,6 +36,7 @@ from .request import (
     TokenLogprob,
     Usage,
 )
+from .scaling_pass import Frozen, frozen_of
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -42,16 +44,6 @@ if TYPE_CHECKING:
 
 BytesOf: TypeAlias = Callable[[int], bytes]
 KINDS = ("image", "audio", "video")
-
-
-def detokenizer_for(request: Request, tokenizer: Tokenizer) -> Detokenizer:
-    """Decodes a request's output, which may continue the prompt's text. What a grammar describes is
-    a text of its own: the vocabulary's spaces in front of it are not part of it."""
-    skip, grammar = request.params.skip_special_tokens, request.params.grammar
-    if grammar is not None and not grammar.after:
-        return Detokenizer(tokenizer, skip, within=True, dropped=tokenizer.spelling.leading)
-    within = request.continues and not tokenizer.special_ids.issuperset(request.prompt)
-    return Detokenizer(tokenizer, skip, within=within)
 
 
 class Sequence:
@@ -79,6 +71,8 @@ class Sequence:
         """What its rows cross-attend to, while it runs: `CrossKeys`."""
         self.place: Any = None
         """What a draft model has computed of it, while it runs: `DraftPlace`."""
+        self.frozen: Frozen | None = frozen_of(request)
+        """What it keeps of a mixture of adapters."""
         self.snapshot: bytes | None = None
         """The digest of the snapshot of its states that the next one replaces."""
         self.followers: list[Sequence] = []
@@ -214,6 +208,8 @@ class Sequence:
             )
             media = self.request.media
             told = b"" if media is None else media.told(first, BLOCK_SIZE)
+            if self.frozen is not None and first + BLOCK_SIZE > self.frozen.token:
+                told += self.frozen.salt
             self._digests.append(chained(before, self.tokens[first : first + BLOCK_SIZE], told))
         return self._digests[:count]
 
@@ -225,7 +221,8 @@ class Sequence:
 
     def resumes(self, earlier: Snapshot) -> bool:
         """Whether what an earlier request left will do."""
-        return not self.scores and earlier.adapters == self.adapters
+        mixed = isinstance(self.request.adapters, Mixture)  # of which it has but one of two passes
+        return not self.scores and not mixed and earlier.adapters == self.adapters
 
     def copied(self, cache: KVCache) -> Snapshot:
         """A copy of what is computed, up to the first row that is no token's."""

@@ -52,6 +52,8 @@ class StateCache:
         self._free = list(range(self.count - 1, -1, -1))
         self._by_digest: OrderedDict[bytes, int] = OrderedDict()
         """Snapshots, the least recently used first."""
+        self.mirrors: list[StateCache] = []
+        """Caches with other states of the same slots: what is copied here is there too."""
 
     def __bool__(self) -> bool:
         return bool(self.shapes)
@@ -104,6 +106,8 @@ class StateCache:
         """Copy the states of a slot to another."""
         for tensor in self._tensors:
             tensor[target] = tensor[source]
+        for mirror in self.mirrors:
+            mirror.copy(source, target)
 
     def keep(self, digest: bytes, slot: int, instead_of: bytes | None = None) -> None:
         """Make a snapshot of a slot, if there is room; instead_of: one that it replaces."""

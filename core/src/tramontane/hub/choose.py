@@ -24,6 +24,10 @@ SIDE_FILES = (
 
 ADAPTER = "adapter_config.json"
 """The file that tells a repository of an adapter, as peft makes them."""
+MIXTURE = ("xlora_config.json", "xlora_classifier.safetensors")
+"""Those that tell one of an X-LoRA, whose adapters are in folders of their own."""
+DEEPEST = 2
+"""Folders within each other in which an adapter may be."""
 NUMBERED = re.compile(r"(?P<stem>.*)-\d{5}-of-(?P<count>\d{5})(?P<end>\.[A-Za-z0-9]+)")
 MOST_PARTS = 4096
 SHOWN = 12
@@ -66,12 +70,27 @@ def whole_model(names: Iterable[str], repo: str) -> tuple[list[str], list[str]]:
     weights = choose_weights(name for name in existing if "/" not in name)
     if weights and "config.json" in existing:
         return small, weights
+    if existing & {*MIXTURE}:
+        return _mixture(existing)
     if ADAPTER in existing and (weights := [name for name in weights if "adapter" in name]):
         return [ADAPTER], weights
     if first_parts(existing):
         return [], []
     lacks = "config.json" if weights else "weights (*.safetensors, *.bin or *.pth)"
     raise ModelNotFound(f"{repo} is not a model that can be loaded: it has no {lacks}")
+
+
+def _mixture(existing: set[str]) -> tuple[list[str], list[str]]:
+    """An X-LoRA's settings, and its classifier and adapters."""
+    small = [name for name in (ADAPTER, MIXTURE[0]) if name in existing]
+    weights = [MIXTURE[1]] if MIXTURE[1] in existing else []
+    for name in sorted(existing):
+        folder, _, file = name.rpartition("/")
+        if file == ADAPTER and folder and folder.count("/") < DEEPEST:
+            small.append(name)
+            kept = (f"{folder}/adapter_model{end}" for end in (".safetensors", ".bin"))
+            weights += [each for each in kept if each in existing][:1]
+    return small, weights
 
 
 def first_parts(names: Iterable[str]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from tramontane import memory
 from tramontane.adapters.adapter import Applied
 from tramontane.adapters.adapter_set import AdapterSet, Asked
+from tramontane.adapters.mixture import Mixture
 from tramontane.adapters.prompted import PromptAdapter
 from tramontane.answers import Dialect
 from tramontane.blocks import MediaLM
@@ -159,6 +160,7 @@ class LoadedModel:
         self.engine = Engine(
             self.loaded, self.tokenizer, self.registry, engine, force=options.force
         )
+        self.adapters.two_passes = self.engine.forward.scaling.ready
         self.engine.warm()
         unsaved = self.loaded.unsaved
         self.writing = None if unsaved is None else Writing(unsaved, self.engine.stats)
@@ -255,7 +257,9 @@ class LoadedModel:
             found = load(offer.adapters)(self.loaded.config, checkpoint)
             self.adapters.take_own(found, self.header.path)
 
-    def applied(self, adapter: Asked | None, media: Media | None) -> Applied | PromptAdapter | None:
+    def applied(
+        self, adapter: Asked | None, media: Media | None
+    ) -> Applied | PromptAdapter | Mixture | None:
         """The adapters of a request, the checkpoint's own for its media among them. Raises
         RequestError."""
         processor = next(iter(self.processors.values()), None)

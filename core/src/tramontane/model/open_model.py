@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from tramontane.adapters.adapter_set import refuse_name, refuse_weight
+from tramontane.adapters.fit_mixture import MOST_FROZEN
+from tramontane.adapters.stored import MixtureOptions
 from tramontane.answers import AnswerParser
 from tramontane.chat.toolbox import name_of
 from tramontane.checkpoint.load_options import LoadOptions, LoadReport, Progress
@@ -18,7 +20,15 @@ from tramontane.hub.options import HubOptions
 from tramontane.mcp import McpConfig, McpServers, read_config
 from tramontane.media.fetch import Fetch
 from tramontane.media.options import MOST_ITEMS, MediaOptions
-from tramontane.option_checks import FLAG, a_path, a_text, check_options, function, instance
+from tramontane.option_checks import (
+    FLAG,
+    a_path,
+    a_text,
+    check_options,
+    function,
+    instance,
+    whole,
+)
 from tramontane.registry import Registry
 from tramontane.results import Chunk
 
@@ -34,6 +44,8 @@ CHECKS = {
     "progress": function("a function of bytes done and bytes in all", none=True),
     "tool_caller": a_text("the name of a format of tool calls", none=True),
     "merge_adapters": FLAG,
+    "xlora_order": a_path("an ordering file", none=True),
+    "tgt_non_granular_index": whole(1, MOST_FROZEN, none=True),
     "mcp": instance(str, Path, Mapping, McpConfig, what="a file or a configuration", none=True),
 }
 """Of options that are neither the engine's nor of loading, the hub or media."""
@@ -90,6 +102,8 @@ class OpenModel:
         mcp: Path | str | Mapping[str, Any] | McpConfig | None = None,
         adapters: Mapping[str, Source | tuple[Source, float]] | None = None,
         merge_adapters: bool = False,
+        xlora_order: str | Path | None = None,
+        tgt_non_granular_index: int | None = None,
     ) -> None:
         """Load a model.
 
@@ -122,6 +136,7 @@ class OpenModel:
           requests choose by `adapter=`.
         merge_adapters: whether these become part of the weights instead, all of them, with what
           each counts: requests have no choice then, and answers cost what the model's own do.
+        xlora_order, tgt_non_granular_index: of those that are an X-LoRA, see `load_adapter`.
 
         Raises ModelNotFound, CheckpointError, PluginError, NotEnoughMemory, all TramontaneError.
         """
@@ -129,7 +144,8 @@ class OpenModel:
             {
                 "model": model, "chat_template": chat_template, "draft": draft, "mcp": mcp,
                 "registry": registry, "progress": progress, "tool_caller": tool_caller,
-                "merge_adapters": merge_adapters,
+                "merge_adapters": merge_adapters, "xlora_order": xlora_order,
+                "tgt_non_granular_index": tgt_non_granular_index,
             },
             CHECKS,
         )  # fmt: skip
@@ -196,8 +212,12 @@ class OpenModel:
             ),
         )
         try:
+            mixing: Any = {
+                "xlora_order": xlora_order, "tgt_non_granular_index": tgt_non_granular_index,
+            }  # fmt: skip
             for name, source in given.items():
-                self.load_adapter(name, *source)
+                self.load_adapter(name, *source, **mixing)
+            self.inner.adapters.refuse_unused(**mixing)
             self._servers = None if servers is None else McpServers(servers, self.inner.registry)
         except BaseException:
             self.inner.close()
@@ -209,17 +229,35 @@ class OpenModel:
         return self.inner.adapters.names
 
     def load_adapter(
-        self, name: str, source: Source, weight: float = 1.0, *, replace: bool = False
+        self,
+        name: str,
+        source: Source,
+        weight: float = 1.0,
+        *,
+        replace: bool = False,
+        xlora_order: str | Path | None = None,
+        tgt_non_granular_index: int | None = None,
     ) -> None:
         """Load an adapter while the model serves. source: a folder, a file or a hub id. weight:
         what it counts where a request does not say. replace: instead of one of that name, which
         requests that run with it keep.
 
+        If it is an X-LoRA: xlora_order: an ordering file, of its adapters and layers.
+        tgt_non_granular_index: after so many tokens of an answer its scalings stay as they are,
+        and there is one pass for each further token.
+
         Raises AdapterError, RequestError, ModelNotFound.
         """
         _refuse_source(name, source)
+        given = {
+            "xlora_order": xlora_order, "tgt_non_granular_index": tgt_non_granular_index
+        }  # fmt: skip
+        check_options(given, CHECKS)
         path = find_adapter(str(source), self._hub)
-        self.inner.adapters.load(name, path, weight, again=replace)
+        mixing = MixtureOptions(
+            None if xlora_order is None else Path(xlora_order), tgt_non_granular_index
+        )
+        self.inner.adapters.load(name, path, weight, again=replace, mixing=mixing)
 
     def unload_adapter(self, name: str) -> None:
         """Forget an adapter; requests that run with it end as they began. Raises RequestError."""

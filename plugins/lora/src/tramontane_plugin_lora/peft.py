@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from tramontane.adapters.stored import Delta, StoredAdapter
+from tramontane.adapters.stored import Delta, StoredAdapter, StoredMixture
 from tramontane.checkpoint.pytorch_file import PytorchFile
 from tramontane.checkpoint.safetensors_file import SafetensorsFile
 from tramontane.errors import AdapterError
@@ -18,9 +18,8 @@ from tramontane.layouts.low_rank import LowRank
 from tramontane.sanitize import one_line
 from tramontane.tokenizer.json_file import SMALL, read_object
 
-from .peft_config import HIGHEST_RANK, PeftConfig
+from .peft_config import CONFIG, HIGHEST_RANK, PeftConfig
 
-CONFIG = "adapter_config.json"
 FILES = ("adapter_model.safetensors", "adapter_model.bin")
 PREFIX = "base_model.model."
 PART = re.compile(
@@ -34,11 +33,24 @@ INNER = ".experts.base_layer"
 then down_proj."""
 
 
-def read_peft(folder: Path) -> StoredAdapter:
-    """A folder's adapter, or that of a folder by one of its files.
+def read_peft(
+    path: Path, *, order: Path | None = None, inside: bool = False
+) -> StoredAdapter | StoredMixture:
+    """A folder's adapter, or that of a folder by one of its files. order, inside: of an X-LoRA, see
+    `read_xlora`.
 
     Raises AdapterError, CheckpointError.
     """
+    from .xlora import read_xlora
+    from .xlora_config import is_xlora
+
+    if is_xlora(path if path.is_dir() else path.parent):
+        return read_xlora(path, order=order, inside=inside)
+    return read_lora(path)
+
+
+def read_lora(folder: Path) -> StoredAdapter:
+    """One adapter. Raises AdapterError, CheckpointError."""
     folder = folder if folder.is_dir() else folder.parent
     if not (folder / CONFIG).exists():
         raise AdapterError(f"{folder} has weights of an adapter, but no {CONFIG}")
@@ -61,10 +73,15 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
     path = next((folder / name for name in FILES if (folder / name).exists()), None)
     if path is None:
         raise AdapterError(f"{folder} has {CONFIG}, but neither {' nor '.join(FILES)}")
+    return {name.removeprefix(PREFIX): each for name, each in tensors_of(path).items()}
+
+
+def tensors_of(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, Tensor]:
+    """The tensors of a file, float32, by their names. Raises AdapterError, CheckpointError."""
     file = SafetensorsFile(path) if path.suffix == ".safetensors" else PytorchFile(path)
     found = {}
     try:
-        for name in file.infos():
+        for name in filter(wanted, file.infos()):
             layout = file.read(name)
             assert isinstance(layout, Dense)
             if not layout.data.dtype.is_floating_point:
@@ -72,7 +89,7 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
             data = layout.data.float().clone()
             if not data.isfinite().all():
                 raise AdapterError(f"{path}: {one_line(name)} has numbers that are not finite")
-            found[name.removeprefix(PREFIX)] = data
+            found[name] = data
     finally:
         file.close()
     return found

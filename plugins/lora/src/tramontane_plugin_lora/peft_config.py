@@ -13,6 +13,7 @@ from tramontane.sanitize import one_line
 
 from .patterns import LONGEST, MOST, PLAIN, STEPS, Pattern
 
+CONFIG = "adapter_config.json"
 OTHER_ARITHMETIC = (
     "layer_replication", "use_qalora", "use_bdlora", "arrow_config", "kasa_config",
     "velora_config", "monteclora_config", "alora_invocation_tokens", "megatron_config",
@@ -32,7 +33,7 @@ class PeftConfig:
         if kind != "LORA":
             raise AdapterError(
                 f"{path}: peft_type {one_line(repr(kind), 40)} is not supported; LORA is (with "
-                "rsLoRA and DoRA)"
+                "rsLoRA and DoRA), and XLORA"
             )
         for name in OTHER_ARITHMETIC:
             if settings.get(name):

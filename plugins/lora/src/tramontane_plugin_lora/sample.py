@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from .peft import CONFIG, FILES, PREFIX
+from .peft import FILES, PREFIX
+from .peft_config import CONFIG
 
 RANK = 2
 

@@ -227,16 +227,29 @@ class Served:
     def _open(self) -> LoadedModel:
         """The model with its adapters. Raises TramontaneError; adapters that requests had loaded
         and that are not to be had any longer are dropped."""
-        model = load(self.settings)
+        from tramontane.adapters.stored import MixtureOptions
+
+        model, settings = load(self.settings), self.settings
+        mixing = MixtureOptions(settings.xlora_order, settings.tgt_non_granular_index)
         for name, adapter in list(self.adapters.items()):
             try:
-                model.adapters.load(name, self.adapter_path(adapter.source), adapter.weight)
+                path = self.adapter_path(adapter.source)
+                lasting = adapter.lasting
+                model.adapters.load(
+                    name, path, adapter.weight, alone=not lasting,
+                    mixing=mixing if lasting else None,
+                )  # fmt: skip
             except TramontaneError as error:
                 if adapter.lasting:
                     model.close()
                     raise
                 log.error("the adapter %s cannot be loaded again: %s", name, error)
                 self.adapters.pop(name, None)
+        try:
+            model.adapters.refuse_unused(**settings.mixing)
+        except TramontaneError:
+            model.close()
+            raise
         return model
 
     def adapter_path(self, source: str) -> Path:

@@ -32,6 +32,12 @@ class ModelSettings(BaseModel):
     lora_merge: bool = Field(
         False, description="merge all of lora into the weights: as fast as without, and no choice"
     )
+    xlora_order: Path | None = Field(
+        None, description="which adapters and layers an X-LoRA's classifier knows by which numbers"
+    )
+    tgt_non_granular_index: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        None, description="after N tokens of an answer, an X-LoRA's scalings stay as they are"
+    )
     load: Literal["start", "demand"] = Field(
         "start", description="when to load: at the start, or on the first request"
     )
@@ -160,7 +166,20 @@ class ModelSettings(BaseModel):
     def _something_to_merge(self) -> ModelSettings:
         if self.lora_merge and not self.lora:
             raise ValueError("lora_merge merges what lora names: give lora NAME=SOURCE")
+        if self.mixing and (self.lora_merge or not self.lora):
+            raise ValueError(
+                f"{next(iter(self.mixing))} is for an X-LoRA that lora names: give lora "
+                "NAME=SOURCE, and no lora_merge"
+            )
         return self
+
+    @property
+    def mixing(self) -> dict[str, Path | int]:
+        """What is said about an X-LoRA."""
+        given = {
+            "xlora_order": self.xlora_order, "tgt_non_granular_index": self.tgt_non_granular_index
+        }  # fmt: skip
+        return {name: value for name, value in given.items() if value is not None}
 
     def adapters(self) -> dict[str, tuple[str, float]]:
         """The sources and weights of the adapters that requests choose, by their names."""

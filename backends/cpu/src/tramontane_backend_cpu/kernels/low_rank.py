@@ -1,6 +1,8 @@
 """What adapters add to products: for vectors of several adapters, each with its own matrices.
 
-    out[v] = sum of factor * second (first x[v])      over the pairs of the vector's adapter
+    out[v] = sum of factor * second (first x[v])      over the pairs of the vector's adapters
+
+A pair's factor is one for all vectors, or one of the vector's own, its share.
 
 first: (rank, columns), as it lies. second: (blocks of 16 rows, rank, 16). A job is a run of vectors
 that have the same adapters. A vector's sums do not depend on what else is in its run.
@@ -27,13 +29,15 @@ from tramontane_backend_cpu.vector.target import SET
 
 FIELDS = (
     "runs", "directory", "module", "input", "input_stride", "columns", "out", "stride", "rows",
-    "scratch", "scratch_bytes",
+    "scratch", "scratch_bytes", "shares",
 )  # fmt: skip
 """runs: address of (first vector, vectors, slot) of each job. directory: of the address, for each
 slot, of a table that has for each module the address of its pairs, or 0. scratch: of
-`scratch_bytes` for each thread: 4 * MOST * rank."""
-PAIR = ("first", "first_kind", "second", "second_kind", "rank", "factor")
-"""Of a list of pairs, behind their number. kinds: places in KINDS. factor: address of a float32."""
+`scratch_bytes` for each thread: 4 * MOST * rank. shares: of the address of each vector's shares,
+float32, for vectors whose pairs have any."""
+PAIR = ("first", "first_kind", "second", "second_kind", "rank", "factor", "share")
+"""Of a list of pairs, behind their number. kinds: places in KINDS. factor: address of a float32.
+share: which of a vector's shares is the factor instead; -1: none."""
 KINDS = ("f32", "bf16", "f16")
 MOST = 8
 """Vectors of a run."""
@@ -72,7 +76,7 @@ def narrowed(kind, size, across, deep, w, rank, x, x_stride, columns, count, out
 
 
 @njit(inline="always")
-def widened(kind, size, second, rank, factor, narrow, count, out, stride, rows, add):  # type: ignore[no-untyped-def]
+def widened(kind, size, second, rank, factor, share, shares, narrow, count, out, stride, rows, add):  # type: ignore[no-untyped-def]
     """out[v] = factor * second narrow[v]; add: out[v] += ..."""
     step = size * 16
     for i in range(0, rows, 16):
@@ -84,7 +88,8 @@ def widened(kind, size, second, rank, factor, narrow, count, out, stride, rows, 
             for r in range(rank):
                 total = fma(same(number("f32", at + 4 * r)), load(kind, block + r * step), total)
             to = out + v * stride + 4 * i
-            total = total * factor
+            given = factor if share < 0 else word(shares + 8 * v) + 4 * share
+            total = total * same(number("f32", given))
             if add > 0:
                 total = load_some("f32", to, left) + total
             store_some("f32", to, total, left)
@@ -104,7 +109,7 @@ def add_low_rank(across: int, deep: int) -> Any:
 
     def add(arguments, job, thread):  # type: ignore[no-untyped-def]
         (runs, directory, module, x, x_stride, columns, out, stride, rows, scratch,
-         scratch_bytes) = words(arguments, 11)  # fmt: skip
+         scratch_bytes, shares) = words(arguments, 12)  # fmt: skip
         begin, count, slot = words(runs + 24 * job, 3)
         pairs = word(word(directory + 8 * slot) + 8 * module)
         narrow = scratch + thread * scratch_bytes
@@ -113,19 +118,28 @@ def add_low_rank(across: int, deep: int) -> Any:
         if many == 0:
             cleared(count, to, stride, rows)
         for pair in range(many):
-            w, kind, second, second_kind, rank, factor_at = words(pairs + 8 + 48 * pair, 6)
+            w, kind, second, second_kind, rank, factor, share = words(pairs + 8 + 56 * pair, 7)
             if kind == 0:
                 narrowed("f32", 4, across, deep, w, rank, given, x_stride, columns, count, narrow)
             elif kind == 1:
                 narrowed("bf16", 2, across, deep, w, rank, given, x_stride, columns, count, narrow)
             else:
                 narrowed("f16", 2, across, deep, w, rank, given, x_stride, columns, count, narrow)
-            factor = same(number("f32", factor_at))
+            its = shares + 8 * begin
             if second_kind == 0:
-                widened("f32", 4, second, rank, factor, narrow, count, to, stride, rows, pair)
+                widened(
+                    "f32", 4, second, rank, factor, share, its, narrow, count, to, stride, rows,
+                    pair,
+                )  # fmt: skip
             elif second_kind == 1:
-                widened("bf16", 2, second, rank, factor, narrow, count, to, stride, rows, pair)
+                widened(
+                    "bf16", 2, second, rank, factor, share, its, narrow, count, to, stride, rows,
+                    pair,
+                )  # fmt: skip
             else:
-                widened("f16", 2, second, rank, factor, narrow, count, to, stride, rows, pair)
+                widened(
+                    "f16", 2, second, rank, factor, share, its, narrow, count, to, stride, rows,
+                    pair,
+                )  # fmt: skip
 
     return native(3)(add)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from tramontane.adapters.prompted import Part
 from tramontane.blocks import CausalLM, Linear
 from tramontane.engine.batch import Batch
 
@@ -28,7 +29,7 @@ from .runs import Run, runs_of, wanted_groups
 
 if TYPE_CHECKING:
     from tramontane.adapters.adapter import Applied
-    from tramontane.layouts.low_rank import LowRank
+    from tramontane.adapters.prompted import Changes
 
     from .program import Bound
 
@@ -54,9 +55,9 @@ class AdaptedSteps:
         """What `Program.run` returns; batch.adapters: of its rows, one behind the other."""
         known, rank = len(self._modules), self._rank
         for _, _, applied in batch.adapters:
-            for path, pairs in (applied.pairs or {}).items():
+            for path, pairs in changed(applied).items():
                 self._modules.setdefault(path, len(self._modules))
-                self._rank = max(self._rank, *(matrix.rank for matrix, _ in pairs))
+                self._rank = max(self._rank, *(pair[0].rank for pair in pairs))
         if self._program is None or (known, rank) != (len(self._modules), self._rank):
             self._program = None  # its memory goes first
             self._program = _AdaptedProgram(
@@ -68,6 +69,12 @@ class AdaptedSteps:
                 exact=self._exact,
             )
         return self._program.run(tokens, batch)
+
+
+def changed(applied: Applied | Changes) -> Mapping[str, Sequence[tuple[Any, ...]]]:
+    """What is added to products, by the paths of their modules: pairs with one factor for all rows,
+    `Applied.pairs`, or those of which rows have shares, `Changes.mixed`."""
+    return applied.mixed or applied.pairs or {}
 
 
 class _AdaptedProgram(Program):
@@ -83,8 +90,8 @@ class _AdaptedProgram(Program):
         self._indices = dict(modules)
         self._rank = rank
         self._numbered = {id(model.get_submodule(path)): index for path, index in modules.items()}
-        self._nothing = _Table({}, self._indices)
-        self._tables: WeakKeyDictionary[Applied, _Table] = WeakKeyDictionary()
+        self._nothing = _Table(None, self._indices)
+        self._tables: WeakKeyDictionary[Applied | Changes, _Table] = WeakKeyDictionary()
         super().__init__(model, pool, exact=exact)
 
     def operations(self, model: CausalLM, exact: bool) -> tuple[list[Node], int, Value]:
@@ -112,7 +119,7 @@ class _AdaptedProgram(Program):
         end = 0
         for first, count, applied in batch.adapters:
             if applied not in self._tables:
-                self._tables[applied] = _Table(applied.pairs or {}, self._indices)
+                self._tables[applied] = _Table(applied, self._indices)
             if first > end:  # rows without any are among the others, or before them
                 groups.append((end, first - end, len(directory)))
                 directory.append(self._nothing.address)
@@ -126,27 +133,48 @@ class _AdaptedProgram(Program):
             runs = runs_of(its)
             _put(_runs_at(inputs, domain), runs)
             inputs.counts[len(inputs.counts) - COUNTS + domain] = len(runs) // 3
+        if batch.shares:
+            _put_shares(inputs, batch)
 
 
 class _Table:
     """Of adapters: for each module the address of its pairs."""
 
-    def __init__(
-        self, added: Mapping[str, Sequence[tuple[LowRank, float]]], modules: dict[str, int]
-    ) -> None:
+    def __init__(self, applied: Applied | Changes | None, modules: dict[str, int]) -> None:
         self._kept: list[Any] = []
         table = np.zeros(len(modules), np.int64)
-        for path, pairs in added.items():
+        one = np.ones(1, np.float32)
+        width = 0 if applied is None or applied.mixed is None else applied.width
+        for path, pairs in ({} if applied is None else changed(applied)).items():
             told = [len(pairs)]
-            for matrix, factor in pairs:
-                number, pair = np.array([factor], np.float32), packed(matrix)
+            for each in pairs:
+                pair, number, share = packed(each[0]), one, -1
+                if isinstance(each, Part):
+                    share = each.layer * width + each.adapter
+                else:
+                    number = np.array([each[1]], np.float32)
                 self._kept += [number, pair]
-                told += pair.words(address(number))
+                told += pair.words(address(number), share)
             listed = np.array(told, np.int64)
             self._kept.append(listed)
             table[modules[path]] = address(listed)
         self._kept.append(table)
         self.address = address(table)
+
+
+def _put_shares(inputs: Inputs, batch: Batch) -> None:
+    """Addresses of the rows' shares, which the batch keeps."""
+    found = [0] * len(batch.numbers.slots)
+    for first, shares in batch.shares:
+        each = 4 * shares[0].numel()
+        for row in range(len(shares)):
+            found[first + row] = shares.data_ptr() + each * row
+    _put(_shares_at(inputs, TOKENS), found)
+    _put(_shares_at(inputs, WANTED), [found[row] for row in batch.numbers.wanted])
+
+
+def _shares_at(inputs: Inputs, domain: int) -> int:
+    return inputs.table(("shares", domain), inputs.tokens)
 
 
 def _runs_at(inputs: Inputs, domain: int) -> int:
@@ -178,7 +206,7 @@ def _low_rank(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         FIELDS, runs=_runs_at(inputs, domain), directory=inputs.table("adapters", inputs.tokens),
         module=node.of["index"], input=x, input_stride=x_stride, columns=node.inputs[0].width,
         out=out, stride=stride, rows=node.output.width, scratch=inputs.room(size),
-        scratch_bytes=size,
+        scratch_bytes=size, shares=_shares_at(inputs, domain),
     )  # fmt: skip
     which = len(inputs.counts) - COUNTS + domain
     return Operation(add_low_rank(*tile()).address, told, which, 1)

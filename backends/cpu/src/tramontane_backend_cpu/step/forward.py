@@ -12,14 +12,16 @@ from tramontane.engine.batch import Batch
 
 from tramontane_backend_cpu.eager_functions import SteadyFunctions
 
-from .adapted import AdaptedSteps
+from .adapted import AdaptedSteps, changed
 from .graph import CannotRecord, NoKernel
+from .last_hidden import HiddenSteps
 from .pool import Pool
 from .program import Program
 from .replaced import ReplacedSteps
 
 if TYPE_CHECKING:
     from tramontane.adapters.adapter import Applied
+    from tramontane.adapters.prompted import Changes
 
 
 class Forward:
@@ -46,12 +48,13 @@ class Forward:
         else:
             self._adapted = AdaptedSteps(model, self.program, pool, exact=exact)
             self._replaced = ReplacedSteps(model, self.program, pool, exact=exact)
+            self._hidden = HiddenSteps(model, self.program, pool, exact=exact)
 
-    def mixes(self, applied: Applied) -> bool:
+    def mixes(self, applied: Applied | Changes) -> bool:
         """Whether rows with these adapters may be in a recorded step."""
-        if self.program is None or applied.pairs is None:
+        if self.program is None or (applied.pairs is None and applied.mixed is None):
             return False
-        return applied.pairs.keys() <= self._adapted.products
+        return changed(applied).keys() <= self._adapted.products
 
     def __call__(self, tokens: Tensor, batch: Batch) -> Tensor:
         """What `CausalLM.forward` returns."""
@@ -73,6 +76,13 @@ class Forward:
         if self._model.keeps_hidden:
             self._model.hidden = self.program.hidden_rows(len(tokens))
         return found
+
+    def last_hidden(self, tokens: Sequence[int], batch: Batch) -> Any:
+        """What `CausalLM.last_hidden` returns."""
+        if self.program is not None and _recorded(batch) and self._hidden.known:
+            return self._hidden.run(tokens, batch)
+        batch.adapted = True  # so that it runs as it is written
+        return CausalLM.last_hidden(self._model, tokens, batch)
 
     def _places(self, batch: Batch) -> bool:
         """Whether all layers that are replaced during a step are operations of their own."""

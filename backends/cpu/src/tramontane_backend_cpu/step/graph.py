@@ -40,6 +40,11 @@ class Ref:
     constant: Any = None
     """A float32 array, where value is None."""
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of a value."""
+        return self.value is not None and (self.offset, self.width) == (0, self.value.width)
+
 
 @dataclass(eq=False)
 class Node:

@@ -42,6 +42,8 @@ class Program:
 
     hidden: Value | None = None
     """All rows behind the last layer, where the model keeps them."""
+    normed: Value | None = None
+    """The wanted rows behind the last norm, where that was seen."""
     further = 0
     """Counts that `written` writes, behind all others."""
     lowerings: ClassVar[Mapping[str, Lowering]] = MappingProxyType({})
@@ -77,6 +79,8 @@ class Program:
         nodes, sortings = expand(recording.nodes, exact)
         self.recorded = copied(nodes), sortings, recording.logits.value
         """The same, for others to make something else of it: it can be recorded but once."""
+        normed = recording.normed
+        self.normed = normed.value if normed is not None and normed.is_whole else None
         return nodes, sortings, recording.logits.value
 
     def written(self, bound: Bound, batch: Batch) -> None:

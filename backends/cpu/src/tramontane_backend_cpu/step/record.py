@@ -60,6 +60,8 @@ class Recording:
         levels = getattr(model, "levels", None)
         self.media = None if levels is None else _NotedMedia(self, levels)
         self.hidden: Ref | None = None
+        self.normed: Ref | None = None
+        """What the norm behind the last layer gives."""
         self.tokens = torch.empty(N_TOKENS, dtype=torch.int64, device="meta")
         self.positions = torch.empty(N_TOKENS, dtype=torch.int64, device="meta")
         self.wanted = torch.empty(N_WANTED, dtype=torch.int64, device="meta")
@@ -69,9 +71,25 @@ class Recording:
                 self.results = [self.ref(each) for each in run(self)]
                 return
             batch: Any = _NoBatch(self)
-            self.logits = self.ref(_told(model, self.tokens, batch))
+            self.logits = self.ref(self._seen(model, batch))
             if getattr(model, "keeps_hidden", False):
                 self.hidden = self.ref(model.hidden)
+
+    def _seen(self, model: Any, batch: Any) -> Any:
+        """A step's logits."""
+
+        def seen(module: nn.Module, given: Any, result: Tensor) -> None:
+            if self.knows(result):
+                self.normed = self.ref(result)
+
+        last = getattr(getattr(model, "model", None), "norm", None)
+        if not isinstance(last, nn.Module):
+            return _told(model, self.tokens, batch)
+        end = last.register_forward_hook(seen)
+        try:
+            return _told(model, self.tokens, batch)
+        finally:
+            end.remove()
 
     def ref(self, tensor: Any) -> Ref:
         """Where a tensor's numbers are. Raises CannotRecord for one that nothing here made."""

@@ -13,9 +13,11 @@ import torch
 from tramontane import reference
 from tramontane.adapters.adapter import Adapter, Applied
 from tramontane.adapters.fit import fit_adapter
+from tramontane.adapters.fit_mixture import fit_mixture
 from tramontane.adapters.host import Host
+from tramontane.adapters.mixture import Mixture
 from tramontane.adapters.prompted import PromptAdapter, Watch, plain_bind
-from tramontane.adapters.stored import StoredAdapter
+from tramontane.adapters.stored import MixtureOptions, StoredAdapter, StoredMixture
 from tramontane.blocks import Linear
 from tramontane.config import DecoderConfig
 from tramontane.errors import CheckpointError
@@ -49,6 +51,9 @@ def test_the_sample_changes_what_it_names_and_nothing_else(
     if offer.read is None:
         pytest.skip("each prompt decides what it changes")
     stored = load(offer.read)(sample)
+    if isinstance(stored, StoredMixture):
+        _check_mixture(stored, sample)
+        return
     assert isinstance(stored, StoredAdapter), f"read= returned {type(stored).__name__}"
     model = random_model(TINY)
     adapter = fit_adapter(stored, model, [], name="sample", source=str(sample))
@@ -64,6 +69,41 @@ def test_the_sample_changes_what_it_names_and_nothing_else(
         assert not torch.allclose(changed, before), f"the sample adds nothing to {path}"
         ((_, delta),) = adapter.deltas[path]
         expected = before + x @ delta.matrix.decode().T
+        torch.testing.assert_close(changed, expected, rtol=1e-4, atol=1e-3)
+        assert torch.equal(module(x), before)
+
+
+def _check_mixture(stored: StoredMixture, sample: Path) -> None:
+    model = random_model(TINY)
+    kernels = {
+        path: module.kernel for path, module in model.named_modules() if hasattr(module, "kernel")
+    }
+
+    def fitted() -> Mixture:
+        return fit_mixture(
+            stored, model, lambda dialect: [], kernels, reference.linear,
+            architecture=TINY.name, hidden=TINY.example["hidden_size"], name="sample",
+            source=str(sample), options=MixtureOptions(),
+        )  # fmt: skip
+
+    made = fitted()
+    assert made.mixed is not None
+    assert set(made.mixed) == set(CHANGED)
+    assert made.digest == fitted().digest
+    count, generator = len(stored.adapters), torch.Generator().manual_seed(0)
+    shares = torch.rand(3, stored.classifier.layers, count, generator=generator)
+    batch: Any = SimpleNamespace(shares=((0, shares),), numbers=SimpleNamespace(wanted=[0, 1, 2]))
+    hidden = torch.randn(3, stored.classifier.hidden, generator=generator)
+    assert made.shares(hidden).shape == shares.shape
+    for path in CHANGED:
+        module = _linear(model, path)
+        x = torch.randn(3, module.weight.shape[1], generator=generator)
+        before = expected = module(x)
+        for matrix, layer, adapter in made.mixed[path]:
+            expected = expected + shares[:, layer, adapter, None] * (x @ matrix.decode().T)
+        with made.on(batch):
+            changed = module(x)
+        assert not torch.allclose(changed, before), f"the sample adds nothing to {path}"
         torch.testing.assert_close(changed, expected, rtol=1e-4, atol=1e-3)
         assert torch.equal(module(x), before)
 
