@@ -13,6 +13,7 @@ from .gemma3n_images import SEEING
 from .phi4 import images, model
 from .plain_eyes import MiniCpmEyes, Phi3V
 from .tiled import TILED
+from .watching import GLANCING
 
 
 def idefics2(
@@ -164,5 +165,5 @@ LATENTS: dict[str, Vision] = {
         outer={"architectures": ["MiniCPMO"], "model_type": "minicpmo", "version": "2.6"},
     ),
 }  # fmt: skip
-ALL: dict[str, Vision] = FAMILIES | TILED | LATENTS | SEEING
+ALL: dict[str, Vision] = FAMILIES | TILED | LATENTS | SEEING | GLANCING
 """Every configuration of the families that take images."""
