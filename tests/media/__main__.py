@@ -1,5 +1,5 @@
-"""`./dev parity media [NAME ...]`: how far each configuration of the families that take images or
-sounds is from transformers.
+"""`./dev parity media [NAME ...]`: how far each configuration of the families that take images,
+sounds or videos is from transformers.
 
 docs/models/media-parity.md has the table. The status is 1 if a number is too large.
 """
@@ -16,6 +16,7 @@ import transformers
 from .compared import CASES, DEVICES, differences
 from .latents import ALL
 from .sounds import HEARING, heard
+from .watching import WATCHING, watched
 
 TOLERANCE = 1e-4
 HEADER = (
@@ -29,6 +30,8 @@ def row(name: str) -> tuple[str, bool]:
     with tempfile.TemporaryDirectory() as folder:
         if name in HEARING:
             found = list(differences(HEARING[name], Path(folder), three=heard))
+        elif name in WATCHING:
+            found = list(differences(WATCHING[name], Path(folder), three=watched))
         else:
             found = list(differences(ALL[name], Path(folder)))
     errors = {(each.case, each.device): each.logits for each in found}
@@ -42,7 +45,7 @@ def row(name: str) -> tuple[str, bool]:
 
 
 def main(names: list[str]) -> int:
-    every = [*ALL, *HEARING]
+    every = [*ALL, *HEARING, *WATCHING]
     unknown = sorted({*names} - {*every})
     if unknown:
         print(f"no configuration is called {', '.join(unknown)}; there are {', '.join(every)}")

@@ -74,10 +74,12 @@ def differences(
                 (found,) = llm._results([scored])
                 if found.error is not None:
                     raise RuntimeError(found.error)
-                expected, tokens = reference(theirs, vision, asked.prompt, items[:count], row)
+                assert asked.media is not None
+                placed = [run.item for run in asked.media.runs if not run.first]
+                expected, tokens = reference(theirs, vision, asked.prompt, placed, row)
                 error = np.abs(found.prompt_logits - expected).max() / np.abs(expected).max()
                 (answer,) = llm._results([asked])
-                rows = sum(item.rows for item in items[:count])
+                rows = sum(item.rows for item in placed)
                 counted = getattr(answer.usage, f"{items[0].kind}_tokens")
                 same = answer.token_ids == tokens and counted == rows
                 yield Difference(case, device, float(error), same)

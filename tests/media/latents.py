@@ -11,8 +11,10 @@ import transformers
 from .folders import FAMILIES, TEXT, Vision
 from .gemma3n_images import SEEING
 from .phi4 import images, model
+from .plain_ears import MiniCpmEars
 from .plain_eyes import MiniCpmEyes, Phi3V
 from .tiled import TILED
+from .watching import GLANCING
 
 
 def idefics2(
@@ -66,7 +68,7 @@ def phi3_vision(vision: dict[str, Any], crops: int, layer: int = -2, **text: Any
 
 def minicpm(
     vision: dict[str, Any], queries: int, settings: dict[str, Any], *, drop: bool = False,
-    outer: dict[str, Any] | None = None, **text: Any,
+    outer: dict[str, Any] | None = None, audio: dict[str, Any] | None = None, **text: Any,
 ) -> Vision:  # fmt: skip
     told = {
         "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
@@ -76,7 +78,10 @@ def minicpm(
 
     def make(ids: dict[str, int]) -> Any:
         words = TEXT | {"hidden_size": 128} | text
-        return MiniCpmEyes(words, told, queries, drop=drop, row=ids["<unk>"], outer=kind)
+        settings = {"drop": drop, "row": ids["<unk>"], "outer": kind}
+        if audio:
+            return MiniCpmEars(words, told, queries, audio, **settings)
+        return MiniCpmEyes(words, told, queries, **settings)
 
     def inputs(items: list[Any], ids: torch.Tensor, row: int) -> dict[str, Any]:
         found = [item.arrays for item in items]
@@ -91,7 +96,8 @@ def minicpm(
         "image_feature_size": queries, "patch_size": told["patch_size"], "use_image_id": True,
     } | settings  # fmt: skip
     mark = "(<image>./</image>)"
-    return Vision("minicpm", special, mark, make, inputs, "<unk>", processor)
+    ends = ("<|audio_start|>", "<|audio_end|>") if audio else ()
+    return Vision("minicpm", (*special, *ends), mark, make, inputs, "<unk>", processor)
 
 
 def phi4(
@@ -117,6 +123,11 @@ def phi4(
     )
 
 
+OMNI = {"architectures": ["MiniCPMO"], "model_type": "minicpmo", "version": "2.6"}
+EARS = {
+    "d_model": 32, "encoder_ffn_dim": 48, "encoder_layers": 2, "encoder_attention_heads": 4,
+    "num_mel_bins": 20, "max_source_positions": 100,
+}  # fmt: skip
 SU = {"type": "su", "short_factor": [1.1, 1.0, 1.4, 2.0], "long_factor": [1.5, 4.0, 9.0, 20.0]}
 LATENTS: dict[str, Vision] = {
     "idefics2": idefics2(
@@ -160,9 +171,8 @@ LATENTS: dict[str, Vision] = {
     ),
     "minicpm-o": minicpm(
         {"image_size": 32, "patch_size": 8}, 1, {"scale_resolution": 64, "max_slice_nums": 1},
-        tie_word_embeddings=True,
-        outer={"architectures": ["MiniCPMO"], "model_type": "minicpmo", "version": "2.6"},
+        tie_word_embeddings=True, outer=OMNI, audio=EARS,
     ),
 }  # fmt: skip
-ALL: dict[str, Vision] = FAMILIES | TILED | LATENTS | SEEING
+ALL: dict[str, Vision] = FAMILIES | TILED | LATENTS | SEEING | GLANCING
 """Every configuration of the families that take images."""

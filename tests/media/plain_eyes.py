@@ -158,13 +158,11 @@ class MiniCpmEyes(PlainEyes):
         )
         self.query = nn.Parameter(torch.zeros(queries, hidden))
         self.proj = nn.Parameter(torch.zeros(hidden, hidden))
-        if outer["model_type"] == "minicpmo":  # what hears and speaks, which must not disturb
-            self.apm, self.tts = nn.Linear(3, 5), nn.Linear(4, 2)
 
     def names(self) -> dict[str, str]:
         return {
             "language.": "llm.", "tower.": "vpm.", "resampler.": "resampler.",
-            "query": "resampler.query", "proj": "resampler.proj", "apm.": "apm.", "tts.": "tts.",
+            "query": "resampler.query", "proj": "resampler.proj",
         }  # fmt: skip
 
     def rows_of(self, image: Any) -> Tensor:

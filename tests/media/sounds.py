@@ -13,8 +13,10 @@ import transformers
 from tramontane import LLM
 from tramontane.media.item import MediaItem
 
+from . import latents
 from .folders import TEXT, Vision
 from .gemma3n import Gemma3nParts
+from .latents import EARS
 from .phi4 import model
 
 Samples = npt.NDArray[np.float32]
@@ -156,6 +158,46 @@ def phi4(
     return Hearing("phi4-sounds", special, "<|audio|>", make, inputs, special[1], settings, extract)
 
 
+def minicpm(audio: dict[str, Any], hop: int, seconds: int, **outer: Any) -> Hearing:
+    told = EARS | audio
+    settings = {"feature_size": told["num_mel_bins"], "hop_length": hop, "chunk_length": seconds}
+    extractor = transformers.WhisperFeatureExtractor(**settings)
+    eyes = {"image_size": 32, "patch_size": 8}
+    longer = {
+        name: outer.pop(name)
+        for name in ("max_position_embeddings", "num_hidden_layers")
+        if name in outer
+    }
+    made = latents.minicpm(eyes, 1, settings, outer=latents.OMNI | outer, audio=told, **longer)
+    piece, pool = seconds * 16_000, outer.get("audio_pool_step", 2)
+
+    def inputs(items: list[Any], ids: torch.Tensor, row: int) -> dict[str, Any]:
+        found = [item.arrays for item in items]
+        return {
+            "sounds": [
+                torch.from_numpy(each["features"]).split(each["frames"].tolist(), 1)
+                for each in found
+            ]
+        }
+
+    def extract(samples: Samples) -> tuple[dict[str, Any], int]:
+        parts = [samples[start : start + piece] for start in range(0, len(samples), piece)]
+        made = extractor(
+            parts, sampling_rate=16_000, padding="max_length", return_attention_mask=True,
+            return_tensors="np",
+        )  # fmt: skip
+        frames = made["attention_mask"].sum(1)
+        cut = [each[:, :count] for each, count in zip(made["input_features"], frames, strict=True)]
+        whole = -(-len(samples) // hop)
+        rows = (((whole - 1) // 2 + 1) - pool) // pool + 1
+        return {"features": np.concatenate(cut, 1), "frames": frames}, rows
+
+    return Hearing(
+        made.name, made.special, "(<audio>./</audio>)", made.make, inputs, made.row,
+        made.processor, extract,
+    )  # fmt: skip
+
+
 SMALL = {"num_mel_bins": 20, "max_source_positions": 100}
 PUBLISHED = {"num_mel_bins": 128, "max_source_positions": 1500}
 LONG = {"max_position_embeddings": 4096}
@@ -185,6 +227,14 @@ HEARING: dict[str, Hearing] = {
     ),
     "phi4-multimodal-published-pieces": phi4(
         {"num_blocks": 1}, (4, 6), num_hidden_layers=1, **LONG
+    ),
+    "minicpm-o-sounds": minicpm({}, 160, 2),
+    "minicpm-o-sounds-all-seen": minicpm(
+        {"d_model": 24, "num_mel_bins": 13}, 160, 2, audio_chunk_length=-1.0, audio_pool_step=5
+    ),
+    "minicpm-o-sounds-published-pieces": minicpm(
+        {"num_mel_bins": 80, "max_source_positions": 1500, "encoder_layers": 1}, 160, 30,
+        num_hidden_layers=1, **LONG
     ),
     "gemma3n": gemma3n(16, {}),
     "gemma3n-looks-ahead": gemma3n(

@@ -32,6 +32,7 @@ if os.environ.get("TRAMONTANE_FULL") == "1":
         "idefics2",
         "gemma3n-images",
         "qwen2-audio",
+        "minicpm-o-sounds",
         "phi4-multimodal-sounds-folders",
     ]
 BOTH = {**ALL, **HEARING}

@@ -8,6 +8,7 @@ from pathlib import Path
 from .__main__ import HEADER, TOLERANCE
 from .latents import ALL
 from .sounds import HEARING
+from .watching import WATCHING
 
 PAGE = Path(__file__).parents[2] / "docs/models/media-parity.md"
 
@@ -16,7 +17,7 @@ def test_the_page_has_every_configuration_and_all_are_right() -> None:
     lines = [line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("|")]
     assert lines[:2] == list(HEADER)
     rows = [line.strip("|").split("|") for line in lines[2:]]
-    assert [row[0].strip() for row in rows] == [*ALL, *HEARING]
+    assert [row[0].strip() for row in rows] == [*ALL, *HEARING, *WATCHING]
     for row in rows:
         assert row[-1].strip() == "equal"
         numbers = [float(number) for number in re.findall(r"\d+e-\d+", "".join(row[1:-1]))]

@@ -22,7 +22,8 @@ from tramontane.errors import RequestError
 from tramontane.sampling_params import SamplingParams
 
 from .folders import FAMILIES, TEMPLATE, write
-from .test_videos import VIDEO, moving
+from .test_videos import VIDEO
+from .watching import moving
 
 av = pytest.importorskip("av", reason="videos are decoded by PyAV: pip install av")
 SHORT = {"max_tokens": 4, "temperature": 0.0, "ignore_eos": True}

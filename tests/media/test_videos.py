@@ -18,14 +18,11 @@ from tramontane.sampling_params import SamplingParams
 
 from .folders import FAMILIES, Vision, picture, write
 from .test_invariance import bits
+from .watching import moving
 
 GREEDY = SamplingParams(temperature=0, max_tokens=6, ignore_eos=True)
 VIDEO = "<|vision_start|><|video_pad|><|vision_end|>"
 NAMES = [name for name in FAMILIES if name.startswith("qwen")]
-
-
-def moving(count: int, height: int, width: int, seed: int = 0) -> Any:
-    return np.stack([picture(height, width, seed + frame) for frame in range(count)])
 
 
 @pytest.mark.parametrize("device", ["reference", "cpu"])

@@ -35,13 +35,13 @@ PERCEIVER = {
 
 @hookimpl
 def architectures() -> Iterator[Architecture]:
-    for name in ("Idefics3", "SmolVLM"):
+    for name, media in (("Idefics3", "tiles:Tiles"), ("SmolVLM", "smolvlm:SmolTiles")):
         yield Architecture(
             name=f"{name}ForConditionalGeneration",
             config="tramontane_arch_idefics.model:Idefics3Config",
             model="tramontane_arch_idefics.model:Idefics3",
             weights="tramontane_arch_idefics.model:WEIGHTS",
-            media="tramontane_arch_idefics.tiles:Tiles",
+            media=f"tramontane_arch_idefics.{media}",
             encoders={"idefics3": ("llama",)},
             encoder="tramontane_arch_idefics.gguf:encoder",
             example=TINY,

@@ -37,6 +37,7 @@ def weights(cfg: KimiLinearConfig) -> dict[str, list[Rule]]:
             Rename("*.experts.*.w3", "*.experts.*.up_proj"),
             Rename("*.experts.*.w2", "*.experts.*.down_proj"),
             *EXPERTS,
+            Rename("*.self_attn.forget_gate.*", "*.self_attn.*"),  # so transformers' modules
             KeysAndValues(),
             Flatten("*.self_attn.A_log"),
         ],

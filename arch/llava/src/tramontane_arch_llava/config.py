@@ -23,6 +23,9 @@ ABSENT: Mapping[str, Mapping[str, Any]] = {"llama": LLAMA, "mistral": MISTRAL, "
 """What a missing key of `text_config` means, by its `model_type`."""
 
 
+OUTER = ("llava", "llava_next", "llava_next_video")
+
+
 class LlavaConfig(DecoderConfig):
     """model_type: the language model's."""
 
@@ -42,7 +45,7 @@ class LlavaConfig(DecoderConfig):
 
     @classmethod
     def derive(cls, values: dict[str, Any]) -> None:
-        if values.get("model_type") in ("llava", "llava_next"):  # nothing is said of the text's
+        if values.get("model_type") in OUTER:  # nothing is said of the text's
             values["model_type"] = "llama"
         kind = values.setdefault("model_type", "llama")
         for name, value in ABSENT.get(kind, LLAMA).items():

@@ -37,6 +37,8 @@ class ClipImages(MediaProcessor):
 
 
 class LlavaImages(ClipImages):
+    """Pixels are those of the middle square."""
+
     def __init__(self, cfg: LlavaConfig, files: Mapping[str, Any]) -> None:
         super().__init__(cfg, files)
         told = settings_of(files, "image_processor")
@@ -46,20 +48,31 @@ class LlavaImages(ClipImages):
         self.squeezes = isinstance(size, Mapping) and "shortest_edge" not in size
 
     def prepare(self, pixels: Pixels) -> MediaItem:
-        height, width = pixels.shape[:2]
-        short = min(height, width)
-        high, wide = (self.side * side // short for side in (height, width))
+        self.check(*pixels.shape[:2])
+        square = self.settings.normalized(self.middle(pixels))
+        return MediaItem("image", {"pixels": square}, self.square_rows)
+
+    def whole(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the resized image that the middle is cut out of."""
         if self.squeezes:
-            high = wide = self.side
-        if max(high, wide) > MOST_PROPORTION * self.side:
+            return self.side, self.side
+        short = min(height, width)
+        return self.side * height // short, self.side * width // short
+
+    def check(self, height: int, width: int) -> None:
+        """Raises ValueError where that is too large to be made."""
+        if max(self.whole(height, width)) > MOST_PROPORTION * self.side:
             raise ValueError(
                 f"an image of {width} x {height} pixels is more than {MOST_PROPORTION} times as "
                 "long as it is wide: crop it"
             )
-        whole = self.settings.resized(pixels, high, wide)
+
+    def middle(self, pixels: Pixels) -> Pixels:
+        """(height, width, 3) -> (side, side, 3)."""
+        high, wide = self.whole(*pixels.shape[:2])
         top, left = (high - self.side) // 2, (wide - self.side) // 2
-        square = whole[top : top + self.side, left : left + self.side]
-        return MediaItem("image", {"pixels": self.settings.normalized(square)}, self.square_rows)
+        whole = self.settings.resized(pixels, high, wide)
+        return whole[top : top + self.side, left : left + self.side]
 
 
 def _sides(size: Any) -> set[int]:

@@ -78,6 +78,7 @@ def weights(cfg: LlavaConfig) -> dict[str, list[Rule]]:
             Rename("model.image_newline", "image_newline"),
             Rename("vision_tower.vision_model.*", "vision_tower.*"),
             Skip("vision_tower.post_layernorm"),
+            Skip("vision_tower.head.*"),
             *(Skip(f"vision_tower.encoder.layers.{n}.*") for n in range(max(cfg.features), depth)),
         ],
         "gguf": gguf_rules(cfg),

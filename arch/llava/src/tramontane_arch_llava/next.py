@@ -44,9 +44,13 @@ class LlavaNext(Llava):
         grid = tiles.unflatten(1, (vision.side, vision.side)).unflatten(0, (down, across))
         plane = grid.permute(0, 2, 1, 3, 4).flatten(2, 3).flatten(0, 1)
         top, bottom, left, right = self.cfg.kept(height, width)
-        plane = plane[top:bottom, left:right]
+        plane = self.within(plane[top:bottom, left:right])
         ends = self.image_newline.to(plane.dtype).expand(len(plane), 1, -1)
         return torch.cat((plane, ends), 1).flatten(0, 1)
+
+    def within(self, plane: Tensor) -> Tensor:
+        """The patches of an image, (rows, columns, hidden), as many as the family keeps."""
+        return plane
 
 
 class LlavaNextImages(ClipImages):
@@ -73,13 +77,11 @@ class LlavaNextImages(ClipImages):
             for top in range(0, canvas.shape[0], side)
             for left in range(0, canvas.shape[1], side)
         ]
-        top, bottom, left, right = self.cfg.kept(height, width)
-        rows = self.square_rows + (bottom - top) * (right - left + 1)
         arrays = {
             "pixels": np.stack([self.settings.normalized(square) for square in squares]),
             "size": np.array([height, width]),
         }
-        return MediaItem("image", arrays, rows)
+        return MediaItem("image", arrays, self.square_rows + self.cfg.tile_rows(height, width))
 
     def _on_canvas(self, pixels: Pixels, high: int, wide: int) -> Pixels:
         """The image in its proportions, as large as it fits, in the middle of black."""

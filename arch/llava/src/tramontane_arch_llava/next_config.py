@@ -41,6 +41,11 @@ class LlavaNextConfig(LlavaConfig):
             raise ValueError(f"an image of {width} x {height} pixels is too long: crop it")
         return best
 
+    def tile_rows(self, height: int, width: int) -> int:
+        """Rows of the tiles of an image of this height and width, with the ends of lines."""
+        top, bottom, left, right = self.kept(height, width)
+        return (bottom - top) * (right - left + 1)
+
     def kept(self, height: int, width: int) -> tuple[int, int, int, int]:
         """The patches of the canvas that an image covers: those of rows top..bottom and columns
         left..right, as (top, bottom, left, right)."""

@@ -46,3 +46,19 @@ def architectures() -> Iterator[Architecture]:
         encoder="tramontane_arch_llava.gguf:next_encoder",
         example=TINY | {"image_grid_pinpoints": [[28, 56], [56, 28]]},
     )
+    yield Architecture(
+        name="LlavaNextVideoForConditionalGeneration",
+        config="tramontane_arch_llava.next_video:LlavaNextVideoConfig",
+        model="tramontane_arch_llava.next_video:LlavaNextVideo",
+        weights="tramontane_arch_llava.model:weights",
+        media="tramontane_arch_llava.next_video:LlavaNextVideoImages",
+        example=TINY | {"image_grid_pinpoints": [[28, 56], [56, 28]]},
+    )
+    yield Architecture(
+        name="LlavaOnevisionForConditionalGeneration",
+        config="tramontane_arch_llava.onevision_config:OnevisionConfig",
+        model="tramontane_arch_llava.onevision:Onevision",
+        weights="tramontane_arch_llava.model:weights",
+        media="tramontane_arch_llava.onevision:OnevisionImages",
+        example=TINY | {"image_grid_pinpoints": [[28, 56], [56, 28]]},
+    )

@@ -40,6 +40,17 @@ SEEING = {
     },
 }
 
+HEARING = {
+    "audio_config": {
+        "d_model": 16,
+        "encoder_ffn_dim": 24,
+        "encoder_layers": 2,
+        "encoder_attention_heads": 2,
+        "num_mel_bins": 20,
+        "max_source_positions": 100,
+    },
+}
+
 
 @hookimpl
 def architectures() -> Iterator[Architecture]:
@@ -60,12 +71,19 @@ def architectures() -> Iterator[Architecture]:
         weights="tramontane_arch_minicpm.latent:WEIGHTS",
         example=TINY | LATENT,
     )
-    for name in ("MiniCPMV", "MiniCPMO"):
-        yield Architecture(
-            name=name,
-            config="tramontane_arch_minicpm.vision:MiniCpmVisionConfig",
-            model="tramontane_arch_minicpm.vision:MiniCpmVision",
-            weights="tramontane_arch_minicpm.vision:weights",
-            media="tramontane_arch_minicpm.slices:Slices",
-            example=TINY | SEEING,
-        )
+    yield Architecture(
+        name="MiniCPMV",
+        config="tramontane_arch_minicpm.vision:MiniCpmVisionConfig",
+        model="tramontane_arch_minicpm.vision:MiniCpmVision",
+        weights="tramontane_arch_minicpm.vision:weights",
+        media="tramontane_arch_minicpm.slices:Slices",
+        example=TINY | SEEING,
+    )
+    yield Architecture(
+        name="MiniCPMO",
+        config="tramontane_arch_minicpm.hearing:MiniCpmOmniConfig",
+        model="tramontane_arch_minicpm.hearing:MiniCpmOmni",
+        weights="tramontane_arch_minicpm.vision:weights",
+        media="tramontane_arch_minicpm.hearing:OmniSlices",
+        example=TINY | SEEING | HEARING,
+    )

@@ -1,5 +1,6 @@
 """How MiniCPM-V prepares images: whole, and cut into a grid of slices where they are large."""
 
+import itertools
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,7 @@ class Slices(MediaProcessor):
 
     def __init__(self, cfg: MiniCpmVisionConfig, files: Mapping[str, Any]) -> None:
         if cfg.model_type == "minicpmo":
-            log.warning("what hears (apm) and speaks (tts) in MiniCPM-o is left out")
+            log.warning("what speaks (tts) in MiniCPM-o is left out")
         told = settings_of(files, "image_processor")
         if not told.get("slice_mode", True):
             raise ValueError("slice_mode of false is not supported")
@@ -103,7 +104,11 @@ class Slices(MediaProcessor):
         """Images may have their numbers before them."""
         if self.numbers:
             begin, end = self.marks["im_id_start"], self.marks["im_id_end"]
-            written = [f"{begin}{index}{end}{text}" for index, text in enumerate(written)]
+            first, count = self.marks["im_start"], itertools.count()
+            written = [
+                f"{begin}{next(count)}{end}{text}" if text.startswith(first) else text
+                for text in written
+            ]
         return super().assembled(pieces, written)
 
 

@@ -113,15 +113,12 @@ class MiniCpmVision(MediaLM):
 
 
 def weights(cfg: MiniCpmVisionConfig) -> dict[str, list[Rule]]:
-    """What hears and speaks in MiniCPM-o is left out, and the encoder's last layer where it is
-    not read."""
+    """The encoder's last layer is left out where it is not read, and what speaks in MiniCPM-o."""
     unread = range(cfg.layers_read, cfg.vision_config.num_hidden_layers)
     return {
         "hf": [
             Skip("*.rotary_emb"),
             Skip("*.position_ids"),
-            Skip("apm.*"),
-            Skip("audio_projection_layer.*"),
             Skip("tts.*"),
             Skip("resampler.pos_embed"),
             *(Skip(f"vpm.encoder.layers.{index}.*") for index in unread),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from torch import Tensor, nn
 
@@ -19,6 +20,8 @@ from tramontane.sanitize import one_line
 from .adapter import Adapter
 from .stored import Delta, StoredAdapter
 
+LAYER = re.compile(r"\.(\d+)\.")
+"""The number of a layer, the first in a tensor's name."""
 LARGEST = 1e6
 """Of what is added to a matrix, or takes its place: sums of larger numbers overflow in norms."""
 
@@ -46,6 +49,7 @@ class Fit:
     ) -> None:
         self._model, self._rules, self._names, self._source = model, rules, names, source
         self._slots = {path: slot for path, slot in _places(model).items()}
+        self._shared = _shared(model)
 
     def of(self, stored: StoredAdapter, name: str) -> Adapter:
         """Raises AdapterError."""
@@ -84,9 +88,30 @@ class Fit:
                 if (place := f"{path}.{end}" if path and end else path or end) in self._slots
             ]
             if found:
+                for place, _ in found:
+                    self._check_layer(tensor, place)
                 return found
+        block = tensor.removesuffix(".weight").rpartition(".")[0]
+        for path, paths in self._shared.items():
+            if path.startswith(f"{block}."):
+                self._refuse_layer(tensor, f"layers share it ({', '.join(paths)})")
         raise AdapterError(
             f"{self._source}: the model has no {one_line(tensor, 120)}: the adapter is for another"
+        )
+
+    def _check_layer(self, tensor: str, place: str) -> None:
+        """An adapter changes the layer that it names alone. Raises AdapterError where layers share
+        what it changes, or the checkpoint has a layer's matrix at another one."""
+        ours, theirs = (LAYER.search(name) for name in (place, tensor))
+        if paths := self._shared.get(place.removesuffix(".weight")):
+            self._refuse_layer(tensor, f"layers share it ({', '.join(paths)})")
+        if ours and theirs and ours[1] != theirs[1]:
+            self._refuse_layer(tensor, f"it belongs to layer {ours[1]}")
+
+    def _refuse_layer(self, tensor: str, why: str) -> NoReturn:
+        raise AdapterError(
+            f"{self._source}: {one_line(tensor, 120)} cannot be changed for one layer alone: "
+            f"{why}; leave it out of target_modules"
         )
 
     def _changed(self, tensor: str, layout: Any, steps: Sequence[Step]) -> Any:
@@ -107,6 +132,11 @@ class Fit:
         if _transposed(steps):  # the checkpoint stores it so, an adapter never does
             matrix = matrix.turned()
         fitted = self._changed(tensor, matrix, steps)
+        if not isinstance(fitted, LowRank):
+            raise AdapterError(
+                f"{self._source}: {one_line(tensor, 120)} is kept in another form by this model, "
+                "of which an adapter is not supported: leave it out of target_modules"
+            )
         module, part = slot.module, None
         wanted = slot.shape
         if isinstance(module, StackedLinear) and fitted.shape[0] != wanted[0]:
@@ -205,6 +235,15 @@ def _places(model: nn.Module) -> dict[str, Slot]:
             shape, stacked = tuple(module.weight.shape), isinstance(module, StackedLinear)
             found[f"{path}.weight"] = Slot(module, "weight", shape, True, stacked)
     return found
+
+
+def _shared(model: nn.Module) -> dict[str, list[str]]:
+    """Paths of matrices that several layers have in common: of each of them, all."""
+    paths: dict[nn.Module, list[str]] = {}
+    for path, module in model.named_modules(remove_duplicate=False):
+        if isinstance(module, (Linear, StackedLinear)):
+            paths.setdefault(module, []).append(path)
+    return {each: many for many in paths.values() if len(many) > 1 for each in many}
 
 
 def _transposed(steps: Sequence[Step]) -> bool:

@@ -76,12 +76,14 @@ def fit(message: dict[str, Any], takes: Takes) -> dict[str, Any]:
 
 def marked(message: Mapping[str, Any], marks: Mapping[str, str]) -> Mapping[str, Any]:
     """The message with a part of text for each item of media, for a template that takes text.
-    marks: the text, by the item's kind."""
+    marks: the text, by the item's kind; items of other kinds stay."""
     content = message.get("content")
     if not isinstance(content, list) or not any(part in PLACES for part in content):
         return message
     parts = [
-        {"type": "text", "text": marks[part["type"]]} if part in PLACES else part
+        {"type": "text", "text": marks[part["type"]]}
+        if part in PLACES and part["type"] in marks
+        else part
         for part in content
     ]
     return {**message, "content": parts}

@@ -18,8 +18,8 @@ from tramontane.adapters.prompted import PromptAdapter
 from tramontane.answers import Dialect
 from tramontane.blocks import MediaLM
 from tramontane.chat.choose import choose_template
-from tramontane.chat.content import marked
 from tramontane.chat.fallback import no_template
+from tramontane.chat.media_marks import with_marks
 from tramontane.chat.media_parts import Attached, refuse_kind
 from tramontane.chat.messages import has_calls
 from tramontane.chat.template import ChatTemplate
@@ -312,9 +312,8 @@ class LoadedModel:
             variables["tools"] = []  # such templates loop over tools
         if not template:
             no_template(str(self.header.path))
-        if self.processors and not template.takes.parts:
-            marks = {kind: each.mark for kind, each in self.processors.items()}
-            messages = [marked(message, marks) for message in messages]
+        if self.processors:
+            messages = with_marks(messages, template, self.processors)
         return template.render(messages, **variables)
 
     @cached_property
