@@ -29,6 +29,8 @@ from tramontane.blocks import (
     StackedLinear,
     TokenShift,
 )
+from tramontane.blocks.task_model import TaskModel
+from tramontane.blocks.text_attention import TextAttention
 from tramontane.blocks.vision import EncoderLayer, PackedAttention, Patches
 from tramontane.layouts import Affine, Codebook, Dense, Layout, Permuted, RowGroups
 from tramontane.layouts.low_rank import LowRank
@@ -49,7 +51,7 @@ from .eager import (
     multiply_packed,
     multiply_stacked,
 )
-from .eager_encoder import attend_packed
+from .eager_encoder import attend_packed, attend_texts
 from .eager_functions import SteadyFunctions
 from .eager_recurrent import convolve, correct, correct_generally, select, shift
 from .experts import KERNELS, mixture
@@ -125,7 +127,10 @@ def prepare(
     count = threads or usable()
     whole = model.whole if is_part(model) else model
     # of an encoder little is left to torch, whose threads would wait for the backend's
-    limit_others(1 if isinstance(whole, MediaLM) else count)
+    if isinstance(whole, TaskModel):
+        limit_others(whole.torch_threads or count)
+    else:
+        limit_others(1 if isinstance(whole, MediaLM) else count)
     pool = shared_pool(count)
     exact = activations == "f32"
     chosen: dict[str, str] = {}
@@ -157,6 +162,9 @@ def prepare(
             module.kernel = multiply_dense(exact, pool)
         elif isinstance(module, PackedAttention):
             module.kernel = attend_packed(pool)
+        elif isinstance(module, TextAttention):
+            module.kernel = attend_texts(pool)
+            chosen["attention"] = "compiled"
         elif isinstance(module, LatentAttention):
             module.kernel = attend_latents(pool)
             chosen["attention"] = "compiled"

@@ -29,6 +29,8 @@ from .recurrent import DeltaRule, GeneralizedDeltaRule, SelectiveScan, ShortConv
 from .rope import Rope, SectionedRope, rope_for
 from .routing import BiasedRouter, GroupedRouter, Router
 from .stacked import StackedLinear
+from .task_model import TaskModel
+from .text_encoder import PostNormTextLayer, TextEncoder, TextLayer, TokenTexts
 
 __all__ = [
     "ACTIVATIONS",
@@ -62,6 +64,7 @@ __all__ = [
     "ParallelNormsLayer",
     "PositionedLM",
     "PostNormLayer",
+    "PostNormTextLayer",
     "PreNormLayer",
     "RMSNorm",
     "Rope",
@@ -74,7 +77,11 @@ __all__ = [
     "ShortConv",
     "SparseMoE",
     "StackedLinear",
+    "TaskModel",
+    "TextEncoder",
+    "TextLayer",
     "TokenShift",
+    "TokenTexts",
     "WeighedInputMoE",
     "alibi_slopes",
     "balanced_moe",

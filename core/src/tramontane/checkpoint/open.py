@@ -12,18 +12,23 @@ from tramontane.errors import CheckpointError, ModelNotFound
 from tramontane.plugin import Quantizer, load
 from tramontane.registry import Registry, known
 
+from .bare_decoder import completed
 from .checkpoint import Checkpoint, Header
 from .encoder import refuse_encoder, refuse_language_model
 from .folder import FolderCheckpoint
+from .parts import INDEX, PartsCheckpoint
 from .weight_files import choose_weights, names_encoder
 
 WEIGHTS = (".safetensors", ".bin", ".pth", ".pt")
 USUAL = {
-    f"{stem}{index}" for stem in ("model.safetensors", "pytorch_model.bin")
+    f"{stem}{index}"
+    for stem in ("model.safetensors", "pytorch_model.bin", "diffusion_pytorch_model.safetensors")
     for index in ("", ".index.json")
 }  # fmt: skip
 """Weights beside which no other container is looked for."""
 
+MODULES = "modules.json"
+"""What sentence-transformers writes."""
 LATER_PART = re.compile(r"-[1-9]\d*$")
 
 MOST_LISTED = 8
@@ -55,8 +60,8 @@ def _checked(found: Checkpoint, refuse: Callable[[Header], None]) -> Checkpoint:
 def _open(path: Path, registry: Registry) -> Checkpoint:
     try:
         if path.is_dir():
-            return _open_folder(path, registry)
-        return _open_file(path, registry)
+            return completed(_open_folder(path, registry), registry)
+        return completed(_open_file(path, registry), registry)
     except FileNotFoundError as error:
         raise ModelNotFound(f"no such file or folder: {error.filename or path}") from error
     except PermissionError as error:
@@ -120,7 +125,12 @@ def _not_a_model(path: Path, start: bytes, registry: Registry) -> str:
     )
 
 
-def _open_folder(path: Path, registry: Registry) -> Checkpoint:
+def _open_folder(path: Path, registry: Registry, kind: str | None = None) -> Checkpoint:
+    """kind: the class of a part of another checkpoint."""
+    if (path / INDEX).exists() and not (path / "config.json").exists():
+        return PartsCheckpoint(path, lambda part, kind: _open_folder(part, registry, kind))
+    if (path / MODULES).exists() and not (path / "config.json").exists():
+        path = _first_module(path)  # older ones have the model in a folder of its own
     inside = [item for item in sorted(path.iterdir()) if item.is_file()]
     if (path / "config.json").exists():
         named = _named(inside, registry) if USUAL.isdisjoint(i.name for i in inside) else []
@@ -130,7 +140,7 @@ def _open_folder(path: Path, registry: Registry) -> Checkpoint:
             for item in inside:
                 if distribution := _absent(item.name):
                     raise CheckpointError(f"{item}: to read it: pip install {distribution}")
-        return _open_file(named[0], registry) if named else FolderCheckpoint(path)
+        return _open_file(named[0], registry) if named else FolderCheckpoint(path, None, kind)
     suffixes = {f".{name}" for name in (*registry.names("quantizers"), *known("quantizers"))}
     models = [item for item in inside if item.suffix in suffixes]
     models = [item for item in models if not names_encoder(item.name)] or models
@@ -150,6 +160,14 @@ def _open_folder(path: Path, registry: Registry) -> Checkpoint:
         names = ", ".join(below[:MOST_LISTED])
         message += f"; it holds models, of which to name one: {names}{more}"
     raise CheckpointError(message)
+
+
+def _first_module(path: Path) -> Path:
+    """The folder of the model itself, beside which sentence-transformers wrote its modules."""
+    from tramontane.tasks.sentence_modules import listed
+
+    found = [folder for kind, folder in listed(path) if kind == "Transformer"]
+    return found[0] if found else path
 
 
 def _named(inside: list[Path], registry: Registry) -> list[Path]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tramontane.adapters.steps import step_with
-
+from . import hidden_rows
 from .batch import Batch
 from .cross_keys import CrossCache
 from .kv_cache import KVCache
@@ -44,7 +43,7 @@ class StepForward:
         self._put(batch, work)
         if work[-1][0].request.adapters is not None:
             batch.shares = self.scaling.shares(work, self._put)
-        return step_with(work, self._model, tokens, batch, company=self._company)  # type: ignore[no-any-return]
+        return hidden_rows.step(work, self._model, tokens, batch, company=self._company)  # type: ignore[no-any-return]
 
     def _put(self, batch: Batch, work: Work) -> None:
         if self._media is not None and self._cross is not None:

@@ -11,8 +11,9 @@ from tramontane.errors import RequestError, TramontaneError
 
 from .app_state import Serving
 from .http.errors import ApiError
-from .model_manager import Served, ServedAdapter
+from .model_manager import Served
 from .openai.fields import Sampling
+from .served_adapters import ServedAdapter
 from .settings import Settings
 
 if TYPE_CHECKING:
