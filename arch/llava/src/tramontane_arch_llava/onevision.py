@@ -41,7 +41,7 @@ class Onevision(LlavaNext):
     def encode(self, kind: str, arrays: Mapping[str, Tensor]) -> Iterator[Tensor | None]:
         if kind == "video":
             return self.squares(arrays["frames"], self.cfg.frame_side)
-        if "whole" in arrays:
+        if "size" not in arrays:  # one of several
             return self.squares(arrays["whole"][None], self.cfg.vision_config.side)
         return super().encode(kind, arrays)
 
