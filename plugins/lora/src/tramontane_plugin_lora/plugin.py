@@ -11,6 +11,6 @@ def adapters() -> Iterable[AdapterForm]:
     yield AdapterForm(
         name="peft",
         files=("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"),
-        read="tramontane_plugin_lora.peft:read_peft",
+        read="tramontane_plugin_lora.read:read_peft",
         sample="tramontane_plugin_lora.sample:write",
     )

@@ -227,7 +227,7 @@ class Served:
     def _open(self) -> LoadedModel:
         """The model with its adapters. Raises TramontaneError; adapters that requests had loaded
         and that are not to be had any longer are dropped."""
-        from tramontane.adapters.stored import MixtureOptions
+        from tramontane.adapters.stored_mixture import MixtureOptions
 
         model, settings = load(self.settings), self.settings
         mixing = MixtureOptions(settings.xlora_order, settings.tgt_non_granular_index)
