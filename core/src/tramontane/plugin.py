@@ -276,9 +276,10 @@ class AdapterForm(Offer):
     files: tuple[str, ...]
     """Names of files that tell it, as patterns: of those in a folder, or of the file itself."""
     read: Target | None = None
-    """(path: Path) -> `tramontane.adapters.stored.StoredAdapter`, or a `StoredMixture` of several,
-    of a folder or a file; optional keywords: `order`, a mixture's ordering file or None, and
-    `inside`: whether to read nothing outside of the folder. Raises AdapterError."""
+    """(path: Path) -> `tramontane.adapters.stored.StoredAdapter`, or
+    `tramontane.adapters.stored_mixture.StoredMixture` of several with a classifier, of a folder or
+    a file; optional keywords: `order`, a mixture's ordering file or None, and `inside`: whether to
+    read nothing outside of the folder. Raises AdapterError."""
     open: Target | None = None
     """(path: Path, host: `tramontane.adapters.host.Host`, name: str) -> `PromptAdapter`, of
     `adapters.prompted`: instead of `read`, for what is no change of weights, but decides by each

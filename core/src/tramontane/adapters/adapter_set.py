@@ -30,7 +30,8 @@ from .host import Host
 from .kernels import Multiply
 from .mixture import Mixture
 from .prompted import Bind, PromptAdapter, plain_bind
-from .stored import MixtureOptions, StoredAdapter, StoredMixture
+from .stored import StoredAdapter
+from .stored_mixture import MixtureOptions, StoredMixture
 
 Loaded: TypeAlias = Adapter | PromptAdapter | Mixture
 Asked: TypeAlias = str | Mapping[str, float]

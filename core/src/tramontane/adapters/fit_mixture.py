@@ -18,7 +18,8 @@ from .fit import Fit
 from .kernels import Multiply
 from .mixture import Mixture, is_plain
 from .prompted import Part
-from .stored import Delta, MixtureOptions, StoredAdapter, StoredMixture
+from .stored import Delta, StoredAdapter
+from .stored_mixture import MixtureOptions, StoredMixture
 
 IN_LAYER = re.compile(r"(?P<layer>.*?\.\d+)\.(?P<name>.*)\.weight")
 MOST_FROZEN = 1_000_000

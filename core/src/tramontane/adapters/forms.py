@@ -10,7 +10,8 @@ from tramontane.plugin import AdapterForm, load
 from tramontane.registry import Registry
 from tramontane.target_call import call
 
-from .stored import StoredAdapter, StoredMixture
+from .stored import StoredAdapter
+from .stored_mixture import StoredMixture
 
 
 def read_adapter(path: Path, registry: Registry) -> StoredAdapter:

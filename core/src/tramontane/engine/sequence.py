@@ -22,6 +22,7 @@ from tramontane.tokenizer.stop import StopMatcher
 from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .block_pool import chained, root
+from .frozen_shares import Frozen, frozen_of
 from .kv_cache import BLOCK_SIZE, KVCache
 from .logprobs import token_logprob
 from .output_text import detokenizer_for
@@ -36,7 +37,6 @@ from .request import (
     TokenLogprob,
     Usage,
 )
-from .scaling_pass import Frozen, frozen_of
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from tramontane.adapters.adapter_set import refuse_name, refuse_weight
 from tramontane.adapters.fit_mixture import MOST_FROZEN
-from tramontane.adapters.stored import MixtureOptions
+from tramontane.adapters.stored_mixture import MixtureOptions
 from tramontane.answers import AnswerParser
 from tramontane.chat.toolbox import name_of
 from tramontane.checkpoint.load_options import LoadOptions, LoadReport, Progress

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tramontane.adapters.stored import Delta, StoredAdapter, StoredMixture
+from tramontane.adapters.stored import Delta, StoredAdapter
 from tramontane.checkpoint.pytorch_file import PytorchFile
 from tramontane.checkpoint.safetensors_file import SafetensorsFile
 from tramontane.errors import AdapterError
@@ -31,22 +31,6 @@ ROWS = ".token_adapter.trainable_tokens_delta"
 INNER = ".experts.base_layer"
 """Where the first of two stacked matrices of one module of experts is, gate_up_proj; the other is
 then down_proj."""
-
-
-def read_peft(
-    path: Path, *, order: Path | None = None, inside: bool = False
-) -> StoredAdapter | StoredMixture:
-    """A folder's adapter, or that of a folder by one of its files. order, inside: of an X-LoRA, see
-    `read_xlora`.
-
-    Raises AdapterError, CheckpointError.
-    """
-    from .xlora import read_xlora
-    from .xlora_config import is_xlora
-
-    if is_xlora(path if path.is_dir() else path.parent):
-        return read_xlora(path, order=order, inside=inside)
-    return read_lora(path)
 
 
 def read_lora(folder: Path) -> StoredAdapter:

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from tramontane.adapters.stored import StoredAdapter, StoredMixture
+from tramontane.adapters.stored import StoredAdapter
+from tramontane.adapters.stored_mixture import StoredMixture
 from tramontane.errors import AdapterError
 from tramontane.sanitize import one_line
 

@@ -11,7 +11,7 @@ from tramontane.errors import TramontaneError, UsageError
 from .model_settings import ModelSettings
 
 if TYPE_CHECKING:
-    from .model_manager import Opened
+    from tramontane.tasks.opening import Opened
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def load_adapters(
 ) -> None:
     """Load those of a model that is open. name: the model's. Raises TramontaneError; adapters that
     requests had loaded and that are not to be had any longer are dropped."""
-    from tramontane.adapters.stored import MixtureOptions
+    from tramontane.adapters.stored_mixture import MixtureOptions
 
     if model.task_only:
         if adapters:

@@ -17,7 +17,8 @@ from tramontane.adapters.fit_mixture import fit_mixture
 from tramontane.adapters.host import Host
 from tramontane.adapters.mixture import Mixture
 from tramontane.adapters.prompted import PromptAdapter, Watch, plain_bind
-from tramontane.adapters.stored import MixtureOptions, StoredAdapter, StoredMixture
+from tramontane.adapters.stored import StoredAdapter
+from tramontane.adapters.stored_mixture import MixtureOptions, StoredMixture
 from tramontane.blocks import Linear
 from tramontane.config import DecoderConfig
 from tramontane.errors import CheckpointError
