@@ -28,5 +28,7 @@ def architectures() -> Iterator[Architecture]:
         model="tramontane_arch_whisper.model:Whisper",
         weights="tramontane_arch_whisper.model:WEIGHTS",
         media="tramontane_arch_whisper.sounds:WhisperSounds",
+        task="transcribe",
+        tasks={"transcribe": "tramontane_arch_whisper.transcriber:WhisperTranscriber"},
         example=TINY,
     )

@@ -6,10 +6,10 @@ from typing import Any
 from tramontane.engine.engine import Engine
 from tramontane.errors import RequestError
 from tramontane.media.sound import samples_of
+from tramontane.model.loaded_model import LoadedModel
 from tramontane.tasks.queue import Work
 from tramontane.tasks.transcribe import TranscribeOptions
 
-from .sounds import WhisperSounds
 from .special import SpecialTokens
 from .windows import Windows
 
@@ -17,8 +17,13 @@ from .windows import Windows
 class WhisperTranscriber:
     """Implements `tramontane.tasks.transcribe.Transcribes`."""
 
-    def __init__(self, engine: Engine, sounds: WhisperSounds, special: SpecialTokens) -> None:
-        self._engine, self._sounds, self._special = engine, sounds, special
+    def __init__(self, model: LoadedModel) -> None:
+        """Raises ConfigError where the checkpoint does not say what transcription needs."""
+        self._engine: Engine = model.engine
+        self._sounds: Any = model.processors["audio"]
+        told = {**model.header.config, **model.defaults}
+        vocabulary = model.loaded.config.vocab_size
+        self._special = SpecialTokens.of(told, model.tokenizer, vocabulary)
 
     @property
     def languages(self) -> Sequence[str]:

@@ -95,6 +95,8 @@ class Windows:
         options = self.options
         ladder = [each for each in options.fallback if each > options.temperature]
         prompt = (*self._before(), self.special.start)
+        if self.opening and self.opening[0] is None and len(prompt) > 1:
+            yield from self._language(item)
         for temperature in (options.temperature, *ladder):
             attempt = yield from self._attempt(item, prompt, temperature)
             self._goes_on = options.condition_on_previous and temperature < COLD
@@ -108,17 +110,33 @@ class Windows:
         step = TranscriptStep(self.special, self.opening, stamps=self._stamps)
         params = SamplingParams(
             temperature=float(temperature), seed=(self.options.seed + self._asked) % 2**63,
-            ignore_eos=True, stop_token_ids=(self.special.end,), max_tokens=None,
+            ignore_eos=True, stop_token_ids=(self.special.end,),
         )  # fmt: skip
         self._asked += 1
-        media = Media((Run(0, 1, item),))
-        request = Request(prompt=prompt, params=params, media=media, steps=(step,))
-        for_result = answered(self.engine, request)
-        result = yield from _silently(for_result)
+        tokens = yield from self._answer(item, prompt, params, step)
         self.opening = step.opening
-        written = result.token_ids[len(step.opening) :]
+        written = tokens[len(step.opening) :]
         ratio = compression_ratio(written, self.engine.loaded.config.vocab_size)
         return Attempt(written, temperature, step.mean_logprob(written), step.no_speech, ratio)
+
+    def _language(self, item: MediaItem) -> Generator[Any, None, None]:
+        """Find it out where a text comes before, which must not count."""
+        step = TranscriptStep(self.special, [None], stamps=False)
+        params = SamplingParams(temperature=0.0, max_tokens=1, ignore_eos=True)
+        yield from self._answer(item, (self.special.start,), params, step)
+        self.opening = [step.opening[0], *self.opening[1:]]
+
+    def _answer(
+        self,
+        item: MediaItem,
+        prompt: tuple[int, ...],
+        params: SamplingParams,
+        step: TranscriptStep,
+    ) -> Generator[Any, None, tuple[int, ...]]:
+        media = Media((Run(0, 1, item),))
+        request = Request(prompt=prompt, params=params, media=media, steps=(step,))
+        result = yield from _silently(answered(self.engine, request))
+        return tuple(result.token_ids)
 
     def _before(self) -> list[int]:
         """What stands in front of the start: the text so far, or the prompt."""
