@@ -66,7 +66,7 @@ def write_whisper(folder: Path, seed: int = 7, *, multilingual: bool = True, **m
         "encoder_layers": 2, "encoder_attention_heads": 4, "encoder_ffn_dim": 48,
         "decoder_layers": 3, "decoder_attention_heads": 2, "decoder_ffn_dim": 40,
         "max_source_positions": SECONDS * 50,
-        "max_target_positions": 96, "pad_token_id": eos, "bos_token_id": eos, "eos_token_id": eos,
+        "max_target_positions": 48, "pad_token_id": eos, "bos_token_id": eos, "eos_token_id": eos,
         "decoder_start_token_id": ids["<|startoftranscript|>"],
     } | more  # fmt: skip
     torch.manual_seed(seed)

@@ -23,7 +23,8 @@ OTHER_NAMES = """
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
-    return [(code, name) for code, _, name in (each.strip().partition(" ") for each in text.replace("\n", " ").split(","))]
+    each = " ".join(text.split()).split(", ")
+    return [(code, name) for code, _, name in (one.partition(" ") for one in each)]
 
 
 LANGUAGES = dict(_pairs(NAMES))

@@ -83,7 +83,7 @@ class Windows:
             pieces, further = pieces_of(tokens, clock, offset, heard)
             for piece in pieces:
                 self._pieces.append(piece.tokens)
-                segments.append(self._segment(piece, attempt))
+                segments.append(self._segment(piece, attempt, offset))
                 if segments[-1].text.strip():
                     yield segments[-1]
             place += further or size
@@ -160,11 +160,12 @@ class Windows:
         most = self.options.no_speech_threshold
         return most is not None and attempt.no_speech > most and self._unlikely(attempt)
 
-    def _segment(self, piece: Piece, attempt: Attempt) -> Segment:
+    def _segment(self, piece: Piece, attempt: Attempt, window: float) -> Segment:
         return Segment(
             text=self._text(piece.tokens),
             start=piece.start,
             end=piece.end,
+            window=window,
             tokens=piece.tokens,
             avg_logprob=attempt.logprob,
             no_speech_prob=attempt.no_speech,

@@ -36,7 +36,7 @@ def verbose(transcript: Transcript, task: str = "transcribe") -> dict[str, Any]:
     segments = [
         {
             "id": place,
-            "seek": round(100 * each.start),
+            "seek": round(100 * each.window),
             "start": each.start,
             "end": each.end,
             "text": each.text,

@@ -88,11 +88,13 @@ class Word:
 
 @dataclass(frozen=True)
 class Segment:
-    """A part of a transcript. start, end: seconds."""
+    """A part of a transcript. start, end: seconds. window: seconds at which the part of the sound
+    begins that was heard with it. What says how good it seems is of all of that part."""
 
     text: str
     start: float
     end: float
+    window: float = 0.0
     tokens: tuple[int, ...] = ()
     words: tuple[Word, ...] = ()
     avg_logprob: float | None = None
