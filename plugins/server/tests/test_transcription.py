@@ -18,7 +18,7 @@ from .live_server import Live, serving
 @pytest.fixture(scope="module")
 def whisper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     folder = tmp_path_factory.mktemp("whisper")
-    write_whisper(folder / "model", 1)
+    write_whisper(folder / "model", 1, max_target_positions=32)
     with serving(folder, "-m", str(folder / "model"), "--threads", "1") as live:
         yield live
 
@@ -63,11 +63,12 @@ def test_a_stream(client: openai.OpenAI) -> None:
     assert events[-1].text == whole.text
 
 
-def test_translations(client: openai.OpenAI) -> None:
-    create: Any = client.audio.translations.create
-    told = create(model="default", file=file(), response_format="verbose_json")
-    assert told.task == "translate"
-    assert create(model="default", file=file()).text == told.text
+def test_translations(client: openai.OpenAI, whisper: Live) -> None:
+    text = client.audio.translations.create(model="default", file=file()).text
+    with whisper.client() as opened:
+        form = {"response_format": "verbose_json"}
+        told = opened.post("/v1/audio/translations", data=form, files={"file": file()}).json()
+    assert (told["task"], told["text"]) == ("translate", text)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from tramontane.errors import RequestError
+
 from .transcribe import Segment, Transcript
 
 FORMATS = ("text", "srt", "vtt", "json", "verbose_json")
@@ -16,10 +18,13 @@ TYPES = {"text": "text/plain", "srt": "application/x-subrip", "vtt": "text/vtt"}
 
 
 def written(transcript: Transcript, kind: str, task: str = "transcribe") -> str:
-    """A transcript in one of `FORMATS`. task: what JSON says that was done."""
+    """A transcript in one of `FORMATS`. task: what JSON says that was done. Raises RequestError for
+    subtitles of a transcript without times."""
     if kind == "text":
         return f"{transcript.text}\n"
     if kind in ("srt", "vtt"):
+        if transcript.text and not transcript.segments:
+            raise RequestError(f"{kind} needs times, and this model gives none: take text or json")
         return _subtitles(transcript.segments, kind)
     made = verbose(transcript, task) if kind == "verbose_json" else brief(transcript)
     return json.dumps(made, ensure_ascii=False)
