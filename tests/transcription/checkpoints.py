@@ -89,7 +89,9 @@ def write_whisper(folder: Path, seed: int = 7, *, multilingual: bool = True, **m
     }  # fmt: skip
     if multilingual:
         generation["lang_to_id"] = {f"<|{code}|>": ids[f"<|{code}|>"] for code in LANGUAGES}
-        generation["task_to_id"] = {name: ids[f"<|{name}|>"] for name in ("transcribe", "translate")}
+        generation["task_to_id"] = {
+            name: ids[f"<|{name}|>"] for name in ("transcribe", "translate")
+        }
     (folder / "generation_config.json").write_text(json.dumps(generation))
     model.generation_config = transformers.GenerationConfig.from_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(json.dumps(extractor_settings()))

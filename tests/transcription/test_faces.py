@@ -78,7 +78,9 @@ def test_files_of_any_rate_and_channels(model: Transcriber, tmp_path: Path) -> N
     near = model.transcribe(stereo, fallback=())
     assert [each.tokens for each in near.segments] == [each.tokens for each in whole.segments]
     (tmp_path / "a.flac").write_bytes(file_of(wave, 44_100, "FLAC"))
-    assert model.transcribe(tmp_path / "a.flac", fallback=()).duration == pytest.approx(0.54, abs=0.01)
+    assert model.transcribe(tmp_path / "a.flac", fallback=()).duration == pytest.approx(
+        0.54, abs=0.01
+    )
 
 
 def test_silence_is_left_out_where_it_is_likely(model: Transcriber) -> None:
@@ -103,9 +105,7 @@ def test_silence_is_left_out_where_it_is_likely(model: Transcriber) -> None:
         ((np.zeros(16_000 * 1801), 16_000), {}, "1801 seconds long, more than 1800"),
     ],
 )
-def test_what_cannot_be(
-    given: Any, options: dict[str, Any], said: str, model: Transcriber
-) -> None:
+def test_what_cannot_be(given: Any, options: dict[str, Any], said: str, model: Transcriber) -> None:
     with pytest.raises(RequestError, match=said):
         model.transcribe(given, **options)
 

@@ -35,7 +35,9 @@ class Pair(NamedTuple):
 
 
 @pytest.fixture(scope="module", params=SEEDS)
-def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+def pair(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pair]:
     folder = tmp_path_factory.mktemp("whisper")
     theirs = write_whisper(folder, request.param)
     with Transcriber(folder, **EXACT) as ours:

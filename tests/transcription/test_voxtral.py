@@ -44,7 +44,9 @@ def test_the_text(language: str | None, pair: tuple[Transcriber, Any]) -> None:
         *(inner.encode(f"lang:{language}", add_special=False) if language else ()),
         inner.inner.token_to_id("[TRANSCRIBE]"),
     ]
-    features = torch.from_numpy(ours.inner.processors["audio"].prepare(sound(0.8)).arrays["features"])
+    features = torch.from_numpy(
+        ours.inner.processors["audio"].prepare(sound(0.8)).arrays["features"]
+    )
     tokens: list[int] = []
     while len(ids) + len(tokens) < 64 and tokens[-1:] != [258]:
         with torch.no_grad():
@@ -66,9 +68,7 @@ def test_the_text(language: str | None, pair: tuple[Transcriber, Any]) -> None:
         ({"language": "German"}, "a code, such as 'de', not 'German'"),
     ],
 )
-def test_what_it_cannot(
-    options: dict[str, Any], said: str, pair: tuple[Transcriber, Any]
-) -> None:
+def test_what_it_cannot(options: dict[str, Any], said: str, pair: tuple[Transcriber, Any]) -> None:
     with pytest.raises(RequestError, match=said):
         pair[0].transcribe((sound(0.2), 16_000), **options)
 

@@ -24,8 +24,8 @@ VOCABULARY, END, NO_STAMPS = 60, 20, 29
 FIRST = NO_STAMPS + 1
 SPECIAL = SpecialTokens(
     start=21, end=END, languages={"en": 22, "de": 23}, tasks={"transcribe": 25, "translate": 24},
-    no_timestamps=NO_STAMPS, previous=27, no_speech=28, suppressed=(3, 5), suppressed_first=(1, END),
-    latest_first=12,
+    no_timestamps=NO_STAMPS, previous=27, no_speech=28, suppressed=(3, 5),
+    suppressed_first=(1, END), latest_first=12,
 )  # fmt: skip
 CLOCK = Clock(FIRST, 0.02, 0.01, 2)
 THEIRS: Any = WhisperForConditionalGeneration
@@ -35,7 +35,7 @@ def written_at_random(random: np.random.Generator, most: int = 12) -> list[int]:
     count = int(random.integers(0, most))
     text = random.integers(0, END, count)
     stamps = random.integers(FIRST, VOCABULARY, count)
-    return np.where(random.random(count) < 0.45, np.sort(stamps), text).tolist()
+    return [int(each) for each in np.where(random.random(count) < 0.45, np.sort(stamps), text)]
 
 
 def processed(prompt: list[int], written: list[int], logits: Any, *, stamps: bool) -> Any:

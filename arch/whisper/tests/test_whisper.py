@@ -79,7 +79,10 @@ def vocabulary() -> Tokenizer:
 def test_tokens_that_the_configuration_does_not_have_are_the_tokenizers() -> None:
     found = SpecialTokens.of({}, vocabulary(), 20)
     assert (found.start, found.end, found.no_timestamps, found.previous) == (2, 1, 9, 7)
-    assert (found.languages, found.tasks) == ({"de": 3, "yue": 4}, {"transcribe": 5, "translate": 6})
+    assert (found.languages, found.tasks) == (
+        {"de": 3, "yue": 4},
+        {"transcribe": 5, "translate": 6},
+    )
     english = SpecialTokens.of({"is_multilingual": False}, vocabulary(), 20)
     assert (english.languages, english.task(translate=False)) == ({}, None)
     with pytest.raises(RequestError, match="translates nothing"):
@@ -110,5 +113,5 @@ def test_configurations_that_are_refused(told: dict[str, Any], said: str) -> Non
 
 def test_a_checkpoint_that_says_nothing_of_transcripts_is_refused() -> None:
     bare = Tokenizer(tokenizers.Tokenizer(models.BPE({"a": 0}, [])))
-    with pytest.raises(ConfigError, match="neither generation_config.json has no_timestamps_token"):
+    with pytest.raises(ConfigError, match=r"neither generation_config\.json has no_tim"):
         SpecialTokens.of({}, bare, 20)

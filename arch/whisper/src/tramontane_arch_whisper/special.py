@@ -66,11 +66,13 @@ class SpecialTokens:
         """The code of a language that the model knows. Raises RequestError."""
         code = code_of(text)
         if not self.languages and code != "en":
-            raise RequestError(f"language {text!r:.40}: this model knows English alone; leave it out")
+            raise RequestError(
+                f"language {text!r:.40}: this model knows English alone; leave it out"
+            )
         if self.languages and code not in self.languages:
             known = ", ".join(sorted(self.languages))
             raise RequestError(
-                f"the model knows no language {text!r:.40}; it knows {known}, and their English names"
+                f"the model knows no language {text!r:.40}; it knows {known}, or English names"
             )
         return code
 
@@ -90,7 +92,7 @@ class _Reader:
         whole = isinstance(value, int) and not isinstance(value, bool)
         if not whole or not 0 <= value < self.vocabulary:
             raise ConfigError(
-                f"{name} has {value!r:.40}, which is no token of the vocabulary of {self.vocabulary}"
+                f"{name} has {value!r:.40}, which is no token of the {self.vocabulary} that there are"
             )
         return int(value)
 

@@ -48,7 +48,7 @@ class Windows:
     _goes_on: bool = False
     _asked: int = 0
     frames: int = 0
-    """Of the spectrogram, those that are the sound's; behind them is silence that fills a window."""
+    """Of the spectrogram, those that are the sound's; behind them is silence to fill a window."""
 
     def __post_init__(self) -> None:
         self.frames = max(1, len(self.samples) // self.sounds.features.hop)
@@ -192,7 +192,9 @@ class Windows:
 
     def _progress(self, place: int) -> Progress:
         scale = self._clock.frame
-        return Progress(round(min(place, self.frames) * scale), round(self.frames * scale), "seconds")
+        return Progress(
+            round(min(place, self.frames) * scale), round(self.frames * scale), "seconds"
+        )
 
 
 def _silently(parts: Generator[Any, None, Any]) -> Generator[None, None, Any]:

@@ -101,7 +101,8 @@ def _transcribe(model: Transcriber, options: argparse.Namespace, *, shown: bool)
         given["fallback"] = ()
     found: Any = None
     inside = False
-    with Loading("transcribing") as progress, closing(model.stream(Path(options.file), **given)) as parts:  # type: ignore[type-var]  # noqa: E501
+    events: Any = model.stream(Path(options.file), **given)
+    with Loading("transcribing") as progress, closing(events) as parts:
         for part in parts:
             if isinstance(part, Transcript):
                 found = part

@@ -64,7 +64,9 @@ class TranscriptionRequest(TranslationRequest):
     language: str | None = Field(
         None, max_length=64, description="a code, `de`, or an English name; absent: found out"
     )
-    stream: bool | None = Field(None, description="events with each segment's text as it is written")
+    stream: bool | None = Field(
+        None, description="events with each segment's text as it is written"
+    )
     timestamp_granularities: list[Literal["segment", "word"]] | None = Field(
         None, max_length=8, description="of verbose_json; `word` is refused by models without them"
     )

@@ -100,9 +100,7 @@ async def _asked(request: Request, kind: type[R]) -> Asked:
         raise ApiError(415, f"the content type should be {FORM}, with the sound as `file`")
     fields: dict[str, Any] = {}
     sound: bytes | None = None
-    async with request.form(
-        max_files=4, max_fields=MOST_FIELDS, max_part_size=MOST_FIELD
-    ) as form:
+    async with request.form(max_files=4, max_fields=MOST_FIELDS, max_part_size=MOST_FIELD) as form:
         for name, value in form.multi_items():
             if isinstance(value, UploadFile):
                 if name == "file":
