@@ -171,5 +171,3 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert main([*asked[:3], str(tmp_path / "b.wav")]) == 2
     assert main([*asked, "-o", str(tmp_path / "a.pdf")]) == 2
     assert "endings .txt, .srt, .vtt, .json" in capsys.readouterr().err
-    assert main(["transcribe", str(file)]) == 2
-    assert "name a model that writes down speech: -m MODEL" in capsys.readouterr().err

@@ -57,7 +57,7 @@ def run(argv: list[str]) -> int:
     from tramontane.tasks.subtitles import written
     from tramontane.tasks.transcribe import Transcriber
 
-    with open_face(Transcriber, options, "writes down speech") as model:
+    with open_face(Transcriber, options) as model:
         shown = kind == "text" and options.output is None
         transcript = _transcribe(model, options, shown=shown)
     if shown:

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
 Text: TypeAlias = str | Sequence[int]
 """A text, or its token ids."""
-POOLING = ("auto", "cls", "mean", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
+POOLING = (
+    "auto",
+    "cls",
+    "mean",
+    "max",
+    "mean_sqrt_len_tokens",
+    "weightedmean",
+    "lasttoken",
+    "last",
+)
 CHECKS = {
     "prompt_name": a_text("the name of a prompt of the model", none=True),
     "prompt": a_text("a text put before each", none=True),
