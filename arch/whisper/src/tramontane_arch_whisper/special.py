@@ -92,7 +92,7 @@ class _Reader:
         whole = isinstance(value, int) and not isinstance(value, bool)
         if not whole or not 0 <= value < self.vocabulary:
             raise ConfigError(
-                f"{name} has {value!r:.40}, which is no token of the {self.vocabulary} that there are"
+                f"{name} has {value!r:.40}, which is no token: there are {self.vocabulary}"
             )
         return int(value)
 
