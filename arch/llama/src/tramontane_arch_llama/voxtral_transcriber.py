@@ -40,7 +40,10 @@ class VoxtralTranscriber:
         begin = model.tokenizer.named.get("bos_token") or "<s>"
         text = f"{begin}[INST][BEGIN_AUDIO]{processor.mark}[/INST]{language}{ASKS}"
         prompt, media = model.encode_rendered(text, [item])
-        params = SamplingParams(temperature=float(options.temperature), seed=options.seed)
+        params = SamplingParams(
+            temperature=float(options.temperature), seed=options.seed,
+            max_tokens=options.max_tokens,
+        )  # fmt: skip
         request = Request(prompt=prompt, media=media, params=params)
         return self._work(request, len(samples) / processor.rate, options.language)
 

@@ -58,6 +58,8 @@ class Windows:
         self._stamps = self.options.timestamps != "none"
         self._most = self.engine.context_length // 2 - 1
         self._goes_on = self.options.condition_on_previous
+        most = self.options.max_tokens
+        self._limit = None if most is None else most + len(self.opening)
         if self.prompt:
             self._pieces.append(self.prompt)
 
@@ -110,7 +112,7 @@ class Windows:
         step = TranscriptStep(self.special, self.opening, stamps=self._stamps)
         params = SamplingParams(
             temperature=float(temperature), seed=(self.options.seed + self._asked) % 2**63,
-            ignore_eos=True, stop_token_ids=(self.special.end,),
+            ignore_eos=True, stop_token_ids=(self.special.end,), max_tokens=self._limit,
         )  # fmt: skip
         self._asked += 1
         tokens = yield from self._answer(item, prompt, params, step)

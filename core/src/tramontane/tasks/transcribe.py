@@ -36,6 +36,7 @@ CHECKS = {
     "prompt": a_text("a text that comes before", none=True),
     "temperature": a_number(0, 2),
     "timestamps": one_of("none", "segment", "word"),
+    "max_tokens": whole(none=True),
     "condition_on_previous": FLAG,
     "fallback": Check(f"a list of up to {MOST_FALLBACKS} numbers from 0 to 2", _temperatures),
     "compression_ratio_threshold": above_zero(none=True),
@@ -59,6 +60,8 @@ class TranscribeOptions:
     """0: the likeliest token; higher ones draw."""
     timestamps: str = "segment"
     """Which parts of the transcript have times; "none": there are but the windows'."""
+    max_tokens: int | None = None
+    """Of a window, or of all where a model hears no windows; None: as many as fit."""
     condition_on_previous: bool = False
     """Whether a window is given the text so far: more consistent, and an error may go on."""
     fallback: Sequence[float] = (0.2, 0.4, 0.6, 0.8, 1.0)
