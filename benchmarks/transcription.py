@@ -124,9 +124,8 @@ def run(folder: Path, options: argparse.Namespace) -> int:
     if other is not None:
         other.stdin.close()
         other.wait()
-        print(
-            f"best of {options.rounds}: faster-whisper takes {best[1] / best[0]:.2f} times as long"
-        )
+        times = best[1] / best[0]
+        print(f"best of {options.rounds}: faster-whisper takes {times:.2f} times as long")
     return 0
 
 

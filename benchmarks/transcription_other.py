@@ -1,5 +1,5 @@
-"""faster-whisper on the sound and model that `transcription.py` has made; run in an environment that
-has it. Prints seconds."""
+"""faster-whisper on the sound and model that `transcription.py` has made; run in an environment
+that has it. Prints seconds."""
 
 from __future__ import annotations
 
