@@ -1,5 +1,5 @@
-"""Seconds to transcribe a minute of sound, with random weights in the shape of Whisper-small, against
-faster-whisper in int8.
+"""Seconds to transcribe a minute of sound, with random weights in the shape of Whisper-small,
+against faster-whisper in int8.
 
     python benchmarks/transcription.py --other /tmp/fw-env/bin
 

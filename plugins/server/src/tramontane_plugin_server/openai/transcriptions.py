@@ -44,11 +44,12 @@ class Asked(NamedTuple):
 
 
 def _described(kind: type[TranslationRequest]) -> dict[str, Any]:
-    """The form, for the description: every field is a text in it."""
+    """The form, for the description; in a form there is no null."""
     fields: dict[str, Any] = {"file": FILE}
-    for name, field in kind.model_fields.items():
-        name = f"{name}[]" if name in LISTS else name
-        fields[name] = {"type": "string", "description": field.description or name}
+    for name, field in kind.model_json_schema()["properties"].items():
+        kinds = [each for each in field.pop("anyOf", ()) if each != {"type": "null"}]
+        told = {key: value for key, value in field.items() if key not in ("title", "default")}
+        fields[f"{name}[]" if name in LISTS else name] = told | (kinds[0] if kinds else {})
     schema = {"type": "object", "required": ["file"], "properties": fields}
     return {"requestBody": {"required": True, "content": {FORM: {"schema": schema}}}}
 
