@@ -56,8 +56,11 @@ def write_tokenizer(folder: Path, *, stamps: bool = True) -> dict[str, int]:
     return {token: inner.token_to_id(token) for token in SPECIAL}
 
 
-def write_whisper(folder: Path, seed: int = 7, *, multilingual: bool = True, **more: Any) -> Any:
-    """Write a checkpoint, with windows of two seconds; returns transformers' model of it."""
+def write_whisper(
+    folder: Path, seed: int = 7, *, multilingual: bool = True, plain: bool = False, **more: Any
+) -> Any:
+    """Write a checkpoint, with windows of two seconds; returns transformers' model of it. plain: it
+    writes printable ASCII alone, so that no character is in two segments."""
     folder.mkdir(parents=True, exist_ok=True)
     ids = write_tokenizer(folder)
     eos = ids["<|endoftext|>"]
@@ -87,6 +90,9 @@ def write_whisper(folder: Path, seed: int = 7, *, multilingual: bool = True, **m
         "begin_suppress_tokens": [32, eos], "return_timestamps": False,
         "alignment_heads": [[0, 0]],
     }  # fmt: skip
+    if plain:
+        letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+        generation["suppress_tokens"] += [i for i, each in enumerate(letters) if ord(each) > 126]
     if multilingual:
         generation["lang_to_id"] = {f"<|{code}|>": ids[f"<|{code}|>"] for code in LANGUAGES}
         generation["task_to_id"] = {

@@ -28,7 +28,7 @@ ONE: Any = {"threads": 1}
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = tmp_path_factory.mktemp("whisper") / "model"
-    write_whisper(found, 1)
+    write_whisper(found, 1, plain=True)
     return found
 
 
