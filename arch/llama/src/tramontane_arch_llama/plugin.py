@@ -133,6 +133,7 @@ def architectures() -> Iterator[Architecture]:
         model="tramontane_arch_llama.voxtral:Voxtral",
         weights="tramontane_arch_llama.voxtral:WEIGHTS",
         media="tramontane_arch_llama.voxtral:VoxtralSounds",
+        tasks={"transcribe": "tramontane_arch_llama.voxtral_transcriber:VoxtralTranscriber"},
         example=TINY | {"head_dim": 8, "audio_config": HEARING},
     )
     yield Architecture(

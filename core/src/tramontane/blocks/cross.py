@@ -25,7 +25,7 @@ class CrossAttention(nn.Module):
     Otherwise all do. Tensors: q_proj, k_proj, v_proj, o_proj as in `Attention`, and those of q_norm
     and k_norm.
 
-    layer: the layer's number. q_norm, k_norm, scale: as in `Attention`.
+    layer: the layer's number. q_norm, k_norm, scale, bias, out_bias: as in `Attention`.
     """
 
     kernel: Callable[..., Tensor]
@@ -38,15 +38,17 @@ class CrossAttention(nn.Module):
         q_norm: nn.Module | None = None,
         k_norm: nn.Module | None = None,
         scale: float | None = None,
+        bias: bool = False,
+        out_bias: bool = False,
     ) -> None:
         super().__init__()
         hidden, d_head, heads = cfg.hidden_size, cfg.head_dim, cfg.num_attention_heads
         self.layer, self.d_head, self.shared_heads = layer, d_head, cfg.num_key_value_heads
         self.scale = d_head**-0.5 if scale is None else scale
-        self.q_proj = Linear(hidden, heads * d_head)
-        self.k_proj = Linear(hidden, self.shared_heads * d_head)
-        self.v_proj = Linear(hidden, self.shared_heads * d_head)
-        self.o_proj = Linear(heads * d_head, hidden)
+        self.q_proj = Linear(hidden, heads * d_head, bias=bias)
+        self.k_proj = Linear(hidden, self.shared_heads * d_head, bias=bias)
+        self.v_proj = Linear(hidden, self.shared_heads * d_head, bias=bias)
+        self.o_proj = Linear(heads * d_head, hidden, bias=out_bias)
         self.q_norm, self.k_norm = q_norm, k_norm
         self.kernel = reference.attention
 

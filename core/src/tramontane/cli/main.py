@@ -23,6 +23,7 @@ BUILT_IN = {
     "bench": "Measure how fast a model runs here.",
     "perplexity": "Measure how well a model predicts a text.",
     "tokenize": "Show the tokens of a text.",
+    "transcribe": "Write down the speech in a sound.",
     "inspect": "Show what a model file contains, without loading it.",
     "verify": "Compare a model's numbers with another implementation's.",
     "plugins": "List the installed plugins and what each offers.",

@@ -142,7 +142,7 @@ class Engine:
         return cancel
 
     def _sequence(self, request: Request, sink: Callable[[Event], None], seed: int = 0) -> Sequence:
-        chain, order = self.chains.build(request.params, seed), next(self._arrivals)
+        chain, order = self.chains.build(request.params, seed, request.steps), next(self._arrivals)
         return Sequence(request, chain, seed, self.tokenizer, self.context_length, sink, order)
 
     def stats(self) -> EngineStats:

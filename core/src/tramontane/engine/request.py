@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tramontane.adapters.adapter import Applied
     from tramontane.adapters.prompted import Changes, PromptAdapter
     from tramontane.media.item import Media
-    from tramontane.sampling.step import Floats
+    from tramontane.sampling.step import Floats, Step
 
     from .snapshot import Snapshot
 
@@ -49,6 +49,9 @@ class Request:
     """What the prompt's rows stand for that are no tokens' embeddings."""
     adapters: Applied | Changes | PromptAdapter | None = None
     """What the model is changed by while it computes this, or what its prompt decides that by."""
+    steps: tuple[Step, ...] = ()
+    """Steps of its own, in front of those that its parameters name, greedy or not. They belong to
+    this request alone, and may keep what they see."""
     resume: Snapshot | None = None
     """Keys and values of an earlier request; what it shares with the prompt is not computed."""
     keep: bool = False

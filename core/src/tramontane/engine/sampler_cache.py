@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 
 from tramontane.plugin import Sampler, load
 from tramontane.registry import Registry
 from tramontane.sampling import SamplerContext
 from tramontane.sampling.chain import Chain, build_chain
+from tramontane.sampling.step import Step
 from tramontane.sampling_params import SamplingParams
 from tramontane.tokenizer.tokenizer import Tokenizer
 
@@ -34,9 +36,10 @@ class Chains:
         self._shared: dict[str, object] = {}
         self._thread: threading.Thread | None = None
 
-    def build(self, params: SamplingParams, seed: int) -> Chain:
-        """The chain of a request. Raises RequestError."""
-        return build_chain(params, self._samplers, self._context(seed), forces=self.forces)
+    def build(self, params: SamplingParams, seed: int, own: Sequence[Step] = ()) -> Chain:
+        """The chain of a request. own: its own steps. Raises RequestError."""
+        context = self._context(seed)
+        return build_chain(params, self._samplers, context, forces=self.forces, own=own)
 
     def make_ready(self) -> None:
         """Start warming up the samplers in a thread, so that the first requests need not wait."""

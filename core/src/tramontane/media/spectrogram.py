@@ -19,6 +19,7 @@ import torch
 from .processor import Samples
 
 Floats = npt.NDArray[np.float64]
+Floats32 = npt.NDArray[np.float32]
 Scale = Literal["htk", "slaney", "kaldi"]
 """Bands on Kaldi's are triangles in mels, on the others in Hz."""
 SLANEY_STEP = 27.0 / np.log(6.4)
@@ -84,7 +85,7 @@ def to_hertz(mels: Floats, scale: Scale) -> Floats:
     return np.asarray(hertz)
 
 
-def log_mel(samples: Samples, mel: Mel, hop: int) -> npt.NDArray[np.float32]:
+def log_mel(samples: Samples, mel: Mel, hop: int) -> Floats32:
     """Whisper's features (Radford et al. 2022): (samples) -> (bands, samples // hop), of frames
     around every `hop`-th sample; what is 8 powers of ten below the loudest is as loud as that."""
     window = torch.hann_window(mel.fft)
@@ -123,6 +124,6 @@ class LogMel(NamedTuple):
             )
         return found
 
-    def __call__(self, samples: Samples) -> npt.NDArray[np.float32]:
+    def __call__(self, samples: Samples) -> Floats32:
         """(samples) -> (bands, samples // hop)."""
         return log_mel(samples, self.mel, self.hop)

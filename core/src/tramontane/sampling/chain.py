@@ -114,8 +114,9 @@ def build_chain(
     context: SamplerContext,
     *,
     forces: bool = True,
+    own: Sequence[Step] = (),
 ) -> Chain:
-    """The chain that a request asks for.
+    """The chain that a request asks for. own: steps that it brings, which run first.
 
     Steps that `params.sampler` names run in its order. Those that other fields switch on run by
     their order: each goes before the first step of the text that has a higher one.
@@ -143,7 +144,7 @@ def build_chain(
     _check_exclusive([offer for offer, _ in active])
     greedy |= params.temperature is None and not draws
     return Chain(
-        [step for offer, step in active if not greedy or offer.order < TRUNCATION],
+        [*own, *(step for offer, step in active if not greedy or offer.order < TRUNCATION)],
         context.seed,
         greedy,
         forces=forces,

@@ -7,11 +7,28 @@ from contextlib import aclosing, closing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tramontane.option_checks import a_number, a_text, check_options, one_of
+from tramontane.option_checks import (
+    FLAG,
+    Check,
+    a_number,
+    a_text,
+    above_zero,
+    check_options,
+    one_of,
+    whole,
+)
 
 from .face import Awaiting, Waiting
 from .queue import Ended, Progress, Work
 from .waiting import result, run, run_async, stream, stream_async
+
+MOST_FALLBACKS = 16
+
+
+def _temperatures(value: Any) -> bool:
+    fits = a_number(0, 2).fits
+    return isinstance(value, Sequence) and len(value) <= MOST_FALLBACKS and all(map(fits, value))
+
 
 CHECKS = {
     "language": a_text("a language's code, such as 'de', or its English name", none=True),
@@ -19,6 +36,13 @@ CHECKS = {
     "prompt": a_text("a text that comes before", none=True),
     "temperature": a_number(0, 2),
     "timestamps": one_of("none", "segment", "word"),
+    "max_tokens": whole(none=True),
+    "condition_on_previous": FLAG,
+    "fallback": Check(f"a list of up to {MOST_FALLBACKS} numbers from 0 to 2", _temperatures),
+    "compression_ratio_threshold": above_zero(none=True),
+    "logprob_threshold": a_number(-1e9, 0, none=True),
+    "no_speech_threshold": a_number(0, 1, none=True),
+    "seed": whole(0, 2**63 - 1),
 }  # fmt: skip
 
 
@@ -33,7 +57,24 @@ class TranscribeOptions:
     prompt: str | None = None
     """A text that the model takes for what came before: names, a style."""
     temperature: float = 0.0
+    """0: the likeliest token; higher ones draw."""
     timestamps: str = "segment"
+    """Which parts of the transcript have times; "none": there are but the windows'."""
+    max_tokens: int | None = None
+    """Of a window, or of all where a model hears no windows; None: as many as fit."""
+    condition_on_previous: bool = False
+    """Whether a window is given the text so far: more consistent, and an error may go on."""
+    fallback: Sequence[float] = (0.2, 0.4, 0.6, 0.8, 1.0)
+    """Temperatures to try after `temperature`, those above it, where a window's text seems wrong:
+    it repeats itself, or is unlikely."""
+    compression_ratio_threshold: float | None = 1.35
+    """Of a window's token ids to what zlib makes of them, above which a text repeats itself."""
+    logprob_threshold: float | None = -1.0
+    """Mean log-probability of a window's tokens below which its text is unlikely."""
+    no_speech_threshold: float | None = 0.6
+    """Probability of silence above which an unlikely text is left out."""
+    seed: int = 0
+    """Of what is drawn."""
 
     def __post_init__(self) -> None:
         check_options(vars(self), CHECKS)
@@ -50,11 +91,13 @@ class Word:
 
 @dataclass(frozen=True)
 class Segment:
-    """A part of a transcript. start, end: seconds."""
+    """A part of a transcript. start, end: seconds. window: seconds at which the part of the sound
+    begins that was heard with it. What says how good it seems is of all of that part."""
 
     text: str
     start: float
     end: float
+    window: float = 0.0
     tokens: tuple[int, ...] = ()
     words: tuple[Word, ...] = ()
     avg_logprob: float | None = None

@@ -34,6 +34,7 @@ from .openai import (
     response_counting,
     responses,
     tokens,
+    transcriptions,
 )
 
 ABOUT = "Models over HTTP, in the forms of OpenAI's and Anthropic's APIs."
@@ -57,7 +58,7 @@ def build(serving: Serving) -> ASGIApp:
         app.add_exception_handler(kind, handle)
     for part in (
         chat, completions, response_counting, responses, messages, models, adapters,
-        requantize, tokens, embeddings, rank, health, docs_page,
+        requantize, tokens, embeddings, rank, transcriptions, health, docs_page,
     ):  # fmt: skip
         app.include_router(part.router)
     app.state.within = mcp_endpoint.add(app, serving) if settings.mcp else contextlib.nullcontext()

@@ -1,0 +1,45 @@
+"""Requests of the engine as parts of a piece of work."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+from tramontane.engine.engine import RETRY_AFTER, Engine
+from tramontane.engine.request import Event, Finished, Request, RequestResult, Token
+from tramontane.errors import EngineBusy, RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PATIENCE = 0.1
+"""Seconds after which work that waits for the engine gives way to other work, or is cancelled."""
+
+
+def answered(engine: Engine, request: Request) -> Generator[Token | None, None, RequestResult]:
+    """Run a request: yields its tokens, and None while there is none, and returns how it ended. The
+    request is cancelled where the work is closed.
+
+    Raises RequestError where it failed, EngineBusy where the engine has no room for it.
+    """
+    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    cancel: Callable[[], None] = engine.submit(request, events.put)
+    try:
+        while True:
+            try:
+                event = events.get(timeout=PATIENCE)
+            except queue.Empty:
+                yield None
+                continue
+            if isinstance(event, Finished):
+                break
+            yield event
+    finally:
+        cancel()
+    result = event.result
+    if result.busy:
+        raise EngineBusy(result.error or "", RETRY_AFTER)
+    if result.error is not None:
+        raise RequestError(f"the request failed: {result.error}")
+    return result

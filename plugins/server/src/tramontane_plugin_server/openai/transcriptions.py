@@ -1,0 +1,164 @@
+"""POST /v1/audio/transcriptions and /v1/audio/translations."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from fastapi import APIRouter, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+from tramontane.tasks.subtitles import TYPES, brief, verbose, written
+from tramontane.tasks.transcribe import Segment, Transcript
+
+from tramontane_plugin_server.app_state import Serving, serving_of
+from tramontane_plugin_server.http.errors import ApiError
+from tramontane_plugin_server.http.stream import event, while_here
+from tramontane_plugin_server.ignored import Route, unknown_in
+
+from . import answer
+from .shapes import ERRORS
+from .transcription_request import FILE, TranscriptionRequest, TranslationRequest
+
+if TYPE_CHECKING:
+    from tramontane_plugin_server.task_work import TaskWork
+
+router = APIRouter(route_class=Route)
+FORM = "multipart/form-data"
+MOST_FIELDS = 64
+MOST_FIELD = 1 << 20
+"""Bytes of a field that is no file."""
+LISTS = ("timestamp_granularities", "include", "known_speaker_names", "known_speaker_references")
+"""Fields that may be given several times, with [] behind their names."""
+R = TypeVar("R", bound=TranslationRequest)
+
+
+class Asked(NamedTuple):
+    """A form: its fields, and the bytes of its file."""
+
+    body: Any
+    sound: bytes
+
+
+def _described(kind: type[TranslationRequest]) -> dict[str, Any]:
+    """The form, for the description; in a form there is no null."""
+    fields: dict[str, Any] = {"file": FILE}
+    for name, field in kind.model_json_schema()["properties"].items():
+        kinds = [each for each in field.pop("anyOf", ()) if each != {"type": "null"}]
+        told = {key: value for key, value in field.items() if key not in ("title", "default")}
+        fields[f"{name}[]" if name in LISTS else name] = told | (kinds[0] if kinds else {})
+    schema = {"type": "object", "required": ["file"], "properties": fields}
+    return {"requestBody": {"required": True, "content": {FORM: {"schema": schema}}}}
+
+
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    **ERRORS,
+    200: {
+        "description": "The transcript, in the format that was asked for",
+        "content": {
+            kind: {} for kind in ("application/json", *TYPES.values(), "text/event-stream")
+        },
+    },
+}
+
+
+@router.post(
+    "/v1/audio/transcriptions",
+    summary="Write down speech",
+    response_class=Response,
+    responses=ANSWERS,
+    openapi_extra=_described(TranscriptionRequest),
+)
+async def transcriptions(request: Request) -> Response:
+    """The transcript; with `stream`, server-sent events as it is written."""
+    serving = serving_of(request)
+    asked = await _asked(request, TranscriptionRequest)
+    if asked.body.stream:
+        return serving.stream(_events(serving, asked), answer.failed)
+    return await _answer(request, serving, asked, "transcribe")
+
+
+@router.post(
+    "/v1/audio/translations",
+    summary="Write down speech in English",
+    response_class=Response,
+    responses=ANSWERS,
+    openapi_extra=_described(TranslationRequest),
+)
+async def translations(request: Request) -> Response:
+    """The transcript in English."""
+    asked = await _asked(request, TranslationRequest)
+    return await _answer(request, serving_of(request), asked, "translate")
+
+
+async def _asked(request: Request, kind: type[R]) -> Asked:
+    """Raises ApiError, RequestValidationError."""
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given != FORM:
+        raise ApiError(415, f"the content type should be {FORM}, with the sound as `file`")
+    fields: dict[str, Any] = {}
+    sound: bytes | None = None
+    async with request.form(max_files=4, max_fields=MOST_FIELDS, max_part_size=MOST_FIELD) as form:
+        for name, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                if name == "file":
+                    sound = await value.read()
+                continue
+            plain = name.removesuffix("[]")
+            if plain in LISTS:
+                fields.setdefault(plain, []).append(value)
+            elif name == "file":
+                raise ApiError(400, "file should be a file of the form, not a text", param="file")
+            elif value != "" or plain not in kind.model_fields:
+                fields[plain] = value
+    if sound is None:
+        raise ApiError(400, "file is required: the sound, as a file of the form", param="file")
+    try:
+        body = kind.model_validate(fields)
+    except ValidationError as error:
+        problems = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
+        raise RequestValidationError(problems) from None
+    unknown_in(request, body)
+    return Asked(body, sound)
+
+
+async def _answer(request: Request, serving: Serving, asked: Asked, task: str) -> Response:
+    work = _transcript(serving, asked)
+    found: Transcript = await while_here(request, work, serving.settings.request_timeout)
+    kind = asked.body.response_format
+    if kind in TYPES:
+        return PlainTextResponse(written(found, kind, task), media_type=TYPES[kind])
+    return JSONResponse(verbose(found, task) if kind == "verbose_json" else brief(found))
+
+
+async def _transcript(serving: Serving, asked: Asked) -> Transcript:
+    async with serving.catalog.lease(asked.body.model, "transcribe") as (served, model):
+        work = await _work(serving, asked, served.name, model)
+        found: Transcript = await work.finish()
+        return found
+
+
+async def _events(serving: Serving, asked: Asked) -> AsyncIterator[bytes]:
+    async with serving.catalog.lease(asked.body.model, "transcribe") as (served, model):
+        work = await _work(serving, asked, served.name, model)
+        before = ""
+        async for part in work:
+            text = part.text if isinstance(part, Segment) else part
+            if not isinstance(text, str):
+                continue
+            text = text if before else text.lstrip()
+            before += text
+            if text:
+                yield event({"type": "transcript.text.delta", "delta": text})
+        done = brief(work.result)
+        yield event({"type": "transcript.text.done", **done})
+
+
+async def _work(serving: Serving, asked: Asked, name: str, model: Any) -> TaskWork:
+    runner = model.runner("transcribe")
+    options = asked.body.options()
+    work = await asyncio.to_thread(runner.transcribe, asked.sound, options)
+    return serving.work(model, name, "transcribe", work)
