@@ -16,8 +16,8 @@ LOWEST = np.float32("-inf")
 
 @dataclass(frozen=True, kw_only=True)
 class Choosing:
-    """How codes are chosen. guidance: how far the text counts more than it would by itself; 0: the
-    model without guidance. temperature: 0 takes the most likely, else at least 1, by which logits
+    """How codes are chosen. guidance: how far the text counts more than it would by itself; 1 or
+    less: as much, without guidance. temperature: 0 takes the most likely, else at least 1, by which logits
     are divided. top_k: of how many codes, by guided logits; 0: all. top_p: the most likely ones
     that have this probability together."""
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +60,8 @@ class Speech:
         self.rows: list[Codes] = list(told[:first])
         self.read = 0
         """Rows that the decoder has read."""
+        self.fresh = False
+        """Whether a step has given it something since it was last looked at."""
         self.with_text: ItemRows | None = None
         self.blocks: list[list[int]] = []
 
@@ -70,7 +71,7 @@ class Speech:
 
     @property
     def guided(self) -> bool:
-        return self.asked.how.guidance > 0
+        return self.asked.how.guidance > 1
 
     def add(self, logits: npt.NDArray[np.float32], plain: npt.NDArray[np.float32] | None) -> None:
         """The next row, by logits (channels, codes) with the text, and without."""
@@ -113,23 +114,25 @@ class FrameLoop:
     """
 
     def __init__(self, model: Dia, kv_dtype: torch.dtype, device: torch.device, most: int) -> None:
-        self.model, self.cfg = model, cast("DiaConfig", model.cfg)
-        self.device = device
+        self.cfg, self.device = model.cfg, device
+        self._encoder, self._decoder = model.encoder, model.decoder
         rows = -(-self.cfg.max_position_embeddings // BLOCK_SIZE)
-        self.cache = KVCache(model, 2 * most * rows, kv_dtype, device, remember=False)
+        self.cache = KVCache(self._decoder, 2 * most * rows, kv_dtype, device, remember=False)
         texts = -(-self.cfg.encoder_config.max_position_embeddings // BLOCK_SIZE)
-        self.items = ItemCache(model, most * texts + 1, kv_dtype, device)
+        self.items = ItemCache(self._decoder, most * texts + 1, kv_dtype, device)
         self.cache.items = self.items
         self._no_text: ItemRows | None = None
 
-    @torch.inference_mode()
-    def begin(self, asked: Spoken) -> Speech:
-        """Encode a speech's text. Raises NotEnoughMemory where too many are being made."""
+    def begin(self, asked: Spoken) -> Generator[None, None, Speech]:
+        """Encode a speech's text, with places where it may be interrupted. Raises NotEnoughMemory
+        where too many are being made."""
         if self._no_text is None:
             # bytes that are all 0 become equal rows, however many, and these one row's values
-            self._no_text = self.items.put(self._encoded([0]))
+            rows = yield from self._encoder.parts(self._ids([0]))
+            self._no_text = self.items.put(rows)
+        rows = yield from self._encoder.parts(self._ids(text_ids(asked.text)))
         speech = Speech(asked, self.cfg)
-        speech.with_text = self.items.put(self._encoded(text_ids(asked.text)))
+        speech.with_text = self.items.put(rows)
         speech.blocks = [[], []] if speech.guided else [[]]
         return speech
 
@@ -142,7 +145,6 @@ class FrameLoop:
             self.items.drop(speech.with_text)
             speech.with_text = None
 
-    @torch.inference_mode()
     def step(self, speeches: Sequence[Speech]) -> None:
         """Give each speech a row, or read more of its prompt."""
         pieces, cross, codes = [], [], []
@@ -161,12 +163,12 @@ class FrameLoop:
                 assert item is not None
                 cross.append((count, item))
                 codes += speech.rows[start : start + count]
-            speech.read += count
+            speech.read, speech.fresh = start + count, True
         batch = Batch.of(pieces, self.cache)
-        x = self.model.frames(torch.from_numpy(np.stack(codes)).to(self.device))
+        x = self._decoder.vectors(torch.from_numpy(np.stack(codes)).to(self.device))
         batch.media = MediaInput(list(range(len(codes))), x)
         batch.cross = CrossRows(self.items, cross)
-        logits = self.model.step([0] * len(codes), batch)
+        logits = self._decoder.step([0] * len(codes), batch)
         at = 0
         for speech, made in finished:
             if made:
@@ -175,10 +177,5 @@ class FrameLoop:
                 speech.add(found[0], found[1] if len(found) > 1 else None)
                 at += len(found)
 
-    def _encoded(self, ids: Sequence[int]) -> Tensor:
-        given = torch.tensor(list(ids), dtype=torch.int64, device=self.device)
-        rows = None
-        for rows in self.model.encode("text", {"bytes": given}):
-            pass
-        assert rows is not None
-        return rows
+    def _ids(self, ids: Sequence[int]) -> Tensor:
+        return torch.tensor(list(ids), dtype=torch.int64, device=self.device)

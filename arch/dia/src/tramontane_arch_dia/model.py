@@ -3,28 +3,35 @@ each channel, which attends to the text in every layer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from tramontane import reference
 from tramontane.blocks import Attention, CrossAttention, Embedding, GatedMLP, Linear, MediaLM
 from tramontane.blocks import RMSNorm, Rope, rms_norm, rope_for
+from tramontane.blocks.task_model import TaskModel
 from tramontane.blocks.vision import EncoderLayer, PackedAttention, Parts, turned
 from tramontane.checkpoint.rules import Rename, Rule, Split
 from tramontane.engine.batch import Batch
+from tramontane.engine.cross_rows import item_bytes
+from tramontane.engine.kv_cache import bytes_per_token
 
 from .config import DiaConfig, EncoderConfig
 
 WEIGHTS: dict[str, list[Rule]] = {
     "hf": [
-        Rename("logits_dense", "lm_head"),
+        Rename("logits_dense", "decoder.lm_head"),
         Rename("model.encoder.*", "encoder.*"),
-        Rename("model.decoder.embeddings.embed", "model.embed_tokens"),
-        Rename("model.decoder.*", "model.*"),
+        Rename("model.decoder.embeddings.embed", "decoder.model.embed_tokens"),
+        Rename("model.decoder.*", "decoder.model.*"),
         Split("*.mlp.gate_up_proj", ("gate_proj", "up_proj")),
     ]
 }
+
+
+CODEC_BYTES = 1 << 30
+"""DAC's weights, 300 MB, and what decoding a window of frames takes."""
 
 
 class EncoderAttention(nn.Module):
@@ -77,15 +84,16 @@ class TextEncoder(nn.Module):
         self.norm = RMSNorm(cfg.hidden_size, cfg.norm_eps)
         self.rope = Rope(cfg.head_dim, cfg.rope_theta)
 
-    def steps(self, text: Tensor) -> Iterator[Tensor | None]:
-        """text: (bytes) int64 -> None after each layer, last (bytes, hidden)."""
+    def parts(self, text: Tensor) -> Parts:
+        """text: (bytes) int64 -> (bytes, hidden), with places where it may be interrupted."""
         x = self.embedding(text)
         places = torch.arange(len(text), device=text.device)
         angles = self.rope.angles(places, places)
         for layer in self.layers:
             x = yield from layer.parts(x, angles)  # type: ignore[operator]
             yield None
-        yield self.norm(x)
+        out: Tensor = self.norm(x)
+        return out
 
 
 class TextAttention(CrossAttention):
@@ -127,32 +135,42 @@ class FrameLayer(nn.Module):
         return out
 
 
-class Dia(MediaLM):
-    """Its tokens are codes: code c of channel i is token i * codes + c. A row of a step is a frame:
-    the sum of its codes' vectors, which `frames` gives, stands for the embedding. Every row
-    cross-attends to a text. Logits are those of all channels, one after the other.
-
-    Tensors: encoder, model, lm_head.
+class Frames(MediaLM):
+    """The decoder. Its tokens are codes: code c of channel i is token i * codes + c. A row of a
+    step is a frame: the sum of its codes' vectors, which `vectors` gives, stands for the embedding.
+    Every row cross-attends to a text. Logits are those of all channels, one after the other.
     """
 
     Layer = FrameLayer
-    crosses = True  # so that a step is recorded with it
+    crosses = True
+
+    def vectors(self, codes: Tensor) -> Tensor:
+        """codes: (frames, channels) int64 -> (frames, hidden)."""
+        count, channels = codes.shape
+        first = torch.arange(channels, device=codes.device) * (self.cfg.vocab_size // channels)
+        found = self.model.embed_tokens((codes + first).flatten())
+        out: Tensor = found.unflatten(0, (count, channels)).sum(1)
+        return out
+
+
+class Dia(TaskModel):
+    """Tensors: encoder, decoder.model, decoder.lm_head."""
+
+    cfg: DiaConfig
 
     def __init__(self, cfg: DiaConfig) -> None:
         super().__init__(cfg)
         self.encoder = TextEncoder(cfg.encoder_config)
+        self.decoder = Frames(cfg)
 
-    def frames(self, codes: Tensor) -> Tensor:
-        """codes: (frames, channels) int64 -> (frames, hidden)."""
-        count, channels = codes.shape
-        first = torch.arange(channels, device=codes.device) * (self.cfg.vocab_size // channels)
-        vectors = self.model.embed_tokens((codes + first).flatten())
-        out: Tensor = vectors.unflatten(0, (count, channels)).sum(1)
-        return out
-
-    def encode(self, kind: str, arrays: Mapping[str, Tensor]) -> Iterator[Tensor | None]:
-        """arrays: "bytes" (bytes) int64; the last that it yields is (bytes, hidden)."""
-        return self.encoder.steps(arrays["bytes"])
+    @property
+    def working_bytes(self) -> int:
+        """Keys and values of a longest speech and its text, twice, and the codec with what it
+        takes for a window."""
+        dtype = self.decoder.model.embed_tokens.dtype
+        cached = bytes_per_token(self.decoder, dtype) * self.cfg.max_position_embeddings
+        texts = item_bytes(self.decoder, dtype) * self.cfg.encoder_config.max_position_embeddings
+        return 2 * cached + texts + CODEC_BYTES
 
 
 def text_ids(text: str) -> Sequence[int]:

@@ -35,5 +35,7 @@ def architectures() -> Iterator[Architecture]:
         config="tramontane_arch_dia.config:DiaConfig",
         model="tramontane_arch_dia.model:Dia",
         weights="tramontane_arch_dia.model:WEIGHTS",
+        task="speech",
+        tasks={"speech": "tramontane_arch_dia.speech:DiaSpeech"},
         example=TINY,
     )
