@@ -193,6 +193,6 @@ def _cut(where: str, what: str) -> str:
 def module_of(name: str) -> Any:
     """A library for sounds. Raises RequestError where it is not installed."""
     try:
-        return importmodule_of(name)
+        return import_module(name)
     except (ImportError, OSError) as error:  # a library that soundfile loads may be missing
         raise RequestError(INSTALL) from error
