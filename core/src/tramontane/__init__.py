@@ -1,6 +1,7 @@
-"""Tramontane runs language models: a small core, and everything else a plugin.
+"""Tramontane runs language models, and models of other tasks: a small core, and everything else a
+plugin.
 
-`LLM`, `AsyncLLM`, `SamplingParams` and the results are imported when first asked for, so that
+Classes and functions are imported when first asked for, so that
 `import tramontane` stays light.
 """
 
@@ -16,18 +17,35 @@ if TYPE_CHECKING:
     from .llm import LLM
     from .results import Chunk, Completion
     from .sampling_params import SamplingParams
+    from .tasks.embed import AsyncEmbedder, Embedder
+    from .tasks.image import AsyncImageModel, ImageModel
+    from .tasks.opening import load
+    from .tasks.rank import AsyncReranker, Reranker
+    from .tasks.speech import AsyncSpeechModel, SpeechModel
+    from .tasks.transcribe import AsyncTranscriber, Transcriber
     from .verifying.result import Verification
     from .verifying.verify import verify
 
 __all__ = [
     "LLM",
+    "AsyncEmbedder",
+    "AsyncImageModel",
     "AsyncLLM",
+    "AsyncReranker",
+    "AsyncSpeechModel",
+    "AsyncTranscriber",
     "Chunk",
     "Completion",
+    "Embedder",
+    "ImageModel",
+    "Reranker",
     "SamplingParams",
+    "SpeechModel",
     "TramontaneError",
+    "Transcriber",
     "Verification",
     "__version__",
+    "load",
     "verify",
 ]
 
@@ -37,6 +55,17 @@ _HOME = {
     "Chunk": ".results",
     "Completion": ".results",
     "SamplingParams": ".sampling_params",
+    "Embedder": ".tasks.embed",
+    "AsyncEmbedder": ".tasks.embed",
+    "Reranker": ".tasks.rank",
+    "AsyncReranker": ".tasks.rank",
+    "Transcriber": ".tasks.transcribe",
+    "AsyncTranscriber": ".tasks.transcribe",
+    "ImageModel": ".tasks.image",
+    "AsyncImageModel": ".tasks.image",
+    "SpeechModel": ".tasks.speech",
+    "AsyncSpeechModel": ".tasks.speech",
+    "load": ".tasks.opening",
     "Verification": ".verifying.result",
     "verify": ".verifying.verify",
 }

@@ -69,6 +69,15 @@ def above_zero(*, none: bool = False) -> Check:
     return Check("a number above 0", lambda v: _is_number(v) and v > 0, none)
 
 
+def a_number(least: float, most: float, *, none: bool = False) -> Check:
+    """A number within a range."""
+    return Check(
+        f"a number from {least:g} to {most:g}",
+        lambda v: _is_number(v) and least <= v <= most,
+        none,
+    )
+
+
 def a_text(what: str = "a text", *, none: bool = False) -> Check:
     """A text that is not empty."""
     return Check(what, _is_text, none)

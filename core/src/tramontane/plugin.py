@@ -53,9 +53,23 @@ class Architecture(Offer):
     """A model family. name: `architectures[0]` of config.json; aliases: GGUF's and older names."""
 
     config: Target
-    """A `DecoderConfig` subclass: which configurations are supported."""
+    """A `DecoderConfig` subclass, of other tasks than text a `ModelConfig` subclass: which
+    configurations are supported."""
     model: Target
-    """A `CausalLM` subclass."""
+    """A `CausalLM` subclass, or a `TaskModel` subclass, which does not run in the engine. Empty for
+    a checkpoint of several parts, each an architecture of its own, that has no tensors beside
+    them."""
+    task: str = "text"
+    """What its models are for: "text", "embed", "rank", "transcribe", "image" or "speech"; empty
+    for what is only a part of others, such as a text encoder."""
+    tasks: Mapping[str, Target] = field(default_factory=dict, hash=False)
+    """What does a task with its models: task to a target that is called with the loaded model, a
+    `tramontane.tasks.loaded_task.LoadedTask` or, of a `CausalLM`, a
+    `tramontane.model.loaded_model.LoadedModel`, and returns an object with the protocol in
+    `tramontane.tasks.TASK`. A model can do these beside what `task` says."""
+    parts: Target | None = None
+    """(checkpoint) -> further parts of a checkpoint by name, each the Path of a folder or file, or
+    a hub id. Of a folder with `model_index.json` its subfolders are parts without it."""
     weights: Target | None = None
     """A dict from checkpoint dialect ("hf", "gguf") to a list of `tramontane.checkpoint.rules`, or
     a function of the config that returns one; None: tensor path equals attribute path."""

@@ -29,6 +29,7 @@ from tramontane.blocks import (
     StackedLinear,
     TokenShift,
 )
+from tramontane.blocks.task_model import TaskModel
 from tramontane.blocks.vision import EncoderLayer, PackedAttention, Patches
 from tramontane.layouts import Affine, Codebook, Dense, Layout, Permuted, RowGroups
 from tramontane.layouts.low_rank import LowRank
@@ -125,7 +126,10 @@ def prepare(
     count = threads or usable()
     whole = model.whole if is_part(model) else model
     # of an encoder little is left to torch, whose threads would wait for the backend's
-    limit_others(1 if isinstance(whole, MediaLM) else count)
+    if isinstance(whole, TaskModel):
+        limit_others(whole.torch_threads or count)
+    else:
+        limit_others(1 if isinstance(whole, MediaLM) else count)
     pool = shared_pool(count)
     exact = activations == "f32"
     chosen: dict[str, str] = {}

@@ -29,6 +29,7 @@ from .recurrent import DeltaRule, GeneralizedDeltaRule, SelectiveScan, ShortConv
 from .rope import Rope, SectionedRope, rope_for
 from .routing import BiasedRouter, GroupedRouter, Router
 from .stacked import StackedLinear
+from .task_model import TaskModel
 
 __all__ = [
     "ACTIVATIONS",
@@ -74,6 +75,7 @@ __all__ = [
     "ShortConv",
     "SparseMoE",
     "StackedLinear",
+    "TaskModel",
     "TokenShift",
     "WeighedInputMoE",
     "alibi_slopes",

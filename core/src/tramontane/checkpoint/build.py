@@ -73,9 +73,10 @@ def config_of(
 
 def refuse_absurd_depth(header: Header, config: DecoderConfig) -> None:
     """Layers may share their weights, but thousands of layers do not come from a few tensors."""
-    if config.num_hidden_layers > 64 + len(header.tensors):
+    layers = getattr(config, "num_hidden_layers", 0)
+    if layers > 64 + len(header.tensors):
         raise CheckpointError(
-            f"{header.path}: num_hidden_layers={config.num_hidden_layers} cannot be, with "
+            f"{header.path}: num_hidden_layers={layers} cannot be, with "
             f"{len(header.tensors)} tensors in all"
         )
 

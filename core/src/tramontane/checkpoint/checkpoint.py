@@ -118,6 +118,16 @@ class HasProcessor(Protocol):
 
 
 @runtime_checkable
+class HasParts(Protocol):
+    """An optional capability of a checkpoint: several parts, each a checkpoint of its own."""
+
+    @property
+    def parts(self) -> Mapping[str, Checkpoint]:
+        """Those with weights, by name."""
+        ...
+
+
+@runtime_checkable
 class HasToolTemplate(Protocol):
     """An optional capability of a checkpoint: a separate template for chats with tools."""
 

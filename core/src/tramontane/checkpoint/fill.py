@@ -41,7 +41,9 @@ def assign(
     Raises CheckpointError when names and shapes do not fit exactly; reads no weight.
     """
     wanted = slots(model)
-    ties = {tied: to for tied, to in TIES.items() if config.tie_word_embeddings and tied in wanted}
+    told = TIES if getattr(config, "tie_word_embeddings", False) else {}
+    told = getattr(model, "ties", told)
+    ties = {tied: to for tied, to in told.items() if tied in wanted}
     for tied in ties:
         del wanted[tied]
     if rules is None:

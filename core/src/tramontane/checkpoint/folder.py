@@ -43,10 +43,16 @@ class FolderCheckpoint:
 
     names: Mapping[str, str] = MappingProxyType({})
 
-    def __init__(self, folder: Path, weights: Iterable[Path] | None = None) -> None:
+    def __init__(
+        self, folder: Path, weights: Iterable[Path] | None = None, kind: str | None = None
+    ) -> None:
+        """kind: the class of a part, as the whole's index names it; None: as config.json says."""
         self.folder = folder
         config = read_object(folder / "config.json")
-        names = config.get("architectures")
+        names = config.get("architectures") or config.get("_class_name")
+        names = [names] if isinstance(names, str) else names
+        if kind is not None:
+            names = [kind]
         if not (isinstance(names, list) and names and isinstance(names[0], str)):
             raise CheckpointError(
                 f"{folder / 'config.json'}: 'architectures' must name the model's class, "

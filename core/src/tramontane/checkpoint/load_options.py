@@ -225,6 +225,10 @@ class LoadReport:
     """Of the model that drafts its tokens."""
     prepared: bool = False
     """Whether weights were mapped as an earlier start had prepared them."""
+    task: str = "text"
+    """What the model is for."""
+    parts: Mapping[str, LoadReport] = field(default_factory=dict)
+    """Of each part of a model that has several."""
 
     @property
     def eager_reason(self) -> str | None:

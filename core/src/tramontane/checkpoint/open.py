@@ -15,11 +15,13 @@ from tramontane.registry import Registry, known
 from .checkpoint import Checkpoint, Header
 from .encoder import refuse_encoder, refuse_language_model
 from .folder import FolderCheckpoint
+from .parts import INDEX, PartsCheckpoint
 from .weight_files import choose_weights, names_encoder
 
 WEIGHTS = (".safetensors", ".bin", ".pth", ".pt")
 USUAL = {
-    f"{stem}{index}" for stem in ("model.safetensors", "pytorch_model.bin")
+    f"{stem}{index}"
+    for stem in ("model.safetensors", "pytorch_model.bin", "diffusion_pytorch_model.safetensors")
     for index in ("", ".index.json")
 }  # fmt: skip
 """Weights beside which no other container is looked for."""
@@ -120,7 +122,10 @@ def _not_a_model(path: Path, start: bytes, registry: Registry) -> str:
     )
 
 
-def _open_folder(path: Path, registry: Registry) -> Checkpoint:
+def _open_folder(path: Path, registry: Registry, kind: str | None = None) -> Checkpoint:
+    """kind: the class of a part of another checkpoint."""
+    if (path / INDEX).exists() and not (path / "config.json").exists():
+        return PartsCheckpoint(path, lambda part, kind: _open_folder(part, registry, kind))
     inside = [item for item in sorted(path.iterdir()) if item.is_file()]
     if (path / "config.json").exists():
         named = _named(inside, registry) if USUAL.isdisjoint(i.name for i in inside) else []
@@ -130,7 +135,7 @@ def _open_folder(path: Path, registry: Registry) -> Checkpoint:
             for item in inside:
                 if distribution := _absent(item.name):
                     raise CheckpointError(f"{item}: to read it: pip install {distribution}")
-        return _open_file(named[0], registry) if named else FolderCheckpoint(path)
+        return _open_file(named[0], registry) if named else FolderCheckpoint(path, None, kind)
     suffixes = {f".{name}" for name in (*registry.names("quantizers"), *known("quantizers"))}
     models = [item for item in inside if item.suffix in suffixes]
     models = [item for item in models if not names_encoder(item.name)] or models

@@ -9,8 +9,11 @@ from tramontane.errors import CheckpointError
 from tramontane.sanitize import one_line
 from tramontane.tokenizer.json_file import read_object
 
-KINDS = ((".safetensors", "model"), (".bin", "pytorch_model"), (".pth", ""), (".pt", ""))
-"""Endings in the order of preference, and the stem of an unsharded file's name."""
+KINDS = (
+    (".safetensors", ("model", "diffusion_pytorch_model")), (".bin", ("pytorch_model",)),
+    (".pth", ()), (".pt", ()),
+)  # fmt: skip
+"""Endings in the order of preference, and the stems of an unsharded file's name."""
 
 NOT_WEIGHTS = ("training_args.bin", "optimizer.bin", "scheduler.bin")
 INDEX_LIMIT = 256 << 20
@@ -20,12 +23,14 @@ INDEX_LIMIT = 256 << 20
 def choose_weights(names: Iterable[str]) -> list[str]:
     """The folder's index if it has one, else its weight files, else an empty list."""
     existing = set(names)
-    for ending, stem in KINDS:
-        if (index := f"{stem}{ending}.index.json") in existing and stem:
-            return [index]
+    for ending, stems in KINDS:
+        for stem in stems:
+            if (index := f"{stem}{ending}.index.json") in existing:
+                return [index]
         weights = sorted(n for n in existing if n.endswith(ending) and n not in NOT_WEIGHTS)
         if weights:
-            return [f"{stem}{ending}"] if f"{stem}{ending}" in weights else weights
+            usual = [f"{stem}{ending}" for stem in stems if f"{stem}{ending}" in weights]
+            return usual[:1] or weights
     return []
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 from operator import index
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from tramontane import memory
 from tramontane.adapters.adapter import Applied
@@ -24,7 +24,7 @@ from tramontane.chat.messages import has_calls
 from tramontane.chat.template import ChatTemplate
 from tramontane.checkpoint.checkpoint import Checkpoint, HasProcessor, chat_templates
 from tramontane.checkpoint.load import Loaded, load_model
-from tramontane.checkpoint.load_options import LoadOptions, Progress
+from tramontane.checkpoint.load_options import LoadOptions, LoadReport, Progress
 from tramontane.checkpoint.next_token import HeadOf
 from tramontane.checkpoint.plan import Beside
 from tramontane.drafting import Draft, DraftHead, Drafts, DraftSource, OwnHead, parse_draft
@@ -34,10 +34,8 @@ from tramontane.engine.request import Request
 from tramontane.errors import (
     ConfigError,
     NotEnoughMemory,
-    NoTokenizer,
     RequestError,
     TramontaneError,
-    UsageError,
 )
 from tramontane.hub.options import HubOptions
 from tramontane.media.decode import prepared
@@ -46,27 +44,32 @@ from tramontane.media.options import MediaOptions
 from tramontane.media.processor import MediaProcessor, by_kind, with_media
 from tramontane.plugin import Architecture, load
 from tramontane.prepared.writing import Writing
-from tramontane.quantizing.calibrate import calibrate
 from tramontane.registry import Registry
 from tramontane.sampling_params import SamplingParams
 from tramontane.system import torch_parts
 from tramontane.system.background import BackgroundResult
-from tramontane.system.devices import choose_device
 from tramontane.system.gc_pause import gc_paused
-from tramontane.tokenizer.tokenizer import Tokenizer
+from tramontane.tasks.queue import QueueOptions
+from tramontane.tasks.running import Runs
+from tramontane.tasks.task import TEXT, NotInEngine, in_engine, is_embedder
 
 from .draft_model import OpenDraft
 from .encoder_file import open_with_encoder
-from .fit import fit
+from .fitted_options import calibrated, fitted
+from .read_tokenizer import read_tokenizer
 from .source import DEFAULT, find_model, shown_name
 
 Message: TypeAlias = Mapping[str, Any]
 Prompt: TypeAlias = str | Sequence[int]
+IN_ENGINE = 16
+"""Pieces of work beside text that wait for the engine at once."""
 PROBE = ({"role": "user", "content": "?"},)
 
 
-class LoadedModel:
+class LoadedModel(Runs):
     """Everything that answering takes. Raises TramontaneError of some kind when it cannot be."""
+
+    task_only: ClassVar[Literal[False]] = False
 
     @gc_paused()
     def __init__(
@@ -83,9 +86,12 @@ class LoadedModel:
         token_ids: bool = False,
         media: MediaOptions | None = None,
         draft: str | Path = "none",
+        task: str | None = TEXT,
+        queue: QueueOptions | None = None,
     ) -> None:
         """token_ids: load a model without a tokenizer too, for prompts of token ids. draft: see
-        `parse_draft`; instead of `EngineOptions.draft`."""
+        `parse_draft`; instead of `EngineOptions.draft`. task: what it will be asked for; None:
+        what it is for. queue: of tasks beside text. Raises NotInEngine too."""
         self.registry = registry or Registry.from_environment()
         self.name = shown_name(str(model), self.registry)
         self.media_options = media or MediaOptions()
@@ -93,15 +99,21 @@ class LoadedModel:
         drafting = self._drafting(draft, hub, options)
         source_name, chosen = str(model), ""
         if options.quant is not None:
-            source_name, options, chosen = self._fitted(source_name, hub, options, drafting)
+            drafts_take = drafting.beside.weights if isinstance(drafting, OpenDraft) else 0
+            given = (source_name, hub, options, self.registry)
+            source_name, options, chosen = fitted(*given, drafts_take)
         path = find_model(source_name, self.registry, hub)
         if options.calibration_file is not None:
-            options = self._calibrated(path, options, options.calibration_file, progress)
+            opened = partial(type(self), path, registry=self.registry)
+            options = calibrated(opened, options, options.calibration_file, progress)
         checkpoint = open_with_encoder(path, source_name, options.mmproj, self.registry, hub)
         try:
             self.header = checkpoint.header
             # what is missing altogether is told before what is wrong in detail
-            self.registry.get(Architecture, self.header.architecture)
+            offer = self.registry.get(Architecture, self.header.architecture)
+            self.can(offer, task, embeds=is_embedder(path))
+            if not in_engine(offer):
+                raise NotInEngine
             self.defaults = dict(checkpoint.generation_defaults())
             source, for_tools = chat_templates(checkpoint)
             if chat_template is not None:
@@ -110,7 +122,7 @@ class LoadedModel:
             self.template_source, self.tool_template_source = source, for_tools
             self.dialect = Dialect.of(self.registry, for_tools, tool_caller)
 
-            vocabulary = BackgroundResult(partial(self._read_tokenizer, checkpoint, token_ids))
+            vocabulary = BackgroundResult(partial(read_tokenizer, checkpoint, token_ids))
 
             def told(done: int, total: int) -> None:
                 vocabulary.started()
@@ -129,7 +141,7 @@ class LoadedModel:
             )
             self.adapters = AdapterSet(
                 self.loaded.model,
-                self.registry.get(Architecture, self.header.architecture),
+                self.offer,
                 self.loaded.config,
                 self.registry,
                 self.loaded.multiply,
@@ -161,7 +173,21 @@ class LoadedModel:
         )
         self.engine.warm()
         unsaved = self.loaded.unsaved
+        self.open_queue(queue or QueueOptions(running=IN_ENGINE, threads=IN_ENGINE))
         self.writing = None if unsaved is None else Writing(unsaved, self.engine.stats)
+
+    @property
+    def report(self) -> LoadReport:
+        return self.loaded.report
+
+    @property
+    def most_tokens(self) -> int:
+        return self.engine.context_length
+
+    def drain(self, timeout: float) -> None:
+        """Wait until nothing runs or waits."""
+        self.queue.drain(timeout)
+        self.engine.drain(timeout=timeout)
 
     def _load(
         self,
@@ -213,46 +239,20 @@ class LoadedModel:
         self.loaded = replace(self.loaded, report=report)
         return found
 
-    def _fitted(
-        self, name: str, hub: HubOptions, options: LoadOptions, drafting: object
-    ) -> tuple[str, LoadOptions, str]:
-        """The name of what `quant` chooses, the options for it, and why."""
-        if options.isq is not None:
-            raise UsageError("--quant and --isq exclude each other; give one")
-        device, _ = choose_device(options.device, self.registry)
-        free = device.memory_free
-        if isinstance(drafting, OpenDraft):
-            free = max(0, free - drafting.beside.weights)
-        fitted = fit(name, str(options.quant), self.registry, hub, free)
-        return fitted.name, replace(options, quant=None, isq=fitted.isq), fitted.why
-
-    def _calibrated(
-        self, path: Path, options: LoadOptions, file: Path, progress: Progress | None
-    ) -> LoadOptions:
-        """The options, with importances measured on a text."""
-        if options.isq is None and options.topology is None:
-            raise UsageError("--calibration-file says how to quantize: give --isq too")
-        open_model = partial(type(self), path, registry=self.registry)
-        importance = calibrate(open_model, options, file, progress)
-        memory.give_back()
-        return replace(options, importance=importance)
-
     def _media_processor(self, checkpoint: Checkpoint) -> MediaProcessor | None:
         """None where the model takes text only. Raises ConfigError."""
-        offer = self.registry.get(Architecture, self.header.architecture)
-        if offer.media is None:
+        if self.offer.media is None:
             return None
         files = checkpoint.processor() if isinstance(checkpoint, HasProcessor) else {}
         try:
-            return load(offer.media)(self.loaded.config, files)  # type: ignore[no-any-return]
+            return load(self.offer.media)(self.loaded.config, files)  # type: ignore[no-any-return]
         except (ValueError, TypeError, KeyError, LookupError) as error:
             raise ConfigError(f"{self.header.path}: media processor: {error}") from error
 
     def _take_own_adapters(self, checkpoint: Checkpoint) -> None:
         """Raises AdapterError, CheckpointError."""
-        offer = self.registry.get(Architecture, self.header.architecture)
-        if offer.adapters is not None:
-            found = load(offer.adapters)(self.loaded.config, checkpoint)
+        if self.offer.adapters is not None:
+            found = load(self.offer.adapters)(self.loaded.config, checkpoint)
             self.adapters.take_own(found, self.header.path)
 
     def applied(self, adapter: Asked | None, media: Media | None) -> Applied | PromptAdapter | None:
@@ -282,17 +282,6 @@ class LoadedModel:
         if not items:
             return tuple(self.tokenizer.encode_chat(text)), None
         return with_media(text, items, self.processors, self.tokenizer)
-
-    def _read_tokenizer(self, checkpoint: Checkpoint, token_ids: bool) -> Tokenizer:
-        try:
-            return checkpoint.tokenizer()
-        except NoTokenizer as error:
-            if not token_ids:
-                raise
-            from tramontane.tokenizer.absent import AbsentTokenizer, end_tokens
-
-            found = (each.get("eos_token_id") for each in (self.defaults, self.header.config))
-            return AbsentTokenizer(error, end_tokens(*found))
 
     def render(self, messages: Sequence[Message], **variables: Any) -> str:
         """Messages as the model's template writes them. Raises TemplateError, RequestError.
@@ -393,3 +382,4 @@ class LoadedModel:
         if self.writing is not None:
             self.writing.close()
         self.engine.close()
+        self.queue.close()

@@ -32,7 +32,7 @@ class Part(nn.Module):
         super().__init__()
         self._inside = dict(inside)
         here = set(map(id, inside.values()))
-        layers = {i: each for i, each in enumerate(whole.model.layers) if id(each) in here}
+        layers = {i: each for i, each in enumerate(_layers(whole)) if id(each) in here}
         # not as modules of its own
         vars(self).update(whole=whole, layers=layers, around=nullcontext)
 
@@ -41,3 +41,8 @@ class Part(nn.Module):
     ) -> Iterator[tuple[str, nn.Module]]:
         for path, module in self._inside.items():
             yield f"{prefix}.{path}".strip("."), module
+
+
+def _layers(whole: nn.Module) -> Any:
+    """The layers of a model's step; a `TaskModel` has no step."""
+    return getattr(getattr(whole, "model", None), "layers", ())

@@ -20,6 +20,7 @@ from .metrics import Metrics
 from .model_manager import Catalog
 from .openai.response_store import ResponseStore
 from .settings import Settings
+from .task_work import TaskWork
 
 if TYPE_CHECKING:
     from tramontane.chat.toolbox import Function
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from tramontane.mcp import McpServers
     from tramontane.model.loaded_model import LoadedModel
     from tramontane.sampling_params import SamplingParams
+    from tramontane.tasks.opening import Opened
+    from tramontane.tasks.queue import Work
     from tramontane.tools import Tool
 
 
@@ -107,6 +110,10 @@ class Serving:
         if self._mailbox is None:
             self._mailbox = Mailbox(asyncio.get_running_loop())
         return Generation(model, name, requests, self._mailbox, self.metrics)
+
+    def work(self, model: Opened, name: str, task: str, work: Work) -> TaskWork:
+        """A piece of work of a model's queue."""
+        return TaskWork(model.queue, work, name=name, task=task, metrics=self.metrics)
 
     def stream(
         self, events: AsyncIterator[bytes], failed: Callable[[Exception], bytes]

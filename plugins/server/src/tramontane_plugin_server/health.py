@@ -35,10 +35,9 @@ async def ready(request: Request) -> Response:
         said = "stopping" if catalog.draining else f"loading {', '.join(missing)}"
         return JSONResponse({"status": said}, 503)
     for served in catalog.models.values():
-        if served.model is not None and served.model.engine.lost:
-            return JSONResponse(
-                {"status": f"{served.name}: restart: {served.model.engine.lost}"}, 503
-            )
+        engine = getattr(served.model, "engine", None)
+        if engine is not None and engine.lost:
+            return JSONResponse({"status": f"{served.name}: restart: {engine.lost}"}, 503)
     return JSONResponse({"status": "ready"})
 
 

@@ -158,6 +158,12 @@ def _banner(serving: Serving, address: str) -> list[str]:
 def _about(served: Served) -> str:
     if served.model is None:
         return f"{served.name}: loaded by the first request"
+    if served.model.task_only:
+        report = served.model.report
+        return (
+            f"{served.name}: {report.architecture} ({report.task}) on {report.device}, "
+            f"{readable(report.bytes_in_memory)} of weights"
+        )
     loaded, engine = served.model.loaded, served.model.engine
     tokens = engine.cache.blocks * engine.cache.block_size
     size = tokens * loaded.bytes_per_token

@@ -85,6 +85,11 @@ class Metrics:
             "http_request_duration_seconds", "Until the end of an answer.", ["method", "handler"],
             buckets=SECONDS, registry=self.registry,
         )  # fmt: skip
+        self._tasks = counter("task_requests", "Requests of tasks beside text.", "task", "outcome")
+        self._task_seconds = Histogram(
+            "tramontane_task_seconds", "From arrival to the end of a task beside text.",
+            ["model_name", "task"], buckets=SECONDS, registry=self.registry,
+        )  # fmt: skip
 
         self._key_requests = self._key_tokens = None
         if by_key:
@@ -106,6 +111,11 @@ class Metrics:
         """A request with a named key took tokens."""
         if self._key_tokens is not None and key:
             self._key_tokens.labels(key).inc(tokens)
+
+    def task(self, model: str, task: str, outcome: str, seconds: float) -> None:
+        """A request of a task beside text has ended: done, failed or cancelled."""
+        self._tasks.labels(model, task, outcome).inc()
+        self._task_seconds.labels(model, task).observe(seconds)
 
     def watch(self, catalog: Catalog) -> None:
         """Show the engines' own figures too."""
@@ -130,7 +140,7 @@ class _Engines(Collector):
         stats = {
             served.name: served.model.engine.stats()
             for served in self._catalog.models.values()
-            if served.model is not None
+            if served.model is not None and hasattr(served.model, "engine")
         }
         for kind, found in ((GaugeMetricFamily, GAUGES), (CounterMetricFamily, COUNTERS)):
             for name, (said, field) in found.items():
@@ -138,6 +148,19 @@ class _Engines(Collector):
                 for model, figures in stats.items():
                     family.add_metric([model], getattr(figures, field))
                 yield family
+        queues = {
+            served.name: served.model.queue.stats()
+            for served in self._catalog.models.values()
+            if served.model is not None
+        }
+        for field in ("running", "waiting"):
+            family = GaugeMetricFamily(
+                f"tramontane_tasks_{field}", f"Requests of tasks beside text that are {field}.",
+                labels=["model_name"],
+            )  # fmt: skip
+            for model, queue in queues.items():
+                family.add_metric([model], getattr(queue, field))
+            yield family
         family = GaugeMetricFamily(
             "tramontane_kv_cache_usage_perc", "Share of the KV cache in use, 0 to 1.",
             labels=["model_name"],

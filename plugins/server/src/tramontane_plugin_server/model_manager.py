@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tramontane.errors import TramontaneError
+from tramontane.errors import TramontaneError, UsageError
 
 from .http.errors import ApiError
 from .model_settings import ModelSettings, name_of
 
 if TYPE_CHECKING:
     from tramontane.checkpoint.load import Loaded
-    from tramontane.model.loaded_model import LoadedModel
+    from tramontane.tasks.opening import Opened
 
 log = logging.getLogger(__name__)
 ANY = "*"
@@ -26,16 +26,17 @@ CONTEXTS = 4
 """How many full contexts the cache holds by default, memory allowing."""
 
 
-def load(settings: ModelSettings) -> LoadedModel:
-    """Load a model and start its engine. Raises TramontaneError."""
+def load(settings: ModelSettings) -> Opened:
+    """Load a model and start its engine, if it has one. Raises TramontaneError."""
     from tramontane.checkpoint.load_options import LoadOptions, rope_overrides
     from tramontane.engine.options import EngineOptions
     from tramontane.hub.options import HubOptions
     from tramontane.media.options import MediaOptions
     from tramontane.memory import free
-    from tramontane.model.loaded_model import LoadedModel
     from tramontane.registry import Registry
     from tramontane.system.gc_pause import keep_imports
+    from tramontane.tasks.opening import open_model
+    from tramontane.tasks.queue import QueueOptions
 
     keep_imports()
     registry = Registry.from_environment()
@@ -60,7 +61,7 @@ def load(settings: ModelSettings) -> LoadedModel:
             queue_timeout=settings.queue_timeout,
         )
 
-    model = LoadedModel(
+    model = open_model(
         settings.model,
         hub=HubOptions(
             revision=settings.revision,
@@ -93,18 +94,23 @@ def load(settings: ModelSettings) -> LoadedModel:
                 for name, (source, weight) in settings.merged().items()
             },
         ),
-        chat_template=settings.chat_template,
         engine=engine,
-        draft=settings.draft,
+        queue=QueueOptions(max_waiting=settings.max_waiting, queue_timeout=settings.queue_timeout),
         registry=registry,
-        tool_caller=settings.tool_caller,
-        media=MediaOptions(
-            max_edge=settings.max_edge,
-            max_num_images=settings.max_num_images,
-            video_fps=settings.video_fps,
-        ),
+        text={
+            "token_ids": False,
+            "chat_template": settings.chat_template,
+            "draft": settings.draft,
+            "tool_caller": settings.tool_caller,
+            "media": MediaOptions(
+                max_edge=settings.max_edge,
+                max_num_images=settings.max_num_images,
+                video_fps=settings.video_fps,
+            ),
+        },
     )
-    model.engine.chains.make_ready()
+    if not model.task_only:
+        model.engine.chains.make_ready()
     return model
 
 
@@ -137,11 +143,11 @@ class Served:
             name: ServedAdapter(*given, lasting=True) for name, given in settings.adapters().items()
         }
         self.created = int(time.time())
-        self.model: LoadedModel | None = None
+        self.model: Opened | None = None
         self.used = time.monotonic()
         self.leases = 0
         self.may_load = True
-        self._loading: asyncio.Task[LoadedModel] | None = None
+        self._loading: asyncio.Task[Opened] | None = None
         self._requantizing = asyncio.Lock()
         self._answering = 0
         self._finished = asyncio.Event()
@@ -152,7 +158,7 @@ class Served:
             return "loaded"
         return "unloaded" if self._loading is None else "loading"
 
-    async def load(self, *, logged: bool = True) -> LoadedModel:
+    async def load(self, *, logged: bool = True) -> Opened:
         """Load it if it is not loaded; concurrent callers wait for the same load. Raises ApiError.
 
         logged: whether the log says why it cannot be loaded; once, however many wait for it.
@@ -169,7 +175,7 @@ class Served:
                 raise
             return await self.load()  # it was to become another kind, and is what it was
 
-    async def _load(self, logged: bool) -> LoadedModel:
+    async def _load(self, logged: bool) -> Opened:
         try:
             self.model = await asyncio.to_thread(self._open)
             self.may_load = True
@@ -186,7 +192,7 @@ class Served:
             self._loading = None
         return self.model
 
-    async def requantize(self, isq: str) -> LoadedModel:
+    async def requantize(self, isq: str) -> Opened:
         """Load it again with `--isq` of another kind, once what it is answering is finished;
         requests that come meanwhile wait for it. Where that fails, it is loaded as it was. Raises
         ApiError.
@@ -197,7 +203,7 @@ class Served:
             self._loading = asyncio.create_task(self._anew(isq))
             return await asyncio.shield(self._loading)
 
-    async def _anew(self, isq: str) -> LoadedModel:
+    async def _anew(self, isq: str) -> Opened:
         before = self.settings
         try:
             model, self.model = self.model, None
@@ -224,10 +230,13 @@ class Served:
             self._loading = None
         return self.model
 
-    def _open(self) -> LoadedModel:
+    def _open(self) -> Opened:
         """The model with its adapters. Raises TramontaneError; adapters that requests had loaded
         and that are not to be had any longer are dropped."""
         model = load(self.settings)
+        if self.adapters and model.task_only:
+            model.close()
+            raise UsageError(f"adapters are for models that write text, and {self.name} is not one")
         for name, adapter in list(self.adapters.items()):
             try:
                 model.adapters.load(name, self.adapter_path(adapter.source), adapter.weight)
@@ -316,14 +325,21 @@ class Catalog:
         return found
 
     @asynccontextmanager
-    async def lease(self, name: str | None) -> AsyncIterator[tuple[Served, LoadedModel]]:
-        """A loaded model, that stays loaded meanwhile. Raises ApiError."""
+    async def lease(
+        self, name: str | None, task: str = "text"
+    ) -> AsyncIterator[tuple[Served, Any]]:
+        """A model that is loaded, a `LoadedModel` for the task "text", and stays so meanwhile.
+
+        Raises ApiError; for a model of other tasks it names their routes.
+        """
         served = self.find(name)
         if served.model is None and not served.may_load:
             raise ApiError(503, f"{served.name} was unloaded; POST /v1/models/reload to have it")
         served.leases += 1
         try:
             model = served.model or await served.load()
+            if task not in model.tasks:
+                raise _other_route(served.name, model.tasks)
             with served.answering():
                 yield served, model
         finally:
@@ -355,6 +371,19 @@ class Catalog:
                 await asyncio.to_thread(model.close)
 
 
-def _close(model: LoadedModel) -> None:
-    model.engine.drain(timeout=60)
+def _other_route(name: str, can: Sequence[str]) -> ApiError:
+    """Where to ask a model that cannot do what it was asked for here."""
+    from tramontane.tasks.task import TASKS
+
+    known = [TASKS[each] for each in can if each in TASKS]
+    does = " and ".join(each.does for each in known)
+    routes = " or ".join(f"POST {each.routes[0]}" for each in known)
+    return ApiError(
+        400, f"the model {name} {does}, which is not what this path is for: {routes}",
+        param="model", code="model_not_supported",
+    )  # fmt: skip
+
+
+def _close(model: Opened) -> None:
+    model.drain(60)
     model.close()

@@ -49,7 +49,7 @@ def page(models: Sequence[tuple[Served, str]], which: Page) -> dict[str, Any]:
 
 def as_dict(served: Served, name: str) -> dict[str, Any]:
     """A model, by one of its names."""
-    context = served.model.engine.context_length if served.model else None
+    context = served.model.most_tokens if served.model else None
     created = datetime.fromtimestamp(served.created, UTC)
     return {
         "type": "model",

@@ -104,5 +104,5 @@ def _model_dict(served: Served, name: str, *, paths: bool) -> dict[str, Any]:
         "root": _root(served, name) if paths else served.answers_as(name),
         "parent": served.name if name in served.adapters else None,
         "status": served.status,
-        "max_model_len": served.model.engine.context_length if served.model else None,
+        "max_model_len": served.model.most_tokens if served.model else None,
     }

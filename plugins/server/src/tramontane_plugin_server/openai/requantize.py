@@ -45,7 +45,7 @@ async def re_isq(request: Request, body: ReIsqRequest) -> dict[str, Any]:
     isq = str(body.ggml_type).strip()
     await asyncio.to_thread(_refuse_unknown, isq)
     model = await served.requantize(isq)
-    report = model.loaded.report.quantized
+    report = model.report.quantized
     return {
         "model_id": served.name,
         "status": served.status,
