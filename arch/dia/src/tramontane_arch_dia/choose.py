@@ -17,9 +17,9 @@ LOWEST = np.float32("-inf")
 @dataclass(frozen=True, kw_only=True)
 class Choosing:
     """How codes are chosen. guidance: how far the text counts more than it would by itself; 1 or
-    less: as much, without guidance. temperature: 0 takes the most likely, else at least 1, by which logits
-    are divided. top_k: of how many codes, by guided logits; 0: all. top_p: the most likely ones
-    that have this probability together."""
+    less: as much, without guidance. temperature: 0 takes the most likely, else logits are divided
+    by it where it is above 1. top_k: of how many codes, by guided logits; 0: all. top_p: the most
+    likely ones that have this probability together."""
 
     guidance: float = 3.0
     temperature: float = 1.8
@@ -70,7 +70,7 @@ def draw(found: Floats, how: Choosing, random: np.random.Generator) -> npt.NDArr
     points = points * summed[:, -1]
     codes = (summed <= points[:, None]).sum(-1)
     last = found.shape[1] - 1 - np.isfinite(found)[:, ::-1].argmax(-1)
-    return np.minimum(codes, last)
+    return np.asarray(np.minimum(codes, last), np.int64)
 
 
 def _below(found: Floats, count: int) -> Any:
@@ -97,4 +97,4 @@ def _shares(found: Floats) -> npt.NDArray[np.float64]:
     """Probabilities, (channels, codes)."""
     wide = found.astype(np.float64)
     powers = np.exp(wide - wide.max(-1, keepdims=True))
-    return powers / powers.sum(-1, keepdims=True)
+    return np.asarray(powers / powers.sum(-1, keepdims=True))

@@ -41,7 +41,7 @@ class Codec:
         be interrupted behind each window."""
         whole = np.pad(samples, (0, -len(samples) % self.hop))
         sound = torch.from_numpy(whole).to(self.device)
-        found = []
+        found: list[Codes] = []
         for start, stop, before, after in windows(
             len(whole) // self.hop, self.model.cfg.encoder_reach
         ):

@@ -52,7 +52,7 @@ class DacConfig(ModelConfig):
     @property
     def hidden(self) -> int:
         """Numbers of a frame between encoder and decoder."""
-        return self.encoder_hidden_size * 2 ** len(self.downsampling_ratios)
+        return self.encoder_hidden_size << len(self.downsampling_ratios)
 
     @property
     def decoder_reach(self) -> int:
@@ -206,7 +206,7 @@ class Codebook(nn.Module):
         table: Any = self.codebook.weight
         given, table = F.normalize(self.in_proj(x).T), F.normalize(table)
         squares = given.square().sum(1, keepdim=True)
-        distance = -(squares - 2 * given @ table.T) + table.square().sum(1)
+        distance: Tensor = -(squares - 2 * given @ table.T) + table.square().sum(1)
         return distance.argmax(1)
 
 

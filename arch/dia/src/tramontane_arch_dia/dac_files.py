@@ -114,7 +114,7 @@ def _fill(
             )
         left -= set(names)
         parts = [read(each).float() for each in names]
-        value = parts[-1] if len(parts) == 1 else _whole(*parts, name, path)
+        value = parts[-1] if len(parts) == 1 else _whole(parts[0], parts[1], name, path)
         if not torch.isfinite(value).all():
             raise CheckpointError(f"{path}: {name} has numbers that are not finite")
         owner, _, last = name.rpartition(".")
@@ -139,7 +139,8 @@ def _whole(length: Tensor, direction: Tensor, name: str, path: Path) -> Tensor:
     """A weight of its length and direction, both over all but the first dimension."""
     if length.shape != (len(direction), 1, 1):
         raise CheckpointError(f"{path}: the length of {name} is {tuple(length.shape)}")
-    return direction * (length / direction.flatten(1).norm(dim=1)[:, None, None])
+    norm: Tensor = torch.linalg.vector_norm(direction, dim=(1, 2), keepdim=True)
+    return direction * (length / norm)
 
 
 def _renamed(name: str, blocks: int) -> str:

@@ -8,8 +8,18 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from tramontane import reference
-from tramontane.blocks import Attention, CrossAttention, Embedding, GatedMLP, Linear, MediaLM
-from tramontane.blocks import RMSNorm, Rope, rms_norm, rope_for
+from tramontane.blocks import (
+    Attention,
+    CrossAttention,
+    Embedding,
+    GatedMLP,
+    Linear,
+    MediaLM,
+    RMSNorm,
+    Rope,
+    rms_norm,
+    rope_for,
+)
 from tramontane.blocks.task_model import TaskModel
 from tramontane.blocks.vision import EncoderLayer, PackedAttention, Parts, turned
 from tramontane.checkpoint.rules import Rename, Rule, Split

@@ -82,7 +82,9 @@ class DiaSpeech:
         how = self._choosing(options.extra)
         sample, words = options.sample, options.sample_text
         if (sample is None) != (words is None):
-            raise RequestError("sample, a voice to take up, and sample_text, its words, go together")
+            raise RequestError(
+                "sample, a voice to take up, and sample_text, its words, go together"
+            )
         where = "sample"
         if name != DEFAULT:
             voice = self._voices[name]

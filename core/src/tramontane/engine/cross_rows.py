@@ -63,7 +63,7 @@ class ItemRows(NamedTuple):
     """Where an item's keys and values are: blocks, and rows in them."""
 
     blocks: Sequence[int]
-    count: int
+    rows: int
 
 
 class CrossRows:
@@ -77,8 +77,8 @@ class CrossRows:
     def batch(self) -> Batch:
         """Each row as the last of a sequence of so many as its item has."""
         seen = [item for count, item in self.parts for _ in range(count)]
-        spans = [Span(row, 1, item.count, item.blocks) for row, item in enumerate(seen)]
-        last = [item.count - 1 for item in seen]
+        spans = [Span(row, 1, item.rows, item.blocks) for row, item in enumerate(seen)]
+        last = [item.rows - 1 for item in seen]
         cache: Any = self.cache
         return Batch(spans, Numbers(last, last, [0] * len(seen), []), cache)
 

@@ -1,5 +1,5 @@
-"""Samples to the bytes of a sound file, all at once or while they are made. Encoding is soundfile's,
-resampling soxr's."""
+"""Samples to the bytes of a sound file, all at once or while they are made. Encoding is
+soundfile's, resampling soxr's."""
 
 from __future__ import annotations
 
@@ -112,6 +112,6 @@ def wav_header(rate: int, size: int | None) -> bytes:
     told = UNKNOWN if size is None else size
     whole = UNKNOWN if size is None else size + 36
     form = struct.pack("<IHHIIHH", 16, 1, 1, rate, 2 * rate, 2, 16)
-    return b"RIFF" + struct.pack("<I", whole) + b"WAVEfmt " + form + b"data" + struct.pack(
-        "<I", told
+    return (
+        b"RIFF" + struct.pack("<I", whole) + b"WAVEfmt " + form + b"data" + struct.pack("<I", told)
     )

@@ -31,6 +31,7 @@ from .openai import (
     requantize,
     response_counting,
     responses,
+    speech,
     tokens,
 )
 
@@ -55,7 +56,7 @@ def build(serving: Serving) -> ASGIApp:
         app.add_exception_handler(kind, handle)
     for part in (
         chat, completions, response_counting, responses, messages, models, adapters,
-        requantize, tokens, health, docs_page,
+        requantize, tokens, speech, health, docs_page,
     ):  # fmt: skip
         app.include_router(part.router)
     app.state.within = mcp_endpoint.add(app, serving) if settings.mcp else contextlib.nullcontext()

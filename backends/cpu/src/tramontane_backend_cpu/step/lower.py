@@ -323,7 +323,9 @@ def _attention(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     )  # fmt: skip
     first = inputs.first_count
     if node.name == "merge_splits":
-        return Operation(attention_merge.merge_splits.address, told, first + inputs.MERGES, kv_heads)
+        return Operation(
+            attention_merge.merge_splits.address, told, first + inputs.MERGES, kv_heads
+        )
     return Operation(
         attention_kernels.attention(kind if kind in STORES else "").address,
         told,

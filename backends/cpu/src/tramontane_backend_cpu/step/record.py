@@ -342,7 +342,7 @@ class _NotedCross:
 
     def attend(self, kernel: Any, q: Tensor, index: int, scale: float) -> Tensor:
         shape = tuple(q.shape[1:])
-        of = {"layer": index, "d_key": q.shape[2], "scale": scale, "cross": True}
+        of: dict[str, Any] = {"layer": index, "d_key": q.shape[2], "scale": scale, "cross": True}
         return self._recording.note("attention", (q,), shape, **of)
 
 
