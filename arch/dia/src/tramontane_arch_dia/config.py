@@ -127,6 +127,7 @@ class DiaConfig(DecoderConfig):
 
 DEFAULTS = {
     "vocab_size": 1028,
+    "num_channels": 9,
     "hidden_size": 2048,
     "intermediate_size": 8192,
     "num_hidden_layers": 18,
