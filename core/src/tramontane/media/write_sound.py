@@ -54,8 +54,10 @@ class SoundWriter:
         self._file: Any = None
         if kind in LIBRARY:
             container, subtype = LIBRARY[kind]
+            # without a steady rate, readers cannot tell the length of what is sent as it is made
+            steady = {"bitrate_mode": "CONSTANT", "compression_level": 0.6} if kind == "mp3" else {}
             self._file = module_of("soundfile").SoundFile(
-                self._buffer, "w", self.rate, 1, subtype, format=container
+                self._buffer, "w", self.rate, 1, subtype, format=container, **steady
             )
         elif kind == "wav":
             self._buffer.write(wav_header(self.rate, None))

@@ -37,8 +37,8 @@ FILES: dict[str, Any] = {kind: {} for kind in (*sorted(set(TYPES.values())), "te
     responses={**ERRORS, 200: {"content": FILES, "description": "A file, or events with parts"}},
 )
 async def speech(request: Request, body: SpeechRequest) -> Response:
-    """The text as a sound, sent as it is made; `wav` when it is whole, unless `stream` asks for it
-    before."""
+    """The text as a sound, sent as it is made; `wav` and `flac` when they are whole, unless
+    `stream` asks for them before."""
     serving = serving_of(request)
     settings = serving.settings
     if body.stream_format == "sse":

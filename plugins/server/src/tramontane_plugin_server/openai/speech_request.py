@@ -12,6 +12,8 @@ from .fields import RequestBody, refuse
 
 MOST_INPUT = 1 << 16
 """Characters; a model's own limit is lower."""
+SAYING = ("wav", "flac")
+"""Formats that say in front how long a sound is."""
 Voice = Annotated[str, Field(min_length=1, max_length=256)]
 
 
@@ -43,7 +45,9 @@ class SpeechRequest(RequestBody):
     )
     speed: float | None = Field(None, ge=0.25, le=4, description="1 where the model has no other")
     stream: bool | None = Field(
-        None, description="send a `wav` as it is made too: it does not say then how long it is"
+        None,
+        description="send `wav` and `flac` as they are made too: they do not say then how long "
+        "they are",
     )
     stream_format: Literal["audio", "sse"] | None = Field(
         None, description="sse: server-sent events with parts of the file in base64"
@@ -71,5 +75,5 @@ class SpeechRequest(RequestBody):
 
     @property
     def as_made(self) -> bool:
-        """Whether parts are sent as they are made: a WAV file says in front how long it is."""
-        return self.response_format != "wav" or bool(self.stream or self.stream_format)
+        """Whether parts are sent as they are made: some files say in front how long they are."""
+        return self.response_format not in SAYING or bool(self.stream or self.stream_format)
