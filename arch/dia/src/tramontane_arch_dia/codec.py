@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +35,7 @@ class Codec:
     def __init__(self, model: Dac, device: torch.device, threads: int | None = None) -> None:
         self.model, self.device = model.to(device), device
         self.rate, self.hop = model.cfg.sampling_rate, model.cfg.hop
-        self._threads = threads
+        self._threads = threads or _processors()
 
     def codes(self, samples: Samples) -> Generator[None, None, Codes]:
         """samples: (samples), filled up with silence to whole frames -> (frames, codebooks). It may
@@ -70,16 +71,20 @@ def windows(count: int, reach: int) -> Iterator[tuple[int, int, int, int]]:
 
 
 @contextmanager
-def _threads(count: int | None) -> Iterator[None]:
+def _threads(count: int) -> Iterator[None]:
     """torch's threads while it does convolutions; a backend has left it one."""
     before = torch.get_num_threads()
-    if count is not None:
-        torch.set_num_threads(count)
+    torch.set_num_threads(count)
     try:
         yield
     finally:
-        if count is not None:
-            torch.set_num_threads(before)
+        torch.set_num_threads(before)
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def find_codec(model: Path, registry: Registry, hub: HubOptions) -> Path:
