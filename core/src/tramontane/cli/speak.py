@@ -71,7 +71,7 @@ def run(argv: list[str]) -> int:
         text = sys.stdin.read()
     from tramontane.tasks.speech import SpeechModel
 
-    with open_face(SpeechModel, options, "speaks texts") as model:
+    with open_face(SpeechModel, options) as model:
         if options.voices:
             print("\n".join(model.runner.voices))
             return 0

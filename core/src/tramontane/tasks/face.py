@@ -68,7 +68,7 @@ def split(given: Mapping[str, Any]) -> tuple[HubOptions, LoadOptions, dict[str, 
             raise RequestError(f"there is no option {name!r} of loading{meant}")
     hub, loading, queue = (
         {name: value for name, value in given.items() if name in checks}
-        for checks in (HUB, LOADING, QUEUE.keys() - LOADING.keys())
+        for checks in (HUB, LOADING, QUEUE)
     )
     QueueOptions(**queue)
     found = HubOptions(**hub), LoadOptions(**loading), queue
@@ -89,7 +89,12 @@ class Face:
         """
         from .opening import open_for
 
-        self._take(open_for(self.task, model, loading))
+        opened = open_for(self.task, model, loading)
+        try:
+            self._take(opened)
+        except BaseException:
+            opened.close()
+            raise
 
     @classmethod
     def over(cls, opened: Opened) -> Self:
