@@ -183,7 +183,7 @@ def prepare(
             module.through = fused  # type: ignore[method-assign]
     if is_part(model):
         _prepare_part(model, pool, exact=exact)
-        return chosen
+        return chosen | _record_inside(model, pool, exact=exact)
     assert isinstance(model, CausalLM)
     forward = Forward(model, pool, exact=exact)
     model.forward = forward  # type: ignore[method-assign]
@@ -214,6 +214,20 @@ def _prepare_part(part: Part, pool: Pool, *, exact: bool) -> None:
     vars(part)["around"] = lambda: steady
     end_shared()
     huge_pages.enlarge(pool.busy)
+
+
+def _record_inside(part: Part, pool: Pool, *, exact: bool) -> dict[str, str]:
+    """Record the step of a decoder within a model of another task. Returns how it runs."""
+    chosen: dict[str, str] = {}
+    if not isinstance(part.whole, TaskModel):
+        return chosen
+    for module in part.modules():
+        if isinstance(module, CausalLM):
+            forward = Forward(module, pool, exact=exact)
+            module.forward = forward  # type: ignore[method-assign]
+            module.step = forward.step  # type: ignore[method-assign]
+            chosen[STEP] = "recorded" if forward.why is None else f"{EAGER}{forward.why}"
+    return chosen
 
 
 def _ready(weight: Layout) -> bool:

@@ -54,6 +54,9 @@ class CausalLM(nn.Module):
     mixes: Callable[[Any], bool] | None = None
     """Of adapters, whether a step may have rows with them beside others: see `Batch.adapters`.
     None: none may. A backend may set it."""
+    crosses: bool = False
+    """Whether every row of every step cross-attends, as in the decoder of a text's encoder:
+    `batch.cross` is a `CrossRows` then, and recorded steps have it."""
     keeps_hidden: bool = False
     """Whether steps keep `hidden`; said before a backend prepares the model."""
     hidden: Any = None

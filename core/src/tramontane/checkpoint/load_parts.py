@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tramontane import memory, reference
 from tramontane.backend import STEP, Device
+from tramontane.blocks import CausalLM
 from tramontane.blocks.task_model import TaskModel
 from tramontane.config.decoder import ModelConfig
 from tramontane.errors import CheckpointError, ConfigError, NotEnoughMemory, UsageError
@@ -190,7 +191,8 @@ def _load(
         around = part.around
     elif options.threads is not None:
         torch.set_num_threads(options.threads)
-    kernels.pop(STEP, None)  # there is none
+    if not any(isinstance(module, CausalLM) for module in model.modules()):
+        kernels.pop(STEP, None)  # there is none
     held = {
         id(weight): weight
         for module in model.modules()

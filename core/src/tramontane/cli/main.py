@@ -20,6 +20,7 @@ BUILT_IN = {
     "run": "Chat with a model, or answer once.",
     "embed": "Make vectors of texts.",
     "rank": "Order documents by how well they answer a query.",
+    "speak": "Speak a text.",
     "bench": "Measure how fast a model runs here.",
     "perplexity": "Measure how well a model predicts a text.",
     "tokenize": "Show the tokens of a text.",

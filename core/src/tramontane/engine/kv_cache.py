@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -273,6 +273,8 @@ class KVCache:
         }
         self.windows = list(by_window.values())
         """Page tables of layers with a sliding window or chunks, one for each size."""
+        self.items: Any = None
+        """The `ItemCache` of what its sequences cross-attend to, where recorded steps read it."""
         self.mirrors: list[KVCache] = []
         """Caches that keep something else of the same blocks: what is copied here is there too."""
         self.forgetters: list[Callable[[int], None]] = []

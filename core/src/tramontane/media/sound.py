@@ -98,8 +98,8 @@ def _array(array: Any, rate: Any, where: str) -> tuple[Samples, int]:
 
 
 def _decoded(data: bytes, where: str) -> tuple[Samples, int]:
-    soundfile = _module("soundfile")
-    _module("soxr")  # before the work
+    soundfile = module_of("soundfile")
+    module_of("soxr")  # before the work
     if len(data) > MOST_BYTES:
         raise RequestError(f"{where}: the sound has more than {MOST_BYTES >> 20} MiB; reduce it")
     try:
@@ -177,7 +177,7 @@ def _resampled(samples: Samples, rate: int, wanted: int) -> Samples:
     if rate == wanted:
         return np.ascontiguousarray(samples)
     count = math.ceil(len(samples) * wanted / rate)
-    made = _module("soxr").resample(samples, rate, wanted, quality="soxr_hq")
+    made = module_of("soxr").resample(samples, rate, wanted, quality="soxr_hq")
     made = np.pad(made, (0, max(0, count - len(made))))[:count]
     return np.ascontiguousarray(made, np.float32)
 
@@ -190,7 +190,8 @@ def _cut(where: str, what: str) -> str:
     return f"{where} is a damaged sound: it has {what} that it says, so its end is missing"
 
 
-def _module(name: str) -> Any:
+def module_of(name: str) -> Any:
+    """A library for sounds. Raises RequestError where it is not installed."""
     try:
         return import_module(name)
     except (ImportError, OSError) as error:  # a library that soundfile loads may be missing

@@ -33,6 +33,7 @@ from .openai import (
     requantize,
     response_counting,
     responses,
+    speech,
     tokens,
     transcriptions,
 )
@@ -58,7 +59,7 @@ def build(serving: Serving) -> ASGIApp:
         app.add_exception_handler(kind, handle)
     for part in (
         chat, completions, response_counting, responses, messages, models, adapters,
-        requantize, tokens, embeddings, rank, transcriptions, health, docs_page,
+        requantize, tokens, embeddings, rank, transcriptions, speech, health, docs_page,
     ):  # fmt: skip
         app.include_router(part.router)
     app.state.within = mcp_endpoint.add(app, serving) if settings.mcp else contextlib.nullcontext()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from tramontane.blocks import CausalLM
 from tramontane.engine.batch import Batch
+from tramontane.engine.cross_rows import CrossRows
 
 from tramontane_backend_cpu.eager_functions import SteadyFunctions
 
@@ -58,7 +59,7 @@ class Forward:
 
     def __call__(self, tokens: Tensor, batch: Batch) -> Tensor:
         """What `CausalLM.forward` returns."""
-        if self.program is None or not _recorded(batch):
+        if self.program is None or not self._recorded(batch):
             with self._steady:
                 return self._written(self._model, tokens, batch)
         return torch.from_numpy(self.program.run(tokens.tolist(), batch).copy())
@@ -67,7 +68,7 @@ class Forward:
         """What `CausalLM.step` returns."""
         if self.program is not None and batch.replaced is not None and self._places(batch):
             return self._replaced.run(tokens, batch, batch.replaced)
-        if self.program is None or not _recorded(batch):
+        if self.program is None or not self._recorded(batch):
             return CausalLM.step(self._model, tokens, batch)
         if batch.adapters:
             self._model.hidden = None
@@ -86,10 +87,15 @@ class Forward:
 
     def _places(self, batch: Batch) -> bool:
         """Whether all layers that are replaced during a step are operations of their own."""
-        return batch.cross is None and batch.replaced.replaced.keys() <= self._adapted.products
+        return self._crosses(batch) and batch.replaced.replaced.keys() <= self._adapted.products
 
+    def _recorded(self, batch: Batch) -> bool:
+        """Whether the recorded step can take a batch: not with adapters, nor with rows that
+        cross-attend unless all do."""
+        return self._crosses(batch) and not batch.adapted
 
-def _recorded(batch: Batch) -> bool:
-    """Whether the recorded step can take a batch: not with rows that cross-attend, nor with
-    adapters."""
-    return batch.cross is None and not batch.adapted
+    def _crosses(self, batch: Batch) -> bool:
+        """Whether its rows cross-attend as they do in the recorded step."""
+        if not self._model.crosses:
+            return batch.cross is None
+        return isinstance(batch.cross, CrossRows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from tramontane.blocks import Rope
@@ -23,6 +23,9 @@ from . import interpreter
 from .angles import Angles
 from .memory import Rooms, address, aligned, integers
 
+if TYPE_CHECKING:
+    from tramontane.engine.cross_rows import CrossRows
+
 TILE = TILE_BYTES // 8
 
 
@@ -32,6 +35,8 @@ class Inputs:
     TILES, ATTENTIONS, MERGES, SPLITS, SPANS, FURTHER = 2, 3, 4, 5, 6, 8
     """Indices of the step's counts, after tokens and wanted ones: query tiles; tiles times splits;
     tiles to be merged; splits; sequences; counts that the step computes itself."""
+    CROSSING = 6
+    """Counts of what rows cross-attend to: as many as go before SPANS."""
 
     def __init__(
         self,
@@ -41,9 +46,11 @@ class Inputs:
         threads: int,
         places: int = 0,
         further: int = 0,
+        crossing: int = 0,
     ) -> None:
         """places: entries of all block tables together; sequences may share blocks. further: number
-        of counts that the step computes itself."""
+        of counts that the step computes itself. crossing: which of the counts are the first of the
+        CROSSING that say what rows cross-attend to; 0: they do not."""
         self.cache, self.threads = cache, threads
         self.places = max(cache.blocks + tokens, places)
         self.tokens = tokens
@@ -74,6 +81,14 @@ class Inputs:
         ]
         """For each sliding window: its page table, and slots and block tables by page."""
         self.splits_at = address(self.counts) + 8 * self.SPLITS
+        self.first_count = 0
+        """Where the counts of its operations begin among those of the step."""
+        self.crossed: Inputs | None = None
+        """Of what rows cross-attend to."""
+        if crossing:
+            items = cache.items
+            self.crossed = Inputs(items, tokens, 0, threads, items.blocks * tokens)
+            self.crossed.first_count = crossing
 
     def places_of(self, layer: LayerCache) -> tuple[int, int]:
         """Addresses of a layer's slots and block tables."""
@@ -134,19 +149,31 @@ class Inputs:
         self._wanted[:wanted] = array("q", numbers.wanted)
         if batch.media is not None or self._media_index:
             self._write_media(batch.media)
-        tiles, longest = self._write_tiles(batch)
-        few = tiles * self._kv_heads < 4 * self.threads
-        splits = -(-longest // SPLIT) if few and longest > SPLIT else 1
+        longest = self._write_attention(batch)
         counts = self._counts
         counts[0], counts[1] = count, wanted
-        counts[self.TILES], counts[self.ATTENTIONS] = tiles, tiles * splits
-        counts[self.MERGES], counts[self.SPLITS] = tiles if splits > 1 else 0, splits
         counts[self.SPANS] = len(batch.spans)
         counts[interpreter.AT_A_TIME] = 1 if count <= 16 else 8
         for further in range(self.FURTHER, len(counts)):
             counts[further] = 0  # for steps that route nothing
+        if self.crossed is not None:
+            crossed, cross = self.crossed, cast("CrossRows", batch.cross)
+            crossed._write_attention(cross.batch)
+            counts[crossed.first_count : crossed.first_count + self.CROSSING] = crossed._counts[
+                : self.CROSSING
+            ]
         for angles in self._angles:
             angles.write(batch, longest)
+
+    def _write_attention(self, batch: Batch) -> int:
+        """Write query tiles, block tables and their counts; returns the longest context."""
+        tiles, longest = self._write_tiles(batch)
+        few = tiles * self._kv_heads < 4 * self.threads
+        splits = -(-longest // SPLIT) if few and longest > SPLIT else 1
+        counts = self._counts
+        counts[self.TILES], counts[self.ATTENTIONS] = tiles, tiles * splits
+        counts[self.MERGES], counts[self.SPLITS] = tiles if splits > 1 else 0, splits
+        return longest
 
     def _write_tiles(self, batch: Batch) -> tuple[int, int]:
         """Write query tiles and block tables; returns the number of tiles, and the longest

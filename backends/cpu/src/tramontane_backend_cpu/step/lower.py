@@ -295,6 +295,9 @@ def _gated(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
 def _attention(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
     (q, q_stride), (out, out_stride) = buffers.place(node.inputs[0]), buffers.place(_whole(node))
     of = node.of
+    if of.get("cross"):
+        assert inputs.crossed is not None
+        inputs = inputs.crossed
     layer = inputs.cache.layers[of["layer"]]
     kv_heads, d_key, d_value = layer.kv_heads, layer.d_key, layer.d_value
     heads = node.inputs[0].width // d_key
@@ -318,12 +321,15 @@ def _attention(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         asked=asked, asked_stride=asked_stride,
         **inputs.scratch(heads // kv_heads, kv_heads, d_key, d_value),
     )  # fmt: skip
+    first = inputs.first_count
     if node.name == "merge_splits":
-        return Operation(attention_merge.merge_splits.address, told, inputs.MERGES, kv_heads)
+        return Operation(
+            attention_merge.merge_splits.address, told, first + inputs.MERGES, kv_heads
+        )
     return Operation(
         attention_kernels.attention(kind if kind in STORES else "").address,
         told,
-        inputs.ATTENTIONS,
+        first + inputs.ATTENTIONS,
         kv_heads,
     )
 

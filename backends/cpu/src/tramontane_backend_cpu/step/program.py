@@ -62,7 +62,11 @@ class Program:
         for node in nodes:
             if node.name not in LOWERINGS and node.name not in self.lowerings:
                 refuse(node)
-        self._further = sortings * lower_mixture.COUNTS + self.further
+        crosses = any(node.of.get("cross") for node in nodes)
+        routed = sortings * lower_mixture.COUNTS
+        self._crossing = Inputs.FURTHER + routed if crosses else 0
+        """The first of the counts of what rows cross-attend to, where they do."""
+        self._further = routed + (Inputs.CROSSING if crosses else 0) + self.further
         kept = [self._logits] if self.hidden is None else [self._logits, self.hidden]
         nodes = _with_merges(add_in_place(fuse_gates(nodes), kept))
         self._phases: list[Phase] = phases(nodes)
@@ -141,7 +145,8 @@ class Program:
         self, tokens: int, wanted: int, places: int, cache: KVCache
     ) -> tuple[Buffers, Inputs]:
         buffers = Buffers(self._numbers, tokens, wanted)
-        return buffers, Inputs(cache, tokens, wanted, self._pool.threads, places, self._further)
+        about = (places, self._further, self._crossing)
+        return buffers, Inputs(cache, tokens, wanted, self._pool.threads, *about)
 
 
 class Bound:

@@ -59,6 +59,7 @@ class Recording:
         self._stores: dict[int, Node] = {}
         levels = getattr(model, "levels", None)
         self.media = None if levels is None else _NotedMedia(self, levels)
+        self.cross = _NotedCross(self) if getattr(model, "crosses", False) else None
         self.hidden: Ref | None = None
         self.normed: Ref | None = None
         """What the norm behind the last layer gives."""
@@ -351,13 +352,25 @@ class _NotedMedia:
         return self._recording.note("media", (x,), tuple(x.shape[1:]), level=layer + 1)
 
 
+class _NotedCross:
+    """Stands for what the rows of a batch cross-attend to, where all of them do."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+
+    def attend(self, kernel: Any, q: Tensor, index: int, scale: float) -> Tensor:
+        shape = tuple(q.shape[1:])
+        of: dict[str, Any] = {"layer": index, "d_key": q.shape[2], "scale": scale, "cross": True}
+        return self._recording.note("attention", (q,), shape, **of)
+
+
 class _NoBatch:
     """Stands for a batch: what models may ask of one."""
 
     def __init__(self, recording: Recording) -> None:
         self.wanted, self.slots = recording.wanted, recording.slots
         self.positions = recording.positions
-        self.media, self.cross, self.mutual = recording.media, None, False
+        self.media, self.cross, self.mutual = recording.media, recording.cross, False
         self.cache = self
         self.layers = _Layers(recording)
         self.states = _NoStates()
