@@ -18,6 +18,7 @@ from .foreign_words import ALIASES, HINTS
 
 BUILT_IN = {
     "run": "Chat with a model, or answer once.",
+    "image": "Make images of a description.",
     "bench": "Measure how fast a model runs here.",
     "perplexity": "Measure how well a model predicts a text.",
     "tokenize": "Show the tokens of a text.",

@@ -27,6 +27,7 @@ from .openai import (
     adapters,
     chat,
     completions,
+    images,
     models,
     requantize,
     response_counting,
@@ -54,7 +55,7 @@ def build(serving: Serving) -> ASGIApp:
     for kind in (TramontaneError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle)
     for part in (
-        chat, completions, response_counting, responses, messages, models, adapters,
+        chat, completions, images, response_counting, responses, messages, models, adapters,
         requantize, tokens, health, docs_page,
     ):  # fmt: skip
         app.include_router(part.router)

@@ -81,6 +81,14 @@ def _watched(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def unknown_in(request: Request, body: RequestBody) -> None:
+    """The same for what an endpoint has read itself. Raises ApiError as `pass_over`."""
+    found: dict[str, Any] = {}
+    _take(body, "", found)
+    if found:
+        pass_over(request, found)
+
+
 class Queried(RequestBody):
     """The query string of a route."""
 
