@@ -129,3 +129,11 @@ def architectures() -> Iterator[Architecture]:
             metadata="tramontane_arch_gemma.gemma4_config:fields",
             example=TINY | SHARED | more,
         )
+    yield Architecture(
+        name="Gemma3TextModel",
+        task="embed",
+        config="tramontane_arch_gemma.embedding:EmbeddingConfig",
+        model="tramontane_arch_gemma.embedding:EmbeddingGemma",
+        weights="tramontane_arch_gemma.embedding:WEIGHTS",
+        example=TINY | WINDOWS | {"use_bidirectional_attention": True},
+    )

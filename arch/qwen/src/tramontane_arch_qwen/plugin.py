@@ -84,6 +84,7 @@ def architectures() -> Iterator[Architecture]:
         aliases=("qwen3",),
         config="tramontane_arch_qwen.model:Qwen3Config",
         model="tramontane_arch_qwen.model:Qwen3",
+        tasks={"rank": "tramontane_arch_qwen.rerank:YesNo"},
         example=TINY | {"head_dim": 16},
     )
     for name, module, gguf, weights, media in (

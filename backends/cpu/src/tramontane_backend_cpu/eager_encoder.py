@@ -1,4 +1,4 @@
-"""Attention of encoders: full, of patches, each within its own picture or window.
+"""Attention of encoders: of patches within a picture or window, of tokens within a text.
 
 The recorded step's attention does it: each picture is a sequence of its own, whose keys and values
 lie in blocks as in a cache, and whose rows see to its end.
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from tramontane.blocks.text_attention import attend_texts as written
 from tramontane.engine.batch import Batch, Numbers, Span
 
 from .eager import alone
@@ -67,21 +68,58 @@ def attend_packed(pool: Pool) -> Callable[..., Tensor]:
     """A drop-in for `tramontane.blocks.vision.packed_attention`."""
 
     def attention(q: Tensor, k: Tensor, v: Tensor, lengths: Sequence[int]) -> Tensor:
-        spans: list[Span] = []
-        slots: list[Tensor] = []
-        start = block = 0
-        for length in lengths:
-            count = -(-length // BLOCK)
-            blocks = range(block, block + count)
-            spans.append(Span(start, length, length, blocks, mutual=((0, length),)))
-            slots.append(torch.arange(block * BLOCK, block * BLOCK + length))
-            start, block = start + length, block + count
-        places = torch.cat(slots)
-        cache: Any = _Blocks(k.float(), v.float(), places, block)
-        told = list(range(start))
-        batch = Batch(spans, Numbers(told, told, places.tolist(), []), cache)
-        about = {"layer": 0, "scale": q.shape[2] ** -0.5}
-        names, width = ("attention", "merge_splits"), q.shape[1] * v.shape[2]
-        return alone(pool, names, lower, [q], width, batch, about).to(q.dtype)
+        return _attend(pool, q, k, v, lengths, q.shape[2] ** -0.5, None)
 
     return attention
+
+
+def attend_texts(pool: Pool) -> Callable[..., Tensor]:
+    """A drop-in for `tramontane.blocks.text_attention.attend_texts`, which does what has a bias."""
+
+    def attention(
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        lengths: Sequence[int],
+        *,
+        scale: float,
+        side: int | None = None,
+        bias: Callable[[int], Tensor] | None = None,
+    ) -> Tensor:
+        if bias is not None:
+            return written(q, k, v, lengths, scale=scale, side=side, bias=bias)
+        return _attend(pool, q, k, v, lengths, scale, side)
+
+    return attention
+
+
+def _attend(
+    pool: Pool,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    lengths: Sequence[int],
+    scale: float,
+    side: int | None,
+) -> Tensor:
+    """side: tokens that one sees before and behind itself; None: all of its own text."""
+    spans: list[Span] = []
+    slots: list[Tensor] = []
+    start = block = 0
+    for length in lengths:
+        count = -(-length // BLOCK)
+        blocks = range(block, block + count)
+        span = Span(start, length, length, blocks, mutual=((0, length),))
+        # a longer text's rows see different tokens, and are tiles of their own
+        span.ahead = side
+        spans.append(span)
+        slots.append(torch.arange(block * BLOCK, block * BLOCK + length))
+        start, block = start + length, block + count
+    places = torch.cat(slots)
+    cache: Any = _Blocks(k.float(), v.float(), places, block)
+    told = list(range(start))
+    batch = Batch(spans, Numbers(told, told, places.tolist(), []), cache)
+    window = None if side is None else side + 1
+    about = {"layer": 0, "scale": scale, "window": window}
+    names, width = ("attention", "merge_splits"), q.shape[1] * v.shape[2]
+    return alone(pool, names, lower, [q], width, batch, about).to(q.dtype)

@@ -30,6 +30,7 @@ from tramontane.blocks import (
     TokenShift,
 )
 from tramontane.blocks.task_model import TaskModel
+from tramontane.blocks.text_attention import TextAttention
 from tramontane.blocks.vision import EncoderLayer, PackedAttention, Patches
 from tramontane.layouts import Affine, Codebook, Dense, Layout, Permuted, RowGroups
 from tramontane.layouts.low_rank import LowRank
@@ -50,7 +51,7 @@ from .eager import (
     multiply_packed,
     multiply_stacked,
 )
-from .eager_encoder import attend_packed
+from .eager_encoder import attend_packed, attend_texts
 from .eager_functions import SteadyFunctions
 from .eager_recurrent import convolve, correct, correct_generally, select, shift
 from .experts import KERNELS, mixture
@@ -161,6 +162,9 @@ def prepare(
             module.kernel = multiply_dense(exact, pool)
         elif isinstance(module, PackedAttention):
             module.kernel = attend_packed(pool)
+        elif isinstance(module, TextAttention):
+            module.kernel = attend_texts(pool)
+            chosen["attention"] = "compiled"
         elif isinstance(module, LatentAttention):
             module.kernel = attend_latents(pool)
             chosen["attention"] = "compiled"

@@ -30,6 +30,7 @@ from .rope import Rope, SectionedRope, rope_for
 from .routing import BiasedRouter, GroupedRouter, Router
 from .stacked import StackedLinear
 from .task_model import TaskModel
+from .text_encoder import PostNormTextLayer, TextEncoder, TextLayer, TokenTexts
 
 __all__ = [
     "ACTIVATIONS",
@@ -63,6 +64,7 @@ __all__ = [
     "ParallelNormsLayer",
     "PositionedLM",
     "PostNormLayer",
+    "PostNormTextLayer",
     "PreNormLayer",
     "RMSNorm",
     "Rope",
@@ -76,7 +78,10 @@ __all__ = [
     "SparseMoE",
     "StackedLinear",
     "TaskModel",
+    "TextEncoder",
+    "TextLayer",
     "TokenShift",
+    "TokenTexts",
     "WeighedInputMoE",
     "alibi_slopes",
     "balanced_moe",

@@ -6,6 +6,7 @@ import re
 import reprlib
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -42,6 +43,7 @@ class FolderCheckpoint:
     """A checkpoint whose names are the model's own paths. Implements `Checkpoint`."""
 
     names: Mapping[str, str] = MappingProxyType({})
+    _prefix = ""
 
     def __init__(
         self, folder: Path, weights: Iterable[Path] | None = None, kind: str | None = None
@@ -70,7 +72,7 @@ class FolderCheckpoint:
         infos: dict[str, TensorInfo] = {}
         try:
             for path in paths:
-                file = _open_weights(path)
+                file = open_weights(path)
                 self._files.append(file)
                 for name, info in file.infos().items():
                     if name in infos:
@@ -90,17 +92,29 @@ class FolderCheckpoint:
         container = "safetensors" if paths[0].suffix == ".safetensors" else "pytorch"
         self.header = Header(folder, container, "hf", names[0], config, infos)
 
+    def put_below(self, prefix: str, architecture: str) -> None:
+        """Take the folder for one of an architecture whose names begin with `prefix`, of which the
+        files have only the part below it, without a matrix for logits."""
+        header = self.header
+        infos = {f"{prefix}{name}": info for name, info in header.tensors.items()}
+        config = {**header.config, "tie_word_embeddings": True}
+        self._prefix = prefix
+        self.header = replace(header, architecture=architecture, config=config, tensors=infos)
+
     def read(self, name: str) -> Layout:
+        name = name.removeprefix(self._prefix)
         return self._owner[name].read(name)
 
     def stored(self, name: str) -> Stored | None:
         """Implements `ReadsStored`, for files that implement it."""
+        name = name.removeprefix(self._prefix)
         file = self._owner[name]
         return file.stored(name) if isinstance(file, ReadsStored) else None
 
     def file_metadata(self, names: Iterable[str]) -> Mapping[str, str]:
         """Implements `HasFileMetadata`."""
-        files = {id(self._owner[name]): self._owner[name] for name in names}.values()
+        own = [name.removeprefix(self._prefix) for name in names]
+        files = {id(self._owner[name]): self._owner[name] for name in own}.values()
         kept: list[Any] = [file.metadata for file in files]
         return kept[0] if len(kept) == 1 else ChainMap(*kept)
 
@@ -137,7 +151,7 @@ class FolderCheckpoint:
             file.close()
 
 
-def _open_weights(path: Path) -> WeightFile:
+def open_weights(path: Path) -> WeightFile:
     if path.suffix == ".safetensors":
         from .safetensors_file import SafetensorsFile
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from tramontane import memory, reference
-from tramontane.backend import EAGER, STEP, Device
+from tramontane.backend import STEP, Device
 from tramontane.blocks.task_model import TaskModel
 from tramontane.config.decoder import ModelConfig
 from tramontane.errors import CheckpointError, ConfigError, NotEnoughMemory, UsageError
@@ -190,7 +190,7 @@ def _load(
         around = part.around
     elif options.threads is not None:
         torch.set_num_threads(options.threads)
-    kernels.setdefault(STEP, f"{EAGER}the model does not write text token by token")
+    kernels.pop(STEP, None)  # there is none
     held = {
         id(weight): weight
         for module in model.modules()

@@ -12,6 +12,7 @@ from tramontane.errors import CheckpointError, ModelNotFound
 from tramontane.plugin import Quantizer, load
 from tramontane.registry import Registry, known
 
+from .bare_decoder import completed
 from .checkpoint import Checkpoint, Header
 from .encoder import refuse_encoder, refuse_language_model
 from .folder import FolderCheckpoint
@@ -26,6 +27,8 @@ USUAL = {
 }  # fmt: skip
 """Weights beside which no other container is looked for."""
 
+MODULES = "modules.json"
+"""What sentence-transformers writes."""
 LATER_PART = re.compile(r"-[1-9]\d*$")
 
 MOST_LISTED = 8
@@ -57,8 +60,8 @@ def _checked(found: Checkpoint, refuse: Callable[[Header], None]) -> Checkpoint:
 def _open(path: Path, registry: Registry) -> Checkpoint:
     try:
         if path.is_dir():
-            return _open_folder(path, registry)
-        return _open_file(path, registry)
+            return completed(_open_folder(path, registry), registry)
+        return completed(_open_file(path, registry), registry)
     except FileNotFoundError as error:
         raise ModelNotFound(f"no such file or folder: {error.filename or path}") from error
     except PermissionError as error:
@@ -126,6 +129,8 @@ def _open_folder(path: Path, registry: Registry, kind: str | None = None) -> Che
     """kind: the class of a part of another checkpoint."""
     if (path / INDEX).exists() and not (path / "config.json").exists():
         return PartsCheckpoint(path, lambda part, kind: _open_folder(part, registry, kind))
+    if (path / MODULES).exists() and not (path / "config.json").exists():
+        path = _first_module(path)  # older ones have the model in a folder of its own
     inside = [item for item in sorted(path.iterdir()) if item.is_file()]
     if (path / "config.json").exists():
         named = _named(inside, registry) if USUAL.isdisjoint(i.name for i in inside) else []
@@ -155,6 +160,14 @@ def _open_folder(path: Path, registry: Registry, kind: str | None = None) -> Che
         names = ", ".join(below[:MOST_LISTED])
         message += f"; it holds models, of which to name one: {names}{more}"
     raise CheckpointError(message)
+
+
+def _first_module(path: Path) -> Path:
+    """The folder of the model itself, beside which sentence-transformers wrote its modules."""
+    from tramontane.tasks.sentence_modules import listed
+
+    found = [folder for kind, folder in listed(path) if kind == "Transformer"]
+    return found[0] if found else path
 
 
 def _named(inside: list[Path], registry: Registry) -> list[Path]:

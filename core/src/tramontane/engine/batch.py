@@ -43,6 +43,9 @@ class Span:
     """Tokens of the sequence, (start, end), that see each other, in order, where any of these rows
     are among them; the sequence has them all."""
 
+    ahead: int | None = None
+    """How many later tokens each row sees, of an encoder's window; None: `mutual` says."""
+
     @property
     def first(self) -> bool:
         """Whether the sequence begins here: its states are zeros before."""

@@ -16,13 +16,14 @@ from functools import partial
 
 import torch
 
-from tramontane.adapters.steps import by_adapters, step_with
+from tramontane.adapters.steps import by_adapters
 from tramontane.blocks import MediaLM
 from tramontane.checkpoint.load import Loaded
 from tramontane.errors import EngineBusy, RequestError
 from tramontane.registry import Registry
 from tramontane.tokenizer.tokenizer import Tokenizer
 
+from . import hidden_rows
 from .cross_keys import cross_cache
 from .deciding import Deciding
 from .device_errors import failure_of, said_of, said_of_loss, smaller
@@ -312,8 +313,7 @@ class Engine:
         if self.media is not None:
             self.media.put(batch, work)
             self._cross.put(batch, work)
-        model = self.loaded.model
-        return step_with(work, model, tokens, batch, company=self._company)  # type: ignore[no-any-return]
+        return hidden_rows.step(work, self.loaded.model, tokens, batch, company=self._company)  # type: ignore[no-any-return]
 
     def _advance(self, sequence: Sequence, count: int, logits: Rows) -> None:
         first = sequence.computed

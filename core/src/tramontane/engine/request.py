@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
@@ -35,6 +36,9 @@ class Request:
     """Whether to report the log-probability of every prompt token."""
     prompt_logits: bool = False
     """Whether to return the logits of every prompt token: 4 bytes x tokens x vocabulary."""
+    hidden: Callable[[int, Floats], None] | None = field(default=None, compare=False)
+    """Told in the engine's thread the first position and the hidden states (rows, hidden) of each
+    part of the prompt, behind the last layer and in front of the norm; a part may come twice."""
     priority: int = 0
     """Lower ones go first, and are the last to give way when the cache is full."""
     fork_of: str | None = None

@@ -189,7 +189,8 @@ class Sequence:
     @property
     def may_share(self) -> bool:
         """Whether cached keys and values will do: not where every row's logits are needed."""
-        return not self.scores and self.request.resume is None and not self.watched
+        whole = self.scores or self.request.hidden is not None
+        return not whole and self.request.resume is None and not self.watched
 
     @property
     def scores(self) -> bool:

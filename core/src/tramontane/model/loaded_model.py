@@ -51,7 +51,7 @@ from tramontane.system.background import BackgroundResult
 from tramontane.system.gc_pause import gc_paused
 from tramontane.tasks.queue import QueueOptions
 from tramontane.tasks.running import Runs
-from tramontane.tasks.task import TEXT, NotInEngine, in_engine, is_embedder
+from tramontane.tasks.task import HIDDEN, TEXT, NotInEngine, in_engine, is_embedder
 
 from .draft_model import OpenDraft
 from .encoder_file import open_with_encoder
@@ -114,6 +114,8 @@ class LoadedModel(Runs):
             self.can(offer, task, embeds=is_embedder(path))
             if not in_engine(offer):
                 raise NotInEngine
+            if self.task in HIDDEN and options.kv_type == "auto":  # near the reference's numbers
+                options = replace(options, kv_type="f32")
             self.defaults = dict(checkpoint.generation_defaults())
             source, for_tools = chat_templates(checkpoint)
             if chat_template is not None:
@@ -137,7 +139,12 @@ class LoadedModel(Runs):
             other = drafting if isinstance(drafting, OpenDraft) else head
             beside = None if other is None else other.beside
             self.loaded = self._load(
-                checkpoint, options, told, chosen, beside, keeps_hidden=head is not None
+                checkpoint,
+                options,
+                told,
+                chosen,
+                beside,
+                keeps_hidden=head is not None or self.task in HIDDEN,
             )
             self.adapters = AdapterSet(
                 self.loaded.model,

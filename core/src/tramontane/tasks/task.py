@@ -10,7 +10,9 @@ from typing import Any
 from tramontane.errors import RequestError
 from tramontane.plugin import Architecture, load
 
-TEXT = "text"
+TEXT, EMBED = "text", "embed"
+HIDDEN = (EMBED, "rank")
+"""Tasks of hidden states, which the engine keeps for them."""
 MODULES = "modules.json"
 """What sentence-transformers writes beside a model that makes vectors."""
 
@@ -78,8 +80,8 @@ def tasks_of(offer: Architecture, *, embeds: bool = False) -> tuple[str, ...]:
     """What models of an architecture can be asked for, first what they are for. embeds: whether a
     checkpoint says that it is one for vectors, as those of sentence-transformers do."""
     found = [offer.task, *offer.tasks]
-    if embeds and "embed" in found:
-        found = ["embed", *found]
+    if offer.task == TEXT:  # hidden states are vectors too
+        found = [EMBED, *found] if embeds else [*found, EMBED]
     return tuple(dict.fromkeys(found))
 
 

@@ -61,6 +61,11 @@ class Tokenizer:
             self._after = [*self._after, eos_id]
 
     @property
+    def around(self) -> tuple[list[int], list[int]]:
+        """The ids that `encode` puts before and behind a text."""
+        return list(self._before), list(self._after)
+
+    @property
     def kind(self) -> str:
         """How texts are cut, such as "BPE"."""
         return type(self.inner.model).__name__

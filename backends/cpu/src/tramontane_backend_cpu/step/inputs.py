@@ -195,6 +195,9 @@ class Inputs:
 def _stretches(span: Span, first: int) -> list[tuple[int, int, int]]:
     """Of a span's rows, counted from its own first, (start, end, how many tokens they see at
     least): those that see each other apart from the others. first: its first row's position."""
+    if span.ahead is not None:
+        last = [min(span.length, first + row + 1 + span.ahead) for row in range(span.count)]
+        return [(row, row + 1, end) for row, end in enumerate(last)]
     if not span.mutual:
         return [(0, span.count, 0)]
     found, at = [], 0

@@ -1,0 +1,1 @@
+"""ModernBERT: an encoder of long texts, most layers of which see a window."""

@@ -1,0 +1,1 @@
+"""NomicBERT: an encoder of long texts for vectors."""
