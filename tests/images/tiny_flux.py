@@ -16,15 +16,15 @@ from safetensors.torch import save_file
 from tokenizers import models, pre_tokenizers, processors
 from torch import Tensor
 
-HEADS, HEAD, WIDE, LATENT, LAYERS = 2, 16, 24, 4, 2
+HEADS, HEAD, WIDE, LATENT, LAYERS = 2, 32, 64, 4, 2
 HIDDEN = HEADS * HEAD
-CHANNELS = (8, 8, 16, 16)
-BOS, EOS = 256, 257
+CHANNELS = (8, 8, 16, 32)
+BOS, EOS = 298, 299
 TRANSFORMER: dict[str, Any] = {
     "_class_name": "FluxTransformer2DModel", "patch_size": 1, "in_channels": 4 * LATENT,
     "num_layers": LAYERS, "num_single_layers": LAYERS, "attention_head_dim": HEAD,
     "num_attention_heads": HEADS, "joint_attention_dim": WIDE, "pooled_projection_dim": WIDE,
-    "axes_dims_rope": [4, 6, 6],
+    "axes_dims_rope": [4, 14, 14],
 }  # fmt: skip
 VAE: dict[str, Any] = {
     "_class_name": "AutoencoderKL", "in_channels": 3, "out_channels": 3,
@@ -35,13 +35,13 @@ VAE: dict[str, Any] = {
 }  # fmt: skip
 T5: dict[str, Any] = {
     "architectures": ["T5EncoderModel"], "model_type": "t5", "vocab_size": 300, "d_model": WIDE,
-    "d_kv": 6, "d_ff": 40, "num_layers": LAYERS, "num_heads": 4, "pad_token_id": 0,
+    "d_kv": 16, "d_ff": 96, "num_layers": LAYERS, "num_heads": 4, "pad_token_id": 0,
     "eos_token_id": 1, "feed_forward_proj": "gated-gelu", "is_encoder_decoder": False,
 }  # fmt: skip
 CLIP: dict[str, Any] = {
     "architectures": ["CLIPTextModel"], "model_type": "clip_text_model", "vocab_size": 300,
-    "hidden_size": WIDE, "intermediate_size": 40, "num_hidden_layers": LAYERS,
-    "num_attention_heads": 4, "projection_dim": WIDE, "bos_token_id": BOS, "eos_token_id": EOS,
+    "hidden_size": WIDE, "intermediate_size": 96, "num_hidden_layers": LAYERS,
+    "num_attention_heads": 1, "projection_dim": WIDE, "bos_token_id": BOS, "eos_token_id": EOS,
     "pad_token_id": EOS, "max_position_embeddings": 77, "hidden_act": "quick_gelu",
 }  # fmt: skip
 SCHEDULE: dict[str, Any] = {
@@ -162,8 +162,8 @@ def clip_shapes() -> Shapes:
             yield from _linear(f"{at}.self_attn.{name}", WIDE, WIDE)
         yield from _norm(f"{at}.layer_norm1", WIDE)
         yield from _norm(f"{at}.layer_norm2", WIDE)
-        yield from _linear(f"{at}.mlp.fc1", WIDE, 40)
-        yield from _linear(f"{at}.mlp.fc2", 40, WIDE)
+        yield from _linear(f"{at}.mlp.fc1", WIDE, 96)
+        yield from _linear(f"{at}.mlp.fc2", 96, WIDE)
     yield from _norm("text_model.final_layer_norm", WIDE)
 
 
@@ -189,6 +189,72 @@ def parts(guided: bool) -> dict[str, dict[str, Tensor]]:
         "text_encoder": drawn(clip_shapes(), 3),
         "text_encoder_2": drawn(t5_shapes(), 4),
     }
+
+
+def by_their_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """diffusers' tensors of the transformer under Black Forest Labs' names."""
+    left, found = dict(tensors), {}
+
+    def joined(to: str, *names: str) -> None:
+        for end in ("weight", "bias"):
+            found[f"{to}.{end}"] = torch.cat([left.pop(f"{name}.{end}") for name in names])
+
+    for ours, theirs in (("x_embedder", "img_in"), ("context_embedder", "txt_in"),
+                         ("proj_out", "final_layer.linear")):  # fmt: skip
+        joined(theirs, ours)
+    for kind, short in (("timestep", "time"), ("guidance", "guidance"), ("text", "vector")):
+        for number, side in ((1, "in"), (2, "out")):
+            name = f"time_text_embed.{kind}_embedder.linear_{number}"
+            if f"{name}.weight" in left:
+                joined(f"{short}_in.{side}_layer", name)
+    for end in ("weight", "bias"):  # scale and shift change places
+        scale, shift = left.pop(f"norm_out.linear.{end}").chunk(2)
+        found[f"final_layer.adaLN_modulation.1.{end}"] = torch.cat((shift, scale))
+    for i in range(LAYERS):
+        at, to = f"transformer_blocks.{i}", f"double_blocks.{i}"
+        for short, norm, qkv, out, ff, key in (
+            ("img", "norm1", ("to_q", "to_k", "to_v"), "to_out.0", "ff", "norm_{}"),
+            ("txt", "norm1_context", ("add_q_proj", "add_k_proj", "add_v_proj"), "to_add_out",
+             "ff_context", "norm_added_{}"),
+        ):  # fmt: skip
+            joined(f"{to}.{short}_mod.lin", f"{at}.{norm}.linear")
+            joined(f"{to}.{short}_attn.qkv", *(f"{at}.attn.{each}" for each in qkv))
+            joined(f"{to}.{short}_attn.proj", f"{at}.attn.{out}")
+            joined(f"{to}.{short}_mlp.0", f"{at}.{ff}.net.0.proj")
+            joined(f"{to}.{short}_mlp.2", f"{at}.{ff}.net.2")
+            for letter, word in (("q", "query"), ("k", "key")):
+                name = f"{at}.attn.{key.format(letter)}.weight"
+                found[f"{to}.{short}_attn.norm.{word}_norm.scale"] = left.pop(name)
+        at, to = f"single_transformer_blocks.{i}", f"single_blocks.{i}"
+        joined(f"{to}.modulation.lin", f"{at}.norm.linear")
+        joined(f"{to}.linear1", *(f"{at}.{each}" for each in
+                                  ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp")))  # fmt: skip
+        joined(f"{to}.linear2", f"{at}.proj_out")
+        for letter, word in (("q", "query"), ("k", "key")):
+            found[f"{to}.norm.{word}_norm.scale"] = left.pop(f"{at}.attn.norm_{letter}.weight")
+    assert not left, left.keys()
+    return found
+
+
+def vae_by_their_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """diffusers' tensors of the autoencoder as in `ae.safetensors`."""
+    found = {}
+    for name, tensor in tensors.items():
+        for i in range(len(CHANNELS)):
+            name = name.replace(f"decoder.up_blocks.{i}.", f"decoder.up.{len(CHANNELS) - 1 - i}.")
+        for ours, theirs in (
+            ("encoder.down_blocks.", "encoder.down."), (".resnets.", ".block."),
+            ("mid_block.block.0.", "mid.block_1."), ("mid_block.block.1.", "mid.block_2."),
+            ("mid_block.attentions.0.group_norm", "mid.attn_1.norm"),
+            ("mid_block.attentions.0.to_out.0", "mid.attn_1.proj_out"),
+            ("mid_block.attentions.0.to_", "mid.attn_1."), ("conv_norm_out", "norm_out"),
+            (".conv_shortcut.", ".nin_shortcut."), (".downsamplers.0.", ".downsample."),
+            (".upsamplers.0.", ".upsample."),
+        ):  # fmt: skip
+            name = name.replace(ours, theirs)
+        is_matrix = ".attn_1." in name and tensor.dim() == 2
+        found[name] = tensor[:, :, None, None].contiguous() if is_matrix else tensor
+    return found
 
 
 def write_folder(folder: Path, *, guided: bool = True, schedule: Mapping[str, Any] = {}) -> Path:

@@ -16,9 +16,12 @@ from tramontane.media.image import pixels_of
 from tramontane.tasks.image import ImageOptions, Images
 from tramontane.tasks.loaded_task import LoadedTask
 from tramontane.tasks.queue import Progress, Work
+from tramontane.tokenizer.files import from_folder
+from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .config import DEV_SCHEDULE, ScheduleConfig
 from .denoise import Asked, denoised, picture_of, pixels_in, preview
+from .files import roots, tokenizer_folder
 from .latents import GRID
 from .prompts import Encoded, Kept, Prompts
 
@@ -40,19 +43,19 @@ class FluxImages:
     default_size = SIDE, SIDE
 
     def __init__(self, loaded: LoadedTask) -> None:
-        """Raises CheckpointError for a checkpoint that lacks a part."""
+        """Raises CheckpointError for a checkpoint that lacks a part, NoTokenizer."""
         self._loaded = loaded
-        self.transformer = self._part("transformer", "")
-        self.vae = self._part("vae")
+        self.transformer = self._part("FluxTransformer2DModel")
+        self.vae = self._part("AutoencoderKL")
         self.guided = self.transformer.cfg.guidance_embeds
         told = dict(loaded.part_config("scheduler")) if loaded.path.is_dir() else {}
         default: Mapping[str, Any] = DEV_SCHEDULE if self.guided else {}
         self.schedule: ScheduleConfig = read_config(ScheduleConfig, told or default)
         self.prompts = Prompts(
-            self._part("text_encoder"),
-            self._part("text_encoder_2"),
-            loaded.tokenizer("tokenizer"),
-            loaded.tokenizer("tokenizer_2"),
+            self._part("CLIPTextModel"),
+            self._part("T5EncoderModel"),
+            self._tokenizer("tokenizer"),
+            self._tokenizer("tokenizer_2"),
         )
         self._kept = Kept()
         self._refuse_mismatch()
@@ -186,11 +189,18 @@ class FluxImages:
             )
         return width, height
 
-    def _part(self, *names: str) -> Any:
-        for name in names:
-            if name in self._loaded.parts:
-                return self._loaded.parts[name].model
-        raise CheckpointError(f"{self._loaded.path} lacks the part {names[0]} of FLUX.1")
+    def _part(self, architecture: str) -> Any:
+        for part in self._loaded.parts.values():
+            if part.architecture.name == architecture:
+                return part.model
+        raise CheckpointError(f"{self._loaded.path} lacks the part {architecture} of FLUX.1")
+
+    def _tokenizer(self, name: str) -> Tokenizer:
+        """Of the folder, or what lies beside the file."""
+        if self._loaded.header.architecture == "FluxPipeline":
+            return self._loaded.tokenizer(name)
+        folder = tokenizer_folder(name, roots(self._loaded.path, self._loaded.options.parts))
+        return from_folder(folder or self._loaded.path.parent / name)
 
     def _there(self, x: Tensor) -> Tensor:
         """On the device of the autoencoder, in its type."""

@@ -1,7 +1,7 @@
 """What the tensors are called in the files that FLUX.1 comes in, as rules to this package's names.
 
 diffusers' folders, and Black Forest Labs' own files, whose names GGUF files of the transformer have
-too. Files that hold everything put a prefix before each part's names.
+too.
 """
 
 from __future__ import annotations
@@ -84,7 +84,6 @@ def _single() -> list[Rule]:
 def _flux() -> list[Rule]:
     """Black Forest Labs' names of the transformer."""
     rules: list[Rule] = [
-        Rename("model.diffusion_model.*", "*"),
         Rename("img_in", "x_embedder"),
         Rename("txt_in", "context_embedder"),
         Rename("final_layer.linear", "proj_out"),
@@ -118,7 +117,7 @@ def _flux() -> list[Rule]:
 
 
 def transformer_rules(cfg: FluxConfig) -> dict[str, list[Rule]]:
-    return {"hf": [*_diffusers(), *_single()], "flux": _flux()}
+    return {"hf": [*_diffusers(), *_single()], "file": _flux(), "gguf": _flux()}
 
 
 def vae_rules(cfg: VaeConfig) -> dict[str, list[Rule]]:
@@ -135,9 +134,7 @@ def vae_rules(cfg: VaeConfig) -> dict[str, list[Rule]]:
                 ("to_out.0", "to_out"),
             )),
         ],
-        "flux": [
-            Rename("vae.*", "*"),
-            Rename("first_stage_model.*", "*"),
+        "file": [
             Skip("loss.*"),
             *turned,
             Rename("encoder.down.*", "encoder.down_blocks.*"),
@@ -174,5 +171,5 @@ CLIP_RULES: list[Rule] = [
     Skip("text_projection"),
     Skip("logit_scale"),
 ]
-T5_WEIGHTS = {"hf": T5_RULES}
-CLIP_WEIGHTS = {"hf": CLIP_RULES}
+T5_WEIGHTS = {"hf": T5_RULES, "file": [*T5_RULES, Skip("spiece_model"), Skip("logit_scale")]}
+CLIP_WEIGHTS = {"hf": CLIP_RULES, "file": CLIP_RULES}

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,7 @@ def run(argv: list[str]) -> int:
     from tramontane.tasks.image import ImageModel, ImageOptions
 
     ImageOptions(**asked)
-    model = open_face(ImageModel, options, "makes images")
+    model = open_face(partial(ImageModel, parts=options.parts), options, "makes images")
     with model, Steps(quiet=options.quiet) as steps:
         found = model.images(prompt, progress=steps, **asked)
     _write(found, files)
@@ -89,6 +90,10 @@ def _parser() -> Parser:
     parser.add_argument(
         "--max-sequence-length", type=at_least(1), metavar="N", help="tokens of the prompt"
     )
+    parser.add_argument(
+        "--parts", type=Path, metavar="DIR",
+        help="a folder with the parts that a model's file lacks: text encoders, tokenizers, vae",
+    )  # fmt: skip
     parser.add_argument("--image", metavar="FILE", help="an image to begin with")
     parser.add_argument(
         "--strength", type=float, default=0.8, metavar="X",
