@@ -189,3 +189,7 @@ def test_names_are_those_that_diffusers_converts(monkeypatch: pytest.MonkeyPatch
     assert theirs.keys() == ours.keys()
     for name, tensor in ours.items():
         assert torch.equal(theirs[name], tensor), name
+    ours = parts(True)["vae"]
+    theirs = single_file_utils.convert_ldm_vae_checkpoint(vae_by_their_names(ours), tiny_flux.VAE)
+    assert theirs.keys() == ours.keys()
+    assert all(torch.equal(theirs[name], tensor) for name, tensor in ours.items())
