@@ -101,6 +101,14 @@ class AsyncLLM(OpenModel):
         assert result.prompt_logits is not None
         return result.prompt_logits
 
+    async def embed(
+        self, texts: Sequence[str | Sequence[int]] | str, **options: Any
+    ) -> npt.NDArray[np.float32]:
+        """As `LLM.embed`."""
+        from .tasks.embed import AsyncEmbedder
+
+        return await AsyncEmbedder.over(self.inner).embed(texts, **options)
+
     @overload
     def chat(
         self,

@@ -136,6 +136,18 @@ class LLM(OpenModel):
         assert result.prompt_logits is not None
         return result.prompt_logits
 
+    def embed(
+        self, texts: Sequence[str | Sequence[int]] | str, **options: Any
+    ) -> npt.NDArray[np.float32]:
+        """Vectors of texts, (texts, dimensions) float32, of one text (dimensions): the mean of the
+        hidden states behind the last norm, or with pooling="last" the last token's. options: see
+        `EmbedOptions`. Keys and values are what `kv_type` keeps, so f32 is nearest to a reference.
+
+        Raises RequestError for a text that is empty or too long, EngineBusy."""
+        from .tasks.embed import Embedder
+
+        return Embedder.over(self.inner).embed(texts, **options)
+
     @overload
     def chat(
         self,

@@ -164,10 +164,6 @@ class TextEncoder(TaskModel):
     model.layers.N, positions (positions, hidden), kinds (kinds, hidden), embed_norm, last_norm.
     """
 
-    head: Callable[[Tensor, Sequence[int]], Tensor] | None = None
-    """What scores: rows (rows, hidden) behind the last layer and the lengths of texts -> (texts,
-    labels)."""
-
     def __init__(
         self,
         cfg: Any,
@@ -184,6 +180,9 @@ class TextEncoder(TaskModel):
         self.positions = Embedding(positions, hidden) if positions else None
         self.kinds = Embedding(kinds, hidden) if kinds else None
         self.embed_norm, self.last_norm = embed_norm, last_norm
+        self.head: Any = None
+        """What scores: rows (rows, hidden) behind the last layer and lengths of texts -> (texts,
+        labels); None: it scores nothing."""
 
     @property
     def max_tokens(self) -> int:

@@ -38,12 +38,17 @@ def run(argv: list[str]) -> int:
         parser.set_model(options, options.text)
     if prompt is None:
         raise UsageError('describe an image: tramontane image "a red fox in the snow" -m MODEL')
+    if options.model is None:
+        raise UsageError(
+            "name a model that makes images with -m: a folder, a model file, or a hub id such as "
+            "black-forest-labs/FLUX.1-schnell"
+        )
     files = _files(options.output, options.n)
     asked = _asked(options)
     from tramontane.tasks.image import ImageModel, ImageOptions
 
     ImageOptions(**asked)
-    model = open_face(partial(ImageModel, parts=options.parts), options, "makes images")
+    model = open_face(partial(ImageModel, parts=options.parts), options)
     with model, Steps(quiet=options.quiet) as steps:
         found = model.images(prompt, progress=steps, **asked)
     _write(found, files)
@@ -106,6 +111,7 @@ def _parser() -> Parser:
     parser.add_argument("--quiet", action="store_true", help="print names of files only")
     parser.add_argument("--json", action="store_true", help="print a JSON object instead")
     add_task_model(parser)
+    parser.set_defaults(model=None)  # the embedded model writes text
     return parser
 
 

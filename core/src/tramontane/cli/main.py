@@ -18,6 +18,8 @@ from .foreign_words import ALIASES, HINTS
 
 BUILT_IN = {
     "run": "Chat with a model, or answer once.",
+    "embed": "Make vectors of texts.",
+    "rank": "Order documents by how well they answer a query.",
     "image": "Make images of a description.",
     "bench": "Measure how fast a model runs here.",
     "perplexity": "Measure how well a model predicts a text.",

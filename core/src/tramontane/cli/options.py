@@ -247,8 +247,8 @@ def open_llm(options: argparse.Namespace, **more: Any) -> LLM:
     return llm
 
 
-def print_report(llm: LLM) -> None:
-    """What became of the checkpoint, on stderr."""
+def print_report(llm: Any) -> None:
+    """What became of the checkpoint, on stderr. llm: or a model of another task."""
     from tramontane.checkpoint.load_options import table
     from tramontane.memory import readable
 
@@ -256,10 +256,11 @@ def print_report(llm: LLM) -> None:
     layouts = ", ".join(f"{count} x {kind}" for kind, count in report.layouts.items())
     each = report.kv_bytes_per_token
     kept = f"at {readable(each)} a token ({report.kv_dtype})" if each else "without keys and values"
+    context = f", context {report.context_length} {kept}" if report.context_length else ""
     print(
         f"{report.architecture} from {report.container}, {report.device} in {report.dtype}, "
-        f"{readable(report.bytes_in_memory)} of matrices ({layouts}), context "
-        f"{report.context_length} {kept}{_states(report)}, loaded in {report.seconds:.1f} s",
+        f"{readable(report.bytes_in_memory)} of matrices ({layouts}){context}{_states(report)}, "
+        f"loaded in {report.seconds:.1f} s",
         file=sys.stderr,
     )
     if (draft := report.draft) is not None:

@@ -180,7 +180,7 @@ class LoadedModel(Runs):
         )
         self.engine.warm()
         unsaved = self.loaded.unsaved
-        self.open_queue(queue or QueueOptions(running=IN_ENGINE, threads=IN_ENGINE))
+        self.open_queue(queue, running=IN_ENGINE, workers=IN_ENGINE)
         self.writing = None if unsaved is None else Writing(unsaved, self.engine.stats)
 
     @property

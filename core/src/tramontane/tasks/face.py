@@ -90,7 +90,12 @@ class Face:
         """
         from .opening import open_for
 
-        self._take(open_for(self.task, model, loading))
+        opened = open_for(self.task, model, loading)
+        try:
+            self._take(opened)
+        except BaseException:
+            opened.close()
+            raise
 
     @classmethod
     def over(cls, opened: Opened) -> Self:

@@ -23,6 +23,10 @@ from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .queue import QueueOptions
 from .running import Runs
+from .task import HIDDEN
+
+IN_TURNS = 8
+"""Requests for texts that take turns: a short one does not wait for the end of a long one."""
 
 
 class LoadedTask(Runs):
@@ -79,7 +83,8 @@ class LoadedTask(Runs):
         memory.give_back()
         # one backend prepared all parts: what one runs in is good for all
         around = next(each.around for each in self.parts.values())
-        self.open_queue(queue or QueueOptions(), around)
+        running = IN_TURNS if self.task in HIDDEN else 1
+        self.open_queue(queue, around, running=running)
 
     @property
     def model(self) -> Any:

@@ -22,8 +22,8 @@ from tramontane.option_checks import check_options, seconds, whole
 Work: TypeAlias = Generator[Any, None, Any]
 Sink: TypeAlias = Callable[[Any], None]
 CHECKS = {
-    "running": whole(), "threads": whole(1, 256), "max_waiting": whole(0, none=True),
-    "queue_timeout": seconds(none=True),
+    "running": whole(none=True), "workers": whole(1, 256, none=True),
+    "max_waiting": whole(0, none=True), "queue_timeout": seconds(none=True),
 }  # fmt: skip
 
 
@@ -54,9 +54,9 @@ class Ended:
 class QueueOptions:
     """The limits of a queue. Raises RequestError for values that cannot be."""
 
-    running: int = 1
-    """Pieces of work that take turns; more wait."""
-    threads: int = 1
+    running: int | None = None
+    """Pieces of work that take turns; more wait. None: as many as suit the model."""
+    workers: int | None = None
     """Worker threads: more than one is for work that waits for something else, as for an engine."""
     max_waiting: int | None = None
     """Size of the queue; further work is rejected at once. None: unlimited."""
@@ -97,6 +97,7 @@ class WorkQueue:
     ) -> None:
         """around: entered for each turn, in the worker's thread."""
         self._name, self._options, self._around = name, options or QueueOptions(), around
+        self._running, self._workers = self._options.running or 1, self._options.workers or 1
         self._changed = threading.Condition()
         self._waiting: deque[_Job] = deque()
         self._ready: deque[_Job] = deque()
@@ -116,13 +117,13 @@ class WorkQueue:
         with self._changed:
             if self._closed:
                 raise RequestError(f"{self._name} is closed")
-            waits = self._active >= self._options.running or bool(self._waiting)
+            waits = self._active >= self._running or bool(self._waiting)
             if most is not None and waits and len(self._waiting) >= most:
                 raise EngineBusy(
                     f"{len(self._waiting)} requests wait already, which is the most", RETRY_AFTER
                 )
             self._waiting.append(job)
-            if len(self._threads) < self._options.threads:
+            if len(self._threads) < self._workers:
                 thread = threading.Thread(target=self._serve, name="tramontane-tasks", daemon=True)
                 self._threads.append(thread)
                 thread.start()
@@ -182,7 +183,7 @@ class WorkQueue:
                     self._waiting.remove(dropped)
                     self._active += 1
                     return dropped
-                if self._waiting and self._active < self._options.running:
+                if self._waiting and self._active < self._running:
                     self._active += 1
                     return self._waiting.popleft()
                 if self._ready:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from tramontane.plugin import Architecture, load
@@ -34,10 +35,17 @@ class Runs:
 
     def open_queue(
         self,
-        options: QueueOptions,
+        options: QueueOptions | None,
         around: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        *,
+        running: int = 1,
+        workers: int = 1,
     ) -> None:
-        """Be ready for work."""
+        """Be ready for work. running, workers: where the options do not say."""
+        options = options or QueueOptions()
+        options = replace(
+            options, running=options.running or running, workers=options.workers or workers
+        )
         self.queue, self._runners = WorkQueue(self.name, options, around), {}
 
     def runner(self, task: str) -> Any:

@@ -15,7 +15,6 @@ from torch import Tensor
 from tramontane.errors import CheckpointError, ConfigError
 from tramontane.tokenizer.json_file import read_if_there, read_object
 
-from .embed import POOLING
 from .task import MODULES
 
 FLAGS = {
@@ -148,9 +147,9 @@ def _pooling(folder: Path) -> dict[str, Any]:
         modes = [mode for flag, mode in FLAGS.items() if config.get(flag)] or ["mean"]
     modes = [modes] if isinstance(modes, str) else modes
     for mode in modes if isinstance(modes, list) else [modes]:
-        if mode not in POOLING[1:]:
+        if mode not in FLAGS.values():
             raise ConfigError(
-                f"{folder}: pooling_mode {mode!r:.60} is not one of {', '.join(POOLING[1:])}"
+                f"{folder}: pooling_mode {mode!r:.60} is not one of {', '.join(FLAGS.values())}"
             )
     return {"pooling": tuple(modes), "include_prompt": config.get("include_prompt", True) is True}
 

@@ -149,7 +149,8 @@ class TextVectors:
                     f"{self._name} makes its vectors with {'+'.join(pipeline.pooling)} pooling, "
                     "which its further matrices were made for; leave pooling"
                 )
-            pipeline = replace(pipeline, pooling=(options.pooling,))
+            mode = "lasttoken" if options.pooling == "last" else options.pooling
+            pipeline = replace(pipeline, pooling=(mode,))
         width = pipeline.width(self._source.hidden)
         wanted = options.dimensions or min(width, pipeline.dimensions or width)
         if wanted > width:

@@ -27,15 +27,17 @@ from .openai import (
     adapters,
     chat,
     completions,
+    embeddings,
     images,
     models,
+    rank,
     requantize,
     response_counting,
     responses,
     tokens,
 )
 
-ABOUT = "Language models over HTTP, in the forms of OpenAI's and Anthropic's APIs."
+ABOUT = "Models over HTTP, in the forms of OpenAI's and Anthropic's APIs."
 
 
 def build(serving: Serving) -> ASGIApp:
@@ -56,7 +58,7 @@ def build(serving: Serving) -> ASGIApp:
         app.add_exception_handler(kind, handle)
     for part in (
         chat, completions, images, response_counting, responses, messages, models, adapters,
-        requantize, tokens, health, docs_page,
+        requantize, tokens, embeddings, rank, health, docs_page,
     ):  # fmt: skip
         app.include_router(part.router)
     app.state.within = mcp_endpoint.add(app, serving) if settings.mcp else contextlib.nullcontext()

@@ -237,9 +237,10 @@ class Served:
         if self.adapters and model.task_only:
             model.close()
             raise UsageError(f"adapters are for models that write text, and {self.name} is not one")
+        text: Any = model
         for name, adapter in list(self.adapters.items()):
             try:
-                model.adapters.load(name, self.adapter_path(adapter.source), adapter.weight)
+                text.adapters.load(name, self.adapter_path(adapter.source), adapter.weight)
             except TramontaneError as error:
                 if adapter.lasting:
                     model.close()

@@ -1,10 +1,10 @@
-"""POST /tokenize and /detokenize, as vLLM has them, and /v1/embeddings' refusal."""
+"""POST /tokenize and /detokenize, as vLLM has them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 from pydantic import ConfigDict, Field, model_validator
@@ -101,19 +101,6 @@ class Detokenized(Shape):
     prompt: str
 
 
-class EmbeddingRequest(RequestBody):
-    """What OpenAI's clients send."""
-
-    refused: ClassVar[Mapping[str, str]] = {}
-    input: str | list[Any]
-    model: str | None = Field(
-        None, max_length=512, description="absent or `default`: the first model of the server"
-    )
-    encoding_format: str | None = None
-    dimensions: int | None = None
-    user: str | None = None
-
-
 @router.post(
     "/tokenize", response_model=Tokenized, response_model_exclude_unset=True, responses=ERRORS
 )
@@ -184,13 +171,3 @@ async def detokenize(request: Request, body: DetokenizeRequest) -> dict[str, Any
                 )
         decode = model.tokenizer.decode
         return {"prompt": await asyncio.to_thread(decode, body.tokens, skip_special=False)}
-
-
-@router.post("/v1/embeddings", responses=ERRORS)
-async def embeddings(request: Request, body: EmbeddingRequest) -> dict[str, Any]:
-    """Refused: no model here makes embeddings."""
-    served = serving_of(request).catalog.find(body.model)
-    raise ApiError(
-        400, f"{served.name} is a generative model; this server has no embedding models",
-        param="model", code="model_not_supported",
-    )  # fmt: skip
