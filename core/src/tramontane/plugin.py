@@ -69,14 +69,21 @@ class Architecture(Offer):
     `tramontane.tasks.TASK`. A model can do these beside what `task` says."""
     parts: Target | None = None
     """(checkpoint) -> further parts of a checkpoint by name, each the Path of a folder or file, or
-    a hub id. Of a folder with `model_index.json` its subfolders are parts without it."""
+    a hub id. Of a folder with `model_index.json` its subfolders are parts without it. Optional
+    keyword: folder, the Path that the user names for parts (`--parts`), or None."""
+    told_by: tuple[str, ...] = ()
+    """Names of tensors of which a file of weights that comes without a `config.json` has all, each
+    perhaps behind a prefix that is left out. `metadata` then says the configuration, and `weights`
+    has rules for the dialect "file". One file may hold several parts, each told by its own names:
+    they are parts of the one that has a `task`."""
     weights: Target | None = None
     """A dict from checkpoint dialect ("hf", "gguf") to a list of `tramontane.checkpoint.rules`, or
     a function of the config that returns one; None: tensor path equals attribute path."""
     metadata: Mapping[str, str] | str | None = field(default=None, hash=False)
     """Keys of a container's metadata ("acme.decay" of a GGUF file) to fields of `config`; or a
     target: such a mapping, or (metadata, config) -> a mapping of fields to values, given the raw
-    metadata and the fields so far. They go before the container's own. Arrays come as tuples."""
+    metadata and the fields so far. They go before the container's own. Arrays come as tuples.
+    Optional keyword: tensors, the TensorInfo of the tensors by name."""
     media: Target | None = None
     """(config, files: Mapping) -> a `tramontane.media.processor.MediaProcessor`, for a `MediaLM`.
     files: the content of `processor_config.json` or `preprocessor_config.json`; empty without."""

@@ -50,6 +50,7 @@ CHECKS = {
     "imatrix": _PATH,
     "calibration_file": _PATH,
     "merge": by_name("adapters by their names"),
+    "parts": _PATH,
     "importance": by_name("tensors by the paths of matrices"),
 }
 
@@ -110,9 +111,12 @@ class LoadOptions:
     """Adapters that become part of the weights while these are read: by name, a folder or file and
     what it counts."""
 
+    parts: Path | None = None
+    """A folder with the parts that a file with one part of a model lacks."""
+
     def __post_init__(self) -> None:
         check_options(vars(self), CHECKS)
-        for name in ("topology", "imatrix", "calibration_file"):
+        for name in ("topology", "imatrix", "calibration_file", "parts"):
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, Path(value))
 

@@ -31,6 +31,7 @@ from tramontane.quantizing.in_place import Quantizing
 from tramontane.quantizing.topology import read_topology
 from tramontane.registry import Registry
 from tramontane.system.devices import choose_device
+from tramontane.target_call import call
 
 from .build import Built, build_for
 from .checkpoint import Checkpoint, HasParts, Header
@@ -66,10 +67,12 @@ class LoadedPart:
     multiply: Callable[[Tensor, Layout], Tensor] = reference.linear
 
 
-def parts_of(checkpoint: Checkpoint, registry: Registry, hub: HubOptions) -> dict[str, Checkpoint]:
+def parts_of(
+    checkpoint: Checkpoint, registry: Registry, hub: HubOptions, folder: Path | None = None
+) -> dict[str, Checkpoint]:
     """A checkpoint's parts by name, itself under `WHOLE` where it has tensors of its own. Those
     that are not its own are opened here, and are the caller's to close. Raises as
-    `open_checkpoint`."""
+    `open_checkpoint`. folder: where else they may lie."""
     from tramontane.model.source import find_model
 
     from .open import open_checkpoint
@@ -78,7 +81,9 @@ def parts_of(checkpoint: Checkpoint, registry: Registry, hub: HubOptions) -> dic
     inside = dict(checkpoint.parts) if isinstance(checkpoint, HasParts) else {}
     found: dict[str, Checkpoint] = inside or {WHOLE: checkpoint}
     if offer.parts is not None:
-        for name, where in load(offer.parts)(checkpoint).items():
+        for name, where in call(
+            load(offer.parts), {"checkpoint": checkpoint}, folder=folder
+        ).items():
             path = where if isinstance(where, Path) else find_model(where, registry, hub)
             found[name] = open_checkpoint(path, registry)
     return found

@@ -12,6 +12,9 @@ from tramontane.target_call import call
 
 from .checkpoint import Header
 
+FILE = "file"
+"""The dialect of a file of weights without a configuration."""
+
 
 def fields_of(architecture: Architecture, header: Header) -> Mapping[str, Any]:
     """The configuration of a checkpoint, with what the architecture reads from its metadata.
@@ -19,14 +22,19 @@ def fields_of(architecture: Architecture, header: Header) -> Mapping[str, Any]:
     Raises CheckpointError for metadata that the architecture cannot read, PluginBroken for what is
     no mapping.
     """
-    if architecture.metadata is None or not header.metadata:
+    if architecture.metadata is None or not (header.metadata or header.dialect == FILE):
         return header.config
     told: Any = architecture.metadata
     if isinstance(told, str):
         told = load(told)
     if callable(told):
         try:
-            found = call(told, {"metadata": header.metadata}, config=dict(header.config))
+            found = call(
+                told,
+                {"metadata": header.metadata},
+                config=dict(header.config),
+                tensors=header.tensors,
+            )
         except TramontaneError:
             raise
         except Exception as error:

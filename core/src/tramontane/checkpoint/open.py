@@ -17,6 +17,7 @@ from .checkpoint import Checkpoint, Header
 from .encoder import refuse_encoder, refuse_language_model
 from .folder import FolderCheckpoint
 from .parts import INDEX, PartsCheckpoint
+from .single_file import single_file
 from .weight_files import choose_weights, names_encoder
 
 WEIGHTS = (".safetensors", ".bin", ".pth", ".pt")
@@ -86,6 +87,9 @@ def _open_file(path: Path, registry: Registry) -> Checkpoint:
     if offer is None and (distribution := _absent(path.name)):
         raise CheckpointError(f"{path}: to read it: pip install {distribution}")
     if path.suffix in WEIGHTS:
+        alone = path.suffix == ".safetensors" and not (path.parent / "config.json").exists()
+        if alone and (found := single_file(path, registry)) is not None:
+            return found
         if not (path.parent / "config.json").exists():
             raise CheckpointError(
                 f"{path} needs the model's config.json in the same folder: copy it, and the "

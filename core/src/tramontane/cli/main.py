@@ -21,6 +21,7 @@ BUILT_IN = {
     "embed": "Make vectors of texts.",
     "rank": "Order documents by how well they answer a query.",
     "speak": "Speak a text.",
+    "image": "Make images of a description.",
     "bench": "Measure how fast a model runs here.",
     "perplexity": "Measure how well a model predicts a text.",
     "tokenize": "Show the tokens of a text.",

@@ -27,6 +27,8 @@ CHECKS = {
     "image": Check("a path, bytes of a file, a data: URL or a picture", lambda v: True, True),
     "strength": a_number(0, 1),
     "preview": whole(0, 1000),
+    "shift": a_number(0.01, 100, none=True),
+    "max_sequence_length": whole(1, 4096, none=True),
 }
 
 
@@ -51,6 +53,12 @@ class ImageOptions:
     """How much of `image` becomes noise first, 0 to 1."""
     preview: int = 0
     """Every so many steps a `Progress` has a small picture in `shown`; 0: never."""
+    shift: float | None = None
+    """How much more of the steps is spent where there is much noise; None: as the model says, some
+    by the size. 1: evenly."""
+    max_sequence_length: int | None = None
+    """Tokens of a prompt that are read; None: the model's own number. Of models that look at
+    padding too, as FLUX.1, it changes images."""
 
     def __post_init__(self) -> None:
         check_options(vars(self), CHECKS)

@@ -57,7 +57,7 @@ class LoadedTask(Runs):
         self.header = checkpoint.header
         self.path = Path(self.header.path)
         self.can(registry.get(Architecture, self.header.architecture), task)
-        checkpoints = parts_of(checkpoint, registry, self.hub)
+        checkpoints = parts_of(checkpoint, registry, self.hub, self.options.parts)
         own = checkpoint.parts.values() if isinstance(checkpoint, HasParts) else ()
         try:
             self.parts: dict[str, LoadedPart] = load_parts(

@@ -58,6 +58,7 @@ class Loading(TypedDict, total=False):
     isq_organization: str
     topology: Path | None
     imatrix: Path | None
+    parts: Path | None
     running: int
     max_waiting: int | None
     queue_timeout: float | None

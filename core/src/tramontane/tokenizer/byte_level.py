@@ -14,6 +14,8 @@ from tokenizers.models import BPE
 from tramontane.errors import CheckpointError
 
 from .byte_alphabet import spell
+from .clip_words import CLASS as CLIP
+from .clip_words import from_words
 from .errors import damage_in
 from .json_file import LARGE, read_object, read_text
 from .spm import NORMAL, ranked_merges
@@ -47,6 +49,8 @@ def from_vocab_and_merges(
             raise CheckpointError(f"{path}: line {number} should be two pieces: {line!r:.80}")
         merges.append((pair[0], pair[1]))
     with damage_in(path):
+        if tokenizer_class.removesuffix("Fast") == CLIP:
+            return from_words(vocab, merges)
         inner = tokenizers.Tokenizer(BPE(vocab=vocab, merges=merges))
     pattern = SPLITS.get(tokenizer_class.removesuffix("Fast"))
     if pattern:

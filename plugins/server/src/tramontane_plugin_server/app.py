@@ -28,6 +28,7 @@ from .openai import (
     chat,
     completions,
     embeddings,
+    images,
     models,
     rank,
     requantize,
@@ -58,7 +59,7 @@ def build(serving: Serving) -> ASGIApp:
     for kind in (TramontaneError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle)
     for part in (
-        chat, completions, response_counting, responses, messages, models, adapters,
+        chat, completions, images, response_counting, responses, messages, models, adapters,
         requantize, tokens, embeddings, rank, transcriptions, speech, health, docs_page,
     ):  # fmt: skip
         app.include_router(part.router)

@@ -16,6 +16,7 @@ from .http.errors import ApiError
 from .http.keys import KeyRing
 from .http.stream import EventStream
 from .ignored import IgnoredLog
+from .image_store import ImageStore
 from .metrics import Metrics
 from .model_manager import Catalog
 from .openai.response_store import ResponseStore
@@ -48,6 +49,7 @@ class Serving:
         self.metrics.watch(self.catalog)
         self.ignored = IgnoredLog()
         self.responses = ResponseStore(settings.stored_responses)
+        self.images = ImageStore()
         self._mailbox: Mailbox | None = None
         self.mcp: McpServers | None = None
         self.dispatch = Dispatch(settings) if settings.tool_dispatch_url else None

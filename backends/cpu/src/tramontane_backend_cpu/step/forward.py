@@ -80,7 +80,7 @@ class Forward:
 
     def last_hidden(self, tokens: Sequence[int], batch: Batch) -> Any:
         """What `CausalLM.last_hidden` returns."""
-        if self.program is not None and _recorded(batch) and self._hidden.known:
+        if self.program is not None and self._recorded(batch) and self._hidden.known:
             return self._hidden.run(tokens, batch)
         batch.adapted = True  # so that it runs as it is written
         return CausalLM.last_hidden(self._model, tokens, batch)

@@ -17,6 +17,8 @@ from .errors import ApiError, answer
 from .rates import Rates
 
 OPEN = frozenset({"/health"})
+UNGUESSABLE = "/v1/images/files/"
+"""Below it are names of 192 random bits, each for an hour, as are OpenAI's addresses of images."""
 ADMIN = frozenset({
     "/v1/models/unload", "/v1/models/reload", "/re_isq", "/v1/load_lora_adapter",
     "/v1/unload_lora_adapter",
@@ -70,7 +72,7 @@ class Keys:
             self._open.add("/")  # which leads there
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not self._ring or scope["path"] in self._open:
+        if scope["type"] != "http" or not self._ring or self._opens(scope["path"]):
             await self._app(scope, receive, send)
             return
         error = self._refusal(_given(scope), scope)
@@ -78,6 +80,9 @@ class Keys:
             await self._app(scope, receive, send)
         else:
             await answer(error, scope)(scope, receive, send)
+
+    def _opens(self, path: str) -> bool:
+        return path in self._open or path.startswith(UNGUESSABLE)
 
     def _charge(self, name: str, tokens: int) -> None:
         self._ring.rates.charge(name, tokens)
