@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tramontane.errors import PluginError
-from tramontane.plugin import Architecture, Offer
-from tramontane.registry import KINDS
+from tramontane.plugin import Architecture, Backend, Offer
+from tramontane.registry import KINDS, Registry
+from tramontane.system.standing import can_stand, completed
 
 from .failures import shortened
 from .target import Subject, unresolved
@@ -153,9 +154,16 @@ class Conformance:
             of_media = own == MEDIA
             own = "architectures" if own in (REFERENCE, MEDIA) else own
             kinds = [own] if own in KINDS else subject.kinds()
-            offers = [offer for kind in kinds for offer in subject.offers(kind)]
+            offers = [_whole(offer) for kind in kinds for offer in subject.offers(kind)]
             offers = seeing(offers) if of_media else offers
             metafunc.parametrize("offer", offers, ids=[offer.name for offer in offers])
+
+
+def _whole(offer: Offer) -> Offer:
+    """A backend that stands on another with what it has of that; others as they are."""
+    if not isinstance(offer, Backend) or not can_stand(offer, registry := Registry()):
+        return offer
+    return completed(offer, registry)
 
 
 def seeing(offers: Iterable[Offer]) -> list[Offer]:
