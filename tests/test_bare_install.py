@@ -91,3 +91,23 @@ def test_a_wheel_has_no_other_of_ours(wheels: dict[str, Path]) -> None:
         packages = {item.name for item in folder.iterdir() if not item.name.endswith(".dist-info")}
         expected = "tramontane" if name == "core" else f"tramontane_{name.replace('/', '_')}"
         assert packages - {"bin"} == {expected}
+
+
+@pytest.mark.parametrize("name", ["mkl", "accelerate"])
+def test_a_backend_that_stands_on_another_says_what_is_missing(
+    name: str, wheels: dict[str, Path], third_party: Path, tmp_path: Path
+) -> None:
+    """Alone, without the CPU backend and mostly without the library: models run on the reference,
+    and the device is refused with what to install or to read."""
+    target = tmp_path / name
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+    command += ["--no-build-isolation", "--disable-pip-version-check"]
+    path = ROOT / "backends" / name
+    subprocess.run([*command, "--target", str(target), str(path)], check=True)
+    folders = [wheels["core"], target]
+    listed = run(folders, third_party, "run", "--device", "list")
+    assert listed.returncode == 0, listed.stderr
+    assert f"{name}: " in listed.stdout
+    refused = run(folders, third_party, "run", "--device", name, "-i", "abc", "-m", "x.gguf")
+    assert refused.returncode == 1
+    assert "Traceback" not in listed.stderr + refused.stderr

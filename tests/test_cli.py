@@ -309,3 +309,11 @@ def test_warmup(run: Run) -> None:
     status, out, _ = run("warmup")
     assert status == 0
     assert "is ready on cpu" in out
+
+
+def test_devices_are_listed(run: Run) -> None:
+    status, said, _ = run("run", "--device", "list")
+    assert status == 0
+    assert "cpu: " in said
+    assert "mkl: " in said
+    assert "accelerate: " in said

@@ -89,7 +89,8 @@ def opened(path: Path, device: str, **options: Any) -> Loaded:
     registry = Registry()
     chosen: dict[str, Any] = {"dtype": "f32"} if path.is_dir() else {"activations": "f32"}
     # models this small gain nothing from threads
-    settings = LoadOptions(device=device, num_ctx=64, threads=1, **{**chosen, **options})
+    chosen |= {"num_ctx": 64, "threads": 1}
+    settings = LoadOptions(device=device, **{**chosen, **options})
     return load_model(open_checkpoint(path, registry), registry, settings)
 
 

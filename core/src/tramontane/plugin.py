@@ -192,8 +192,18 @@ class Backend(Offer):
     probe: Target
     """() -> list[tramontane.backend.Device]; cheap; empty if there is no such device, not an
     error."""
-    prepare: Target
-    """A `tramontane.backend.Prepare`: (model, device, threads, activations) -> chosen kernels."""
+    prepare: Target | None = None
+    """A `tramontane.backend.Prepare`: (model, device, threads, activations) -> chosen kernels. None
+    only where `stands_on` names a backend that has one."""
+    stands_on: str = ""
+    """The name of another backend, whose targets are this one's where this one has none, `probe`
+    and `explain` excepted."""
+    products: Target | None = None
+    """A `tramontane.native_product.Products`, beside `stands_on`: (weight, form, device, threads,
+    activations) -> a product for the other's steps, or None where its own is to do it."""
+    takes_products: bool = False
+    """Whether others may stand on this one with `products`: `prepare` then has a keyword of that
+    name, None or a function (weight, form) -> NativeProduct or None, called for plain matrices."""
     explain: Target | None = None
     """() -> list[tramontane.backend.Reason]: for `doctor`, what the backend found of drivers and
     the like, and what is missing where there is no device; cheap, as `probe`."""
@@ -218,6 +228,12 @@ class Backend(Offer):
     keep: Target | None = None
     """A `tramontane.backend.Keep`, not a function: how repacked weights are kept on disk for the
     next start."""
+
+    def __post_init__(self) -> None:
+        if self.prepare is None and not self.stands_on:
+            raise TypeError(f"the backend {self.name!r} has neither prepare= nor stands_on=")
+        if self.products is not None and not self.stands_on:
+            raise TypeError(f"the backend {self.name!r} has products= and no stands_on=")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,5 +17,6 @@ def backends() -> Iterator[Backend]:
         multiply="tramontane_backend_cpu.prepare:multiply",
         bind="tramontane_backend_cpu.prepare:bind",
         foresee="tramontane_backend_cpu.kernel_forecast:foresee",
+        takes_products=True,
         keep="tramontane_backend_cpu.kept_layouts:KeptLayouts",
     )

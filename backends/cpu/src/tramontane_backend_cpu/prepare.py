@@ -60,6 +60,7 @@ from .mapped_weights import moved
 from .packing import Apart, Interleaved, can_pack, pack
 from .row_groups import Grouped, can_group, grouped
 from .row_orders import put_in_order
+from .standing import Asked, Standing
 from .step.forward import Forward
 from .step.lower import PLAIN
 from .step.pool import Pool, shared_pool
@@ -120,9 +121,14 @@ def bind(
 
 
 def prepare(
-    model: CausalLM | Part, device: Device, threads: int | None, activations: str = "auto"
+    model: CausalLM | Part,
+    device: Device,
+    threads: int | None,
+    activations: str = "auto",
+    products: Asked | None = None,
 ) -> Mapping[str, str]:
-    """Choose kernels for every block. Implements `tramontane.backend.Prepare`."""
+    """Choose kernels for every block. Implements `tramontane.backend.Prepare`. products: of a
+    backend that stands on this one, see `plugin.Backend`."""
     early_memory.forget()
     count = threads or usable()
     whole = model.whole if is_part(model) else model
@@ -136,6 +142,7 @@ def prepare(
     chosen: dict[str, str] = {}
     packed: dict[int, tuple[Layout, Layout]] = {}  # with what it was, or its id might come again
     row_orders: dict[StackedLinear, Any] = {}
+    standing = None if products is None else Standing(products, model, pool, exact=exact)
     for module in model.modules():
         if isinstance(module, (Linear, Embedding)):
             weight: Layout = module.weight
@@ -143,7 +150,10 @@ def prepare(
                 if id(weight) not in packed:
                     packed[id(weight)] = weight, repack(weight, device, threads)
                 module.weight = weight = packed[id(weight)][1]
-            chosen[f"{type(module).__name__.lower()} {weight.kind}"] = _choose(module, exact, pool)
+            what = f"{type(module).__name__.lower()} {weight.kind}"
+            chosen[what] = _choose(module, exact, pool)
+            if standing is not None and isinstance(module, Linear):
+                chosen |= standing.put(module, what)
         elif type(module) is Experts:  # before its matrices
             row_orders |= put_in_order(module)
         elif isinstance(module, StackedLinear):

@@ -36,6 +36,7 @@ from tramontane.quantizing.in_place import report_of
 from tramontane.quantizing.topology import read_topology
 from tramontane.registry import Registry
 from tramontane.system import torch_parts
+from tramontane.system.standing import preparing
 
 from .build import Built, build_for
 from .cache_scales import use_cache_scales
@@ -182,7 +183,7 @@ def load_model(
     if placed is not None:
         kernels = prepare_parts(placed, options)
     elif backend is not None:
-        kernels = load(backend.prepare)(model, device, options.threads, options.activations)
+        kernels = preparing(backend)(model, device, options.threads, options.activations)
     elif options.threads is not None:
         torch.set_num_threads(options.threads)
     weights = (

@@ -15,6 +15,7 @@ from tramontane.errors import UsageError
 from tramontane.plugin import Architecture, load
 from tramontane.registry import Registry
 from tramontane.system.devices import choose_device
+from tramontane.system.standing import preparing
 
 from .build import config_of
 from .checkpoint import Checkpoint, Header
@@ -114,7 +115,7 @@ class HeadOf:
         )  # fmt: skip
         head.attach(loaded.model)
         if self._backend is not None:
-            load(self._backend.prepare)(
+            preparing(self._backend)(
                 head, loaded.device, self._options.threads, self._options.activations
             )
         return head

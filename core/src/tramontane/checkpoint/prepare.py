@@ -24,6 +24,7 @@ from tramontane.plugin import Backend, load
 from tramontane.quantizing.topology import Topology
 from tramontane.registry import Registry
 from tramontane.system.devices import accelerators, choose_device
+from tramontane.system.standing import preparing
 
 from .build import Built
 from .checkpoint import Header
@@ -97,7 +98,8 @@ def prepare_parts(placed: Placed, options: LoadOptions) -> Mapping[str, str]:
     for index, spot in placed.spots.items():
         device, backend = placed.placement.devices[index]
         if backend is not None:
-            found = load(backend.prepare)(spot.part, device, options.threads, options.activations)
+            prepare = preparing(backend)
+            found = prepare(spot.part, device, options.threads, options.activations)
             for name, kernel in found.items():
                 if name != STEP:
                     kernels[f"{spot.name}: {name}"] = kernel

@@ -167,13 +167,13 @@ def _import(device: str) -> None:
     """Import what a model needs, so that a load is measured as a peer's is: from the file to ready,
     vocabulary included, in a process that has its libraries."""
     import tramontane.llm  # noqa: F401
-    from tramontane.plugin import load
     from tramontane.registry import Registry
     from tramontane.system.devices import choose_device
+    from tramontane.system.standing import preparing
 
     _, backend = choose_device(device, Registry.from_environment())
     if backend is not None:
-        load(backend.prepare)
+        preparing(backend)
 
 
 def _load(options: argparse.Namespace, threads: int | None) -> LLM:

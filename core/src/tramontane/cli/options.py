@@ -14,6 +14,7 @@ from tramontane.hub.options import HubOptions
 from tramontane.registry import Registry
 from tramontane.system.gc_pause import gc_paused, keep_imports
 
+from .device_option import DeviceOption
 from .grammar import grammar_of
 from .parser import at_least
 from .placement_options import add_placement, home_name, placement
@@ -105,8 +106,9 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         help="format of the model's tool calls, if its chat template does not show it",
     )  # fmt: skip
     group.add_argument(
-        "--device", default="auto",
-        help="auto, reference, or a backend's name, with a number where it has several: cuda:0",
+        "--device", default="auto", action=DeviceOption,
+        help="auto, reference, or a backend's name, with a number where it has several: cuda:0; "
+        "list: print those that there are, and what others lack",
     )  # fmt: skip
     add_placement(group)
     group.add_argument("--dtype", default="auto", choices=["auto", "f32", "bf16", "f16"])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tramontane.errors import RequestError
 
+from .device_option import DeviceOption
 from .options import add_source, hub_options
 from .parser import Parser
 from .progress import Loading
@@ -30,7 +31,10 @@ def run(argv: list[str]) -> int:
         "--profile", default="balanced", choices=["quality", "balanced", "fast"],
         help="what to recommend: the most bits that fit, 6 at most, or 4 at most",
     )  # fmt: skip
-    parser.add_argument("--device", default="auto", help="auto, reference, or a backend's name")
+    parser.add_argument(
+        "--device", default="auto", action=DeviceOption,
+        help="auto, reference, or a backend's name; list: print those that there are",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print a JSON object instead")
     parser.add_argument(
         "--emit-config", type=Path, metavar="FILE",

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from .color import paint
+from .device_option import DeviceOption
 from .options import add_source, add_threads
 from .parser import Parser, at_least
 from .progress import Loading
@@ -43,7 +44,10 @@ def run(argv: list[str]) -> int:
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print a JSON object instead")
     add_source(parser.add_argument_group("model"))
-    parser.add_argument("--device", default="auto", help="auto, reference, or a backend's name")
+    parser.add_argument(
+        "--device", default="auto", action=DeviceOption,
+        help="auto, reference, or a backend's name; list: print those that there are",
+    )  # fmt: skip
     parser.add_argument("--dtype", default="auto", choices=["auto", "f32", "bf16", "f16"])
     parser.add_argument(
         "--activations", default="auto", choices=["auto", "f32"],

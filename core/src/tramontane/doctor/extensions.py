@@ -10,6 +10,7 @@ from tramontane.memory import readable
 from tramontane.plugin import Backend, load
 from tramontane.registry import Registry
 from tramontane.registry.inventory import inventory
+from tramontane.system.standing import can_stand
 
 from .finding import Finding
 
@@ -24,6 +25,11 @@ def devices(registry: Registry) -> Iterator[Finding]:
             said = f"{offer.name}: looking for devices raised {type(error).__name__}: {error}"
             remedy = f"update or uninstall the plugin that offers the backend {offer.name!r}"
             yield Finding("device", "problem", said, remedy, {"backend": offer.name})
+            continue
+        if found and not can_stand(offer, registry):
+            said = f"{offer.name}: stands on the backend {offer.stands_on!r}, which is missing"
+            remedy = f"pip install tramontane-backend-{offer.stands_on}"
+            yield Finding("device", "warning", said, remedy, {"backend": offer.name})
             continue
         for device in found:
             yield _device(offer, device)

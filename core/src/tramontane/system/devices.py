@@ -11,21 +11,25 @@ from tramontane.errors import ConfigError
 from tramontane.plugin import Backend, load
 from tramontane.registry import Registry
 
+from .standing import can_stand, completed
+
 REFERENCE = "reference"
 
 
 def choose_device(wanted: str, registry: Registry) -> tuple[Device, Backend | None]:
     """The device named, or for `auto` the best there is; without any backend, the reference.
 
-    Raises PluginNotInstalled, or ConfigError when a backend is installed but finds no such device.
+    A backend that stands on another has the other's targets. Raises PluginNotInstalled, or
+    ConfigError when a backend is installed but finds no such device.
     """
     if wanted == "auto":
-        found = found_devices(registry.all(Backend))
+        offers = [each for each in registry.all(Backend) if can_stand(each, registry)]
+        found = found_devices(offers, registry)
         return max(found, key=lambda pair: pair[0].rank) if found else (reference_device(), None)
     name = wanted.partition(":")[0]
     if wanted == REFERENCE:
         return reference_device(), None
-    found = found_devices([registry.get(Backend, name)])
+    found = found_devices([registry.get(Backend, name)], registry)
     if not found:
         raise ConfigError(f"{wanted!r} is installed but finds no device; see tramontane doctor")
     same = [pair for pair in found if pair[0].name == wanted]
@@ -35,14 +39,22 @@ def choose_device(wanted: str, registry: Registry) -> tuple[Device, Backend | No
     return (same or found)[0]
 
 
-def found_devices(offers: Iterable[Backend]) -> list[tuple[Device, Backend | None]]:
-    """What these backends find, in their order."""
-    return [(device, offer) for offer in offers for device in load(offer.probe)()]
+def found_devices(
+    offers: Iterable[Backend], registry: Registry
+) -> list[tuple[Device, Backend | None]]:
+    """What these backends find, in their order. Raises as `completed` for one that finds any."""
+    found: list[tuple[Device, Backend | None]] = []
+    for offer in offers:
+        if devices := load(offer.probe)():
+            whole = completed(offer, registry)
+            found += [(device, whole) for device in devices]
+    return found
 
 
 def accelerators(registry: Registry) -> list[tuple[Device, Backend | None]]:
     """Devices with memory of their own, the best first."""
-    found = [pair for pair in found_devices(registry.all(Backend)) if pair[0].memory != HOST]
+    offers = [each for each in registry.all(Backend) if can_stand(each, registry)]
+    found = [pair for pair in found_devices(offers, registry) if pair[0].memory != HOST]
     return sorted(found, key=lambda pair: -pair[0].rank)
 
 
@@ -57,8 +69,8 @@ def free_now(device: Device, backend: Backend | None) -> int:
     """Bytes that are free on a device now; `Device.memory_free` is of when it was found."""
     if device.memory == HOST:
         return memory.free()
-    again = found_devices([] if backend is None else [backend])
-    return next((each.memory_free for each, _ in again if each.name == device.name), 0)
+    again: list[Device] = [] if backend is None else load(backend.probe)()
+    return next((each.memory_free for each in again if each.name == device.name), 0)
 
 
 def reference_device() -> Device:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tramontane.errors import PluginError
-from tramontane.plugin import Architecture, Offer
-from tramontane.registry import KINDS
+from tramontane.plugin import Architecture, Backend, Offer
+from tramontane.registry import KINDS, Registry
+from tramontane.system.standing import can_stand, completed
 from tramontane.tasks.task import in_engine
 
 from .failures import shortened
@@ -164,7 +165,7 @@ class Conformance:
             of_tasks = own == TASKS
             own = "architectures" if own in (REFERENCE, MEDIA, TASKS) else own
             kinds = [own] if own in KINDS else subject.kinds()
-            offers = [offer for kind in kinds for offer in subject.offers(kind)]
+            offers = [_whole(offer) for kind in kinds for offer in subject.offers(kind)]
             others = outside(offers)
             if of_tasks:
                 offers = others
@@ -172,6 +173,13 @@ class Conformance:
                 offers = [offer for offer in offers if offer not in others]
             offers = seeing(offers) if of_media else offers
             metafunc.parametrize("offer", offers, ids=[offer.name for offer in offers])
+
+
+def _whole(offer: Offer) -> Offer:
+    """A backend that stands on another with what it has of that; others as they are."""
+    if not isinstance(offer, Backend) or not can_stand(offer, registry := Registry()):
+        return offer
+    return completed(offer, registry)
 
 
 def seeing(offers: Iterable[Offer]) -> list[Offer]:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from tramontane.engine.kv_codes import INT4
 from tramontane.layouts import Dense, Layout
+from tramontane.native_product import NativeProduct
 
 from tramontane_backend_cpu.kernels import attention as attention_kernels
 from tramontane_backend_cpu.kernels import (
@@ -38,6 +39,7 @@ from .products import (
     conversion,
     dense_operation,
     grouped_operation,
+    native_operation,
     order_at,
     packed_arrays,
     panel_of,
@@ -59,7 +61,15 @@ GATED_VECTORS = 128
 
 def form_of(node: Node, exact: bool) -> str:
     """What form of vectors a matrix reads. Raises CannotRecord."""
+    if (product := product_of(node.of["module"])) is not None:
+        return product.form
     return form_for(node.of["module"].weight, exact or node.of.get("exact", False))
+
+
+def product_of(module: Any) -> NativeProduct | None:
+    """The product of a backend that stands on this one, where a module has one."""
+    found: NativeProduct | None = vars(module).get("product")
+    return found
 
 
 def form_for(weight: Layout, exact: bool) -> str:
@@ -251,6 +261,9 @@ def _linear(node: Node, buffers: Buffers, inputs: Inputs) -> Operation:
         "add": int("add_to" in node.of),
     }  # fmt: skip
     weight = module.weight
+    if (product := product_of(module)) is not None:
+        rows = buffers.rows(value) * value.times + value.spare
+        return native_operation(product, weight, x_stride, rows, shared, inputs.room)
     if isinstance(weight, Interleaved):
         return affine_operation(weight, value.form == "plain", shared, inputs.room)
     if isinstance(weight, Grouped):

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from tramontane.layouts import Dense
+from tramontane.layouts import Dense, Layout
+from tramontane.native_product import NativeProduct
 
-from tramontane_backend_cpu.kernels import dense, matmul, quantize, row_groups
+from tramontane_backend_cpu.kernels import dense, matmul, native_product, quantize, row_groups
 from tramontane_backend_cpu.packing import KINDS, Interleaved, Packed
 from tramontane_backend_cpu.row_groups import Grouped
 from tramontane_backend_cpu.vector.target import SET
@@ -78,14 +79,19 @@ def order_at(order: Any) -> int:
 
 
 def dense_operation(
-    weight: Dense, x_stride: int, rounded: bool, shared: dict[str, int]
+    weight: Dense,
+    x_stride: int,
+    rounded: bool,
+    shared: dict[str, int],
+    panel: int | None = None,
 ) -> Operation:
-    """A plain matrix times vectors. rounded: whether they are bfloat16."""
+    """A plain matrix times vectors. rounded: whether they are bfloat16. panel: rows per job."""
     kind = KINDS[weight.data.dtype]
     across, deep = SET.dense_tile
     n_rows, columns = weight.shape
     weight_stride = columns * weight.data.element_size()
-    panel = panel_of(n_rows, weight_stride, across)
+    if panel is None:
+        panel = panel_of(n_rows, weight_stride, across)
     at_once = min(columns, dense.DEPTH) * x_stride // columns
     told = arguments(
         dense.FIELDS, rows=n_rows, panel=panel, columns=columns, weight=rows_at(weight.data),
@@ -94,6 +100,33 @@ def dense_operation(
     )  # fmt: skip
     kernel = dense.dense_kernel("bf16.bf16" if rounded else kind)
     return Operation(kernel.address, told, -1, -(-n_rows // panel))
+
+
+def native_operation(
+    product: NativeProduct,
+    weight: Layout,
+    x_stride: int,
+    most: int,
+    shared: dict[str, int],
+    room: Callable[[int], int],
+) -> Operation:
+    """A product of a backend that stands on this one, with vectors `x_stride` bytes apart, of which
+    there are no more than `most`. room: as in `affine_operation`."""
+    rows, panel = weight.shape[0], product.panel
+    own: Operation | None = None
+    if product.fewest > 1:
+        assert isinstance(weight, Dense)
+        own = dense_operation(weight, x_stride, product.form == "bf16", shared, panel)
+    apart = shared["bias"] != 0 or shared["add"] != 0
+    scratch = 4 * most * panel if apart else 0
+    told = arguments(
+        native_product.FIELDS, rows=rows, panel=panel, input_stride=x_stride,
+        function=product.address, state=product.state, fewest=product.fewest,
+        own=0 if own is None else own.kernel, told=0 if own is None else address(own.arguments),
+        scratch=room(scratch) if scratch else 0, scratch_bytes=scratch, **shared,
+    )  # fmt: skip
+    kept = (product, own)
+    return Operation(native_product.multiply.address, told, -1, -(-rows // panel), kept)
 
 
 def affine_operation(

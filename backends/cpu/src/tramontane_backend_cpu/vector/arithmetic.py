@@ -31,6 +31,12 @@ def fma(emit: Emit, a: Any, b: Any, c: Any) -> Any:
     return emit.fma(a, b, c)
 
 
+@operation(lambda a, b: FLOATS)
+def plus(emit: Emit, a: Any, b: Any) -> Any:
+    """a + b."""
+    return emit.builder.fadd(a, b)
+
+
 @operation(lambda a: FLOATS)
 def positive(emit: Emit, a: Any) -> Any:
     """0 for what is below it; NaN stay."""

@@ -97,6 +97,17 @@ def call_attention(
     _call(emit, function, [arguments, scratch, tile, head, begin, end])
 
 
+@operation(
+    lambda function, state, thread, count, x, x_stride, first, last, out, out_stride: types.void
+)
+def call_product(
+    emit: Emit, function: Any, state: Any, thread: Any, count: Any, x: Any, x_stride: Any,
+    first: Any, last: Any, out: Any, out_stride: Any,
+) -> None:  # fmt: skip
+    """A `tramontane.native_product.NativeProduct`."""
+    _call(emit, function, [state, thread, count, x, x_stride, first, last, out, out_stride])
+
+
 def _call(emit: Emit, function: Any, values: list[Any]) -> None:
     kind = ir.FunctionType(ir.VoidType(), [llvm.LONG] * len(values))
     pointer = emit.builder.inttoptr(function, kind.as_pointer())

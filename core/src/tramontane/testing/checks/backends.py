@@ -17,6 +17,7 @@ from tramontane.engine.batch import Batch
 from tramontane.engine.kv_cache import BLOCK_SIZE, KVCache
 from tramontane.engine.kv_codes import INT4
 from tramontane.plugin import Backend, load
+from tramontane.system.standing import preparing
 from tramontane.testing.blocks_in_file import stored_matrices
 from tramontane.testing.forward_passes import in_pieces, together, whole
 from tramontane.testing.rounding import Bound, let_round, product_bound, relative, rounds
@@ -69,7 +70,7 @@ def test_doctor_is_told_in_words(offer: Backend) -> None:
 def prepared(offer: Backend, model: CausalLM, activations: str, threads: int = 1) -> torch.device:
     """Where the model is, once the backend has made it fast."""
     device = first_device(offer)
-    chosen = load(offer.prepare)(model, device, threads, activations)
+    chosen = preparing(offer)(model, device, threads, activations)
     assert isinstance(chosen, Mapping), f"prepare returned {type(chosen).__name__}"
     return torch.device(device.torch_device)
 

@@ -1,0 +1,1 @@
+"""Accelerate in the CPU backend's steps."""

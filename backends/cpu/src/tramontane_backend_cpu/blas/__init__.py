@@ -1,0 +1,1 @@
+"""Products by a BLAS library in steps of this backend, for backends that stand on it."""

@@ -1,0 +1,1 @@
+"""MKL in the CPU backend's steps."""
