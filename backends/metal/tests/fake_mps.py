@@ -1,5 +1,5 @@
-"""A stand-in for `torch.mps`: a C++ compiler reads the Metal source, and kernels run on tensors of the
-processor, one work item for each group."""
+"""A stand-in for `torch.mps`: a C++ compiler reads the Metal source, and kernels run on tensors of
+the processor, one work item for each group."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OPTIONS = [
 class Place(ctypes.Structure):
     """A `uint3`."""
 
-    _fields_ = [("x", ctypes.c_uint), ("y", ctypes.c_uint), ("z", ctypes.c_uint)]  # noqa: RUF012
+    _fields_ = [("x", ctypes.c_uint), ("y", ctypes.c_uint), ("z", ctypes.c_uint)]
 
 
 def compiler() -> str | None:

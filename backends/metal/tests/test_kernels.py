@@ -1,10 +1,9 @@
-"""The kernels as Metal gets them, read and run by a C++ compiler, and the host's code, on a stand-in
-for torch.mps."""
+"""The kernels as Metal gets them, read and run by a C++ compiler, and the host's code, on a
+stand-in for torch.mps."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -46,9 +45,9 @@ def fake(tmp_path_factory: pytest.TempPathFactory) -> FakeMps:
 
 
 @pytest.fixture
-def kernels(fake: FakeMps, monkeypatch: pytest.MonkeyPatch) -> Iterator[MetalKernels]:
+def kernels(fake: FakeMps, monkeypatch: pytest.MonkeyPatch) -> MetalKernels:
     monkeypatch.setattr(torch.mps, "compile_shader", fake.compile_shader)
-    yield MetalKernels(PROCESSOR)
+    return MetalKernels(PROCESSOR)
 
 
 @pytest.mark.parametrize("layout", KINDS)

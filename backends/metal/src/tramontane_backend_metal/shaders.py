@@ -1,4 +1,4 @@
-"""Metal kernels by torch's shader compiler. Implements `kernel_call.Kernels` of the OpenCL backend."""
+"""Metal kernels by torch's shader compiler, as `kernel_call.Kernels` of the OpenCL backend."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@
 #define LANE (int)get_local_id(0)
 #define BARRIER barrier(CLK_LOCAL_MEM_FENCE)
 #define FUSED(a, b, c) fused_wide(a, b, c)
-#define FUSED_ONE(a, b, c) fma(a, b, c)
+#define FUSED_ONE(a, b, c) fused_one(a, b, c)
 #define BITS_AS_FLOAT(bits) as_float((uint)(bits) << 16)
 #define FLOAT_AS_BITS(number) as_uint(number)
 
@@ -37,7 +37,56 @@ inline float sum_wide(wide v) {
     const float2 c = b.lo + b.hi;
     return c.x + c.y;
 }
-inline wide fused_wide(wide a, wide b, wide c) { return both(fma(a.lo, b.lo, c.lo), fma(a.hi, b.hi, c.hi)); }
+#if LANES == 1
+/* a processor: PoCL calls its fma, vload8 and the like as functions, for a few numbers at a time; these
+   become instructions. Every product is merged with its sum in one way, by one expression. */
+inline float8 fused_half(float8 a, float8 b, float8 c) {
+#pragma OPENCL FP_CONTRACT ON
+    return a * b + c;
+}
+inline float fused_one(float a, float b, float c) {
+#pragma OPENCL FP_CONTRACT ON
+    return a * b + c;
+}
+typedef struct __attribute__((packed, aligned(4))) { float8 v; } loose_floats;
+typedef struct __attribute__((packed, aligned(2))) { ushort8 v; } loose_shorts;
+typedef struct __attribute__((packed, aligned(1))) { uchar8 v; } loose_bytes;
+typedef struct __attribute__((packed, aligned(1))) { uchar16 v; } loose_codes;
+#define FLOATS8(p) (((GLOBAL const loose_floats *)(p))->v)
+#define SHORTS8(p) (((GLOBAL const loose_shorts *)(p))->v)
+#define BYTES8(p) (((GLOBAL const loose_bytes *)(p))->v)
+#define CODES16(p) (((GLOBAL const loose_codes *)(p))->v)
+#define OWN8(p) (((const loose_floats *)(p))->v)
+#define PUT8(number, p) ((loose_floats *)(p))->v = (number)
+inline float8 halves_as_floats(ushort8 bits) {
+    const uint8 told = convert_uint8(bits), low = (told & (uint8)(0x7fff)) << (uint8)(13);
+    const uint8 number = as_uint8(as_float8(low) * (float8)(0x1p112f));
+    const int8 odd = (told & (uint8)(0x7c00)) == (uint8)(0x7c00);
+    const uint8 made = (as_uint8(odd) & (low | (uint8)(0x7f800000u))) | (as_uint8(~odd) & number);
+    return as_float8(made | ((told & (uint8)(0x8000)) << (uint8)(16)));
+}
+inline float half_as_float(ushort bits) {
+    const uint low = (uint)(bits & 0x7fff) << 13;
+    const uint number = (bits & 0x7c00) == 0x7c00 ? low | 0x7f800000u : as_uint(as_float(low) * 0x1p112f);
+    return as_float(number | (uint)(bits & 0x8000) << 16);
+}
+#define HALVES8(p) halves_as_floats(SHORTS8(p))
+#define HALF_AT(p, i) half_as_float(((GLOBAL const ushort *)(p))[i])
+#else
+inline float8 fused_half(float8 a, float8 b, float8 c) { return fma(a, b, c); }
+inline float fused_one(float a, float b, float c) { return fma(a, b, c); }
+#define FLOATS8(p) vload8(0, p)
+#define SHORTS8(p) vload8(0, p)
+#define BYTES8(p) vload8(0, p)
+#define CODES16(p) vload16(0, p)
+#define OWN8(p) vload8(0, p)
+#define PUT8(number, p) vstore8(number, 0, p)
+#define HALVES8(p) vload_half8(0, p)
+#define HALF_AT(p, i) vload_half(i, p)
+#endif
+inline wide fused_wide(wide a, wide b, wide c) {
+    return both(fused_half(a.lo, b.lo, c.lo), fused_half(a.hi, b.hi, c.hi));
+}
 inline wide times(wide a, wide b) { return both(a.lo * b.lo, a.hi * b.hi); }
 inline wide plus(wide a, wide b) { return both(a.lo + b.lo, a.hi + b.hi); }
 inline wide less(wide a, wide b) { return both(a.lo - b.lo, a.hi - b.hi); }
@@ -46,10 +95,10 @@ inline wide less(wide a, wide b) { return both(a.lo - b.lo, a.hi - b.hi); }
 #define PLUS(a, b) plus(a, b)
 #define LESS(a, b) less(a, b)
 #define SUM_WIDE(v) sum_wide(v)
-#define FROM_ARRAY(array) both(vload8(0, array), vload8(0, array + 8))
+#define FROM_ARRAY(array) both(OWN8(array), OWN8((array) + 8))
 inline void to_array(wide v, float *array) {
-    vstore8(v.lo, 0, array);
-    vstore8(v.hi, 0, array + 8);
+    PUT8(v.lo, array);
+    PUT8(v.hi, array + 8);
 }
 #define TO_ARRAY(v, array) to_array(v, array)
 
@@ -60,20 +109,19 @@ inline void to_array(wide v, float *array) {
 #define T_3 uchar
 #define T_4 char
 #define GET_0(p, i) (p)[i]
-#define GET_1(p, i) vload_half(i, p)
+#define GET_1(p, i) HALF_AT(p, i)
 #define GET_2(p, i) BITS_AS_FLOAT((p)[i])
 #define GET_3(p, i) (float)(p)[i]
 #define GET_4(p, i) (float)(p)[i]
 #define HALVES(load, p, i) both(load((p) + (i)), load((p) + (i) + 8))
-#define FLOATS8(p) vload8(0, p)
-#define HALVES8(p) vload_half8(0, p)
-#define BRAINS8(p) as_float8(convert_uint8(vload8(0, p)) << (uint8)(16))
-#define BYTES8(p) convert_float8(vload8(0, p))
+#define BRAINS8(p) as_float8(convert_uint8(SHORTS8(p)) << (uint8)(16))
+#define UNSIGNED8(p) convert_float8(BYTES8(p))
+#define SIGNED8(p) convert_float8(as_char8(BYTES8(p)))
 #define WIDE_0(p, i) HALVES(FLOATS8, p, i)
 #define WIDE_1(p, i) HALVES(HALVES8, p, i)
 #define WIDE_2(p, i) HALVES(BRAINS8, p, i)
-#define WIDE_3(p, i) HALVES(BYTES8, p, i)
-#define WIDE_4(p, i) HALVES(BYTES8, p, i)
+#define WIDE_3(p, i) HALVES(UNSIGNED8, p, i)
+#define WIDE_4(p, i) HALVES(SIGNED8, p, i)
 #define PUT_0(p, i, v) (p)[i] = (v)
 #define PUT_1(p, i, v) vstore_half_rte(v, i, p)
 #define PUT_2(p, i, v) (p)[i] = rounded_bits(v)
@@ -86,9 +134,9 @@ inline float rounded_half(float number) {
 #define ROUNDED_1(v) rounded_half(v)
 
 /* 16 codes of planes of 8, 4, 2 and 1 bits; the first column has the lowest bits of a byte */
-inline codes plane_8(GLOBAL const uchar *p) { return vload16(0, p); }
+inline codes plane_8(GLOBAL const uchar *p) { return CODES16(p); }
 inline codes plane_4(GLOBAL const uchar *p) {
-    const uchar8 bytes = vload8(0, p);
+    const uchar8 bytes = BYTES8(p);
     codes out;
     out.even = bytes & (uchar8)(15);
     out.odd = bytes >> (uchar8)(4);
