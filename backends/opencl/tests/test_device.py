@@ -105,4 +105,4 @@ def test_probing_is_light() -> None:
 def test_the_source_is_one_text() -> None:
     made = source_of("product", {"LANES": 1, "STACKED": False}, "PRELUDE\n")
     assert made.startswith("#define LANES 1\n#define STACKED 0\nPRELUDE\n")
-    assert made.index("weights_at") < made.index("KERNEL void product")
+    assert made.index("weights_by") < made.index("KERNEL void product")
