@@ -42,7 +42,8 @@ class Device:
     name: str
     """What `--device` accepts: the backend's name, with an index where there are several."""
     torch_device: str
-    """The torch device of the tensors, "cpu" or "cuda:0"."""
+    """The torch device of the tensors, "cpu" or "cuda:0". One that torch does not know by itself is
+    made known by the module of `prepare`, which is imported first."""
     label: str
     """A name for people, such as the processor's model name."""
     memory_total: int

@@ -10,6 +10,7 @@ from torch import nn
 
 from tramontane.blocks import CausalLM, CrossAttention
 from tramontane.engine.kv_shapes import kv_modules
+from tramontane.plugin import load
 
 from .hops import Aside, Elsewhere, Spot, Through
 from .part import Part
@@ -35,7 +36,9 @@ class Placed:
         mixed = len(set(dtypes.values())) > 1
         self.spots: dict[int, Spot] = {}
         for index, modules in inside.items():
-            device, _ = placement.devices[index]
+            device, backend = placement.devices[index]
+            if backend is not None:
+                load(backend.prepare)  # whose module may make torch know the device
             dtype = dtypes[index] if mixed else None
             at = torch.device(device.torch_device)
             self.spots[index] = Spot(device.name, at, dtype, Part(model, modules))

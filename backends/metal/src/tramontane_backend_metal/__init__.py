@@ -1,0 +1,1 @@
+"""Metal kernels for Tramontane, from the source of those for OpenCL."""

@@ -1,0 +1,1 @@
+"""OpenCL kernels for Tramontane, and tensors of torch on OpenCL devices."""
