@@ -27,8 +27,12 @@ PRINTED = {"docs/api.md": "tramontane_plugin_server.description"}
 
 
 def write_readme(page: Path) -> None:
-    """Replace the rows of the table of distributions."""
+    """Replace the rows of the table of distributions, and the list of families."""
     lines = page.read_text("utf-8").splitlines()
+    families = sorted(path.parent.name for path in ROOT.glob("arch/*/pyproject.toml"))
+    listed = ", ".join(f"`{name}`" for name in families)
+    (place,) = (at for at, line in enumerate(lines) if line.startswith("| `arch/` |"))
+    lines[place] = f"| `arch/` | one model family per folder: {listed} |"
     rows = [at for at, line in enumerate(lines) if test_readme.is_row(line)]
     lines[rows[0] : rows[-1] + 1] = test_readme.lines()
     page.write_text("\n".join(lines) + "\n", "utf-8")
