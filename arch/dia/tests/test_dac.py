@@ -11,7 +11,7 @@ from tramontane.blocks.vision import at_once
 from tramontane.errors import CheckpointError, ConfigError
 from tramontane_arch_dia.codec import WINDOW, Codec, windows
 from tramontane_arch_dia.config import DiaConfig
-from tramontane_arch_dia.dac import DacConfig
+from tramontane_arch_dia.dac_config import DacConfig
 from tramontane_arch_dia.dac_files import read_dac
 
 from .dia_folder import random_dac

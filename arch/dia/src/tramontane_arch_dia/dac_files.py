@@ -15,7 +15,8 @@ from tramontane.checkpoint.folder import FolderCheckpoint
 from tramontane.errors import CheckpointError, ConfigError
 from tramontane.layouts import Dense
 
-from .dac import Dac, config_of
+from .dac import Dac
+from .dac_config import config_of
 
 NORMED = (
     ("{}.weight_g", "{}.weight_v"),

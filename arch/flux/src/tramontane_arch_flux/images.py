@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
@@ -24,14 +23,12 @@ from .denoise import Asked, denoised, picture_of, pixels_in, preview
 from .files import roots, tokenizer_folder
 from .latents import GRID
 from .prompts import Encoded, Kept, Prompts
+from .sizes import SIDE, size_of
 
 DEV, SCHNELL = (28, 3.5, 512), (4, 0.0, 256)
 """Steps, guidance and tokens of a prompt where nothing is said, of models with guidance and
 without."""
 MOST_TOKENS = 512
-SIDE = 1024
-"""Pixels of the edges where nothing is said."""
-MOST_PIXELS = 1 << 22
 MOST_WORK = 1 << 10
 """Millions of pixels times steps that a request may ask for: 10 images of 1024 x 1024 in 100."""
 
@@ -65,7 +62,7 @@ class FluxImages:
         if not isinstance(prompt, str) or not prompt.strip():
             raise RequestError("the prompt is empty: describe what the image should show")
         picture = None if options.image is None else pixels_of(options.image, "image")
-        width, height = self._size(options, picture)
+        width, height = size_of(options, picture, self.default_size)
         steps, guidance, tokens = DEV if self.guided else SCHNELL
         steps = steps if options.steps is None else options.steps
         if options.guidance is not None:
@@ -165,29 +162,6 @@ class FluxImages:
         """What to say of a prompt that is too long."""
         lost = self.prompts.lost(prompt, tokens)
         return {"prompt": f"its last {lost} tokens were left out"} if lost else {}
-
-    def _size(
-        self, options: ImageOptions, picture: npt.NDArray[np.uint8] | None
-    ) -> tuple[int, int]:
-        """Width and height. Raises RequestError."""
-        width, height = self.default_size
-        if picture is not None:
-            height, width = picture.shape[:2]
-            by = min(1.0, math.sqrt(SIDE**2 / (height * width)))
-            width, height = (max(GRID, int(each * by) // GRID * GRID) for each in (width, height))
-        width, height = options.width or width, options.height or height
-        for name, each in (("width", width), ("height", height)):
-            if each % GRID:
-                less = each // GRID * GRID
-                raise RequestError(
-                    f"{name} {each} is no multiple of {GRID}: take {less or GRID} or {less + GRID}"
-                )
-        if width * height > MOST_PIXELS:
-            raise RequestError(
-                f"{width} x {height} are {width * height:,} pixels, more than {MOST_PIXELS:,} "
-                "(2048 x 2048): ask for a smaller image"
-            )
-        return width, height
 
     def _part(self, architecture: str) -> Any:
         for part in self._loaded.parts.values():
