@@ -236,3 +236,18 @@ def test_an_xlora_is_downloaded_with_its_adapters() -> None:
     assert weights == ["xlora_classifier.safetensors", there[1], there[3]]
     plain = ["adapter_config.json", "adapter_model.safetensors", "checkpoint-5/adapter_config.json"]
     assert whole_model(plain, "o/n") == (plain[:1], plain[1:2])
+
+
+def test_modules_of_sentence_transformers_are_fetched_with_their_model() -> None:
+    there = [
+        "config.json", "model.safetensors", "modules.json", "sentence_bert_config.json",
+        "config_sentence_transformers.json", "1_Pooling/config.json", "2_Dense/config.json",
+        "2_Dense/model.safetensors", "2_Dense/pytorch_model.bin", "onnx/model.onnx", "README.md",
+        "3_Other/code.py",
+    ]  # fmt: skip
+    small, weights = whole_model(there, "org/name")
+    assert weights == ["model.safetensors"]
+    assert {*small} == {*there[:1], *there[2:8]}
+    assert whole_model(["config.json", "model.safetensors", "1_Pooling/config.json"], "o/n")[0] == [
+        "config.json"
+    ]
