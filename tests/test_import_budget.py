@@ -25,13 +25,14 @@ LOADING = """
 import sys
 import torch
 before = set(sys.modules)
+from tramontane.tasks.task import in_engine
 from tramontane.plugin import Architecture
 from tramontane.registry import Registry
 from tramontane.testing.containers import installed_containers
 from tramontane.testing.random_model import random_model
 from tramontane_backend_cpu.step.graph import CannotRecord
 from tramontane_backend_cpu.step.record import Recording
-for offer in Registry().all(Architecture):
+for offer in filter(in_engine, Registry().all(Architecture)):
     model = random_model(offer)
     for container in installed_containers() if offer.aliases else ():
         random_model(offer, container.dialect, container.names)

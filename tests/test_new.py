@@ -10,11 +10,14 @@ import pytest
 from tramontane.config import read_config
 from tramontane.plugin import Architecture
 from tramontane.registry import Registry
+from tramontane.tasks.task import in_engine
 
 from .conftest import Cli, Install, Run
 
 LIKE = sorted(
-    offer.name for offer in Registry().all(Architecture) if "tramontane_arch" in offer.model
+    offer.name
+    for offer in Registry().all(Architecture)
+    if "tramontane_arch" in offer.model and in_engine(offer)
 )
 
 

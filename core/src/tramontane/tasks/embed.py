@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from tramontane.errors import RequestError
-from tramontane.option_checks import FLAG, a_text, check_options, function, one_of, whole
+from tramontane.option_checks import FLAG, a_text, check_options, function, instance, one_of, whole
 
 from .face import Awaiting, Waiting
 from .queue import Progress, Work
@@ -31,7 +31,7 @@ POOLING = (
 )
 CHECKS = {
     "prompt_name": a_text("the name of a prompt of the model", none=True),
-    "prompt": a_text("a text put before each", none=True),
+    "prompt": instance(str, what="a text put before each", none=True),
     "dimensions": whole(none=True),
     "normalize": FLAG,
     "truncate": FLAG,

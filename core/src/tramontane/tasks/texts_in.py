@@ -28,6 +28,8 @@ class TextsIn:
         """
         for index, text in enumerate(texts):
             _refuse_text(text, f"{what}[{index}]")
+        if not texts:
+            return []
         tokenizer = self._tokenizer()
         if tokenizer.around == around(tokenizer.inner):
             found = [list(each.ids) for each in tokenizer.inner.encode_batch(list(texts))]

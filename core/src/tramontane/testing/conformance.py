@@ -10,6 +10,7 @@ import pytest
 from tramontane.errors import PluginError
 from tramontane.plugin import Architecture, Offer
 from tramontane.registry import KINDS
+from tramontane.tasks.task import in_engine
 
 from .failures import shortened
 from .target import Subject, unresolved
@@ -19,6 +20,8 @@ REFERENCE = "reference"
 """The file with the checks that `--reference` adds; they run for architectures."""
 MEDIA = "media"
 """The file with the checks of architectures that take images, sounds or videos."""
+TASKS = "tasks"
+"""The file with the checks of architectures that do not run in the engine."""
 PROVABLE = ("architectures", "quantizers")
 """Kinds of which the kit alone cannot know that they are right."""
 EQUAL = "tramontane_equal"
@@ -58,7 +61,12 @@ class Conformance:
         except PluginError as error:
             raise pytest.UsageError(f"--tramontane: {error}") from error
         parts = ["distribution", *subject.kinds()]
-        if seeing(subject.offers("architectures")):
+        offers = subject.offers("architectures")
+        if len(others := outside(offers)):
+            parts.append(TASKS)
+        if offers and len(others) == len(offers):
+            parts.remove("architectures")
+        if seeing(offers):
             parts.append(MEDIA)
         if reference is not None:
             _check_reference(subject, reference)
@@ -104,7 +112,9 @@ class Conformance:
         if self.reference is not None:
             reports = [*stats.get("passed", ()), *stats.get("skipped", ())]
             return sorted(_properties(GGUF, reports))
-        read = [offer for offer in self.subject.offers("architectures") if reads_gguf(offer)]
+        offers = self.subject.offers("architectures")
+        others = outside(offers)
+        read = [offer for offer in offers if reads_gguf(offer) and offer not in others]
         return [f"{offer.name} from gguf; {GGUF_ADVICE}" for offer in read]
 
     def unproven(self, equal: set[str]) -> list[str]:
@@ -151,9 +161,15 @@ class Conformance:
         if "offer" in metafunc.fixturenames:
             own = metafunc.definition.path.stem
             of_media = own == MEDIA
-            own = "architectures" if own in (REFERENCE, MEDIA) else own
+            of_tasks = own == TASKS
+            own = "architectures" if own in (REFERENCE, MEDIA, TASKS) else own
             kinds = [own] if own in KINDS else subject.kinds()
             offers = [offer for kind in kinds for offer in subject.offers(kind)]
+            others = outside(offers)
+            if of_tasks:
+                offers = others
+            elif own == "architectures":
+                offers = [offer for offer in offers if offer not in others]
             offers = seeing(offers) if of_media else offers
             metafunc.parametrize("offer", offers, ids=[offer.name for offer in offers])
 
@@ -161,6 +177,15 @@ class Conformance:
 def seeing(offers: Iterable[Offer]) -> list[Offer]:
     """The architectures among them that take media."""
     return [offer for offer in offers if isinstance(offer, Architecture) and offer.media]
+
+
+def outside(offers: Iterable[Offer]) -> list[Offer]:
+    """The architectures among them that do not run in the engine."""
+    return [
+        offer
+        for offer in offers
+        if isinstance(offer, Architecture) and not unresolved(offer) and not in_engine(offer)
+    ]
 
 
 def _check_reference(subject: Subject, reference: str) -> None:
