@@ -9,6 +9,8 @@ import time
 import numpy as np
 from faster_whisper import WhisperModel
 
+END = 50_257
+
 
 def main(folder: str, sound: str, threads: int, tokens: int, rounds: int) -> None:
     model = WhisperModel(folder, device="cpu", compute_type="int8", cpu_threads=threads)
@@ -20,7 +22,7 @@ def main(folder: str, sound: str, threads: int, tokens: int, rounds: int) -> Non
             samples, language="en", beam_size=1, best_of=1, temperature=0.0,
             without_timestamps=True, condition_on_previous_text=False, max_new_tokens=tokens,
             compression_ratio_threshold=None, log_prob_threshold=None, no_speech_threshold=None,
-            suppress_tokens=[], suppress_blank=False,
+            suppress_tokens=[END], suppress_blank=False,
         )  # fmt: skip
         count = sum(len(each.tokens) for each in segments)
         print(time.perf_counter() - started, count, flush=True)
