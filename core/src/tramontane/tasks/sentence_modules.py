@@ -168,7 +168,10 @@ def _dense(folder: Path) -> Dense:
     for key in ("module_input_name", "module_output_name"):
         if config.get(key) not in (None, "sentence_embedding"):
             raise ConfigError(f"{folder}: {key} {config[key]!r:.60} is not supported")
-    (path,) = find_weights(folder)
+    paths = find_weights(folder)
+    if len(paths) != 1:
+        raise CheckpointError(f"{folder} has {len(paths)} files of weights, and should have one")
+    (path,) = paths
     with closing(open_weights(path)) as file:
         infos = file.infos()
         shape = infos["linear.weight"].shape if "linear.weight" in infos else ()
