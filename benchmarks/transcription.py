@@ -52,7 +52,7 @@ def write(folder: Path, size: str, layers: int) -> None:
     transformers.WhisperForConditionalGeneration(config).save_pretrained(folder)
     told = {
         "decoder_start_token_id": end + 1, "eos_token_id": end, "pad_token_id": end,
-        "bos_token_id": end, "max_length": 448, "is_multilingual": True, "suppress_tokens": [],
+        "bos_token_id": end, "max_length": 448, "is_multilingual": True, "suppress_tokens": [end],
         "begin_suppress_tokens": [], "no_timestamps_token_id": first["<|notimestamps|>"],
         "prev_sot_token_id": first["<|startofprev|>"], "alignment_heads": [[0, 0]],
         "lang_to_id": {f"<|{code}|>": first[f"<|{code}|>"] for code in CODES},

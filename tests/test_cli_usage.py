@@ -81,6 +81,8 @@ USAGE = [
     ("perplexity", "name a text to score: tramontane perplexity FILE"),
     ("perplexity a -f b -m c", "two models, a and c: name one"),
     ("tokenize a -i b -m c", "two models, a and c: name one"),
+    ("transcribe", "FILE is missing"),
+    ("transcribe nowhere.wav", "there is no file nowhere.wav"),
     ("quantize a b", "--to is missing: 2 to 8 bits, or a kind such as q4_k"),
     ("quantize a --to 4", "name a model and what to write"),
     ("imatrix a", "--text and --output are needed"),

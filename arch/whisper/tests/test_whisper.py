@@ -41,6 +41,20 @@ def test_an_empty_configuration_is_the_tiny_one() -> None:
     assert read_config(WhisperConfig, theirs) == read_config(WhisperConfig, {})
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"num_attention_heads": 3}, "num_attention_heads 3 is not encoder_attention_heads 20"),
+        ({"activation_function": "tanh"}, "hidden_act"),
+        ({"decoder_attention_heads": 7}, "not a multiple"),
+        ({"d_model": "x"}, "hidden_size"),
+    ],
+)
+def test_configurations_of_models_that_are_refused(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        read_config(WhisperConfig, TURBO | change)
+
+
 @pytest.mark.parametrize("bands", [80, 128])
 @pytest.mark.parametrize("count", [1, 40_000, 480_000])
 def test_features_have_the_bits_of_transformers(bands: int, count: int) -> None:

@@ -54,11 +54,19 @@ class WhisperConfig(LayerNormConfig):
     @classmethod
     def derive(cls, values: dict[str, Any]) -> None:
         values["audio_config"] = {name: values.get(name, ENCODER[name]) for name in ENCODER}
-        for meant in (*DECODER.values(), "num_key_value_heads", "head_dim"):
-            values.pop(meant, None)
+        heads = values["audio_config"]["encoder_attention_heads"]
+        if values.get("num_attention_heads", heads) != heads:
+            raise ValueError(
+                f"num_attention_heads {values['num_attention_heads']!r:.40} is not "
+                f"encoder_attention_heads {heads}, which it repeats"
+            )
         for said, meant in DECODER.items():
+            if meant != "hidden_act" or said in values:
+                values.pop(meant, None)
             if said in values:
                 values[meant] = values[said]
+        for implied in ("num_key_value_heads", "head_dim"):
+            values.pop(implied, None)
 
     @property
     def rotary(self) -> bool:

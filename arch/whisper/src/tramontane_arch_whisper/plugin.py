@@ -14,7 +14,7 @@ TINY = {
     "decoder_attention_heads": 4,
     "decoder_ffn_dim": 48,
     "num_mel_bins": 8,
-    "max_source_positions": 16,
+    "max_source_positions": 64,
     "max_target_positions": 64,
     "tie_word_embeddings": True,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution
 from importlib.util import find_spec
@@ -113,5 +114,12 @@ def _near(target: str) -> str:
 
 def targets(offer: Offer) -> dict[str, str]:
     """The fields of a record that name code, and what they name."""
-    named = {field.name for field in fields(offer) if "Target" in str(field.type)}
-    return {name: getattr(offer, name) for name in sorted(named) if getattr(offer, name)}
+    named = sorted(field.name for field in fields(offer) if "Target" in str(field.type))
+    found = {}
+    for name in named:
+        value = getattr(offer, name)
+        if isinstance(value, Mapping):  # targets by name
+            found |= {f"{name}[{key!r}]": target for key, target in value.items()}
+        elif value:
+            found[name] = value
+    return found

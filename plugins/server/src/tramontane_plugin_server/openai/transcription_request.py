@@ -56,8 +56,8 @@ class TranscriptionRequest(TranslationRequest):
     refused: ClassVar[Mapping[str, str]] = {
         "include": "log-probabilities of tokens are not given; verbose_json has each segment's",
         "chunking_strategy": "windows follow one another; leave it out, or give `auto`",
-        "known_speaker_names": "speakers are not told apart",
-        "known_speaker_references": "speakers are not told apart",
+        "known_speaker_names": "speakers are not distinguished",
+        "known_speaker_references": "speakers are not distinguished",
     }
     neutral: ClassVar[Mapping[str, Any]] = {"chunking_strategy": ("auto", ""), "include": ([],)}
 
