@@ -225,3 +225,18 @@ def test_how_media_are_prepared_is_downloaded() -> None:
     ]  # fmt: skip
     small, _ = whole_model(["config.json", "model.safetensors", *named], "org/name")
     assert small == ["config.json", *named]
+
+
+def test_modules_of_sentence_transformers_are_fetched_with_their_model() -> None:
+    there = [
+        "config.json", "model.safetensors", "modules.json", "sentence_bert_config.json",
+        "config_sentence_transformers.json", "1_Pooling/config.json", "2_Dense/config.json",
+        "2_Dense/model.safetensors", "2_Dense/pytorch_model.bin", "onnx/model.onnx", "README.md",
+        "3_Other/code.py",
+    ]  # fmt: skip
+    small, weights = whole_model(there, "org/name")
+    assert weights == ["model.safetensors"]
+    assert {*small} == {*there[:1], *there[2:8]}
+    assert whole_model(["config.json", "model.safetensors", "1_Pooling/config.json"], "o/n")[0] == [
+        "config.json"
+    ]

@@ -12,8 +12,9 @@ class TaskModel(nn.Module):
     """What an architecture's `model` is for tasks beside text, and for parts of such models: built
     on the meta device as a `CausalLM` is, filled by the same rules, quantized, and prepared by a
     backend, which puts kernels on its blocks (`Linear`, `Embedding`, `EncoderLayer`,
-    `PackedAttention`, `Patches`). It has no `Batch` and no cache of the engine's: its methods are
-    called from the worker thread of its queue, one at a time.
+    `TextAttention`, `PackedAttention`, `Patches`), called with rows (rows, hidden). It has no
+    `Batch` and no cache of the engine's: its methods are called from the worker thread of its
+    queue, one at a time.
     """
 
     ties: Mapping[str, str] = {}

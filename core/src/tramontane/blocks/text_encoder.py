@@ -28,7 +28,7 @@ length."""
 
 @dataclass(frozen=True)
 class TokenTexts:
-    """Texts as tokens, one after the other. ids, positions, kinds: (rows) int64; kinds: which of a
+    """Texts as tokens, one behind the other. ids, positions, kinds: (rows) int64; kinds: which of a
     pair a token belongs to. lengths: rows of each text."""
 
     ids: Tensor
@@ -68,8 +68,8 @@ class TokenTexts:
 
 
 class TextLayer(EncoderLayer):
-    """A layer of an encoder of texts; a subclass has `begin` and `end`. d_head: numbers of a head.
-    rope: None where nothing is rotated. side: see `attend_texts`."""
+    """A layer of an encoder of texts, (rows, hidden) -> the same; a subclass has `begin` and `end`.
+    d_head: numbers of a head. rope: None where nothing is rotated. side: see `attend_texts`."""
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ from tramontane.errors import RequestError, UsageError
 
 from .parser import Parser, at_least
 from .progress import Loading
-from .task_options import add_task_model, lines_of, open_face
+from .task_options import add_task_model, lines_of, open_face, take_model
 
 if TYPE_CHECKING:
     from tramontane.tasks.queue import Progress
@@ -51,6 +51,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--truncate", action="store_true", help="cut texts that are too long")
     add_task_model(parser)
     options = parser.parse_args(argv)
+    take_model(parser, options, options.text)
     texts = lines_of(options.text, options.file)
     if not texts:
         raise UsageError('there is no text: tramontane embed "a text" -m MODEL')

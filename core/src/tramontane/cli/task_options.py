@@ -11,7 +11,7 @@ from tramontane.errors import RequestError
 from tramontane.system.gc_pause import gc_paused, keep_imports
 
 from .options import add_source, add_threads
-from .parser import at_least
+from .parser import Parser, at_least
 from .progress import Loading
 
 
@@ -65,6 +65,14 @@ def open_face(face: Any, options: argparse.Namespace) -> Any:
     if options.verbose:
         print_report(found)
     return found
+
+
+def take_model(parser: Parser, options: argparse.Namespace, texts: list[str]) -> None:
+    """Where no model is named, take the first of some texts as one if it is a path that exists."""
+    from tramontane.model.source import DEFAULT, local_path
+
+    if options.model == DEFAULT and len(texts) > 1 and local_path(texts[0]) is not None:
+        parser.set_model(options, texts.pop(0))
 
 
 def lines_of(texts: list[str], file: Path | None) -> list[str]:

@@ -22,6 +22,10 @@ SIDE_FILES = (
 )  # fmt: skip
 """Small files, downloaded first, so that an interrupted download lacks only weights."""
 
+MODULES = "modules.json"
+"""What tells a repository of sentence-transformers."""
+OF_MODULES = (MODULES, "sentence_bert_config.json", "config_sentence_transformers.json")
+OF_A_MODULE = re.compile(r"\d+_\w+/(config\.json|model\.safetensors|pytorch_model\.bin)")
 ADAPTER = "adapter_config.json"
 """The file that tells a repository of an adapter, as peft makes them."""
 NUMBERED = re.compile(r"(?P<stem>.*)-\d{5}-of-(?P<count>\d{5})(?P<end>\.[A-Za-z0-9]+)")
@@ -63,6 +67,9 @@ def whole_model(names: Iterable[str], repo: str) -> tuple[list[str], list[str]]:
     """
     existing = set(names)
     small = [name for name in SIDE_FILES if name in existing]
+    if MODULES in existing:
+        small += [name for name in OF_MODULES if name in existing]
+        small += _of_modules(existing)
     weights = choose_weights(name for name in existing if "/" not in name)
     if weights and "config.json" in existing:
         return small, weights
@@ -72,6 +79,13 @@ def whole_model(names: Iterable[str], repo: str) -> tuple[list[str], list[str]]:
         return [], []
     lacks = "config.json" if weights else "weights (*.safetensors, *.bin or *.pth)"
     raise ModelNotFound(f"{repo} is not a model that can be loaded: it has no {lacks}")
+
+
+def _of_modules(existing: set[str]) -> list[str]:
+    """The files of modules behind the model itself, in folders of their own, `1_Pooling`."""
+    found = sorted(name for name in existing if OF_A_MODULE.fullmatch(name))
+    both = {name.rpartition("/")[0] for name in found if name.endswith(".safetensors")}
+    return [n for n in found if not (n.endswith(".bin") and n.rpartition("/")[0] in both)]
 
 
 def first_parts(names: Iterable[str]) -> list[str]:

@@ -91,6 +91,13 @@ class LoadedTask(Runs):
         """The module of a model without parts."""
         return self.parts[WHOLE].model
 
+    @property
+    def most_tokens(self) -> int | None:
+        found = (
+            getattr(self.parts[WHOLE].model, "max_tokens", None) if WHOLE in self.parts else None
+        )
+        return None if found is None else int(found)
+
     def default_runner(self) -> Any:
         return self.model
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
+from tramontane.checkpoint.load_options import CHECKS as LOADING
 from tramontane.checkpoint.load_options import LoadOptions, Progress
 from tramontane.checkpoint.open import open_checkpoint
 from tramontane.engine.options import EngineOptions
 from tramontane.errors import RequestError
+from tramontane.hub.options import CHECKS as HUB
 from tramontane.hub.options import HubOptions
 from tramontane.model.loaded_model import LoadedModel
 from tramontane.model.source import find_model, shown_name
 from tramontane.plugin import Architecture
 from tramontane.registry import Registry
 
-from .face import Loading, split
 from .loaded_task import LoadedTask
+from .queue import CHECKS as QUEUE
 from .queue import QueueOptions
 from .task import TASKS, NotInEngine, face_of, is_embedder, tasks_of
 
@@ -27,6 +30,58 @@ if TYPE_CHECKING:
     from tramontane.checkpoint.load import Loaded
 
 Opened: TypeAlias = LoadedTask | LoadedModel
+OWN = ("registry", "progress")
+
+
+class Loading(TypedDict, total=False):
+    """How to load a model, whatever its task: fields of `LoadOptions`, `HubOptions` and
+    `QueueOptions`, which have their ranges and meaning."""
+
+    revision: str | None
+    token_source: str
+    cache_dir: Path | None
+    device: str
+    gpu_layers: int | str | None
+    device_map: str | None
+    n_cpu_moe: int | str | None
+    dtype: str
+    threads: int | None
+    activations: str
+    kv_type: str
+    num_ctx: int | None
+    mmap: bool
+    force: bool
+    overrides: Mapping[str, Any]
+    mmproj: str | Path | Literal[False] | None
+    quant: str | int | None
+    isq: str | int | None
+    isq_organization: str
+    topology: Path | None
+    imatrix: Path | None
+    parts: Path | None
+    running: int
+    max_waiting: int | None
+    queue_timeout: float | None
+    registry: Registry | None
+    progress: Progress | None
+
+
+def split(given: Mapping[str, Any]) -> tuple[HubOptions, LoadOptions, dict[str, Any], Any, Any]:
+    """Keywords to the options of the hub, of loading, of the queue, registry and progress. Raises
+    RequestError for an unknown one, and for values that cannot be."""
+    known = [*LOADING, *HUB, *QUEUE, *OWN]
+    for name in given:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            meant = f"; did you mean {close[0]!r}?" if close else ""
+            raise RequestError(f"there is no option {name!r} of loading{meant}")
+    hub, loading, queue = (
+        {name: value for name, value in given.items() if name in checks}
+        for checks in (HUB, LOADING, QUEUE.keys() - LOADING.keys())  # threads are the backend's
+    )
+    QueueOptions(**queue)
+    found = HubOptions(**hub), LoadOptions(**loading), queue
+    return *found, given.get("registry"), given.get("progress")
 
 
 def open_model(

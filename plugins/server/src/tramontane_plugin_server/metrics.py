@@ -85,9 +85,11 @@ class Metrics:
             "http_request_duration_seconds", "Until the end of an answer.", ["method", "handler"],
             buckets=SECONDS, registry=self.registry,
         )  # fmt: skip
-        self._tasks = counter("task_requests", "Requests of tasks beside text.", "task", "outcome")
+        self._tasks = counter(
+            "task_requests", "Requests of other tasks than text.", "task", "outcome"
+        )
         self._task_seconds = Histogram(
-            "tramontane_task_seconds", "From arrival to the end of a task beside text.",
+            "tramontane_task_seconds", "From arrival to the end of a task that is not text.",
             ["model_name", "task"], buckets=SECONDS, registry=self.registry,
         )  # fmt: skip
 
@@ -113,7 +115,7 @@ class Metrics:
             self._key_tokens.labels(key).inc(tokens)
 
     def task(self, model: str, task: str, outcome: str, seconds: float) -> None:
-        """A request of a task beside text has ended: done, failed or cancelled."""
+        """A request of another task than text has ended: done, failed or cancelled."""
         self._tasks.labels(model, task, outcome).inc()
         self._task_seconds.labels(model, task).observe(seconds)
 
@@ -155,7 +157,7 @@ class _Engines(Collector):
         }
         for field in ("running", "waiting"):
             family = GaugeMetricFamily(
-                f"tramontane_tasks_{field}", f"Requests of tasks beside text that are {field}.",
+                f"tramontane_tasks_{field}", f"Requests of other tasks than text that are {field}.",
                 labels=["model_name"],
             )  # fmt: skip
             for model, queue in queues.items():
