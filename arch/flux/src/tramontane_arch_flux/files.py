@@ -61,7 +61,7 @@ def parts(checkpoint: Checkpoint, folder: Path | None = None) -> dict[str, Path]
     if missing:
         looked = " and ".join(map(str, where[:2]))
         raise CheckpointError(
-            f"{path} is a part of FLUX.1; missing beside it: {', '.join(missing)}; looked in "
+            f"{path} is a part of FLUX.1, and lacks others: {', '.join(missing)}; looked in "
             f"{looked}. All are in black-forest-labs/FLUX.1-dev and FLUX.1-schnell: download "
             "these folders there, or name a folder that has them with --parts DIR"
         )

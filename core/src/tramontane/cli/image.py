@@ -40,8 +40,7 @@ def run(argv: list[str]) -> int:
         raise UsageError('describe an image: tramontane image "a red fox in the snow" -m MODEL')
     if options.model is None:
         raise UsageError(
-            "name a model that makes images with -m: a folder, a model file, or a hub id such as "
-            "black-forest-labs/FLUX.1-schnell"
+            "name a model that makes images with -m: a folder, a model file, or a hub id, org/name"
         )
     files = _files(options.output, options.n)
     asked = _asked(options)

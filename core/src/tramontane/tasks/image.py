@@ -58,7 +58,7 @@ class ImageOptions:
     by the size. 1: evenly."""
     max_sequence_length: int | None = None
     """Tokens of a prompt that are read; None: the model's own number. Of models that look at
-    padding too, as FLUX.1, it changes images."""
+    padding too, it changes images."""
 
     def __post_init__(self) -> None:
         check_options(vars(self), CHECKS)

@@ -77,7 +77,7 @@ def split(given: Mapping[str, Any]) -> tuple[HubOptions, LoadOptions, dict[str, 
             raise RequestError(f"there is no option {name!r} of loading{meant}")
     hub, loading, queue = (
         {name: value for name, value in given.items() if name in checks}
-        for checks in (HUB, LOADING, QUEUE)
+        for checks in (HUB, LOADING, QUEUE.keys() - LOADING.keys())  # threads are the backend's
     )
     QueueOptions(**queue)
     found = HubOptions(**hub), LoadOptions(**loading), queue
