@@ -110,7 +110,13 @@ def load(settings: ModelSettings) -> Opened:
             ),
         },
     )
-    if not model.task_only:
+    if model.task_only:
+        try:
+            model.runner(model.task)  # what it lacks is to show now, and not when somebody asks
+        except BaseException:
+            model.close()
+            raise
+    else:
         model.engine.chains.make_ready()
     return model
 

@@ -55,7 +55,8 @@ async def speech(request: Request, body: SpeechRequest) -> Response:
 
 async def _whole(serving: Serving, body: SpeechRequest) -> tuple[bytes, int]:
     async with serving.catalog.lease(body.model, "speech") as (served, model):
-        writer = _writer(body, model)
+        runner = model.runner("speech")
+        writer = _writer(body, runner)
         sound: Sound = await (await _work(serving, body, served.name, model)).finish()
         return await asyncio.to_thread(writer.whole, sound.samples), sound.seed
 
@@ -63,7 +64,8 @@ async def _whole(serving: Serving, body: SpeechRequest) -> tuple[bytes, int]:
 async def _parts(serving: Serving, body: SpeechRequest) -> AsyncIterator[bytes]:
     """The file, as it is made."""
     async with serving.catalog.lease(body.model, "speech") as (served, model):
-        writer = _writer(body, model)
+        runner = model.runner("speech")
+        writer = _writer(body, runner)
         async for part in await _work(serving, body, served.name, model):
             if isinstance(part, Sound) and (data := writer.write(part.samples)):
                 yield data
@@ -82,10 +84,10 @@ async def _events(serving: Serving, body: SpeechRequest) -> AsyncIterator[bytes]
     yield event({"type": "speech.audio.done", "usage": usage})
 
 
-def _writer(body: SpeechRequest, model: Any) -> SoundWriter:
+def _writer(body: SpeechRequest, runner: Any) -> SoundWriter:
     kind = body.response_format
     to = PCM_RATE if kind == "pcm" else None
-    return SoundWriter(kind, model.runner("speech").rate, to)
+    return SoundWriter(kind, runner.rate, to)
 
 
 async def _work(serving: Serving, body: SpeechRequest, name: str, model: Any) -> TaskWork:
