@@ -81,13 +81,15 @@ def test_logits_are_transformers(
 
 @pytest.mark.parametrize(("family", "variant"), CASES)
 def test_same_bits_under_any_load(family: str, variant: str, tmp_path: Path) -> None:
+    if family in ("qwen3", "gemma2") and not FULL:
+        pytest.skip("bits of further dense families are for TRAMONTANE_FULL=1")
     reference.make(family, variant, tmp_path)
     alone = opened(tmp_path, "mkl")
     chance = random.Random(family)
     sequences = [[chance.randrange(3, 90) for _ in range(length)] for length in (1, 7, 33, 60)]
     right = [logits(alone, [sequence], kept=torch.float32)[0] for sequence in sequences]
     assert any("same bits" in name for name in alone.report.kernels.values())
-    for threads in (1, 2):
+    for threads in (1, 2) if FULL else (2,):
         loaded = opened(tmp_path, "mkl", threads=threads)
         for _ in range(2):
             mixed = scheduled(loaded, sequences, chance, torch.float32)
@@ -95,7 +97,7 @@ def test_same_bits_under_any_load(family: str, variant: str, tmp_path: Path) -> 
                 assert torch.equal(mine, want)
 
 
-@pytest.mark.parametrize("kind", ["F16", "BF16"])
+@pytest.mark.parametrize("kind", ["F16", "BF16"] if FULL else ["BF16"])
 def test_same_bits_of_weights_in_sixteen_bits(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
     gguf_file.pair("llama", Type[kind], path, max_position_embeddings=1024)
