@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -157,6 +158,21 @@ def test_memory_for_the_first_pass(place: Place, monkeypatch: pytest.MonkeyPatch
         with pytest.raises(NotEnoughMemory, match=r"second KV cache as large as the first, .* and"):
             llm.load_adapter("x", place.made["plain"].folder)
         assert llm.adapters == []
+
+
+@pytest.mark.parametrize("place", ["llama"], indirect=True)
+def test_rows_that_are_no_tokens(place: Place) -> None:
+    mixture, model = place.llm.inner.adapters.applied("plain"), place.llm.inner.loaded.model
+    batch: Any = SimpleNamespace(
+        shares=((0, torch.ones(4, 1, 3)),), numbers=SimpleNamespace(wanted=[1, 3])
+    )
+    path = "model.layers.0.self_attn.q_proj"
+    module: Any = model.get_submodule(path)
+    with mixture.on(batch):  # type: ignore[union-attr,arg-type]
+        for rows in (4, 2):
+            assert module(torch.ones(rows, module.weight.shape[1])).shape[0] == rows
+        with pytest.raises(RequestError, match=f"{path} is computed for other rows than a text's"):
+            module(torch.ones(3, module.weight.shape[1]))
 
 
 def order(folder: Path, **change: Any) -> Path:
