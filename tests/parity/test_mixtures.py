@@ -23,7 +23,7 @@ from . import gguf_file, mixtures, reference
 from .families import FAMILIES
 from .mixtures import Known, Reference
 
-FEW = ("llama", "phi3", "gpt2", "opt", "gemma2", "qwen3-next", "bamba")
+FEW = ("llama", "phi3", "gpt2", "opt", "gemma2", "bamba")
 """Plain; modules split, transposed and declared in another order; soft caps and windows; states."""
 FULL = os.environ.get("TRAMONTANE_FULL") == "1"
 APART = {
@@ -88,7 +88,7 @@ def test_logits_are_those_of_two_passes(family: str, tmp_path: Path) -> None:
         check(llm, made, theirs)
 
 
-@pytest.mark.parametrize("kind", ["F32", "Q8_0", "Q4_K"])
+@pytest.mark.parametrize("kind", ["F32", "Q8_0", "Q4_K"] if FULL else ["Q4_K"])
 def test_a_gguf_file(kind: str, tmp_path: Path) -> None:
     """The very numbers of a packed file, in transformers and here."""
     theirs = gguf_file.pair("llama", Type[kind], tmp_path / "model.gguf")

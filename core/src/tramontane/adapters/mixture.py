@@ -115,7 +115,7 @@ class Mixture(Changes):
 
 
 def _kernel(
-    path: str,
+    layer: str,
     own: Multiply,
     parts: Sequence[Part],
     bias: Tensor | None,
@@ -131,8 +131,8 @@ def _kernel(
         if len(x) != len(shares):
             if len(x) != len(wanted):
                 raise RequestError(
-                    f"{path} is computed for other rows than the tokens of a text, and no mixture "
-                    "of adapters can change it"
+                    f"{layer} is computed for other rows than a text's tokens, which alone have "
+                    "shares of adapters: ask without the adapter"
                 )
             here = shares[torch.tensor(wanted, device=shares.device)]
         base = own(x, stored)
