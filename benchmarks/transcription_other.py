@@ -21,7 +21,8 @@ def main(folder: str, sound: str, threads: int, tokens: int, rounds: int) -> Non
         started = time.perf_counter()
         segments, _ = model.transcribe(
             samples, language="en", beam_size=1, best_of=1, temperature=0.0,
-            without_timestamps=True, condition_on_previous_text=False, max_new_tokens=2 * tokens - 2,
+            without_timestamps=True, condition_on_previous_text=False,
+            max_new_tokens=2 * tokens - 2,
             compression_ratio_threshold=None, log_prob_threshold=None, no_speech_threshold=None,
             suppress_tokens=[END], suppress_blank=False,
         )  # fmt: skip
