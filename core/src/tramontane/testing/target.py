@@ -115,7 +115,7 @@ def _near(target: str) -> str:
 def targets(offer: Offer) -> dict[str, str]:
     """The fields of a record that name code, and what they name."""
     named = sorted(field.name for field in fields(offer) if "Target" in str(field.type))
-    found = {}
+    found: dict[str, str] = {}
     for name in named:
         value = getattr(offer, name)
         if isinstance(value, Mapping):  # targets by name

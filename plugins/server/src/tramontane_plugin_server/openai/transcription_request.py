@@ -29,7 +29,7 @@ class TranslationRequest(RequestBody):
     temperature: float | None = Field(
         None, ge=0, le=1, description="0: higher ones are tried where a text seems wrong"
     )
-    seed: int | None = Field(None, ge=0, lt=2**63, description="of what is drawn")
+    seed: int | None = Field(None, ge=0, le=2**53, description="of what is drawn")
     condition_on_previous: bool | None = Field(
         None, description="show each window of a long sound the text so far"
     )
