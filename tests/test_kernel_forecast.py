@@ -17,6 +17,7 @@ from tramontane.config import read_config
 from tramontane.engine.kv_cache import KVCache
 from tramontane.plugin import Architecture, load
 from tramontane.registry import Registry
+from tramontane.tasks.task import in_engine
 from tramontane.testing.random_model import random_model
 from tramontane_backend_cpu.kernel_forecast import foresee, missing_kernels
 from tramontane_backend_cpu.numba_setup import Kernel
@@ -25,7 +26,7 @@ from tramontane_backend_cpu.step.pool import shared_pool
 from tramontane_backend_cpu.translation import foreseen
 from tramontane_quant_gguf.formats.recipes import RECIPES
 
-OFFERS = {offer.name: offer for offer in Registry().all(Architecture)}
+OFFERS = {offer.name: offer for offer in filter(in_engine, Registry().all(Architecture))}
 CPU = torch.device("cpu")
 RAW = np.zeros(0, np.uint8)
 

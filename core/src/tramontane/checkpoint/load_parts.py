@@ -31,6 +31,7 @@ from tramontane.quantizing.in_place import Quantizing
 from tramontane.quantizing.topology import read_topology
 from tramontane.registry import Registry
 from tramontane.system.devices import choose_device
+from tramontane.system.standing import preparing
 from tramontane.target_call import call
 
 from .build import Built, build_for
@@ -192,7 +193,7 @@ def _load(
     around: Callable[[], AbstractContextManager[Any]] = nullcontext
     if backend is not None:
         part = Part(cast("Any", model), dict(model.named_modules()))
-        kernels.update(load(backend.prepare)(part, device, options.threads, options.activations))
+        kernels.update(preparing(backend)(part, device, options.threads, options.activations))
         around = part.around
     elif options.threads is not None:
         torch.set_num_threads(options.threads)

@@ -37,7 +37,7 @@ class Placed:
         self.spots: dict[int, Spot] = {}
         for index, modules in inside.items():
             device, backend = placement.devices[index]
-            if backend is not None:
+            if backend is not None and backend.prepare is not None:
                 load(backend.prepare)  # whose module may make torch know the device
             dtype = dtypes[index] if mixed else None
             at = torch.device(device.torch_device)
