@@ -207,7 +207,11 @@ def test_names_of_other_tools_are_commands(run: Run) -> None:
     assert run("version") == run("--version")
     assert run("ls") == run("list")
     assert run("chat", "--help") == run("run", "--help")
-    assert run("show", "embedded") == run("inspect", "-m", "embedded")
+    shown, inspected = (
+        re.sub(r"[\d.]+ \wB of memory free", "", run(*words)[1])
+        for words in (("show", "embedded"), ("inspect", "-m", "embedded"))
+    )
+    assert shown == inspected
 
 
 @pytest.mark.parametrize("option", ["-v", "--verbose"])
@@ -218,12 +222,12 @@ def test_verbose_adds_a_traceback(run: Run, option: str) -> None:
     assert err.splitlines()[-1].startswith("error: no model 'nothing-here'")
 
 
-@pytest.mark.parametrize("device", ["gpu", "vulkan", "metal:1"])
+@pytest.mark.parametrize("device", ["gpu", "vulkan", "npu:1"])
 def test_a_device_that_is_not_there_says_which_are(run: Run, device: str) -> None:
     status, _, err = run("run", "-i", "x", "--device", device)
     assert status == 1
     assert "no plugin that is installed, or known here" in err
-    assert "devices: auto, cpu, " in err
+    assert re.search(r"devices: auto, .*\bcpu, ", err)
     assert "did you mean" not in err
     assert "did you mean 'cpu'" in run("run", "-i", "x", "--device", "cpuu")[2]
 

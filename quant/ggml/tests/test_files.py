@@ -120,6 +120,13 @@ def test_withdrawn_types_truncated_files_and_adapters_are_named(old: Path) -> No
     assert file.layout == 3
 
 
+def test_files_of_whisper_cpp_are_named(old: Path) -> None:
+    header = (51865, 1500, 512, 8, 6, 448, 512, 8, 6, 80, 1)
+    old.write_bytes(b"lmgg" + struct.pack("<11i", *header) + bytes(1000))
+    with pytest.raises(CheckpointError, match=r"is a file of whisper.cpp.* openai/whisper-base"):
+        open_ggml(old)
+
+
 def test_a_gguf_file_is_made(old: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     new = tmp_path / "new.gguf"
     assert main(["quantize", str(old), str(new), "--to", "q8_0"]) == 0

@@ -44,5 +44,5 @@ def _device(index: int, each: Found, *, alone: bool) -> Device:
         memory=HOST if each.is_processor else "",
         reserve=256 << 20,
         features=each.features,
-        details={"OpenCL": each.version, "platform": each.platform},
+        details={"version": each.version, "platform": each.platform},
     )

@@ -84,10 +84,22 @@ def read_old(buffer: memoryview, path: Path) -> OldFile:
                 furthest = walk.cursor.position, str(error)
     if furthest[1]:
         raise CheckpointError(furthest[1])
+    _refuse_whisper(buffer, path)
     names = ", ".join(family.name for family in FAMILIES)
     raise CheckpointError(
         f"{path}: a {container} file of none of the families {names}, or a damaged one"
     )
+
+
+def _refuse_whisper(buffer: memoryview, path: Path) -> None:
+    """whisper.cpp's files have this container's first bytes, and a header of their own."""
+    if len(buffer) >= 48:
+        numbers = struct.unpack_from("<11i", buffer, 4)
+        if (numbers[1], numbers[5]) == (1500, 448) and numbers[9] in (80, 128):
+            raise CheckpointError(
+                f"{path} is a file of whisper.cpp, which is another format; take the folder in "
+                "transformers' form that it was made from, such as openai/whisper-base"
+            )
 
 
 class _Walk:
