@@ -98,7 +98,8 @@ def _help() -> str:
     width = max(map(len, commands))
     lines = [f"  {name:<{width}}  {summary}" for name, summary in commands.items()]
     return (
-        "usage: tramontane COMMAND [OPTIONS]\n\nTramontane runs models that read, see, hear, write, draw and speak.\n\ncommands:\n"
+        "usage: tramontane COMMAND [OPTIONS]\n\n"
+        "Tramontane runs models that read, see, hear, write, draw and speak.\n\ncommands:\n"
         + "\n".join(lines)
         + "\n\noptions:\n  -h, --help     show this help\n  -V, --version  show the version\n\n"
         + EXAMPLES.rstrip()
