@@ -64,6 +64,37 @@ def test_shards_are_those_of_the_index(hub: FakeHub, options: HubOptions) -> Non
     assert (folder / "model-2.safetensors").read_bytes() == BIG[::-1]
 
 
+PARTS = [
+    "model_index.json", "scheduler/scheduler_config.json", "tokenizer/merges.txt",
+    "tokenizer_2/spiece.model", "transformer/config.json", "vae/config.json",
+    "transformer/model.safetensors.index.json", "transformer/model-1.safetensors",
+    "transformer/model-2.safetensors", "vae/diffusion_pytorch_model.safetensors",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("offline", [False, True])
+def test_a_folder_of_parts_brings_each(
+    hub: FakeHub, options: HubOptions, offline: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = download("org/parts", options)
+    there = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    assert sorted(there) == sorted(PARTS)
+    if offline:
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+        assert download("org/parts", options) == folder
+        (folder / "transformer/model-2.safetensors").unlink()
+        with pytest.raises(ModelNotFound, match=r"only a part of org/parts: .*model-2"):
+            download("org/parts", options)
+
+
+def test_an_adapter_is_found_without_a_network(
+    hub: FakeHub, options: HubOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = download("org/adapter", options)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert download("org/adapter", options) == folder
+
+
 def test_without_safetensors_there_is_bin(hub: FakeHub, options: HubOptions) -> None:
     assert (download("org/old", options) / "pytorch_model.bin").exists()
 

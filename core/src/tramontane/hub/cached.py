@@ -9,7 +9,7 @@ from huggingface_hub import try_to_load_from_cache
 from tramontane.checkpoint.weight_files import find_weights
 from tramontane.errors import CheckpointError, ModelNotFound
 
-from .choose import all_parts, choices, first_parts
+from .choose import ADAPTER, INDEX, MIXTURE, all_parts, choices, first_parts, whole_model
 from .errors import Place
 from .fetch import repo_cache
 from .name import HubName
@@ -20,6 +20,9 @@ def find_cached(place: Place) -> Path:
     asked = place.asked
     if asked.file is not None:
         return _cached_parts(asked.file, place)
+    for whole in (INDEX, ADAPTER, MIXTURE[0]):
+        if not _find("config.json", place) and (path := _find(whole, place)):
+            return _cached_folder(path.parent, place)
     single = _single_files(place)
     if single and not _find("config.json", place):
         if len(single) > 1:
@@ -30,6 +33,19 @@ def find_cached(place: Place) -> Path:
         find_weights(folder)
     except CheckpointError as error:
         raise ModelNotFound(f"the cache has only a part of {asked.repo}: {error}") from error
+    return folder
+
+
+def _cached_folder(folder: Path, place: Place) -> Path:
+    """A folder without a configuration of its own, after checking that all weights are cached."""
+    small, weights = whole_model(cached_files(place), place.asked.repo)
+    try:
+        for inside in dict.fromkeys(Path(name).parent for name in weights):
+            find_weights(folder / inside)
+    except CheckpointError as error:
+        raise ModelNotFound(f"the cache has only a part of {place.asked.repo}: {error}") from error
+    if not (small and weights):
+        raise ModelNotFound(f"the cache has only a part of {place.asked.repo}: it has no weights")
     return folder
 
 

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable
 
-from tramontane.checkpoint.weight_files import choose_weights, names_encoder
+from tramontane.checkpoint.weight_files import choose_weights, is_index, names_encoder
 from tramontane.errors import ModelNotFound
 from tramontane.registry import known
 
@@ -30,6 +30,10 @@ ADAPTER = "adapter_config.json"
 """The file that tells a repository of an adapter, as peft makes them."""
 MIXTURE = ("xlora_config.json", "xlora_classifier.safetensors")
 """Those that tell one of an X-LoRA, whose adapters are in folders of their own."""
+INDEX = "model_index.json"
+"""What tells a repository of several parts, each in a folder, as diffusers' are."""
+OF_A_PART = (".json", ".txt", ".model")
+"""Endings of a part's small files: settings and tokenizers."""
 DEEPEST = 2
 """Folders within each other in which an adapter may be."""
 NUMBERED = re.compile(r"(?P<stem>.*)-\d{5}-of-(?P<count>\d{5})(?P<end>\.[A-Za-z0-9]+)")
@@ -70,6 +74,8 @@ def whole_model(names: Iterable[str], repo: str) -> tuple[list[str], list[str]]:
     Both are empty if the repository has only single-file models. Raises ModelNotFound.
     """
     existing = set(names)
+    if INDEX in existing:
+        return _parts(existing)
     small = [name for name in SIDE_FILES if name in existing]
     if MODULES in existing:
         small += [name for name in OF_MODULES if name in existing]
@@ -85,6 +91,23 @@ def whole_model(names: Iterable[str], repo: str) -> tuple[list[str], list[str]]:
         return [], []
     lacks = "config.json" if weights else "weights (*.safetensors, *.bin or *.pth)"
     raise ModelNotFound(f"{repo} is not a model that can be loaded: it has no {lacks}")
+
+
+def _parts(existing: set[str]) -> tuple[list[str], list[str]]:
+    """The index and all small files of the folders, and their weights or indices of them; what lies
+    beside the folders, such as all parts in one file, is left."""
+    inside: dict[str, set[str]] = {}
+    for folder, _, file in (name.rpartition("/") for name in existing):
+        if folder and "/" not in folder:
+            inside.setdefault(folder, set()).add(file)
+    small, weights = [INDEX], []
+    for folder, files in sorted(inside.items()):
+        small += [
+            f"{folder}/{file}" for file in sorted(files)
+            if file.endswith(OF_A_PART) and not is_index(file)
+        ]  # fmt: skip
+        weights += [f"{folder}/{file}" for file in choose_weights(files)]
+    return small, weights
 
 
 def _mixture(existing: set[str]) -> tuple[list[str], list[str]]:

@@ -127,11 +127,13 @@ def _fetch(place: Place, commit: str, files: dict[str, RemoteFile]) -> Path:
         # a single model, perhaps in parts
         names = one_file(files, type(asked)(asked.repo, all_parts(single[0])[0]))
         return _all([files[name] for name in names], commit, place)
-    if is_index(weights[0]):
-        index = _all([files[weights[0]]], commit, place)
-        weights = [*weights, *read_index(index)]
-        if missing := [name for name in weights if name not in files]:
-            raise ModelNotFound(f"{asked.repo}: its index names {missing[0]}, which is missing")
+    listed = []
+    for name in filter(is_index, weights):
+        index, folder = _all([files[name]], commit, place), name.rpartition("/")[0]
+        listed += [f"{folder}/{each}" if folder else each for each in read_index(index)]
+    weights += listed
+    if missing := [name for name in weights if name not in files]:
+        raise ModelNotFound(f"{asked.repo}: its index names {missing[0]}, which is missing")
     return _all([files[name] for name in (*small, *weights)], commit, place).parent
 
 
