@@ -76,6 +76,39 @@ def installed(install, tmp_path_factory):
     return install(*folders)
 
 
+def test_the_model_of_another_task_speaks(installed, python, tmp_path):
+    code = f"""
+import json, pathlib
+import numpy as np, torch, tramontane
+from safetensors.torch import save_file
+from tramontane.errors import RequestError
+
+folder = pathlib.Path({str(tmp_path)!r})
+settings = {{"architectures": ["AcmeVoice"], "hidden_size": 32, "hop": 64}}
+(folder / "config.json").write_text(json.dumps(settings))
+torch.manual_seed(0)
+shapes = {{"letters.weight": (256, 32), "out.weight": (64, 32)}}
+tensors = {{name: torch.randn(shape) / 6 for name, shape in shapes.items()}}
+save_file(tensors, folder / "model.safetensors")
+with tramontane.load(folder) as model:
+    one, other = (model.speak("hello", seed=seed) for seed in (7, 8))
+    parts = list(model.stream("hello", seed=7))
+    assert len(parts) == 5 and one.seconds == 5 * 64 / 16000
+    assert np.array_equal(one.samples, np.concatenate([part.samples for part in parts]))
+    assert not np.array_equal(one.samples, other.samples)
+    for text, options in (("", {{}}), ("a" * 1001, {{}}), ("a", {{"speed": 2}})):
+        try:
+            model.speak(text, **options)
+        except RequestError as error:
+            print(error)
+"""
+    done = python("-c", code, path=installed)
+    assert done.returncode == 0, done.stderr
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == [
+        "a text of 0 bytes", "a text of 1001 bytes", "this model has one voice and one speed"
+    ]  # fmt: skip
+
+
 @pytest.fixture
 def kit(installed, python, tmp_path):
     """(distribution, options) -> what the kit says of it."""

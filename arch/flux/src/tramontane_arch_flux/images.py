@@ -30,7 +30,7 @@ DEV, SCHNELL = (28, 3.5, 512), (4, 0.0, 256)
 without."""
 MOST_TOKENS = 512
 MOST_WORK = 1 << 10
-"""Millions of pixels times steps that a request may ask for: 10 images of 1024 x 1024 in 100."""
+"""Millions of pixels times steps that a request may ask for: 9 images of 1024 x 1024 in 100."""
 
 
 class FluxImages:
