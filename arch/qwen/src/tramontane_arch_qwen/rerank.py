@@ -8,6 +8,7 @@ from tramontane.errors import ConfigError, RequestError
 from tramontane.tasks.queue import Progress, Work
 from tramontane.tasks.rank import RankOptions, Scores
 from tramontane.tasks.text_vectors import FromEngine
+from tramontane.tasks.texts_in import bounded
 
 BEFORE = (
     "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and "
@@ -42,7 +43,10 @@ class YesNo:
         told = options.instruction or INSTRUCTION
         room = self.max_tokens - len(self._before) - len(self._behind)
         ids = []
-        for index, (query, document) in enumerate(pairs):
+        for index, pair in enumerate(pairs):
+            query, document = bounded(
+                pair, f"pairs[{index}]", self.max_tokens, truncate=options.truncate
+            )
             for place, text in enumerate((query, document)):
                 if not text.strip():
                     raise RequestError(f"pairs[{index}][{place}] is empty; give a text")
