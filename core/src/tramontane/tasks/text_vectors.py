@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from tramontane.blocks.text_encoder import TokenTexts
-from tramontane.errors import ConfigError, NoTokenizer, RequestError
+from tramontane.errors import ConfigError, EngineBusy, NoTokenizer, RequestError
 
 from .embed import Embeddings, EmbedOptions, Text
 from .queue import Progress, Work
@@ -83,21 +84,28 @@ class FromEngine:
         self.vocabulary = model.loaded.config.known_tokens
 
     def rows(self, texts: Sequence[Sequence[int]]) -> Generator[tuple[int, Tensor] | None]:
+        from tramontane.engine.engine import RETRY_AFTER
         from tramontane.engine.request import Finished, Request
         from tramontane.sampling_params import SamplingParams
 
         events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         running: dict[str, tuple[int, Any, Callable[[], None]]] = {}
-        waiting = iter(enumerate(texts))
+        waiting = deque(enumerate(texts))
         params = SamplingParams(max_tokens=0, temperature=0)
         try:
             while True:
-                while len(running) < AT_ONCE and (piece := next(waiting, None)) is not None:
-                    index, text = piece
+                while waiting and len(running) < AT_ONCE:
+                    index, text = waiting[0]
                     found = np.empty((len(text), self.hidden), np.float32)
                     request = Request(prompt=tuple(text), params=params, hidden=_into(found))
-                    cancel = self._engine.submit(request, events.put)
+                    try:
+                        cancel = self._engine.submit(request, events.put)
+                    except EngineBusy:
+                        if not running:
+                            raise
+                        break  # the engine's queue has room once some of these are computed
                     running[request.id] = index, found, cancel
+                    waiting.popleft()
                 if not running:
                     return
                 try:
@@ -108,6 +116,8 @@ class FromEngine:
                 if not isinstance(event, Finished):
                     continue
                 index, found, _ = running.pop(event.id)
+                if event.result.busy:
+                    raise EngineBusy(event.result.error or "", RETRY_AFTER)
                 if event.result.error is not None:
                     raise RequestError(f"the request failed: {event.result.error}")
                 if event.result.finish_reason == "cancelled":
