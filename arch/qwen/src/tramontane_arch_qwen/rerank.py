@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from tramontane.blocks.task_model import device_of
 from tramontane.errors import ConfigError, RequestError
 from tramontane.tasks.queue import Progress, Work
 from tramontane.tasks.rank import RankOptions, Scores
@@ -29,6 +30,7 @@ class YesNo:
         """opened: a loaded Qwen3. Raises ConfigError where its vocabulary lacks the answers."""
         self._source = FromEngine(opened)
         self._logits = opened.loaded.model.logits
+        self._device = device_of(opened.loaded.model.model.norm)
         self._tokenizer = opened.tokenizer
         self.max_tokens = self._source.most
         answers = [self._ids(word) for word in ("yes", "no")]
@@ -67,7 +69,8 @@ class YesNo:
                 yield None
                 continue
             index, rows = event
-            yes, no = self._logits(rows[-1:])[0, self._answers].float()
+            found = self._logits(rows[-1:].to(self._device))
+            yes, no = found.float().cpu()[0, self._answers]
             values[index] = (yes - no if options.raw else torch.sigmoid(yes - no)).item()
             done += 1
             yield Progress(done, len(ids), "pairs")

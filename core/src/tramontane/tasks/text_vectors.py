@@ -6,6 +6,7 @@ import queue
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tramontane.blocks.task_model import device_of
 from tramontane.blocks.text_encoder import TokenTexts
 from tramontane.errors import ConfigError, EngineBusy, NoTokenizer, RequestError
 
@@ -57,7 +59,7 @@ class Encoded:
         for some in packed([len(text) for text in texts]):
             told = TokenTexts.of([texts[index] for index in some])
             rows = yield from self._model.rows(told)
-            yield from zip(some, rows.split(list(told.lengths)), strict=True)
+            yield from zip(some, rows.cpu().split(list(told.lengths)), strict=True)
 
 
 def packed(lengths: Sequence[int]) -> Iterator[list[int]]:
@@ -78,7 +80,7 @@ class FromEngine:
     """Hidden states of a model that runs in the engine, behind its last norm."""
 
     def __init__(self, model: LoadedModel) -> None:
-        self._engine, self._norm = model.engine, model.loaded.model.model.norm
+        self._engine, self._norm = model.engine, here(model.loaded.model.model.norm)
         self.most = model.engine.context_length
         self.hidden = model.loaded.config.hidden_size
         self.vocabulary = model.loaded.config.known_tokens
@@ -126,6 +128,20 @@ class FromEngine:
         finally:
             for _, _, cancel in running.values():
                 cancel()
+
+
+def here(norm: Any) -> Any:
+    """A norm for rows on the processor: what is started on a device beside the engine's thread
+    would come between its steps."""
+    if device_of(norm).type == "cpu":
+        return norm
+    made = copy(norm)
+    vars(made).pop("forward", None)  # of kernels
+    for kind in ("_parameters", "_buffers"):
+        vars(made)[kind] = {
+            name: None if each is None else each.cpu() for name, each in vars(norm)[kind].items()
+        }
+    return made
 
 
 def _into(found: Any) -> Callable[[int, Any], None]:
