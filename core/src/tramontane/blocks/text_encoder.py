@@ -54,8 +54,8 @@ class TokenTexts:
         """The same on a device."""
         if device.type == "cpu":
             return self
-        moved = (each.to(device) for each in (self.ids, self.positions, self.kinds))
-        return TokenTexts(*moved, self.lengths)
+        ids, positions, kinds = (x.to(device) for x in (self.ids, self.positions, self.kinds))
+        return TokenTexts(ids, positions, kinds, self.lengths)
 
     def turned(self, x: Tensor, rope: Rope) -> Tensor:
         """x: (rows, heads, d) -> the same, rotated by the rows' positions."""
