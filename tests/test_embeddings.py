@@ -191,6 +191,10 @@ def test_hidden_states_of_a_model_that_writes_text(tmp_path: Path) -> None:
             return await model.embed(TEXTS)
 
     np.testing.assert_allclose(asyncio.run(ask()), means, atol=1e-5, rtol=0)
+    # more texts than the engine lets wait are one request all the same
+    with tramontane.Embedder(tmp_path, max_waiting=1) as model:
+        many = model.embed(TEXTS * 10)
+    np.testing.assert_allclose(many, np.tile(means, (10, 1)), atol=1e-5, rtol=0)
 
 
 def test_bad_texts_and_long_ones(plain: Any) -> None:
@@ -230,6 +234,7 @@ def test_the_wrong_class_is_answered_with_the_right_one(plain: Any) -> None:
     ("name", "content", "said"),
     [
         ("modules.json", "[", "cannot be read"),
+        ("modules.json", "[" * 100_000, "cannot be read"),
         ("modules.json", "[]", "must list 1 to 16 modules"),
         ("modules.json", '[{"type": "a.Transformer", "path": "../x"}]', "no name of a folder"),
         ("modules.json", '[{"type": "a.CNN", "path": "1"}]', "'CNN' is not supported"),

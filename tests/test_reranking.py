@@ -130,6 +130,11 @@ def test_bad_input(folder: Path, tmp_path: Path) -> None:
         ):
             with pytest.raises(RequestError, match=said):
                 model.rank(query, documents)  # type: ignore[arg-type]
+        # a query is read once for each document, so its length is looked at before
+        with pytest.raises(RequestError, match=r"pairs\[0\] has a text of 4000000 characters"):
+            model.rank("cat " * 1_000_000, ["b"] * 2048)
+        cut = model.score([("cat " * 1_000_000, "fox")], truncate=True)
+        assert cut == model.score([("cat " * 400, "fox")], truncate=True)
         with pytest.raises(RequestError, match="reads no instruction"):
             model.rank("a", ["b"], instruction="c")
     for path in folder.iterdir():

@@ -217,3 +217,11 @@ def test_unknown_architectures(
     monkeypatch.setattr("tramontane.registry.registry.known", lambda kind: ours)
     write_folder(tmp_path, {**CONFIG, "architectures": [architecture]})
     assert said in refusal(tmp_path, PluginNotInstalled)
+
+
+def test_parts_must_be_folders_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    for name in ("", ".", "..", "../x"):
+        index = {"_class_name": "FluxPipeline", name: ["diffusers", "AutoencoderKL"]}
+        (tmp_path / "model_index.json").write_text(json.dumps(index))
+        assert "is no name of a folder" in refusal(tmp_path, CheckpointError)

@@ -113,3 +113,40 @@ def test_a_full_queue_and_a_wait_that_is_too_long() -> None:
     (last,) = late
     assert isinstance(last.error, EngineBusy)
     queue.close()
+
+
+def test_what_fails_in_one_request_does_not_stop_the_others() -> None:
+    queue = WorkQueue()
+
+    def clings() -> Generator[Any, None, None]:
+        try:
+            yield Progress(0, 1)
+        finally:
+            raise OSError("cannot let go")
+
+    events = stream(queue, clings())
+    next(events)
+    events.close()  # type: ignore[attr-defined]
+
+    def deaf(event: Any) -> None:
+        raise RuntimeError("the loop is closed")
+
+    queue.submit(counted(1), deaf)
+    queue.submit(counted(0), deaf)
+    assert run(queue, counted(2)) == 2
+    assert queue.drain(60)
+    assert queue.stats().failed == 2
+    queue.close()
+
+
+def test_work_that_may_begin_at_once_does_not_count_as_waiting() -> None:
+    queue = WorkQueue(options=QueueOptions(running=3, max_waiting=0))
+    begun, go = threading.Event(), threading.Event()
+    queue.submit(held(begun, go), lambda event: None)
+    begun.wait(60)
+    others = [stream(queue, counted(1)) for _ in range(2)]
+    with pytest.raises(EngineBusy, match="wait already"):
+        queue.submit(counted(1), lambda event: None)
+    go.set()
+    assert [list(each)[-1].result for each in others] == [1, 1]
+    queue.close()

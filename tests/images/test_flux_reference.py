@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from tramontane.blocks.vision import at_once
+from tramontane.errors import RequestError
 from tramontane.tasks.image import ImageModel
 from tramontane_arch_flux import images as module
 from tramontane_arch_flux.denoise import denoised
@@ -142,3 +143,14 @@ def test_a_vae_with_convolutions_around_its_latents() -> None:
 
 def near(ours: Any, theirs: Any) -> None:
     torch.testing.assert_close(torch.tensor(ours), torch.tensor(theirs), **NEAR)
+
+
+def test_a_size_that_there_is_no_memory_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ImageModel(write_folder(tmp_path / "flux"), device="reference") as model:
+        monkeypatch.setattr(module.memory, "free", lambda: 1 << 20)
+        with pytest.raises(RequestError, match=r"2048 x 2048 needs .* 1.* are free: ask for a"):
+            model.images("a fox", width=2048, height=2048, steps=1)
+        small = model.images("a fox", width=16, height=16, steps=1, max_sequence_length=8)
+        assert small.images[0].shape == (16, 16, 3)

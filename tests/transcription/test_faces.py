@@ -171,3 +171,6 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert main([*asked[:3], str(tmp_path / "b.wav")]) == 2
     assert main([*asked, "-o", str(tmp_path / "a.pdf")]) == 2
     assert "endings .txt, .srt, .vtt, .json" in capsys.readouterr().err
+    (tmp_path / "folder.srt").mkdir()
+    assert main([*asked, "-o", str(tmp_path / "folder.srt")]) == 1
+    assert "cannot write" in capsys.readouterr().err

@@ -111,6 +111,27 @@ def test_sounds_are_the_same_in_company(folder: Path) -> None:
         assert np.array_equal(found[text], samples)
 
 
+def test_more_speeches_than_there_is_room_for_wait(folder: Path) -> None:
+    with SpeechModel(folder, device="reference", running=8) as model:
+        text = "[S1] " + "a" * (model.runner._cfg.encoder_config.max_position_embeddings - 6)
+        streams = [model.stream(text, seed=1, max_seconds=0.1) for _ in range(7)]
+        found: list[Any] = []
+
+        def listen(stream: Any) -> None:
+            found.append(np.concatenate([part.samples for part in stream]))
+
+        threads = [threading.Thread(target=listen, args=(each,)) for each in streams]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join(60)
+        assert len(found) == 7
+        assert all(np.array_equal(each, found[0]) for each in found)
+        runner: Any = model.runner
+        assert (runner._taken, runner._running) == (0, [])
+        assert runner._loop.cache.free == runner._loop.cache.blocks
+
+
 def test_what_nobody_listens_to_is_dropped(model: SpeechModel) -> None:
     parts = model.stream(TEXT, seed=1)
     next(parts)

@@ -15,7 +15,7 @@ FILES = sorted(HERE.glob("check_*.py"))
 
 
 def test_there_are_files() -> None:
-    assert len(FILES) == 6
+    assert len(FILES) == 7
 
 
 def test_kernels() -> None:

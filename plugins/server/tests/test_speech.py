@@ -70,7 +70,11 @@ def wav(live: Live, **given: Any) -> Any:
 def test_seeds_and_voices(speaking: Live) -> None:
     plain = wav(speaking)
     assert np.array_equal(wav(speaking), plain)
-    again = spoken(speaking, response_format="wav")
+    identity = {"x-request-id": "named-in-the-log"}
+    again = spoken(speaking, response_format="wav", extra_headers=identity)
+    speaking.wait_for_line("named-in-the-log")
+    (line,) = [one for one in speaking.log.read_text().splitlines() if "named-in-the-log" in one]
+    assert '"dia"' in line
     assert again.response.headers["x-tramontane-seed"] == "7"
     other = wav(speaking, extra_body={**SHORT, "seed": 8})
     ada, openly = (wav(speaking, voice="ada", extra_body={**SHORT, **more})

@@ -65,6 +65,16 @@ def test_the_order_of_tokens_tells_their_merges(raw: bool, tmp_path: Path) -> No
         assert found.decode(found.encode(text, add_special=False)) == text
 
 
+def test_a_control_token_that_is_no_text_is_a_token_all_the_same(tmp_path: Path) -> None:
+    texts = [bytes([byte]) for byte in range(256)] + [b"<|\xff|>", b"<|endoftext|>"]
+    file = OldFile(
+        "ggml", FAMILIES[1], 1, {"n_vocab": 258}, [(text, None) for text in texts], {}
+    )  # fmt: skip
+    found = tokenizer_of(file, tmp_path / "old.bin")
+    assert found.vocab_size == 258
+    assert found.encode("ab", add_special=False) == [97, 98]
+
+
 def test_a_tokenizer_of_another_model_is_refused(old: Path) -> None:
     other = tokenizers.Tokenizer(models.WordLevel({str(n): n for n in range(1000)}, "0"))
     other.save(str(old.parent / "tokenizer.json"))

@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Tensor
 from tramontane.blocks import ACTIVATIONS, LayerNorm, PostNormTextLayer, TextEncoder, TokenTexts
 from tramontane.blocks.embedding import Embedding
+from tramontane.blocks.task_model import device_of
 from tramontane.checkpoint.rules import Rename, Skip
 
 from .model import EMBEDDINGS, LAYER, RobertaConfig
@@ -65,7 +66,7 @@ class MPNet(TextEncoder):
         """What scores change by: (heads, length, length)."""
         at = torch.arange(length)
         buckets = buckets_of(at[:, None] - at, self.cfg.relative_attention_num_buckets)
-        found: Tensor = self.relative_attention_bias(buckets.flatten())
+        found: Tensor = self.relative_attention_bias(buckets.flatten().to(device_of(self)))
         out: Tensor = found.unflatten(0, (length, length)).permute(2, 0, 1)
         return out
 

@@ -129,7 +129,8 @@ class FrameLoop:
         if self._no_text is None:
             # bytes that are all 0 become equal rows, however many, and these one row's values
             rows = yield from self._encoder.parts(self._ids([0]))
-            self._no_text = self.items.put(rows)
+            if self._no_text is None:  # another may have begun meanwhile
+                self._no_text = self.items.put(rows)
         rows = yield from self._encoder.parts(self._ids(text_ids(asked.text)))
         speech = Speech(asked, self.cfg)
         speech.with_text = self.items.put(rows)

@@ -52,6 +52,8 @@ class DiaSpeech:
         kv_dtype = part.dtype if asked == "auto" else KV_DTYPES[KV_TYPES[asked]]
         self._loop = FrameLoop(model, kv_dtype, device, AT_ONCE)
         self._running: list[Speech] = []
+        self._taken = 0
+        """Places of those that run or begin, `AT_ONCE` in all."""
         self._voices = voices_of(loaded.path if loaded.path.is_dir() else loaded.path.parent)
         self._known: dict[str, np.ndarray[Any, Any]] = {}
         self._defaults = _defaults(read_if_there(loaded.path / "generation_config.json"))
@@ -115,8 +117,15 @@ class DiaSpeech:
             if name != DEFAULT:
                 self._known[name] = prompt
         spoken = Spoken(text=text, prompt=prompt, most=most, seed=seed, how=how)
-        while len(self._running) >= AT_ONCE:
+        while self._taken >= AT_ONCE:
             yield None
+        self._taken += 1  # before it begins, which takes turns: others look meanwhile
+        try:
+            return (yield from self._spoken(spoken, seed))
+        finally:
+            self._taken -= 1
+
+    def _spoken(self, spoken: Spoken, seed: int) -> Work:
         speech = yield from self._loop.begin(spoken)
         self._running.append(speech)
         parts: list[np.ndarray[Any, Any]] = []

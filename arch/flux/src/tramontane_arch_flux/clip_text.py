@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from tramontane.blocks import Embedding, LayerNorm, TaskModel
+from tramontane.blocks.task_model import device_of
 from tramontane.blocks.vision import Parts, Positions, VisionLayer, VisionLayers
 
 from .config import ClipTextConfig
@@ -54,7 +55,8 @@ class ClipText(TaskModel):
         end = self.cfg.eos_token_id
         # the first of the largest ids, or of those that are the end
         at = int((ids if end == LEGACY_EOS else (ids == end).int()).argmax())
-        x: Tensor = self.embeddings(ids[: at + 1])  # what comes later is not seen
+        seen = ids[: at + 1].to(device_of(self))  # what comes later is not
+        x: Tensor = self.embeddings(seen)
         for layer in self.encoder.layers:
             x = yield from layer.parts(x)
             yield None

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
+from tramontane import memory
+from tramontane.backend import HOST
 from tramontane.config import read_config
 from tramontane.errors import CheckpointError, RequestError
 from tramontane.media.image import pixels_of
@@ -84,6 +86,7 @@ class FluxImages:
                 f"{options.n} x {steps} steps of {width} x {height} pixels are {work:.0f} million "
                 f"pixels, more than the {MOST_WORK} of one request; ask for less of one of them"
             )
+        self._refuse_size(width, height)
         seed = secrets.randbits(32) if options.seed is None else options.seed
         asked = Asked(
             width, height, steps, guidance, seed, None if picture is None else options.strength
@@ -162,6 +165,20 @@ class FluxImages:
         """What to say of a prompt that is too long."""
         lost = self.prompts.lost(prompt, tokens)
         return {"prompt": f"its last {lost} tokens were left out"} if lost else {}
+
+    def _refuse_size(self, width: int, height: int) -> None:
+        """Raises RequestError for an image larger than what was planned when the model was loaded,
+        where the processor's memory has no room for it: nothing else would say so."""
+        times = width * height / SIDE**2
+        host = all(part.device.memory == HOST for part in self._loaded.parts.values())
+        if times <= 1 or not host or self._loaded.options.force:
+            return
+        need, free = int(self.vae.working_bytes * times), memory.free()
+        if need > free:
+            raise RequestError(
+                f"an image of {width} x {height} needs {memory.readable(need)} of memory, and "
+                f"{memory.readable(free)} are free: ask for a smaller one"
+            )
 
     def _part(self, architecture: str) -> Any:
         for part in self._loaded.parts.values():

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from tramontane.blocks import ACTIVATIONS, Embedding, Linear, RMSNorm, TaskModel
+from tramontane.blocks.task_model import device_of
 from tramontane.blocks.vision import EncoderLayer, Parts
 
 from .config import T5Config
@@ -93,7 +94,7 @@ class T5Encoder(TaskModel):
     def parts(self, ids: Tensor) -> Parts:
         """ids: (tokens) -> (tokens, d_model). Padding is attended to like any token. It may be
         interrupted where it yields."""
-        x: Tensor = self.embed_tokens(ids)
+        x: Tensor = self.embed_tokens(ids.to(device_of(self)))
         bias = self.biases(len(ids)).to(x.dtype)
         for layer in self.layers:
             x = yield from layer.parts(x, bias)

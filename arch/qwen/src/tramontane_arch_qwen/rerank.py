@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from tramontane.blocks.task_model import device_of
 from tramontane.errors import ConfigError, RequestError
 from tramontane.tasks.queue import Progress, Work
 from tramontane.tasks.rank import RankOptions, Scores
 from tramontane.tasks.text_vectors import FromEngine
+from tramontane.tasks.texts_in import bounded
 
 BEFORE = (
     "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and "
@@ -28,6 +30,7 @@ class YesNo:
         """opened: a loaded Qwen3. Raises ConfigError where its vocabulary lacks the answers."""
         self._source = FromEngine(opened)
         self._logits = opened.loaded.model.logits
+        self._device = device_of(opened.loaded.model.model.norm)
         self._tokenizer = opened.tokenizer
         self.max_tokens = self._source.most
         answers = [self._ids(word) for word in ("yes", "no")]
@@ -42,7 +45,10 @@ class YesNo:
         told = options.instruction or INSTRUCTION
         room = self.max_tokens - len(self._before) - len(self._behind)
         ids = []
-        for index, (query, document) in enumerate(pairs):
+        for index, pair in enumerate(pairs):
+            query, document = bounded(
+                pair, f"pairs[{index}]", self.max_tokens, truncate=options.truncate
+            )
             for place, text in enumerate((query, document)):
                 if not text.strip():
                     raise RequestError(f"pairs[{index}][{place}] is empty; give a text")
@@ -63,7 +69,8 @@ class YesNo:
                 yield None
                 continue
             index, rows = event
-            yes, no = self._logits(rows[-1:])[0, self._answers].float()
+            found = self._logits(rows[-1:].to(self._device))
+            yes, no = found.float().cpu()[0, self._answers]
             values[index] = (yes - no if options.raw else torch.sigmoid(yes - no)).item()
             done += 1
             yield Progress(done, len(ids), "pairs")

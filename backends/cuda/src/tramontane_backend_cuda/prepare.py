@@ -72,6 +72,8 @@ def prepare(
         chosen[STEP] = f"{EAGER}{why_not(device, card)}"
         return chosen
     chosen = put_kernels(model, card)
+    if not hasattr(model, "step"):  # a model of other tasks than text
+        return chosen
     if where.startswith("cuda") and os.environ.get(GRAPHS) != "0":
         from .cuda_graphs import CudaGraphs, in_background
         from .graphs import RecordedSteps

@@ -158,7 +158,13 @@ def opened(index: int) -> OpenclDevice:
     found = listed()
     if index >= len(found):
         raise DeviceLost(f"there is no OpenCL device {index} any more; {len(found)} are there")
-    return OpenclDevice(found[index], index)
+    made = OpenclDevice(found[index], index)
+    in_use.append(made)
+    return made
+
+
+in_use: list[OpenclDevice] = []
+"""Those that were opened."""
 
 
 def listed() -> list[cl.Device]:

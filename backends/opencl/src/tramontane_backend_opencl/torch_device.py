@@ -13,7 +13,7 @@ from torch.utils.backend_registration import _setup_privateuseone_for_python_bac
 from tramontane.errors import ConfigError
 
 from . import tensor_ops
-from .memory import listed, opened
+from .memory import in_use, listed
 from .tensor import KERNELS, TORCH_NAME, Operation, run
 
 aten = torch.ops.aten
@@ -54,8 +54,8 @@ class _Module:
     @staticmethod
     def empty_cache() -> None:
         """Give back memory that is kept without being used, of devices that are open."""
-        for index in range(_Module.device_count()):
-            opened(index).release()
+        for device in in_use:
+            device.release()
 
 
 _library: torch.library.Library | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import torch
 from torch import nn
 
 
@@ -32,3 +33,8 @@ class TaskModel(nn.Module):
     def working_bytes(self) -> int:
         """What it takes beside its weights while it works, about, for the memory plan."""
         return 256 << 20
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where a module's own numbers are, such as those of norms."""
+    return next((each.device for each in module.parameters()), torch.device("cpu"))

@@ -17,7 +17,7 @@ from .linear import Linear
 from .mlp import MLP
 from .norm import LayerNorm
 from .rope import Rope
-from .task_model import TaskModel
+from .task_model import TaskModel, device_of
 from .text_attention import TextAttention
 from .vision import EncoderLayer, Parts, in_parts
 
@@ -50,6 +50,13 @@ class TokenTexts:
             told = torch.tensor([kind for text in kinds for kind in text], dtype=torch.int64)
         return cls(ids, positions, told, lengths)
 
+    def on(self, device: torch.device) -> TokenTexts:
+        """The same on a device."""
+        if device.type == "cpu":
+            return self
+        ids, positions, kinds = (x.to(device) for x in (self.ids, self.positions, self.kinds))
+        return TokenTexts(ids, positions, kinds, self.lengths)
+
     def turned(self, x: Tensor, rope: Rope) -> Tensor:
         """x: (rows, heads, d) -> the same, rotated by the rows' positions."""
         if rope.settings not in self.angles:
@@ -59,7 +66,8 @@ class TokenTexts:
                 at = torch.arange(block * BLOCK, (block + 1) * BLOCK)
                 blocks.append(rope.angles(at, torch.full_like(at, max(self.lengths))))
             self.angles[rope.settings] = tuple(
-                torch.cat(each)[self.positions] for each in zip(*blocks, strict=True)
+                torch.cat(each)[self.positions.cpu()].to(x.device)
+                for each in zip(*blocks, strict=True)
             )  # type: ignore[assignment]
         cos, sin = self.angles[rope.settings]
         a, b = x[..., : rope.dim].float().chunk(2, -1)
@@ -206,6 +214,7 @@ class TextEncoder(TaskModel):
 
     def rows(self, texts: TokenTexts) -> Generator[None, None, Tensor]:
         """(rows, hidden) behind the last layer, with places where it may be interrupted."""
+        texts = texts.on(device_of(self))
         x = self.embed(texts)
         for layer in self.model.layers:
             yield None

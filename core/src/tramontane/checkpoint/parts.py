@@ -45,7 +45,7 @@ class PartsCheckpoint:
         try:
             for name, (_, kind) in listed.items():
                 inside = folder / name
-                if set(name) & set("/\\\0") or name in (".", ".."):
+                if set(name) & set("/\\\0") or name in ("", ".", ".."):
                     raise CheckpointError(f"{folder / INDEX}: {name!r} is no name of a folder")
                 if not inside.is_dir():
                     raise CheckpointError(

@@ -12,7 +12,7 @@ from tramontane.errors import UsageError
 
 from .parser import Parser
 from .progress import Loading
-from .task_options import add_task_model, open_face
+from .task_options import add_task_model, open_face, write_file
 
 if TYPE_CHECKING:
     from tramontane.tasks.speech import SpeechModel
@@ -112,7 +112,7 @@ def _speak(model: SpeechModel, text: str, kind: str, options: argparse.Namespace
     with ExitStack() as stack:
         shown = stack.enter_context(Loading("speaking"))
         sound = model.speak(text, progress=lambda p: shown(p.done, p.total), **given)
-    Path(options.output).write_bytes(writer.whole(sound.samples))
+    write_file(options.output, writer.whole(sound.samples))
     print(f"{options.output}: {sound.seconds:.1f} seconds, seed {sound.seed}", file=sys.stderr)
     return 0
 

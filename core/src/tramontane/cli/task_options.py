@@ -87,3 +87,11 @@ def lines_of(texts: list[str], file: Path | None) -> list[str]:
         name = "standard input" if file is None else file
         raise RequestError(f"{name} is not UTF-8 at byte {error.start}") from error
     return [*texts, *filter(str.strip, text.splitlines())]
+
+
+def write_file(path: str, data: bytes) -> None:
+    """Raises RequestError."""
+    try:
+        Path(path).write_bytes(data)
+    except OSError as error:
+        raise RequestError(f"cannot write {path}: {error.strerror}") from error

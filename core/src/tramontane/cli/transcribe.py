@@ -12,7 +12,7 @@ from tramontane.errors import UsageError
 
 from .parser import Parser
 from .progress import Loading
-from .task_options import add_task_model, open_face
+from .task_options import add_task_model, open_face, write_file
 
 if TYPE_CHECKING:
     from tramontane.tasks.transcribe import Transcriber, Transcript
@@ -66,7 +66,7 @@ def run(argv: list[str]) -> int:
     if options.output is None:
         print(text.removesuffix("\n"))
     else:
-        Path(options.output).write_text(text, "utf-8")
+        write_file(options.output, text.encode())
         print(f"{options.output}: {transcript.duration:.1f} seconds of sound", file=sys.stderr)
     return 0
 

@@ -99,7 +99,8 @@ class SoundWriter:
             self._file.close()
 
     def _fresh(self) -> bytes:
-        data = self._buffer.getvalue()[self._taken :]
+        with self._buffer.getbuffer() as written:
+            data = bytes(written[self._taken :])
         self._taken += len(data)
         return data
 

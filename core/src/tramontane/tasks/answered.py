@@ -21,7 +21,8 @@ def answered(engine: Engine, request: Request) -> Generator[Token | None, None, 
     """Run a request: yields its tokens, and None while there is none, and returns how it ended. The
     request is cancelled where the work is closed.
 
-    Raises RequestError where it failed, EngineBusy where the engine has no room for it.
+    Raises RequestError where it failed or the engine was closed, EngineBusy where the engine has no
+    room for it.
     """
     events: queue.SimpleQueue[Event] = queue.SimpleQueue()
     cancel: Callable[[], None] = engine.submit(request, events.put)
@@ -42,4 +43,6 @@ def answered(engine: Engine, request: Request) -> Generator[Token | None, None, 
         raise EngineBusy(result.error or "", RETRY_AFTER)
     if result.error is not None:
         raise RequestError(f"the request failed: {result.error}")
+    if result.finish_reason == "cancelled":
+        raise RequestError("the engine was closed before the answer")
     return result

@@ -53,7 +53,7 @@ class PairScores:
         for some in packed([len(each) for each in ids]):
             told = TokenTexts.of([ids[i] for i in some], [kinds[i] for i in some])
             rows = yield from self._model.rows(told)
-            logits = self._model.head(rows, told.lengths).float()
+            logits = self._model.head(rows, told.lengths).float().cpu()
             for index, row in zip(some, logits, strict=True):
                 found = row if options.raw else self._function(row)
                 values[index] = found.item() if self.labels == 1 else tuple(found.tolist())

@@ -7,6 +7,7 @@ to the next; the rest waits in the order in which it came.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -19,6 +20,7 @@ from tramontane.engine.engine import RETRY_AFTER
 from tramontane.errors import EngineBusy, RequestError
 from tramontane.option_checks import check_options, seconds, whole
 
+log = logging.getLogger(__name__)
 Work: TypeAlias = Generator[Any, None, Any]
 Sink: TypeAlias = Callable[[Any], None]
 CHECKS = {
@@ -117,8 +119,8 @@ class WorkQueue:
         with self._changed:
             if self._closed:
                 raise RequestError(f"{self._name} is closed")
-            waits = self._active >= self._running or bool(self._waiting)
-            if most is not None and waits and len(self._waiting) >= most:
+            # those that the thread has not come to yet do not wait for anything else
+            if most is not None and self._active + len(self._waiting) >= self._running + most:
                 raise EngineBusy(
                     f"{len(self._waiting)} requests wait already, which is the most", RETRY_AFTER
                 )
@@ -160,8 +162,11 @@ class WorkQueue:
         import torch
 
         while (job := self._next()) is not None:
-            with torch.inference_mode(), self._around():
-                ended = self._turn(job)
+            try:
+                with torch.inference_mode(), self._around():
+                    ended = self._turn(job)
+            except Exception as error:  # noqa: BLE001 - the thread is for the others' work too
+                ended = Ended(error=error)
             with self._changed:
                 if ended is None:
                     job.cancelled = job.cancelled or self._closed
@@ -172,7 +177,10 @@ class WorkQueue:
                     self._counts[kind] += 1
                 self._changed.notify_all()
             if ended is not None:
-                job.sink(ended)
+                try:
+                    job.sink(ended)
+                except Exception:  # whoever asked is gone, such as a loop that was closed
+                    log.exception("%s: nobody takes what a request ended with", self._name)
 
     def _next(self) -> _Job | None:
         """The next that has a turn; None: the queue is closed and empty."""

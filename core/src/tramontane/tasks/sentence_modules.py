@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tramontane.errors import CheckpointError, ConfigError
-from tramontane.tokenizer.json_file import read_if_there, read_object
+from tramontane.tokenizer.json_file import SMALL, read_if_there, read_object, read_text
 
 from .task import MODULES
 
@@ -123,8 +123,8 @@ def listed(root: Path) -> list[tuple[str, Path]]:
 
     path = root / MODULES
     try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+        found = json.loads(read_text(path, SMALL))
+    except (RecursionError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from error
     if not isinstance(found, list) or not 0 < len(found) <= MOST:
         raise CheckpointError(f"{path} must list 1 to {MOST} modules")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import queue
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tramontane.blocks.task_model import device_of
 from tramontane.blocks.text_encoder import TokenTexts
-from tramontane.errors import ConfigError, NoTokenizer, RequestError
+from tramontane.errors import ConfigError, EngineBusy, NoTokenizer, RequestError
 
 from .embed import Embeddings, EmbedOptions, Text
 from .queue import Progress, Work
@@ -56,7 +59,7 @@ class Encoded:
         for some in packed([len(text) for text in texts]):
             told = TokenTexts.of([texts[index] for index in some])
             rows = yield from self._model.rows(told)
-            yield from zip(some, rows.split(list(told.lengths)), strict=True)
+            yield from zip(some, rows.cpu().split(list(told.lengths)), strict=True)
 
 
 def packed(lengths: Sequence[int]) -> Iterator[list[int]]:
@@ -77,27 +80,34 @@ class FromEngine:
     """Hidden states of a model that runs in the engine, behind its last norm."""
 
     def __init__(self, model: LoadedModel) -> None:
-        self._engine, self._norm = model.engine, model.loaded.model.model.norm
+        self._engine, self._norm = model.engine, here(model.loaded.model.model.norm)
         self.most = model.engine.context_length
         self.hidden = model.loaded.config.hidden_size
         self.vocabulary = model.loaded.config.known_tokens
 
     def rows(self, texts: Sequence[Sequence[int]]) -> Generator[tuple[int, Tensor] | None]:
+        from tramontane.engine.engine import RETRY_AFTER
         from tramontane.engine.request import Finished, Request
         from tramontane.sampling_params import SamplingParams
 
         events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         running: dict[str, tuple[int, Any, Callable[[], None]]] = {}
-        waiting = iter(enumerate(texts))
+        waiting = deque(enumerate(texts))
         params = SamplingParams(max_tokens=0, temperature=0)
         try:
             while True:
-                while len(running) < AT_ONCE and (piece := next(waiting, None)) is not None:
-                    index, text = piece
+                while waiting and len(running) < AT_ONCE:
+                    index, text = waiting[0]
                     found = np.empty((len(text), self.hidden), np.float32)
                     request = Request(prompt=tuple(text), params=params, hidden=_into(found))
-                    cancel = self._engine.submit(request, events.put)
+                    try:
+                        cancel = self._engine.submit(request, events.put)
+                    except EngineBusy:
+                        if not running:
+                            raise
+                        break  # the engine's queue has room once some of these are computed
                     running[request.id] = index, found, cancel
+                    waiting.popleft()
                 if not running:
                     return
                 try:
@@ -108,6 +118,8 @@ class FromEngine:
                 if not isinstance(event, Finished):
                     continue
                 index, found, _ = running.pop(event.id)
+                if event.result.busy:
+                    raise EngineBusy(event.result.error or "", RETRY_AFTER)
                 if event.result.error is not None:
                     raise RequestError(f"the request failed: {event.result.error}")
                 if event.result.finish_reason == "cancelled":
@@ -116,6 +128,20 @@ class FromEngine:
         finally:
             for _, _, cancel in running.values():
                 cancel()
+
+
+def here(norm: Any) -> Any:
+    """A norm for rows on the processor: what is started on a device beside the engine's thread
+    would come between its steps."""
+    if device_of(norm).type == "cpu":
+        return norm
+    made = copy(norm)
+    vars(made).pop("forward", None)  # of kernels
+    for kind in ("_parameters", "_buffers"):
+        vars(made)[kind] = {
+            name: None if each is None else each.cpu() for name, each in vars(norm)[kind].items()
+        }
+    return made
 
 
 def _into(found: Any) -> Callable[[int, Any], None]:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tokenizers import Encoding
 
 from tramontane.errors import RequestError
 from tramontane.tokenizer.tokenizer import Tokenizer, around
+
+LONGEST = 32
+"""Characters for each token that a model takes, above which no part of a pair is read: a query is
+read once for each document, and a token has about four."""
+AT_ONCE = 1 << 20
+"""Characters of pairs that are cut into tokens together, about."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +55,21 @@ class TextsIn:
         for index, (query, document) in enumerate(pairs):
             _refuse_text(query, f"pairs[{index}][0]")
             _refuse_text(document, f"pairs[{index}][1]")
-        found = tokenizer.inner.encode_batch(list(pairs))
+        pairs = [
+            bounded(pair, f"pairs[{i}]", self.most, truncate=truncate)
+            for i, pair in enumerate(pairs)
+        ]
         ids, kinds = [], []
-        for index, each in enumerate(found):
-            over = len(each.ids) - self.most
-            if over > 0 and truncate:
-                kept = _shortened(tokenizer, *pairs[index], self.most)
+        for some in _portions(pairs):
+            found = tokenizer.inner.encode_batch([pairs[index] for index in some])
+            for index, each in zip(some, found, strict=True):
+                kept = each
+                if len(each.ids) > self.most and truncate:
+                    kept = _shortened(tokenizer, *pairs[index], self.most)
+                else:
+                    self.fitted(each.ids, f"pairs[{index}]", truncate=False)
                 ids.append(list(kept.ids))
                 kinds.append(list(kept.type_ids))
-                continue
-            self.fitted(each.ids, f"pairs[{index}]", truncate=False)
-            ids.append(list(each.ids))
-            kinds.append(list(each.type_ids))
         return ids, kinds
 
     def fitted(self, ids: Sequence[int], where: str, *, truncate: bool, keep: int = 0) -> list[int]:
@@ -87,6 +96,32 @@ class TextsIn:
         if self.tokenizer is None or self.tokenizer.missing:
             raise RequestError("the model has no tokenizer, so it takes lists of token ids only")
         return self.tokenizer
+
+
+def bounded(pair: tuple[str, str], where: str, most: int, *, truncate: bool) -> tuple[str, str]:
+    """A pair of texts that are worth cutting into at most `most` tokens. truncate: whether longer
+    ones are cut. Raises RequestError."""
+    longest = max(map(len, pair))
+    if longest <= most * LONGEST:
+        return pair
+    if not truncate:
+        raise RequestError(
+            f"{where} has a text of {longest} characters, far more than the {most} tokens that "
+            "the model takes; shorten it, or ask for truncate"
+        )
+    return pair[0][: most * LONGEST], pair[1][: most * LONGEST]
+
+
+def _portions(pairs: Sequence[tuple[str, str]]) -> Iterator[range]:
+    """Indices of pairs, as many at once as their length allows."""
+    start = total = 0
+    for index, (query, document) in enumerate(pairs):
+        if index > start and total + len(query) + len(document) > AT_ONCE:
+            yield range(start, index)
+            start, total = index, 0
+        total += len(query) + len(document)
+    if start < len(pairs):
+        yield range(start, len(pairs))
 
 
 def _refuse_text(text: str, where: str) -> None:

@@ -12,6 +12,7 @@ from fastapi import Request
 
 from .dispatch import Dispatch
 from .event_bridge import Generation, Mailbox
+from .http.access import spent
 from .http.errors import ApiError
 from .http.keys import KeyRing
 from .http.stream import EventStream
@@ -114,7 +115,8 @@ class Serving:
         return Generation(model, name, requests, self._mailbox, self.metrics)
 
     def work(self, model: Opened, name: str, task: str, work: Work) -> TaskWork:
-        """A piece of work of a model's queue."""
+        """A piece of work of a model's queue, which the request's line in the log names."""
+        spent(name)
         return TaskWork(model.queue, work, name=name, task=task, metrics=self.metrics)
 
     def stream(

@@ -118,7 +118,8 @@ def _byte_level(texts: Sequence[bytes], cuts: str, path: Path) -> Tokenizer:
 
 def _spelled(text: bytes) -> str:
     """In GPT-2's alphabet, but a control token as it is."""
-    return text.decode() if text.startswith(b"<|") and text.endswith(b"|>") else spell(text)
+    control = text.startswith(b"<|") and text.endswith(b"|>")
+    return text.decode("utf-8", "replace") if control else spell(text)
 
 
 def _kind(token: str) -> int:

@@ -9,9 +9,9 @@ from tramontane_backend_cpu.vector.parallel import call_kernel, call_product
 
 FIELDS = (
     "count", "rows", "panel", "input", "input_stride", "out", "stride", "bias", "add", "function",
-    "state", "fewest", "own", "passed", "scratch", "scratch_bytes",
+    "state", "fewest", "own", "given", "scratch", "scratch_bytes",
 )  # fmt: skip
-"""function, state, fewest: of a `NativeProduct`. own, passed: the kernel for fewer vectors and its
+"""function, state, fewest: of a `NativeProduct`. own, given: the kernel for fewer vectors and its
 arguments, of as many rows per job. scratch: per thread, for products that a bias or what is there
 is added to; with neither, 0. The others as in `dense.py`."""
 
@@ -19,12 +19,12 @@ is added to; with neither, 0. The others as in `dense.py`."""
 @native(3)
 def multiply(arguments, job, thread):  # type: ignore[no-untyped-def]
     """One panel of rows for all vectors."""
-    (count_at, rows, panel, x, x_stride, out, stride, bias, add, function, state, fewest, own, passed,
-     scratch, scratch_bytes) = words(arguments, 16)  # fmt: skip
+    (count_at, rows, panel, x, x_stride, out, stride, bias, add, function, state, fewest, own,
+     given, scratch, scratch_bytes) = words(arguments, 16)  # fmt: skip
     count, first = word(count_at), job * panel
     last = min(rows, first + panel)
     if count < fewest:
-        call_kernel(own, passed, job, thread)
+        call_kernel(own, given, job, thread)
     elif count > 0:
         to = out + 4 * first
         if bias == 0 and add == 0:

@@ -122,7 +122,7 @@ def native_operation(
     told = arguments(
         native_product.FIELDS, rows=rows, panel=panel, input_stride=x_stride,
         function=product.address, state=product.state, fewest=product.fewest,
-        own=0 if own is None else own.kernel, told=0 if own is None else address(own.arguments),
+        own=0 if own is None else own.kernel, given=0 if own is None else address(own.arguments),
         scratch=room(scratch) if scratch else 0, scratch_bytes=scratch, **shared,
     )  # fmt: skip
     kept = (product, own)
