@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -47,15 +48,17 @@ class Runs:
             options, running=options.running or running, workers=options.workers or workers
         )
         self.queue, self._runners = WorkQueue(self.name, options, around), {}
+        self._making = threading.RLock()
 
     def runner(self, task: str) -> Any:
         """What does a task beside text: see `Architecture.tasks`. Raises RequestError where the
         model cannot."""
         refuse_task(self.name, task, self.tasks)
-        if task not in self._runners:
-            target = self.offer.tasks.get(task) or TASKS[task].runner
-            self._runners[task] = load(target)(self) if target else self.default_runner()
-        return self._runners[task]
+        with self._making:
+            if task not in self._runners:
+                target = self.offer.tasks.get(task) or TASKS[task].runner
+                self._runners[task] = load(target)(self) if target else self.default_runner()
+            return self._runners[task]
 
     @property
     def most_tokens(self) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
@@ -55,21 +56,25 @@ async def speech(request: Request, body: SpeechRequest) -> Response:
 
 async def _whole(serving: Serving, body: SpeechRequest) -> tuple[bytes, int]:
     async with serving.catalog.lease(body.model, "speech") as (served, model):
-        runner = model.runner("speech")
-        writer = _writer(body, runner)
-        sound: Sound = await (await _work(serving, body, served.name, model)).finish()
+        work = await _work(serving, body, served.name, model)
+        writer = _writer(body, model.runner("speech"))
+        sound: Sound = await work.finish()
         return await asyncio.to_thread(writer.whole, sound.samples), sound.seed
 
 
 async def _parts(serving: Serving, body: SpeechRequest) -> AsyncIterator[bytes]:
     """The file, as it is made."""
     async with serving.catalog.lease(body.model, "speech") as (served, model):
-        runner = model.runner("speech")
-        writer = _writer(body, runner)
-        async for part in await _work(serving, body, served.name, model):
-            if isinstance(part, Sound) and (data := writer.write(part.samples)):
-                yield data
-        if data := writer.close():
+        work = await _work(serving, body, served.name, model)
+        writer = _writer(body, model.runner("speech"))
+        # a client that goes ends the work before the model is given back
+        async with aclosing(aiter(work)) as parts:  # type: ignore[type-var]
+            async for part in parts:
+                if isinstance(part, Sound):
+                    data = await asyncio.to_thread(writer.write, part.samples)
+                    if data:
+                        yield data
+        if data := await asyncio.to_thread(writer.close):
             yield data
 
 
@@ -91,6 +96,6 @@ def _writer(body: SpeechRequest, runner: Any) -> SoundWriter:
 
 
 async def _work(serving: Serving, body: SpeechRequest, name: str, model: Any) -> TaskWork:
-    runner = model.runner("speech")
+    runner = await asyncio.to_thread(model.runner, "speech")
     work = await asyncio.to_thread(runner.speak, body.input, body.options())
     return serving.work(model, name, "speech", work)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from fastapi import APIRouter, Request
@@ -145,20 +146,22 @@ async def _events(serving: Serving, asked: Asked) -> AsyncIterator[bytes]:
     async with serving.catalog.lease(asked.body.model, "transcribe") as (served, model):
         work = await _work(serving, asked, served.name, model)
         before = ""
-        async for part in work:
-            text = part.text if isinstance(part, Segment) else part
-            if not isinstance(text, str):
-                continue
-            text = text if before else text.lstrip()
-            before += text
-            if text:
-                yield event({"type": "transcript.text.delta", "delta": text})
+        # a client that goes ends the work before the model is given back
+        async with aclosing(aiter(work)) as parts:  # type: ignore[type-var]
+            async for part in parts:
+                text = part.text if isinstance(part, Segment) else part
+                if not isinstance(text, str):
+                    continue
+                text = text if before else text.lstrip()
+                before += text
+                if text:
+                    yield event({"type": "transcript.text.delta", "delta": text})
         done = brief(work.result)
         yield event({"type": "transcript.text.done", **done})
 
 
 async def _work(serving: Serving, asked: Asked, name: str, model: Any) -> TaskWork:
-    runner = model.runner("transcribe")
+    runner = await asyncio.to_thread(model.runner, "transcribe")
     options = asked.body.options()
     work = await asyncio.to_thread(runner.transcribe, asked.sound, options)
     return serving.work(model, name, "transcribe", work)
