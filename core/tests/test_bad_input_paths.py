@@ -86,7 +86,12 @@ def test_no_access_to_a_folder_above(monkeypatch: pytest.MonkeyPatch) -> None:
         ("empty", b"", "is empty: copy or download it again"),
         ("empty.gguf", b"", "is empty: copy or download it again"),
         ("page.gguf", b"<html>", "is not a gguf file: it begins with b'<htm'"),
-        ("x.safetensors", b"", "needs the model's config.json in the same folder"),
+        ("x.safetensors", b"", "is not a whole safetensors file"),
+        (
+            "x.safetensors",
+            b"\x02\0\0\0\0\0\0\0{}",
+            "needs the model's config.json in the same folder",
+        ),
         ("x.bin", b"", "needs the model's config.json in the same folder"),
     ],
 )

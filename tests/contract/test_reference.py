@@ -7,16 +7,18 @@ import torch
 import transformers
 from tramontane.plugin import Architecture
 from tramontane.registry import Registry
+from tramontane.tasks.task import in_engine
 from tramontane.testing.compare import compare
 
 APART = "KimiLinearForCausalLM"
 """Of its tiny example the reference's cache cannot be made: held to it in tests/parity."""
 CLASSES = set(dir(transformers)) - {APART}
 OFFERS = [
-    offer for offer in Registry().all(Architecture) if offer.name in CLASSES and offer.media is None
-]
-"""Those that transformers has a class of; the others, and images, are held to other references in
-tests/parity and tests/media."""
+    offer for offer in filter(in_engine, Registry().all(Architecture))
+    if offer.name in CLASSES and offer.media is None
+]  # fmt: skip
+"""Those that write text and that transformers has a class of; the others, and images, are held to
+other references in tests/parity, tests/media and the tests of their tasks."""
 BOUNDS = {
     # GELU by another formula, in values that a norm then makes large
     "Gemma4": 4e-5,

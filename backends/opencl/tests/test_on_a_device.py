@@ -25,7 +25,7 @@ def test_kernels() -> None:
         pytest.skip(f"no OpenCL device here: {why}")
     quiet = ["-q", "-p", "no:cacheprovider", "-W", "error"]
     command = [sys.executable, "-m", "pytest", *quiet, *map(str, FILES)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "TRAMONTANE_ON_DEVICE": "1"}
     for name in [name for name in environment if name.startswith("PYTEST")]:
         del environment[name]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)

@@ -144,6 +144,7 @@ def test_a_model_that_cannot_be_quantized_is_what_it_was(monkeypatch: pytest.Mon
         return f"model {settings.name}"
 
     monkeypatch.setattr(model_manager, "load", load)
+    monkeypatch.setattr(model_manager, "load_adapters", lambda *given: None)
     monkeypatch.setattr(model_manager, "_close", lambda model: None)
     served = Catalog(read(None, {"models": [{"name": "a"}]}).models).find("a")
 

@@ -51,8 +51,9 @@ class FolderCheckpoint:
         """kind: the class of a part, as the whole's index names it; None: as config.json says."""
         self.folder = folder
         config = read_object(folder / "config.json")
-        names = config.get("architectures") or config.get("_class_name")
-        names = [names] if isinstance(names, str) else names
+        names = config.get("architectures")
+        if not names and isinstance(alone := config.get("_class_name"), str):
+            names = [alone]
         if kind is not None:
             names = [kind]
         if not (isinstance(names, list) and names and isinstance(names[0], str)):
