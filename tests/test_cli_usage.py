@@ -75,6 +75,11 @@ USAGE = [
     ("run --suppress-token -1", "--suppress-token -1: at least 0"),
     ("run --grammar json --json-schema {}", "--json-schema and --grammar exclude each other"),
     ("run --no-template --mcp-config x", "--mcp-config needs a chat"),
+    ("embed", 'there is no text: tramontane embed "a text" -m MODEL'),
+    ("embed x --dimensions 0", "--dimensions 0: at least 1"),
+    ("rank x", 'there is no document: tramontane rank "query" "document" -m MODEL'),
+    ("speak x --seed z", "--seed z: not a whole number"),
+    ("image", 'describe an image: tramontane image "a red fox in the snow" -m MODEL'),
     ("bench --reps 0", "--reps 0: at least 1"),
     ("bench --parallel 1,0", "--parallel 0: at least 1"),
     ("bench --gen 1,x", "--gen x: not a whole number"),
@@ -247,7 +252,8 @@ def test_a_folder_of_models_names_them(run: Run, model: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
 def test_weights_alone_say_what_is_missing(run: Run, tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"x")
+    # a file of safetensors without a tensor; the other is not looked into
+    (tmp_path / name).write_bytes(b"\x02\0\0\0\0\0\0\0{}")
     for what in (tmp_path, tmp_path / name):
         status, _, err = run("inspect", what)
         assert status == 1

@@ -7,7 +7,6 @@ import ctypes
 import os
 import sys
 from ctypes import byref, c_char_p, c_size_t, c_uint, c_uint64, c_void_p, create_string_buffer
-from ctypes.util import find_library
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -73,20 +72,24 @@ def _own_folders() -> list[Path]:
     return [Path(spec.origin).parent / ".libs", Path(spec.origin).parents[1] / "pyopencl.libs"]
 
 
+SYSTEM = {
+    "darwin": ("/System/Library/Frameworks/OpenCL.framework/OpenCL",), "win32": ("OpenCL.dll",),
+}  # fmt: skip
+"""The system's own, where that is not Linux."""
+
+
 def loader() -> ctypes.CDLL | None:
     """pyopencl's own loader, or the system's."""
     names: list[str] = [
         str(file) for folder in _own_folders() for file in folder.glob("libOpenCL*")
     ]
-    if sys.platform == "darwin":
-        names.append("/System/Library/Frameworks/OpenCL.framework/OpenCL")
     spec = find_spec("pyopencl")
     if names and spec is not None and spec.origin is not None:
         # where its loader looks for drivers beside itself; without, it reads a null pointer
         os.environ.setdefault("PYOPENCL_HOME", str(Path(spec.origin).parent))
         _preload(Path(spec.origin).parent / ".libs")
-    system = find_library("OpenCL")
-    for name in [*names, *([system] if system else [])]:
+    # by name: ctypes.util.find_library begins processes to look for it
+    for name in (*names, *SYSTEM.get(sys.platform, ("libOpenCL.so.1", "libOpenCL.so"))):
         try:
             return ctypes.CDLL(name)
         except OSError:

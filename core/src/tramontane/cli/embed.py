@@ -25,7 +25,7 @@ SHOWN = 4
 
 def run(argv: list[str]) -> int:
     """Print vectors, or write them."""
-    from tramontane.tasks.embed import POOLING
+    from tramontane.tasks.pooling import POOLING
 
     parser = Parser("tramontane embed", description=SUMMARY)
     parser.add_argument("text", nargs="*", metavar="TEXT", help="a text; several make several")

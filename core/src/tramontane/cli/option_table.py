@@ -43,7 +43,15 @@ COMMON = {
 }  # fmt: skip
 """Options in groups that `--help` shows; `--help-all` shows the others too."""
 
-RARE = {"--prompt-file", "--no-template", "--logprobs", "--reasoning-effort", "--print"}
+RARE = {
+    "--shift",
+    "--max-sequence-length",
+    "--prompt-file",
+    "--no-template",
+    "--logprobs",
+    "--reasoning-effort",
+    "--print",
+}
 """Options outside of groups that only `--help-all` shows."""
 
 MANY = 20

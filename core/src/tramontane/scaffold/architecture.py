@@ -136,7 +136,7 @@ def architecture_files(
     layers = next(
         value
         for key, value in like.example.items()
-        if key.startswith(("num_", "n_")) and key.endswith(("layer", "layers"))
+        if key.startswith(("num_", "n_", "decoder_")) and key.endswith(("layer", "layers"))
     )
     listed = ", ".join(f"`{field}`" for field in fixed) or "nothing beyond"
     refused = f"Fields that have one value: {listed}. Say which checkpoints have another, and why."

@@ -10,6 +10,7 @@ from tramontane.errors import RequestError
 from tramontane.option_checks import FLAG, a_text, check_options, function, instance, one_of, whole
 
 from .face import Awaiting, Waiting
+from .pooling import POOLING
 from .queue import Progress, Work
 from .waiting import run, run_async
 
@@ -19,16 +20,6 @@ if TYPE_CHECKING:
 
 Text: TypeAlias = str | Sequence[int]
 """A text, or its token ids."""
-POOLING = (
-    "auto",
-    "cls",
-    "mean",
-    "max",
-    "mean_sqrt_len_tokens",
-    "weightedmean",
-    "lasttoken",
-    "last",
-)
 CHECKS = {
     "prompt_name": a_text("the name of a prompt of the model", none=True),
     "prompt": instance(str, what="a text put before each", none=True),
