@@ -1,7 +1,7 @@
 """Seconds to transcribe a minute of sound, with random weights in the shape of Whisper-small,
 against faster-whisper in int8.
 
-    python benchmarks/transcription.py --other /tmp/fw-env/bin
+    python benchmarks/transcription.py --other ENVIRONMENT/bin
 
 --other: the `bin` folder of an environment with faster-whisper, ctranslate2, and what its converter
 needs (transformers, torch). Both write as many tokens of each window, without timestamps, in turns.
