@@ -150,9 +150,13 @@ def test_an_expert_for_every_token(shared: type[GatedMLP]) -> None:
     compare(prepared(sparse("affine4", shared=shared)), sparse("affine4", shared=shared))
 
 
-@pytest.mark.parametrize("activations", ["auto", "f32"])
 @pytest.mark.parametrize(
-    ("layout", "gated"), [*((name, True) for name in OF_EXPERTS), *((name, False) for name in SOME)]
+    ("layout", "activations", "gated"),
+    [
+        *((name, "auto", True) for name in OF_EXPERTS),
+        *((name, "f32", True) for name in SOME),
+        *((name, how, False) for name in SOME for how in ("auto", "f32")),
+    ],
 )
 def test_the_same_bits_whoever_else_is_there(layout: str, activations: str, gated: bool) -> None:
     how: dict[str, Any] = {"glu": CLAMPED} if gated else {"act": "relu2", "gated": False}
