@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from tramontane import memory
 from tramontane.backend import Device
-from tramontane.doctor.processor import model
+from tramontane_backend_cpu.blas.devices import devices, prompts_of
 
 from .find import can_run, here
 
-PROMPTS = "accelerate:prompts"
-"""The device that gives up equal bits: Accelerate multiplies prompts in its own order of sums."""
-RESERVE = 128 << 20
-"""For matrices of 16 bits that are widened panel by panel, and for sums."""
+NAME = "accelerate"
+PROMPTS = prompts_of(NAME)
 
 
 def probe() -> list[Device]:
@@ -19,22 +16,4 @@ def probe() -> list[Device]:
     machine = here()
     if not can_run(machine):
         return []
-    said = {
-        "accelerate": "where it adds in the order of the other kernels",
-        PROMPTS: "for prompts, whose bits then depend on how they are cut",
-    }
-    details = {"Accelerate": f"of macOS {machine.version}"}
-    return [
-        Device(
-            name=name,
-            torch_device="cpu",
-            label=f"{model()}, Accelerate {about}",
-            memory_total=memory.total(),
-            memory_free=memory.free(),
-            rank=-1,
-            reserve=RESERVE,
-            kv_dtype="float16",
-            details=details,
-        )
-        for name, about in said.items()
-    ]
+    return devices(NAME, "Accelerate", {"Accelerate": f"of macOS {machine.version}"})

@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-from tramontane import memory
 from tramontane.backend import Device
-from tramontane.doctor.processor import model
+from tramontane_backend_cpu.blas.devices import devices, prompts_of
 
 from .find import find
 
-PROMPTS = "mkl:prompts"
-"""The device that gives up equal bits: MKL multiplies prompts in its own order of sums."""
-RESERVE = 128 << 20
-"""For matrices of 16 bits that are widened panel by panel, and for sums."""
+NAME = "mkl"
+PROMPTS = prompts_of(NAME)
 
 
 def probe() -> list[Device]:
     """Both, where MKL is; nothing is loaded."""
     if (found := find()) is None:
         return []
-    said = {
-        "mkl": "where it adds in the order of the other kernels",
-        PROMPTS: "for prompts, whose bits then depend on how they are cut",
-    }
-    details = {"MKL": found.version or found.path.name}
-    return [
-        Device(
-            name=name,
-            torch_device="cpu",
-            label=f"{model()}, MKL {about}",
-            memory_total=memory.total(),
-            memory_free=memory.free(),
-            rank=-1,
-            reserve=RESERVE,
-            kv_dtype="float16",
-            details=details,
-        )
-        for name, about in said.items()
-    ]
+    return devices(NAME, "MKL", {"MKL": found.version or found.path.name})
