@@ -6,7 +6,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -81,12 +81,14 @@ def parts_of(
     offer = registry.get(Architecture, checkpoint.header.architecture)
     inside = dict(checkpoint.parts) if isinstance(checkpoint, HasParts) else {}
     found: dict[str, Checkpoint] = inside or {WHOLE: checkpoint}
-    if offer.parts is not None:
-        for name, where in call(
-            load(offer.parts), {"checkpoint": checkpoint}, folder=folder
-        ).items():
+    if offer.parts is None:
+        return found
+    wanted = call(load(offer.parts), {"checkpoint": checkpoint}, folder=folder)
+    with ExitStack() as opened:  # closes what is open where a later one fails
+        for name, where in wanted.items():
             path = where if isinstance(where, Path) else find_model(where, registry, hub)
-            found[name] = open_checkpoint(path, registry)
+            found[name] = opened.enter_context(closing(open_checkpoint(path, registry)))
+        opened.pop_all()
     return found
 
 

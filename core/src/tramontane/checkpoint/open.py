@@ -16,9 +16,9 @@ from .bare_decoder import completed
 from .checkpoint import Checkpoint, Header
 from .encoder import refuse_encoder, refuse_language_model
 from .folder import FolderCheckpoint
-from .parts import INDEX, PartsCheckpoint
+from .parts import PartsCheckpoint
 from .single_file import single_file
-from .weight_files import choose_weights, names_encoder
+from .weight_files import PARTS_INDEX, choose_weights, names_encoder
 
 WEIGHTS = (".safetensors", ".bin", ".pth", ".pt")
 USUAL = {
@@ -131,7 +131,7 @@ def _not_a_model(path: Path, start: bytes, registry: Registry) -> str:
 
 def _open_folder(path: Path, registry: Registry, kind: str | None = None) -> Checkpoint:
     """kind: the class of a part of another checkpoint."""
-    if (path / INDEX).exists() and not (path / "config.json").exists():
+    if (path / PARTS_INDEX).exists() and not (path / "config.json").exists():
         return PartsCheckpoint(path, lambda part, kind: _open_folder(part, registry, kind))
     if (path / MODULES).exists() and not (path / "config.json").exists():
         path = _first_module(path)  # older ones have the model in a folder of its own

@@ -14,9 +14,8 @@ from tramontane.tokenizer.json_file import read_if_there, read_object
 from tramontane.tokenizer.tokenizer import Tokenizer
 
 from .checkpoint import Checkpoint, Header
-from .weight_files import choose_weights
+from .weight_files import PARTS_INDEX, choose_weights
 
-INDEX = "model_index.json"
 MOST_PARTS = 32
 CLASS = "_class_name"
 
@@ -30,27 +29,28 @@ class PartsCheckpoint:
     def __init__(self, folder: Path, open_part: Callable[[Path, str], Checkpoint]) -> None:
         """open_part: opens a subfolder, of a class that the index names."""
         self.folder = folder
-        config = read_object(folder / INDEX)
+        where = folder / PARTS_INDEX
+        config = read_object(where)
         whole = config.get(CLASS)
         if not isinstance(whole, str) or not whole:
             raise CheckpointError(
-                f"{folder / INDEX}: {CLASS!r} must name what the parts make together, such as "
+                f"{where}: {CLASS!r} must name what the parts make together, such as "
                 f'"FluxPipeline"; it is {reprlib.repr(whole)}'
             )
         self.parts: dict[str, Checkpoint] = {}
         listed = {name: value for name, value in config.items() if _names_class(value)}
         if len(listed) > MOST_PARTS:
-            raise CheckpointError(f"{folder / INDEX}: {len(listed)} parts are too many")
+            raise CheckpointError(f"{where}: {len(listed)} parts are too many")
         tensors = {}
         try:
             for name, (_, kind) in listed.items():
                 inside = folder / name
                 if set(name) & set("/\\\0") or name in ("", ".", ".."):
-                    raise CheckpointError(f"{folder / INDEX}: {name!r} is no name of a folder")
+                    raise CheckpointError(f"{where}: {name!r} is no name of a folder")
                 if not inside.is_dir():
                     raise CheckpointError(
-                        f"{folder}: {INDEX} names the part {name}, which is missing; download the "
-                        "model again"
+                        f"{folder}: {PARTS_INDEX} names the part {name}, which is missing; "
+                        "download the model again"
                     )
                 if not choose_weights(path.name for path in inside.iterdir()):
                     continue  # a tokenizer, a schedule

@@ -15,6 +15,8 @@ KINDS = (
 )  # fmt: skip
 """Endings in the order of preference, and the stems of an unsharded file's name."""
 
+PARTS_INDEX = "model_index.json"
+"""What a folder of several parts has, each in a folder below, as diffusers' are."""
 NOT_WEIGHTS = ("training_args.bin", "optimizer.bin", "scheduler.bin")
 INDEX_LIMIT = 256 << 20
 """Maximum size in bytes; the largest real index has about 20 MB."""

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from huggingface_hub import try_to_load_from_cache
 
-from tramontane.checkpoint.weight_files import find_weights
+from tramontane.checkpoint.weight_files import PARTS_INDEX, find_weights
 from tramontane.errors import CheckpointError, ModelNotFound
 
-from .choose import ADAPTER, INDEX, MIXTURE, all_parts, choices, first_parts, whole_model
+from .choose import ADAPTER, MIXTURE, all_parts, choices, first_parts, whole_model
 from .errors import Place
 from .fetch import repo_cache
 from .name import HubName
@@ -20,11 +20,12 @@ def find_cached(place: Place) -> Path:
     asked = place.asked
     if asked.file is not None:
         return _cached_parts(asked.file, place)
-    for whole in (INDEX, ADAPTER, MIXTURE[0]):
-        if not _find("config.json", place) and (path := _find(whole, place)):
+    configured = _find("config.json", place)
+    for whole in () if configured else (PARTS_INDEX, ADAPTER, MIXTURE[0]):
+        if path := _find(whole, place):
             return _cached_folder(path.parent, place)
     single = _single_files(place)
-    if single and not _find("config.json", place):
+    if single and not configured:
         if len(single) > 1:
             raise ModelNotFound(f"the cache has several files: {choices(asked.repo, single)}")
         return _cached_parts(single[0], place)

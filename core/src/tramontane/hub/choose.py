@@ -6,7 +6,12 @@ import difflib
 import re
 from collections.abc import Iterable
 
-from tramontane.checkpoint.weight_files import choose_weights, is_index, names_encoder
+from tramontane.checkpoint.weight_files import (
+    PARTS_INDEX,
+    choose_weights,
+    is_index,
+    names_encoder,
+)
 from tramontane.errors import ModelNotFound
 from tramontane.registry import known
 
@@ -30,8 +35,6 @@ ADAPTER = "adapter_config.json"
 """The file that tells a repository of an adapter, as peft makes them."""
 MIXTURE = ("xlora_config.json", "xlora_classifier.safetensors")
 """Those that tell one of an X-LoRA, whose adapters are in folders of their own."""
-INDEX = "model_index.json"
-"""What tells a repository of several parts, each in a folder, as diffusers' are."""
 OF_A_PART = (".json", ".txt", ".model")
 """Endings of a part's small files: settings and tokenizers."""
 DEEPEST = 2
@@ -74,7 +77,7 @@ def whole_model(names: Iterable[str], repo: str) -> tuple[list[str], list[str]]:
     Both are empty if the repository has only single-file models. Raises ModelNotFound.
     """
     existing = set(names)
-    if INDEX in existing:
+    if PARTS_INDEX in existing:
         return _parts(existing)
     small = [name for name in SIDE_FILES if name in existing]
     if MODULES in existing:
@@ -100,7 +103,7 @@ def _parts(existing: set[str]) -> tuple[list[str], list[str]]:
     for folder, _, file in (name.rpartition("/") for name in existing):
         if folder and "/" not in folder:
             inside.setdefault(folder, set()).add(file)
-    small, weights = [INDEX], []
+    small, weights = [PARTS_INDEX], []
     for folder, files in sorted(inside.items()):
         small += [
             f"{folder}/{file}" for file in sorted(files)
