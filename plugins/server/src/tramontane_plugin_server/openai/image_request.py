@@ -46,7 +46,7 @@ class ImageRequest(RequestBody):
     style: str | None = Field(None, max_length=64, description=NO_EFFECT)
     moderation: str | None = Field(None, max_length=64, description=NO_EFFECT)
     user: str | None = Field(None, max_length=2048, description=NO_EFFECT)
-    seed: int | None = Field(None, ge=0, lt=2**63, description="image i has seed + i")
+    seed: int | None = Field(None, description="image i has seed + i, modulo 2**63")
     steps: int | None = Field(None, ge=1, le=1000)
     guidance: float | None = Field(None, ge=0, le=100)
     shift: float | None = Field(None, ge=0.01, le=100)
@@ -63,6 +63,8 @@ class ImageRequest(RequestBody):
         """Fields of `ImageOptions`."""
         names = ("seed", "steps", "guidance", "shift", "max_sequence_length")
         found: dict[str, Any] = {name: getattr(self, name) for name in names}
+        if self.seed is not None:
+            found["seed"] = self.seed % 2**63
         found["n"] = self.n or 1
         if self.size not in (None, AUTO):
             width, _, height = str(self.size).partition("x")

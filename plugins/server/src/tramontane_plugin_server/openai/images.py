@@ -9,16 +9,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from pydantic import ConfigDict, ValidationError
-from starlette.datastructures import UploadFile
+from pydantic import ConfigDict
 from tramontane.tasks.image import ImageOptions, Images
 
 from tramontane_plugin_server.app_state import Serving, serving_of
 from tramontane_plugin_server.http.errors import ApiError
+from tramontane_plugin_server.http.form import body_of, form_of, read_form
 from tramontane_plugin_server.http.stream import while_here
-from tramontane_plugin_server.ignored import Route, unknown_in
+from tramontane_plugin_server.ignored import Route
 
 from .image_request import EditRequest, ImageRequest
 from .shapes import ERRORS, Shape
@@ -27,10 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 router = APIRouter(route_class=Route)
-FORM = "multipart/form-data"
-MOST_FIELDS = 64
-MOST_FIELD = 1 << 20
-"""Bytes of a field that is no file."""
 QUALITY = 90
 """Of jpeg and webp, where nothing is said."""
 
@@ -51,16 +46,7 @@ class MadeImages(Shape):
     output_format: str
 
 
-FIELDS = {
-    **{
-        name: {"type": "string", "description": field.description or name}
-        for name, field in EditRequest.model_fields.items()
-    },
-    "image": {"type": "string", "format": "binary", "description": "png, jpeg, webp and others"},
-}
-EDIT = {"requestBody": {"required": True, "content": {FORM: {"schema": {
-    "type": "object", "required": ["image", "prompt"], "properties": FIELDS,
-}}}}}  # fmt: skip
+IMAGE = {"type": "string", "format": "binary", "description": "png, jpeg, webp and others"}
 
 
 @router.post(
@@ -74,7 +60,7 @@ async def generations(request: Request, body: ImageRequest) -> dict[str, Any]:
 
 @router.post(
     "/v1/images/edits", response_model=MadeImages, response_model_exclude_unset=True,
-    responses=ERRORS, openapi_extra=EDIT,
+    responses=ERRORS, openapi_extra=form_of(EditRequest, "image", IMAGE),
 )  # fmt: skip
 async def edits(request: Request) -> dict[str, Any]:
     """Images of a description and an image to begin with, by models that take one."""
@@ -136,30 +122,18 @@ async def _made(serving: Serving, body: ImageRequest, options: ImageOptions) -> 
 
 async def _form(request: Request) -> tuple[EditRequest, bytes]:
     """Raises ApiError, RequestValidationError."""
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if given != FORM:
-        raise ApiError(415, f"the content type should be {FORM}, with the image as `image`")
     fields: dict[str, Any] = {}
     images: list[bytes] = []
-    async with request.form(max_files=4, max_fields=MOST_FIELDS, max_part_size=MOST_FIELD) as form:
-        for name, value in form.multi_items():
-            if isinstance(value, UploadFile):
-                if name in ("image", "image[]"):
-                    images.append(await value.read())
-                else:
-                    fields[name] = "a file"
-            elif value != "":
-                fields[name] = value
+    given = await read_form(request, ("image", "image[]"), "the image as `image`")
+    for name, value in given:
+        if isinstance(value, bytes):
+            images.append(value)
+        elif value != "":
+            fields[name] = "a file" if value is None else value
     if len(images) != 1:
         what = "is required, as a file of the form" if not images else "should be one, not several"
         raise ApiError(400, f"image {what}", param="image")
-    try:
-        body = EditRequest.model_validate(fields)
-    except ValidationError as error:
-        problems = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
-        raise RequestValidationError(problems) from None
-    unknown_in(request, body)
-    return body, images[0]
+    return body_of(request, EditRequest, fields), images[0]
 
 
 def _file(image: NDArray[Any], kind: str, quality: int) -> bytes:

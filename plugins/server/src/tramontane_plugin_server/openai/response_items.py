@@ -131,7 +131,8 @@ class MessageItem(Item):
         """The item as it is listed: text of the assistant is output, whoever sent it."""
         found = self.stored("msg")
         if self.role == "assistant":
-            texts = [part for part in found["content"] if part["type"] != "refusal"]
+            kinds = ("input_text", "output_text")
+            texts = [part for part in found["content"] if part["type"] in kinds]
             for part in texts:
                 part.setdefault("annotations", [])
                 part["type"] = "output_text"

@@ -52,7 +52,7 @@ class SpeechRequest(RequestBody):
     stream_format: Literal["audio", "sse"] | None = Field(
         None, description="sse: server-sent events with parts of the file in base64"
     )
-    seed: int | None = Field(None, ge=0, lt=2**63, description="equal seeds give equal samples")
+    seed: int | None = Field(None, description="equal seeds (modulo 2**63) give equal samples")
     max_seconds: float | None = Field(None, ge=0.1, le=3600, description="the longest sound")
     guidance: float | None = Field(
         None, ge=0, le=100, description="how far the text counts more; 1: no more than by itself"
@@ -68,7 +68,7 @@ class SpeechRequest(RequestBody):
         return SpeechOptions(
             voice=self.voice,
             speed=1.0 if self.speed is None else self.speed,
-            seed=self.seed,
+            seed=None if self.seed is None else self.seed % 2**63,
             max_seconds=self.max_seconds,
             extra={name: value for name, value in own.items() if value is not None},
         )

@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastapi import APIRouter, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
-from pydantic import ValidationError
-from starlette.datastructures import UploadFile
 from tramontane.tasks.subtitles import TYPES, brief, verbose, written
 from tramontane.tasks.transcribe import Segment, Transcript
 
 from tramontane_plugin_server.app_state import Serving, serving_of
 from tramontane_plugin_server.http.errors import ApiError
+from tramontane_plugin_server.http.form import body_of, form_of, read_form
 from tramontane_plugin_server.http.stream import event, while_here
-from tramontane_plugin_server.ignored import Route, unknown_in
+from tramontane_plugin_server.ignored import Route
 
 from . import answer
 from .shapes import ERRORS
@@ -28,13 +26,8 @@ if TYPE_CHECKING:
     from tramontane_plugin_server.task_work import TaskWork
 
 router = APIRouter(route_class=Route)
-FORM = "multipart/form-data"
-MOST_FIELDS = 64
-MOST_FIELD = 1 << 20
-"""Bytes of a field that is no file."""
 LISTS = ("timestamp_granularities", "include", "known_speaker_names", "known_speaker_references")
 """Fields that may be given several times, with [] behind their names."""
-R = TypeVar("R", bound=TranslationRequest)
 
 
 class Asked(NamedTuple):
@@ -42,17 +35,6 @@ class Asked(NamedTuple):
 
     body: Any
     sound: bytes
-
-
-def _described(kind: type[TranslationRequest]) -> dict[str, Any]:
-    """The form, for the description; in a form there is no null."""
-    fields: dict[str, Any] = {"file": FILE}
-    for name, field in kind.model_json_schema()["properties"].items():
-        kinds = [each for each in field.pop("anyOf", ()) if each != {"type": "null"}]
-        told = {key: value for key, value in field.items() if key not in ("title", "default")}
-        fields[f"{name}[]" if name in LISTS else name] = told | (kinds[0] if kinds else {})
-    schema = {"type": "object", "required": ["file"], "properties": fields}
-    return {"requestBody": {"required": True, "content": {FORM: {"schema": schema}}}}
 
 
 ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -71,7 +53,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
     summary="Write down speech",
     response_class=Response,
     responses=ANSWERS,
-    openapi_extra=_described(TranscriptionRequest),
+    openapi_extra=form_of(TranscriptionRequest, "file", FILE, LISTS),
 )
 async def transcriptions(request: Request) -> Response:
     """The transcript; with `stream`, server-sent events as it is written."""
@@ -87,7 +69,7 @@ async def transcriptions(request: Request) -> Response:
     summary="Write down speech in English",
     response_class=Response,
     responses=ANSWERS,
-    openapi_extra=_described(TranslationRequest),
+    openapi_extra=form_of(TranslationRequest, "file", FILE, LISTS),
 )
 async def translations(request: Request) -> Response:
     """The transcript in English."""
@@ -95,35 +77,24 @@ async def translations(request: Request) -> Response:
     return await _answer(request, serving_of(request), asked, "translate")
 
 
-async def _asked(request: Request, kind: type[R]) -> Asked:
+async def _asked(request: Request, kind: type[TranslationRequest]) -> Asked:
     """Raises ApiError, RequestValidationError."""
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if given != FORM:
-        raise ApiError(415, f"the content type should be {FORM}, with the sound as `file`")
     fields: dict[str, Any] = {}
     sound: bytes | None = None
-    async with request.form(max_files=4, max_fields=MOST_FIELDS, max_part_size=MOST_FIELD) as form:
-        for name, value in form.multi_items():
-            if isinstance(value, UploadFile):
-                if name == "file":
-                    sound = await value.read()
-                continue
-            plain = name.removesuffix("[]")
-            if plain in LISTS:
-                fields.setdefault(plain, []).append(value)
-            elif name == "file":
-                raise ApiError(400, "file should be a file of the form, not a text", param="file")
-            elif value != "" or plain not in kind.model_fields:
-                fields[plain] = value
+    for name, value in await read_form(request, ("file",), "the sound as `file`"):
+        if not isinstance(value, str):
+            sound = sound if value is None else value
+            continue
+        plain = name.removesuffix("[]")
+        if plain in LISTS:
+            fields.setdefault(plain, []).append(value)
+        elif name == "file":
+            raise ApiError(400, "file should be a file of the form, not a text", param="file")
+        elif value != "" or plain not in kind.model_fields:
+            fields[plain] = value
     if sound is None:
         raise ApiError(400, "file is required: the sound, as a file of the form", param="file")
-    try:
-        body = kind.model_validate(fields)
-    except ValidationError as error:
-        problems = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
-        raise RequestValidationError(problems) from None
-    unknown_in(request, body)
-    return Asked(body, sound)
+    return Asked(body_of(request, kind, fields), sound)
 
 
 async def _answer(request: Request, serving: Serving, asked: Asked, task: str) -> Response:
