@@ -178,6 +178,17 @@ def test_what_changes_nothing_is_taken(client: openai.OpenAI) -> None:
         ({"stream_options": {}}, "stream_options requires stream"),
         ({"input": [{"type": "item_reference", "id": "x"}]}, "the type of an item should be"),
         ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, "image_url is req"),
+        (
+            {
+                "input": [
+                    {
+                        "role": "assistant",
+                        "content": [{"type": "input_image", "image_url": "data:image/png;base64,"}],
+                    }
+                ]
+            },
+            "image",
+        ),
         ({"previous_response_id": "resp_x"}, "there is no response 'resp_x': the last"),
         ({"input": "word " * 700}, "and the context 512"),
         ({"input": "word " * 700, "stream": True}, "and the context 512"),
