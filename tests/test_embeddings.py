@@ -13,7 +13,7 @@ import pytest
 import tokenizers
 import tramontane
 import transformers
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tramontane.errors import CheckpointError, RequestError
 from tramontane.tasks.queue import Progress
@@ -263,6 +263,20 @@ def test_quantized_while_it_is_read(plain: Any) -> None:
         np.testing.assert_allclose(a, b, atol=0.1, rtol=0)
         for text, vector in zip(TEXTS, b, strict=True):
             assert (small.embed(text) == vector).all()
+
+
+def test_a_model_that_overflows_has_no_vectors(plain: Any, tmp_path: Path) -> None:
+    folder = beside(plain, tmp_path)
+    weights = load_file(folder / "model.safetensors")
+    last = [name for name in weights if name.endswith("output.LayerNorm.weight")][-1]
+    weights[last] = weights[last].fill_(3e38)
+    (folder / "model.safetensors").unlink()
+    save_file(weights, folder / "model.safetensors")
+    with (
+        tramontane.Embedder(folder) as model,
+        pytest.raises(RequestError, match=r"computed -?(inf|nan) in the vector of texts\[0\]"),
+    ):
+        model.embed(TEXTS)
 
 
 def test_the_command(plain: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 import tramontane
 import transformers
 from tramontane.errors import ConfigError, RequestError
+from tramontane.tasks.rank import Scores
 
 from .encoders import SIZES, TEXTS, byte_level, unigram, word_piece, write
 
@@ -194,3 +196,10 @@ def test_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ]
     assert main(["embed", "a", "-m", str(folder)]) == 1
     assert "on the command line: tramontane rank" in capsys.readouterr().err
+
+
+def test_scores_are_numbers() -> None:
+    assert Scores((0.5, -1.0), (3, 3)).values == (0.5, -1.0)
+    for values in ((0.5, math.nan), ((0.5, 1.0), (0.5, -math.inf))):
+        with pytest.raises(RequestError, match=r"in the score of pairs\[1\]: its weights"):
+            Scores(values, (3, 3))

@@ -10,6 +10,7 @@ from tramontane.errors import RequestError
 from tramontane.option_checks import FLAG, a_text, check_options, function, instance, one_of, whole
 
 from .face import Awaiting, Waiting
+from .finite import require_finite
 from .pooling import POOLING
 from .queue import Progress, Work
 from .waiting import run, run_async
@@ -56,10 +57,16 @@ class EmbedOptions:
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
-    """vectors: (texts, dimensions) float32. tokens: of each text, its prompt included."""
+    """vectors: (texts, dimensions) float32. tokens: of each text, its prompt included. Raises
+    RequestError for numbers that are not finite."""
 
     vectors: npt.NDArray[np.float32]
     tokens: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        for index, vector in enumerate(self.vectors):
+            # a NaN passes through both
+            require_finite((vector.min(), vector.max()), f"the vector of texts[{index}]")
 
     @property
     def total_tokens(self) -> int:

@@ -10,6 +10,7 @@ from tramontane.errors import RequestError
 from tramontane.option_checks import FLAG, a_text, check_options, whole
 
 from .face import Awaiting, Waiting, texts_of
+from .finite import require_finite
 from .queue import Progress, Work
 from .waiting import run, run_async
 
@@ -42,10 +43,15 @@ class RankOptions:
 @dataclass(frozen=True)
 class Scores:
     """values: the score of each pair; of models with several labels, a tuple of each. tokens: of
-    each pair."""
+    each pair. Raises RequestError for scores that are not finite."""
 
     values: tuple[float, ...] | tuple[tuple[float, ...], ...]
     tokens: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        for index, value in enumerate(self.values):
+            several = value if isinstance(value, tuple) else (value,)
+            require_finite(several, f"the score of pairs[{index}]")
 
 
 @dataclass(frozen=True)
