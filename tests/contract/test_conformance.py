@@ -15,16 +15,14 @@ from tramontane.testing import pytest_plugin
 SOURCES = [e for kind in (*KINDS, EVENTS) for e in Registry().entries(kind)]
 OURS = sorted({e.dist.name for e in SOURCES if e.dist and e.dist.name.startswith("tramontane-")})
 COVERING = {
-    "arch": {
-        "bert", "bloom", "deepseek", "dia", "gemma", "gpt-oss", "granite", "idefics",
-        "kimi-linear", "llama", "qwen", "rwkv", "whisper",
-    },
-    "quant": {"afq", "ggml", "gguf", "gptq"},
-    "backend": {"cpu"},
-}  # fmt: skip
+    "arch": {"bert", "deepseek", "granite", "idefics", "llama", "whisper"},
+    "quant": {"gguf", "gptq"},
+    "backend": set[str](),
+    "plugin": {"drafts", "lora", "mcp", "samplers", "tools"},
+}
 """Families that have between them every kind of block, of media and of task, one format of each
-kind, and the backend that all machines have. The others' kits take ten minutes, and run in `./dev
-test --full`."""
+kind, and one plugin of each kind that is none of these. The others' kits take fifteen minutes, and
+run in `./dev test --full`; the kit of backends runs on changed ones in test_mutated_backends."""
 FULL = os.environ.get("TRAMONTANE_FULL") == "1"
 CHECKED = []
 for name in OURS:

@@ -77,8 +77,9 @@ def rows(name: str) -> Iterator[tuple[str, bool]]:
 
 
 def covering() -> Iterator[tuple[str, Variant, str]]:
-    """A format, a way to write it and a family: each row once, and each format with every family
-    that it has. Rows and their variants take turns, so that all switches are among them."""
+    """A format, a way to write it and a family: each row once, or `MANY` of them, and each format
+    with every family that it has. Rows and their variants take turns, so that all switches are
+    among them."""
     for name, form in FORMATS.items():
         lines = list(form.rows().values())
         if name in MANY:
@@ -95,8 +96,10 @@ def covering() -> Iterator[tuple[str, Variant, str]]:
             yield name, usual[(7 * turn) % len(usual)], family
 
 
-MANY = {"GGUF": 7, "UQFF": 8}
-"""Formats whose types are held elsewhere, too: so many of their rows are enough."""
+MANY = {
+    "AWQ": 5, "compressed-tensors": 7, "GGUF": 5, "GPTQ": 7, "HQQ": 6, "MLX (AFQ)": 6, "UQFF": 5,
+}  # fmt: skip
+"""Formats of many rows, which their plugins' tests hold too: about so many are enough."""
 
 
 def everything() -> Iterator[tuple[str, Variant, str]]:
