@@ -1,0 +1,128 @@
+"""A Python session inside: runs pieces of code in one module, and answers with JSON lines.
+
+What is run can reach all of this process: whoever reads the answers must take them for its words.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import builtins
+import json
+import linecache
+import os
+import signal
+import sys
+import types
+from typing import Any
+
+COROUTINE = 0x80
+REPLIES = 3
+
+
+def main() -> None:
+    """Requests are lines of JSON in standard input: `code`, `value` (the most characters of a
+    value's text), `pictures` and `picture` (the most of them, and bytes of one)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    requests = os.fdopen(os.dup(0), "rb")
+    replies = os.fdopen(REPLIES, "wb")
+    os.set_inheritable(REPLIES, False)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 # for the session's life
+    sys.path.insert(0, "")
+    sys.argv = [""]
+    module = types.ModuleType("__main__")
+    module.__dict__["__builtins__"] = builtins
+    sys.modules["__main__"] = module
+    process = os.getpid()
+    for number, line in enumerate(requests, 1):
+        answer = _answer(json.loads(line), module.__dict__, f"<code {number}>")
+        if os.getpid() != process:  # the code has forked, and this is the other one
+            os._exit(0)
+        replies.write(json.dumps(answer).encode() + b"\n")
+        replies.flush()
+
+
+def _answer(request: dict[str, Any], names: dict[str, Any], file: str) -> dict[str, Any]:
+    answer: dict[str, Any] = {"value": None, "error": None, "pictures": []}
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        value = _run(request["code"], names, file)
+        if value is not None:
+            names["_"] = value
+            answer["pictures"] = _shown_as_picture(value)
+            if not answer["pictures"]:
+                answer["value"] = repr(value)[: request["value"]]
+        answer["pictures"] += _figures(request["pictures"])
+        answer["pictures"] = [
+            base64.b64encode(each).decode()
+            for each in answer["pictures"][: request["pictures"]]
+            if len(each) <= request["picture"]
+        ]
+    except BaseException as error:  # noqa: BLE001 # whatever the code raises is its answer
+        answer = {"value": None, "error": _traceback(error), "pictures": []}
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except Exception:  # noqa: BLE001, S110 # the code may have replaced or closed it
+                pass
+    return answer
+
+
+def _run(code: str, names: dict[str, Any], file: str) -> Any:
+    """The value of the last expression, if the code ends with one."""
+    linecache.cache[file] = (len(code), None, code.splitlines(keepends=True), file)
+    tree = ast.parse(code, file)
+    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    _execute(compile(tree, file, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
+    if last is None:
+        return None
+    return _execute(
+        compile(ast.Expression(last.value), file, "eval", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT),
+        names,
+    )
+
+
+def _execute(code: types.CodeType, names: dict[str, Any]) -> Any:
+    value = eval(code, names)
+    if code.co_flags & COROUTINE:
+        import asyncio
+
+        return asyncio.run(value)
+    return value
+
+
+def _traceback(error: BaseException) -> str:
+    import traceback
+
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_globals is globals():
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace)).strip()
+
+
+def _shown_as_picture(value: Any) -> list[bytes]:
+    """What a notebook would show instead of the value's text."""
+    draw = getattr(type(value), "_repr_png_", None)
+    data = draw(value) if callable(draw) else None
+    return [data] if isinstance(data, bytes) else []
+
+
+def _figures(most: int) -> list[bytes]:
+    """Matplotlib's open figures, which are closed."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is None:
+        return []
+    import io
+
+    found = []
+    for number in pyplot.get_fignums()[:most]:
+        data = io.BytesIO()
+        pyplot.figure(number).savefig(data, format="png", bbox_inches="tight")
+        found.append(data.getvalue())
+    pyplot.close("all")
+    return found
