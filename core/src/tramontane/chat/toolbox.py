@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from tramontane.errors import RequestError, TramontaneError
-from tramontane.tools import Tool, ToolCall
+from tramontane.tools import Risk, Tool, ToolCall, ToolResult
 
 LONGEST_RESULT = 64_000
 """Maximum length in characters of a result that is passed to the model."""
@@ -36,6 +36,8 @@ class Function:
     """A model that validates the arguments, in addition to the tool's schema."""
     timeout: float | None = None
     """Seconds for a call; None: the toolbox's timeout."""
+    risk: Risk = "execute"
+    """What a call may do, by which an agent's approvals go."""
 
 
 @dataclass
@@ -225,8 +227,12 @@ def tool_of(given: Any) -> Tool | Function:
     raise RequestError(f"{given!r:.80} is no tool: give a function, a Tool, or a dict")
 
 
-def function_tool(function: Callable[..., Any]) -> Function:
+def function_tool(
+    function: Callable[..., Any], *, risk: Risk = "execute", timeout: float | None = None
+) -> Function:
     """A function as a tool: schema from its signature, descriptions from its docstring.
+
+    risk, timeout: as `Function` has them.
 
     Raises RequestError for parameters that cannot be passed by name.
     """
@@ -255,7 +261,8 @@ def function_tool(function: Callable[..., Any]) -> Function:
         about.pop("title", None)
         if parameter_name in descriptions:
             about.setdefault("description", descriptions[parameter_name])
-    return Function(Tool(name=name, description=description, parameters=schema), function, model)
+    tool = Tool(name=name, description=description, parameters=schema)
+    return Function(tool, function, model, timeout, risk)
 
 
 def _docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
@@ -277,7 +284,9 @@ def _docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
 
 def as_text(result: Any) -> str:
     """A result as text for the model: strings unchanged, other values as JSON, both truncated."""
-    if isinstance(result, BaseModel):
+    if isinstance(result, ToolResult):
+        text = result.text
+    elif isinstance(result, BaseModel):
         text = result.model_dump_json()
     elif isinstance(result, str):
         text = result
