@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import bubblewrap, runtime, seatbelt
-from .inside.namespaces import NOBODY
-from .inside.policy import Policy
+from .inside.policy import NOBODY, Policy
 from .limits import Limits
 from .running import Running
 
@@ -36,6 +35,11 @@ class Place:
     def moved(self) -> bool:
         """Whether paths inside are others than outside."""
         return self.kind in ("bubblewrap", "namespaces")
+
+    @property
+    def ours(self) -> str:
+        """The folder, inside, that this package is imported from."""
+        return runtime.OURS if self.moved else str(runtime.HERE.parent)
 
 
 def begin(place: Place, command: Sequence[str], limits: Limits, *, replies: bool) -> Running:

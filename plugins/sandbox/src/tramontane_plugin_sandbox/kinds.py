@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import sys
 
 from tramontane.errors import UsageError
 
 from .errors import NoSandbox
-from .inside import seccomp
+from .inside.syscall_numbers import AUDIT_ARCH
 from .seatbelt import SANDBOX_EXEC
 
 KINDS = ("auto", "bubblewrap", "namespaces", "seatbelt", "off")
@@ -21,6 +22,8 @@ def candidates(wanted: str) -> list[str]:
     this system has none of them."""
     if wanted not in KINDS:
         raise UsageError(f"sandbox {wanted!r}: must be {', '.join(KINDS[:-1])} or {KINDS[-1]}")
+    if os.name == "nt":
+        raise NoSandbox("code and commands of models are not run on Windows")
     if wanted == "off":
         return ["off"]
     missing = {kind: _missing(kind) for kind in KINDS[1:-1]}
@@ -44,12 +47,12 @@ def _missing(kind: str) -> str:
         return "" if os.path.exists(SANDBOX_EXEC) else f"{SANDBOX_EXEC} does not exist"
     if sys.platform != "linux":
         return "it is Linux's"
-    if not seccomp.available():
-        return f"the system calls of {os.uname().machine} are not known"
+    if (machine := platform.machine()) not in AUDIT_ARCH:
+        return f"the system calls of {machine} are not known"
     if kind == "bubblewrap" and not shutil.which("bwrap"):
         return "bwrap is not installed"
     return ""
 
 
 def _root() -> bool:
-    return sys.platform != "win32" and os.geteuid() == 0
+    return os.geteuid() == 0

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,7 @@ class Running:
         """command: what begins the sandbox, without the descriptors. Raises OSError."""
         opened: list[int] = []
         self._stopped = False
+        self._lock = threading.Lock()
         try:
             life, self._life = _pipe(opened)
             self.report, report = _pipe(opened)
@@ -82,14 +84,16 @@ class Running:
 
     def interrupt(self) -> None:
         """As Ctrl-C would."""
-        with contextlib.suppress(OSError):
-            os.write(self._life, b"i")
+        with self._lock, contextlib.suppress(OSError):
+            if not self._stopped:
+                os.write(self._life, b"i")
 
     def stop(self) -> None:
         """Kill all of its processes, if any is left."""
-        if not self._stopped:
-            self._stopped = True
-            os.close(self._life)
+        with self._lock:
+            if not self._stopped:
+                self._stopped = True
+                os.close(self._life)
         try:
             self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -130,6 +134,31 @@ class Running:
             if place >= 0:
                 os.close(place)
         self.report = self.reply = -1
+
+
+class Stop:
+    """Ends a program from another thread than the one that waits for it, begun or not."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked = False
+        self._running: Running | None = None
+
+    def of(self, running: Running) -> None:
+        """This is the program; it ends now where that was asked already."""
+        with self._lock:
+            self._running = running
+            asked = self._asked
+        if asked:
+            running.stop()
+
+    def now(self) -> None:
+        """End it."""
+        with self._lock:
+            self._asked = True
+            running = self._running
+        if running is not None:
+            running.stop()
 
 
 def _pipe(opened: list[int]) -> tuple[int, int]:

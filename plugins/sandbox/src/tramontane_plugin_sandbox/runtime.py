@@ -18,8 +18,8 @@ SETTINGS = (
     "/etc/localtime", "/etc/mime.types", "/etc/fonts",
 )  # fmt: skip
 FOR_NETWORK = (
-    "/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/pki/tls/certs",
-    "/etc/pki/ca-trust/extracted",
+    "/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs", "/etc/ssl/openssl.cnf",
+    "/etc/pki/tls/certs", "/etc/pki/ca-trust/extracted",
 )  # fmt: skip
 TEXTS = {
     "/etc/passwd": "sandbox:x:1000:1000::/sandbox:/bin/sh\n",
@@ -65,9 +65,9 @@ def shown(further: Iterable[Path] = (), *, network: bool = False) -> Shown:
     wanted = (*SETTINGS, *(FOR_NETWORK if network else ()))
     read += [(each, each) for each in wanted if Path(each).exists()]
     prefix = str(Path(sys.base_prefix).resolve())
-    for path in (prefix, *(str(each.resolve()) for each in further)):
-        if not _within(path, read):
-            read.append((path, path))
+    for real in (prefix, *(str(each.resolve()) for each in further)):
+        if not _within(real, read):
+            read.append((real, real))
     inside = []
     for number, folder in enumerate(packages()):
         real = str(folder.resolve())
@@ -82,6 +82,4 @@ def shown(further: Iterable[Path] = (), *, network: bool = False) -> Shown:
 
 def _within(path: str, read: list[tuple[str, str]]) -> bool:
     """Whether a path is seen already where it is."""
-    return any(
-        outside == inside and Path(path).is_relative_to(outside) for outside, inside in read
-    )
+    return any(outside == inside and Path(path).is_relative_to(outside) for outside, inside in read)

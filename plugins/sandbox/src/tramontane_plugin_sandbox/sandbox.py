@@ -18,7 +18,7 @@ from .errors import NoSandbox
 from .gathering import Gathering
 from .kinds import OFF, candidates
 from .limits import Limits
-from .running import Ended, Running
+from .running import Ended, Running, Stop
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class Sandbox:
         Raises NoSandbox, and UsageError for a kind or a path that cannot be.
         """
         self.limits = limits or Limits()
+        self.network = network
         self.kind = _first_that_works(kind)
         for path in read:
             if not path.exists():
@@ -93,13 +94,20 @@ class Sandbox:
         return begin(self._place, command, self.limits, replies=replies)
 
     def python(self, code: str, *arguments: str) -> list[str]:
-        """The command that runs a text of Python inside, with the installed packages."""
-        return [self._place.interpreter, "-S", "-s", "-P", "-c", code, *arguments]
+        """The command that runs a text of Python inside, with the installed packages. The first of
+        its arguments is the folder inside that this package is in."""
+        return [self._place.interpreter, "-S", "-s", "-P", "-c", code, self._place.ours, *arguments]
 
     def run(
-        self, command: Sequence[str], *, data: bytes = b"", seconds: float | None = None
+        self,
+        command: Sequence[str],
+        *,
+        data: bytes = b"",
+        seconds: float | None = None,
+        stop: Stop | None = None,
     ) -> Finished:
         """Run a program to its end. data: its standard input. seconds: instead of the limit's.
+        stop: ends it from another thread.
 
         Its processes are all gone when this returns. Raises NoSandbox, and UsageError for a
         command without words.
@@ -109,6 +117,8 @@ class Sandbox:
         begun = time.monotonic()
         running = self.start(command)
         try:
+            if stop is not None:
+                stop.of(running)
             limits = self.limits
             gathering = Gathering(running, kept=limits.output, flood=limits.flood)
             allowed = limits.seconds if seconds is None else seconds

@@ -6,8 +6,9 @@ What is run can reach all of this process: whoever reads the answers must take t
 from __future__ import annotations
 
 import ast
-import base64
 import builtins
+import contextlib
+import itertools
 import json
 import linecache
 import os
@@ -18,11 +19,12 @@ from typing import Any
 
 COROUTINE = 0x80
 REPLIES = 3
+HOME = os.environ.get("HOME", ".")
 
 
 def main() -> None:
-    """Requests are lines of JSON in standard input: `code`, `value` (the most characters of a
-    value's text), `pictures` and `picture` (the most of them, and bytes of one)."""
+    """Requests are lines of JSON in standard input: `code`, and `value`, the most characters of a
+    value's or an error's text. Answers have `value` and `error`, texts or null."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests = os.fdopen(os.dup(0), "rb")
     replies = os.fdopen(REPLIES, "wb")
@@ -46,30 +48,22 @@ def main() -> None:
 
 
 def _answer(request: dict[str, Any], names: dict[str, Any], file: str) -> dict[str, Any]:
-    answer: dict[str, Any] = {"value": None, "error": None, "pictures": []}
+    answer: dict[str, Any] = {"value": None, "error": None}
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         value = _run(request["code"], names, file)
         if value is not None:
             names["_"] = value
-            answer["pictures"] = _shown_as_picture(value)
-            if not answer["pictures"]:
+            if not _drawn(value):
                 answer["value"] = repr(value)[: request["value"]]
-        answer["pictures"] += _figures(request["pictures"])
-        answer["pictures"] = [
-            base64.b64encode(each).decode()
-            for each in answer["pictures"][: request["pictures"]]
-            if len(each) <= request["picture"]
-        ]
+        _figures()
     except BaseException as error:  # noqa: BLE001 # whatever the code raises is its answer
-        answer = {"value": None, "error": _traceback(error), "pictures": []}
+        answer["error"] = _traceback(error)[-request["value"] :]
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         for stream in (sys.stdout, sys.stderr):
-            try:
+            with contextlib.suppress(Exception):  # the code may have replaced or closed it
                 stream.flush()
-            except Exception:  # noqa: BLE001, S110 # the code may have replaced or closed it
-                pass
     return answer
 
 
@@ -77,9 +71,11 @@ def _run(code: str, names: dict[str, Any], file: str) -> Any:
     """The value of the last expression, if the code ends with one."""
     linecache.cache[file] = (len(code), None, code.splitlines(keepends=True), file)
     tree = ast.parse(code, file)
-    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    last = tree.body[-1] if tree.body else None
+    if isinstance(last, ast.Expr):
+        tree.body.pop()
     _execute(compile(tree, file, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
-    if last is None:
+    if not isinstance(last, ast.Expr):
         return None
     return _execute(
         compile(ast.Expression(last.value), file, "eval", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT),
@@ -105,24 +101,26 @@ def _traceback(error: BaseException) -> str:
     return "".join(traceback.format_exception(type(error), error, trace)).strip()
 
 
-def _shown_as_picture(value: Any) -> list[bytes]:
-    """What a notebook would show instead of the value's text."""
+def _drawn(value: Any) -> bool:
+    """Whether a value is a picture as notebooks show them; it is written into the folder."""
     draw = getattr(type(value), "_repr_png_", None)
     data = draw(value) if callable(draw) else None
-    return [data] if isinstance(data, bytes) else []
+    if not isinstance(data, bytes):
+        return False
+    with open(_free_name(), "xb") as file:
+        file.write(data)
+    return True
 
 
-def _figures(most: int) -> list[bytes]:
-    """Matplotlib's open figures, which are closed."""
+def _figures() -> None:
+    """Write matplotlib's open figures into the folder, and close them."""
     pyplot = sys.modules.get("matplotlib.pyplot")
-    if pyplot is None:
-        return []
-    import io
+    if pyplot is not None:
+        for number in pyplot.get_fignums():
+            pyplot.figure(number).savefig(_free_name(), bbox_inches="tight")
+        pyplot.close("all")
 
-    found = []
-    for number in pyplot.get_fignums()[:most]:
-        data = io.BytesIO()
-        pyplot.figure(number).savefig(data, format="png", bbox_inches="tight")
-        found.append(data.getvalue())
-    pyplot.close("all")
-    return found
+
+def _free_name() -> str:
+    names = (os.path.join(HOME, f"picture-{number}.png") for number in itertools.count(1))
+    return next(name for name in names if not os.path.lexists(name))

@@ -9,7 +9,7 @@ import resource
 from collections.abc import Mapping
 
 from . import syscalls
-from .namespaces import USER
+from .policy import USER
 
 LAST_CAPABILITY = 63
 

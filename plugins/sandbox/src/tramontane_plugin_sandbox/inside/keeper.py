@@ -118,4 +118,6 @@ def _reaped(child: int) -> End | None:
             return None
         if process == child:
             code = os.waitstatus_to_exitcode(status)
-            return {"how": "signal", "status": -code} if code < 0 else {"how": "exit", "status": code}
+            return (
+                {"how": "signal", "status": -code} if code < 0 else {"how": "exit", "status": code}
+            )

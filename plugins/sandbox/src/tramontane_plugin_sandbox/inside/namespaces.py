@@ -11,11 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from . import syscalls
+from .policy import NOBODY, USER
 
-USER = 1000
-"""The program's user and group inside."""
-NOBODY = 65534
-"""Who that is outside, where root starts a sandbox."""
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 
 

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+USER = 1000
+"""The program's user and group inside."""
+NOBODY = 65534
+"""Who that is outside, where root starts a sandbox."""
+
 
 class Policy(TypedDict):
     """Paths are those inside, unless it is said."""

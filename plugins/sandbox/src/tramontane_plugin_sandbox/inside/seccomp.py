@@ -25,11 +25,6 @@ TERMINAL_INPUT = (0x5412, 0x541C)
 Step = tuple[int, int, int, int]
 
 
-def available() -> bool:
-    """Whether this processor's calls are known."""
-    return platform.machine() in AUDIT_ARCH
-
-
 def program(machine: str) -> bytes:
     """The filter for an architecture, as the kernel reads it."""
     column = 0 if machine == "x86_64" else 1

@@ -71,7 +71,7 @@ def _tree(path: str, attributes: int) -> int:
     try:
         tree = syscalls.syscall(syscalls.OPEN_TREE, AT_FDCWD, os.fsencode(path), flags)
     except OSError as error:
-        raise OSError(error.errno, f"{path} cannot be shown: {os.strerror(error.errno)}") from None
+        raise OSError(error.errno, f"{path} cannot be shown: {error.strerror}") from None
     _set_attributes(tree, b"", attributes, recursive=True)
     return tree
 
