@@ -21,14 +21,14 @@ def write_texts(texts: Mapping[str, str], folder: Path) -> list[tuple[str, str]]
 
 def command(program: str, policy: Policy, inner: Sequence[str]) -> list[str]:
     """program: bubblewrap's path. inner: what runs inside. `policy["texts"]` are not in it."""
-    options = ["--unshare-all", "--die-with-parent", "--hostname", "sandbox"]
+    options = ["--unshare-all", "--die-with-parent", "--as-pid-1", "--hostname", "sandbox"]
     options += ["--uid", "1000", "--gid", "1000", "--cap-drop", "ALL"]
     if policy["network"]:
         options.append("--share-net")
+    options += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
     for outside, inside in sorted(policy["read"], key=lambda pair: pair[1]):
         options += ["--ro-bind", outside, inside]
     for path, target in policy["links"].items():
         options += ["--symlink", target, path]
-    options += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
     options += ["--bind", policy["folder_outside"], policy["folder"], "--chdir", policy["folder"]]
     return [program, *options, "--", *inner]

@@ -42,10 +42,10 @@ def candidates(wanted: str) -> list[str]:
 def _missing(kind: str) -> str:
     """Why this system cannot have it, or ""."""
     if kind == "seatbelt":
-        if sys.platform != "darwin":
+        if platform.system() != "Darwin":
             return "it is macOS's"
         return "" if os.path.exists(SANDBOX_EXEC) else f"{SANDBOX_EXEC} does not exist"
-    if sys.platform != "linux":
+    if platform.system() != "Linux":
         return "it is Linux's"
     if (machine := platform.machine()) not in AUDIT_ARCH:
         return f"the system calls of {machine} are not known"

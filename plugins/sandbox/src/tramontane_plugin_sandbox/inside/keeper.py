@@ -35,6 +35,7 @@ def keep(policy: Policy, life: int, report: int, reply: int) -> None:
     child = os.fork()
     if child == 0:
         _become(policy, report, reply)
+    _filter(policy)
     end = _wait(child, policy, life, waking)
     if policy["kind"] in ("seatbelt", "none"):
         with contextlib.suppress(OSError):
@@ -63,6 +64,10 @@ def _bound(policy: Policy) -> None:
             [policy["folder"], *policy["temporary"]],
             [f"/dev/{name}" for name in view.DEVICES],
         )
+
+
+def _filter(policy: Policy) -> None:
+    if policy["kind"] in ("namespaces", "bubblewrap"):
         seccomp.restrict()
 
 
@@ -75,6 +80,7 @@ def _become(policy: Policy, report: int, reply: int) -> None:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.setsid()
         os.nice(5)  # whoever serves goes first
+        _filter(policy)
         if reply >= 0:
             os.dup2(reply, REPLIES)
         os.chdir(policy["folder"])

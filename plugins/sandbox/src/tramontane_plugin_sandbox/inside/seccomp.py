@@ -8,7 +8,16 @@ import platform
 import struct
 
 from . import syscalls
-from .syscall_numbers import ABSENT, AUDIT_ARCH, CLONE, IOCTL, REFUSED, SOCKET
+from .syscall_numbers import (
+    ABSENT,
+    AFFINITY,
+    AUDIT_ARCH,
+    CLONE,
+    IOCTL,
+    PRLIMIT,
+    REFUSED,
+    SOCKET,
+)
 
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 ALLOW, KILL = 0x7FFF0000, 0x80000000
@@ -21,6 +30,9 @@ FAMILIES = (1, 2, 10)
 """Of sockets: local, IPv4, IPv6."""
 TERMINAL_INPUT = (0x5412, 0x541C)
 """TIOCSTI and TIOCLINUX, which write what another program then reads from the terminal."""
+
+KEEPER = 1
+"""The process that watches; the kernel lets nobody inside send it signals."""
 
 Step = tuple[int, int, int, int]
 
@@ -47,6 +59,8 @@ def program(machine: str) -> bytes:
     steps += _looked_at(
         IOCTL[column], SECOND, [(EQUAL, each) for each in TERMINAL_INPUT], REFUSE, ALLOW
     )
+    for numbers in (PRLIMIT, AFFINITY):
+        steps += _looked_at(numbers[column], FIRST, [(EQUAL, KEEPER)], REFUSE, ALLOW)
     steps.append((RETURN, 0, 0, ALLOW))
     return b"".join(struct.pack("HBBI", *step) for step in steps)
 

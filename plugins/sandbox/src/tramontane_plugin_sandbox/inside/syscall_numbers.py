@@ -35,7 +35,7 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "shmget": (29, 194), "shmat": (30, 196), "msgget": (68, 186), "semget": (64, 190),
     # where other processes' memory lies, and how the machine shares its processors
     "move_pages": (279, 239), "migrate_pages": (256, 238), "sched_setattr": (314, 274),
-    "sched_setscheduler": (144, 119),
+    "sched_setscheduler": (144, 119), "setpriority": (141, 140),
 }  # fmt: skip
 """Answered with EPERM: name to the numbers on x86_64 and aarch64, None where there is none."""
 
@@ -47,4 +47,5 @@ ABSENT: dict[str, tuple[int, int]] = {
 """Answered with ENOSYS, so that libraries take the older way."""
 
 CLONE, SOCKET, IOCTL = (56, 220), (41, 198), (16, 29)
+PRLIMIT, AFFINITY = (302, 261), (203, 122)
 """Looked at by an argument."""

@@ -45,13 +45,14 @@ def build(
         os.makedirs(os.path.dirname(ROOT + path), exist_ok=True)
         with open(ROOT + path, "w") as file:
             file.write(text)
-    for tree, inside in sorted(trees, key=lambda pair: pair[1]):
-        _attach(tree, ROOT + inside)
     for name in ("/tmp", "/dev/shm"):
         os.makedirs(ROOT + name, exist_ok=True)
         options = f"mode=1777,size={temporary},nr_inodes=65536"
         flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
         syscalls.mount("tmpfs", ROOT + name, "tmpfs", flags, options)
+    # what is shown may be below these: they are there first
+    for tree, inside in sorted(trees, key=lambda pair: pair[1]):
+        _attach(tree, ROOT + inside)
     for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
         os.symlink(f"/proc/self/fd/{number}", f"{ROOT}/dev/{name}")
     os.symlink("/proc/self/fd", f"{ROOT}/dev/fd")

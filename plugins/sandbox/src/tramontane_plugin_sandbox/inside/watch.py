@@ -15,7 +15,6 @@ OFTEN, SELDOM = 0.1, 0.5
 ENTRIES = 50_000
 """The most files and folders in the writable folder."""
 FIELDS = re.compile(rb"^(RssAnon|RssShmem|Threads):\s+(\d+)", re.MULTILINE)
-SPARED = (1, os.getpid())
 
 
 class Watch:
@@ -27,12 +26,13 @@ class Watch:
         self._limits = policy["limits"]
         self._own = policy["kind"] in ("namespaces", "bubblewrap")
         self._seen = (0, 0)
+        self._sees = self._own and bool(_names("/proc"))
         self._next_walk = 0.0
         self._disk = 0
 
     def look(self) -> End | None:
         """What is over its limit, if anything is."""
-        memory, threads = _processes() if self._own else (0, 0)
+        memory, threads = _processes() if self._sees else (0, 0)
         if memory > self._limits["memory"]:
             return {"how": "memory", "why": f"{memory} bytes of memory"}
         if threads > self._limits["processes"]:
@@ -65,10 +65,11 @@ class Watch:
 
 
 def _processes() -> tuple[int, int]:
-    """(bytes of memory, threads) of all processes but this one and the first."""
+    """(bytes of memory, threads) of all processes but the first, which is this one. Raises OSError
+    where they cannot be counted."""
     memory = threads = 0
-    for name in _names("/proc"):
-        if not name.isdecimal() or int(name) in SPARED:
+    for name in os.listdir("/proc"):
+        if not name.isdecimal() or name == "1":
             continue
         with contextlib.suppress(OSError), open(f"/proc/{name}/status", "rb") as file:
             for field, value in FIELDS.findall(file.read()):
