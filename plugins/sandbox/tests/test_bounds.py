@@ -48,7 +48,8 @@ def test_processes_are_counted(sandbox: Sandbox) -> None:
         "        if os.fork() == 0: time.sleep(60)\n"
         "        made += 1\n"
         "except BlockingIOError: pass\n"
-        "print(made, flush=True)\n",
+        "print(made, flush=True)\n"
+        "time.sleep(60 if made > 100 else 0)",
     )
     # root's own are not counted by the kernel under bubblewrap: those are seen, and ended
     held = finished.ended.how == "processes" or int(finished.stdout) <= LIMITS.processes

@@ -33,6 +33,8 @@ def main() -> None:
     os.dup2(null, 0)
     os.close(null)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 # for the session's life
+    for stream in (sys.stdout, sys.stderr):  # in the order of what other programs write
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
     sys.path.insert(0, "")
     sys.argv = [""]
     module = types.ModuleType("__main__")
@@ -58,7 +60,7 @@ def _answer(request: dict[str, Any], names: dict[str, Any], file: str) -> dict[s
                 answer["value"] = repr(value)[: request["value"]]
         _figures()
     except BaseException as error:  # noqa: BLE001 # whatever the code raises is its answer
-        answer["error"] = _traceback(error)[-request["value"] :]
+        answer["error"] = _traceback(error, file)[-request["value"] :]
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         for stream in (sys.stdout, sys.stderr):
@@ -92,11 +94,11 @@ def _execute(code: types.CodeType, names: dict[str, Any]) -> Any:
     return value
 
 
-def _traceback(error: BaseException) -> str:
+def _traceback(error: BaseException, file: str) -> str:
     import traceback
 
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_globals is globals():
+    while trace is not None and trace.tb_frame.f_code.co_filename != file:
         trace = trace.tb_next
     return "".join(traceback.format_exception(type(error), error, trace)).strip()
 

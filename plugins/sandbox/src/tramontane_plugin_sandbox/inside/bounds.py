@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import resource
 from collections.abc import Mapping
 
@@ -14,14 +15,14 @@ from .policy import USER
 LAST_CAPABILITY = 63
 
 
-def limit_resources(limits: Mapping[str, int]) -> None:
-    """Set what the kernel counts by process. Raises OSError or ValueError."""
+def limit_resources(limits: Mapping[str, int], *, own_users: bool) -> None:
+    """Set what the kernel counts by process. own_users: whether this is a namespace of users, in
+    which processes are counted apart from the user's others. Raises OSError or ValueError."""
     wanted = {
         "RLIMIT_DATA": limits["memory"],
         "RLIMIT_AS": 4 * limits["memory"],
         "RLIMIT_FSIZE": limits["file_size"],
         "RLIMIT_NOFILE": limits["open_files"],
-        "RLIMIT_NPROC": limits["processes"],
         "RLIMIT_CPU": limits["cpu"],
         "RLIMIT_CORE": 0,
         "RLIMIT_MEMLOCK": 1 << 16,
@@ -30,6 +31,8 @@ def limit_resources(limits: Mapping[str, int]) -> None:
         "RLIMIT_NICE": 0,
         "RLIMIT_RTPRIO": 0,
     }
+    if own_users and _release() >= (5, 14):
+        wanted["RLIMIT_NPROC"] = limits["processes"]
     for name, value in wanted.items():
         number = getattr(resource, name, None)
         if number is None:  # a system that does not count it
@@ -38,6 +41,12 @@ def limit_resources(limits: Mapping[str, int]) -> None:
         least = value if hard == resource.RLIM_INFINITY else min(value, hard)
         with contextlib.suppress(ValueError) if name == "RLIMIT_AS" else contextlib.nullcontext():
             resource.setrlimit(number, (least, least))
+
+
+def _release() -> tuple[int, ...]:
+    """The kernel's: before 5.14 a namespace's processes were counted with all of the user's."""
+    found = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    return tuple(map(int, found.groups())) if found else (0, 0)
 
 
 def drop_privileges(*, become: bool) -> None:

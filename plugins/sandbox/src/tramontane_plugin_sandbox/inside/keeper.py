@@ -56,8 +56,9 @@ def _bound(policy: Policy) -> None:
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
     if sys.platform == "linux":
         bounds.gain_nothing()
-    bounds.limit_resources(policy["limits"])
-    if policy["kind"] in ("namespaces", "bubblewrap"):
+    isolated = policy["kind"] in ("namespaces", "bubblewrap")
+    bounds.limit_resources(policy["limits"], own_users=isolated)
+    if isolated:
         seen = [inside for _, inside in policy["read"]]
         landlock.restrict(
             [*seen, "/etc", "/proc", "/dev"],
