@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,19 @@ if TYPE_CHECKING:
     import httpx2 as httpx
 
 KEY = "TRAMONTANE_API_KEY"
+NAMED = re.compile(r"[A-Za-z0-9][\w.@-]{0,63}:\s+(\S.*)", re.ASCII)
+"""A line with the name of who has the key."""
 URL = "http://127.0.0.1:1234"
+LEGEND = """\
+columns:
+  run, wait   requests that are answered, and that wait
+  in/s, out/s tokens of prompts, and of answers, a second
+  first       from a request's arrival to its first token, on average
+  KV          share of the KV cache in use
+  hits        share of the prompts' tokens that were found in the prefix cache
+  drafts      share of the answers' tokens that a drafter had guessed
+
+"""
 EXAMPLES = """\
 examples:
   tramontane top
@@ -76,11 +89,13 @@ def _client(url: str, options: argparse.Namespace) -> httpx.Client:
     from .reading import PATIENCE
 
     key = _key(options.api_key_file)
+    if not key.isascii() or not key.isprintable():
+        raise UsageError("the API key has other characters than those of ASCII")
     try:
         trust = ssl.create_default_context(cafile=options.ca) if options.ca else True
         headers = {"authorization": f"Bearer {key}"} if key else {}
         return httpx.Client(base_url=url, headers=headers, timeout=PATIENCE, verify=trust)
-    except (OSError, httpx.InvalidURL, UnicodeError) as error:
+    except (OSError, httpx.InvalidURL) as error:
         what = f"--ca {options.ca}" if isinstance(error, OSError) else url
         raise UsageError(f"{what}: {error}") from error
 
@@ -98,24 +113,25 @@ def _address(url: str) -> str:
 
 
 def _key(file: Path | None) -> str:
-    """The first of a file, whose lines are as `serve --api-key-file` has them, or the variable's."""
+    """The first of a file with lines as `serve --api-key-file` has them, or the variable's."""
     if file is None:
         return os.environ.get(KEY, "")
     try:
-        lines = file.read_text("utf-8").splitlines()
+        lines = file.read_text("utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise UsageError(f"--api-key-file {file}: {error}") from error
-    words = [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
-    if not words:
-        raise UsageError(f"--api-key-file {file}: there is no key in it")
-    return words[0]
+    for line in map(str.strip, lines):
+        if line and not line.startswith("#"):
+            named = NAMED.fullmatch(line)
+            return (named[1] if named else line).split()[0]
+    raise UsageError(f"--api-key-file {file}: there is no key in it")
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(
         "tramontane top",
         description="Show what a running server does: requests, tokens a second, cache, models.",
-        epilog=EXAMPLES + f"\n{KEY} in the environment is the key to ask with.",
+        epilog=LEGEND + EXAMPLES + f"\n{KEY} in the environment is the key to ask with.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("url", nargs="?", default=URL, metavar="URL", help=f"default {URL}")

@@ -13,18 +13,16 @@ from tramontane.sanitize import one_line
 
 from .reading import Reading
 
-COLUMNS = (
-    ("model", "left"), ("state", "left"), ("running", "right"), ("waiting", "right"),
-    ("prompt/s", "right"), ("tokens/s", "right"), ("first token", "right"), ("KV cache", "right"),
-    ("found", "right"), ("guessed", "right"),
-)  # fmt: skip
+NUMBERS = ("run", "wait", "in/s", "out/s", "first", "KV", "hits", "drafts")
 
 
 def frame(url: str, before: Reading, now: Reading) -> RenderableType:
     """The server, a row for each model, and its adapters below it."""
     table = Table(expand=True, box=None, pad_edge=False, header_style="bold")
-    for name, side in COLUMNS:
-        table.add_column(name, justify="right" if side == "right" else "left", no_wrap=True)
+    table.add_column("model", no_wrap=True, ratio=1)
+    table.add_column("state", no_wrap=True)
+    for name in NUMBERS:
+        table.add_column(name, justify="right", no_wrap=True)
     parents = [each for each in now.models if not each.get("parent")]
     for model in parents:
         table.add_row(*_row(model, before, now))
@@ -45,12 +43,10 @@ def _row(model: Mapping[str, Any], before: Reading, now: Reading) -> list[Text]:
 
     def share(part: str, whole: str) -> str:
         some = now.of(whole, name)
-        return f"{100 * now.of(part, name) / some:.0f} %" if some else "-"
+        return f"{100 * now.of(part, name) / some:.0f}%" if some else "-"
 
     waiting = now.of("num_requests_waiting", name) + now.of("tasks_waiting", name)
     running = now.of("num_requests_running", name) + now.of("tasks_running", name)
-    count = now.of("time_to_first_token_seconds_count", name)
-    first = now.of("time_to_first_token_seconds_sum", name) / count if count else None
     cells = [
         one_line(name, 40),
         one_line(model.get("status", "?"), 20),
@@ -58,8 +54,8 @@ def _row(model: Mapping[str, Any], before: Reading, now: Reading) -> list[Text]:
         f"{waiting:.0f}",
         f"{rate('prompt_tokens_total'):.0f}",
         f"{rate('generation_tokens_total'):.1f}",
-        "-" if first is None else f"{1000 * first:.0f} ms",
-        f"{100 * now.of('kv_cache_usage_perc', name):.0f} %",
+        _first(name, before, now),
+        f"{100 * now.of('kv_cache_usage_perc', name):.0f}%",
         share("prefix_cache_hits_total", "prefix_cache_queries_total"),
         share("accepted_tokens_total", "generation_tokens_total"),
     ]
@@ -67,6 +63,16 @@ def _row(model: Mapping[str, Any], before: Reading, now: Reading) -> list[Text]:
         Text(cell, style="yellow" if index == 3 and waiting else "")
         for index, cell in enumerate(cells)
     ]
+
+
+def _first(name: str, before: Reading, now: Reading) -> str:
+    """The mean time to the first token: of requests since then, or of all if there were none."""
+    figure = "time_to_first_token_seconds"
+    count, total = now.of(f"{figure}_count", name), now.of(f"{figure}_sum", name)
+    more = count - before.of(f"{figure}_count", name)
+    if more > 0:
+        return f"{1000 * (total - before.of(f'{figure}_sum', name)) / more:.0f}ms"
+    return f"{1000 * total / count:.0f}ms" if count else "-"
 
 
 def _requests(before: Reading, now: Reading) -> Text:

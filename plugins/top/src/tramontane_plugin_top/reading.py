@@ -73,7 +73,7 @@ def parsed(text: str) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
                     continue
                 figures[sample.name][sample.labels.get("model_name", "")] += sample.value
                 if sample.name == "http_requests_total":
-                    answers[sample.labels.get("status", "?")] += sample.value
+                    answers[one_line(sample.labels.get("status", "?"), 8)] += sample.value
     except (ValueError, KeyError, IndexError) as error:
         raise ServerGone(f"its metrics cannot be read: {one_line(error)}") from error
     return figures, answers
@@ -93,7 +93,7 @@ def _get(client: httpx.Client, path: str, statuses: tuple[int, ...] = (200,)) ->
     url = str(client.base_url).rstrip("/")
     try:
         with client.stream("GET", path) as answer:
-            data = b""
+            data = bytearray()
             for part in answer.iter_bytes():
                 data += part
                 if len(data) > LARGEST:
