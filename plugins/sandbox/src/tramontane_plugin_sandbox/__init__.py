@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing itself takes longer to import than all that runs inside
 if TYPE_CHECKING:
     from .errors import NoSandbox
     from .limits import Limits
@@ -21,7 +20,7 @@ _MODULES = {
 }  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Modules are imported as they are needed: a sandbox's own interpreter needs none of these."""
     from importlib import import_module
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import bubblewrap, runtime, seatbelt
-from .inside.policy import NOBODY, Policy
+from .inside.policy import Policy
+from .inside.users import NOBODY
 from .limits import Limits
 from .running import Running
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import marshal
 import os
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .errors import NoSandbox
 from .inside.policy import Policy
@@ -70,8 +71,9 @@ class Running:
             os.close(place)
         streams = (self._process.stdin, self._process.stdout, self._process.stderr)
         self.stdin, self.stdout, self.stderr = (stream.fileno() for stream in streams if stream)
-        text = json.dumps(policy).encode()
+        text = marshal.dumps(dict[str, Any](policy))
         with contextlib.suppress(BrokenPipeError):
+            # by marshal, as only an interpreter like this one reads it, before anything else runs
             os.write(self._life, b"%8d" % len(text) + text)
         for place in (self.stdin, self.stdout, self.stderr, self.report, self.reply):
             if place >= 0:
@@ -113,10 +115,10 @@ class Running:
             while part := os.read(self.report, 1 << 16):
                 said += part
         if said:
-            end = json.loads(said.splitlines()[0])
-            if end["how"] == "refused":
-                raise NoSandbox(f"the sandbox cannot be begun: {end['why']}")
-            return Ended(end["how"], end.get("status", 0), end.get("why", ""))
+            how, status, why = said.decode("utf-8", "replace").splitlines()[0].split("\t", 2)
+            if how == "refused":
+                raise NoSandbox(f"the sandbox cannot be begun: {why}")
+            return Ended(how, int(status), why)
         if asked:
             return Ended("stopped")
         if self._process.returncode > 0:

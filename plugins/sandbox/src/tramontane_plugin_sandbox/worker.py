@@ -10,15 +10,20 @@ import builtins
 import contextlib
 import itertools
 import json
-import linecache
 import os
 import signal
 import sys
 import types
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 COROUTINE = 0x80
 REPLIES = 3
+MOST_SOURCES = 100
+SOURCES: dict[str, str] = {}
+"""Of the session's code, for the lines of tracebacks."""
 HOME = os.environ.get("HOME", ".")
 
 
@@ -71,7 +76,9 @@ def _answer(request: dict[str, Any], names: dict[str, Any], file: str) -> dict[s
 
 def _run(code: str, names: dict[str, Any], file: str) -> Any:
     """The value of the last expression, if the code ends with one."""
-    linecache.cache[file] = (len(code), None, code.splitlines(keepends=True), file)
+    SOURCES[file] = code
+    if len(SOURCES) > MOST_SOURCES:
+        del SOURCES[next(iter(SOURCES))]
     tree = ast.parse(code, file)
     last = tree.body[-1] if tree.body else None
     if isinstance(last, ast.Expr):
@@ -95,8 +102,11 @@ def _execute(code: types.CodeType, names: dict[str, Any]) -> Any:
 
 
 def _traceback(error: BaseException, file: str) -> str:
+    import linecache
     import traceback
 
+    for name, code in SOURCES.items():
+        linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename != file:
         trace = trace.tb_next

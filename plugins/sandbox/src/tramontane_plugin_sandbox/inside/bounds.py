@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import re
 import resource
 from collections.abc import Mapping
 
 from . import syscalls
-from .policy import USER
+from .users import USER
 
 LAST_CAPABILITY = 63
 
@@ -45,8 +44,8 @@ def limit_resources(limits: Mapping[str, int], *, own_users: bool) -> None:
 
 def _release() -> tuple[int, ...]:
     """The kernel's: before 5.14 a namespace's processes were counted with all of the user's."""
-    found = re.match(r"(\d+)\.(\d+)", os.uname().release)
-    return tuple(map(int, found.groups())) if found else (0, 0)
+    parts = os.uname().release.split(".")[:2]
+    return tuple(int(part) for part in parts if part.isdecimal())
 
 
 def drop_privileges(*, become: bool) -> None:

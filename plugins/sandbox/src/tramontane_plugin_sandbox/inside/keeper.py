@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import select
 import signal
 import sys
 
 from . import bounds, landlock, seccomp, syscalls, view
-from .policy import End, Policy
 from .watch import Watch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .policy import End, Policy
 
 HIGH = 64
 """Descriptors of the sandbox's own are moved above this one, out of the program's way."""
@@ -24,7 +26,7 @@ def keep(policy: Policy, life: int, report: int, reply: int) -> None:
     """Run the policy's command in bounds until it ends, or until `life` is closed.
 
     life: a byte `i` in this pipe interrupts the program, its end kills it. report: gets an `End`
-    as JSON. reply: becomes the program's descriptor 3; -1 for none.
+    as `tell` writes it. reply: becomes the program's descriptor 3; -1 for none.
     """
     life, report = (fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, HIGH) for each in (life, report))
     _bound(policy)
@@ -41,7 +43,13 @@ def keep(policy: Policy, life: int, report: int, reply: int) -> None:
         with contextlib.suppress(OSError):
             os.killpg(child, signal.SIGKILL)
     if end:
-        os.write(report, json.dumps(end).encode() + b"\n")
+        tell(report, end)
+
+
+def tell(report: int, end: End) -> None:
+    """Write an end for the host: a line, without another library's help."""
+    why = end.get("why", "").replace("\n", " ")
+    os.write(report, f"{end['how']}\t{end.get('status', 0)}\t{why}\n".encode())
 
 
 def _nothing(number: int, frame: object) -> None:
@@ -89,7 +97,7 @@ def _become(policy: Policy, report: int, reply: int) -> None:
     except (OSError, ValueError) as error:
         why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
         end: End = {"how": "failed", "why": f"{command[0]!r} cannot be run: {why.lower()}"}
-        os.write(report, json.dumps(end).encode() + b"\n")
+        tell(report, end)
     finally:
         os._exit(127)
 

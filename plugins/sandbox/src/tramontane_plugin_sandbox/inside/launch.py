@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import marshal
 import os
 import signal
 import sys
 
 from . import namespaces, syscalls, view
-from .keeper import keep
-from .policy import End, Policy
+from .keeper import keep, tell
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .policy import End, Policy
 
 
 def main() -> None:
@@ -19,7 +22,7 @@ def main() -> None:
     for place in (life, report, reply):
         if place >= 0:
             os.set_inheritable(place, False)
-    policy: Policy = json.loads(_policy(life))
+    policy: Policy = marshal.loads(_policy(life))
     try:
         if policy["kind"] == "namespaces":
             namespaces.enter(network=policy["network"])
@@ -39,7 +42,7 @@ def main() -> None:
         keep(policy, life, report, reply)
     except (OSError, ValueError) as error:
         end: End = {"how": "refused", "why": str(error)}
-        os.write(report, json.dumps(end).encode() + b"\n")
+        tell(report, end)
     finally:
         sys.stdout.flush()
         os._exit(0)

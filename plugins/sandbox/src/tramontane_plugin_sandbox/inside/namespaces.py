@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
-import socket
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from . import syscalls
-from .policy import NOBODY, USER
+from .users import NOBODY, USER
 
+AF_INET, SOCK_DGRAM = 2, 2
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 
 
@@ -39,11 +38,12 @@ def enter(*, network: bool) -> None:
     if not network:
         syscalls.unshare(syscalls.CLONE_NEWNET)
         _loopback()
-    socket.sethostname("sandbox")
+    syscalls.check(int(syscalls.libc.sethostname(b"sandbox", 7)), "the name of the machine")
 
 
 def _write(name: str, text: str, process: str = "self") -> None:
-    Path(f"/proc/{process}/{name}").write_text(text)
+    with open(f"/proc/{process}/{name}", "w") as file:
+        file.write(text)
 
 
 @contextmanager
@@ -79,8 +79,8 @@ def _map_writer(process: int, needed: bool) -> Iterator[int]:
 
 def _loopback() -> None:
     """The new network has this one interface; it reaches nothing outside."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        asked = struct.pack("16sh14x", b"lo", 0)
-        answer = fcntl.ioctl(any_socket, SIOCGIFFLAGS, asked)
-        flags = struct.unpack("16sh14x", answer)[1] | IFF_UP
-        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags))
+    place = syscalls.check(int(syscalls.libc.socket(AF_INET, SOCK_DGRAM, 0)), "the new network")
+    answer = fcntl.ioctl(place, SIOCGIFFLAGS, struct.pack("16sh14x", b"lo", 0))
+    flags = struct.unpack("16sh14x", answer)[1] | IFF_UP
+    fcntl.ioctl(place, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags))
+    os.close(place)

@@ -1,13 +1,8 @@
-"""What the host asks of a sandbox: it comes as one line of JSON."""
+"""What the host asks of a sandbox, and what it is told; read by type checkers only."""
 
 from __future__ import annotations
 
 from typing import TypedDict
-
-USER = 1000
-"""The program's user and group inside."""
-NOBODY = 65534
-"""Who that is outside, where root starts a sandbox."""
 
 
 class Policy(TypedDict):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import platform
+import os
 import struct
 
 from . import syscalls
@@ -77,7 +77,7 @@ def _looked_at(
 
 def restrict() -> None:
     """Set the filter for this process and its children. Raises OSError."""
-    code = program(platform.machine())
+    code = program(os.uname().machine)
     buffer = ctypes.create_string_buffer(code, len(code))
     head = struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(buffer))
     pointer = ctypes.create_string_buffer(head, len(head))

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import time
 from collections.abc import Iterator
 
-from .policy import End, Policy
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .policy import End, Policy
 
 OFTEN, SELDOM = 0.1, 0.5
 """Seconds between looks: while something grows, and while nothing does."""
 ENTRIES = 50_000
 """The most files and folders in the writable folder."""
-FIELDS = re.compile(rb"^(RssAnon|RssShmem|Threads):\s+(\d+)", re.MULTILINE)
 
 
 class Watch:
@@ -33,10 +33,10 @@ class Watch:
     def look(self) -> End | None:
         """What is over its limit, if anything is."""
         memory, threads = _processes() if self._sees else (0, 0)
-        if memory > self._limits["memory"]:
-            return {"how": "memory", "why": f"{memory} bytes of memory"}
         if threads > self._limits["processes"]:
             return {"how": "processes", "why": f"{threads} processes and threads"}
+        if memory > self._limits["memory"]:
+            return {"how": "memory", "why": f"{memory} bytes of memory"}
         if end := self._files():
             return end
         grown = (memory, self._disk) != self._seen
@@ -72,11 +72,11 @@ def _processes() -> tuple[int, int]:
         if not name.isdecimal() or name == "1":
             continue
         with contextlib.suppress(OSError), open(f"/proc/{name}/status", "rb") as file:
-            for field, value in FIELDS.findall(file.read()):
-                if field == b"Threads":
-                    threads += int(value)
-                else:
-                    memory += int(value) << 10
+            for line in file:
+                if line.startswith(b"Threads:"):
+                    threads += int(line.split()[1])
+                elif line.startswith((b"RssAnon:", b"RssShmem:")):
+                    memory += int(line.split()[1]) << 10
     return memory, threads
 
 
