@@ -106,6 +106,10 @@ USAGE = [
     ("new model x --like y", "--like is for an architecture, not for a model"),
     ("plugins foo", "unexpected argument 'foo'"),
     ("verify a --length 1", "--length 1: at least 2"),
+    ("sandbox --memory 1", "the sandbox's limit memory=1048576: at least 67108864"),
+    ("sandbox --read /nowhere", "the sandbox cannot show /nowhere: it does not exist"),
+    ("top ftp://x", "'ftp://x' is no address of a server, such as http://127.0.0.1:1234"),
+    ("top --interval 0", "--interval 0: from 0.1 to 3600 seconds"),
 ]
 
 

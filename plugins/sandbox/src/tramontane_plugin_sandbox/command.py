@@ -38,7 +38,7 @@ def run(argv: list[str]) -> int:
         if not options.command:
             print(_said(sandbox))
             return 0
-        data = b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
+        data = sys.stdin.buffer.read() if options.stdin else b""
         return _shown(sandbox.run(options.command, data=data))
 
 
@@ -101,6 +101,9 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--read", type=Path, action="append", default=[], metavar="PATH", help="is readable too"
+    )
+    parser.add_argument(
+        "--stdin", action="store_true", help="standard input, to its end, is the command's too"
     )
     parser.add_argument("--network", action="store_true", help="all of this machine's network")
     parser.add_argument("--memory", type=int, default=2048, metavar="MIB", help="default 2048")

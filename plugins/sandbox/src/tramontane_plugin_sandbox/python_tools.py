@@ -26,7 +26,10 @@ STARTING = 10.0
 @asynccontextmanager
 async def open_python(context: ToolContext) -> AsyncIterator[PythonTools]:
     """Raises NoSandbox or UsageError."""
-    with await asyncio.to_thread(sandbox_of, context) as sandbox, PythonSession(sandbox) as session:
+    with (
+        await asyncio.to_thread(sandbox_of, context, "python") as sandbox,
+        PythonSession(sandbox) as session,
+    ):
         yield PythonTools(context, session, sandbox.limits.seconds)
 
 

@@ -21,7 +21,7 @@ from .tool_options import sandbox_of
 @asynccontextmanager
 async def open_shell(context: ToolContext) -> AsyncIterator[ShellTools]:
     """Raises NoSandbox or UsageError."""
-    with await asyncio.to_thread(sandbox_of, context) as sandbox:
+    with await asyncio.to_thread(sandbox_of, context, "shell") as sandbox:
         yield ShellTools(context, sandbox)
 
 

@@ -8,20 +8,27 @@ from typing import Any
 
 from tramontane.toolset import ToolContext
 
+from .errors import NoSandbox
 from .limits import MIB, Limits
 from .sandbox import Sandbox
 
 
-def sandbox_of(context: ToolContext) -> Sandbox:
-    """A sandbox in a conversation's folder. Raises NoSandbox or UsageError."""
+def sandbox_of(context: ToolContext, name: str) -> Sandbox:
+    """A sandbox in a conversation's folder. name: the toolset's. Raises NoSandbox or UsageError."""
     options = context.options
-    return Sandbox(
-        context.folder,
-        kind=options["sandbox"],
-        network=options["network"],
-        read=[Path(each).expanduser() for each in (options["read"] or "").split(":") if each],
-        limits=_limits(options),
-    )
+    try:
+        return Sandbox(
+            context.folder,
+            kind=options["sandbox"],
+            network=options["network"],
+            read=[Path(each).expanduser() for each in (options["read"] or "").split(":") if each],
+            limits=_limits(options),
+        )
+    except NoSandbox as error:
+        off = (
+            f"--tool-option {name}.sandbox=off runs what models write with the server's own rights"
+        )
+        raise NoSandbox(error.message, hint=off) from error
 
 
 def _limits(options: Mapping[str, Any]) -> Limits:
