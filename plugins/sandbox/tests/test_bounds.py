@@ -97,6 +97,30 @@ def test_a_folder_is_counted_though_it_is_closed(sandbox: Sandbox) -> None:
     assert finished.ended.how == "disk"
 
 
+def test_folders_that_are_too_deep_to_count_end_a_program(sandbox: Sandbox) -> None:
+    finished = python(
+        sandbox,
+        "import os, time\n"
+        "for n in range(30): os.mkdir('d' * 200); os.chdir('d' * 200)\n"
+        "open('large', 'wb').write(bytes(1 << 20))\n"
+        "time.sleep(60)",
+    )
+    assert finished.ended.how == "disk"
+
+
+def test_what_a_program_left_is_deleted(kind: str) -> None:
+    with sandbox_or_skip(kind) as sandbox:
+        finished = python(
+            sandbox,
+            "import os\n"
+            "for n in range(1200): os.mkdir('d'); os.chdir('d')\n"
+            "os.mkdir('shut'); open('shut/file', 'w'); os.chmod('shut', 0)\n"
+            "os.chmod(os.environ['HOME'] + '/d', 0)",
+        )
+        assert finished.ended == Ended("exit"), finished
+    assert not sandbox.folder.exists()
+
+
 @pytest.mark.parametrize(
     "code",
     [

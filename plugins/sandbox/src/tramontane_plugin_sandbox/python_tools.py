@@ -26,11 +26,13 @@ STARTING = 10.0
 @asynccontextmanager
 async def open_python(context: ToolContext) -> AsyncIterator[PythonTools]:
     """Raises NoSandbox or UsageError."""
-    with (
-        await asyncio.to_thread(sandbox_of, context, "python") as sandbox,
-        PythonSession(sandbox) as session,
-    ):
+    sandbox = await asyncio.to_thread(sandbox_of, context, "python")
+    session = PythonSession(sandbox)
+    try:
         yield PythonTools(context, session, sandbox.limits.seconds)
+    finally:
+        await asyncio.to_thread(session.close)
+        await asyncio.to_thread(sandbox.close)
 
 
 class PythonTools:

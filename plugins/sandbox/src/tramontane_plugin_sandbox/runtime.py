@@ -65,7 +65,12 @@ def shown(further: Iterable[Path] = (), *, network: bool = False) -> Shown:
     wanted = (*SETTINGS, *(FOR_NETWORK if network else ()))
     read += [(each, each) for each in wanted if Path(each).exists()]
     prefix = str(Path(sys.base_prefix).resolve())
-    for real in (prefix, *(str(each.resolve()) for each in further)):
+    home = Path.home()
+    if home.is_relative_to(prefix):  # an interpreter that was put into a home itself
+        parts = [f"{prefix.rstrip('/')}/{name}" for name in ("bin", "lib")]
+    else:
+        parts = [prefix]
+    for real in (*parts, *(str(each.resolve()) for each in further)):
         if not _within(real, read):
             read.append((real, real))
     inside = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from types import TracebackType
 from tramontane.errors import UsageError
 
 from .begin import Place, begin
+from .deleting import delete
 from .errors import NoSandbox
 from .gathering import Gathering
 from .kinds import OFF, candidates
@@ -86,7 +86,7 @@ class Sandbox:
 
     def close(self) -> None:
         """Delete the folder, unless it was given. What runs is not ended by it."""
-        shutil.rmtree(self._private, ignore_errors=True)
+        delete(self._private)
 
     def start(self, command: Sequence[str], *, replies: bool = False) -> Running:
         """Begin a program; its caller reads, stops and closes it. replies: it gets a pipe as its

@@ -13,29 +13,36 @@ from tramontane.toolset import ToolContext
 
 from .cancelling import in_thread
 from .changes import changed, marks
-from .python_tools import FILES, STARTING
+from .python_tools import FILES, STARTING, WAITING
 from .sandbox import Finished, Sandbox
 from .tool_options import sandbox_of
+
+AT_ONCE = 4
+"""Commands of one conversation."""
 
 
 @asynccontextmanager
 async def open_shell(context: ToolContext) -> AsyncIterator[ShellTools]:
     """Raises NoSandbox or UsageError."""
-    with await asyncio.to_thread(sandbox_of, context, "shell") as sandbox:
+    sandbox = await asyncio.to_thread(sandbox_of, context, "shell")
+    try:
         yield ShellTools(context, sandbox)
+    finally:
+        await asyncio.to_thread(sandbox.close)
 
 
 class ShellTools:
-    """Calls run at once."""
+    """Calls run at once, a few of them; more wait."""
 
     def __init__(self, context: ToolContext, sandbox: Sandbox) -> None:
         self._context = context
         self._sandbox = sandbox
+        self._room = asyncio.Semaphore(AT_ONCE)
         self._shell = shutil.which("bash", path="/bin:/usr/bin") or "/bin/sh"
 
     def functions(self) -> Sequence[Function]:
         """`shell`."""
-        time = self._sandbox.limits.seconds + STARTING
+        time = WAITING * (self._sandbox.limits.seconds + STARTING)
         return [function_tool(self.shell, risk="execute", timeout=time)]
 
     async def shell(self, command: str) -> ToolResult:
@@ -45,10 +52,11 @@ class ShellTools:
 
         command: the command line, or a script of several lines
         """
-        before = await asyncio.to_thread(marks, self._context.folder)
         line = [self._shell, "-c", command]
-        finished = await in_thread(lambda stop: self._sandbox.run(line, stop=stop))
-        names = changed(before, await asyncio.to_thread(marks, self._context.folder))[:FILES]
+        async with self._room:
+            before = await asyncio.to_thread(marks, self._context.folder)
+            finished = await in_thread(lambda stop: self._sandbox.run(line, stop=stop))
+            names = changed(before, await asyncio.to_thread(marks, self._context.folder))[:FILES]
         files = [self._context.folder / name for name in names]
         return ToolResult(text=text_of(finished, names), files=files)
 

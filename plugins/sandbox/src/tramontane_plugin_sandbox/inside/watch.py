@@ -60,7 +60,10 @@ class Watch:
         if self._disk > self._limits["disk"]:
             return {"how": "disk", "why": f"{self._disk} bytes of files"}
         if entries > ENTRIES:
-            return {"how": "disk", "why": f"{entries} files"}
+            return {
+                "how": "disk",
+                "why": f"more than {ENTRIES} files, or folders too deep to count",
+            }
         return None
 
 
@@ -88,14 +91,20 @@ def _names(folder: str) -> list[str]:
 
 
 def _size(top: str) -> tuple[int, int]:
-    """(bytes on the disk, entries) below a folder; stops at the most entries."""
+    """(bytes on the disk, entries) below a folder; stops at the most entries, which it also says
+    of folders so deep that their paths are too long."""
     size = entries = 0
-    for entry in _entries(top):
-        entries += 1
-        if entries > ENTRIES:
-            break
-        with contextlib.suppress(OSError):
-            size += entry.stat(follow_symlinks=False).st_blocks * 512
+    try:
+        for entry in _entries(top):
+            entries += 1
+            if entries > ENTRIES:
+                break
+            try:
+                size += entry.stat(follow_symlinks=False).st_blocks * 512
+            except (FileNotFoundError, PermissionError):
+                continue
+    except OSError:
+        return size, ENTRIES + 1
     return size, entries
 
 
@@ -113,5 +122,5 @@ def _entries(top: str) -> Iterator[os.DirEntry[str]]:
             # a program may close a folder before the eyes of who counts; it is opened again
             with contextlib.suppress(OSError):
                 os.chmod(folder, 0o700)
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
