@@ -141,6 +141,15 @@ class Toolsets:
         ending = asyncio.run_coroutine_threadsafe(self._end(conversation), self._loop)
         await asyncio.wrap_future(ending)
 
+    def end_soon(self, conversation: str) -> None:
+        """Like `end`, without waiting for it."""
+        self._loop.call_soon_threadsafe(self._end_later, conversation)
+
+    def _end_later(self, conversation: str) -> None:
+        found = self._open.get(conversation)
+        if found is not None:
+            found.closing.set()
+
     def close(self) -> None:
         """Close all conversations. Files of those with names stay."""
         if not self._thread.is_alive():

@@ -58,6 +58,8 @@ class Toolbox:
     approve: Approve | None = None
     timeout: float = 30.0
     longest: int = LONGEST_RESULT
+    watch: Callable[[ToolCall, Outcome | None], None] | None = None
+    """Called by `run_async` as a call begins, with None, and with what it came to."""
     _by_name: dict[str, Tool | Function] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -182,8 +184,16 @@ class Toolbox:
         return replace(result, text=text) if isinstance(result, ToolResult) else text
 
     async def _await(self, call: ToolCall) -> Outcome:
-        if refusal := await self._refusal_async(call):
-            return refusal
+        refusal = await self._refusal_async(call)
+        if self.watch is None:
+            return refusal or await self._run_async(call)
+        if not refusal:
+            self.watch(call, None)
+        outcome = refusal or await self._run_async(call)
+        self.watch(call, outcome)
+        return outcome
+
+    async def _run_async(self, call: ToolCall) -> Outcome:
         try:
             function = self._by_name.get(call.name)
             if isinstance(function, Function) and inspect.iscoroutinefunction(function.run):

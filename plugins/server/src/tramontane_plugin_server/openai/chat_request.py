@@ -144,6 +144,15 @@ class ChatRequest(Sampling):
     add_generation_prompt: bool | None = Field(
         None, description="start a new answer; default: true"
     )
+    session_id: str | None = Field(
+        None,
+        min_length=1,
+        max_length=128,
+        description="a conversation whose tools keep their state, such as files; of this key",
+    )
+    tool_approvals: bool | None = Field(
+        None, description="with `stream`: the client answers for calls that need approval"
+    )
     metadata: dict[str, str] | None = Field(None, description=NO_EFFECT)
     prompt_cache_key: str | None = Field(None, description=NO_EFFECT)
     prompt_cache_retention: str | None = Field(None, description=NO_EFFECT)

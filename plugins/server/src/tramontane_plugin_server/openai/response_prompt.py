@@ -38,8 +38,8 @@ def begin_rounds(
     """
     instructions, messages = conversation(body.instructions, items)
     refuse_lost_calls(model, messages)
-    registered = serving.registered_tools(body.client_tools())
-    toolbox, params = body.toolbox(registered), body.sampling()
+    registered = serving.registered_tools(body.client_tools(), model.processors)
+    toolbox, params = body.toolbox(registered.functions), body.sampling()
     prepared = _truncated(serving, model, body, (instructions, messages), toolbox, params)
     return Rounds.of(serving, model, prepared, toolbox, registered, body.request_fields())
 
