@@ -91,7 +91,7 @@ def test_what_a_client_cannot_be_asked_for_is_refused(acting: Live) -> None:
         body = {**asked("list_files", tool_approvals=True), "stream": False}
         answer = client.post("/v1/chat/completions", json=body).json()
     (call,) = answer["choices"][0]["message"]["server_tool_calls"]
-    assert "needs the user's approval" in call["result"]
+    assert "its client cannot be asked" in call["result"]
 
 
 def test_remembered_in_the_session_and_nowhere_else(

@@ -47,25 +47,20 @@ class Files:
         ]
 
     async def list_files(self) -> str:
-        """List the files of this conversation, with their sizes in bytes."""
+        """List this conversation's files and their bytes."""
         found = await asyncio.to_thread(self._there)
         return "\n".join(f"{name} ({size})" for name, size in found) or "there are no files"
 
     async def read_file(self, name: str, offset: int = 0) -> str:
         """Read a text file of this conversation.
 
-        name: of the file, as list_files has it
-        offset: the character to begin at, for a file that is longer than one call returns
+        offset: the character to begin at
         """
         data = await asyncio.to_thread(inside.read, self._folder, name, self._most_of_one)
         return text_slice(name, data, offset)
 
     async def write_file(self, name: str, text: str) -> ToolResult:
-        """Write a text file of this conversation; one of that name is replaced.
-
-        name: of the file, relative, such as notes.txt
-        text: all of its content
-        """
+        """Write or replace a text file of this conversation."""
         async with self._writing:
             size = await asyncio.to_thread(self._write, name, text.encode())
         path = self._folder / Path(*inside.parts_of(name))

@@ -25,9 +25,7 @@ LONGEST_RESULT = 16_000
 """Characters of a result that the model is given."""
 MOST_WAITING = 1000
 """Calls that wait for approval at once."""
-UNASKED = (
-    "needs the user's approval; this request cannot ask for it (stream, tool_approvals)"
-)
+UNASKED = "needs the user's approval, and its client cannot be asked"
 
 
 class Acting:
