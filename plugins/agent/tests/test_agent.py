@@ -169,7 +169,7 @@ def test_tools_and_options_that_are_not_there(model: Scripted, folder: Path) -> 
         Agent(model.llm, ["serch"], folder=folder)
     with pytest.raises(UsageError, match="has no option 'max_byte'; did you mean 'max_bytes'"):
         Agent(model.llm, ["files"], tool_options=["files.max_byte=1"], folder=folder)
-    with pytest.raises(UsageError, match="files.max_bytes: 'x' should be a whole number"):
+    with pytest.raises(UsageError, match=r"files\.max_bytes: 'x' should be a whole number"):
         Agent(model.llm, ["files"], tool_options={"files.max_bytes": "x"}, folder=folder)
     with pytest.raises(UsageError, match="'sometimes' is neither auto, ask or deny nor RISK=MODE"):
         Agent(model.llm, ["files"], approvals="sometimes", folder=folder)
