@@ -15,6 +15,7 @@ from tramontane.engine.request import Finished
 
 from tramontane_plugin_server.adapters import with_adapter
 from tramontane_plugin_server.app_state import Registered, Serving, serving_of
+from tramontane_plugin_server.built_in import SEARCH
 from tramontane_plugin_server.http.access import key_name
 from tramontane_plugin_server.http.errors import ApiError
 from tramontane_plugin_server.http.stream import event, while_here
@@ -113,6 +114,12 @@ async def _events(serving: Serving, body: ChatRequest) -> AsyncIterator[bytes]:
 
 
 async def _begin(serving: Serving, model: LoadedModel, body: ChatRequest) -> Rounds:
+    acting = serving.acting
+    if body.web_search_options is not None and (acting is None or SEARCH not in acting.names):
+        raise ApiError(
+            400, "this server has no web search: its owner has not turned it on",
+            param="web_search_options", code="unsupported_parameter",
+        )  # fmt: skip
     multiple = (body.n or 1) > 1  # of which each would go on in rounds of its own
     registered = Registered([])
     if not multiple:

@@ -86,7 +86,6 @@ class ChatRequest(Sampling):
         "moderation": "this server has no moderation",
         "prediction": "this server has no speculative decoding",
         "store": "only /v1/responses stores answers",
-        "web_search_options": "this server has no web search",
     }
 
     neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"store": (False,)}
@@ -143,6 +142,9 @@ class ChatRequest(Sampling):
     )
     add_generation_prompt: bool | None = Field(
         None, description="start a new answer; default: true"
+    )
+    web_search_options: dict[str, Any] | None = Field(
+        None, description="needs the toolset `search`, and has no effect beside"
     )
     session_id: str | None = Field(
         None,

@@ -118,6 +118,8 @@ def conversation(
                 message = {
                     **_result(item["output"]), "tool_call_id": identity, **called(identity, rest),
                 }  # fmt: skip
+            case "web_search_call" | "code_interpreter_call":
+                continue  # the text has what came of it
             case _:
                 parts = item.get("content") or item["summary"]
                 thoughts += [part["text"] for part in parts]
