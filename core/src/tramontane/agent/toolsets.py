@@ -83,6 +83,7 @@ class Toolsets:
         self._folder = folder or paths.cache() / "conversations"
         self._idle, self._kept, self._timeout = idle, kept, timeout
         self._open: dict[str, _Open] = {}
+        self._keeping: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="tramontane-tools", daemon=True
@@ -195,6 +196,8 @@ class Toolsets:
         found = _Open(name, folder, name.startswith("~"), media, ready)
         self._open[name] = found
         found.task = self._loop.create_task(self._keep(found))
+        self._keeping.add(found.task)
+        found.task.add_done_callback(self._keeping.discard)
         return found
 
     async def _keep(self, one: _Open) -> None:
@@ -275,5 +278,7 @@ class Toolsets:
             await asyncio.wait({found.task}, timeout=OPENING)
 
     async def _end_all(self) -> None:
-        for name in list(self._open):
-            await self._end(name)
+        for one in self._open.values():
+            one.closing.set()
+        if self._keeping:
+            await asyncio.wait(self._keeping, timeout=OPENING)

@@ -47,6 +47,19 @@ def add_tools(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check_tools(options: argparse.Namespace) -> None:
+    """Before a model is loaded. Raises UsageError, PluginError."""
+    from tramontane.agent.approvals import Policy
+    from tramontane.agent.tool_options import names_of, options_of
+    from tramontane.plugin import Toolset
+    from tramontane.registry import Registry
+
+    Policy.of(options.approvals)
+    registry = Registry.from_environment()
+    offers = [registry.get(Toolset, name) for name in names_of(options.tools)]
+    options_of(offers, options.tool_option)
+
+
 class Acting:
     """The tools of one conversation in the terminal. A context manager.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tramontane.errors import ModelNotFound, RequestError, UsageError
 
-from .acting import Acting, Kept, add_tools
+from .acting import Acting, Kept, add_tools, check_tools
 from .adapter_options import adapters, add_adapters, chosen_adapters
 from .color import paint
 from .grammar import loose_schema
@@ -55,6 +55,7 @@ def run(argv: list[str]) -> int:
             raise UsageError(f"--{option} needs a chat, and --no-template continues plain text")
     if options.tool_option and not options.tools:
         raise UsageError("--tool-option is of a toolset, and there is none: --tools NAME")
+    check_tools(options)
     if options.session and (options.load_session or options.persist_session):
         raise UsageError(
             "--session loads and saves by itself: leave the other sessions' options out"
