@@ -187,6 +187,9 @@ def test_what_leads_out_of_the_folder_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(folder / "pipe.png")
     (folder / "large.png").write_bytes(PNG + bytes(2000))
     (folder / "text.png").write_text("no picture")
+    (folder / ".hidden.png").write_bytes(PNG)
+    (folder / ".cache").mkdir()
+    (folder / ".cache" / "kept").write_text("x")
     names = list(marks(folder))
     assert names == ["large.png", "real.png", "text.png"]
     asked = [*names, "link.png", "way/secret.png", "pipe.png", "deep", "missing.png"]

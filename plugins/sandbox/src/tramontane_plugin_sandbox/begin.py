@@ -101,6 +101,7 @@ def _environment(home: str, packages: list[str], place: Place) -> dict[str, str]
         "LANG": "C.UTF-8",
         "PYTHONPATH": os.pathsep.join(packages),
         "PYTHONDONTWRITEBYTECODE": "1",
+        "XDG_CACHE_HOME": f"{temporary}/cache",
         "MPLBACKEND": "Agg",
         "MPLCONFIGDIR": f"{temporary}/matplotlib",
         "MALLOC_ARENA_MAX": "2",

@@ -17,7 +17,8 @@ Marks = dict[str, tuple[int, int, int]]
 
 
 def marks(folder: Path) -> Marks:
-    """The files in a folder. Links and all else that is no plain file are passed over."""
+    """The files in a folder. Hidden ones, links and all else that is no plain file are passed
+    over."""
     return {
         name: (state.st_mtime_ns, state.st_size, state.st_ino) for name, state in _files(folder)
     }
@@ -65,8 +66,9 @@ def _files(top: Path) -> Iterator[tuple[str, os.stat_result]]:
     left = ENTRIES
     for path, folders, names, place in os.fwalk(top, follow_symlinks=False):
         inside = Path(path).relative_to(top)
-        folders[:] = sorted(folders) if len(inside.parts) < DEEPEST else []
-        for name in sorted(names):
+        deeper = len(inside.parts) < DEEPEST
+        folders[:] = sorted(each for each in folders if deeper and not each.startswith("."))
+        for name in sorted(each for each in names if not each.startswith(".")):
             left -= 1
             if left < 0:
                 return
