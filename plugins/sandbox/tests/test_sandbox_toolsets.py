@@ -77,7 +77,7 @@ def test_calls_at_once_share_one_session(tmp_path: Path) -> None:
         toolbox = Toolbox(tools.functions())
         codes = ["n = 1", "n += 1; n", "n += 1; n"]
         calls = [ToolCall("python", json.dumps({"code": code})) for code in codes]
-        return await toolbox.run_async(calls)
+        return [result.text for result in await toolbox.run_async(calls)]
 
     assert opened("python", tmp_path, use) == ["[no output]", "2", "3"]
 
@@ -99,7 +99,7 @@ def test_a_call_that_is_cancelled_ends_at_once(tmp_path: Path, name: str, call: 
         begun = time.monotonic()
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(getattr(tools, name)(call), 0.4)
-        return time.monotonic() - begun < 5
+        return time.monotonic() - begun < 30  # of the sixty that it would take
 
     assert opened(name, tmp_path, use)
 
