@@ -75,6 +75,11 @@ USAGE = [
     ("run --suppress-token -1", "--suppress-token -1: at least 0"),
     ("run --grammar json --json-schema {}", "--json-schema and --grammar exclude each other"),
     ("run --no-template --mcp-config x", "--mcp-config needs a chat"),
+    ("run --approvals maybe --tools files", "neither auto, ask or deny nor RISK=MODE"),
+    ("run --tool-option files.hours=1", "there is none: --tools NAME"),
+    ("run --no-template --tools files", "--tools needs a chat"),
+    ("sessions show", "sessions show takes a name"),
+    ("sessions list --keep 1", "--keep N goes with sessions fork"),
     ("embed", 'there is no text: tramontane embed "a text" -m MODEL'),
     ("embed x --dimensions 0", "--dimensions 0: at least 1"),
     ("rank x", 'there is no document: tramontane rank "query" "document" -m MODEL'),
@@ -106,6 +111,10 @@ USAGE = [
     ("new model x --like y", "--like is for an architecture, not for a model"),
     ("plugins foo", "unexpected argument 'foo'"),
     ("verify a --length 1", "--length 1: at least 2"),
+    ("sandbox --memory 1", "the sandbox's limit memory=1048576: at least 67108864"),
+    ("sandbox --read /nowhere", "the sandbox cannot show /nowhere: it does not exist"),
+    ("top ftp://x", "'ftp://x' is no address of a server, such as http://127.0.0.1:1234"),
+    ("top --interval 0", "--interval 0: from 0.1 to 3600 seconds"),
 ]
 
 

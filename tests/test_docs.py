@@ -266,6 +266,32 @@ asyncio.run(main(sys.argv[1]))
     assert done.stdout == "['add']\n5\n", done.stderr
 
 
+def test_the_toolset_of_the_page_rolls_dice(installed, python, tmp_path):
+    code = """
+import asyncio, pathlib, sys
+from tramontane.chat.toolbox import Toolbox
+from tramontane.plugin import Toolset, load
+from tramontane.registry import Registry
+from tramontane.tools import ToolCall
+from tramontane.toolset import ToolContext
+
+offer = Registry().get(Toolset, "dice")
+context = ToolContext(
+    conversation="one", folder=pathlib.Path(sys.argv[1]), options={**offer.options, "sides": 2}
+)
+
+async def main():
+    async with load(offer.open)(context) as session:
+        functions = session.functions()
+        (said,) = await Toolbox(functions).run_async([ToolCall("roll", '{"count": 50}')])
+        print(sorted(set(said.split())), session.rolled, [f.risk for f in functions])
+
+asyncio.run(main())
+"""
+    done = python("-c", code, str(tmp_path), path=installed)
+    assert done.stdout == "['1', '2'] 50 ['read']\n", done.stderr
+
+
 def test_the_plugins_of_all_pages_are_listed(installed, python):
     code = "from tramontane.cli.plugins import run; run(['--json'])"
     said = json.loads(python("-c", code, path=installed).stdout)

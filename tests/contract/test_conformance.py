@@ -100,6 +100,8 @@ BAD = [
     ("acme-careless", "the_example_is_one_call", "JSONDecodeError"),
     ("acme-careless", "no_text_makes_it_raise", "Error"),
     ("acme-careless", "connect_gives_an_async_context_manager", "contextlib.asynccontextmanager"),
+    ("acme-careless", "each_tool_can_be_called_by_any_model", "a name has letters, digits"),
+    ("acme-careless", "each_tool_has_a_risk", "'none' is not in"),
     ("acme-careless", "help_prints_the_summary", "must return the exit status"),
     ("acme-careless", "the_file_is_in_the_package", "is it in the wheel?"),
 ]

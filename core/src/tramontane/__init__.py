@@ -13,6 +13,7 @@ from .system.gc_pause import gc_paused
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .agent.agent import Agent
     from .async_llm import AsyncLLM
     from .llm import LLM
     from .results import Chunk, Completion
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LLM",
+    "Agent",
     "AsyncEmbedder",
     "AsyncImageModel",
     "AsyncLLM",
@@ -51,6 +53,7 @@ __all__ = [
 
 _HOME = {
     "LLM": ".llm",
+    "Agent": ".agent.agent",
     "AsyncLLM": ".async_llm",
     "Chunk": ".results",
     "Completion": ".results",

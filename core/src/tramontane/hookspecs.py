@@ -52,6 +52,11 @@ def mcp_clients() -> Iterable[plugin.McpClient]:  # type: ignore[empty-body]
 
 
 @hookspec
+def toolsets() -> Iterable[plugin.Toolset]:  # type: ignore[empty-body]
+    """Yield tools for models, which the owner turns on by name."""
+
+
+@hookspec
 def adapters() -> Iterable[plugin.AdapterForm]:  # type: ignore[empty-body]
     """Yield the forms of adapter files that this plugin reads."""
 

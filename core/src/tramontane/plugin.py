@@ -26,6 +26,7 @@ __all__ = [
     "Sampler",
     "Target",
     "ToolCaller",
+    "Toolset",
     "hookimpl",
     "load",
 ]
@@ -290,6 +291,20 @@ class McpClient(Offer):
 
     connect: Target
     """A `tramontane.tools.ConnectMcp`: (McpServer) -> async context manager of McpSession."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Toolset(Offer):
+    """Tools for a model that the owner turns on by name (`--tools`); off until then."""
+
+    summary: str
+    """One line for listings: what its tools do, and what they reach."""
+    options: Mapping[str, float | int | str | bool | None] = field(default_factory=dict, hash=False)
+    """The owner's options (`--tool-option NAME.OPTION=VALUE`) and their defaults. A value has its
+    default's type; of None, text."""
+    open: Target
+    """A `tramontane.toolset.OpenToolset`: (ToolContext) -> async context manager of a ToolSession,
+    entered once for a conversation."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeAlias, get_args, runtime_checkable
+
+Risk: TypeAlias = Literal["read", "network", "write", "execute"]
+"""What a call may do, by which approvals go: read what the owner gave the conversation, reach other
+machines, change files of the conversation, or run code."""
+RISKS: tuple[Risk, ...] = get_args(Risk)
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,28 @@ class Tool:
     bound: bool = False
     """The same as far as it can be: what cannot be enforced is in the log. A call that is required
     is bound always."""
+
+
+@dataclass(frozen=True)
+class Citation:
+    """What an answer may be based on."""
+
+    url: str
+    title: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolResult:
+    """What a call may return instead of a text.
+
+    text: for the model. images: encoded (PNG, JPEG), shown to models that see. files: that the call
+    made, inside the conversation's folder. citations: what the text is from.
+    """
+
+    text: str
+    images: Sequence[bytes] = ()
+    files: Sequence[Path] = ()
+    citations: Sequence[Citation] = ()
 
 
 class ParseToolCalls(Protocol):

@@ -8,6 +8,10 @@ import tomllib
 from pathlib import Path
 
 import httpx2 as httpx
+import pytest
+import tramontane_plugin_top
+from prometheus_client.parser import text_string_to_metric_families
+from tramontane.cli.main import main
 from tramontane_plugin_server.model_settings import ModelSettings
 from tramontane_plugin_server.settings import Settings, read
 
@@ -25,6 +29,52 @@ def test_the_dashboard_shows_metrics_that_there_are(live: Live) -> None:
     named = {name for expr in shown for name in re.findall(r"(?:tramontane|http)_\w+", expr)}
     assert len(named) > 10
     assert named <= there
+
+
+def test_the_dashboard_asks_of_each_metric_what_its_kind_has(live: Live) -> None:
+    """Rates are of counters, quantiles of buckets, and sums by labels that the metric has."""
+    board = json.loads((DOCS / "deploy/grafana.json").read_text())
+    with live.client() as client:
+        client.post("/v1/completions", json={"prompt": "Once", "max_tokens": 3})
+    families = list(text_string_to_metric_families(httpx.get(f"{live.url}/metrics").text))
+    kinds = {sample.name: family.type for family in families for sample in family.samples}
+    labels: dict[str, set[str]] = {}
+    for family in families:
+        for sample in family.samples:
+            labels.setdefault(sample.name, set()).update(sample.labels)
+    for expr in (t["expr"] for panel in board["panels"] for t in panel["targets"]):
+        names = re.findall(r"(?:tramontane|http)_\w+", expr)
+        rated = set(re.findall(r"rate\((\w+)[{\[]", expr))
+        for name in names:
+            counted = kinds[name] in ("counter", "histogram")
+            assert counted == (name in rated), expr
+            assert name.endswith("_bucket") == ("histogram_quantile" in expr), expr
+            for asked in re.findall(r"by \(([^)]*)\)", expr):
+                assert set(re.split(r",\s*", asked)) <= labels[name], expr
+    for shown in re.findall(r"{{(\w+)}}", json.dumps(board)):
+        assert any(shown in found for found in labels.values()), shown
+
+
+def test_top_shows_what_the_server_has(
+    live: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TRAMONTANE_API_KEY", raising=False)
+    with live.client() as client:
+        client.post("/v1/completions", json={"prompt": "Once", "max_tokens": 3})
+    there = set(re.findall(r"^(\w+)[ {]", httpx.get(f"{live.url}/metrics").text, re.MULTILINE))
+    package = Path(tramontane_plugin_top.__file__).parent
+    source = (package / "frame.py").read_text()
+    named = re.findall(
+        r"(?:of|rate|share)\(\s*[\"']([a-z_]+)[\"'](?:, [\"']([a-z_]+)[\"'])?", source
+    )
+    figures = {name for pair in named for name in pair if name}
+    assert len(figures) > 10
+    assert {f"tramontane_{name}" for name in figures} - there <= {
+        "tramontane_http_requests_in_flight"
+    }
+    assert main(["top", live.url, "--once", "--interval", "0.1"]) == 0
+    frame = capsys.readouterr().out
+    assert re.search(r"│ default +loaded +0 +0 ", frame), frame
 
 
 def test_the_settings_file_is_one() -> None:

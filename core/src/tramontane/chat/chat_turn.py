@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 from collections.abc import Mapping, Sequence
@@ -14,10 +15,11 @@ from tramontane.errors import RequestError
 from tramontane.grammar import Grammar
 from tramontane.results import Completion, best
 from tramontane.sampling_params import SamplingParams
+from tramontane.tools import ToolResult
 
 from .media_parts import places, put_media, take_media
 from .messages import checked
-from .toolbox import Toolbox
+from .toolbox import Outcome, Toolbox
 
 if TYPE_CHECKING:
     from tramontane.media.fetch import Fetching
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 FORMS = ("json_object", "json_schema")
 """Grammars that constrain only the answer: tool calls and reasoning are allowed in addition."""
+
+
+SHOWN = "These are the images that the tools made."
 
 
 class Turn:
@@ -106,8 +111,9 @@ class Turn:
             return False
         return self._toolbox.runs(completion.tool_calls)
 
-    def add(self, completion: Completion, results: Sequence[str]) -> None:
-        """Append the answer and the results of its calls to the messages."""
+    def add(self, completion: Completion, results: Sequence[Outcome]) -> None:
+        """Append the answer and the results of its calls to the messages. Images are in a message
+        of the user's behind them, as few templates have a place for any in results."""
         answer = completion.answers[0]
         calls = [(call, call.id or secrets.token_hex(5)[:9]) for call in answer.calls]
         message: dict[str, Any] = {
@@ -126,11 +132,32 @@ class Turn:
             message["reasoning_content"] = answer.reasoning
         self.messages.append(message)
         for (call, id), result in zip(calls, results, strict=True):
+            text = result.text if isinstance(result, ToolResult) else result
             self.messages.append(
-                {"role": "tool", "tool_call_id": id, "name": call.name, "content": result}
+                {"role": "tool", "tool_call_id": id, "name": call.name, "content": text}
             )
+        self._show(
+            [image for one in results if isinstance(one, ToolResult) for image in one.images]
+        )
         if self._toolbox.required:  # only once: the next round may answer with the result
             self._toolbox.choice = "auto"
+
+    def _show(self, images: Sequence[bytes]) -> None:
+        """Append what tools drew, for models that see."""
+        limit = self._inner.media_options.max_num_images
+        room = limit - sum(item.kind == "image" for item in self._attached)
+        if "image" not in self._inner.processors or not images or room <= 0:
+            return
+        parts: list[Any] = [{"type": "image", "image": _data_url(image)} for image in images[:room]]
+        told = {"role": "user", "content": [*parts, {"type": "text", "text": SHOWN}]}
+        without, attached = take_media([told], kinds=self._inner.processors)
+        try:
+            items = self._inner.media_items(attached)
+        except RequestError as error:  # no reason to lose the answer
+            self.messages += checked([{"role": "user", "content": f"{SHOWN} {error}"}])
+            return
+        self.messages += checked(without)
+        self._attached, self._items = [*self._attached, *attached], [*self._items, *items]
 
     def _marks_are_special(self) -> bool:
         reasoner = self._inner.dialect.reasoner
@@ -176,6 +203,10 @@ class Turn:
     def _ignores_tools(self) -> bool:
         without = {name: value for name, value in self._variables.items() if name != "tools"}
         return self._inner.render(self.messages, **without) == self._prompt
+
+
+def _data_url(image: bytes) -> str:
+    return f"data:;base64,{base64.b64encode(image).decode()}"
 
 
 def as_spec(tool: Any) -> dict[str, Any]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tramontane.engine.request import RequestResult
-from tramontane.tools import ToolCall
+from tramontane.tools import ToolCall, ToolResult
 
 from .chat_turn import Turn
-from .toolbox import Toolbox
+from .toolbox import Outcome, Toolbox
 
 if TYPE_CHECKING:
     from tramontane.results import Completion
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
 class ToolLoop:
     """Decides after each answer of a turn whether its calls are run and another round follows.
 
-    There are at most `max_rounds` rounds of calls, so `max_rounds + 1` answers. The calls of an
+    There are at most `max_rounds` rounds of calls, so `max_rounds + 1` answers, and no round begins
+    after `max_seconds`. The calls of an
     answer are run together or not at all: not if one is of a tool that has only a schema, if there
     are several answers (`n`), or if the answer was cancelled.
 
     completion: the last answer. calls_made: a record of each call of a tool in `recorded`, with
-    its `name`, `arguments` and `result`, the reason if it was not run.
+    its `name`, `arguments` and `result`, the reason if it was not run; with `files` (names) and
+    `citations` (`url`, `title`) where there are any.
     """
 
     completion: Completion
@@ -36,11 +39,13 @@ class ToolLoop:
         *,
         recorded: Collection[str] = (),
         notify: Callable[[ToolCall], None] | None = None,
+        max_seconds: float | None = None,
     ) -> None:
         """recorded: names of tools. notify: called with each call before it is run."""
         self.turn, self.toolbox = turn, toolbox
         self.recorded = frozenset(recorded)
-        self.calls_made: list[dict[str, str]] = []
+        self.calls_made: list[dict[str, Any]] = []
+        self._deadline = None if max_seconds is None else time.monotonic() + max_seconds
         self._rounds_left = max_rounds
         self._notify = notify
 
@@ -69,12 +74,15 @@ class ToolLoop:
         if self._rounds_left <= 0:
             self._record_skipped(calls, "the answer has had all its rounds of tools")
             return False
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            self._record_skipped(calls, "the answer has had all its time for tools")
+            return False
         if self._notify is not None:
             for call in calls:
                 self._notify(call)
         return True
 
-    def _append(self, outputs: Sequence[str]) -> None:
+    def _append(self, outputs: Sequence[Outcome]) -> None:
         self.turn.add(self.completion, outputs)
         self._rounds_left -= 1
         for call, output in zip(self.completion.tool_calls, outputs, strict=True):
@@ -84,7 +92,19 @@ class ToolLoop:
         for call in calls:
             self._record(call, f"not run: {reason}")
 
-    def _record(self, call: ToolCall, result: str) -> None:
+    def _record(self, call: ToolCall, result: Outcome) -> None:
         if call.name in self.recorded:
-            record = {"name": call.name, "arguments": call.arguments, "result": result}
+            record = {"name": call.name, "arguments": call.arguments, **outcome_fields(result)}
             self.calls_made.append(record)
+
+
+def outcome_fields(result: Outcome) -> dict[str, Any]:
+    """What a call came to as JSON: `result`, and `files` and `citations` where there are any."""
+    if not isinstance(result, ToolResult):
+        return {"result": result}
+    found: dict[str, Any] = {"result": result.text}
+    if result.files:
+        found["files"] = [path.name for path in result.files]
+    if result.citations:
+        found["citations"] = [{"url": one.url, "title": one.title} for one in result.citations]
+    return found

@@ -7,22 +7,24 @@ import inspect
 import json
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from tramontane.errors import RequestError, TramontaneError
-from tramontane.tools import Tool, ToolCall
+from tramontane.tools import Risk, Tool, ToolCall, ToolResult
 
 LONGEST_RESULT = 64_000
 """Maximum length in characters of a result that is passed to the model."""
 NAME = re.compile(r"[\w.:/-]+")
 ARGUMENT = re.compile(r"^\s*:?(?:param\s+)?(\w+)\s*(?:\([^)]*\))?:\s*(.+)$")
-Approve: TypeAlias = Callable[[ToolCall], bool | str]
+Approve: TypeAlias = Callable[[ToolCall], bool | str | Awaitable[bool | str]]
 """Whether a call may run; a string is the reason for a refusal, passed to the model."""
+Outcome: TypeAlias = str | ToolResult
+"""What a call came to: the text for the model, with what else there is."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Function:
     """A model that validates the arguments, in addition to the tool's schema."""
     timeout: float | None = None
     """Seconds for a call; None: the toolbox's timeout."""
+    risk: Risk = "execute"
+    """What a call may do, by which an agent's approvals go."""
 
 
 @dataclass
@@ -43,8 +47,9 @@ class Toolbox:
     """The tools that a model may call in a conversation.
 
     choice: auto, none, required, a tool's name, or a list of names: at most one of these.
-    parallel: whether an answer may have several calls. approve: called before a call is run.
-    timeout: seconds for one call.
+    parallel: whether an answer may have several calls. approve: called before a call is run, for
+    one call after the other, and not counted in its time; it may be a coroutine function.
+    timeout: seconds for one call. longest: characters of a result that the model is given.
     """
 
     tools: Sequence[Any] = ()
@@ -52,6 +57,9 @@ class Toolbox:
     parallel: bool = True
     approve: Approve | None = None
     timeout: float = 30.0
+    longest: int = LONGEST_RESULT
+    watch: Callable[[ToolCall, Outcome | None], None] | None = None
+    """Called by `run_async` as a call begins, with None, and with what it came to."""
     _by_name: dict[str, Tool | Function] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -106,14 +114,47 @@ class Toolbox:
             isinstance(self._by_name.get(call.name), Tool) for call in calls
         )
 
-    def run(self, calls: Sequence[ToolCall]) -> list[str]:
+    def run(self, calls: Sequence[ToolCall]) -> list[Outcome]:
         """Run the calls in parallel, each with its timeout; returns the texts for the model."""
-        started = [self._start(call) for call in calls]
-        return [self._outcome(call, future) for call, future in zip(calls, started, strict=True)]
+        refusals = [self._refusal(call) for call in calls]
+        started = [
+            None if refusal else self._start(call)
+            for call, refusal in zip(calls, refusals, strict=True)
+        ]
+        return [
+            refusal if future is None else self._outcome(call, future)
+            for call, refusal, future in zip(calls, refusals, started, strict=True)
+        ]
 
-    async def run_async(self, calls: Sequence[ToolCall]) -> list[str]:
+    async def run_async(self, calls: Sequence[ToolCall]) -> list[Outcome]:
         """Like `run`, without blocking the event loop. Coroutine functions run in it."""
         return list(await asyncio.gather(*(self._await(call) for call in calls)))
+
+    def _refusal(self, call: ToolCall) -> str:
+        """Why a call may not run; empty: it may."""
+        try:
+            self._function(call)
+            said = True if self.approve is None else self.approve(call)
+            if inspect.isawaitable(said):
+                said = asyncio.run(_awaited(said))
+            _check_approved(said)
+        except Exception as error:  # noqa: BLE001 - told to the model
+            return self._failed(call, error)
+        return ""
+
+    async def _refusal_async(self, call: ToolCall) -> str:
+        try:
+            self._function(call)
+            if self.approve is None:
+                return ""
+            if inspect.iscoroutinefunction(self.approve):
+                said = await self.approve(call)
+            else:
+                said = await asyncio.to_thread(self.approve, call)
+            _check_approved(await said if inspect.isawaitable(said) else said)
+        except Exception as error:  # noqa: BLE001 - told to the model
+            return self._failed(call, error)
+        return ""
 
     def _start(self, call: ToolCall) -> Future[Any]:
         """Run a call in a daemon thread, which is abandoned after the timeout."""
@@ -132,20 +173,35 @@ class Toolbox:
         threading.Thread(target=work, name=f"tool-{call.name:.40}", daemon=True).start()
         return future
 
-    def _outcome(self, call: ToolCall, future: Future[Any]) -> str:
+    def _outcome(self, call: ToolCall, future: Future[Any]) -> Outcome:
         try:
-            return as_text(future.result(self._time(call)))
+            return self._said(future.result(self._time(call)))
         except Exception as error:  # noqa: BLE001 - told to the model
             return self._failed(call, error)
 
-    async def _await(self, call: ToolCall) -> str:
+    def _said(self, result: Any) -> Outcome:
+        text = as_text(result, self.longest)
+        return replace(result, text=text) if isinstance(result, ToolResult) else text
+
+    async def _await(self, call: ToolCall) -> Outcome:
+        refusal = await self._refusal_async(call)
+        if self.watch is None:
+            return refusal or await self._run_async(call)
+        if not refusal:
+            self.watch(call, None)
+        outcome = refusal or await self._run_async(call)
+        self.watch(call, outcome)
+        return outcome
+
+    async def _run_async(self, call: ToolCall) -> Outcome:
         try:
             function = self._by_name.get(call.name)
             if isinstance(function, Function) and inspect.iscoroutinefunction(function.run):
                 function, arguments = self._ready(call)
-                return as_text(await asyncio.wait_for(function.run(**arguments), self._time(call)))
+                ran = asyncio.wait_for(function.run(**arguments), self._time(call))
+                return self._said(await ran)
             waiting = asyncio.wrap_future(self._start(call))
-            return as_text(await asyncio.wait_for(asyncio.shield(waiting), self._time(call)))
+            return self._said(await asyncio.wait_for(asyncio.shield(waiting), self._time(call)))
         except Exception as error:  # noqa: BLE001 - told to the model
             return self._failed(call, error)
 
@@ -154,15 +210,17 @@ class Toolbox:
         own = function.timeout if isinstance(function, Function) else None
         return self.timeout if own is None else own
 
-    def _ready(self, call: ToolCall) -> tuple[Function, dict[str, Any]]:
-        """The function of a call and its arguments. Raises RequestError for what cannot run."""
+    def _function(self, call: ToolCall) -> Function:
+        """Raises RequestError where the call is of nothing that may be called."""
         function = self._by_name.get(call.name)
         if not isinstance(function, Function) or function.tool not in self.allowed:
             names = ", ".join(tool.name for tool in self.allowed)
             raise RequestError(f"there is no tool {call.name!r}; there are: {names}")
-        approved = True if self.approve is None else self.approve(call)
-        if approved is not True:
-            raise RequestError(approved or "the user does not allow this call")
+        return function
+
+    def _ready(self, call: ToolCall) -> tuple[Function, dict[str, Any]]:
+        """The function of a call and its arguments. Raises RequestError for what cannot run."""
+        function = self._function(call)
         arguments = json.loads(call.arguments)
         if function.arguments is None:
             return function, arguments
@@ -182,6 +240,11 @@ class Toolbox:
 
 async def _awaited(result: Any) -> Any:
     return await result
+
+
+def _check_approved(said: object) -> None:
+    if said is not True:
+        raise RequestError(str(said or "the user does not allow this call"))
 
 
 def _check(tool: Tool) -> None:
@@ -225,8 +288,12 @@ def tool_of(given: Any) -> Tool | Function:
     raise RequestError(f"{given!r:.80} is no tool: give a function, a Tool, or a dict")
 
 
-def function_tool(function: Callable[..., Any]) -> Function:
+def function_tool(
+    function: Callable[..., Any], *, risk: Risk = "execute", timeout: float | None = None
+) -> Function:
     """A function as a tool: schema from its signature, descriptions from its docstring.
+
+    risk, timeout: as `Function` has them.
 
     Raises RequestError for parameters that cannot be passed by name.
     """
@@ -255,7 +322,8 @@ def function_tool(function: Callable[..., Any]) -> Function:
         about.pop("title", None)
         if parameter_name in descriptions:
             about.setdefault("description", descriptions[parameter_name])
-    return Function(Tool(name=name, description=description, parameters=schema), function, model)
+    tool = Tool(name=name, description=description, parameters=schema)
+    return Function(tool, function, model, timeout, risk)
 
 
 def _docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
@@ -275,14 +343,16 @@ def _docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
     return "\n".join(text).strip(), descriptions
 
 
-def as_text(result: Any) -> str:
+def as_text(result: Any, longest: int = LONGEST_RESULT) -> str:
     """A result as text for the model: strings unchanged, other values as JSON, both truncated."""
-    if isinstance(result, BaseModel):
+    if isinstance(result, ToolResult):
+        text = result.text
+    elif isinstance(result, BaseModel):
         text = result.model_dump_json()
     elif isinstance(result, str):
         text = result
     else:
         text = json.dumps(result, ensure_ascii=False, default=str)
-    if len(text) <= LONGEST_RESULT:
+    if len(text) <= longest:
         return text
-    return f"{text[:LONGEST_RESULT]}\n(cut off: {len(text)} characters)"
+    return f"{text[:longest]}\n(cut off: {len(text)} characters)"

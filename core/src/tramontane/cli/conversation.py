@@ -57,12 +57,18 @@ class Conversation:
         variables: Mapping[str, Any] | None = None,
         *,
         drops: bool = False,
+        toolbox: Callable[[], Toolbox] | None = None,
+        keep: Callable[[list[Any]], None] | None = None,
     ) -> None:
         """notify: called with each tool call. variables: of the chat template. drops: whether the
-        oldest messages are left out once the context is full; else that is an error."""
+        oldest messages are left out once the context is full; else that is an error. toolbox: makes
+        the tools of each answer; None: those of the model's MCP servers. keep: called with the
+        messages after each answer."""
         self.llm, self.notify = llm, notify
         self.variables = dict(variables or {})
         self.drops, self.dropped = drops, 0
+        self._toolbox = toolbox or (lambda: Toolbox(llm.tools()))
+        self._keep = keep or (lambda messages: None)
         self.system = system
         self.messages: list[dict[str, Any]] = []
         self.attached: list[Attached] = []
@@ -100,7 +106,7 @@ class Conversation:
         content: str | list[Any] = text
         if attached:
             content = [*(item.part for item in attached), {"type": "text", "text": text}]
-        toolbox = Toolbox(self.llm.tools())
+        toolbox = self._toolbox()
         turn = Turn(
             self.llm.inner,
             [*self.messages, {"role": "user", "content": content}],
@@ -125,7 +131,16 @@ class Conversation:
                 break
         answer = loop.completion.content if toolbox.tools else result.text
         self.messages = [*turn.whole_messages(), {"role": "assistant", "content": answer}]
+        self._keep(self.messages)
         return result
+
+    def resume(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        """Continue with other messages than there are, if these are any."""
+        if messages:
+            self.clear()
+            self.messages = [dict(message) for message in messages]
+            first = self.messages[0]
+            self.system = first.get("content") if first.get("role") == "system" else None
 
     def attach(self, named: str | Path, kind: str = "image") -> None:
         """Add an image, "audio" or a "video", a file or a URL, to the next message. Raises
@@ -195,11 +210,10 @@ class Conversation:
 
     def load(self, path: Path) -> None:
         session = read(path, self.llm.inner)
-        self.messages = [dict(message) for message in session.messages]
+        self.messages, self.system = [], None
+        self.resume(session.messages)
         self._snapshot = session.snapshot
         self.attached = []
-        first = self.messages[0] if self.messages else {}
-        self.system = first.get("content") if first.get("role") == "system" else None
 
     def _answer(
         self, request: Request, show: Callable[[str], None], before: str = ""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tramontane.errors import ModelNotFound, RequestError, UsageError
 
+from .acting import Acting, Kept, add_tools, check_tools
 from .adapter_options import adapters, add_adapters, chosen_adapters
 from .color import paint
 from .grammar import loose_schema
@@ -19,6 +22,7 @@ from .parser import Parser
 from .stats import as_json, figures, since_start
 
 if TYPE_CHECKING:
+    from tramontane.chat.toolbox import Toolbox
     from tramontane.llm import LLM
     from tramontane.mcp import McpConfig
 
@@ -30,6 +34,7 @@ examples:
   tramontane run                                       chat with the embedded model
   tramontane run model.gguf -i "Tell me a story"       answer once
   tramontane run org/name --temperature 0.2 --seed 7
+  tramontane run org/name --tools search,files         asks before it goes to the web
   echo "Once upon a time" | tramontane run --no-template -n 50
   tramontane run --prompt-file ask.txt -i "the text that replaces {{PROMPT}}"
 """
@@ -44,8 +49,17 @@ def run(argv: list[str]) -> int:
     options = _parse(argv)
     if options.logprobs is not None and not options.json:
         raise UsageError("--logprobs is part of what --json prints: give both, or neither")
-    if options.mcp_config is not None and options.no_template:
-        raise UsageError("--mcp-config needs a chat, and --no-template continues plain text")
+    for name in ("mcp_config", "tools", "session"):
+        if getattr(options, name) and options.no_template:
+            option = name.replace("_", "-")
+            raise UsageError(f"--{option} needs a chat, and --no-template continues plain text")
+    if options.tool_option and not options.tools:
+        raise UsageError("--tool-option is of a toolset, and there is none: --tools NAME")
+    check_tools(options)
+    if options.session and (options.load_session or options.persist_session):
+        raise UsageError(
+            "--session loads and saves by itself: leave the other sessions' options out"
+        )
     if options.no_template and (options.reasoning_effort or options.thinking is not None):
         raise UsageError("reasoning needs a chat template, and --no-template continues plain text")
     given = given_sampling(options)
@@ -54,14 +68,20 @@ def run(argv: list[str]) -> int:
         print(hint, file=sys.stderr)
     if prompt is None and options.json:
         raise UsageError("--json answers once: give -i TEXT, --prompt-file, or piped input")
-    with _opened(options) as llm:
+    with _opened(options) as llm, ExitStack() as stack:
         from tramontane.chat.thinking import thinking_variables
 
         from .conversation import Conversation
 
         ready = since_start()
         variables = thinking_variables(options.reasoning_effort, options.thinking)
-        conversation = Conversation(llm, options.system, _tell, variables, drops=prompt is None)
+        kept = Kept(options.session, options.session_store) if options.session else None
+        conversation = Conversation(
+            llm, options.system, _tell, variables, drops=prompt is None,
+            toolbox=_toolbox(options, llm, stack), keep=None if kept is None else kept.save,
+        )  # fmt: skip
+        if kept is not None:
+            conversation.resume(kept.messages())
         for unknown in conversation.unknown():
             _tell(f"the chat template has no variable {unknown}, so it has no effect")
         session = options.load_session or options.persist_session
@@ -86,6 +106,15 @@ def run(argv: list[str]) -> int:
             if target is not None:
                 conversation.save(target)
     return 0
+
+
+def _toolbox(
+    options: argparse.Namespace, llm: LLM, stack: ExitStack
+) -> Callable[[], Toolbox] | None:
+    if not options.tools:
+        return None
+    acting = Acting(options, llm, sys.stdin.isatty)
+    return stack.enter_context(acting).toolbox
 
 
 def _opened(options: argparse.Namespace) -> LLM:
@@ -165,6 +194,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         "--mcp-config", type=Path, metavar="FILE",
         help="JSON file with MCP servers whose tools the model may call",
     )  # fmt: skip
+    add_tools(parser)
     group = parser.add_argument_group("sessions")
     group.add_argument(
         "--save-session", type=Path, metavar="FILE", help="save the conversation at the end"

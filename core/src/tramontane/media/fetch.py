@@ -12,7 +12,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urljoin
 
@@ -24,12 +24,14 @@ from .addresses import Target, refuse_host, target_of
 from .bounds import MOST_BYTES
 
 REDIRECTS = (301, 302, 303, 307, 308)
+SAID = {"page": "a page"}
 UNKNOWN = ("", "application/octet-stream", "binary/octet-stream")
 """Types that say nothing; decoding shows what it is."""
 TYPES = {
     "image": ("image/",),
     "audio": ("audio/", "video/", "application/ogg"),
     "video": ("video/", "image/gif", "application/mp4", "application/ogg"),
+    "page": ("text/", "application/xhtml+xml", "application/xml", "application/json"),
 }
 RETRY_AFTER = 5
 """Seconds, for those that came when all slots were taken."""
@@ -98,8 +100,9 @@ class Fetching:
         self._known: dict[str, bytes] = {}
         self._deadline = 0.0
 
-    def __call__(self, url: str, kind: str) -> bytes:
-        """The file at a URL. kind: "image", "audio" or "video". Blocks: for a thread of its own.
+    def __call__(self, url: str, kind: str, headers: Mapping[str, str] | None = None) -> bytes:
+        """The file at a URL. kind: "image", "audio", "video" or "page". headers: for the URL's own
+        host, and none that it redirects to. Blocks: for a thread of its own.
 
         Raises RequestError, EngineBusy where all slots are taken.
         """
@@ -112,26 +115,29 @@ class Fetching:
             )
         try:
             self._deadline = self._deadline or time.monotonic() + limits.seconds
-            found = self._followed(url, kind)
+            found = self._followed(url, kind, headers or {})
         finally:
             limits._free.release()
         self._left -= len(found)
         self._known[url] = found
         return found
 
-    def _followed(self, url: str, kind: str) -> bytes:
+    def _followed(self, url: str, kind: str, headers: Mapping[str, str]) -> bytes:
         limits = self._limits
         for _ in range(limits.redirects + 1):
             target = target_of(url, limits.hosts, public=limits.public, anywhere=limits.anywhere)
-            found = self._one(target, kind, self._deadline)
+            found = self._one(target, kind, self._deadline, headers)
             if isinstance(found, bytes):
                 return found
+            headers = {}
             secure, url = target.scheme == "https", urljoin(url, found)
             if secure and not url.lower().startswith("https://"):
                 raise RequestError(f"{target.host} redirects to {url!r:.80}, which is not https")
         raise RequestError(f"{target.host} redirects more than {limits.redirects} times")
 
-    def _one(self, target: Target, kind: str, deadline: float) -> bytes | str:
+    def _one(
+        self, target: Target, kind: str, deadline: float, headers: Mapping[str, str]
+    ) -> bytes | str:
         """What is there, or where else it is."""
         late = threading.Event()
         sockets: list[socket.socket] = []
@@ -151,7 +157,7 @@ class Fetching:
                 raise TimeoutError
             connection.request("GET", target.path, headers={
                 "Host": target.shown, "User-Agent": f"tramontane/{__version__}",
-                "Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close",
+                "Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close", **headers,
             })  # fmt: skip
             with connection.getresponse() as answer:
                 found = self._read(answer, target, kind)
@@ -179,7 +185,7 @@ class Fetching:
             raise RequestError(f"{target.host} answers with status {answer.status}, not the file")
         type_ = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if type_ not in UNKNOWN and not type_.startswith(TYPES[kind]):
-            raise RequestError(f"{target.host} sends {type_!r:.60}, not {kind}")
+            raise RequestError(f"{target.host} sends {type_!r:.60}, not {SAID.get(kind, kind)}")
         coding = answer.headers.get("Content-Encoding", "identity").lower()
         if coding != "identity":
             raise RequestError(f"{target.host} sends it compressed ({coding:.20}), unasked")

@@ -35,6 +35,7 @@ KINDS: dict[str, type[plugin.Offer]] = {
     "samplers": plugin.Sampler,
     "tool_callers": plugin.ToolCaller,
     "mcp_clients": plugin.McpClient,
+    "toolsets": plugin.Toolset,
     "adapters": plugin.AdapterForm,
     "drafters": plugin.Drafter,
     "commands": plugin.Command,

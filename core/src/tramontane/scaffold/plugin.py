@@ -69,6 +69,7 @@ KINDS = {
     "mcp-client": Kind(
         "plugin", "mcp_clients", "writing-an-mcp-client.md", "MCP servers over @name@."
     ),
+    "toolset": Kind("plugin", "toolsets", "writing-a-toolset.md", "The tools of @name@."),
     "adapter-form": Kind(
         "plugin", "adapters", "writing-an-adapter-form.md", "Adapters in @name@ files.",
         ("torch>=2.6", "safetensors>=0.5"),

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from tramontane import __version__
 from tramontane.errors import TramontaneError
 
-from . import docs_page, health, mcp_endpoint
+from . import agent_routes, docs_page, health, mcp_endpoint
 from .anthropic import messages
 from .app_state import Serving
 from .http.access import Access
@@ -61,6 +61,7 @@ def build(serving: Serving) -> ASGIApp:
     for part in (
         chat, completions, images, response_counting, responses, messages, models, adapters,
         requantize, tokens, embeddings, rank, transcriptions, speech, health, docs_page,
+        agent_routes,
     ):  # fmt: skip
         app.include_router(part.router)
     app.state.within = mcp_endpoint.add(app, serving) if settings.mcp else contextlib.nullcontext()
@@ -95,3 +96,5 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await serving.catalog.close()
         if serving.dispatch is not None:
             await serving.dispatch.close()
+        if serving.acting is not None:
+            await asyncio.to_thread(serving.acting.close)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from fastapi import Request
 
+from .acting import Acting, Acts
 from .dispatch import Dispatch
 from .event_bridge import Generation, Mailbox
 from .http.access import spent
@@ -38,6 +39,13 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
+class Registered(NamedTuple):
+    """The tools of a request that run here. acts: what those of toolsets do."""
+
+    functions: list[Function]
+    acts: Acts | None = None
+
+
 class Serving:
     """One server's belongings; routes find it with `serving_of`. Raises ConfigError."""
 
@@ -54,6 +62,8 @@ class Serving:
         self._mailbox: Mailbox | None = None
         self.mcp: McpServers | None = None
         self.dispatch = Dispatch(settings) if settings.tool_dispatch_url else None
+        acts = bool(settings.tools) or settings.approvals is not None
+        self.acting = Acting(settings) if acts else None
         self.fetch = settings.fetch()
         self._threads = None if self.fetch is None else ThreadPoolExecutor(2 * self.fetch.slots)
 
@@ -74,14 +84,27 @@ class Serving:
         """Prompt of a text, or of token ids."""
         return await asyncio.to_thread(model.encode, text)
 
-    def registered_tools(self, client_tools: Sequence[Tool]) -> list[Function]:
-        """Tools that the server's owner registered. theirs: the request's own; those of them that
-        the owner wants to run are among what is returned."""
+    def registered_tools(
+        self,
+        client_tools: Sequence[Tool],
+        media: Iterable[str] = (),
+        session: str | None = None,
+        *,
+        asks: bool = False,
+    ) -> Registered:
+        """Tools that the server's owner registered. client_tools: the request's own; those of them
+        that the owner wants to run are among what is returned. media: what the model takes.
+        session, asks: as `Acting.begin` has them. Not for the event loop. Raises TramontaneError.
+        """
         found = [] if self.dispatch is None else self.dispatch.functions(client_tools)
+        taken = {tool.name for tool in client_tools}
         if self.mcp is not None:
-            taken = {tool.name for tool in client_tools} | {one.tool.name for one in found}
-            found += self.mcp.functions(taken)
-        return found
+            found += self.mcp.functions(taken | {one.tool.name for one in found})
+        acts = None if self.acting is None else self.acting.begin(session, media, asks=asks)
+        if acts is not None:
+            taken |= {one.tool.name for one in found}
+            found += [one for one in acts.functions if one.tool.name not in taken]
+        return Registered(found, acts)
 
     def limited(self, params: SamplingParams, *, by_default: bool = False) -> SamplingParams:
         """Within what the server's owner allows. by_default: max_tokens is not the request's own.

@@ -13,6 +13,7 @@ from fastapi import Request
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
 
+from .built_in import toolset_of
 from .http.errors import ApiError
 from .openai.fields import RequestBody
 from .openai.tool_fields import UnsupportedTool
@@ -73,12 +74,20 @@ def _watched(endpoint: Callable[..., Any]) -> Callable[..., Any]:
         if not queried:
             names = [name for name in request.query_params if name not in NOTHING_ASKED]
             found |= dict.fromkeys(f"?{shown(name)}" for name in names)
+        acting = request.app.state.serving.acting
+        on = [] if acting is None else acting.names
+        found = {name: why for name, why in found.items() if _built_in(name) not in on}
         if found:
             pass_over(request, found)
         return await endpoint(**given)
 
     call.watched = True  # type: ignore[attr-defined]
     return call
+
+
+def _built_in(name: str) -> str | None:
+    """The toolset that does what an unsupported tool is for."""
+    return toolset_of(name.rpartition(".type=")[2])
 
 
 def unknown_in(request: Request, body: RequestBody) -> None:

@@ -38,6 +38,8 @@ def serve(settings: Settings, sockets: list[socket.socket]) -> int:
     serving = Serving(settings)
     if settings.mcp_config is not None:
         serving.mcp = McpServers(read_config(settings.mcp_config), Registry.from_environment())
+    if serving.acting is not None:
+        serving.acting.toolsets.check()  # what cannot be opened is said now, and to the owner
     app = build(serving)
     config = uvicorn.Config(
         app,

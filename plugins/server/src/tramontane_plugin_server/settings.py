@@ -107,6 +107,21 @@ class Settings(BaseModel):
     )
     tool_dispatch_timeout: Seconds = Field(30.0, description="seconds for a call there")
     tool_dispatch_concurrency: Count = Field(10, description="calls there at once; more wait")
+    tools: tuple[str, ...] = Field(
+        (), description="toolsets that models may use, such as search,files; repeatable"
+    )
+    tool_option: tuple[str, ...] = Field(
+        (), description="an option of a toolset, NAME.OPTION=VALUE; repeatable"
+    )
+    approvals: str | None = Field(
+        None,
+        description="of calls of tools that do more than read: auto, ask or deny, or by risk, as "
+        "in network=auto,execute=deny; given, of all tools that run here; else: ask, of toolsets",
+    )
+    approval_timeout: Seconds = Field(300.0, description="seconds for a client to answer")
+    tool_folder: Path | None = Field(
+        None, description="where conversations keep their files; default: in the user's cache"
+    )
     allow_fetch: bool = Field(
         False, description="fetch media at http: and https: addresses, of public hosts only"
     )
@@ -137,6 +152,8 @@ class Settings(BaseModel):
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key go together")
         self._dispatch_whole()
+        if self.tool_option and not self.tools:
+            raise ValueError("tool_option is of a toolset, and none is on: tools")
         names = [name for model in self.models for name in (name_of(model), *model.alias)]
         for name in names:
             if names.count(name) > 1:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from tramontane.answers import AnswerParser, Dialect
 from tramontane.chat.chat_turn import Turn
 from tramontane.chat.tool_loop import ToolLoop
-from tramontane.chat.toolbox import Function, Toolbox
+from tramontane.chat.toolbox import Toolbox
 
-from .app_state import Serving
+from .acting import Acts
+from .app_state import Registered, Serving
 
 if TYPE_CHECKING:
     from tramontane.engine.request import Request, RequestResult
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from tramontane.sampling_params import SamplingParams
 
     from .event_bridge import Generation
+
+
+Notice: TypeAlias = dict[str, Any]
+"""What a tool does or asks for, as clients are told: see docs/agent.md."""
 
 
 class Prepared(NamedTuple):
@@ -75,11 +81,13 @@ class Rounds:
         requests: Sequence[Request],
         loop: ToolLoop | None = None,
         place: Mapping[str, Any] | None = None,
+        acts: Acts | None = None,
     ) -> None:
-        """loop: None for an answer of one round, which is text."""
+        """loop: None for an answer of one round, which is text. acts: what toolsets do for it."""
         self.requests = list(requests)
         self.results: list[list[RequestResult]] = []
         self._serving, self._model, self._loop, self._place = serving, model, loop, place or {}
+        self.acts = acts
 
     @classmethod
     def of(
@@ -88,21 +96,26 @@ class Rounds:
         model: LoadedModel,
         prepared: Prepared,
         toolbox: Toolbox,
-        registered: Sequence[Function],
+        registered: Registered,
         place: Mapping[str, Any],
     ) -> Rounds:
         """The rounds of a conversation. registered: those tools of the toolbox that run here."""
-        names = [function.tool.name for function in registered]
-        most = serving.settings.max_tool_rounds
-        loop = ToolLoop(prepared.turn, toolbox, most, recorded=names)
-        return cls(serving, model, prepared.requests, loop, place)
+        names = [function.tool.name for function in registered.functions]
+        settings, acts = serving.settings, registered.acts
+        if acts is not None:
+            acts.govern(toolbox, registered.functions)
+        loop = ToolLoop(
+            prepared.turn, toolbox, settings.max_tool_rounds, recorded=names,
+            max_seconds=settings.request_timeout,
+        )  # fmt: skip
+        return cls(serving, model, prepared.requests, loop, place, acts)
 
     @property
     def hidden(self) -> frozenset[str]:
         return frozenset() if self._loop is None else self._loop.recorded
 
     @property
-    def calls_made(self) -> list[dict[str, str]]:
+    def calls_made(self) -> list[dict[str, Any]]:
         return [] if self._loop is None else self._loop.calls_made
 
     def parser(self) -> AnswerParser:
@@ -111,16 +124,48 @@ class Rounds:
 
     async def generations(self, name: str) -> AsyncIterator[Generation]:
         """A generation for each round: enter it and read it to its end. name: of the model."""
-        while True:
-            generation = self._serving.generate(self._model, name, self.requests)
-            yield generation
-            self.results.append(generation.results())
-            if self._loop is None or not self.hidden:
-                return
-            if not await self._loop.next_round_async(self.results[-1]):
-                return
-            requests = await asyncio.to_thread(self._loop.turn.requests)
-            self.requests = [replace(request, **self._place) for request in requests]
+        async with aclosing(self.steps(name)) as steps:
+            async for step in steps:
+                if not isinstance(step, dict):
+                    yield step
+
+    async def steps(self, name: str) -> AsyncGenerator[Generation | Notice]:
+        """The same, and between them what tools do and ask for, as it happens."""
+        try:
+            while True:
+                generation = self._serving.generate(self._model, name, self.requests)
+                yield generation
+                self.results.append(generation.results())
+                if self._loop is None or not self.hidden:
+                    return
+                going = asyncio.ensure_future(self._loop.next_round_async(self.results[-1]))
+                async for notice in _until(going, self.acts):
+                    yield notice
+                if not going.result():
+                    return
+                requests = await asyncio.to_thread(self._loop.turn.requests)
+                self.requests = [replace(request, **self._place) for request in requests]
+        finally:
+            if self.acts is not None:
+                self.acts.close()
+
+
+async def _until(going: asyncio.Future[bool], acts: Acts | None) -> AsyncGenerator[Notice]:
+    """What tools tell until all of a round have ended; if nobody listens any more, they end."""
+    heard: asyncio.Future[Notice] | None = None
+    try:
+        while acts is not None and not (going.done() and acts.notices.empty()):
+            heard = heard or asyncio.ensure_future(acts.notices.get())
+            both: set[asyncio.Future[Any]] = {going, heard}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if heard.done():
+                yield heard.result()
+                heard = None
+        await asyncio.wait({going})
+    finally:
+        for one in (going, heard):
+            if one is not None and not one.done():
+                one.cancel()
 
 
 async def begin_rounds(
@@ -129,7 +174,7 @@ async def begin_rounds(
     messages: Sequence[Mapping[str, Any]],
     params: SamplingParams,
     toolbox: Toolbox,
-    registered: Sequence[Function],
+    registered: Registered,
     variables: Mapping[str, Any],
     place: Mapping[str, Any],
 ) -> Rounds:

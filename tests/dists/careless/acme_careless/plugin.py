@@ -81,6 +81,13 @@ def mcp_clients() -> Iterator[plugin.McpClient]:
 
 
 @hookimpl
+def toolsets() -> Iterator[plugin.Toolset]:
+    yield plugin.Toolset(
+        name="careless", summary="Does all.", open="acme_careless.steps:open_tools"
+    )
+
+
+@hookimpl
 def commands() -> Iterator[plugin.Command]:
     yield plugin.Command(
         name="careless", summary="Says what it does not do.", run="acme_careless.steps:run"

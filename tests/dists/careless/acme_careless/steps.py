@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import numpy as np
+from tramontane.chat.toolbox import Function
 from tramontane.sampling import Candidates, History, SamplerContext, Step
 from tramontane.tools import McpServer, Tool, ToolCall
+from tramontane.toolset import ToolContext
 
 
 def greedy(options: Mapping[str, Any], context: SamplerContext) -> Step:
@@ -40,6 +43,17 @@ def parse(text: str, tools: Sequence[Tool]) -> list[ToolCall]:
 
 async def connect(server: McpServer) -> None:
     raise OSError("not a context manager")
+
+
+@asynccontextmanager
+async def open_tools(context: ToolContext) -> AsyncIterator[Tools]:
+    yield Tools()
+
+
+class Tools:
+    def functions(self) -> list[Function]:
+        tool = Tool(name="rm -rf", parameters={"type": "text"})
+        return [Function(tool, lambda: 1, risk="none")] * 2  # type: ignore[arg-type]
 
 
 def run(arguments: list[str]) -> None:

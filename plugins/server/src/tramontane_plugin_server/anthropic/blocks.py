@@ -91,6 +91,25 @@ class ToolUseBlock(Block):
     toolset_name: None = None
 
 
+class ServerToolUseBlock(Block):
+    """An earlier call of a tool of the server's; the model is not shown it again."""
+
+    type: Literal["server_tool_use"]
+    id: Identity
+    name: Identity
+    input: dict[str, Any] = Field(default_factory=dict)
+    caller: dict[str, Any] | None = Field(None, description=NO_EFFECT)
+
+
+class ServerToolResultBlock(Block):
+    """Its result; the model is not shown it again."""
+
+    type: Literal["web_search_tool_result", "code_execution_tool_result"]
+    tool_use_id: Identity
+    content: dict[str, Any] | list[dict[str, Any]]
+    caller: dict[str, Any] | None = Field(None, description=NO_EFFECT)
+
+
 def text_blocks(value: Any) -> Any:
     """A string as a list of text blocks."""
     return [{"type": "text", "text": value}] if isinstance(value, str) else value
@@ -120,7 +139,13 @@ UserBlock: TypeAlias = Annotated[
     TextBlock | ImageBlock | ToolResultBlock, Field(discriminator="type")
 ]
 AssistantBlock: TypeAlias = Annotated[
-    TextBlock | ThinkingBlock | RedactedThinkingBlock | ToolUseBlock, Field(discriminator="type")
+    TextBlock
+    | ThinkingBlock
+    | RedactedThinkingBlock
+    | ToolUseBlock
+    | ServerToolUseBlock
+    | ServerToolResultBlock,
+    Field(discriminator="type"),
 ]
 UserBlocks: TypeAlias = Annotated[
     list[UserBlock], BeforeValidator(text_blocks, json_schema_input_type=str | list[UserBlock])

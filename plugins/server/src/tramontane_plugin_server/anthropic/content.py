@@ -39,6 +39,14 @@ class Blocks:
             self._push(delta)
         return self._take_changes()
 
+    def add(self, block: dict[str, Any]) -> list[Change]:
+        """Add a whole block, of a tool that runs in the server."""
+        self._close()
+        self._add_change("content_block_start", content_block=block)
+        self._add_change("content_block_stop")
+        self.finished.append(block)
+        return self._take_changes()
+
     def end(self) -> list[Change]:
         """Close the last block."""
         self._close()

@@ -12,11 +12,13 @@ from tramontane.engine.request import Finished, FinishReason, RequestResult
 
 from tramontane_plugin_server.adapters import with_adapter
 from tramontane_plugin_server.app_state import Serving, serving_of
+from tramontane_plugin_server.built_in import asked_for, message_blocks, of_toolset
 from tramontane_plugin_server.http.errors import api_error, error_body
 from tramontane_plugin_server.http.stream import event, while_here
 from tramontane_plugin_server.ignored import Route
+from tramontane_plugin_server.tool_loop import Rounds
 
-from .content import Blocks
+from .content import Blocks, Change
 from .message_request import CountRequest, MessageRequest
 from .shapes import ERRORS, Answer, Count
 from .to_engine import Prompted, prompt
@@ -66,11 +68,14 @@ async def _complete(serving: Serving, body: MessageRequest) -> dict[str, Any]:
         prompted = await serving.in_thread(prompt, serving, model, body)
         rounds = prompted.rounds
         blocks = Blocks(omit_thinking=body.thinking_omitted, hidden=rounds.hidden)
+        told = Told(rounds, asked_for(body.tools))
         async for generation in rounds.generations(served.name):
+            told.to(blocks)
             with generation:
                 (result,) = await generation.finish()
             parser = rounds.parser()
             blocks.push([*parser.push(result.text), *parser.finish()])
+    told.to(blocks)
     blocks.end()
     end = _end(result, has_tool_use=blocks.has_tool_use)
     return {
@@ -86,8 +91,11 @@ async def _events(serving: Serving, body: MessageRequest) -> AsyncIterator[bytes
         prompted = await serving.in_thread(prompt, serving, model, body)
         rounds = prompted.rounds
         blocks, wire = Blocks(omit_thinking=body.thinking_omitted, hidden=rounds.hidden), Wire()
+        told = Told(rounds, asked_for(body.tools))
         async for generation in rounds.generations(served.name):
             parser = rounds.parser()
+            if changes := told.to(blocks):
+                yield wire.changes(changes)
             with generation:
                 async for events in generation:
                     chunks = []
@@ -104,7 +112,27 @@ async def _events(serving: Serving, body: MessageRequest) -> AsyncIterator[bytes
                     if found := b"".join(chunks):
                         yield found
         end = _end(rounds.results[-1][0], has_tool_use=blocks.has_tool_use)
-        yield wire.changes(blocks.end()) + wire.stop(end, **_usage_of(prompted, body))
+        yield wire.changes([*told.to(blocks), *blocks.end()]) + wire.stop(
+            end, **_usage_of(prompted, body)
+        )
+
+
+class Told:
+    """Which calls that ran in the server are blocks already. asked: toolsets of the request."""
+
+    def __init__(self, rounds: Rounds, asked: frozenset[str]) -> None:
+        self._rounds, self._asked, self._count = rounds, asked, 0
+
+    def to(self, blocks: Blocks) -> list[Change]:
+        """Add the blocks of calls that ran since; returns the changes."""
+        records = self._rounds.calls_made[self._count :]
+        self._count += len(records)
+        changes: list[Change] = []
+        for record in records:
+            toolset = of_toolset(self._rounds, record, self._asked)
+            for block in [] if toolset is None else message_blocks(toolset, record):
+                changes += blocks.add(block)
+        return changes
 
 
 def _head(name: str) -> dict[str, Any]:

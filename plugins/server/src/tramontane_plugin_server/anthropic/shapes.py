@@ -49,6 +49,13 @@ class ToolUse(Shape):
     input: dict[str, Any]
 
 
+class ServerBlock(Shape):
+    """A call of a tool of the server's that the request named, or its result."""
+
+    model_config = ConfigDict(extra="allow")
+    type: Literal["server_tool_use", "web_search_tool_result", "code_execution_tool_result"]
+
+
 class Usage(Shape):
     """Counts of tokens; those of the prompt are the sum of the first three."""
 
@@ -66,7 +73,7 @@ class Answer(Shape):
     type: Literal["message"]
     role: Literal["assistant"]
     model: str
-    content: list[Text | Thinking | ToolUse]
+    content: list[Text | Thinking | ToolUse | ServerBlock]
     stop_reason: Literal[
         "end_turn", "tool_use", "max_tokens", "stop_sequence", "model_context_window_exceeded"
     ]

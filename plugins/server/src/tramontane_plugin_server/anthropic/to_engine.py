@@ -66,9 +66,9 @@ def _rounds(
     refuse_lost_calls(model, messages)
     if messages[-1]["role"] == "assistant":
         return Rounds(serving, model, [_prefilled(serving, model, body, messages)])
-    registered = serving.registered_tools(body.client_tools())
+    registered = serving.registered_tools(body.client_tools(), model.processors)
     toolbox, request_fields, variables = (
-        body.toolbox(registered),
+        body.toolbox(registered.functions),
         body.request_fields(),
         body.variables(),
     )

@@ -54,6 +54,12 @@ def spent(model: str) -> Spent:
     return found
 
 
+def key_name() -> str:
+    """The name of the API key of this request; empty without one."""
+    found = _spent.get(None)
+    return "" if found is None else found.key
+
+
 def belongs_to(key: str) -> Spent:
     """The request's account, which is of this key's name from now on."""
     found = _spent.get(None) or Spent()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
@@ -11,7 +14,9 @@ from tramontane.answers import Answer
 from tramontane.engine.request import Finished
 
 from tramontane_plugin_server.adapters import with_adapter
-from tramontane_plugin_server.app_state import Serving, serving_of
+from tramontane_plugin_server.app_state import Registered, Serving, serving_of
+from tramontane_plugin_server.built_in import SEARCH
+from tramontane_plugin_server.http.access import key_name
 from tramontane_plugin_server.http.errors import ApiError
 from tramontane_plugin_server.http.stream import event, while_here
 from tramontane_plugin_server.ignored import Route
@@ -84,19 +89,23 @@ async def _events(serving: Serving, body: ChatRequest) -> AsyncIterator[bytes]:
 
         count = len(rounds.requests)
         streams = [ChoiceStream(index, rounds.parser(), rounds.hidden) for index in range(count)]
-        async for generation in rounds.generations(served.name):
-            if rounds.results:
-                streams[0].next_round(rounds.parser())
-            with generation:
-                async for events in generation:
-                    found: list[bytes] = []
-                    for one in events:
-                        index = generation.index[one.id]
-                        found += map(chunk, streams[index].chunks(one))
-                        if isinstance(one, Finished) and not rounds.hidden:  # else it may go on
-                            found.append(chunk(streams[index].end(one.result)))
-                    if found:
-                        yield b"".join(found)
+        async with aclosing(rounds.steps(served.name)) as steps:
+            async for generation in steps:
+                if isinstance(generation, dict):
+                    yield chunk(streams[0].notice(generation))
+                    continue
+                if rounds.results:
+                    streams[0].next_round(rounds.parser())
+                with generation:
+                    async for events in generation:
+                        found: list[bytes] = []
+                        for one in events:
+                            index = generation.index[one.id]
+                            found += map(chunk, streams[index].chunks(one))
+                            if isinstance(one, Finished) and not rounds.hidden:  # else it may go on
+                                found.append(chunk(streams[index].end(one.result)))
+                        if found:
+                            yield b"".join(found)
         if rounds.hidden:
             yield chunk(streams[0].end(rounds.results[-1][0], rounds.calls_made))
         if include_usage:
@@ -105,10 +114,23 @@ async def _events(serving: Serving, body: ChatRequest) -> AsyncIterator[bytes]:
 
 
 async def _begin(serving: Serving, model: LoadedModel, body: ChatRequest) -> Rounds:
+    acting = serving.acting
+    if body.web_search_options is not None and (acting is None or SEARCH not in acting.names):
+        raise ApiError(
+            400, "this server has no web search: its owner has not turned it on",
+            param="web_search_options", code="unsupported_parameter",
+        )  # fmt: skip
     multiple = (body.n or 1) > 1  # of which each would go on in rounds of its own
-    registered = [] if multiple else serving.registered_tools(body.client_tools())
+    registered = Registered([])
+    if not multiple:
+        asks = bool(body.stream and body.tool_approvals)
+        session = None if body.session_id is None else f"{key_name()}/{body.session_id}"
+        register = partial(serving.registered_tools, asks=asks)
+        registered = await asyncio.to_thread(
+            register, body.client_tools(), model.processors, session
+        )
     return await begin_rounds(
-        serving, model, body.conversation(), body.sampling(), body.toolbox(registered),
+        serving, model, body.conversation(), body.sampling(), body.toolbox(registered.functions),
         registered, _variables(body), body.request_fields(),
     )  # fmt: skip
 

@@ -97,6 +97,10 @@ class ChoiceStream:
             yield self._choice(first, logprobs=logprobs)
         yield from map(self._choice, parts)
 
+    def notice(self, said: Mapping[str, Any]) -> dict[str, Any]:
+        """The choice of a chunk about a tool that runs in the server."""
+        return self._choice({"server_tool": said})
+
     def end(
         self, result: RequestResult, calls_made: Sequence[Mapping[str, str]] = ()
     ) -> dict[str, Any]:

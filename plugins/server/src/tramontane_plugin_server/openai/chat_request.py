@@ -86,7 +86,6 @@ class ChatRequest(Sampling):
         "moderation": "this server has no moderation",
         "prediction": "this server has no speculative decoding",
         "store": "only /v1/responses stores answers",
-        "web_search_options": "this server has no web search",
     }
 
     neutral: ClassVar[Mapping[str, Sequence[Any]]] = {"store": (False,)}
@@ -143,6 +142,18 @@ class ChatRequest(Sampling):
     )
     add_generation_prompt: bool | None = Field(
         None, description="start a new answer; default: true"
+    )
+    web_search_options: dict[str, Any] | None = Field(
+        None, description="needs the toolset `search`, and has no effect beside"
+    )
+    session_id: str | None = Field(
+        None,
+        min_length=1,
+        max_length=128,
+        description="a conversation whose tools keep their state, such as files; of this key",
+    )
+    tool_approvals: bool | None = Field(
+        None, description="with `stream`: the client answers for calls that need approval"
     )
     metadata: dict[str, str] | None = Field(None, description=NO_EFFECT)
     prompt_cache_key: str | None = Field(None, description=NO_EFFECT)

@@ -213,6 +213,22 @@ class ReasoningItem(Item):
         return self.stored("rs")
 
 
+class BuiltInCallItem(Item):
+    """An earlier call of a tool of the server's; the model is not shown it again."""
+
+    type: Literal["web_search_call", "code_interpreter_call"]
+    status: Status | Literal["failed", "searching", "interpreting"] | None = Field(  # type: ignore[assignment]
+        None, description=NO_EFFECT
+    )
+    action: dict[str, Any] | None = Field(None, description=NO_EFFECT)
+    code: str | None = Field(None, description=NO_EFFECT)
+    container_id: str | None = Field(None, description=NO_EFFECT)
+    outputs: list[dict[str, Any]] | None = Field(None, description=NO_EFFECT)
+
+    def item(self) -> dict[str, Any]:
+        return self.stored("ws" if self.type == "web_search_call" else "ci")
+
+
 def _kind(value: Any) -> str | None:
     """The type of an item; that of a message may be left out."""
     if isinstance(value, dict):
@@ -228,12 +244,15 @@ AnyItem: TypeAlias = Annotated[
     | Annotated[CallOutputItem, Tag("function_call_output")]
     | Annotated[CustomCallItem, Tag("custom_tool_call")]
     | Annotated[CustomOutputItem, Tag("custom_tool_call_output")]
+    | Annotated[BuiltInCallItem, Tag("web_search_call")]
+    | Annotated[BuiltInCallItem, Tag("code_interpreter_call")]
     | Annotated[ReasoningItem, Tag("reasoning")],
     Discriminator(
         _kind,
         custom_error_type="item_type",
         custom_error_message="the type of an item should be message, function_call,"
-        " function_call_output, custom_tool_call, custom_tool_call_output or reasoning",
+        " function_call_output, custom_tool_call, custom_tool_call_output, web_search_call,"
+        " code_interpreter_call or reasoning",
     ),
 ]
 

@@ -54,6 +54,21 @@ class Output:
         self._close(complete=complete)
         return self._take_changes()
 
+    def add(self, item: Item) -> list[Change]:
+        """Add a whole item: a call that ran in the server."""
+        self._close(complete=True)
+        index, kind = len(self.items), item["type"]
+        place = {"output_index": index, "item_id": item["id"]}
+        self._add_change(
+            "output_item.added", output_index=index, item={**item, "status": "in_progress"}
+        )
+        self._add_change(f"{kind}.in_progress", **place)
+        if item["status"] == "completed":
+            self._add_change(f"{kind}.completed", **place)
+        self.items.append(item)
+        self._add_change("output_item.done", output_index=index, item=item)
+        return self._take_changes()
+
     def stop(self) -> None:
         """Stop before the end of the answer; the items so far are kept."""
         self._close(complete=False)

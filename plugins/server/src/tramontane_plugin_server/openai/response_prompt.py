@@ -38,8 +38,8 @@ def begin_rounds(
     """
     instructions, messages = conversation(body.instructions, items)
     refuse_lost_calls(model, messages)
-    registered = serving.registered_tools(body.client_tools())
-    toolbox, params = body.toolbox(registered), body.sampling()
+    registered = serving.registered_tools(body.client_tools(), model.processors)
+    toolbox, params = body.toolbox(registered.functions), body.sampling()
     prepared = _truncated(serving, model, body, (instructions, messages), toolbox, params)
     return Rounds.of(serving, model, prepared, toolbox, registered, body.request_fields())
 
@@ -118,6 +118,8 @@ def conversation(
                 message = {
                     **_result(item["output"]), "tool_call_id": identity, **called(identity, rest),
                 }  # fmt: skip
+            case "web_search_call" | "code_interpreter_call":
+                continue  # the text has what came of it
             case _:
                 parts = item.get("content") or item["summary"]
                 thoughts += [part["text"] for part in parts]

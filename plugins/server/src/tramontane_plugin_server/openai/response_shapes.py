@@ -50,6 +50,15 @@ class OutputCall(Shape):
     arguments: str
 
 
+class BuiltInCall(Shape):
+    """A call of a tool of the server's that the request named, and what came of it."""
+
+    model_config = ConfigDict(extra="allow")
+    id: str
+    type: Literal["web_search_call", "code_interpreter_call"]
+    status: Literal["in_progress", "completed", "failed"]
+
+
 class ResponseError(Shape):
     code: Literal["server_error", "rate_limit_exceeded"]
     message: str
@@ -107,7 +116,7 @@ class ResponseAnswer(Shape):
     max_output_tokens: int | None
     metadata: dict[str, str]
     model: str
-    output: list[OutputMessage | OutputReasoning | OutputCall]
+    output: list[OutputMessage | OutputReasoning | OutputCall | BuiltInCall]
     parallel_tool_calls: bool
     previous_response_id: str | None
     prompt_cache_key: str | None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 from tramontane.answers import AnswerParser, Dialect
 from tramontane.engine.request import Event, Finished, RequestResult
 from tramontane.errors import EngineBusy
 
+from tramontane_plugin_server.built_in import asked_for, of_toolset, response_item
 from tramontane_plugin_server.http.errors import api_error
 
 from . import answer
@@ -19,6 +20,9 @@ from .response_output_items import Item
 from .response_recording import Recording
 from .response_request import ResponseRequest
 from .tool_fields import UnsupportedTool
+
+if TYPE_CHECKING:
+    from tramontane_plugin_server.tool_loop import Rounds
 
 ECHOED = (
     "instructions", "max_output_tokens", "previous_response_id", "prompt_cache_key",
@@ -54,7 +58,8 @@ class ResponseState:
         self._output = Output()
         self._output.namespaces = body.namespaces()
         self.rounds: list[RequestResult] = []
-        self._calls_made: Sequence[Mapping[str, str]] = ()
+        self._calls_made: Sequence[Mapping[str, Any]] = ()
+        self._told = 0
         self._parser = Dialect().parser()
 
     @property
@@ -80,7 +85,21 @@ class ResponseState:
         self.rounds.append(one.result)
         return self._output.push([*deltas, *self._parser.finish()])
 
-    def end(self, calls_made: Sequence[Mapping[str, str]]) -> list[Change]:
+    def ran(self, rounds: Rounds) -> list[Change]:
+        """Add the calls of a round that ran in the server, those of tools that the request named;
+        returns the changes of the output."""
+        records = rounds.calls_made[self._told :]
+        self._told += len(records)
+        asked = asked_for(self.body.tools)
+        changes: list[Change] = []
+        for record in records:
+            toolset = of_toolset(rounds, record, asked)
+            item = None if toolset is None else response_item(toolset, record)
+            if item is not None:
+                changes += self._output.add(item)
+        return changes
+
+    def end(self, calls_made: Sequence[Mapping[str, Any]]) -> list[Change]:
         """Complete the response. calls_made: a record of the calls that ran in the server."""
         self.result = self.rounds[-1]
         self.status = "completed" if self.result.finish_reason == "stop" else "incomplete"

@@ -1,0 +1,1 @@
+"""Models that act: toolsets that the owner turned on, approvals, and sessions that are kept."""

@@ -1,0 +1,1 @@
+"""Web search: find pages, read them, and pick what answers a question."""
