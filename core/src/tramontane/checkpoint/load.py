@@ -24,6 +24,8 @@ from tramontane.engine.kv_codes import INT4
 from tramontane.engine.state_cache import bytes_per_sequence
 from tramontane.errors import ConfigError
 from tramontane.layouts import Layout, nbytes
+from tramontane.parallel.group import Group
+from tramontane.parallel.split_model import split_model
 from tramontane.placement.placed import Placed
 from tramontane.placement.placement import Placement
 from tramontane.plugin import load
@@ -119,9 +121,11 @@ def load_model(
     beside: Beside | None = None,
     *,
     keeps_hidden: bool = False,
+    group: Group | None = None,
 ) -> Loaded:
     """Fill a model from a checkpoint. chosen: why it is this one, for the report. beside: the draft
     model that will be loaded too. keeps_hidden: whether the model is to keep `CausalLM.hidden`.
+    group: with which it is computed; this rank loads its share.
 
     Raises CheckpointError, PluginError, NotEnoughMemory.
     """
@@ -145,6 +149,11 @@ def load_model(
 
         merging = merging_of(options, registry, built)
         making += 0 if merging is None else merging.more_bytes
+    share = None
+    if group is not None:
+        made = () if quantizing is None else quantizing.choices.kinds
+        share = split_model(built, group, made)
+        header = share.header(header, built.sources)
     placement, sizes = placed_as(built, header, options, topology, registry, kv_dtype)
     placed: Placed | None = None
     dtypes = {
@@ -165,17 +174,17 @@ def load_model(
     filling = (built.checkpoint, model, config, built.architecture, dtype, options, progress)
     shelf = None
     if quantizing is None and merging is None and placed is None:
-        shelf = place_on_shelf(built, backend, options, registry)
+        shelf = None if share else place_on_shelf(built, backend, options, registry)
     kept = None if shelf is None else _fill_from(shelf, built, dtype, progress)
     if kept is None and torch_parts.complete():  # the model was built without all of torch
-        return load_model(checkpoint, registry, options, progress, chosen)
+        return load_model(checkpoint, registry, options, progress, chosen, group=group)
     if kept is not None:
         sample = kept.sample
     elif quantizing is None:
-        sample = fill(*filling, at, None, merging)
+        sample = fill(*filling, at, None, merging, share=share)
     else:
         with memory.large_blocks_apart(), closing(quantizing):
-            sample = fill(*filling, at, quantizing, merging)
+            sample = fill(*filling, at, quantizing, merging, share=share)
     if merging is not None:
         sample = merging.marked(sample)
     use_cache_scales(checkpoint, model, kv_dtype)
@@ -210,6 +219,7 @@ def load_model(
         chosen=chosen,
         devices=devices_report(placement, sizes, model, options, context),
         merged=() if merging is None else tuple(merging.lines()),
+        shared=() if share is None else tuple(share.lines()),
         prepared=kept is not None and kept.kernels == kernels,
     )
     for line in report.merged:

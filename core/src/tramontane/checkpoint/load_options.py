@@ -219,6 +219,8 @@ class LoadReport:
     seconds: float
     quantized: QuantizedReport | None = None
     """What was quantized while it was read; None: nothing was asked for."""
+    shared: tuple[str, ...] = ()
+    """What the ranks share of a model that several processes compute, for people."""
     merged: tuple[str, ...] = ()
     """What merging adapters did, for people."""
     chosen: str = ""
