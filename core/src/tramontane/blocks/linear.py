@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from tramontane import reference
 from tramontane.layouts import Dense, Layout
 
-
 Split: TypeAlias = Literal["column", "row"]
 
 

@@ -14,8 +14,8 @@ from tramontane.layouts import Dense, Layout, below, columns
 @dataclass(frozen=True)
 class Cut:
     """Some rows and columns. rows: runs, one behind the other, of each of `count` equal matrices
-    below each other; None: all. columns: of all matrices; None: all. zeros: zeros in its place, of what
-    another rank adds to a sum over all."""
+    below each other; None: all. columns: of all matrices; None: all. zeros: zeros in its place, of
+    what another rank adds to a sum over all."""
 
     rows: tuple[range, ...] | None = None
     columns: range | None = None

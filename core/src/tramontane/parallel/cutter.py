@@ -13,6 +13,7 @@ from tramontane.layouts import Dense
 
 from .cut import Cut
 from .group import Group
+from .joint import Beside, Sum
 
 
 class Cutter:
@@ -53,17 +54,12 @@ class Cutter:
         if self.rank:
             self.parameter(module, path, "bias", Cut(zeros=True, count=count))
         if isinstance(module, Linear):
-            module.joint = self.group.all_reduce
+            module.joint = Sum(self.group)
 
     def gathered(self, module: Linear, path: str, portions: Sequence[range]) -> None:
         """Cut one whose result every rank needs as a whole."""
         self.linear(module, path, portions[self.rank])
-        group, widths = self.group, [len(each) for each in portions]
-
-        def joint(y: Tensor) -> Tensor:
-            return group.all_gather(y, widths)
-
-        module.joint = joint
+        module.joint = Beside(self.group, tuple(len(each) for each in portions))
 
 
 def rows_of(runs: Sequence[range], width: int) -> tuple[range, ...]:

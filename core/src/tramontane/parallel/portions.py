@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import NamedTuple
 
 PREFERRED = (64, 32, 16)
@@ -18,7 +19,7 @@ def portions(count: int, size: int, step: int = 1) -> list[range] | None:
     if steps < size or count < 1:
         return None
     borders = [min(count, step * (steps * rank // size)) for rank in range(size + 1)]
-    return [range(*pair) for pair in zip(borders, borders[1:], strict=False)]
+    return [range(*pair) for pair in pairwise(borders)]
 
 
 def wide_portions(count: int, size: int, step: int) -> list[range] | None:

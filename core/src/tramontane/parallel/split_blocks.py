@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import torch
 from torch import nn
 
 from tramontane.blocks import (
@@ -16,11 +17,11 @@ from tramontane.blocks import (
     LatentAttention,
     SharedAttention,
 )
-
 from tramontane.checkpoint.weight_map import slots
 
 from .cut import Cut
 from .cutter import Cutter, times
+from .joint import Sum
 from .portions import head_portions, portions, wide_portions
 
 Splitter: TypeAlias = Callable[[Any, str, Cutter], bool]
@@ -71,7 +72,7 @@ def has_heads(block: Attention) -> bool:
     if type(block).project is not Attention.project or not alike:
         return False
     own = _own(block, Attention, wide, block.kv_heads * d_head, block.heads)
-    return own and block.q_proj.weight.shape[0] == wide
+    return own and block.o_proj.split is not None and block.q_proj.weight.shape[0] == wide
 
 
 def latent_attention(block: LatentAttention, path: str, cutter: Cutter) -> bool:
@@ -99,7 +100,8 @@ def latent_attention(block: LatentAttention, path: str, cutter: Cutter) -> bool:
 def feed_forward(block: GatedMLP | MLP, path: str, cutter: Cutter) -> bool:
     """By columns of what is between its two halves."""
     step, wide = cutter.step(f"{path}.down_proj"), block.down_proj.weight.shape[1]
-    if not _own(block, GatedMLP if isinstance(block, GatedMLP) else MLP, wide):
+    own = _own(block, GatedMLP if isinstance(block, GatedMLP) else MLP, wide)
+    if not own or block.down_proj.split is None or not _by_number(block):
         return False
     found = None if step is None else wide_portions(wide, cutter.size, step)
     if found is None:
@@ -114,7 +116,7 @@ def feed_forward(block: GatedMLP | MLP, path: str, cutter: Cutter) -> bool:
 def experts(block: Experts, path: str, cutter: Cutter) -> bool:
     """Each expert by columns, as of a feed-forward half: so ranks have equal work whatever tokens
     choose."""
-    if type(block) is not Experts:
+    if type(block) is not Experts or not _by_number(block):
         return False
     step, wide = cutter.step(f"{path}.down_proj"), block.rows // block.count
     found = None if step is None else wide_portions(wide, cutter.size, step)
@@ -125,7 +127,7 @@ def experts(block: Experts, path: str, cutter: Cutter) -> bool:
         if stacked is not None:
             cutter.linear(stacked, f"{path}.{name}", found[cutter.rank], count=block.count)
     block.rows = block.count * len(found[cutter.rank])
-    block.joint = cutter.group.all_reduce
+    block.joint = Sum(cutter.group)
     return True
 
 
@@ -146,10 +148,29 @@ def _own(block: nn.Module, kind: type[nn.Module], *widths: int) -> bool:
     own = OWN[kind]
     parts = [child for name, child in block.named_children() if name not in own]
     direct = [each for name, each in block.named_parameters(recurse=False) if name not in own]
-    shapes = [each.shape for each in direct]
+    shapes: list[tuple[int, ...]] = [tuple(each.shape) for each in direct]
     for part in parts:
         shapes += [slot.shape for slot in slots(part).values()]
     return not any(width in shape for width in widths for shape in shapes)
+
+
+def _by_number(block: Any) -> bool:
+    """Whether what is between a block's matrices treats each number by itself."""
+    with torch.inference_mode():
+        x = torch.linspace(-3, 3, 64).flip(0)[None]
+        try:
+            if getattr(block, "glu", None) is not None:
+                whole, half = block.glu(x, x), block.glu(x[:, :32], x[:, :32])
+            else:
+                whole, half = block.act(x), block.act(x[:, :32])
+        except (RuntimeError, NotImplementedError):  # it has parameters, which are not there yet
+            return _numbers_alone(block.act)
+    return torch.allclose(whole[:, :32], half)
+
+
+def _numbers_alone(act: Any) -> bool:
+    """Whether a module's parameters are single numbers."""
+    return isinstance(act, nn.Module) and all(each.numel() == 1 for each in act.parameters())
 
 
 def _by_head(norm: nn.Module | None, d_head: int) -> bool:

@@ -13,11 +13,11 @@ from typing import Any
 from torch import nn
 
 from tramontane.block_format import Plain
-from tramontane.blocks import Attention, CausalLM, Experts, Linear, StackedLinear
+from tramontane.blocks import Attention, CausalLM, Linear, StackedLinear
 from tramontane.checkpoint.build import Built, build
 from tramontane.checkpoint.checkpoint import DENSE, Header, ReadsStored, TensorInfo
 from tramontane.checkpoint.weight_map import Source, slots
-from tramontane.errors import CheckpointError, ConfigError
+from tramontane.errors import ConfigError
 from tramontane.layouts import Dense, column_step
 
 from .cut import Cut
