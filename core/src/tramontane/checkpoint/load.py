@@ -7,16 +7,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
 
 from tramontane import memory, reference
 from tramontane.adapters.prompted import plain_bind
-from tramontane.backend import Device
+from tramontane.backend import HOST, Device
 from tramontane.blocks import CausalLM
 from tramontane.config import DecoderConfig
 from tramontane.engine.kv_cache import bytes_per_token
@@ -57,6 +57,9 @@ from .prepare import (
     products_of,
 )
 
+if TYPE_CHECKING:
+    from tramontane.parallel.team import Team
+
 log = logging.getLogger(__name__)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SHORT_DTYPES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
@@ -89,6 +92,8 @@ class Loaded:
     """Where everything is, if on several devices; device is then home."""
     products: Mapping[str, Callable[[Tensor, Layout], Tensor]] = field(default_factory=dict)
     """Each device's `multiply`, by its name, if there are several."""
+    team: Team | None = None
+    """The ranks that compute it, if there are several."""
     draft_bytes_per_token: int = 0
     """What a token of context takes in the draft model's cache."""
 
@@ -160,6 +165,11 @@ def load_model(
         index: DTYPES[dtype_of(options, placement.devices[index][0])] for index in placement.used
     }
     device, backend = placement.home
+    if share is not None:
+        if placement.several:
+            raise ConfigError("each rank's share is on one device; name it (--device)")
+        if device.memory == HOST:  # of which each rank of this machine takes some
+            device = replace(device, memory_free=device.memory_free // options.tp_local)
     dtype_name, dtype = dtype_of(options, device), dtypes[0]
     at: Place | Callable[[str], Place]
     if placement.several:

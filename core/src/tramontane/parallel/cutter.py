@@ -22,7 +22,7 @@ class Cutter:
 
     def __init__(self, group: Group, steps: Callable[[str], int | None]) -> None:
         self.group, self._steps = group, steps
-        self.rank, self.size = group.rank, group.size
+        self.rank, self.size, self.weights = group.rank, group.size, group.weights
         self.cuts: dict[str, Cut] = {}
         """By the paths of parameters."""
 

@@ -39,7 +39,7 @@ def attention(block: Attention, path: str, cutter: Cutter) -> bool:
     d_head, step = block.d_head, cutter.step(f"{path}.o_proj")
     if step is None or not has_heads(block):
         return False
-    found = head_portions(block.heads, block.kv_heads, d_head, cutter.size, step)
+    found = head_portions(block.heads, block.kv_heads, d_head, cutter.size, step, cutter.weights)
     if found is None:
         return False
     q, kv = found[cutter.rank]
@@ -82,7 +82,7 @@ def latent_attention(block: LatentAttention, path: str, cutter: Cutter) -> bool:
     step = cutter.step(f"{path}.o_proj")
     if step is None:
         return False
-    found = head_portions(block.heads, block.heads, block.v_dim, cutter.size, step)
+    found = head_portions(block.heads, block.heads, block.v_dim, cutter.size, step, cutter.weights)
     if found is None:
         return False
     run = found[cutter.rank].q
@@ -103,7 +103,7 @@ def feed_forward(block: GatedMLP | MLP, path: str, cutter: Cutter) -> bool:
     own = _own(block, GatedMLP if isinstance(block, GatedMLP) else MLP, wide)
     if not own or block.down_proj.split is None or not _by_number(block):
         return False
-    found = None if step is None else wide_portions(wide, cutter.size, step)
+    found = None if step is None else wide_portions(wide, cutter.size, step, cutter.weights)
     if found is None:
         return False
     for name in ("gate_proj", "up_proj", "down_proj"):
@@ -119,7 +119,7 @@ def experts(block: Experts, path: str, cutter: Cutter) -> bool:
     if type(block) is not Experts or not _by_number(block):
         return False
     step, wide = cutter.step(f"{path}.down_proj"), block.rows // block.count
-    found = None if step is None else wide_portions(wide, cutter.size, step)
+    found = None if step is None else wide_portions(wide, cutter.size, step, cutter.weights)
     if found is None:
         return False
     for name in ("gate_proj", "up_proj", "down_proj"):
@@ -134,7 +134,7 @@ def experts(block: Experts, path: str, cutter: Cutter) -> bool:
 def head(block: Any, path: str, cutter: Cutter) -> bool:
     """The vocabulary, by ids."""
     rows = block.weight.shape[0]
-    found = portions(rows, cutter.size, 64) or portions(rows, cutter.size)
+    found = portions(rows, cutter.size, 64, cutter.weights) or portions(rows, cutter.size)
     if found is None:
         return False
     cutter.gathered(block, path, found)
