@@ -12,9 +12,12 @@ from tramontane.blocks import (
     MLP,
     Attention,
     Experts,
+    GatedDeltaNet,
     GatedMLP,
     HeadNorm,
     LatentAttention,
+    Mamba,
+    Mamba2,
     SharedAttention,
 )
 from tramontane.checkpoint.weight_map import slots
@@ -23,6 +26,7 @@ from .cut import Cut
 from .cutter import Cutter, times
 from .joint import Sum
 from .portions import head_portions, portions, wide_portions
+from .split_recurrent import delta_net, mamba, mamba2
 
 Splitter: TypeAlias = Callable[[Any, str, Cutter], bool]
 """(block, its path, the cutter) -> whether the block was cut."""
@@ -186,5 +190,8 @@ SPLITTERS: tuple[tuple[type[nn.Module], Splitter], ...] = (
     (GatedMLP, feed_forward),
     (MLP, feed_forward),
     (Experts, experts),
+    (Mamba, mamba),
+    (Mamba2, mamba2),
+    (GatedDeltaNet, delta_net),
 )
 """By the class of a block, or that of which it is a subclass."""
