@@ -12,7 +12,7 @@ from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.errors import ConfigError
 from tramontane.hub.options import HubOptions
 
-from .children import Children, explained
+from .children import PATIENCE, Children, explained
 from .follower import follow
 from .group import PeerLost
 from .joining import agree, connect
@@ -91,7 +91,8 @@ class Team:
         if self._leader is not None:
             self._leader.close()
         self.group.close()
-        self._children.close()
+        lost = self._leader is not None and self._leader.lost
+        self._children.close(0.0 if lost else PATIENCE)
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
