@@ -30,6 +30,8 @@ class Group(Protocol):
     """This process, from 0."""
     size: int
     """How many there are."""
+    weights: tuple[float, ...]
+    """How much of the model each rank is to have, relative to the others; empty: all the same."""
 
     def all_reduce(self, x: Tensor) -> Tensor:
         """x: floats of any shape, contiguous -> x, now the sum over ranks, added in float32 in the

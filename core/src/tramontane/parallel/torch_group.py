@@ -11,11 +11,26 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from .group import TIME_LIMIT, PeerLost
+from .group import TIME_LIMIT, Group, PeerLost
+from .meeting import Meeting
 
 T = TypeVar("T")
 LONGEST = 1 << 28
 """Bytes of the longest message."""
+
+
+def join(meeting: Meeting) -> Group:
+    """Of a meeting's device: Gloo for the CPU, NCCL for cards."""
+    return TorchGroup(
+        meeting.rank,
+        meeting.size,
+        address=meeting.address,
+        port=meeting.port,
+        backend="gloo" if meeting.device == "cpu" else "nccl",
+        device=meeting.device,
+        time_limit=meeting.time_limit,
+        weights=meeting.weights,
+    )
 
 
 class TorchGroup:
@@ -34,9 +49,10 @@ class TorchGroup:
         backend: str = "gloo",
         device: torch.device | str = "cpu",
         time_limit: float = TIME_LIMIT,
+        weights: tuple[float, ...] = (),
     ) -> None:
         """Wait until all ranks are there. Raises PeerLost where they are not in time."""
-        self.rank, self.size = rank, size
+        self.rank, self.size, self.weights = rank, size, weights
         self.device, self.time_limit = torch.device(device), time_limit
         self._closed = False
         self._lengths = torch.zeros(1, dtype=torch.int64, device=self.device)
