@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 import torch
@@ -26,7 +25,7 @@ def side_by_side(parts: Sequence[Tensor]) -> Tensor:
 def as_bytes(x: Tensor) -> memoryview:
     """A contiguous tensor's bytes, on the CPU; of one that is there, not a copy."""
     flat = x.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-    return cast("memoryview", flat.numpy().data)
+    return flat.numpy().data
 
 
 def from_bytes(data: bytes | bytearray | memoryview, shape: Sequence[int], like: Tensor) -> Tensor:
