@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tramontane.errors import UsageError
 
@@ -29,6 +30,8 @@ class Meeting:
     """Of rank 0's machine."""
     port: int = 0
     """At which rank 0 waits for the others. Of two models on a machine each has its own."""
+    folder: Path | None = None
+    """Where ranks of one machine may meet instead, which only their user can enter."""
     secret: bytes = field(default=b"", repr=False)
     """What the ranks know and nobody else; empty: none, and only one machine then."""
     device: str = "cpu"

@@ -44,10 +44,10 @@ def meet(meeting: Meeting, nbytes: int) -> Segment:
     """With all ranks. Raises PeerLost, UsageError."""
     if not hasattr(socket, "AF_UNIX") or not hasattr(socket, "send_fds"):
         raise UsageError("interconnect shm needs Unix; 'gloo' works elsewhere")
-    if not meeting.port:
-        raise UsageError("interconnect shm needs a port, which names the ranks' meeting")
+    if not meeting.port and meeting.folder is None and meeting.size > 1:
+        raise UsageError("interconnect shm needs a folder or a port, where the ranks meet")
     until = time.monotonic() + meeting.time_limit
-    path = _folder() / f"ranks-{meeting.port}"
+    path = (meeting.folder or _folder()) / f"ranks-{meeting.port}"
     made: list[socket.socket] = []
     try:
         if meeting.rank == 0:

@@ -58,10 +58,8 @@ class SharedMemory:
         self.broadcast(b"" if self.rank == 0 else None)
 
     def all_reduce(self, x: Tensor) -> Tensor:
-        if not x.is_contiguous():
-            raise ValueError(f"a tensor with strides {x.stride()} cannot be summed in place")
-        if x.dtype != torch.float32:
-            return x.copy_(self.all_reduce(x.float()))
+        if x.dtype != torch.float32 or not x.is_contiguous():
+            return x.copy_(self.all_reduce(x.float().contiguous()))
         if self.size > 1:
             self._run(kernels.reduce.ctypes, x.data_ptr(), x.numel())
         return x

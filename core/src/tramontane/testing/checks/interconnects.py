@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from tramontane.parallel.group import Group, PeerLost
-from tramontane.parallel.joining import Asked
+from tramontane.parallel.interconnect import Asked
 from tramontane.parallel.meeting import Meeting
 from tramontane.plugin import Interconnect
 
