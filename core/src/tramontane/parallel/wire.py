@@ -41,9 +41,15 @@ class Wire:
             self.socket.send(HEADER.pack(LOST, len(data)) + data)
 
     def say_alive(self) -> None:
-        """Tell the other that this rank waits too. Between messages only."""
-        with contextlib.suppress(BlockingIOError):
-            self.socket.send(HEADER.pack(ALIVE, 0))
+        """Tell the other that this rank waits too. Between messages only. Raises PeerLost."""
+        try:
+            sent = self.socket.send(HEADER.pack(ALIVE, 0))
+        except BlockingIOError:
+            return
+        except OSError as error:
+            raise self.gone(error) from error
+        if sent < HEADER.size:
+            raise self.gone()
 
     def gone(self, error: OSError | None = None) -> PeerLost:
         why = "it closed the connection" if error is None else error.strerror or str(error)
