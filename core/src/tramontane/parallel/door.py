@@ -44,13 +44,13 @@ class Door:
             raise UsageError(
                 f"cannot listen at {place[0]}, port {port}: {error.strerror or error}"
             ) from error
+        self.port = int(self._socket.getsockname()[1])
         self._came: queue.SimpleQueue[tuple[socket.socket, Caller]] = queue.SimpleQueue()
         self._room = threading.Semaphore(GUESTS)
+        self._lock = threading.Lock()
+        self._greeted: set[socket.socket] = set()
+        self._closed = False
         threading.Thread(target=self._serve, name="tramontane-ranks", daemon=True).start()
-
-    @property
-    def port(self) -> int:
-        return int(self._socket.getsockname()[1])
 
     def next(self, size: int, until: float) -> tuple[int, Wire]:
         """The next rank of a group of `size` that comes. until: by `time.monotonic`.
@@ -86,6 +86,11 @@ class Door:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # or `accept` would go on waiting
         self._socket.close()
+        with self._lock:
+            self._closed = True
+            for each in self._greeted:
+                with contextlib.suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
         while not self._came.empty():
             self._came.get()[0].close()
 
@@ -105,18 +110,24 @@ class Door:
                 connection, _ = self._socket.accept()
             except OSError:  # closed
                 return
+            with self._lock:
+                self._greeted.add(connection)
             threading.Thread(target=self._greet, args=(connection,), daemon=True).start()
 
     def _greet(self, connection: socket.socket) -> None:
+        who = None
         try:
             who = answer(connection, self._secret, time.monotonic() + BRIEF)
         except (Stranger, OSError) as error:
-            log.warning("port %d: %s was sent away: %s", self.port, _shown(connection), error)
-            connection.close()
-        else:
-            self._came.put((connection, who))
-        finally:
-            self._room.release()
+            if not self._closed:
+                log.warning("port %d: %s was sent away: %s", self.port, _shown(connection), error)
+        with self._lock:
+            self._greeted.discard(connection)
+            if who is None or self._closed:
+                connection.close()
+            else:
+                self._came.put((connection, who))
+        self._room.release()
 
 
 def reach(address: str, port: int, me: Caller, secret: bytes, name: str, until: float) -> Wire:

@@ -67,6 +67,11 @@ class Sending:
         body = memoryview(data).cast("B") if len(data) else memoryview(b"")
         self._parts = [memoryview(HEADER.pack(DATA, len(body))), body]
 
+    @property
+    def left(self) -> int:
+        """Bytes that are to go."""
+        return sum(map(len, self._parts))
+
     def go_on(self) -> bool:
         """Send what can be sent now; whether that was the rest. Raises PeerLost."""
         while any(self._parts):
@@ -88,13 +93,18 @@ class Receiving:
 
     def __init__(self, wire: Wire, into: memoryview) -> None:
         self.wire, self._into = wire, into
-        self.looks = 0
-        """How often something came, whatever it was."""
+        self.heard = 0
+        """How often the other was heard of, be it by a sign of life."""
         self._begin()
 
     def _begin(self) -> None:
         self._header = bytearray(HEADER.size)
         self._header_left = memoryview(self._header)
+
+    @property
+    def left(self) -> int:
+        """Bytes that are missing."""
+        return len(self._into)
 
     def go_on(self) -> bool:
         """Receive what is there; whether that was the rest. Raises PeerLost for another length, the
@@ -116,7 +126,7 @@ class Receiving:
         count = self.wire.socket.recv_into(room, min(len(room), AT_ONCE))
         if not count:
             raise self.wire.gone()
-        self.looks += 1
+        self.heard += 1
         return room[count:]
 
     def _is_alive(self) -> bool:
@@ -146,25 +156,30 @@ def exchange(
     Raises PeerLost when nothing has moved for `time_limit` seconds. beat: called now and then while
     there is nothing to send any more and nothing comes.
     """
-    began = moved = time.monotonic()
-    looks = 0
+    moved = heard = time.monotonic()
+    left, signs = -1, -1
     while True:
         if sending is not None and sending.go_on():
             sending = None
-            moved = time.monotonic()
         if receiving is not None and receiving.go_on():
             receiving = None
         if sending is None and receiving is None:
             return
-        if receiving is not None and receiving.looks != looks:
-            looks, moved = receiving.looks, time.monotonic()
-        if not _wait(sending, receiving, time_limit / BEATS):
-            now = time.monotonic()
-            if now - moved >= time_limit or now - began >= PATIENCE * time_limit:
-                silent = (receiving or sending).wire.name  # type: ignore[union-attr]
-                raise PeerLost(f"{silent} did not answer within {time_limit:g} s")
-            if sending is None and beat is not None:
-                beat()
+        now_left = sum(each.left for each in (sending, receiving) if each is not None)
+        now_signs = 0 if receiving is None else receiving.heard
+        if now_left != left:
+            moved = heard = time.monotonic()
+        elif now_signs != signs:
+            heard = time.monotonic()
+        left, signs = now_left, now_signs
+        ready = _wait(sending, receiving, time_limit / BEATS)
+        now = time.monotonic()
+        silent, still = now - heard >= time_limit, now - moved >= PATIENCE * time_limit
+        if (silent and not ready) or still:
+            other = (receiving or sending).wire.name  # type: ignore[union-attr]
+            raise PeerLost(f"{other} did not answer within {time_limit:g} s")
+        if not ready and sending is None and beat is not None:
+            beat()
 
 
 def _wait(sending: Sending | None, receiving: Receiving | None, seconds: float) -> bool:

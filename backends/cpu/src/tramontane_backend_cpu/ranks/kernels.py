@@ -65,6 +65,8 @@ goes on."""
 CAME, ENDED = 1, 8 | 16
 """POLLIN; POLLERR and POLLHUP, the same on Linux and macOS."""
 NOBODY = -1
+YIELD = 15
+"""Looks that one counts for, besides itself, after which the core was yielded."""
 
 
 @njit
@@ -88,6 +90,7 @@ def wait_for(state, other, number):  # type: ignore[no-untyped-def]
         looks += 1
         if looks > patience:
             call_plain(word(state + 64))
+            looks += YIELD
         if looks > most:
             return sleep_until(state, other, number)
     return 0
