@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import ctypes
+import multiprocessing
 import os
-import select
 import signal
-import subprocess
-import sys
-import time
 from dataclasses import dataclass
+from functools import cache
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
 from typing import Any
 
 PATIENCE = 60.0
 """Seconds that a test waits for an answer, whatever time limits it is about."""
+NETWORK = 0x40000000
+"""CLONE_NEWNET of Linux."""
 
 
 @dataclass(frozen=True)
@@ -22,43 +25,41 @@ class Answer:
 
     result: Any = None
     error: str = ""
-    seconds: float = 0.0
 
 
 class RankProcess:
     """A process that runs pieces of Python one after the other, each with the names that those
     before it have set. What a piece calls `result` is its answer."""
 
-    def __init__(self, *before: str) -> None:
-        """before: the beginning of the command, such as `ip netns exec NAME`."""
-        command = [*before, sys.executable, "-m", "tramontane.testing.rank_processes"]
-        self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.pid = self._child.pid
+    def __init__(self, network: Path | None = None) -> None:
+        """network: the file of a network namespace, in which it then is."""
+        self._told, theirs = _context().Pipe()
+        self._process = _context().Process(target=_serve, args=(theirs, network), daemon=True)
+        self._process.start()
+        theirs.close()
+        assert self._process.pid is not None
+        self.pid = self._process.pid
 
     def begin(self, code: str, **names: Any) -> None:
         """Run a piece; `end` waits for its answer. names: set before it."""
-        assert self._child.stdin is not None
-        self._child.stdin.write(json.dumps({"code": code, "names": names}).encode() + b"\n")
-        self._child.stdin.flush()
+        self._told.send((code, names))
 
     def end(self) -> Answer:
-        """Raises AssertionError where there is no answer in a minute."""
-        assert self._child.stdout is not None
-        ready, _, _ = select.select([self._child.stdout], [], [], PATIENCE)
-        assert ready, f"process {self.pid} has not answered within {PATIENCE:g} s"
-        line = self._child.stdout.readline()
-        assert line, f"process {self.pid} has ended: {self._child.wait()}"
-        return Answer(**json.loads(line))
+        """Raises AssertionError where there is no answer in a minute, EOFError where the process
+        has ended."""
+        assert self._told.poll(PATIENCE), f"process {self.pid} has not answered in {PATIENCE:g} s"
+        answer: Answer = self._told.recv()
+        return answer
 
     def signal(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
 
     def close(self) -> None:
-        self._child.kill()
-        self._child.wait()
-        for pipe in (self._child.stdin, self._child.stdout):
-            assert pipe is not None
-            pipe.close()
+        """Kill it."""
+        self._process.kill()
+        self._process.join()
+        self._process.close()
+        self._told.close()
 
 
 def together(processes: list[RankProcess], code: str, **names: Any) -> list[Answer]:
@@ -68,24 +69,37 @@ def together(processes: list[RankProcess], code: str, **names: Any) -> list[Answ
     return [process.end() for process in processes]
 
 
-def main() -> None:
-    """Answer on what was standard output; other output goes to standard error."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
+@cache
+def _context() -> ForkServerContext:
+    """Processes come from one that has imported torch, which takes seconds, once."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", "tramontane.registry", "tramontane.parallel.combine"])
+    return context
+
+
+def _serve(told: Connection, network: Path | None) -> None:
+    if network is not None:
+        _enter(network)
     space: dict[str, Any] = {}
-    for line in sys.stdin:
-        told = json.loads(line)
-        space.update(told["names"], result=None)
-        started = time.monotonic()
-        answer: dict[str, Any] = {}
+    while True:
         try:
-            exec(told["code"], space)
-            answer["result"] = space["result"]
+            code, names = told.recv()
+        except EOFError:
+            return
+        space.update(names, result=None)
+        try:
+            exec(code, space)
+            answer = Answer(space["result"])
         except Exception as error:  # noqa: BLE001 - whatever it is, the test looks at it
-            answer["error"] = f"{type(error).__name__}: {error}"
-        answer["seconds"] = time.monotonic() - started
-        print(json.dumps(answer), file=answers, flush=True)
+            answer = Answer(error=f"{type(error).__name__}: {error}")
+        told.send(answer)
 
 
-if __name__ == "__main__":
-    main()
+def _enter(network: Path) -> None:
+    library = ctypes.CDLL(None, use_errno=True)
+    file = os.open(network, os.O_RDONLY)
+    try:
+        if library.setns(file, NETWORK):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(network))
+    finally:
+        os.close(file)
