@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -43,6 +44,8 @@ from tramontane.media.decode import prepared
 from tramontane.media.item import Media, MediaItem
 from tramontane.media.options import MediaOptions
 from tramontane.media.processor import MediaProcessor, by_kind, with_media
+from tramontane.parallel.ranks import ranks_of
+from tramontane.parallel.team import Team
 from tramontane.plugin import Architecture, load
 from tramontane.prepared.writing import Writing
 from tramontane.registry import Registry
@@ -103,6 +106,8 @@ class LoadedModel(Runs):
             drafts_take = drafting.beside.weights if isinstance(drafting, OpenDraft) else 0
             given = (source_name, hub, options, self.registry)
             source_name, options, chosen = fitted(*given, drafts_take)
+        ranks = ranks_of(options.tp, options.tp_nodes, os.environ)
+        self.team: Team | None = None
         path = find_model(source_name, self.registry, hub)
         if options.calibration_file is not None:
             opened = partial(type(self), path, registry=self.registry)
@@ -114,6 +119,8 @@ class LoadedModel(Runs):
             offer = self.registry.get(Architecture, self.header.architecture)
             self.can(offer, task, embeds=is_embedder(path))
             if not in_engine(offer):
+                if options.tp not in (None, 1):
+                    raise ConfigError("--tp is for models that continue text; leave it")
                 raise NotInEngine
             if self.task in HIDDEN and options.kv_type == "auto":  # near the reference's numbers
                 options = replace(options, kv_type="f32")
@@ -137,6 +144,11 @@ class LoadedModel(Runs):
             head = None
             if isinstance(drafting, OwnHead):
                 head = HeadOf(checkpoint, self.registry, options)
+            if ranks is not None:
+                if head is not None:
+                    raise ConfigError("--draft with the model's own head is for one process")
+                self.team = Team(ranks, path, source_name, options, hub)
+                options = self.team.options
             other = drafting if isinstance(drafting, OpenDraft) else head
             beside = None if other is None else other.beside
             self.loaded = self._load(
@@ -147,6 +159,10 @@ class LoadedModel(Runs):
                 beside,
                 keeps_hidden=head is not None or self.task in HIDDEN,
             )
+            if self.team is not None:
+                self.loaded = replace(self.team.meet(self.loaded), team=self.team)
+                if self.team.ranks.rank:
+                    self.team.follow(self.loaded)
             self.adapters = AdapterSet(
                 self.loaded.model,
                 self.offer,
@@ -164,6 +180,10 @@ class LoadedModel(Runs):
             self.tokenizer = vocabulary.result()
             memory.give_back()
             drafts = self._draft_model(drafting, head)
+        except BaseException:
+            if self.team is not None:
+                self.team.close()
+            raise
         finally:
             checkpoint.close()
             if isinstance(drafting, OpenDraft):
@@ -210,8 +230,11 @@ class LoadedModel(Runs):
     ) -> Loaded:
         """Load; again where a part of torch was left out and may have been needed."""
         given = (checkpoint, self.registry, options, told, chosen, beside)
+        more: Any = {"keeps_hidden": keeps_hidden}
+        if self.team is not None:
+            more["group"] = self.team.group
         try:
-            loaded = load_model(*given, keeps_hidden=keeps_hidden)
+            loaded = load_model(*given, **more)
         except Exception:
             if not torch_parts.complete():
                 raise
@@ -219,7 +242,7 @@ class LoadedModel(Runs):
             as_before = loaded.report.prepared and not isinstance(loaded.model, MediaLM)
             if as_before or not torch_parts.complete():
                 return loaded
-        return load_model(*given, keeps_hidden=keeps_hidden)
+        return load_model(*given, **more)
 
     def _drafting(
         self, text: str | Path, hub: HubOptions, options: LoadOptions
@@ -271,6 +294,8 @@ class LoadedModel(Runs):
         RequestError."""
         processor = next(iter(self.processors.values()), None)
         own = None
+        if self.team is not None and adapter:
+            raise RequestError("a model that several processes compute (tp) takes no adapters")
         if media is not None and processor is not None:
             own = processor.adapter(media.kinds)
         return self.adapters.applied(adapter, own)
@@ -393,3 +418,5 @@ class LoadedModel(Runs):
             self.writing.close()
         self.engine.close()
         self.queue.close()
+        if self.team is not None:
+            self.team.close()

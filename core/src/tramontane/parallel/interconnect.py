@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 OURS = {
     "gloo": Interconnect(
-        name="gloo", join="tramontane.parallel.torch_group:join", devices=("cpu",), machines=True
+        name="gloo", join="tramontane.parallel.torch_meeting:join", devices=("cpu",), machines=True
     ),
     "nccl": Interconnect(
-        name="nccl", join="tramontane.parallel.torch_group:join", devices=("cuda",), machines=True
+        name="nccl", join="tramontane.parallel.torch_meeting:join", devices=("cuda",), machines=True
     ),
 }
 """What needs no plugin: torch.distributed."""

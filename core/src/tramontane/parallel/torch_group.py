@@ -1,42 +1,31 @@
-"""A group over torch.distributed: Gloo between processors, NCCL between cards."""
+"""A group over torch.distributed: Gloo between processors, NCCL between cards.
+
+Sums are gathered and then added: Gloo's own add in an order that depends on a number's place.
+"""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
-import torch.distributed as dist
+import torch.distributed
 from torch import Tensor
 
-from .group import TIME_LIMIT, Group, PeerLost
-from .meeting import Meeting
+from .group import TIME_LIMIT, PeerLost
 
+dist: Any = torch.distributed
 T = TypeVar("T")
 LONGEST = 1 << 28
 """Bytes of the longest message."""
 
 
-def join(meeting: Meeting) -> Group:
-    """Of a meeting's device: Gloo for the CPU, NCCL for cards."""
-    return TorchGroup(
-        meeting.rank,
-        meeting.size,
-        address=meeting.address,
-        port=meeting.port,
-        backend="gloo" if meeting.device == "cpu" else "nccl",
-        device=meeting.device,
-        time_limit=meeting.time_limit,
-        weights=meeting.weights,
-    )
-
-
 class TorchGroup:
-    """A `Group` that meets at a TCP address and then speaks Gloo or NCCL.
+    """A `Group` of its own, whatever else a process does with torch.distributed.
 
-    Sums are gathered and then added: Gloo's own add in an order that depends on a number's place.
+    Its ranks meet in a file that only they can read, on one machine, or at a TCP address.
     """
 
     def __init__(
@@ -44,35 +33,46 @@ class TorchGroup:
         rank: int,
         size: int,
         *,
+        file: Path | None = None,
         address: str = "127.0.0.1",
-        port: int,
-        backend: str = "gloo",
+        port: int = 0,
         device: torch.device | str = "cpu",
         time_limit: float = TIME_LIMIT,
         weights: tuple[float, ...] = (),
     ) -> None:
-        """Wait until all ranks are there. Raises PeerLost where they are not in time."""
+        """file: where they meet, instead of at address and port, of rank 0's machine. device:
+        where tensors are. Waits until all ranks are there; raises PeerLost where they are not in
+        time."""
         self.rank, self.size, self.weights = rank, size, weights
         self.device, self.time_limit = torch.device(device), time_limit
-        self._closed = False
-        self._lengths = torch.zeros(1, dtype=torch.int64, device=self.device)
         limit = timedelta(seconds=time_limit)
-        self._guard(
-            lambda: dist.init_process_group(
-                backend,
-                init_method=f"tcp://{address}:{port}",
-                rank=rank,
-                world_size=size,
-                timeout=limit,
-                device_id=self.device if backend == "nccl" else None,
-            )
-        )
+
+        def met() -> Any:
+            if file is not None:
+                store = dist.FileStore(str(file), size)
+                store.set_timeout(limit)
+            else:
+                store = dist.TCPStore(address, port, size, rank == 0, timeout=limit)
+            if self.device.type == "cuda":
+                nccl = dist.ProcessGroupNCCL.Options()
+                nccl._timeout = limit
+                return dist.ProcessGroupNCCL(store, rank, size, nccl)
+            gloo = dist.ProcessGroupGloo._Options()
+            gloo._timeout = limit
+            if file is not None:
+                gloo._devices = [dist.ProcessGroupGloo.create_device(hostname="127.0.0.1")]
+            else:
+                gloo._devices = [dist.ProcessGroupGloo.create_default_device()]
+            return dist.ProcessGroupGloo(store, rank, size, gloo)
+
+        self._inner = self._guard(met)
+        self._length = torch.zeros(1, dtype=torch.int64, device=self.device)
 
     def all_reduce(self, x: Tensor) -> Tensor:
         parts = self._gather(x)
-        total = parts[0].float()
+        total = parts[0].to(torch.float32, copy=True)
         for part in parts[1:]:
-            total = total.add_(part)
+            total += part
         return x.copy_(total)
 
     def all_gather(self, x: Tensor, widths: Sequence[int]) -> Tensor:
@@ -83,40 +83,48 @@ class TorchGroup:
         return torch.cat([each[..., :n] for each, n in zip(parts, widths, strict=True)], dim=-1)
 
     def broadcast(self, data: bytes | None, source: int = 0) -> bytes:
-        given = data is not None and self.rank == source
-        if given and len(data or b"") > LONGEST:
-            raise ValueError(f"a message of {len(data or b'')} bytes, of at most {LONGEST}")
-        self._lengths.fill_(len(data or b""))
-        self._guard(lambda: dist.broadcast(self._lengths, source))
-        length = int(self._lengths)
+        mine = data if data is not None and self.rank == source else b""
+        if len(mine) > LONGEST:
+            raise ValueError(f"a message of {len(mine)} bytes, of at most {LONGEST}")
+        self._length.fill_(len(mine))
+        self._send(self._length, source)
+        length = int(self._length)
         if not 0 <= length <= LONGEST:
             raise PeerLost(f"rank {source} announces a message of {length} bytes")
         if not length:
             return b""
-        if given:
-            raw = torch.frombuffer(bytearray(data or b""), dtype=torch.uint8).to(self.device)
+        if mine:
+            raw = torch.frombuffer(bytearray(mine), dtype=torch.uint8).to(self.device)
         else:
             raw = torch.empty(length, dtype=torch.uint8, device=self.device)
-        self._guard(lambda: dist.broadcast(raw, source))
+        self._send(raw, source)
         return raw.cpu().numpy().tobytes()
 
     def close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        if dist.is_initialized():
-            dist.destroy_process_group()
+        self._inner = None
+
+    def _send(self, x: Tensor, source: int) -> None:
+        told = dist.BroadcastOptions()
+        told.rootRank, told.rootTensor = source, 0
+        self._guard(lambda: self._there().broadcast([x], told).wait())
 
     def _gather(self, x: Tensor) -> list[Tensor]:
-        parts = [torch.empty_like(x) for _ in range(self.size)]
-        self._guard(lambda: dist.all_gather(parts, x))
-        return parts
+        """Every rank's x. Tensors of another device than the group's go by way of it."""
+        held = x.to(self.device)
+        parts = [torch.empty_like(held) for _ in range(self.size)]
+        self._guard(lambda: self._there().allgather([parts], [held]).wait())
+        return [part.to(x.device) for part in parts]
+
+    def _there(self) -> Any:
+        if self._inner is None:
+            raise PeerLost(f"rank {self.rank} of {self.size} has left the others")
+        return self._inner
 
     def _guard(self, work: Callable[[], T]) -> T:
         try:
             return work()
         except (RuntimeError, ValueError) as error:
-            first = next(itertools.chain(str(error).strip().splitlines(), [""]))[:200]
+            first = str(error).strip().partition("\n")[0][:200]
             raise PeerLost(
                 f"rank {self.rank} of {self.size}: another rank is gone, or did not answer within "
                 f"{self.time_limit:g} s: {first}"
