@@ -55,6 +55,7 @@ CHECKS = {
     "tp": count_or("auto"),
     "tp_nodes": a_text("MACHINE/MACHINES@HOST:PORT", none=True),
     "tp_timeout": above_zero(),
+    "interconnect": a_text("NAME", none=True),
     "tp_local": whole(1, 64),
     "importance": by_name("tensors by the paths of matrices"),
 }
@@ -126,6 +127,9 @@ class LoadOptions:
     """Which of several machines this is, and where they meet: "0/2@10.0.0.1:29500"."""
     tp_timeout: float = 30.0
     """Seconds after which a process that does not answer the others is given up."""
+    interconnect: str | None = None
+    """What the processes exchange numbers over, "ring" or "ring:option=value"; None: memory that
+    they share on one machine, else torch.distributed."""
     tp_local: int = 1
     """How many of the processes share this machine's memory."""
 

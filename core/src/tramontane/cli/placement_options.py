@@ -39,6 +39,11 @@ def add_placement(group: Any) -> None:
         "the first one's address",
     )  # fmt: skip
     group.add_argument(
+        "--interconnect", metavar="NAME",
+        help="what processes exchange numbers over: shm, gloo, nccl, ring, or a plugin's, with "
+        "options as NAME:OPTION=VALUE",
+    )  # fmt: skip
+    group.add_argument(
         "--tp-timeout", type=float, metavar="S", default=30.0,
         help="seconds after which a process that does not answer is given up",
     )  # fmt: skip
@@ -70,7 +75,12 @@ def ranks(options: argparse.Namespace) -> dict[str, Any]:
         tp = int(tp)
     if not options.tp_timeout > 0:
         raise UsageError(f"--tp-timeout {options.tp_timeout:g}: a number of seconds above 0")
-    return {"tp": tp, "tp_nodes": options.tp_nodes, "tp_timeout": options.tp_timeout}
+    return {
+        "tp": tp,
+        "tp_nodes": options.tp_nodes,
+        "tp_timeout": options.tp_timeout,
+        "interconnect": options.interconnect,
+    }
 
 
 def home_name(device: str, device_map: str | None, gpu_layers: str | None) -> str:

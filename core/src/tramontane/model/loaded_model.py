@@ -44,7 +44,7 @@ from tramontane.media.decode import prepared
 from tramontane.media.item import Media, MediaItem
 from tramontane.media.options import MediaOptions
 from tramontane.media.processor import MediaProcessor, by_kind, with_media
-from tramontane.parallel.ranks import ranks_of
+from tramontane.parallel.asked import asked_ranks
 from tramontane.parallel.team import Team
 from tramontane.plugin import Architecture, load
 from tramontane.prepared.writing import Writing
@@ -106,7 +106,7 @@ class LoadedModel(Runs):
             drafts_take = drafting.beside.weights if isinstance(drafting, OpenDraft) else 0
             given = (source_name, hub, options, self.registry)
             source_name, options, chosen = fitted(*given, drafts_take)
-        ranks = ranks_of(options.tp, options.tp_nodes, os.environ)
+        ranks = asked_ranks(options, self.registry, os.environ)
         self.team: Team | None = None
         path = find_model(source_name, self.registry, hub)
         if options.calibration_file is not None:

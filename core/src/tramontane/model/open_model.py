@@ -68,6 +68,7 @@ class OpenModel:
         tp: int | str | None = None,
         tp_nodes: str | None = None,
         tp_timeout: float = 30.0,
+        interconnect: str | None = None,
         dtype: str = "auto",
         threads: int | None = None,
         activations: str = "auto",
@@ -116,8 +117,8 @@ class OpenModel:
         model: a folder, a model file, an installed model's name, or a hub id; without one, the
           small embedded model.
         revision, token_source, cache_dir: of the hub; see `HubOptions`.
-        device, gpu_layers, device_map, n_cpu_moe, tp, tp_nodes, tp_timeout, dtype, threads,
-          activations, kv_type, num_ctx, mmap, force, overrides, mmproj, quant, isq,
+        device, gpu_layers, device_map, n_cpu_moe, tp, tp_nodes, tp_timeout, interconnect,
+          dtype, threads, activations, kv_type, num_ctx, mmap, force, overrides, mmproj, quant, isq,
           isq_organization, topology, imatrix, calibration_file: see `LoadOptions`.
         chat_template: a Jinja file to use instead of the model's own.
         batch_size, max_seqs, kv_tokens, kv_memory, max_batched_tokens, state_slots, media_cache,
@@ -174,6 +175,7 @@ class OpenModel:
                 tp=tp,
                 tp_nodes=tp_nodes,
                 tp_timeout=tp_timeout,
+                interconnect=interconnect,
                 dtype=dtype,
                 threads=threads,
                 activations=activations,

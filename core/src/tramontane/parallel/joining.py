@@ -11,11 +11,13 @@ from tramontane.errors import ConfigError
 from tramontane.registry import Registry
 from tramontane.version import __version__
 
+from .asked import default
 from .follower import follow
 from .group import Group
+from .interconnect import choose
 from .late_group import LateGroup
+from .meeting import Meeting
 from .spec import Spec
-from .torch_group import TorchGroup
 
 if TYPE_CHECKING:
     from tramontane.checkpoint.load import Loaded
@@ -55,17 +57,21 @@ def load_share(spec: Spec) -> JoinedShare:
 
 
 def connect(spec: Spec, device: str) -> Group:
-    """The group, once all ranks are there. Raises PeerLost."""
-    return TorchGroup(
-        spec.rank,
-        spec.size,
-        file=spec.file,
-        address=spec.address,
+    """The group, once all ranks are there. Raises PeerLost, UsageError, PluginError."""
+    registry = Registry.from_environment()
+    cards = own_card(spec)
+    name = spec.interconnect or default(spec.size, spec.local, device, cards, registry)
+    asked = choose(name, registry)
+    there = device if cards and device.partition(":")[0] in asked.offer.devices else "cpu"
+    meeting = spec.meeting or Meeting(
+        rank=spec.rank,
+        size=spec.size,
+        address=spec.address or "127.0.0.1",
         port=spec.port,
-        device=device if device.startswith("cuda") and own_card(spec) else "cpu",
-        time_limit=spec.options.tp_timeout,
+        folder=None if spec.file is None else spec.file.parent,
         weights=spec.weights,
     )
+    return asked.join(replace(meeting, device=there, time_limit=spec.options.tp_timeout))
 
 
 def own_card(spec: Spec) -> bool:

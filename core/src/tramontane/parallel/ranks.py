@@ -9,6 +9,8 @@ from pathlib import Path
 
 from tramontane.errors import UsageError
 
+from .meeting import Meeting
+
 TORCHRUN = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """What torchrun tells each process; all of them, or it was something else."""
 MISTRAL = "MISTRALRS_MN_"
@@ -29,6 +31,12 @@ class Ranks:
     local: int
     address: str = ""
     port: int = 0
+    interconnect: str | None = None
+    """As it was asked for; None: what suits."""
+    meeting: Meeting | None = None
+    """What the interconnect itself knows of the ranks."""
+    weights: tuple[float, ...] = ()
+    """How much of the model each rank is to have, relative to the others; empty: all the same."""
 
     def __post_init__(self) -> None:
         """Raises UsageError."""

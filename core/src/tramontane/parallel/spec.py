@@ -10,6 +10,8 @@ from typing import BinaryIO
 from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.hub.options import HubOptions
 
+from .meeting import Meeting
+
 LOADED, FAILED = "loaded", "failed"
 """What the child says, as the first word of a line; FAILED is followed by why."""
 MEET = "meet"
@@ -31,6 +33,8 @@ class Spec:
     address: str
     port: int
     file: Path | None
+    interconnect: str | None = None
+    meeting: Meeting | None = None
     weights: tuple[float, ...] = ()
 
     def write(self, pipe: BinaryIO) -> None:

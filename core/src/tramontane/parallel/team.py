@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -38,15 +39,17 @@ class Team:
         self.ranks = ranks
         self.options = shared_options(options, ranks)
         self._folder: Path | None = None
-        file = None
+        file, port = None, ranks.port
         if not ranks.address:
+            port = free_port()
             self._folder = Path(tempfile.mkdtemp(prefix="tramontane-ranks-"))
             file = self._folder / "meeting"
-        self.group = LateGroup(ranks.rank, ranks.size)
+        self.group = LateGroup(ranks.rank, ranks.size, ranks.weights)
         self._spec = Spec(
             rank=ranks.rank, size=ranks.size, local=ranks.local, path=path, name=name,
-            options=of_rank(self.options, 0), hub=hub, address=ranks.address, port=ranks.port,
-            file=file,
+            options=of_rank(self.options, 0), hub=hub, address=ranks.address, port=port,
+            file=file, interconnect=ranks.interconnect, meeting=ranks.meeting,
+            weights=ranks.weights,
         )  # fmt: skip
         self._leader: Leader | None = None
         others = [
@@ -95,6 +98,12 @@ class Team:
         self._children.close(0.0 if lost else PATIENCE)
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def free_port() -> int:
+    """One of this machine that nothing listens at now."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 def refuse(options: LoadOptions) -> None:

@@ -37,6 +37,7 @@ KINDS: dict[str, type[plugin.Offer]] = {
     "mcp_clients": plugin.McpClient,
     "adapters": plugin.AdapterForm,
     "drafters": plugin.Drafter,
+    "interconnects": plugin.Interconnect,
     "commands": plugin.Command,
     "models": plugin.Model,
 }
