@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -24,7 +23,7 @@ from tramontane.chat.media_marks import with_marks
 from tramontane.chat.media_parts import Attached, refuse_kind
 from tramontane.chat.messages import has_calls
 from tramontane.chat.template import ChatTemplate
-from tramontane.checkpoint.checkpoint import Checkpoint, HasProcessor, chat_templates
+from tramontane.checkpoint.checkpoint import Checkpoint, chat_templates
 from tramontane.checkpoint.load import Loaded, load_model
 from tramontane.checkpoint.load_options import LoadOptions, LoadReport, Progress
 from tramontane.checkpoint.next_token import HeadOf
@@ -34,7 +33,6 @@ from tramontane.engine.engine import Engine
 from tramontane.engine.options import EngineOptions
 from tramontane.engine.request import Request
 from tramontane.errors import (
-    ConfigError,
     NotEnoughMemory,
     RequestError,
     TramontaneError,
@@ -43,9 +41,8 @@ from tramontane.hub.options import HubOptions
 from tramontane.media.decode import prepared
 from tramontane.media.item import Media, MediaItem
 from tramontane.media.options import MediaOptions
-from tramontane.media.processor import MediaProcessor, by_kind, with_media
-from tramontane.parallel.asked import asked_ranks
-from tramontane.parallel.team import Team
+from tramontane.media.processor import by_kind, with_media
+from tramontane.parallel.team import Team, begun, close_team, joined
 from tramontane.plugin import Architecture, load
 from tramontane.prepared.writing import Writing
 from tramontane.registry import Registry
@@ -60,6 +57,7 @@ from tramontane.tasks.task import HIDDEN, TEXT, NotInEngine, in_engine, is_embed
 from .draft_model import OpenDraft
 from .encoder_file import open_with_encoder
 from .fitted_options import calibrated, fitted
+from .media_of import processor_of
 from .read_tokenizer import read_tokenizer
 from .source import DEFAULT, find_model, shown_name
 
@@ -106,7 +104,6 @@ class LoadedModel(Runs):
             drafts_take = drafting.beside.weights if isinstance(drafting, OpenDraft) else 0
             given = (source_name, hub, options, self.registry)
             source_name, options, chosen = fitted(*given, drafts_take)
-        ranks = asked_ranks(options, self.registry, os.environ)
         self.team: Team | None = None
         path = find_model(source_name, self.registry, hub)
         if options.calibration_file is not None:
@@ -119,8 +116,6 @@ class LoadedModel(Runs):
             offer = self.registry.get(Architecture, self.header.architecture)
             self.can(offer, task, embeds=is_embedder(path))
             if not in_engine(offer):
-                if options.tp not in (None, 1):
-                    raise ConfigError("--tp is for models that continue text; leave it")
                 raise NotInEngine
             if self.task in HIDDEN and options.kv_type == "auto":  # near the reference's numbers
                 options = replace(options, kv_type="f32")
@@ -144,11 +139,8 @@ class LoadedModel(Runs):
             head = None
             if isinstance(drafting, OwnHead):
                 head = HeadOf(checkpoint, self.registry, options)
-            if ranks is not None:
-                if head is not None:
-                    raise ConfigError("--draft with the model's own head is for one process")
-                self.team = Team(ranks, path, source_name, options, hub)
-                options = self.team.options
+            self.team = begun(options, self.registry, path, source_name, hub, head=head is not None)
+            options = options if self.team is None else self.team.options
             other = drafting if isinstance(drafting, OpenDraft) else head
             beside = None if other is None else other.beside
             self.loaded = self._load(
@@ -159,10 +151,7 @@ class LoadedModel(Runs):
                 beside,
                 keeps_hidden=head is not None or self.task in HIDDEN,
             )
-            if self.team is not None:
-                self.loaded = replace(self.team.meet(self.loaded), team=self.team)
-                if self.team.ranks.rank:
-                    self.team.follow(self.loaded)
+            self.loaded = joined(self.team, self.loaded)
             self.adapters = AdapterSet(
                 self.loaded.model,
                 self.offer,
@@ -172,7 +161,7 @@ class LoadedModel(Runs):
                 self.loaded.bind,
                 self.loaded.where,
             )
-            processor = self._media_processor(checkpoint)
+            processor = processor_of(self.offer, self.loaded.config, checkpoint)
             self.processors = by_kind(processor)
             self._take_own_adapters(checkpoint)
             if source is None and processor is not None:
@@ -181,8 +170,7 @@ class LoadedModel(Runs):
             memory.give_back()
             drafts = self._draft_model(drafting, head)
         except BaseException:
-            if self.team is not None:
-                self.team.close()
+            close_team(self.team)
             raise
         finally:
             checkpoint.close()
@@ -230,9 +218,7 @@ class LoadedModel(Runs):
     ) -> Loaded:
         """Load; again where a part of torch was left out and may have been needed."""
         given = (checkpoint, self.registry, options, told, chosen, beside)
-        more: Any = {"keeps_hidden": keeps_hidden}
-        if self.team is not None:
-            more["group"] = self.team.group
+        more: Any = {"keeps_hidden": keeps_hidden, "group": self.team and self.team.group}
         try:
             loaded = load_model(*given, **more)
         except Exception:
@@ -270,16 +256,6 @@ class LoadedModel(Runs):
         report = replace(self.loaded.report, draft=found.loaded.report)
         self.loaded = replace(self.loaded, report=report)
         return found
-
-    def _media_processor(self, checkpoint: Checkpoint) -> MediaProcessor | None:
-        """None where the model takes text only. Raises ConfigError."""
-        if self.offer.media is None:
-            return None
-        files = checkpoint.processor() if isinstance(checkpoint, HasProcessor) else {}
-        try:
-            return load(self.offer.media)(self.loaded.config, files)  # type: ignore[no-any-return]
-        except (ValueError, TypeError, KeyError, LookupError) as error:
-            raise ConfigError(f"{self.header.path}: media processor: {error}") from error
 
     def _take_own_adapters(self, checkpoint: Checkpoint) -> None:
         """Raises AdapterError, CheckpointError."""
@@ -418,5 +394,4 @@ class LoadedModel(Runs):
             self.writing.close()
         self.engine.close()
         self.queue.close()
-        if self.team is not None:
-            self.team.close()
+        close_team(self.team)

@@ -32,6 +32,7 @@ class Children:
 
     def __init__(self, specs: Sequence[Spec]) -> None:
         self._running: dict[int, subprocess.Popen[bytes]] = {}
+        self._listeners: list[threading.Thread] = []
         self._said: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
         for spec in specs:
             child = subprocess.Popen(
@@ -43,7 +44,9 @@ class Children:
             self._running[spec.rank] = child
             assert child.stdin is not None
             spec.write(child.stdin)  # type: ignore[arg-type]
-            threading.Thread(target=self._listen, args=(spec.rank, child), daemon=True).start()
+            listener = threading.Thread(target=self._listen, args=(spec.rank, child), daemon=True)
+            listener.start()
+            self._listeners.append(listener)
 
     def loaded(self) -> None:
         """Wait until all have loaded. Raises RankFailed, with what the one that could not says."""
@@ -98,11 +101,14 @@ class Children:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+        for each in self._listeners:
+            each.join(PATIENCE)
 
     def _listen(self, rank: int, child: subprocess.Popen[bytes]) -> None:
         assert child.stdout is not None
-        for line in child.stdout:
-            self._said.put((rank, line.decode("utf-8", "replace").strip()))
+        with child.stdout as lines:
+            for line in lines:
+                self._said.put((rank, line.decode("utf-8", "replace").strip()))
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(PATIENCE)
         self._said.put((rank, ""))

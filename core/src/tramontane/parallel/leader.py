@@ -20,6 +20,9 @@ BEATS = 4
 """How often within the time limit the others hear of rank 0 while nothing is computed."""
 
 
+ENDED = PeerLost("the ranks have ended")
+
+
 class _Noted:
     """Notes what is copied within a cache."""
 
@@ -66,6 +69,11 @@ class Leader:
         """`CausalLM.last_hidden` of all ranks."""
         return self._together(HIDDEN, self._hidden, tokens, batch)
 
+    @property
+    def lost(self) -> bool:
+        """Whether a rank is gone, so that nothing can be computed any more."""
+        return self._lost is not None and self._lost is not ENDED
+
     def close(self) -> None:
         """Tell the others that nothing comes any more."""
         self._over.set()
@@ -75,7 +83,7 @@ class Leader:
                     self._tell(simple(END))
                 except PeerLost as error:
                     log.debug("a rank went before the end: %s", error)
-                self._lost = PeerLost("the ranks have ended")
+                self._lost = ENDED
         self._group.close()
 
     def _together(

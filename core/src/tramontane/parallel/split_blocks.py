@@ -138,7 +138,8 @@ def experts(block: Experts, path: str, cutter: Cutter) -> bool:
 def head(block: Any, path: str, cutter: Cutter) -> bool:
     """The vocabulary, by ids."""
     rows = block.weight.shape[0]
-    found = portions(rows, cutter.size, 64, cutter.weights) or portions(rows, cutter.size)
+    weights = cutter.weights
+    found = portions(rows, cutter.size, 64, weights) or portions(rows, cutter.size, 1, weights)
     if found is None:
         return False
     cutter.gathered(block, path, found)

@@ -5,6 +5,7 @@ Sums are gathered and then added: Gloo's own add in an order that depends on a n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +19,8 @@ from .group import TIME_LIMIT, PeerLost
 
 dist: Any = torch.distributed
 T = TypeVar("T")
+PLACE = re.compile(r"^\[[^\]]*\] *")
+"""Where in Gloo an error was raised."""
 LONGEST = 1 << 28
 """Bytes of the longest message."""
 
@@ -124,8 +127,7 @@ class TorchGroup:
         try:
             return work()
         except (RuntimeError, ValueError) as error:
-            first = str(error).strip().partition("\n")[0][:200]
-            raise PeerLost(
-                f"rank {self.rank} of {self.size}: another rank is gone, or did not answer within "
-                f"{self.time_limit:g} s: {first}"
-            ) from error
+            said = PLACE.sub("", str(error).strip().partition("\n")[0])[:120]
+            slow = "imed out" in said or "imeout" in said
+            what = f"did not answer within {self.time_limit:g} s" if slow else f"is gone: {said}"
+            raise PeerLost(f"another rank than {self.rank} of {self.size} {what}") from error
