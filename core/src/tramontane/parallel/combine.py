@@ -29,11 +29,13 @@ def as_bytes(x: Tensor) -> memoryview:
 
 
 def from_bytes(data: bytes | bytearray | memoryview, shape: Sequence[int], like: Tensor) -> Tensor:
-    """The other way round: of a shape, with the type and the device of `like`.
+    """The other way round: of a shape, with the type and the device of `like`; not a copy of what
+    can be written to, such as a bytearray.
 
     Raises ValueError where there are not as many bytes."""
     count = int(np.prod(shape, dtype=np.int64))
     if len(data) != count * like.element_size():
         raise ValueError(f"{len(data)} bytes for {tuple(shape)} of {like.dtype}")
-    flat = torch.frombuffer(bytearray(data), dtype=torch.uint8) if count else torch.empty(0)
+    held = data if not memoryview(data).readonly else bytearray(data)
+    flat = torch.frombuffer(held, dtype=torch.uint8) if count else torch.empty(0)
     return flat.view(like.dtype).reshape(tuple(shape)).to(like.device)

@@ -45,6 +45,7 @@ class Ring:
         self.rank, self.size, self.weights = place.rank, place.size, weights
         self.time_limit, self._lost = time_limit, ""
         self._wires: list[Wire] = []
+        self._rooms = [memoryview(b"")] * self.size
         if self.size == 1:
             return
         until = time.monotonic() + come
@@ -83,14 +84,24 @@ class Ring:
         return bytes(self._pass_on(mine, length, source)) if length else b""
 
     def parts(self, mine: bytes | memoryview, sizes: Sequence[int]) -> list[memoryview]:
-        """Every rank's bytes. sizes: how many each has."""
-        found = [memoryview(bytearray(size)) for size in sizes]
-        found[self.rank][:] = mine
+        """Every rank's bytes, until the next call. sizes: how many each has."""
+        if len(mine) != sizes[self.rank]:
+            raise ValueError(f"{len(mine)} bytes, where {sizes[self.rank]} were said")
+        found = [
+            memoryview(mine) if rank == self.rank else self._room(rank, size)
+            for rank, size in enumerate(sizes)
+        ]
         for turn in range(self.size - 1):
             going = found[(self.rank - turn) % self.size]
             coming = found[(self.rank - turn - 1) % self.size]
             self._exchange(going, coming)
         return found
+
+    def _room(self, rank: int, size: int) -> memoryview:
+        """Memory for a rank's bytes, which is used again."""
+        if len(self._rooms[rank]) < size:
+            self._rooms[rank] = memoryview(bytearray(size))
+        return self._rooms[rank][:size]
 
     def close(self) -> None:
         self._lost = self._lost or f"rank {self.rank} of {self.size} has left the ring"
