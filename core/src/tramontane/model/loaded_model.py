@@ -65,6 +65,7 @@ Message: TypeAlias = Mapping[str, Any]
 Prompt: TypeAlias = str | Sequence[int]
 IN_ENGINE = 16
 """Pieces of work beside text that wait for the engine at once."""
+NO_ADAPTERS = "a model that several processes compute (tp) takes no adapters"
 PROBE = ({"role": "user", "content": "?"},)
 
 
@@ -161,6 +162,7 @@ class LoadedModel(Runs):
                 self.loaded.bind,
                 self.loaded.where,
             )
+            self.adapters.refused = "" if self.team is None else NO_ADAPTERS
             processor = processor_of(self.offer, self.loaded.config, checkpoint)
             self.processors = by_kind(processor)
             self._take_own_adapters(checkpoint)
@@ -270,10 +272,10 @@ class LoadedModel(Runs):
         RequestError."""
         processor = next(iter(self.processors.values()), None)
         own = None
-        if self.team is not None and adapter:
-            raise RequestError("a model that several processes compute (tp) takes no adapters")
         if media is not None and processor is not None:
             own = processor.adapter(media.kinds)
+        if self.team is not None and (adapter or own):
+            raise RequestError(NO_ADAPTERS)
         return self.adapters.applied(adapter, own)
 
     def media_items(self, attached: Sequence[Attached]) -> list[MediaItem]:
