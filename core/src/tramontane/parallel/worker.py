@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 import threading
-from typing import BinaryIO
 
 from tramontane.errors import TramontaneError
 
@@ -34,7 +33,7 @@ def main() -> int:
     print(LOADED, file=said, flush=True)
     if not sys.stdin.buffer.readline():
         return 1
-    threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         share.follow()
     except PeerLost as error:
@@ -43,9 +42,10 @@ def main() -> int:
     return 0
 
 
-def _end_with(pipe: BinaryIO) -> None:
+def _end_with_parent() -> None:
     """End at once when the process that began this one is gone."""
-    pipe.read()
+    while os.read(0, 4096):  # not by `sys.stdin`, whose lock the interpreter's end asks for
+        pass
     threading.Event().wait(2.0)  # it may just have said that this is the end
     os._exit(1)
 
