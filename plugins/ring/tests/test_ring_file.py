@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tramontane.errors import UsageError
+from tramontane.checkpoint.load_options import LoadOptions
+from tramontane.errors import PluginNotInstalled, UsageError
+from tramontane.parallel.asked import asked_ranks
 from tramontane.parallel.interconnect import choose
 from tramontane.parallel.meeting import Meeting
 from tramontane.registry import Registry
@@ -111,6 +113,31 @@ def test_a_file_of_the_environment_or_an_option_says_the_rank(tmp_path: Path) ->
         assert found.options["config"] == path
     assert by_option is not None
     assert by_option.options["wait"] == "5"
+
+
+def test_a_process_is_a_rank_by_its_environment_unless_options_say_more(tmp_path: Path) -> None:
+    environment = {"RING_CONFIG": str(written(tmp_path, {**TWO_MACHINES, "rank": 1}))}
+    registry = Registry()
+    found = asked_ranks(LoadOptions(), registry, environment)
+    assert found is not None
+    assert (found.rank, found.size, found.interconnect) == (1, 2, "ring")
+    assert found.meeting is not None
+    assert asked_ranks(LoadOptions(), registry, {}) is None
+    asked = asked_ranks(LoadOptions(tp=3, interconnect="ring"), registry, environment)
+    assert asked is not None
+    assert (asked.rank, asked.size, asked.meeting, asked.interconnect) == (0, 3, None, "ring")
+    alone = str(written(tmp_path, {**TWO_MACHINES, "world_size": 1}))
+    assert asked_ranks(LoadOptions(), registry, {"RING_CONFIG": alone}) is None
+
+
+def test_memory_is_shared_by_the_ranks_of_one_machine_only() -> None:
+    nodes = {"tp": 2, "tp_nodes": "0/2@10.0.0.1:2000"}
+    with pytest.raises(UsageError, match="--interconnect shm: is for the ranks of one machine"):
+        asked_ranks(LoadOptions(interconnect="shm", **nodes), Registry(), {})
+    with pytest.raises(PluginNotInstalled, match="did you mean 'ring'"):
+        asked_ranks(LoadOptions(interconnect="rings", **nodes), Registry(), {})
+    with pytest.raises(UsageError, match="'speed=2' is no option=value of ring; it has: config="):
+        asked_ranks(LoadOptions(interconnect="ring:speed=2", **nodes), Registry(), {})
 
 
 def test_a_file_of_another_rank_is_refused(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_a_wrong_secret_lets_nobody_in(ring: Ring, tmp_path: Path) -> None:
     other = tmp_path / "ring.json"
     other.write_text(Path(ring.files[1]).read_text())
     files = [ring.files[0], str(other), ring.files[2]]
-    answers = ring.together(JOIN, files=files, wait=1.0)
+    answers = ring.together(JOIN, files=files, wait=2.0)
     assert answers[0].error.startswith("PeerLost: rank 1 (")
     assert answers[0].error.endswith("cannot be reached: it does not know the secret")
     assert answers[1].error.startswith("PeerLost: rank 2 (")

@@ -136,6 +136,7 @@ def reach(address: str, port: int, me: Caller, secret: bytes, name: str, until: 
     Raises PeerLost where it does not, UsageError for an address that needs a secret."""
     check_secret(secret, address)
     why: object = "nothing listens there"
+    refused = ""
     named = f"{name} ({address}:{port})"
     while (left := until - time.monotonic()) > 0:
         try:
@@ -149,10 +150,13 @@ def reach(address: str, port: int, me: Caller, secret: bytes, name: str, until: 
         except (Stranger, OSError) as error:
             connection.close()
             why = error
+            if isinstance(error, Stranger) and refused != str(error):
+                refused = str(error)
+                log.warning("%s: %s; it is tried again", named, refused)
             time.sleep(min(BRIEF / 10, left))
         else:
             return Wire(connection, named)
-    raise PeerLost(f"{named} cannot be reached: {why}")
+    raise PeerLost(f"{named} cannot be reached: {refused or why}")
 
 
 def check_secret(secret: bytes, address: str) -> None:

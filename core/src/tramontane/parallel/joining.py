@@ -70,6 +70,7 @@ def connect(spec: Spec, device: str) -> Group:
         port=spec.port,
         folder=None if spec.file is None else spec.file.parent,
         weights=spec.weights,
+        secret=spec.secret,
     )
     return asked.join(replace(meeting, device=there, time_limit=spec.options.tp_timeout))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,6 +36,8 @@ class Spec:
     interconnect: str | None = None
     meeting: Meeting | None = None
     weights: tuple[float, ...] = ()
+    secret: bytes = field(default=b"", repr=False)
+    """What the ranks of one machine know, made for this start."""
 
     def write(self, pipe: BinaryIO) -> None:
         data = pickle.dumps(self)

@@ -78,9 +78,9 @@ class Team:
         self.ranks = ranks
         self.options = shared_options(options, ranks)
         self._folder: Path | None = None
-        file, port = None, ranks.port
+        file, port, secret = None, ranks.port, b""
         if not ranks.address:
-            port = free_port()
+            port, secret = free_port(), os.urandom(32)
             self._folder = Path(tempfile.mkdtemp(prefix="tramontane-ranks-"))
             file = self._folder / "meeting"
         self.group = LateGroup(ranks.rank, ranks.size, ranks.weights)
@@ -88,7 +88,7 @@ class Team:
             rank=ranks.rank, size=ranks.size, local=ranks.local, path=path, name=name,
             options=of_rank(self.options, 0), hub=hub, address=ranks.address, port=port,
             file=file, interconnect=ranks.interconnect, meeting=ranks.meeting,
-            weights=ranks.weights,
+            weights=ranks.weights, secret=secret,
         )  # fmt: skip
         self._leader: Leader | None = None
         others = [

@@ -76,7 +76,7 @@ class Sending:
         """Send what can be sent now; whether that was the rest. Raises PeerLost."""
         while any(self._parts):
             try:
-                sent = self.wire.socket.sendmsg(self._parts)
+                sent = self._sent()
             except BlockingIOError:
                 return False
             except OSError as error:
@@ -86,6 +86,11 @@ class Sending:
             if self._parts:
                 self._parts[0] = self._parts[0][sent:]
         return True
+
+    def _sent(self) -> int:
+        if hasattr(self.wire.socket, "sendmsg"):  # both in one packet
+            return self.wire.socket.sendmsg(self._parts)
+        return self.wire.socket.send(next(filter(None, self._parts)))
 
 
 class Receiving:

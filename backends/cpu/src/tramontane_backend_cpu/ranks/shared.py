@@ -41,6 +41,8 @@ class SharedMemory:
         self.time_limit = meeting.time_limit
         self._using, self._lost = threading.RLock(), ""
         self._closed = False
+        for kernel in kernels.KERNELS:
+            _ = kernel.ctypes  # compiled before the others wait for it
         segment = meet(meeting, self.size * (BLOCK + 2 * SLOT))
         self._memory, self._sockets = segment.memory, segment.sockets
         self._shared = np.frombuffer(segment.memory, np.uint8)
@@ -53,18 +55,18 @@ class SharedMemory:
         self._address = int(self._state.ctypes.data)
         self._processes = self._shared[: BLOCK * self.size].view(np.int64)
         self._processes[(BLOCK * self.rank + PROCESS) // 8] = os.getpid()
-        for kernel in kernels.KERNELS:
-            _ = kernel.ctypes  # compiled before the others wait for it
         self.broadcast(b"" if self.rank == 0 else None)
 
     def all_reduce(self, x: Tensor) -> Tensor:
-        if x.dtype != torch.float32 or not x.is_contiguous():
-            return x.copy_(self.all_reduce(x.float().contiguous()))
+        if x.device.type != "cpu" or x.dtype != torch.float32 or not x.is_contiguous():
+            return x.copy_(self.all_reduce(x.cpu().float().contiguous()))
         if self.size > 1:
             self._run(kernels.reduce.ctypes, x.data_ptr(), x.numel())
         return x
 
     def all_gather(self, x: Tensor, widths: Sequence[int]) -> Tensor:
+        if x.device.type != "cpu":
+            return self.all_gather(x.cpu(), widths).to(x.device)
         shapes = [(*x.shape[:-1], width) for width in widths]
         found = [x.new_empty(shape) for shape in shapes]
         found[self.rank].copy_(x)
@@ -108,8 +110,8 @@ class SharedMemory:
             self._fail(self._meaning(result))
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):
-            for each in self._sockets.values():
+        for each in self._sockets.values():
+            with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
         with self._using:  # a call that waits has seen the end of the sockets
             self._closed = True

@@ -158,11 +158,16 @@ def test_who_leaves_ends_the_others_calls(offer: Interconnect) -> None:
 
 
 def test_who_stalls_ends_the_others_calls_in_time(offer: Interconnect) -> None:
+    ended = threading.Event()
+
     def work(group: Group) -> torch.Tensor | None:
         if group.rank == 1:
-            time.sleep(2 * SHORT)
+            ended.wait(LATE * SHORT + LIMIT)
             return None
-        return group.all_reduce(torch.ones(4))
+        try:
+            return group.all_reduce(torch.ones(4))
+        finally:
+            ended.set()
 
     found = together(offer, 2, work, SHORT)
     assert isinstance(found[0], PeerLost), f"{found[0]!r}"
