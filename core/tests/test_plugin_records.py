@@ -19,6 +19,7 @@ OFFERS = {
     ),
     "adapters": plugin.AdapterForm(name="a", files=("a.json",), read="m:read"),
     "drafters": plugin.Drafter(name="a", options={"n": 3}, build="m:build"),
+    "interconnects": plugin.Interconnect(name="a", join="m:join", options={"n": "3"}),
     "mcp_clients": plugin.McpClient(name="a", connect="m:connect"),
     "toolsets": plugin.Toolset(name="a", summary="Does a.", options={"n": 3}, open="m:open"),
     "commands": plugin.Command(name="a", summary="Does a.", run="m:run"),

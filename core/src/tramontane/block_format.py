@@ -112,6 +112,36 @@ class Raw(Protocol):
     def __getitem__(self, run: slice, /) -> NDArray[np.uint8]: ...
 
 
+AT_ONCE = 1 << 22
+"""Bytes of whole rows that are read for a strip at a time."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Of each row of `row_bytes` bytes those from start to before stop, row by row: a `Raw`."""
+
+    raw: Raw
+    row_bytes: int
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return len(self.raw) // self.row_bytes * (self.stop - self.start)
+
+    def __getitem__(self, run: slice, /) -> NDArray[np.uint8]:
+        first, last, _ = run.indices(len(self))
+        width = self.stop - self.start
+        row, end = first // width, -(-last // width)
+        found = np.empty((max(0, end - row), width), np.uint8)
+        step = max(1, AT_ONCE // self.row_bytes)
+        for at in range(row, end, step):
+            to = min(end, at + step)
+            whole = self.raw[at * self.row_bytes : to * self.row_bytes]
+            rows = np.frombuffer(whole, np.uint8).reshape(-1, self.row_bytes)
+            found[at - row : to - row] = rows[:, self.start : self.stop]
+        return found.reshape(-1)[first - row * width : last - row * width]
+
+
 @dataclass(frozen=True)
 class Stored:
     """A matrix (rows, columns) whose blocks are stored row by row in `raw`.
@@ -138,6 +168,19 @@ class Stored:
         order = torch.arange(self.shape[0]) if self.order is None else self.order
         order = order[index]
         return replace(self, order=order, shape=(len(order), self.shape[1]))
+
+    def columns(self, start: int, stop: int) -> Stored:
+        """The columns from start to before stop, which are whole blocks; nothing is read.
+
+        Raises ValueError where they are not."""
+        count = self.recipe.count
+        if start % count or stop % count:
+            raise ValueError(f"columns {start} to {stop} are no whole blocks of {count}")
+        size = self.recipe.size
+        raw = Strip(self.raw, self.row_bytes, start // count * size, stop // count * size)
+        rows = len(self.raw) // self.row_bytes
+        whole = replace(self, raw=raw, shape=(rows, stop - start), file=None, order=None)
+        return whole if self.order is None else whole.rows(self.order)
 
     def translated(self) -> Layout:
         """Convert to the layout. Reads the file from the first selected row to the last."""

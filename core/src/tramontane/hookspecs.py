@@ -67,6 +67,11 @@ def drafters() -> Iterable[plugin.Drafter]:  # type: ignore[empty-body]
 
 
 @hookspec
+def interconnects() -> Iterable[plugin.Interconnect]:  # type: ignore[empty-body]
+    """Yield what the processes of one model exchange numbers with."""
+
+
+@hookspec
 def commands() -> Iterable[plugin.Command]:  # type: ignore[empty-body]
     """Yield subcommands of `tramontane`."""
 

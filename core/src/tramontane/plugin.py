@@ -19,6 +19,7 @@ __all__ = [
     "Backend",
     "Command",
     "Drafter",
+    "Interconnect",
     "McpClient",
     "Model",
     "Offer",
@@ -335,6 +336,26 @@ class Drafter(Offer):
     """The options and their defaults; `max`, the most tokens at once, is core's."""
     build: Target
     """(options: dict) -> a `tramontane.drafting.Drafter`, once for a model. Raises UsageError."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interconnect(Offer):
+    """What the processes of one model, the ranks, exchange numbers with. name: what
+    `--interconnect` calls it."""
+
+    join: Target
+    """(meeting: `tramontane.parallel.meeting.Meeting`) -> `tramontane.parallel.group.Group`, once
+    all ranks are there. Raises `tramontane.parallel.group.PeerLost` where they do not come within
+    the time limit, UsageError for a meeting or options that cannot be."""
+    find: Target | None = None
+    """(environment: Mapping[str, str], options: dict[str, str]) -> Meeting, or None: this process's
+    rank, where the interconnect has its own way to say it, such as a file. Raises UsageError."""
+    options: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """The options and their defaults, as texts."""
+    devices: tuple[str, ...] = ("cpu",)
+    """Where the tensors may be that it is given, as torch names kinds of devices."""
+    machines: bool = False
+    """Whether ranks may be on several machines."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tramontane.plugin import Backend, hookimpl
+from tramontane.plugin import Backend, Interconnect, hookimpl
 
 
 @hookimpl
@@ -20,3 +20,9 @@ def backends() -> Iterator[Backend]:
         takes_products=True,
         keep="tramontane_backend_cpu.kept_layouts:KeptLayouts",
     )
+
+
+@hookimpl
+def interconnects() -> Iterator[Interconnect]:
+    """Memory that the processes of one machine share."""
+    yield Interconnect(name="shm", join="tramontane_backend_cpu.ranks.shared:SharedMemory")

@@ -75,6 +75,8 @@ class AdapterSet:
         self.two_passes: Callable[[], object] = lambda: None
         """Called before a mixture is loaded: steps of two passes are to come. Raises
         NotEnoughMemory."""
+        self.refused = ""
+        """Why none can be loaded, if that is so."""
         self._own: dict[str, Adapter] = {}
         self._applied: dict[tuple[tuple[bytes, float], ...], Applied] = {}
         self._lock = threading.Lock()
@@ -116,6 +118,8 @@ class AdapterSet:
 
         Raises AdapterError, RequestError, NotEnoughMemory.
         """
+        if self.refused:
+            raise RequestError(self.refused)
         torch_parts.complete()  # a step with adapters is recorded again
         refuse_name(name)
         refuse_weight(name, weight)

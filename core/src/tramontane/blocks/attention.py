@@ -70,11 +70,13 @@ class Attention(nn.Module):
         self.heads = heads
         self.rope, self.window, self.alibi = rope, window, alibi
         self.scale = d_head**-0.5 if scale is None else scale
-        self.q_proj = Linear(hidden, heads * d_head, bias=bias)
-        self.k_proj = Linear(hidden, kv_heads * d_head, bias=bias)
-        self.v_proj = Linear(hidden, kv_heads * d_head, bias=bias)
-        self.o_proj = Linear(heads * d_head, hidden, bias=out_bias)
-        self.gate_proj = Linear(hidden, heads * d_head, bias=bias) if gate else None
+        self.q_proj = Linear(hidden, heads * d_head, bias=bias, split="column")
+        self.k_proj = Linear(hidden, kv_heads * d_head, bias=bias, split="column")
+        self.v_proj = Linear(hidden, kv_heads * d_head, bias=bias, split="column")
+        self.o_proj = Linear(heads * d_head, hidden, bias=out_bias, split="row")
+        self.gate_proj: Linear | None = None
+        if gate:
+            self.gate_proj = Linear(hidden, heads * d_head, bias=bias, split="column")
         self.q_norm, self.k_norm = q_norm, k_norm
         self.kernel = reference.attention
         self.cache_scales = (1.0, 1.0)

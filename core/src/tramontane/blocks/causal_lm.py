@@ -67,7 +67,7 @@ class CausalLM(nn.Module):
         super().__init__()
         self.cfg = cfg
         self.model = Decoder(cfg, type(self).Layer, type(self).Norm)
-        self.lm_head = Linear(cfg.hidden_size, cfg.vocab_size, bias=self.head_bias)
+        self.lm_head = Linear(cfg.hidden_size, cfg.vocab_size, bias=self.head_bias, split="column")
 
     def forward(self, tokens: Tensor, batch: Batch) -> Tensor:
         """tokens: (tokens) int64 ids, of all sequences one after the other -> logits

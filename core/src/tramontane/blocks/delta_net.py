@@ -55,16 +55,16 @@ class GatedDeltaNet(nn.Module):
         keys, values = key_heads * self.d_key, heads * self.d_value
         self.widths = [keys, keys, values]
         self.heads, self.key_heads = heads, key_heads
-        self.in_proj_qkv = Linear(cfg.hidden_size, sum(self.widths))
-        self.in_proj_z = Linear(cfg.hidden_size, values)
-        self.in_proj_b = Linear(cfg.hidden_size, heads)
-        self.in_proj_a = Linear(cfg.hidden_size, heads)
+        self.in_proj_qkv = Linear(cfg.hidden_size, sum(self.widths), split="column")
+        self.in_proj_z = Linear(cfg.hidden_size, values, split="column")
+        self.in_proj_b = Linear(cfg.hidden_size, heads, split="column")
+        self.in_proj_a = Linear(cfg.hidden_size, heads, split="column")
         self.conv1d = ShortConv(sum(self.widths), cfg.linear_conv_kernel_dim, index)
         self.A_log = nn.Parameter(torch.empty(heads), requires_grad=False)
         self.dt_bias = nn.Parameter(torch.empty(heads), requires_grad=False)
         self.rule = DeltaRule(heads, self.d_key, self.d_value, index, tiled=tiled)
         self.norm = RMSNorm(self.d_value, cfg.rms_norm_eps)
-        self.out_proj = Linear(values, cfg.hidden_size)
+        self.out_proj = Linear(values, cfg.hidden_size, split="row")
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
         mixed = F.silu(self.conv1d(self.in_proj_qkv(x), batch))

@@ -79,17 +79,17 @@ class LatentAttention(nn.Module):
         self.d_head = self.nope + self.turned
         self.cached = (self.turned, rank)
         if sizes.q_lora_rank is None:
-            self.q_proj = Linear(hidden, heads * self.d_head)
+            self.q_proj = Linear(hidden, heads * self.d_head, split="column")
         else:
             self.q_a_proj = Linear(hidden, sizes.q_lora_rank, bias=bias)
             self.q_a_layernorm = RMSNorm(sizes.q_lora_rank, 1e-6)
-            self.q_b_proj = Linear(sizes.q_lora_rank, heads * self.d_head)
+            self.q_b_proj = Linear(sizes.q_lora_rank, heads * self.d_head, split="column")
         self.compressed = sizes.q_lora_rank is not None
         self.kv_a_proj_with_mqa = Linear(hidden, rank + self.turned, bias=bias)
         self.kv_a_layernorm = RMSNorm(rank, 1e-6)
         self.k_b_proj = StackedLinear(heads, self.nope, rank)
         self.v_b_proj = StackedLinear(heads, rank, self.v_dim)
-        self.o_proj = Linear(heads * self.v_dim, hidden, bias=bias)
+        self.o_proj = Linear(heads * self.v_dim, hidden, bias=bias, split="row")
         self.kernel = reference.latent_attention
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:

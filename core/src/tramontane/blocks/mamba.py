@@ -47,14 +47,14 @@ class Mamba(nn.Module):
     ) -> None:
         super().__init__()
         self.parts = [rank, state, state]
-        self.in_proj = Linear(hidden, 2 * inner, bias=bias)
+        self.in_proj = Linear(hidden, 2 * inner, bias=bias, split="column")
         self.conv1d = ShortConv(inner, width, index, bias=conv_bias)
-        self.x_proj = Linear(inner, sum(self.parts))
-        self.dt_proj = Linear(rank, inner, bias=True)
+        self.x_proj = Linear(inner, sum(self.parts), split="row")
+        self.dt_proj = Linear(rank, inner, bias=True, split="column")
         self.A_log = nn.Parameter(torch.empty(inner, state), requires_grad=False)
         self.D = nn.Parameter(torch.empty(inner), requires_grad=False)
         self.scan = SelectiveScan(inner, state, index)
-        self.out_proj = Linear(inner, hidden, bias=bias)
+        self.out_proj = Linear(inner, hidden, bias=bias, split="row")
         self.dt_layernorm = None if norm is None else norm(rank)
         self.b_layernorm = None if norm is None else norm(state)
         self.c_layernorm = None if norm is None else norm(state)

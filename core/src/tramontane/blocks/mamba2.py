@@ -55,14 +55,15 @@ class Mamba2(nn.Module):
         self.parts = [inner, sum(self.widths), heads]
         self.d_head, self.state, self.groups = d_head, state, groups
         self.dt_limit, self.gate_first = dt_limit, gate_first
-        self.in_proj = Linear(hidden, sum(self.parts), bias=bias)
+        self.in_proj = Linear(hidden, sum(self.parts), bias=bias, split="column")
         self.conv1d = ShortConv(sum(self.widths), width, index, bias=conv_bias)
         self.A_log = nn.Parameter(torch.empty(heads), requires_grad=False)
         self.D = nn.Parameter(torch.empty(heads), requires_grad=False)
         self.dt_bias = nn.Parameter(torch.empty(heads), requires_grad=False)
         self.rule = DeltaRule(heads, state, d_head, index)
         self.norm = GroupRMSNorm(inner, groups, eps) if norm else None
-        self.out_proj = Linear(inner, hidden, bias=bias if out_bias is None else out_bias)
+        out_bias = bias if out_bias is None else out_bias
+        self.out_proj = Linear(inner, hidden, bias=out_bias, split="row")
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
         z, mixed, dt = self.project(x).split(self.parts, -1)

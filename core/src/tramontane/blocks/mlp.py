@@ -36,9 +36,9 @@ class GatedMLP(nn.Module):
         super().__init__()
         hidden, wide = cfg.hidden_size, wide or cfg.intermediate_size
         self.act, self.glu = act, glu
-        self.gate_proj = Linear(hidden, wide, bias=bias)
-        self.up_proj = Linear(hidden, wide, bias=bias)
-        self.down_proj = Linear(wide, hidden, bias=bias)
+        self.gate_proj = Linear(hidden, wide, bias=bias, split="column")
+        self.up_proj = Linear(hidden, wide, bias=bias, split="column")
+        self.down_proj = Linear(wide, hidden, bias=bias, split="row")
 
     def forward(self, x: Tensor) -> Tensor:
         gate, up = self.gate_proj(x), self.up_proj(x)
@@ -65,8 +65,8 @@ class MLP(nn.Module):
         super().__init__()
         hidden, wide = cfg.hidden_size, wide or cfg.intermediate_size
         self.act = act
-        self.up_proj = Linear(hidden, wide, bias=bias)
-        self.down_proj = Linear(wide, hidden, bias=bias)
+        self.up_proj = Linear(hidden, wide, bias=bias, split="column")
+        self.down_proj = Linear(wide, hidden, bias=bias, split="row")
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.down_proj(self.act(self.up_proj(x)))

@@ -29,6 +29,9 @@ class Experts(nn.Module):
     stacked ones.
     """
 
+    joint: Callable[[Tensor], Tensor] | None = None
+    """Of what a rank's parts of all experts give (tokens, hidden), as in `Linear`."""
+
     def __init__(
         self,
         cfg: DecoderConfig,
@@ -46,9 +49,11 @@ class Experts(nn.Module):
         self.count, self.act, self.glu = count, act, glu
         self.rows = count * wide
         """Of gate_proj, and of up_proj; `Split(..., per="rows")` for where they alternate."""
-        self.gate_proj = StackedLinear(count, hidden, wide, bias=bias) if gated else None
-        self.up_proj = StackedLinear(count, hidden, wide, bias=bias)
-        self.down_proj = StackedLinear(count, wide, hidden, bias=bias)
+        self.gate_proj: StackedLinear | None = None
+        if gated:
+            self.gate_proj = StackedLinear(count, hidden, wide, bias=bias, split="column")
+        self.up_proj = StackedLinear(count, hidden, wide, bias=bias, split="column")
+        self.down_proj = StackedLinear(count, wide, hidden, bias=bias, split="row")
 
     @property
     def first(self) -> tuple[StackedLinear, ...]:
@@ -74,7 +79,8 @@ class Experts(nn.Module):
         back = out.new_empty(out.shape)
         back[order] = out
         weighted: Tensor = back.unflatten(0, (-1, k)) * weights.to(x.dtype)[..., None]
-        return weighted.sum(1)
+        out = weighted.sum(1)
+        return out if self.joint is None else self.joint(out)
 
     def through(self, x: Tensor, counts: Tensor) -> Tensor:
         """x: (rows, hidden), sorted by expert; counts: (count) rows of each -> (rows, hidden). A

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -23,6 +23,9 @@ from .load_options import LoadOptions, Progress
 from .prefetch import read_ahead
 from .rules import Rule
 from .weight_map import Slot, Source, match, slots
+
+if TYPE_CHECKING:
+    from tramontane.parallel.split_model import Share
 
 EMBEDDING = "model.embed_tokens.weight"
 TIES = {"lm_head.weight": EMBEDDING}
@@ -83,24 +86,36 @@ def fill(
     quantizing: Quantizing | None = None,
     merging: Merging | None = None,
     rules: Sequence[Rule] | None = None,
+    share: Share | None = None,
 ) -> Tensor:
     """Put every tensor where it belongs; returns some of the embedding as it was in the file.
 
     place: of all weights, or what says it of each by its path. quantizing: what becomes of some of
     the matrices; None: all stay as they are stored.
     merging: adapters that the weights are changed by. rules: instead of the architecture's.
+    share: what this rank has of the model, which is cut to it; None: all.
 
     Raises CheckpointError when they do not fit exactly.
     """
     header, only = checkpoint.header, place if isinstance(place, Place) else Place()
     at = place if callable(place) else lambda path: only
-    wanted, sources, ties = assign(checkpoint, model, config, architecture, rules)
+    whole = model if share is None else share.whole
+    wanted, sources, ties = assign(checkpoint, whole, config, architecture, rules)
     copied: dict[str, str] = {}
+    cuts = {} if share is None else share.cuts
+    if share is not None:
+        mine = slots(model)
+        wanted = {path: mine[path] for path in wanted}
+        for tied in [each for each in ties if each in cuts]:  # it shares no weight here
+            to = ties.pop(tied)
+            wanted[tied], sources[tied] = mine[tied], sources[to]
+            copied[tied] = to
     if merging is not None and merging.unties:  # each is filled by itself
-        copied, ties = ties, {}
         every = slots(model)
-        for tied, to in copied.items():
+        copied |= ties
+        for tied, to in ties.items():
             wanted[tied], sources[tied] = every[tied], sources[to]
+        ties = {}
     # places that are filled from the same tensors are filled together, so that each is read once
     together: dict[tuple[str, ...], list[str]] = {}
     for path, source in sources.items():
@@ -120,7 +135,8 @@ def fill(
             ((tensor, steps),) = source.pieces
             stored = at(path).stored(checkpoint, tensor, [step.rule for step in steps])
             if stored is not None:
-                lying[path] = cast("Stored", source.make({tensor: cast("Layout", stored)}, model))
+                found = cast("Stored", source.make({tensor: cast("Layout", stored)}, whole))
+                lying[path] = found if path not in cuts else cuts[path].stored(found)
     tied_too = {tied: lying[to] for tied, to in ties.items() if to in lying}
     for one, there in _by_place({**lying, **tied_too}, at, [only, *map(at, wanted)]):
         if one.foresee is not None:
@@ -147,16 +163,16 @@ def fill(
         planned = copied.get(path, path)
         quantizes = planned in made
         if merging is not None and path in merging:
-            whole = sources[path].make(held, model)
-            changed = merging.change(path, whole, packed_later=quantizes)
+            before = sources[path].make(held, whole)
+            changed = merging.change(path, before, packed_later=quantizes)
             parts = [changed]
         elif quantizes:
-            parts = sources[path].parts(held, model)
+            parts = sources[path].parts(held, whole)
         else:
-            return sources[path].make(held, model)
-        if quantizing is None or not quantizes:
-            return parts[0]
-        return quantizing.make(planned, parts)
+            return sources[path].make(held, whole, cuts.get(path))
+        if quantizing is not None and quantizes:
+            parts = [quantizing.make(planned, parts)]
+        return parts[0] if path not in cuts else cuts[path].of(parts)[0]
 
     rest = [tensors for tensors, paths in together.items() if not unread.keys() >= set(paths)]
     read_now = (

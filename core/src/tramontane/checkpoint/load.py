@@ -7,16 +7,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
 
 from tramontane import memory, reference
 from tramontane.adapters.prompted import plain_bind
-from tramontane.backend import Device
+from tramontane.backend import HOST, Device
 from tramontane.blocks import CausalLM
 from tramontane.config import DecoderConfig
 from tramontane.engine.kv_cache import bytes_per_token
@@ -24,6 +24,8 @@ from tramontane.engine.kv_codes import INT4
 from tramontane.engine.state_cache import bytes_per_sequence
 from tramontane.errors import ConfigError
 from tramontane.layouts import Layout, nbytes
+from tramontane.parallel.group import Group
+from tramontane.parallel.split_model import split_model
 from tramontane.placement.placed import Placed
 from tramontane.placement.placement import Placement
 from tramontane.plugin import load
@@ -54,6 +56,9 @@ from .prepare import (
     product_of,
     products_of,
 )
+
+if TYPE_CHECKING:
+    from tramontane.parallel.team import Team
 
 log = logging.getLogger(__name__)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -87,6 +92,8 @@ class Loaded:
     """Where everything is, if on several devices; device is then home."""
     products: Mapping[str, Callable[[Tensor, Layout], Tensor]] = field(default_factory=dict)
     """Each device's `multiply`, by its name, if there are several."""
+    team: Team | None = None
+    """The ranks that compute it, if there are several."""
     draft_bytes_per_token: int = 0
     """What a token of context takes in the draft model's cache."""
 
@@ -119,9 +126,11 @@ def load_model(
     beside: Beside | None = None,
     *,
     keeps_hidden: bool = False,
+    group: Group | None = None,
 ) -> Loaded:
     """Fill a model from a checkpoint. chosen: why it is this one, for the report. beside: the draft
     model that will be loaded too. keeps_hidden: whether the model is to keep `CausalLM.hidden`.
+    group: with which it is computed; this rank loads its share.
 
     Raises CheckpointError, PluginError, NotEnoughMemory.
     """
@@ -145,12 +154,22 @@ def load_model(
 
         merging = merging_of(options, registry, built)
         making += 0 if merging is None else merging.more_bytes
+    share = None
+    if group is not None:
+        made = () if quantizing is None else quantizing.choices.kinds
+        share = split_model(built, group, made)
+        header = share.header(header, built.sources)
     placement, sizes = placed_as(built, header, options, topology, registry, kv_dtype)
     placed: Placed | None = None
     dtypes = {
         index: DTYPES[dtype_of(options, placement.devices[index][0])] for index in placement.used
     }
     device, backend = placement.home
+    if share is not None:
+        if placement.several:
+            raise ConfigError("each rank's share is on one device; name it (--device)")
+        if device.memory == HOST:  # of which each rank of this machine takes some
+            device = replace(device, memory_free=device.memory_free // options.tp_local)
     dtype_name, dtype = dtype_of(options, device), dtypes[0]
     at: Place | Callable[[str], Place]
     if placement.several:
@@ -165,17 +184,17 @@ def load_model(
     filling = (built.checkpoint, model, config, built.architecture, dtype, options, progress)
     shelf = None
     if quantizing is None and merging is None and placed is None:
-        shelf = place_on_shelf(built, backend, options, registry)
+        shelf = None if share else place_on_shelf(built, backend, options, registry)
     kept = None if shelf is None else _fill_from(shelf, built, dtype, progress)
     if kept is None and torch_parts.complete():  # the model was built without all of torch
-        return load_model(checkpoint, registry, options, progress, chosen)
+        return load_model(checkpoint, registry, options, progress, chosen, group=group)
     if kept is not None:
         sample = kept.sample
     elif quantizing is None:
-        sample = fill(*filling, at, None, merging)
+        sample = fill(*filling, at, None, merging, share=share)
     else:
         with memory.large_blocks_apart(), closing(quantizing):
-            sample = fill(*filling, at, quantizing, merging)
+            sample = fill(*filling, at, quantizing, merging, share=share)
     if merging is not None:
         sample = merging.marked(sample)
     use_cache_scales(checkpoint, model, kv_dtype)
@@ -210,6 +229,7 @@ def load_model(
         chosen=chosen,
         devices=devices_report(placement, sizes, model, options, context),
         merged=() if merging is None else tuple(merging.lines()),
+        shared=() if share is None else tuple(share.lines()),
         prepared=kept is not None and kept.kernels == kernels,
     )
     for line in report.merged:

@@ -14,6 +14,7 @@ from tramontane.option_checks import (
     Check,
     a_path,
     a_text,
+    above_zero,
     bits,
     by_name,
     check_options,
@@ -51,6 +52,11 @@ CHECKS = {
     "calibration_file": _PATH,
     "merge": by_name("adapters by their names"),
     "parts": _PATH,
+    "tp": count_or("auto"),
+    "tp_nodes": a_text("MACHINE/MACHINES@HOST:PORT", none=True),
+    "tp_timeout": above_zero(),
+    "interconnect": a_text("NAME", none=True),
+    "tp_local": whole(1, 64),
     "importance": by_name("tensors by the paths of matrices"),
 }
 
@@ -113,6 +119,19 @@ class LoadOptions:
 
     parts: Path | None = None
     """A folder with the parts that a file with one part of a model lacks."""
+    tp: int | str | None = None
+    """How many processes compute the model together, each with a share of its weights (tensor
+    parallel); "auto": one for each memory of this machine's processors (NUMA node). None: as
+    torchrun's environment says, or one."""
+    tp_nodes: str | None = None
+    """Which of several machines this is, and where they meet: "0/2@10.0.0.1:29500"."""
+    tp_timeout: float = 30.0
+    """Seconds after which a process that does not answer the others is given up."""
+    interconnect: str | None = None
+    """What the processes exchange numbers over, "ring" or "ring:option=value"; None: memory that
+    they share on one machine, else torch.distributed."""
+    tp_local: int = 1
+    """How many of the processes share this machine's memory."""
 
     def __post_init__(self) -> None:
         check_options(vars(self), CHECKS)
@@ -219,6 +238,8 @@ class LoadReport:
     seconds: float
     quantized: QuantizedReport | None = None
     """What was quantized while it was read; None: nothing was asked for."""
+    shared: tuple[str, ...] = ()
+    """What the ranks share of a model that several processes compute, for people."""
     merged: tuple[str, ...] = ()
     """What merging adapters did, for people."""
     chosen: str = ""

@@ -102,6 +102,8 @@ def load_parts(
 
     Raises CheckpointError, PluginError, NotEnoughMemory.
     """
+    if options.tp not in (None, 1):
+        raise UsageError("--tp is for models that write text; this one is computed by one process")
     for name in FOR_LAYERS:
         if getattr(options, name) is not None:
             raise UsageError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -15,6 +16,9 @@ from tramontane.sanitize import one_line
 
 from .checkpoint import Header
 from .rules import Join, Rule, Step, follow
+
+if TYPE_CHECKING:
+    from tramontane.parallel.cut import Cut
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,12 @@ class Source:
     def tensors(self) -> tuple[str, ...]:
         return tuple(tensor for tensor, _ in self.pieces)
 
-    def make(self, read: Mapping[str, Layout], model: nn.Module) -> Layout:
-        """Build the slot's content from the tensors. Raises ValueError."""
+    def make(self, read: Mapping[str, Layout], model: nn.Module, cut: Cut | None = None) -> Layout:
+        """Build the slot's content from the tensors. cut: what a rank has of it. Raises
+        ValueError."""
         layouts = self.parts(read, model)
+        if cut is not None:
+            layouts = cut.of(layouts)
         return layouts[0] if len(layouts) == 1 else below(layouts)
 
     def parts(self, read: Mapping[str, Layout], model: nn.Module) -> list[Layout]:

@@ -88,6 +88,7 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
         media = media_of(offer, *built, files, found, checkpoint)
     template, for_tools = chat_templates(checkpoint)
     devices = [] if built is None else _devices(checkpoint, registry, options)
+    shares = [] if built is None else _shares(checkpoint, registry, options)
     checkpoint.close()
     if options.chat_template is not None:
         template = choose_template(None, None, options.chat_template)
@@ -124,6 +125,7 @@ def _look(options: argparse.Namespace) -> dict[str, Any]:
         "state_bytes_per_sequence": states,
         "memory_free": memory.free(),
         "devices": devices,
+        "ranks": shares,
         "tokenizer": tokenizer,
         "chat_template": template,
         "template": _features(template, for_tools, named),
@@ -161,6 +163,17 @@ def _devices(
             raise
         return []  # `run` would say it; here is more to be seen
     return [asdict(each) for each in found]
+
+
+def _shares(checkpoint: Checkpoint, registry: Registry, options: argparse.Namespace) -> list[str]:
+    """What each of the processes of --tp would have."""
+    from tramontane.parallel.foresee import foresee_shares
+    from tramontane.parallel.ranks import numa_nodes
+
+    load_options = _load_options(options)
+    asked = load_options.tp
+    size = numa_nodes() if asked == "auto" else int(asked or 1)
+    return foresee_shares(checkpoint, registry, load_options, size) if size > 1 else []
 
 
 def _load_options(options: argparse.Namespace) -> LoadOptions:
@@ -277,6 +290,8 @@ def _print(found: dict[str, Any], tensors: bool) -> None:
     width = max(map(len, rows))
     for title, value in rows.items():
         print(f"{title:<{width}}  {value}")
+    if found["ranks"]:
+        print("", *found["ranks"], sep="\n")
     if found["devices"]:
         print()
         for line in table([DeviceReport(**each) for each in found["devices"]]):

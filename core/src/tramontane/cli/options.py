@@ -274,6 +274,8 @@ def print_report(llm: Any) -> None:
         )
     for line in report.quantized.lines() if report.quantized is not None else ():
         print(line, file=sys.stderr)
+    for line in report.shared:
+        print(line, file=sys.stderr)
     for line in table(report.devices) if report.devices else ():
         print(f"  {line}", file=sys.stderr)
     for operation, kernel in report.kernels.items():

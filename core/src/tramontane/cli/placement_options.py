@@ -28,6 +28,25 @@ def add_placement(group: Any) -> None:
         "--cpu-moe", dest="n_cpu_moe", action="store_const", const="all",
         help="keep the experts of all layers on the processor",
     )  # fmt: skip
+    group.add_argument(
+        "--tp", metavar="N",
+        help="compute the model with N processes, each with a share of its weights (tensor "
+        "parallel); auto: one for each NUMA node",
+    )  # fmt: skip
+    group.add_argument(
+        "--tp-nodes", metavar="I/M@HOST:PORT",
+        help="the processes of --tp are on M machines, this is number I, from 0 on; they meet at "
+        "the first one's address",
+    )  # fmt: skip
+    group.add_argument(
+        "--interconnect", metavar="NAME",
+        help="what processes exchange numbers over: shm, gloo, nccl, ring, or a plugin's, with "
+        "options as NAME:OPTION=VALUE",
+    )  # fmt: skip
+    group.add_argument(
+        "--tp-timeout", type=float, metavar="S", default=30.0,
+        help="seconds after which a process that does not answer is given up",
+    )  # fmt: skip
 
 
 def placement(options: argparse.Namespace) -> dict[str, Any]:
@@ -41,9 +60,27 @@ def placement(options: argparse.Namespace) -> dict[str, Any]:
             "gpu_layers": parse_gpu_layers(options.gpu_layers),
             "device_map": options.device_map,
             "n_cpu_moe": parse_cpu_moe(options.n_cpu_moe),
+            **ranks(options),
         }
     except ConfigError as error:
         raise UsageError(_by_option(str(error))) from error
+
+
+def ranks(options: argparse.Namespace) -> dict[str, Any]:
+    """The part of `placement` that is about several processes. Raises UsageError."""
+    tp = options.tp
+    if tp is not None and tp != "auto":
+        if not tp.isdigit() or int(tp) < 1:
+            raise UsageError(f"--tp {tp}: a number of processes from 1 on, or auto")
+        tp = int(tp)
+    if not options.tp_timeout > 0:
+        raise UsageError(f"--tp-timeout {options.tp_timeout:g}: a number of seconds above 0")
+    return {
+        "tp": tp,
+        "tp_nodes": options.tp_nodes,
+        "tp_timeout": options.tp_timeout,
+        "interconnect": options.interconnect,
+    }
 
 
 def home_name(device: str, device_map: str | None, gpu_layers: str | None) -> str:

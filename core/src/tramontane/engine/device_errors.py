@@ -15,6 +15,7 @@ import torch
 
 from tramontane.backend import DeviceLost
 from tramontane.errors import RequestError
+from tramontane.parallel.group import PeerLost
 
 from .scheduler import Scheduler
 from .sequence import Sequence
@@ -36,7 +37,7 @@ def failure_of(error: BaseException) -> Literal["memory", "lost"] | None:
     """What an error says of a device; None: nothing. Its causes are looked at too."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, DeviceLost):
+        if isinstance(seen, (DeviceLost, PeerLost)):
             return "lost"
         if isinstance(seen, (torch.OutOfMemoryError, MemoryError)):
             return "memory"
@@ -112,5 +113,7 @@ def said_of(error: BaseException) -> str:
 
 def said_of_loss(device: str, error: BaseException) -> str:
     """For everyone, once a device is lost."""
+    if isinstance(error, PeerLost):
+        return f"{error.message}; the model has to be loaded again"
     first = str(error).strip().partition("\n")[0][:200]
     return f"the device {device} is lost, and the model with it: {first}; load it again"

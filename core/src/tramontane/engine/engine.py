@@ -68,6 +68,7 @@ class Engine:
         device = torch.device(loaded.device.torch_device)
         self._resumable = not extents_matter(loaded.model)
         remember = self.options.prefix_cache and self._resumable
+        self._resumable = self._resumable and loaded.team is None  # ranks have each their part
         self.cache = cache_of(loaded, blocks, self.options, remember=remember, force=force)
         batch_size, max_seqs = max(1, self.options.batch_size), max(1, self.options.max_seqs)
         self._scheduler = Scheduler(
@@ -88,6 +89,8 @@ class Engine:
             self._scheduler.in_company = self.media.in_company
         self._company = self.media is not None and self.media.in_company
         self._apart = self.media is not None and not self._company
+        if loaded.team is not None:
+            loaded.team.lead(loaded.model, self.cache)
         self.forward = StepForward(loaded, self.cache, self.media, cross, force=force)
         vocabulary = loaded.config.vocab_size
         self.drafting = drafting_of(self.options.draft, self._scheduler, vocabulary)
@@ -378,7 +381,8 @@ class Engine:
         refused: bool = False,
     ) -> None:
         snapshot = None
-        if sequence.request.keep and error is None and sequence.blocks:
+        whole = self.loaded.team is None
+        if whole and sequence.request.keep and error is None and sequence.blocks:
             snapshot = sequence.copied(self.cache)
         self._scheduler.remove(sequence)
         if self.drafting is not None:

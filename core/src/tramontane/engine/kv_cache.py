@@ -16,7 +16,7 @@ from .kv_codes import CODES, Codes, dequantize, groups_of
 from .kv_floats import FLOATS8, decode, encode
 from .kv_shapes import kv_modules, kv_shapes, kv_windows
 from .sliding_window import Pages
-from .state_cache import StateCache
+from .state_cache import Copies, StateCache
 
 BLOCK_SIZE = 16
 PADDING = 16
@@ -275,7 +275,7 @@ class KVCache:
         """Page tables of layers with a sliding window or chunks, one for each size."""
         self.items: Any = None
         """The `ItemCache` of what its sequences cross-attend to, where recorded steps read it."""
-        self.mirrors: list[KVCache] = []
+        self.mirrors: list[Copies] = []
         """Caches that keep something else of the same blocks: what is copied here is there too."""
         self.forgetters: list[Callable[[int], None]] = []
         """Called with each block whose content is no longer cached."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,12 @@ FEWEST = 4
 """Slots that the memory plan counts, and that there are at least."""
 PADDING = 16
 """Padding elements after a tensor's last one, which vector kernels may read."""
+
+
+class Copies(Protocol):
+    """What is told of copies within a cache."""
+
+    def copy(self, source: int, target: int) -> None: ...
 
 
 class StateCache:
@@ -52,7 +59,7 @@ class StateCache:
         self._free = list(range(self.count - 1, -1, -1))
         self._by_digest: OrderedDict[bytes, int] = OrderedDict()
         """Snapshots, the least recently used first."""
-        self.mirrors: list[StateCache] = []
+        self.mirrors: list[Copies] = []
         """Caches with other states of the same slots: what is copied here is there too."""
 
     def __bool__(self) -> bool:

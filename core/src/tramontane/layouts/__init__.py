@@ -17,6 +17,8 @@ from .codes import PLANES as PLANES
 from .codes import pack as pack
 from .codes import two_level as two_level
 from .codes import unpack as unpack
+from .columns import column_step as column_step
+from .columns import columns as columns
 from .concatenate import below as below
 from .concatenate import contiguous as contiguous
 from .concatenate import nbytes as nbytes

@@ -23,7 +23,7 @@ from tramontane.chat.media_marks import with_marks
 from tramontane.chat.media_parts import Attached, refuse_kind
 from tramontane.chat.messages import has_calls
 from tramontane.chat.template import ChatTemplate
-from tramontane.checkpoint.checkpoint import Checkpoint, HasProcessor, chat_templates
+from tramontane.checkpoint.checkpoint import Checkpoint, chat_templates
 from tramontane.checkpoint.load import Loaded, load_model
 from tramontane.checkpoint.load_options import LoadOptions, LoadReport, Progress
 from tramontane.checkpoint.next_token import HeadOf
@@ -33,7 +33,6 @@ from tramontane.engine.engine import Engine
 from tramontane.engine.options import EngineOptions
 from tramontane.engine.request import Request
 from tramontane.errors import (
-    ConfigError,
     NotEnoughMemory,
     RequestError,
     TramontaneError,
@@ -42,7 +41,8 @@ from tramontane.hub.options import HubOptions
 from tramontane.media.decode import prepared
 from tramontane.media.item import Media, MediaItem
 from tramontane.media.options import MediaOptions
-from tramontane.media.processor import MediaProcessor, by_kind, with_media
+from tramontane.media.processor import by_kind, with_media
+from tramontane.parallel.team import Team, begun, close_team, joined
 from tramontane.plugin import Architecture, load
 from tramontane.prepared.writing import Writing
 from tramontane.registry import Registry
@@ -57,6 +57,7 @@ from tramontane.tasks.task import HIDDEN, TEXT, NotInEngine, in_engine, is_embed
 from .draft_model import OpenDraft
 from .encoder_file import open_with_encoder
 from .fitted_options import calibrated, fitted
+from .media_of import processor_of
 from .read_tokenizer import read_tokenizer
 from .source import DEFAULT, find_model, shown_name
 
@@ -64,6 +65,7 @@ Message: TypeAlias = Mapping[str, Any]
 Prompt: TypeAlias = str | Sequence[int]
 IN_ENGINE = 16
 """Pieces of work beside text that wait for the engine at once."""
+NO_ADAPTERS = "a model that several processes compute (tp) takes no adapters"
 PROBE = ({"role": "user", "content": "?"},)
 
 
@@ -103,6 +105,7 @@ class LoadedModel(Runs):
             drafts_take = drafting.beside.weights if isinstance(drafting, OpenDraft) else 0
             given = (source_name, hub, options, self.registry)
             source_name, options, chosen = fitted(*given, drafts_take)
+        self.team: Team | None = None
         path = find_model(source_name, self.registry, hub)
         if options.calibration_file is not None:
             opened = partial(type(self), path, registry=self.registry)
@@ -137,6 +140,8 @@ class LoadedModel(Runs):
             head = None
             if isinstance(drafting, OwnHead):
                 head = HeadOf(checkpoint, self.registry, options)
+            self.team = begun(options, self.registry, path, source_name, hub, head=head is not None)
+            options = options if self.team is None else self.team.options
             other = drafting if isinstance(drafting, OpenDraft) else head
             beside = None if other is None else other.beside
             self.loaded = self._load(
@@ -147,6 +152,7 @@ class LoadedModel(Runs):
                 beside,
                 keeps_hidden=head is not None or self.task in HIDDEN,
             )
+            self.loaded = joined(self.team, self.loaded)
             self.adapters = AdapterSet(
                 self.loaded.model,
                 self.offer,
@@ -156,7 +162,8 @@ class LoadedModel(Runs):
                 self.loaded.bind,
                 self.loaded.where,
             )
-            processor = self._media_processor(checkpoint)
+            self.adapters.refused = "" if self.team is None else NO_ADAPTERS
+            processor = processor_of(self.offer, self.loaded.config, checkpoint)
             self.processors = by_kind(processor)
             self._take_own_adapters(checkpoint)
             if source is None and processor is not None:
@@ -164,6 +171,9 @@ class LoadedModel(Runs):
             self.tokenizer = vocabulary.result()
             memory.give_back()
             drafts = self._draft_model(drafting, head)
+        except BaseException:
+            close_team(self.team)
+            raise
         finally:
             checkpoint.close()
             if isinstance(drafting, OpenDraft):
@@ -210,8 +220,9 @@ class LoadedModel(Runs):
     ) -> Loaded:
         """Load; again where a part of torch was left out and may have been needed."""
         given = (checkpoint, self.registry, options, told, chosen, beside)
+        more: Any = {"keeps_hidden": keeps_hidden, "group": self.team and self.team.group}
         try:
-            loaded = load_model(*given, keeps_hidden=keeps_hidden)
+            loaded = load_model(*given, **more)
         except Exception:
             if not torch_parts.complete():
                 raise
@@ -219,7 +230,7 @@ class LoadedModel(Runs):
             as_before = loaded.report.prepared and not isinstance(loaded.model, MediaLM)
             if as_before or not torch_parts.complete():
                 return loaded
-        return load_model(*given, keeps_hidden=keeps_hidden)
+        return load_model(*given, **more)
 
     def _drafting(
         self, text: str | Path, hub: HubOptions, options: LoadOptions
@@ -248,16 +259,6 @@ class LoadedModel(Runs):
         self.loaded = replace(self.loaded, report=report)
         return found
 
-    def _media_processor(self, checkpoint: Checkpoint) -> MediaProcessor | None:
-        """None where the model takes text only. Raises ConfigError."""
-        if self.offer.media is None:
-            return None
-        files = checkpoint.processor() if isinstance(checkpoint, HasProcessor) else {}
-        try:
-            return load(self.offer.media)(self.loaded.config, files)  # type: ignore[no-any-return]
-        except (ValueError, TypeError, KeyError, LookupError) as error:
-            raise ConfigError(f"{self.header.path}: media processor: {error}") from error
-
     def _take_own_adapters(self, checkpoint: Checkpoint) -> None:
         """Raises AdapterError, CheckpointError."""
         if self.offer.adapters is not None:
@@ -273,6 +274,8 @@ class LoadedModel(Runs):
         own = None
         if media is not None and processor is not None:
             own = processor.adapter(media.kinds)
+        if self.team is not None and (adapter or own):
+            raise RequestError(NO_ADAPTERS)
         return self.adapters.applied(adapter, own)
 
     def media_items(self, attached: Sequence[Attached]) -> list[MediaItem]:
@@ -393,3 +396,4 @@ class LoadedModel(Runs):
             self.writing.close()
         self.engine.close()
         self.queue.close()
+        close_team(self.team)

@@ -65,6 +65,10 @@ class OpenModel:
         gpu_layers: int | str | None = None,
         device_map: str | None = None,
         n_cpu_moe: int | str | None = None,
+        tp: int | str | None = None,
+        tp_nodes: str | None = None,
+        tp_timeout: float = 30.0,
+        interconnect: str | None = None,
         dtype: str = "auto",
         threads: int | None = None,
         activations: str = "auto",
@@ -113,9 +117,9 @@ class OpenModel:
         model: a folder, a model file, an installed model's name, or a hub id; without one, the
           small embedded model.
         revision, token_source, cache_dir: of the hub; see `HubOptions`.
-        device, gpu_layers, device_map, n_cpu_moe, dtype, threads, activations, kv_type, num_ctx,
-          mmap, force, overrides, mmproj, quant, isq, isq_organization, topology, imatrix,
-          calibration_file: see `LoadOptions`.
+        device, gpu_layers, device_map, n_cpu_moe, tp, tp_nodes, tp_timeout, interconnect,
+          dtype, threads, activations, kv_type, num_ctx, mmap, force, overrides, mmproj, quant, isq,
+          isq_organization, topology, imatrix, calibration_file: see `LoadOptions`.
         chat_template: a Jinja file to use instead of the model's own.
         batch_size, max_seqs, kv_tokens, kv_memory, max_batched_tokens, state_slots, media_cache,
           prefix_cache, max_waiting, queue_timeout: see `EngineOptions`.
@@ -168,6 +172,10 @@ class OpenModel:
                 gpu_layers=gpu_layers,
                 device_map=device_map,
                 n_cpu_moe=n_cpu_moe,
+                tp=tp,
+                tp_nodes=tp_nodes,
+                tp_timeout=tp_timeout,
+                interconnect=interconnect,
                 dtype=dtype,
                 threads=threads,
                 activations=activations,

@@ -38,6 +38,7 @@ KINDS: dict[str, type[plugin.Offer]] = {
     "toolsets": plugin.Toolset,
     "adapters": plugin.AdapterForm,
     "drafters": plugin.Drafter,
+    "interconnects": plugin.Interconnect,
     "commands": plugin.Command,
     "models": plugin.Model,
 }

@@ -75,6 +75,10 @@ KINDS = {
         ("torch>=2.6", "safetensors>=0.5"),
     ),
     "drafter": Kind("plugin", "drafters", "writing-a-drafter.md", "The drafter @name@."),
+    "interconnect": Kind(
+        "plugin", "interconnects", "writing-an-interconnect.md", "The interconnect @name@.",
+        ("torch>=2.6",),
+    ),
     "command": Kind("plugin", "commands", "writing-a-command.md", "The command @name@."),
     "model": Kind(
         "model", "models", "writing-a-model.md", "The model @name@."

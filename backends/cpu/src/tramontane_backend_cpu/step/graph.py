@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from torch import Tensor
 
+JOINT = "joint"
+"""The name of operations that several ranks do together, between kernels."""
 TOKENS, WANTED = 0, 1
 """Whose rows a value has: all tokens of the step, or those whose logits are asked for."""
 

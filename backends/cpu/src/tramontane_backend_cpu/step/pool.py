@@ -30,7 +30,7 @@ class Pool:
         self.threads = threads
         self._control, self._words = integers(len(interpreter.CONTROL))
         self._words[interpreter.CONTROL.index("threads")] = threads
-        self._words[interpreter.CONTROL.index("give_way")] = _give_way()
+        self._words[interpreter.CONTROL.index("give_way")] = give_way()
         self._address = self._control.ctypes.data
         self._generation = 0
         self._run_lock = threading.Lock()
@@ -92,7 +92,7 @@ def _stop(control: Any, gates: list[queue.SimpleQueue[None]]) -> None:
         gate.put(None)
 
 
-def _give_way() -> int:
+def give_way() -> int:
     """The address of the C library's `sched_yield`; 0 if there is none."""
     try:
         windows = sys.platform == "win32"

@@ -16,8 +16,9 @@ from tramontane_backend_cpu.numba_setup import Kernel, missing
 
 from . import interpreter, lower_mixture, lower_parts, lower_recurrent
 from .fuse import fuse_gates
-from .graph import Node, Value, copied
+from .graph import JOINT, Node, Value, copied
 from .inputs import Inputs
+from .joint import Joined
 from .lower import form_of, lower, order_of, refuse, table
 from .memory import Buffers
 from .mixture import expand
@@ -60,7 +61,7 @@ class Program:
             lambda node: order_of(node.of["module"].weight),
         )
         for node in nodes:
-            if node.name not in LOWERINGS and node.name not in self.lowerings:
+            if node.name not in LOWERINGS and node.name not in (*self.lowerings, JOINT):
                 refuse(node)
         crosses = any(node.of.get("cross") for node in nodes)
         routed = sortings * lower_mixture.COUNTS
@@ -98,7 +99,7 @@ class Program:
             bound = self._bound = self._bind(len(tokens), wanted, places, batch.cache)
         bound.inputs.write(tokens, batch)
         self.written(bound, batch)
-        self._pool.run(bound.step)
+        bound.run(len(tokens), batch)
         return bound.logits[:wanted]
 
     def hidden_rows(self, count: int) -> Any:
@@ -115,7 +116,7 @@ class Program:
         with missing() as found:
             for phase in self._phases:
                 for node in phase.nodes:
-                    if not skip(node):
+                    if node.name != JOINT and not skip(node):
                         lowered(node, buffers, inputs, self.lowerings)
         return found
 
@@ -158,15 +159,33 @@ class Bound:
     ) -> None:  # fmt: skip
         self.buffers, self.inputs = buffers, inputs
         self._operations: list[Operation] = []
-        rows = []
-        for phase in found:
-            first = len(self._operations)
-            for node in phase.nodes:
-                self._operations.append(lowered(node, buffers, inputs, lowerings))
-            mode = interpreter.JOBS if phase.domain is None else interpreter.ROWS
-            rows.append((mode, first, len(phase.nodes), phase.domain or 0))
-        self.step = pool.step(np.array(rows, np.int64), table(self._operations), inputs.counts)
+        self._pool = pool
+        self._parts: list[interpreter.Step | Joined] = []
+        rows: list[tuple[int, int, int, int]] = []
+        first = 0
+        for phase in [*found, None]:
+            if phase is not None and phase.nodes[0].name != JOINT:
+                at = len(self._operations)
+                for node in phase.nodes:
+                    self._operations.append(lowered(node, buffers, inputs, lowerings))
+                mode = interpreter.JOBS if phase.domain is None else interpreter.ROWS
+                rows.append((mode, at - first, len(phase.nodes), phase.domain or 0))
+                continue
+            if rows:
+                listed = table(self._operations[first:])
+                self._parts.append(pool.step(np.array(rows, np.int64), listed, inputs.counts))
+                rows, first = [], len(self._operations)
+            if phase is not None:
+                self._parts += [Joined(node, buffers) for node in phase.nodes]
         self.logits: Any = buffers.floats(kept)
+
+    def run(self, tokens: int, batch: Batch) -> None:
+        """A step of so many tokens, whose inputs are written."""
+        for part in self._parts:
+            if isinstance(part, Joined):
+                part.run(tokens, batch)
+            else:
+                self._pool.run(part)
 
     def fits(self, tokens: int, wanted: int, places: int, cache: KVCache) -> bool:
         return (

@@ -38,6 +38,7 @@ from tramontane.blocks import (
 from . import torch_ops
 from .delta_rule import delta_rule_node
 from .graph import TOKENS, CannotRecord, Node, NoKernel, Ref, Value
+from .joint import joined, note_linear
 from .latent import note_each_head, note_latent_attention
 from .mixture import ROUTERS, note_experts, note_route, note_scores
 
@@ -189,19 +190,18 @@ class Recording:
 
     def _forward(self, module: nn.Module) -> Callable[..., Any] | None:
         if type(module) is Linear:
-            return lambda x: self.note("linear", (x,), (module.weight.shape[0],), module=module)
+            return lambda x: note_linear(self, self.nodes, module, x)
         if isinstance(module, Router) and type(module) in ROUTERS:
             return lambda x: note_route(self, module, x)
         if type(module) is Experts:
-            return lambda *told: note_experts(self, module, *told)
+            return lambda *told: joined(self, self.nodes, module, note_experts(self, module, *told))
         if isinstance(module, (Linear, StackedLinear)):
             return lambda *_: _refused(type(module).__name__)
         if type(module) is Embedding:
             return lambda tokens: self._embed(tokens, module)
-        if type(module) is ShortConv:
-            return lambda x, batch: self.note("short_conv", (x,), (x.shape[1],), module=module)
-        if type(module) is TokenShift:
-            return lambda x, batch: self.note("token_shift", (x,), (x.shape[1],), module=module)
+        if type(module) in (ShortConv, TokenShift):
+            name = "short_conv" if type(module) is ShortConv else "token_shift"
+            return lambda x, batch: self.note(name, (x,), (x.shape[1],), module=module)
         if type(module) is GeneralizedDeltaRule:
             return lambda *told: self._generalized_rule(module, *told)
         if type(module) is DeltaRule:

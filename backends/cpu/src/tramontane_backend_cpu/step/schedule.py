@@ -8,13 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .graph import Node, Ref, Value
+from .graph import JOINT, Node, Ref, Value
 
 JOBS = {
     "linear", "low_rank", "gated", "attention", "merge_splits", "route", "gather", "gate_up",
     "down", "short_conv", "token_shift", "delta_rule", "generalized_delta_rule", "selective_scan",
 }  # fmt: skip
 """Operations that define their own jobs; all others are run vector by vector."""
+
+
+TOGETHER = -1
+"""The place of operations that ranks do together."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,7 @@ def _replacement(node: Node, removed: set[int], producers: dict[Value | None, No
 def phases(nodes: list[Node]) -> list[Phase]:
     """Group operations into phases, each operation as early as its dependencies allow."""
     missing, needed_by = _needs(nodes)
-    places = [None if node.name in JOBS else _domain(node) for node in nodes]
+    places = [_place(node) for node in nodes]
     ready: dict[int | None, list[int]] = defaultdict(list)  # a heap for jobs, and for each domain
     for index, place in enumerate(places):
         if not missing[index]:
@@ -168,6 +172,14 @@ def _needs(nodes: list[Node]) -> tuple[list[int], list[list[int]]]:
         if node.output is not None:
             writers[node.output].append(index)
     return missing, needed_by
+
+
+def _place(node: Node) -> int | None:
+    """What can be in one phase with it: operations with jobs, those of a domain's rows, or those
+    that ranks do together, which are in the order of the model."""
+    if node.name == JOINT:
+        return TOGETHER
+    return None if node.name in JOBS else _domain(node)
 
 
 def _domain(node: Node) -> int:

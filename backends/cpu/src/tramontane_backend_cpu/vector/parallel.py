@@ -31,6 +31,21 @@ def announce(emit: Emit, address: Any, value: Any) -> None:
     emit.builder.store_atomic(emit.integer(value), emit.at(address, 0, llvm.LONG), "release", 8)
 
 
+@operation(lambda address, value: types.int64)
+def swap(emit: Emit, address: Any, value: Any) -> Any:
+    """Set a 64-bit integer that others watch; returns what it was. All threads and processes see
+    it, and every `watch_in_order`, in the same order: a store alone could be seen after a later
+    load of the same thread."""
+    pointer = emit.at(address, 0, llvm.LONG)
+    return emit.builder.atomic_rmw("xchg", pointer, emit.integer(value), "seq_cst")
+
+
+@operation(lambda address: types.int64)
+def watch_in_order(emit: Emit, address: Any) -> Any:
+    """A 64-bit integer that others change; see `swap`."""
+    return emit.builder.load_atomic(emit.at(address, 0, llvm.LONG), "seq_cst", 8)
+
+
 @operation(lambda: types.void)
 def pause(emit: Emit) -> None:
     """Tell the processor that this loop waits."""
@@ -61,6 +76,25 @@ def call_read(
     pointer = emit.builder.inttoptr(function, kind.as_pointer())
     values = [emit.integer(value) for value in (file, address, count, offset)]
     return emit.builder.call(pointer, [emit.builder.trunc(values[0], llvm.INT), *values[1:]])
+
+
+@operation(lambda function, file, address, count: types.int64)
+def call_transfer(emit: Emit, function: Any, file: Any, address: Any, count: Any) -> Any:
+    """read or write(file, address, count): how many bytes went, or less than 0."""
+    kind = ir.FunctionType(llvm.LONG, [llvm.INT, llvm.LONG, llvm.LONG])
+    pointer = emit.builder.inttoptr(function, kind.as_pointer())
+    values = [emit.integer(value) for value in (file, address, count)]
+    return emit.builder.call(pointer, [emit.builder.trunc(values[0], llvm.INT), *values[1:]])
+
+
+@operation(lambda function, files, count, milliseconds: types.int64)
+def call_poll(emit: Emit, function: Any, files: Any, count: Any, milliseconds: Any) -> Any:
+    """poll(files, count, milliseconds): how many have something to say, or less than 0."""
+    kind = ir.FunctionType(llvm.INT, [llvm.LONG, llvm.LONG, llvm.INT])
+    pointer = emit.builder.inttoptr(function, kind.as_pointer())
+    values = [emit.integer(value) for value in (files, count, milliseconds)]
+    values[2] = emit.builder.trunc(values[2], llvm.INT)
+    return emit.builder.sext(emit.builder.call(pointer, values), llvm.LONG)
 
 
 @operation(lambda function, arguments, first, last: types.void)

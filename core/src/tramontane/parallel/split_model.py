@@ -1,0 +1,175 @@
+"""One rank's share of a model: which of its parameters it has, and which parts every rank has."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from math import prod
+from typing import Any
+
+from torch import nn
+
+from tramontane.block_format import Plain
+from tramontane.blocks import Attention, CausalLM, Linear, StackedLinear
+from tramontane.checkpoint.build import Built, build
+from tramontane.checkpoint.checkpoint import DENSE, Header, ReadsStored, TensorInfo
+from tramontane.checkpoint.weight_map import Source, slots
+from tramontane.errors import ConfigError
+from tramontane.layouts import Dense, column_step
+
+from .cut import Cut
+from .cutter import Cutter
+from .group import Group
+from .split_blocks import SPLITTERS, has_heads, head
+
+WIDEST = 256
+"""Columns of the widest blocks that are made of weights as they are read."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one rank has of a model that is already cut. whole: the model as it was, for shapes.
+    cuts: of parameters by their paths; the others are whole on every rank."""
+
+    rank: int
+    size: int
+    whole: CausalLM
+    cuts: Mapping[str, Cut]
+    split: Mapping[str, int]
+    """How many blocks of each class are cut."""
+    repeated: tuple[str, ...]
+    """Paths of blocks with matrices that every rank computes as a whole."""
+
+    def header(self, header: Header, sources: Mapping[str, Source]) -> Header:
+        """With the sizes that tensors have here, for the memory plan."""
+        kept: dict[str, list[float]] = {}
+        for path, source in sources.items():
+            part = self._part(path)
+            for tensor in source.tensors:
+                kept.setdefault(tensor, []).append(part)
+        tensors = dict(header.tensors)
+        for tensor, parts in kept.items():
+            tensors[tensor] = _scaled(tensors[tensor], sum(parts) / len(parts))
+        return replace(header, tensors=tensors)
+
+    def _part(self, path: str) -> float:
+        cut = self.cuts.get(path)
+        if cut is None:
+            return 1.0
+        whole = slots(self.whole)[path].shape
+        rows = whole[0] if cut.rows is None else cut.count * sum(map(len, cut.rows))
+        columns = prod(whole[1:]) if cut.columns is None else len(cut.columns)
+        return rows * columns / max(1, prod(whole))
+
+    def lines(self) -> list[str]:
+        """For people: what is shared, and what is not."""
+        made = ", ".join(f"{count} x {name}" for name, count in self.split.items()) or "nothing"
+        found = [f"rank {self.rank} of {self.size}: shared by the ranks: {made}"]
+        if self.repeated:
+            more = f" and {len(self.repeated) - 3} more" if len(self.repeated) > 3 else ""
+            names = ", ".join(self.repeated[:3])
+            found.append(f"  on every rank as a whole: {names}{more}")
+        return found
+
+
+def split_model(built: Built, group: Group, quantized: Container[str] = ()) -> Share:
+    """Cut a model on the meta device. quantized: paths of weights that are quantized as they are
+    read. Raises ConfigError for one that ranks cannot compute."""
+    model = built.model
+    if model.crosses or any(hasattr(module, "keys_and_values") for module in model.modules()):
+        raise ConfigError(
+            f"{built.checkpoint.header.path}: a model that attends to what an encoder gives is "
+            "computed by one process; leave --tp"
+        )
+    whole = build(built.architecture, built.config)
+    cutter = Cutter(group, _steps(built, model, quantized))
+    split: Counter[str] = Counter()
+    done: set[str] = set()
+    for path, block in _blocks(model):
+        for kind, splitter in SPLITTERS:
+            if isinstance(block, kind):
+                if splitter(block, path, cutter):
+                    split[type(block).__name__] += 1
+                    done.add(path)
+                break
+    if type(model.lm_head) is Linear and head(model.lm_head, "lm_head", cutter):
+        split["lm_head"] += 1
+        done.add("lm_head")
+    repeated = tuple(
+        dict.fromkeys(
+            _owner(path)
+            for path, module in model.named_modules()
+            if isinstance(module, Linear | StackedLinear)
+            and not any(path == each or path.startswith(f"{each}.") for each in done)
+            and not type(module).__name__.endswith("Router")
+        )
+    )
+    return Share(group.rank, group.size, whole, cutter.cuts, dict(split), repeated)
+
+
+def _blocks(model: CausalLM) -> list[tuple[str, nn.Module]]:
+    """The blocks of its layers, by path."""
+    found = model.model.layers.named_modules(prefix="model.layers")
+    return [(path, module) for path, module in found if path != "model.layers"]
+
+
+def _owner(path: str) -> str:
+    return path.rpartition(".")[0] or path
+
+
+def _steps(built: Built, model: CausalLM, quantized: Container[str]) -> Callable[[str], int | None]:
+    """At multiples of how many columns each weight can be cut, by its path; layers that share keys
+    and values are cut alike."""
+    together: dict[int, list[str]] = {}
+    uncut: set[int] = set()
+    for path, block in _blocks(model):
+        if isinstance(block, Attention):
+            together.setdefault(block.index, []).append(f"{path}.o_proj.weight")
+            if not has_heads(block):
+                uncut.add(block.index)
+    apart = {path for index in uncut for path in together[index]}
+    alike = {path: paths for paths in together.values() for path in paths}
+    one = cache(lambda path: WIDEST if path in quantized else _step(built, path))
+
+    def step(path: str) -> int | None:
+        if path in apart:
+            return None
+        found = [one(each) for each in alike.get(path, [path])]
+        return None if None in found else math.lcm(*(each for each in found if each))
+
+    return step
+
+
+def _step(built: Built, path: str) -> int | None:
+    source = built.sources.get(path)
+    if source is None:
+        return 1
+    found: list[int] = []
+    for tensor in source.tensors[:1]:
+        info = built.checkpoint.header.tensors[tensor]
+        if info.stored.lower() in DENSE:
+            found.append(1)
+            continue
+        stored: Any = None
+        if isinstance(built.checkpoint, ReadsStored):
+            stored = built.checkpoint.stored(tensor)
+        if stored is not None:
+            found.append(1 if isinstance(stored.recipe, Plain) else stored.recipe.count)
+            continue
+        layout = built.checkpoint.read(tensor)
+        if isinstance(layout, Dense):
+            found.append(1)
+            continue
+        step = column_step(layout)
+        if step is None:
+            return None
+        found.append(step)
+    return math.lcm(*found)
+
+
+def _scaled(info: TensorInfo, part: float) -> TensorInfo:
+    held = None if info.in_memory is None else math.ceil(info.in_memory * part)
+    return replace(info, nbytes=math.ceil(info.nbytes * part), in_memory=held)
