@@ -21,6 +21,7 @@ OFFERS = {
     "drafters": plugin.Drafter(name="a", options={"n": 3}, build="m:build"),
     "mcp_clients": plugin.McpClient(name="a", connect="m:connect"),
     "commands": plugin.Command(name="a", summary="Does a.", run="m:run"),
+    "pages": plugin.Page(name="a", summary="Shows a.", path="/a", files="m:page"),
     "models": plugin.Model(name="a", summary="Is a.", file="m:a.bin"),
 }
 

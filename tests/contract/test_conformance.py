@@ -103,6 +103,8 @@ BAD = [
     ("acme-careless", "no_text_makes_it_raise", "Error"),
     ("acme-careless", "connect_gives_an_async_context_manager", "contextlib.asynccontextmanager"),
     ("acme-careless", "help_prints_the_summary", "must return the exit status"),
+    ("acme-careless", "the_path_can_be[careless]", "segments of small"),
+    ("acme-careless", "what_it_shows_is_there[careless]", "is it in the wheel?"),
     ("acme-careless", "the_file_is_in_the_package", "is it in the wheel?"),
 ]
 

@@ -38,6 +38,7 @@ KINDS: dict[str, type[plugin.Offer]] = {
     "adapters": plugin.AdapterForm,
     "drafters": plugin.Drafter,
     "commands": plugin.Command,
+    "pages": plugin.Page,
     "models": plugin.Model,
 }
 EVENTS = "events"

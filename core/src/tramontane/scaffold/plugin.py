@@ -75,6 +75,7 @@ KINDS = {
     ),
     "drafter": Kind("plugin", "drafters", "writing-a-drafter.md", "The drafter @name@."),
     "command": Kind("plugin", "commands", "writing-a-command.md", "The command @name@."),
+    "page": Kind("plugin", "pages", "writing-a-page.md", "The page @name@."),
     "model": Kind(
         "model", "models", "writing-a-model.md", "The model @name@."
     ),
