@@ -37,7 +37,7 @@ def show(address: str) -> None:
 
 def say(address: str) -> None:
     """Say where the page is."""
-    print(f"chat page: {page_at(address)}", file=sys.stderr, flush=True)  # noqa: T201 - it is for people
+    print(f"chat page: {page_at(address)}", file=sys.stderr, flush=True)
 
 
 def page_at(address: str) -> str:

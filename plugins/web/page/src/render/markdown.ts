@@ -54,6 +54,7 @@ export function blockElement(token: Token, links: TokensList["links"], open: boo
   const list = Object.assign([token], { links }) as unknown as TokensList;
   const clean = DOMPurify.sanitize(marked.parser(list), {
     ALLOWED_TAGS: TAGS, ALLOWED_ATTR: ATTRIBUTES, ALLOWED_URI_REGEXP: LINK, RETURN_DOM_FRAGMENT: true,
+    ADD_URI_SAFE_ATTR: ATTRIBUTES.filter((name) => name !== "href"),
   });
   const block = el("div", { class: "block", dir: "auto" }, clean);
   for (const link of block.querySelectorAll("a")) {

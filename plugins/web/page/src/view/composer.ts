@@ -32,7 +32,7 @@ export function composer(): HTMLElement {
   const form = el("form", { class: "composer", onsubmit: submitted },
     chips,
     el("div", { class: "composer-row" }, clip, mic, input, action), picker);
-  return el("div", { class: "bottom" }, form, statusLine(), shade);
+  return el("section", { class: "bottom", "aria-label": text.write }, form, statusLine(), shade);
 }
 
 /** On a screen with a keyboard: elsewhere one would come up. */

@@ -9,7 +9,7 @@ export function dialog(title: string, className: string, ...content: (Node | str
     "dialog",
     { class: className, "aria-labelledby": "dialog-title", onclick: (event: MouseEvent) => event.target === box && box.close() },
     el("div", { class: "dialog-body" },
-      el("header", {}, heading, iconButton("close", text.close, () => box.close())),
+      el("div", { class: "dialog-head" }, heading, iconButton("close", text.close, () => box.close())),
       ...content),
   );
   box.addEventListener("close", () => box.remove());

@@ -83,7 +83,7 @@ export class MessageView {
     }
     const busy = writing && !words;
     this.thoughts.classList.toggle("busy", busy);
-    const said = busy ? text.thinking : thoughtFor ? text.thought(thoughtFor.toFixed(1)) : text.thoughts;
+    const said = busy ? text.thinking : (thoughtFor ?? 0) >= 0.1 ? text.thought(thoughtFor!.toFixed(1)) : text.thoughts;
     const summary = this.thoughts.querySelector("summary")!;
     if (summary.textContent !== said) summary.textContent = said;
     if (writing) this.liveThoughts!.set(reasoning);
