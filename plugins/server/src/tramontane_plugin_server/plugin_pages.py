@@ -5,12 +5,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
 from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Match, Mount, Route
 from tramontane.errors import PluginBroken, PluginConflict
 from tramontane.pages import INDEX, check_path, read_files
 from tramontane.plugin import Page, load
@@ -26,6 +26,8 @@ TYPES = {
     "ico": "image/x-icon", "woff2": "font/woff2",
 }  # fmt: skip
 PACKED = ("text/", "application/json", "application/manifest+json", "image/svg+xml")
+KEPT = ("v1", "mcp")
+"""First parts of paths that are the server's own, with all that is below."""
 WORTH_PACKING = 1 << 10
 """Bytes."""
 POLICY = "; ".join((
@@ -77,8 +79,7 @@ def add(app: FastAPI) -> frozenset[str]:
     A page that cannot be had is logged and left out. Raises PluginConflict for two at one path.
     """
     registry = Registry.from_environment()
-    own = {_first(getattr(route, "path", "")) for route in app.router.routes} - {""}
-    own |= {"v1", "mcp"}
+    own = list(app.router.routes)
     taken: dict[str, str] = {}
     routes: list[BaseRoute] = []
     opened: set[str] = set()
@@ -105,17 +106,15 @@ def add(app: FastAPI) -> frozenset[str]:
     return frozenset(opened)
 
 
-def _routes(page: Page, own: set[str]) -> Iterator[BaseRoute]:
+def _routes(page: Page, own: Sequence[BaseRoute]) -> Iterator[BaseRoute]:
     check_path(page)
-    if (first := _first(page.path)) in own:
-        raise PluginBroken(f"path={page.path!r}: /{first} is the server's own")
+    _check_free(page.path, own)
     if page.app is not None:
         yield Mount(page.path, app=load(page.app)())
         return
     root = page.path.rstrip("/")
     for path, data in read_files(page).items():
-        if not root and _first(path) in own:
-            raise PluginBroken(f"{path}: /{_first(path)} is the server's own")
+        _check_free(f"{root}/{path}", own)
         answer = PageFile(path, data).answer
         yield _route(f"{root}/{path}", answer)
         if path == INDEX or path.endswith(f"/{INDEX}"):
@@ -125,13 +124,17 @@ def _routes(page: Page, own: set[str]) -> Iterator[BaseRoute]:
                 yield _route(folder.rstrip("/"), _redirect)
 
 
+def _check_free(path: str, own: Sequence[BaseRoute]) -> None:
+    """Raises PluginBroken for a path of the server's own; "/" it lends."""
+    scope = {"type": "http", "path": path, "root_path": "", "method": "GET", "headers": []}
+    taken = any(route.matches(scope)[0] is not Match.NONE for route in own)
+    if path != "/" and (taken or path.split("/")[1] in KEPT):
+        raise PluginBroken(f"{path} is the server's own")
+
+
 def _route(path: str, endpoint: Callable[..., object]) -> Route:
     return Route(path, endpoint, methods=["GET"], include_in_schema=False)
 
 
 async def _redirect(request: Request) -> Response:
     return RedirectResponse(request.scope["path"].rpartition("/")[2] + "/")
-
-
-def _first(path: str) -> str:
-    return path.lstrip("/").partition("/")[0]
