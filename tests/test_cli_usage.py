@@ -75,6 +75,7 @@ USAGE = [
     ("run --suppress-token -1", "--suppress-token -1: at least 0"),
     ("run --grammar json --json-schema {}", "--json-schema and --grammar exclude each other"),
     ("run --no-template --mcp-config x", "--mcp-config needs a chat"),
+    ("web --no-pages", "--no-pages leaves nothing to open: use tramontane serve"),
     ("embed", 'there is no text: tramontane embed "a text" -m MODEL'),
     ("embed x --dimensions 0", "--dimensions 0: at least 1"),
     ("rank x", 'there is no document: tramontane rank "query" "document" -m MODEL'),
