@@ -58,6 +58,11 @@ def answered(page: Page, count: int = 1) -> None:
     )
 
 
+def shows(page: Page, text: str) -> None:
+    """Wait until a message has this text."""
+    page.locator(".message").get_by_text(text, exact=True).wait_for()
+
+
 def last(page: Page) -> Any:
     """The last answer."""
     return page.locator(".message.assistant").last

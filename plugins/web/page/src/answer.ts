@@ -7,7 +7,7 @@ import { taskOf } from "./api/models";
 import * as chats from "./chats";
 import { emit, model, path, state } from "./state";
 import { text } from "./text";
-import { heard } from "./tool_events";
+import { noticed, recorded } from "./tool_events";
 import type { Attachment, Chat, Message } from "./types";
 import { announce } from "./view/notices";
 
@@ -100,7 +100,7 @@ function ended(message: Message, error: unknown, signal: AbortSignal): void {
 }
 
 async function written(chat: Chat, message: Message, before: Message[], signal: AbortSignal): Promise<void> {
-  const asked = await chat_api.body(message.model ?? "", chat.settings, before);
+  const asked = await chat_api.body(message.model ?? "", chat.settings, before, state.tools.length ? chat.id : null);
   let began = 0;
   let thinking = 0;
   let saved = performance.now();
@@ -133,11 +133,13 @@ async function written(chat: Chat, message: Message, before: Message[], signal: 
       call.arguments += more;
       changed();
     },
-    event(name, data) {
-      if (heard(message, name, data)) changed();
+    tool(told) {
+      noticed(message, told);
+      if (told.type === "approval") announce(`${told.name} ${text.toolAsks}`);
+      changed();
     },
     made(calls) {
-      heard(message, "server_tool_calls", calls);
+      recorded(message, calls);
       changed();
     },
     usage(prompt, count) {

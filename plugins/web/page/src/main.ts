@@ -8,7 +8,7 @@ import "../style/dialogs.css";
 import "temml/dist/Temml-Local.css";
 import { Away, ServerError, whenRefused } from "./api/client";
 import * as connection from "./api/connection";
-import { listModels } from "./api/models";
+import { listModels, listTools } from "./api/models";
 import { begin } from "./chats";
 import { el } from "./dom";
 import { emit, on, state } from "./state";
@@ -35,6 +35,7 @@ function show(open: boolean): void {
 async function loadModels(): Promise<void> {
   try {
     state.models = await listModels();
+    state.tools = await listTools();
     emit("models");
   } catch (error) {
     if (error instanceof Away) connection.lost();

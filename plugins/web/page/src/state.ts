@@ -1,7 +1,7 @@
 // What the page shows now, and who hears of its changes.
 import { preferences } from "./store/preferences";
 import { Tree } from "./store/tree";
-import type { Chat, Message, Model, Settings } from "./types";
+import type { Chat, Message, Model, Settings, Tool } from "./types";
 
 interface Events {
   /** The list of chats. */
@@ -28,6 +28,8 @@ export const state = {
   chat: null as Chat | null,
   tree: new Tree([]),
   models: [] as Model[],
+  /** What models may use; the server runs them. */
+  tools: [] as Tool[],
   /** The model of a new chat. */
   model: preferences.model,
   /** The settings of a new chat. */

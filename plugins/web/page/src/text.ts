@@ -87,6 +87,10 @@ export const text = {
   showAll: "Show all",
   showLess: "Show less",
 
+  sources: "Sources",
+  tools: "Tools of the server",
+  noTools: "None. The owner of the server turns them on.",
+  approvals: { auto: "runs by itself", ask: "asks you first", deny: "never runs" } as Record<string, string>,
   tool: "Tool",
   toolArguments: "Arguments",
   toolResult: "Result",

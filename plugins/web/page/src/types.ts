@@ -17,8 +17,8 @@ export interface Call {
   arguments: string;
   result?: string;
   state: "writing" | "asking" | "running" | "done" | "failed" | "denied";
-  approval?: string;
-  files?: { id: string; name: string }[];
+  files?: string[];
+  citations?: { url: string; title: string }[];
 }
 
 export interface Usage {
@@ -77,6 +77,13 @@ export interface Model {
   context: number | null;
   tasks: string[] | null;
   inputs: string[] | null;
+}
+
+/** A tool that the server runs. */
+export interface Tool {
+  name: string;
+  description: string;
+  approval: string;
 }
 
 export const PLAIN: Settings = {

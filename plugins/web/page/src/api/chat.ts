@@ -8,13 +8,13 @@ export interface Writing {
   text(more: string): void;
   reasoning(more: string): void;
   call(index: number, id: string | undefined, name: string | undefined, more: string): void;
-  event(name: string, data: any): void;
+  tool(told: any): void;
   made(calls: any[]): void;
   usage(prompt: number, answer: number): void;
   ended(reason: string): void;
 }
 
-export async function body(model: string, settings: Settings, path: Message[]): Promise<any> {
+export async function body(model: string, settings: Settings, path: Message[], session: string | null): Promise<any> {
   const messages: any[] = settings.system.trim() ? [{ role: "system", content: settings.system }] : [];
   for (const message of path) messages.push(...(await written(message)));
   const asked: any = { model, messages, stream: true, stream_options: { include_usage: true } };
@@ -25,6 +25,7 @@ export async function body(model: string, settings: Settings, path: Message[]): 
     const schema = JSON.parse(settings.schema);
     asked.response_format = { type: "json_schema", json_schema: { name: "answer", schema, strict: true } };
   }
+  if (session) Object.assign(asked, { session_id: session, tool_approvals: true });
   return asked;
 }
 
@@ -53,12 +54,11 @@ export async function stream(asked: any, writing: Writing, signal: AbortSignal):
   let complete = false;
   let failed: ServerError | null = null;
   const parser = createParser({
-    onEvent({ event, data }) {
+    onEvent({ data }) {
       if (data === "[DONE]") complete = true;
       else {
         const told = JSON.parse(data);
         if (told.error) failed = new ServerError(500, String(told.error.message), told.error.code ?? null);
-        else if (event) writing.event(event, told);
         else read(told, writing);
       }
     },
@@ -90,6 +90,7 @@ function read(told: any, writing: Writing): void {
   for (const call of delta.tool_calls ?? []) {
     writing.call(call.index ?? 0, call.id, call.function?.name, call.function?.arguments ?? "");
   }
+  if (delta.server_tool) writing.tool(delta.server_tool);
   if (delta.server_tool_calls) writing.made(delta.server_tool_calls);
   if (choice.finish_reason) writing.ended(choice.finish_reason);
 }

@@ -1,5 +1,5 @@
 // The server's models and what each can do.
-import type { Model } from "../types";
+import type { Model, Tool } from "../types";
 import { ask } from "./client";
 
 export type Task = "text" | "image" | "speech" | "transcribe" | "other";
@@ -14,6 +14,16 @@ export async function listModels(): Promise<Model[]> {
     tasks: Array.isArray(one.tasks) ? one.tasks : null,
     inputs: Array.isArray(one.input_modalities) ? one.input_modalities : null,
   }));
+}
+
+/** The tools that the server runs; none where it knows of no such thing. */
+export async function listTools(): Promise<Tool[]> {
+  try {
+    const { tools } = await (await ask("v1/agent/tools")).json();
+    return (tools as any[]).map((one) => ({ name: String(one.name), description: String(one.description), approval: String(one.approval) }));
+  } catch {
+    return [];
+  }
 }
 
 /** What the page uses a model for. One that is not loaded yet is taken for a chat model. */

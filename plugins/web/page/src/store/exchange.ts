@@ -117,6 +117,7 @@ function attachment(given: any): Attachment {
 
 function call(given: any): Call {
   const found: Call = { id: words(given.id), name: words(given.name), arguments: words(given.arguments), state: "done" };
+  if (Array.isArray(given.citations)) found.citations = given.citations.filter((one: any) => /^https?:/i.test(one?.url)).map((one: any) => ({ url: one.url, title: words(one.title) }));
   return given.result === undefined ? found : { ...found, result: words(given.result) };
 }
 

@@ -104,6 +104,11 @@ export class MessageView {
     if (end === "writing" && !words && !reasoning && !error) {
       yield el("div", { class: "waiting", role: "img", "aria-label": text.writing }, el("i"), el("i"), el("i"));
     }
+    const sources = new Map((this.message.calls ?? []).flatMap((call) => call.citations ?? []).map((one) => [one.url, one]));
+    if (sources.size && end !== "writing") {
+      const links = [...sources.values()].map(({ url, title }) => el("li", {}, el("a", { href: url, target: "_blank", rel: "noopener noreferrer nofollow", dir: "auto" }, title || url)));
+      yield el("details", { class: "sources" }, el("summary", {}, `${text.sources} (${sources.size})`), el("ol", {}, ...links));
+    }
     if (error) yield el("p", { class: `end ${end === "failed" ? "error" : ""}` }, error);
     else if (end === "stopped") yield el("p", { class: "end" }, text.stopped);
     else if (end === "length") yield el("p", { class: "end" }, text.cut);

@@ -29,6 +29,7 @@ export function openSettings(): void {
       el("div", { class: "buttons" },
         el("button", { type: "button", class: "button", onclick: () => { change({ ...PLAIN }); box.close(); openSettings(); } }, text.reset),
         el("button", { type: "button", class: "button", onclick: () => { preferences.settings = state.settings = { ...now }; notice(text.usedForNew); } }, text.useForNew))),
+    el("section", {}, el("h3", {}, text.tools), ...ofTools()),
     el("section", {}, el("h3", {}, text.thisPage), ...ofPage()));
 }
 
@@ -67,6 +68,13 @@ function schemaField(now: Settings, change: (part: Partial<Settings>) => void): 
   });
   input.value = now.schema;
   return el("div", {}, field(text.schema, input, text.schemaHint), wrong);
+}
+
+function* ofTools(): Iterable<HTMLElement> {
+  for (const { name, description, approval } of state.tools) {
+    yield el("div", { class: "field" }, el("code", {}, name), " ", el("small", {}, `${text.approvals[approval] ?? approval}. ${description}`));
+  }
+  if (!state.tools.length) yield el("p", { class: "note" }, text.noTools);
 }
 
 function* ofPage(): Iterable<HTMLElement> {

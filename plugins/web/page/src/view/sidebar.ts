@@ -34,7 +34,7 @@ export function sidebar(close: () => void): HTMLElement {
     el("header", {},
       el("img", { src: "icon.svg", alt: "", width: 26, height: 26 }), el("strong", {}, text.product),
       more, iconButton("close", text.hideChats, close, { class: "icon-button close-sidebar" })),
-    el("button", { type: "button", class: "new-chat", onclick: () => { void open(null); close(); } }, icon("plus"), text.newChat),
+    el("button", { type: "button", class: "new-chat", onclick: () => void open(null) }, icon("plus"), text.newChat),
     el("label", { class: "search" }, icon("search"), searching),
     list, picker,
     el("footer", {},

@@ -19,7 +19,7 @@ export function toolCard(call: Call, wasOpen: boolean): HTMLElement {
     el("div", { class: "tool-body" },
       el("h3", {}, text.toolArguments), codeBlock(pretty(call.arguments), "json", call.state === "writing"),
       ...(call.result === undefined ? [] : [el("h3", {}, text.toolResult), result(call.result)])));
-  if (asks && call.approval) card.append(question(call));
+  if (asks) card.append(question(call, card));
   return card;
 }
 
@@ -28,11 +28,12 @@ function result(value: string): HTMLElement {
   return codeBlock((json ? pretty(value) : value).slice(0, LONGEST), json ? "json" : "", false);
 }
 
-function question(call: Call): HTMLElement {
+function question(call: Call, card: HTMLElement): HTMLElement {
   const choose = (approved: boolean, remember: boolean) => async () => {
     for (const button of buttons) button.disabled = true;
     try {
       await decide(call, approved, remember);
+      card.replaceWith(toolCard(call, true));
     } catch (error) {
       for (const button of buttons) button.disabled = false;
       notice(text.failed((error as Error).message), "error");
