@@ -43,7 +43,8 @@ def chat_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
 @pytest.fixture
 def open_page(browser: Browser, chat_server: Live) -> Iterator[Open]:
-    """(url=None, **options of the context) -> the page, once it knows the models.
+    """(url=None, **options of the context) -> the page, once it knows the models (unless
+    models=False).
 
     Afterwards: nothing failed in a page, nothing was refused by its policy, nothing was asked of
     another host.
@@ -70,7 +71,9 @@ def open_page(browser: Browser, chat_server: Live) -> Iterator[Open]:
             ),
         )
 
-    def open_page(url: str | None = None, *, beside: Page | None = None, **options: Any) -> Page:
+    def open_page(
+        url: str | None = None, *, beside: Page | None = None, models: bool = True, **options: Any
+    ) -> Page:
         url = url or chat_server.url
         if beside is None:
             context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
@@ -80,7 +83,8 @@ def open_page(browser: Browser, chat_server: Live) -> Iterator[Open]:
         page = context.new_page()
         watch(page, url)
         page.goto(f"{url}/")
-        page.wait_for_function("document.querySelector('select.model')?.value")
+        if models:
+            page.wait_for_function("() => document.querySelector('select.model')?.value")
         return page
 
     yield open_page

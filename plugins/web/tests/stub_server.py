@@ -18,7 +18,8 @@ from tramontane_plugin_web.plugin import pages
 
 from .scripted import HEAD
 
-END = "end"
+END, BREAK = "end", "break"
+"""Of an answer: its end, or a connection that is cut."""
 
 
 class Stub:
@@ -57,7 +58,7 @@ def stub(port: int = 0) -> Iterator[Stub]:
     files = read_files(page)
 
     class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+        protocol_version = "HTTP/1.0"  # no connection outlives the server
 
         def do_GET(self) -> None:
             name = self.path.partition("?")[0].lstrip("/") or "index.html"
@@ -97,6 +98,9 @@ def stub(port: int = 0) -> Iterator[Stub]:
             count = 0
             with contextlib.suppress(OSError):
                 while (piece := told.pieces.get()) != END:
+                    if piece == BREAK:
+                        self.close_connection = True
+                        return
                     choice = {"index": 0, "delta": piece, "finish_reason": None}
                     self.event({**HEAD, "choices": [choice]})
                     count += 1

@@ -92,7 +92,7 @@ def test_chats_are_found_renamed_and_removed(open_page: Open) -> None:
         answered(page)
     search = page.get_by_role("searchbox", name="Search chats")
     search.fill("PEARS")
-    page.wait_for_function("document.querySelectorAll('.chat-row').length === 1")
+    page.wait_for_function("() => document.querySelectorAll('.chat-row').length === 1")
     assert page.locator(".chat-row").inner_text() == "Second"
     search.fill("")
     menu(page, "First", "Rename")

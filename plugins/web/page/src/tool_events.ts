@@ -9,7 +9,7 @@ export function noticed(message: Message, told: any): void {
   let call = calls.find((one) => one.id === id);
   if (!call) calls.push((call = { id, name: words(told.name), arguments: words(told.arguments ?? {}), state: "running" }));
   if (told.type === "approval") call.state = "asking";
-  else if (told.type === "started") call.state = "running";
+  else if (told.type === "started" && call.state !== "denied") call.state = "running";
   else if (told.type === "finished") {
     call.result = words(told.result);
     call.files = (told.files ?? []).map(words);

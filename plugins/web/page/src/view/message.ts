@@ -24,15 +24,12 @@ export class MessageView {
   private tools = el("div", { class: "tools" });
   private more = el("div", { class: "more" });
   private toolsDrawn = "";
+  private versionsDrawn = 0;
 
   constructor(public message: Message, private grew: () => void) {
     const mine = message.role === "user";
     this.element = el("article", { class: `message ${message.role}`, "data-id": message.id, "aria-label": mine ? text.you : (message.model ?? text.assistant) },
       el("div", { class: "pending", dir: "auto" }, message.text));
-  }
-
-  get isWhole(): boolean {
-    return this.body !== null;
   }
 
   /** Make all of it, once. */
@@ -45,11 +42,19 @@ export class MessageView {
     this.update();
   }
 
+  /** After a change of the branch: which versions there are, or what was read from storage again. */
+  refresh(message: Message): void {
+    const same = message === this.message || (message.text === this.message.text && message.end === this.message.end);
+    this.message = message;
+    if (this.body && !(same && this.versionsDrawn === state.tree.versions(message).length)) this.update();
+  }
+
   /** After a change of the message. */
   update(): void {
     if (!this.body) return;
     const { message } = this;
     const writing = message.end === "writing";
+    const wasLive = this.live !== null;
     this.element.toggleAttribute("data-writing", writing);
     this.element.setAttribute("aria-busy", String(writing));
     this.drawThoughts(writing);
@@ -64,7 +69,7 @@ export class MessageView {
     } else if (!this.words.childElementCount && message.text) this.words.replaceChildren(...rendered(message.text));
     if (!writing) this.drawAttachments();
     this.more.replaceChildren(...this.ends(), ...(writing ? [] : [this.buttons()]));
-    this.grew();
+    if (writing || wasLive) this.grew();
   }
 
   private drawAttachments(): void {
@@ -119,6 +124,7 @@ export class MessageView {
     const { message } = this;
     const row = el("div", { class: "actions" });
     const versions = state.tree.versions(message);
+    this.versionsDrawn = versions.length;
     if (versions.length > 1) {
       const at = versions.findIndex((one) => one.id === message.id);
       const step = (by: number, name: "left" | "right", label: string) => {

@@ -5,9 +5,10 @@ import { model, on, path } from "../state";
 import { text } from "../text";
 import { MessageView } from "./message";
 
-const AT_ONCE = 8;
+const AT_ONCE = 3;
 const FRAME = 8;
 const NEAR_END = 60;
+const SHELLS = 200;
 
 const list = el("div", { class: "thread-inner" });
 const welcome = el("div", { class: "welcome" });
@@ -16,6 +17,8 @@ export const scroller = el("main", { class: "thread", tabindex: "-1", "aria-labe
 
 let views = new Map<string, MessageView>();
 let sticks = true;
+/** How many of the last messages have a shell; those before get theirs a frame later. */
+let shown = SHELLS;
 const wanted = new Set<MessageView>();
 let frame = 0;
 const near = new IntersectionObserver((entries) => {
@@ -34,9 +37,11 @@ export function thread(): HTMLElement[] {
     views = new Map();
     wanted.clear();
     sticks = true;
+    shown = SHELLS;
     list.replaceChildren();
     draw();
     scrollToEnd();
+    requestAnimationFrame(showMore);
   });
   on("path", () => {
     draw();
@@ -58,8 +63,16 @@ export function stick(): void {
   sticks = true;
 }
 
+function showMore(): void {
+  if (shown >= path().length) return;
+  shown += SHELLS;
+  draw();
+  if (sticks) scroller.scrollTop = scroller.scrollHeight;
+  requestAnimationFrame(showMore);
+}
+
 function draw(): void {
-  const messages = path();
+  const messages = path().slice(-shown);
   const kept = new Map<string, MessageView>();
   messages.forEach((message, index) => {
     let view = views.get(message.id);
@@ -67,11 +80,7 @@ function draw(): void {
       view = new MessageView(message, grew);
       if (index >= messages.length - AT_ONCE) view.complete();
       else near.observe(view.element);
-    } else if (view.isWhole) {
-      // which versions there are may have changed
-      view.message = message;
-      view.update();
-    }
+    } else view.refresh(message);
     kept.set(message.id, view);
   });
   for (const [id, view] of views) if (!kept.has(id)) view.element.remove();
