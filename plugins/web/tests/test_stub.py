@@ -94,6 +94,22 @@ def test_a_chat_goes_on_while_another_is_looked_at(server: Stub, open_page: Open
     answered(page)
 
 
+def test_a_chat_that_is_removed_while_it_is_answered_stays_away(
+    server: Stub, open_page: Open
+) -> None:
+    page = open_page(server.url)
+    say(page, "First")
+    server.say("begun")
+    shows(page, "begun")
+    page.get_by_role("button", name="Menu of First").click()
+    page.get_by_role("menuitem", name="Delete").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_role("heading", name="What shall we talk about?").wait_for()
+    server.end()
+    page.reload()
+    page.get_by_text("No chats yet.").wait_for()
+
+
 def test_a_server_that_goes_away_and_comes_back(open_page: Open) -> None:
     with stub() as first:
         page = open_page(first.url)
@@ -191,11 +207,12 @@ def test_pictures_and_speech_are_made(server: Stub, open_page: Open) -> None:
     page.wait_for_function(f"() => {SPEECHES} === 2")
 
 
-def test_a_chat_of_two_thousand_messages_is_smooth(server: Stub, open_page: Open) -> None:
+def test_a_chat_of_two_thousand_messages_is_drawn_where_it_is_seen(
+    server: Stub, open_page: Open
+) -> None:
     page = open_page(server.url)
     page.evaluate(MANY, 2000)
     page.reload()
-    page.evaluate(WATCH)
     page.get_by_role("link", name="Many").click()
     page.locator(".message").last.wait_for()
     page.wait_for_timeout(300)
@@ -208,9 +225,9 @@ def test_a_chat_of_two_thousand_messages_is_smooth(server: Stub, open_page: Open
         page.wait_for_timeout(10)
     server.end()
     page.locator(".message.assistant").last.locator(".actions").wait_for()
-    longest = page.evaluate("Math.max(0, ...window.tasks)")
-    print(f"longest task: {longest} ms")
-    assert longest < 400  # 100 on a quiet machine: see docs/web.md
+    # what was near is whole, the rest are shells; measure.py has the times
+    assert page.locator(".message").count() == 2002
+    assert 10 < page.locator(".message-body").count() < 400
 
 
 SPEECHES = (
@@ -237,6 +254,3 @@ MANY = """count => new Promise((resolve, reject) => {
         change.onerror = reject;
     };
 })"""  # noqa: E501
-WATCH = """() => { window.tasks = []; new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) window.tasks.push(entry.duration);
-}).observe({type: "longtask"}); }"""

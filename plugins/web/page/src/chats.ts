@@ -10,6 +10,9 @@ import { notice } from "./view/notices";
 const channel = new BroadcastChannel("tramontane");
 const HASH = /^#chat=([\w-]+)$/;
 
+/** Chats that were removed while they were answered: what comes of that is not kept. */
+const removed = new Set<string>();
+
 /** Read what is kept, and open the chat that the address names. */
 export async function begin(): Promise<void> {
   channel.addEventListener("message", (event) => void heard(event.data));
@@ -67,6 +70,7 @@ export function create(title: string): Chat {
 
 /** Keep a chat and messages of it. */
 export async function save(chat: Chat, ...messages: Message[]): Promise<void> {
+  if (removed.has(chat.id)) return;
   const at = state.chats.findIndex((one) => one.id === chat.id);
   if (at >= 0) state.chats.splice(at, 1);
   state.chats.splice(state.chats.findIndex((one) => one.updated <= chat.updated) >>> 0, 0, chat);
@@ -76,6 +80,7 @@ export async function save(chat: Chat, ...messages: Message[]): Promise<void> {
 
 /** Keep messages only, for what changes many times a second. */
 export async function keep(chat: Chat, messages: Message[]): Promise<void> {
+  if (removed.has(chat.id)) return;
   try {
     await database.put([chat], messages);
   } catch (error) {
@@ -94,6 +99,7 @@ export async function rename(chat: Chat, title: string): Promise<void> {
 }
 
 export async function remove(chat: Chat): Promise<void> {
+  removed.add(chat.id);
   state.runs.get(chat.id)?.abort();
   await database.removeChat(chat.id);
   state.chats = state.chats.filter((one) => one.id !== chat.id);
@@ -103,7 +109,10 @@ export async function remove(chat: Chat): Promise<void> {
 }
 
 export async function removeAll(): Promise<void> {
-  for (const run of state.runs.values()) run.abort();
+  for (const run of state.runs.values()) {
+    removed.add(run.chat.id);
+    run.abort();
+  }
   await database.removeAll();
   state.chats = [];
   emit("chats");
