@@ -80,6 +80,7 @@ USAGE = [
     ("run --no-template --tools files", "--tools needs a chat"),
     ("sessions show", "sessions show takes a name"),
     ("sessions list --keep 1", "--keep N goes with sessions fork"),
+    ("web --no-pages", "--no-pages leaves nothing to open: use tramontane serve"),
     ("embed", 'there is no text: tramontane embed "a text" -m MODEL'),
     ("embed x --dimensions 0", "--dimensions 0: at least 1"),
     ("rank x", 'there is no document: tramontane rank "query" "document" -m MODEL'),

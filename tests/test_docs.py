@@ -325,3 +325,20 @@ def test_links_between_pages_lead_somewhere():
             if not (page.parent / target).exists():
                 broken.append(f"{page.relative_to(DOCS)}: {target}")
     assert broken == []
+
+
+def test_the_page_is_where_it_says(installed, python):
+    code = """
+from starlette.testclient import TestClient
+from tramontane_plugin_server.app import build
+from tramontane_plugin_server.app_state import Serving
+from tramontane_plugin_server.settings import read
+
+client = TestClient(build(Serving(read(None, {"access_log": "off", "api_key": ["sk"]}))))
+assert "<h1>Models</h1>" in client.get("/acme/").text
+assert "/v1/models" in client.get("/acme/page.js").text
+assert client.post("/acme/echo", content="a").status_code == 401
+print(client.post("/acme/echo", content="a", headers={"x-api-key": "sk"}).text)
+"""
+    done = python("-c", code, path=installed, TRAMONTANE_PLUGINS="acme-tramontane-models")
+    assert (done.returncode, done.stdout) == (0, "a\n"), done.stderr

@@ -23,6 +23,7 @@ OFFERS = {
     "mcp_clients": plugin.McpClient(name="a", connect="m:connect"),
     "toolsets": plugin.Toolset(name="a", summary="Does a.", options={"n": 3}, open="m:open"),
     "commands": plugin.Command(name="a", summary="Does a.", run="m:run"),
+    "pages": plugin.Page(name="a", summary="Shows a.", path="/a", files="m:page"),
     "models": plugin.Model(name="a", summary="Is a.", file="m:a.bin"),
 }
 

@@ -103,6 +103,8 @@ BAD = [
     ("acme-careless", "each_tool_can_be_called_by_any_model", "a name has letters, digits"),
     ("acme-careless", "each_tool_has_a_risk", "'none' is not in"),
     ("acme-careless", "help_prints_the_summary", "must return the exit status"),
+    ("acme-careless", "the_path_can_be[careless]", "segments of small"),
+    ("acme-careless", "what_it_shows_is_there[careless]", "is it in the wheel?"),
     ("acme-careless", "the_file_is_in_the_package", "is it in the wheel?"),
 ]
 

@@ -77,6 +77,11 @@ def commands() -> Iterable[plugin.Command]:  # type: ignore[empty-body]
 
 
 @hookspec
+def pages() -> Iterable[plugin.Page]:  # type: ignore[empty-body]
+    """Yield pages, or routes, that servers have at a path."""
+
+
+@hookspec
 def models() -> Iterable[plugin.Model]:  # type: ignore[empty-body]
     """Yield models whose files ship inside this plugin, by the names that `-m` takes."""
 

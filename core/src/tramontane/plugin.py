@@ -23,6 +23,7 @@ __all__ = [
     "McpClient",
     "Model",
     "Offer",
+    "Page",
     "Quantizer",
     "Sampler",
     "Target",
@@ -365,6 +366,26 @@ class Command(Offer):
     summary: str
     run: Target
     """(arguments: list[str]) -> int, the exit status."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page(Offer):
+    """Pages of a web browser, or routes, that servers have at a path. One of `files` and `app`."""
+
+    summary: str
+    path: str
+    """Where: "/", or a path of small letters, digits and hyphens ("/acme"). A server's own paths
+    are not replaced."""
+    files: str = ""
+    """"package:folder", a folder inside the package with an `index.html`. Its files are read when a
+    server starts, need no API key, and may load nothing from other hosts."""
+    app: Target | None = None
+    """() -> an ASGI application, called once when a server starts. Its routes need the API key
+    where there is one."""
+
+    def __post_init__(self) -> None:
+        if bool(self.files) == (self.app is not None):
+            raise TypeError(f"the page {self.name!r} needs one of files= and app=")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,6 +40,7 @@ KINDS: dict[str, type[plugin.Offer]] = {
     "drafters": plugin.Drafter,
     "interconnects": plugin.Interconnect,
     "commands": plugin.Command,
+    "pages": plugin.Page,
     "models": plugin.Model,
 }
 EVENTS = "events"

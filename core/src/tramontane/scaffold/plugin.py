@@ -80,6 +80,7 @@ KINDS = {
         ("torch>=2.6",),
     ),
     "command": Kind("plugin", "commands", "writing-a-command.md", "The command @name@."),
+    "page": Kind("plugin", "pages", "writing-a-page.md", "The page @name@."),
     "model": Kind(
         "model", "models", "writing-a-model.md", "The model @name@."
     ),

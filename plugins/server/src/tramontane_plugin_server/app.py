@@ -15,6 +15,7 @@ from tramontane import __version__
 from tramontane.errors import TramontaneError
 
 from . import agent_routes, docs_page, health, mcp_endpoint
+from . import docs_page, health, mcp_endpoint, plugin_pages
 from .anthropic import messages
 from .app_state import Serving
 from .http.access import Access
@@ -43,7 +44,10 @@ ABOUT = "Models over HTTP, in the forms of OpenAI's and Anthropic's APIs."
 
 
 def build(serving: Serving) -> ASGIApp:
-    """The application; loading its models is its server's business. Raises ConfigError."""
+    """The application; loading its models is its server's business.
+
+    Raises ConfigError, and PluginConflict for two pages at one path.
+    """
     settings = serving.settings
     app = Described(
         title="Tramontane",
@@ -65,9 +69,10 @@ def build(serving: Serving) -> ASGIApp:
     ):  # fmt: skip
         app.include_router(part.router)
     app.state.within = mcp_endpoint.add(app, serving) if settings.mcp else contextlib.nullcontext()
+    opened = plugin_pages.add(app) if settings.pages else frozenset()
     found: ASGIApp = Methods(app, app.router.routes)
     found = Body(found, settings.max_body, settings.body_timeout)
-    found = Keys(found, serving.keys, settings.open_path, serving.metrics)
+    found = Keys(found, serving.keys, {*settings.open_path, *opened}, serving.metrics)
     if settings.cors_origin:
         found = CORSMiddleware(
             found,

@@ -8,6 +8,7 @@ import logging.handlers
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -28,10 +29,14 @@ if TYPE_CHECKING:
     from tramontane.checkpoint.load_options import LoadReport
 
 
-def serve(settings: Settings, sockets: list[socket.socket]) -> int:
+def serve(
+    settings: Settings,
+    sockets: list[socket.socket],
+    ready: Callable[[str], None] | None = None,
+) -> int:
     """Serve until SIGINT or SIGTERM; then let answers end. Raises TramontaneError.
 
-    sockets: that listen already.
+    sockets: that listen already. ready: called with the address once models are loaded.
     """
     ignore_hangup()
     handler = _logging(settings)
@@ -51,7 +56,7 @@ def serve(settings: Settings, sockets: list[socket.socket]) -> int:
         ws="none",
         timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout)),
     )
-    server = _Server(config, serving, sockets[0])
+    server = _Server(config, serving, sockets[0], ready)
     try:
         server.run(sockets=sockets)
     except SystemExit:  # uvicorn has logged why it could not start
@@ -71,8 +76,15 @@ class _Server(uvicorn.Server):
     failed: whether they cannot be loaded.
     """
 
-    def __init__(self, config: uvicorn.Config, serving: Serving, first: socket.socket) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        serving: Serving,
+        first: socket.socket,
+        ready: Callable[[str], None] | None,
+    ) -> None:
         super().__init__(config)
+        self._ready = ready
         self._serving = serving
         self._listens_at = _address(serving.settings, first)
         self._loading: asyncio.Task[None] | None = None
@@ -112,6 +124,8 @@ class _Server(uvicorn.Server):
             return
         for line in _banner(self._serving, address):
             _say(line)
+        if self._ready is not None:
+            self._ready(address)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if not self.should_exit:

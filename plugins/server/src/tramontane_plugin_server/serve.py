@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -32,12 +32,28 @@ examples:
 
 def run(argv: list[str]) -> int:
     """Serve until stopped by a signal."""
-    settings = _settings(argv, "serve", SERVE)
+    return serve_as("serve", SERVE, argv)
+
+
+def serve_as(
+    name: str,
+    summary: str,
+    argv: list[str],
+    *,
+    switches: Mapping[str, str] | None = None,
+    ready: Callable[[str], None] | None = None,
+) -> int:
+    """Serve for a command of another distribution, with the options of `tramontane serve`.
+
+    switches: of that command, with their help; it takes them out of argv itself. ready: called in
+    the event loop with the address, once all models of the start are loaded.
+    """
+    settings = _settings(argv, name, summary, switches or {})
     settings.check()
     with listening(settings) as sockets:  # first, as it may fail and the rest takes a while
         from .lifecycle import serve
 
-        return serve(settings, sockets)
+        return serve(settings, sockets, ready)
 
 
 def config(argv: list[str]) -> int:
@@ -46,8 +62,12 @@ def config(argv: list[str]) -> int:
     return 0
 
 
-def _settings(argv: list[str], name: str, summary: str) -> Settings:
+def _settings(
+    argv: list[str], name: str, summary: str, switches: Mapping[str, str] | None = None
+) -> Settings:
     parser = _parser(name, summary)
+    for switch, said in (switches or {}).items():
+        parser.add_argument(switch, action="store_true", default=argparse.SUPPRESS, help=said)
     options = vars(parser.parse_args(argv))
     defaults = {key: options.pop(key) for key in parser.configured}
     path, names, models = (options.pop(key, None) for key in ("config", "name", "model"))
@@ -83,7 +103,7 @@ def _parser(name: str, summary: str) -> Parser:
     parser = Parser(
         f"tramontane {name}",
         description=summary,
-        epilog=EXAMPLES,
+        epilog=EXAMPLES.replace("tramontane serve", f"tramontane {name}"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=None,
         section="serve",

@@ -86,6 +86,7 @@ class Settings(BaseModel):
     stored_responses: Count = Field(
         1000, description="how many responses are stored, for previous_response_id"
     )
+    pages: bool = Field(True, description="serve the pages of installed plugins, such as the chat")
     mcp: bool = Field(False, description="serve MCP too, at /mcp")
     mcp_config: Path | None = Field(
         None, description="MCP servers whose tools models may call in chats"

@@ -95,5 +95,12 @@ def commands() -> Iterator[plugin.Command]:
 
 
 @hookimpl
+def pages() -> Iterator[plugin.Page]:
+    yield plugin.Page(
+        name="careless", summary="Is elsewhere.", path="/Care less", files="acme_careless:none"
+    )
+
+
+@hookimpl
 def models() -> Iterator[plugin.Model]:
     yield plugin.Model(name="careless", summary="Is not there.", file="acme_careless:none.gguf")

@@ -1,4 +1,5 @@
-"""API keys: once one is set, every path needs one but /health and those of --open-path."""
+"""API keys: once one is set, every path needs one but /health, those of --open-path, and files of
+plugins' pages."""
 
 from __future__ import annotations
 

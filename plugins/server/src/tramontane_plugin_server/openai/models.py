@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
@@ -16,6 +16,9 @@ from tramontane_plugin_server.model_manager import Served
 
 from .fields import RequestBody
 from .shapes import ERRORS, Model, Models, Shape
+
+if TYPE_CHECKING:
+    from tramontane.tasks.opening import Opened
 
 router = APIRouter(route_class=Route)
 ADMIN = {**ERRORS, 403: {**ERRORS[401], "description": "The API key is not an admin key"}}
@@ -94,6 +97,11 @@ def _root(served: Served, name: str) -> str:
     return served.settings.model if adapter is None else adapter.source
 
 
+def _modalities(model: Opened) -> list[str]:
+    kinds = () if model.task_only else model.processors
+    return ["text", *kinds]
+
+
 def _model_dict(served: Served, name: str, *, paths: bool) -> dict[str, Any]:
     """paths: whether `root` is where the model was loaded from, a path of the server's."""
     return {
@@ -105,4 +113,6 @@ def _model_dict(served: Served, name: str, *, paths: bool) -> dict[str, Any]:
         "parent": served.name if name in served.adapters else None,
         "status": served.status,
         "max_model_len": served.model.most_tokens if served.model else None,
+        "tasks": list(served.model.tasks) if served.model else None,
+        "input_modalities": _modalities(served.model) if served.model else None,
     }

@@ -153,6 +153,10 @@ class Model(Shape):
     """Of an adapter: its model."""
     status: Literal["loaded", "loading", "unloaded"]
     max_model_len: int | None
+    tasks: list[str] | None
+    """What it can do: text, embed, rank, transcribe, image, speech; null until it is loaded."""
+    input_modalities: list[str] | None
+    """What a chat with it may have: text, image, audio, video; null until it is loaded."""
 
 
 class Models(Shape):
