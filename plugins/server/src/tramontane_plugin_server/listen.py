@@ -9,19 +9,29 @@ import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from tramontane.errors import ConfigError
-
-if TYPE_CHECKING:
-    from .settings import Settings
 
 BACKLOG = 2048
 """Connections that may wait to be accepted; those made while the server starts are among them."""
 
 
+class Listening(Protocol):
+    """The settings that say where."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def uds(self) -> Path | None: ...
+    @property
+    def uds_mode(self) -> str: ...
+
+
 @contextlib.contextmanager
-def listening(settings: Settings) -> Iterator[list[socket.socket]]:
+def listening(settings: Listening) -> Iterator[list[socket.socket]]:
     """Listening sockets, closed in the end; the file of a Unix socket is removed then.
 
     Raises ConfigError for an address that is taken or cannot be used.

@@ -96,17 +96,17 @@ def _parser(name: str, summary: str) -> Parser:
     server = parser.add_argument_group("server")
     for field, info in Settings.model_fields.items():
         if field != "models":
-            _add(server, field, info)
+            add_option(server, field, info)
     group = parser.add_argument_group("models")
     group.add_argument("-m", "--model", action="append", metavar="MODEL", help="repeatable")
     group.add_argument("--name", action="append", help="name in requests; once for each -m")
     for field, info in ModelSettings.model_fields.items():
         if field not in ("model", "name"):
-            _add(group, field, info)
+            add_option(group, field, info)
     return parser
 
 
-def _add(group: Any, field: str, info: FieldInfo) -> None:
+def add_option(group: Any, field: str, info: FieldInfo) -> None:
     """An option for a field; what is not given stays None."""
     option = "--" + field.replace("_", "-")
     kinds = list(_kinds(info.annotation))
