@@ -75,7 +75,7 @@ async def routing(*urls: str, **options: Any) -> AsyncIterator[Routed]:
         timeout_graceful_shutdown=2,
     )  # fmt: skip
     server = uvicorn.Server(config)
-    with socket.socket() as sock:
+    with socket.socket(proto=socket.IPPROTO_TCP) as sock:
         sock.bind(("127.0.0.1", 0))
         sock.listen(512)
         router.set_replicas(settings.replicas())

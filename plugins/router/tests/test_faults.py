@@ -68,22 +68,25 @@ def test_a_kill_in_the_middle_of_many_loses_only_what_had_begun() -> None:
 
             async def one(number: int) -> str:
                 await asyncio.sleep(number * 0.004)
-                events, whole = await streamed(routed, CHAT, f"request {number}", 40)
+                events, whole = await streamed(routed, CHAT, f"request {number}", 100)
                 text = f"<user>request {number}<assistant>"
                 if whole:
-                    assert len(events) == 41
+                    assert len(events) == 101
                     return "whole"
                 got = [event[0] for event in events[:-1]]
                 assert all(word in line for line, word in
-                           zip(got, words_of(text, 40), strict=False))  # fmt: skip
+                           zip(got, words_of(text, 100), strict=False))  # fmt: skip
                 assert "replica_lost" in events[-1][0]
                 return "broken"
 
-            tasks = [asyncio.create_task(one(number)) for number in range(120)]
-            await asyncio.sleep(0.25)
+            tasks = [asyncio.create_task(one(number)) for number in range(90)]
+            home = routed.router.replicas.get(urls[1])
+            while home is None or home.running < 5:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.2)
             victim.send_signal(signal.SIGKILL)
             ends = Counter(await asyncio.wait_for(asyncio.gather(*tasks), 60))
-            assert ends["broken"] + ends["whole"] == 120
+            assert ends["broken"] + ends["whole"] == 90
             assert 0 < ends["broken"] < 60
             assert len(routed.router.replicas.within("ready")) == 2
 
