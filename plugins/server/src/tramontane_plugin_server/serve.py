@@ -47,8 +47,14 @@ def config(argv: list[str]) -> int:
 
 
 def _settings(argv: list[str], name: str, summary: str) -> Settings:
-    parser = _parser(name, summary)
-    options = vars(parser.parse_args(argv))
+    parser = parser_of(name, summary)
+    return settings_of(parser, vars(parser.parse_args(argv)))
+
+
+def settings_of(parser: Parser, options: dict[str, Any]) -> Settings:
+    """What options of `parser_of` come to, with the user's file and the environment. Raises
+    ConfigError.
+    """
     defaults = {key: options.pop(key) for key in parser.configured}
     path, names, models = (options.pop(key, None) for key in ("config", "name", "model"))
     for name in ("print", "verbose"):
@@ -79,11 +85,12 @@ def _settings(argv: list[str], name: str, summary: str) -> Settings:
     return read(path, given, defaults)
 
 
-def _parser(name: str, summary: str) -> Parser:
+def parser_of(name: str, summary: str, examples: str = EXAMPLES) -> Parser:
+    """The options of a command that serves."""
     parser = Parser(
         f"tramontane {name}",
         description=summary,
-        epilog=EXAMPLES,
+        epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=None,
         section="serve",
