@@ -37,7 +37,7 @@ def main() -> int:
 
 
 def _stop_with_parent() -> None:
-    while sys.stdin.buffer.read(4096):
+    while os.read(0, 4096):  # the buffered reader would be locked when the interpreter ends
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from typing import Any
 
@@ -47,7 +46,9 @@ class DeploySettings(BaseModel):
         "in the environment; default: Ray is started on this machine only",
     )
     ray_name: str = Field(
-        "tramontane", pattern="^[a-z0-9][a-z0-9-]{0,40}$", description="name of the application"
+        "tramontane",
+        pattern="^[a-z0-9][a-z0-9-]{0,40}$",
+        description="what the replicas are called there",
     )
 
     @property
@@ -99,9 +100,3 @@ def replica_settings(settings: Settings, deploy: DeploySettings) -> Settings:
             for model in models
         )
     return settings.model_copy(update={**THEIRS, "admin_key": (), "models": models})
-
-
-def version_of(settings: Settings, deploy: DeploySettings) -> str:
-    """Changes with what replicas are started with."""
-    said = f"{settings.model_dump_json()} {deploy.cores()} {deploy.gpus}"
-    return hashlib.sha256(said.encode()).hexdigest()[:16]

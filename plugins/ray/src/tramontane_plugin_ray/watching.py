@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
+import threading
 import time
 from collections.abc import Callable
 
@@ -32,15 +34,14 @@ class Watching(Background):
     ) -> None:
         self._read, self._settings, self._connect = settings, settings(), cluster
         self._deploy = deploy
-        self._generation = 0
         self._scaling = Scaling(
             deploy.replicas, deploy.most, deploy.scale_at, deploy.scale_down_after
         )
         self._cluster: RayCluster | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._wake = asyncio.Event()
-        self._count = deploy.replicas
-        self.failed = ""
+        self._count = 0
+        self._renew = False
 
     async def start(self, router: Router) -> None:
         """Connect and begin; the replicas come later."""
@@ -48,17 +49,16 @@ class Watching(Background):
             f"starting {self._deploy.replicas} replicas on {self._deploy.cluster or 'this machine'}"
         )
         self._cluster = await asyncio.to_thread(self._connect, self._deploy)
-        await self._run(self._cluster)
+        _take_signals_back()
+        self._tasks = [asyncio.create_task(self._watch(router, self._cluster))]
+        await self._scale(self._cluster)
         await self._look(router, self._cluster)
-        self._tasks = [
-            asyncio.create_task(self._watch(router, self._cluster)),
-            asyncio.create_task(self._follow(self._cluster)),
-        ]
+        self._tasks.append(asyncio.create_task(self._follow(self._cluster)))
 
     async def reload(self, router: Router) -> None:
         """Replace all replicas, one after the other, with the settings as files have them now."""
         self._settings = self._read()
-        self._generation += 1
+        self._renew = True
         self._wake.set()
 
     async def stop(self, router: Router) -> None:
@@ -69,8 +69,20 @@ class Watching(Background):
         if self._cluster is not None:
             await asyncio.to_thread(self._cluster.stop)
 
-    async def _run(self, cluster: RayCluster) -> None:
-        await asyncio.to_thread(cluster.run, self._settings, self._count, self._generation)
+    async def _scale(self, cluster: RayCluster) -> None:
+        """As many replicas as are wanted. Raises TramontaneError."""
+        wanted, there = self._scaling.wanted, self._count
+        if wanted > there:
+            await asyncio.to_thread(cluster.start, self._settings, range(there, wanted))
+        elif wanted < there:
+            await asyncio.to_thread(cluster.end, range(wanted, there))
+        self._count = wanted
+
+    async def _replace(self, cluster: RayCluster) -> None:
+        """Raises TramontaneError; then those that follow go on as they are."""
+        for number in range(self._count):
+            await asyncio.to_thread(cluster.replace, self._settings, number)
+            log.warning("replica %d of %d was replaced", number + 1, self._count)
 
     async def _watch(self, router: Router, cluster: RayCluster) -> None:
         while True:
@@ -80,27 +92,32 @@ class Watching(Background):
             except TramontaneError as error:
                 log.error("%s", error)
             running = sum(one.running for one in router.replicas)
-            wanted = self._scaling.look(running, time.monotonic())
-            if wanted != self._count:
-                log.warning(
-                    "%d requests are being answered: %d replicas instead of %d",
-                    running, wanted, self._count,
-                )  # fmt: skip
-                self._count = wanted
+            before = self._scaling.wanted
+            if (wanted := self._scaling.look(running, time.monotonic())) != before:
+                log.warning("%d requests run: %d replicas, not %d", running, wanted, before)
                 self._wake.set()
 
     async def _follow(self, cluster: RayCluster) -> None:
-        """One change at a time; those that come meanwhile are made together."""
+        """One change at a time."""
         while True:
             await self._wake.wait()
             self._wake.clear()
             try:
-                await self._run(cluster)
-                log.warning("%d replicas run, of generation %d", self._count, self._generation)
+                await self._scale(cluster)
+                if self._renew:
+                    self._renew = False
+                    await self._replace(cluster)
             except TramontaneError as error:
-                log.error("%s; the previous replicas go on", error)
+                log.error("%s", error)
 
     async def _look(self, router: Router, cluster: RayCluster) -> None:
         found = await asyncio.to_thread(cluster.listing)
         if found != {one.url: one.key for one in router.replicas}:
             router.set_replicas(dict(found))
+
+
+def _take_signals_back() -> None:
+    """Ray handles SIGTERM too, and aborts the process three seconds later."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.getsignal(number))

@@ -92,6 +92,8 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._router, self._keys, self._background = router, keys, background
         self._listens_at = address(router.settings, first)
+        self._starting: asyncio.Task[None] | None = None
+        self._reloading: asyncio.Task[bool] | None = None
         self.failed = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -100,13 +102,22 @@ class _Server(uvicorn.Server):
         if not self.started:
             return
         self._router.watch()
-        if not await self._try(self._background.start):
-            self.failed = self.should_exit = True
-            return
-        self._say_where()
+        self._write_address()
+        self._starting = asyncio.create_task(self._start())
+
+    async def _start(self) -> None:
+        try:
+            if await self._try(self._background.start):
+                self._say_where()
+                return
+        except Exception:
+            log.exception("what runs beside the router failed")
+        self.failed = self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets=sockets)
+        if self._starting is not None:
+            self._starting.cancel()
         await self._router.close()
         await self._try(self._background.stop)
 
@@ -118,23 +129,26 @@ class _Server(uvicorn.Server):
             return False
         return True
 
+    def _write_address(self) -> None:
+        path = self._router.settings.address_file
+        if path is None:
+            return
+        part = path.with_name(path.name + ".part")
+        try:
+            part.write_text(self._listens_at + "\n", "utf-8")
+            part.replace(path)
+        except OSError as error:
+            say(f"error: cannot write the address to {path}: {error.strerror}")
+            self.failed = self.should_exit = True
+
     def _say_where(self) -> None:
-        settings, where = self._router.settings, self._listens_at
-        if settings.address_file is not None:
-            part = settings.address_file.with_name(settings.address_file.name + ".part")
-            try:
-                part.write_text(where + "\n", "utf-8")
-                part.replace(settings.address_file)
-            except OSError as error:
-                say(f"error: cannot write {settings.address_file}: {error.strerror}")
-                self.failed = self.should_exit = True
-                return
+        settings = self._router.settings
         open_to_all = settings.host not in ("127.0.0.1", "localhost", "::1")
         if open_to_all and settings.uds is None and not self._keys:
             say("warning: no API key is set: anyone who can connect may use it (--api-key)")
         count = len(self._router.replicas)
         of = f"{count} replica{'s' * (count != 1)}" if count else "replicas that are to come"
-        say(f"ready at {where}/v1 for {of}, Ctrl-C stops")
+        say(f"ready at {self._listens_at}/v1 for {of}, Ctrl-C stops")
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if not self.should_exit:
@@ -157,7 +171,7 @@ class _Server(uvicorn.Server):
             log.error("SIGHUP: %s; the previous ones stay in use", error)
             return
         log.warning("SIGHUP: keys were reloaded; replicas are looked at again")
-        self._reloading = asyncio.ensure_future(self._try(self._background.reload))
+        self._reloading = asyncio.create_task(self._try(self._background.reload))
 
 
 def address(settings: RouterSettings, listener: socket.socket) -> str:
