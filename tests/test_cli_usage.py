@@ -106,6 +106,8 @@ USAGE = [
     ("new model x --like y", "--like is for an architecture, not for a model"),
     ("plugins foo", "unexpected argument 'foo'"),
     ("verify a --length 1", "--length 1: at least 2"),
+    ("route", "name a replica: tramontane route --to http://127.0.0.1:8001"),
+    ("deploy --replicas", "--replicas needs a value"),
 ]
 
 
