@@ -125,7 +125,9 @@ async def hits(url: str) -> float:
         async with client.get(f"{url}/metrics") as answer:
             page = await answer.text()
     found = {
-        kind: sum(map(float, re.findall(rf"tramontane_prefix_cache_{kind}_total\S* (\S+)", page)))
+        kind: sum(
+            map(float, re.findall(rf"(?m)^tramontane_prefix_cache_{kind}_total\S* (\S+)", page))
+        )
         for kind in ("hits", "queries")
     }
     return found["hits"] / found["queries"]

@@ -23,7 +23,6 @@ from tramontane_plugin_ray.deploy_settings import (
 )
 from tramontane_plugin_ray.registry import FRESH, Registry
 from tramontane_plugin_ray.scaling import AT_LEAST, Scaling
-from tramontane_plugin_ray.server_process import ServerProcess
 from tramontane_plugin_ray.watching import Watching
 from tramontane_plugin_router.app import Router
 from tramontane_plugin_router.replica import Replicas
@@ -200,9 +199,3 @@ def test_the_server_of_a_replica_ends_with_it() -> None:
     while not ended(int(done.stdout)):
         assert time.monotonic() < end
         time.sleep(0.05)
-
-
-def test_a_server_that_does_not_start_says_why() -> None:
-    settings, _ = _settings(["no-such-model", "--port", "0"])
-    with pytest.raises(RuntimeError, match="does not start: no model 'no-such-model'"):
-        ServerProcess(settings, "127.0.0.1", ".")
