@@ -116,6 +116,8 @@ USAGE = [
     ("sandbox --read /nowhere", "the sandbox cannot show /nowhere: it does not exist"),
     ("top ftp://x", "'ftp://x' is no address of a server, such as http://127.0.0.1:1234"),
     ("top --interval 0", "--interval 0: from 0.1 to 3600 seconds"),
+    ("route", "name a replica: tramontane route --to http://127.0.0.1:8001"),
+    ("deploy --replicas", "--replicas needs a value"),
 ]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import logging.handlers
 import signal
 import socket
 import sys
@@ -13,7 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 import uvicorn
-from tramontane.errors import ConfigError, TramontaneError
+from tramontane.errors import TramontaneError
 from tramontane.mcp import McpServers, read_config
 from tramontane.memory import readable
 from tramontane.registry import Registry
@@ -22,6 +21,7 @@ from .app import build
 from .app_state import Serving
 from .hangup import ignore_hangup, on_hangup
 from .http.errors import ApiError
+from .log_output import log_to
 from .model_manager import Served
 from .settings import Settings
 
@@ -39,7 +39,7 @@ def serve(
     sockets: that listen already. ready: called with the address once models are loaded.
     """
     ignore_hangup()
-    handler = _logging(settings)
+    handler = log_to(settings.log_file, settings.access_log)
     serving = Serving(settings)
     if settings.mcp_config is not None:
         serving.mcp = McpServers(read_config(settings.mcp_config), Registry.from_environment())
@@ -196,27 +196,6 @@ def _drafts(report: LoadReport) -> str:
     if draft is None:
         return ""
     return f"; drafts by {draft.path}, {readable(draft.bytes_in_memory)} of weights"
-
-
-def _logging(settings: Settings) -> logging.Handler:
-    """Warnings of the server and lines of access, to one place. A full disk stops nobody."""
-    handler: logging.Handler = logging.StreamHandler()
-    if settings.log_file is not None:
-        try:
-            # opens its file again once that was moved away
-            handler = logging.handlers.WatchedFileHandler(settings.log_file)
-        except OSError as error:
-            raise ConfigError(f"cannot write to {settings.log_file}: {error.strerror}") from error
-    logging.raiseExceptions = False  # what cannot be logged is lost, and no request with it
-    plain = "%(message)s" if settings.access_log == "json" else "%(asctime)s %(message)s"
-    handler.setFormatter(logging.Formatter(plain))
-    for name in ("tramontane", "tramontane_plugin_server", "uvicorn.error"):
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.WARNING)
-        logger.addHandler(handler)
-        logger.propagate = False
-    logging.getLogger("tramontane.access").setLevel(logging.INFO)
-    return handler
 
 
 def _say(line: str) -> None:

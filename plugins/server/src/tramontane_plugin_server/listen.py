@@ -9,19 +9,29 @@ import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from tramontane.errors import ConfigError
-
-if TYPE_CHECKING:
-    from .settings import Settings
 
 BACKLOG = 2048
 """Connections that may wait to be accepted; those made while the server starts are among them."""
 
 
+class Listening(Protocol):
+    """The settings that say where."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def uds(self) -> Path | None: ...
+    @property
+    def uds_mode(self) -> str: ...
+
+
 @contextlib.contextmanager
-def listening(settings: Settings) -> Iterator[list[socket.socket]]:
+def listening(settings: Listening) -> Iterator[list[socket.socket]]:
     """Listening sockets, closed in the end; the file of a Unix socket is removed then.
 
     Raises ConfigError for an address that is taken or cannot be used.
@@ -52,7 +62,8 @@ def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[s
 
 
 def _tcp(family: socket.AddressFamily, address: tuple[str | int, ...]) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sends small pieces at once only where it is told that the protocol is TCP
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":  # elsewhere it would let two servers share a port
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -69,6 +69,15 @@ def _settings(
     for switch, said in (switches or {}).items():
         parser.add_argument(switch, action="store_true", default=argparse.SUPPRESS, help=said)
     options = vars(parser.parse_args(argv))
+def _settings(argv: list[str], name: str, summary: str) -> Settings:
+    parser = parser_of(name, summary)
+    return settings_of(parser, vars(parser.parse_args(argv)))
+
+
+def settings_of(parser: Parser, options: dict[str, Any]) -> Settings:
+    """What options of `parser_of` come to, with the user's file and the environment. Raises
+    ConfigError.
+    """
     defaults = {key: options.pop(key) for key in parser.configured}
     path, names, models = (options.pop(key, None) for key in ("config", "name", "model"))
     for name in ("print", "verbose"):
@@ -99,11 +108,13 @@ def _settings(
     return read(path, given, defaults)
 
 
-def _parser(name: str, summary: str) -> Parser:
+def parser_of(name: str, summary: str, examples: str = EXAMPLES) -> Parser:
+    """The options of a command that serves."""
     parser = Parser(
         f"tramontane {name}",
         description=summary,
         epilog=EXAMPLES.replace("tramontane serve", f"tramontane {name}"),
+        epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=None,
         section="serve",
@@ -116,17 +127,17 @@ def _parser(name: str, summary: str) -> Parser:
     server = parser.add_argument_group("server")
     for field, info in Settings.model_fields.items():
         if field != "models":
-            _add(server, field, info)
+            add_option(server, field, info)
     group = parser.add_argument_group("models")
     group.add_argument("-m", "--model", action="append", metavar="MODEL", help="repeatable")
     group.add_argument("--name", action="append", help="name in requests; once for each -m")
     for field, info in ModelSettings.model_fields.items():
         if field not in ("model", "name"):
-            _add(group, field, info)
+            add_option(group, field, info)
     return parser
 
 
-def _add(group: Any, field: str, info: FieldInfo) -> None:
+def add_option(group: Any, field: str, info: FieldInfo) -> None:
     """An option for a field; what is not given stays None."""
     option = "--" + field.replace("_", "-")
     kinds = list(_kinds(info.annotation))

@@ -10,16 +10,33 @@ import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tramontane_plugin_server.metrics import Metrics
-
 from .errors import answer, anthropic
+
+if TYPE_CHECKING:
+    from prometheus_client import Gauge
 
 log = logging.getLogger("tramontane.access")
 GIVEN = re.compile(rb"[\x21-\x7e]{1,128}")
 """What a client may call its request."""
+
+
+class HttpMetrics(Protocol):
+    """What counts requests, of a server or of what stands before servers."""
+
+    in_flight: Gauge
+
+    def http(self, method: str, path: str, status: int, seconds: float) -> None:
+        """A request was answered. path: a template."""
+
+    def key_request(self, key: str, status: int) -> None:
+        """A request with a named key was answered."""
+
+    def key_tokens(self, key: str, tokens: int) -> None:
+        """A request with a named key took tokens."""
 
 
 @dataclass
@@ -70,7 +87,7 @@ def belongs_to(key: str) -> Spent:
 class Access:
     """Outermost: what happens below, it has seen. style: text, json or off."""
 
-    def __init__(self, app: ASGIApp, style: str, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, style: str, metrics: HttpMetrics) -> None:
         self._app, self._style, self._metrics = app, style, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -11,9 +11,8 @@ from collections.abc import Collection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tramontane_plugin_server.key_files import Key
-from tramontane_plugin_server.metrics import Metrics
 
-from .access import belongs_to
+from .access import HttpMetrics, belongs_to
 from .errors import ApiError, answer
 from .rates import Rates
 
@@ -65,7 +64,7 @@ class Keys:
     """
 
     def __init__(
-        self, app: ASGIApp, ring: KeyRing, opened: Collection[str], metrics: Metrics
+        self, app: ASGIApp, ring: KeyRing, opened: Collection[str], metrics: HttpMetrics
     ) -> None:
         self._app, self._ring, self._metrics = app, ring, metrics
         self._open = {*OPEN, *opened}
