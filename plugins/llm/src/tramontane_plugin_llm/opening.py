@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tramontane.errors import CheckpointError, ModelNotFound, UsageError
+from tramontane.errors import CheckpointError, ModelNotFound, NoTokenizer, UsageError
 from tramontane.registry import Registry
 
 from .cli.logs import LOG
@@ -138,6 +138,8 @@ def loaded(options: argparse.Namespace, **more: Any) -> Iterator[LLM]:
                 **more,
             )
     with llm:
+        if missing := llm.inner.tokenizer.missing:
+            raise NoTokenizer(missing.partition("; without one")[0])
         report = llm.report
         LOG.info("loaded %s on %s in %.1f s", report.architecture, report.device, report.seconds)
         yield llm
