@@ -28,6 +28,7 @@ CLASSES = {
     "mpt": "MptForCausalLM",
 }  # fmt: skip
 """What config.json calls the families of -a."""
+GGLA = b"algg"
 LARGEST = 64 << 20
 """Bytes of a tokenizer.json."""
 
@@ -119,7 +120,10 @@ def loaded(options: argparse.Namespace, **more: Any) -> Iterator[LLM]:
     from tramontane.cli.progress import Loading
 
     registry = Registry.from_environment()
-    with located(options, registry) as path:
+    with (
+        located(options, registry) as path,
+        tempfile.TemporaryDirectory(prefix="llm-rs-lora-") as folder,
+    ):
         checkpoint = opened(path, options, registry)
         config = checkpoint.header.config
         checkpoint.close()
@@ -131,7 +135,7 @@ def loaded(options: argparse.Namespace, **more: Any) -> Iterator[LLM]:
                 num_ctx=options.num_ctx_tokens or min(CONTEXT, own),
                 mmap=not options.no_mmap,
                 overrides=rope_overrides(options.rope_freq_base, options.rope_freq_scale),
-                adapters=adapters_of(options),
+                adapters=adapters_of(options, Path(folder)),
                 progress=progress,
                 registry=registry,
                 **_placed(options, registry),
@@ -145,14 +149,25 @@ def loaded(options: argparse.Namespace, **more: Any) -> Iterator[LLM]:
         yield llm
 
 
-def adapters_of(options: argparse.Namespace) -> dict[str, Path]:
-    """--lora-paths, each by a name of its own."""
+def adapters_of(options: argparse.Namespace, folder: Path | None = None) -> dict[str, Path]:
+    """--lora-paths, each by a name of its own. folder: for links to GGLA files, by the name that
+    tells what they are; here they may have any."""
     found = {}
-    for number, path in enumerate(options.lora_paths, 1):
-        if not Path(path).exists():
+    for number, given in enumerate(options.lora_paths, 1):
+        path = Path(given)
+        if not path.exists():
             raise ModelNotFound(f"no adapter {path}: there is no such file or folder")
-        found[f"lora{number}"] = Path(path)
+        if folder is not None and path.is_file() and _begins(path) == GGLA:
+            link = folder / f"lora{number}.ggla"
+            link.symlink_to(path.resolve())
+            path = link
+        found[f"lora{number}"] = path
     return found
+
+
+def _begins(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(4)
 
 
 def _placed(options: argparse.Namespace, registry: Registry) -> dict[str, Any]:
