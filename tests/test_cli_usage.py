@@ -105,6 +105,7 @@ USAGE = [
     ("new architecture", "name is missing"),
     ("new model x --like y", "--like is for an architecture, not for a model"),
     ("plugins foo", "unexpected argument 'foo'"),
+    ("llm infre", "COMMAND infre: must be infer, perplexity"),
     ("verify a --length 1", "--length 1: at least 2"),
 ]
 
