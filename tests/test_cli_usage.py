@@ -111,6 +111,7 @@ USAGE = [
     ("new architecture", "name is missing"),
     ("new model x --like y", "--like is for an architecture, not for a model"),
     ("plugins foo", "unexpected argument 'foo'"),
+    ("llm infre", "COMMAND infre: must be infer, perplexity"),
     ("verify a --length 1", "--length 1: at least 2"),
     ("sandbox --memory 1", "the sandbox's limit memory=1048576: at least 67108864"),
     ("sandbox --read /nowhere", "the sandbox cannot show /nowhere: it does not exist"),

@@ -18,6 +18,8 @@ from pathlib import Path
 
 from tests.load.run import server
 
+from .examples import OURS, examples, why_not
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PAGE = ROOT / "docs/compatibility.md"
@@ -54,7 +56,8 @@ class Outcome:
 
 
 def main() -> int:
-    """Exit status 2 where an environment cannot be made; a feature that fails is a finding."""
+    """Exit status 2 where an environment cannot be made, 1 where an example of the page does not
+    work; a feature that fails is a finding."""
     parser = argparse.ArgumentParser("./dev clients", description=__doc__)
     parser.add_argument("--only", action="append", choices=CLIENTS, help="this one; repeatable")
     parser.add_argument(
@@ -63,6 +66,9 @@ def main() -> int:
         default=Path(sys.prefix) / "clients",
         metavar="FOLDER",
         help="where the clients are installed",
+    )
+    parser.add_argument(
+        "--examples", action="store_true", help="only the examples of docs/integrations.md"
     )
     parser.add_argument("--verbose", action="store_true", help="tracebacks of what fails")
     parser.add_argument("--write", action="store_true", help=f"put the table into docs/{PAGE.name}")
@@ -77,6 +83,9 @@ def main() -> int:
         print(f"the clients cannot be installed: {error}", file=sys.stderr)
         return 2
     with server("--alias", "*") as (url, _):
+        wrong = run_examples(names, pythons, url, options.environments)
+        if options.examples:
+            return bool(wrong)
         outcomes = [
             one for name in names for one in tried(name, pythons[CLIENTS[name]], url, options)
         ]
@@ -84,7 +93,22 @@ def main() -> int:
     if options.write:
         before = PAGE.read_text().partition(TITLE)[0].rstrip()
         PAGE.write_text(f"{before}\n\n{section(outcomes)}\n")
-    return 0
+    return bool(wrong)
+
+
+def run_examples(
+    names: Sequence[str], pythons: Mapping[str, Path], url: str, environments: Path
+) -> list[str]:
+    """Those of docs/integrations.md that do not work; a line for each."""
+    wrong = []
+    for name, code in examples().items():
+        home = OURS[name][0] if name in OURS else CLIENTS[name]
+        if home not in pythons or (name not in OURS and name not in names):
+            continue
+        why = why_not(name, code, pythons[home], environments, url)
+        print(f"example {name}: {why or 'works'}", flush=True)
+        wrong += [name] if why else []
+    return wrong
 
 
 def environment(name: str, folder: Path) -> Path:

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from .__main__ import CLIENTS, HERE, PAGE, TITLE, Outcome, in_words, outcomes_of, table
+from .examples import ADDRESS, OURS, ROOT, examples
 from .feature import Features, reason
 
 
@@ -70,3 +71,13 @@ def test_reasons_are_short() -> None:
     assert reason(SystemExit()) == "SystemExit"
     assert len(reason(ValueError("x " * 500))) < 200
     assert json.dumps(reason(ValueError("a\tb"))) == '"ValueError: a b"'
+
+
+def test_the_page_of_integrations_has_an_example_for_each() -> None:
+    found = examples()
+    assert found.keys() == {*CLIENTS, *OURS} - {"openai", "anthropic", "llm"}
+    for name, code in found.items():
+        compile(code, name, "exec")
+        assert (ADDRESS in code) == (name not in OURS)
+        assert sum(bool(line.strip()) for line in code.splitlines()) <= 16
+    assert all((ROOT / folder).is_dir() for _, folder in OURS.values())

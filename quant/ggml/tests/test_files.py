@@ -125,7 +125,7 @@ def test_withdrawn_types_truncated_files_and_adapters_are_named(old: Path) -> No
     with pytest.raises(CheckpointError, match=r"truncated: tensor '.*w3.weight' needs \d+ bytes"):
         open_ggml(old)
     old.write_bytes(b"algg" + whole[4:])
-    with pytest.raises(CheckpointError, match=r"GGLA adapter .* --lora takes the PEFT folder"):
+    with pytest.raises(CheckpointError, match=r"GGLA adapter, .* --lora NAME=FILE"):
         open_ggml(old)
     assert file.layout == 3
 

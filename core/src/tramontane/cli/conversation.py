@@ -200,7 +200,8 @@ class Conversation:
         before = "".join(str(m["content"]) for m in self.messages if m["role"] == "text")
         wanted = params.with_defaults(self.llm.inner.defaults)
         prompt = self.llm.inner.encode(before + text)
-        request = Request(prompt=prompt, params=wanted, continues=True)
+        applied = self.llm.inner.applied(wanted.adapter, None)
+        request = Request(prompt=prompt, params=wanted, continues=True, adapters=applied)
         result = self._answer(request, show, text if echo else "")
         self.messages.append({"role": "text", "content": text + result.text})
         return result

@@ -115,7 +115,8 @@ class GgmlCheckpoint:
         return {}
 
     def gguf_metadata(self) -> Mapping[str, Value]:
-        """Implements `RestatesGguf`. Raises UsageError, NoTokenizer, CheckpointError."""
+        """Implements `RestatesGguf`, for families with GGUF's names. Raises NoTokenizer,
+        CheckpointError."""
         config = dict(self.header.config)
         if self.file.layout < 3 and any(OLD[e.type].wide for e in self._old_blocks()):
             log.warning(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tramontane.errors import UsageError
 from tramontane.tokenizer.tokenizer import Tokenizer
 from tramontane_quant_gguf.from_folder.vocabulary import keys_of
 from tramontane_quant_gguf.writer import Value
@@ -17,16 +16,10 @@ def gguf_keys(
 ) -> dict[str, Value]:
     """All pairs of a GGUF file of the model. config: the header's, in config.json's words.
 
-    Raises UsageError for a family whose tensors are not those of GGUF files, CheckpointError for a
-    tokenizer that they cannot describe.
+    Of a family whose tensors have GGUF's names. Raises CheckpointError for a tokenizer that the
+    metadata cannot describe.
     """
-    family = file.family
-    if family.dialect != "gguf":
-        raise UsageError(
-            f"{path}: its tensors are those of {family.architecture}, which GGUF files have in "
-            "another form; write a folder instead (--to afq4), or run the file as it is"
-        )
-    name = family.architecture
+    name = file.family.architecture
     keys: dict[str, Value] = {
         "context_length": config["max_position_embeddings"],
         "embedding_length": config["hidden_size"],

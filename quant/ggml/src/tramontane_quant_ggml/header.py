@@ -59,8 +59,8 @@ def read_old(buffer: memoryview, path: Path) -> OldFile:
     container = next((name for name, known in MAGIC.items() if known == magic), "")
     if magic == LORA:
         raise CheckpointError(
-            f"{path} is a GGLA adapter of 2023, which is not read; --lora takes the PEFT folder "
-            "that it was made from"
+            f"{path} is a GGLA adapter, which changes a model and is none: name the model, and "
+            "--lora NAME=FILE for this one"
         )
     if not container:
         raise CheckpointError(f"{path} is no GGML, GGMF or GGJT file: it begins with {magic!r}")
@@ -75,7 +75,7 @@ def read_old(buffer: memoryview, path: Path) -> OldFile:
         version = 0
     furthest: tuple[int, str] = (-1, "")
     for family in FAMILIES:
-        walk = _Walk(buffer, path, container, version, family)
+        walk = Walk(buffer, path, container, version, family)
         walk.cursor.position = start
         try:
             return walk.whole()
@@ -102,7 +102,7 @@ def _refuse_whisper(buffer: memoryview, path: Path) -> None:
             )
 
 
-class _Walk:
+class Walk:
     """One attempt: the file as one family would have it. known: whether it has tensors of that
     family, so that what is wrong with it is worth being said."""
 
@@ -119,7 +119,7 @@ class _Walk:
         vocabulary = self._vocabulary(fields["n_vocab"])
         tensors: dict[str, Stretch] = {}
         while self.cursor.position < self.cursor.size:
-            stretch = self._tensor(layout)
+            stretch = self.tensor(layout)
             if stretch.name in tensors or len(tensors) == MOST_TENSORS:
                 self.cursor.refuse(f"tensor {stretch.name!r} is there twice, or too many are")
             tensors[stretch.name] = stretch
@@ -178,7 +178,8 @@ class _Walk:
             found.append((text, self._f32(f"the score of token {index}") if scored else None))
         return found
 
-    def _tensor(self, layout: int) -> Stretch:
+    def tensor(self, layout: int) -> Stretch:
+        """The next one. layout: which generation of blocks."""
         cursor = self.cursor
         dimensions, length = self._i32("the dimensions of a tensor"), self._i32("a name's length")
         kind = self._i32("the type of a tensor")

@@ -32,17 +32,19 @@ def write_ggjt(folder: Path) -> Path:
     return write(folder / "sample.bin", "ggjt")
 
 
-def write(path: Path, container: str) -> Path:
-    """The same bytes every time."""
+def write(path: Path, container: str, *, packed: bool = True) -> Path:
+    """The same bytes every time. packed: with blocks; else all is float32."""
     pieces = list(_pieces())
-    header = (len(pieces), HIDDEN, 256, HEADS, LAYERS, HIDDEN // HEADS, Q4_0)
+    kinds = HIDDEN // HEADS, Q4_0 if packed else F32
+    header = (len(pieces), HIDDEN, 256, HEADS, LAYERS, *kinds)
     data = bytearray(MAGIC[container] + VERSION[container] + struct.pack("<7i", *header))
     for rank, text in enumerate(pieces):
         data += struct.pack("<i", len(text)) + text
         if container != "ggml":
             data += struct.pack("<f", -float(rank))
     for name, numbers in _tensors(len(pieces)):
-        kind = F32 if numbers.ndim == 1 else Q8_0 if name == "output.weight" else Q4_0
+        plain = numbers.ndim == 1 or not packed
+        kind = F32 if plain else Q8_0 if name == "output.weight" else Q4_0
         extents = numbers.shape[::-1]
         data += struct.pack(f"<3i{len(extents)}i", len(extents), len(name), kind, *extents)
         data += name.encode()

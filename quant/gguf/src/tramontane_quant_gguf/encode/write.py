@@ -107,7 +107,8 @@ class _Folder(FolderModel):
 
 @runtime_checkable
 class RestatesGguf(Protocol):
-    """What a checkpoint of another container has whose tensors have GGUF's names and order."""
+    """What a checkpoint of another container has whose tensors may have GGUF's names and order;
+    where its header's dialect is another, it is written as a folder is."""
 
     def gguf_metadata(self) -> Mapping[str, Value]:
         """All pairs. Raises UsageError where GGUF has no words for the model."""
@@ -206,7 +207,7 @@ def _begun(partial: Any, path: Path, header: bytes, sizes: list[int]) -> int:
 def _given(source: Any) -> Given:
     if isinstance(source.checkpoint, GgufCheckpoint):
         return _File(source)
-    if isinstance(source.checkpoint, RestatesGguf):
+    if isinstance(source.checkpoint, RestatesGguf) and source.header.dialect == "gguf":
         return _Restated(source)
     if source.header.dialect != "hf" or getattr(source, "built", None) is None:
         raise UsageError(

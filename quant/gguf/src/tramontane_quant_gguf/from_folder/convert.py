@@ -245,7 +245,8 @@ def _title(source: Any, tokenizer: Any, name: str) -> str:
     after them."""
     told = source.config.get("_name_or_path")
     title = Path(told).name if isinstance(told, str) and told else ""
-    title = title or source.header.path.resolve().name
+    path = source.header.path.resolve()
+    title = title or (path.stem if path.is_file() else path.name)
     added = tokenizer.inner.get_added_tokens_decoder().values()
     if name == "phi3" and any(token.rstrip for token in added):
         return title if "phi-3" in title.lower() or "phi3" in title.lower() else f"{title} (Phi-3)"

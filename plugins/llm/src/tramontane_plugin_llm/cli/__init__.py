@@ -1,0 +1,1 @@
+"""Its subcommands, one to a file."""
