@@ -81,7 +81,7 @@ def _settings(argv: list[str], name: str, summary: str) -> Settings:
 
 def _parser(name: str, summary: str) -> Parser:
     parser = Parser(
-        f"tramontane {name}",
+        f"tramontane {name}" if name != "config" else "tramontane config serve",
         description=summary,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
