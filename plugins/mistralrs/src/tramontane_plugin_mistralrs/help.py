@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from collections.abc import Iterable
+from pathlib import Path
 
 from .option import Option, Refused, Selector
 from .parse import Program
 
-HELP = ("-h", "--help")
+HELP = ("-h", "--help", "--help-all")
 WIDTH = 30
 
 
@@ -25,7 +27,7 @@ def help_text(program: Program, arguments: list[str]) -> str | None:
 
 def _of_program(program: Program) -> str:
     lines = [
-        f"usage: {program.name} [OPTIONS] SUBCOMMAND [OPTIONS]", "",
+        f"usage: {_called(program)} [OPTIONS] SUBCOMMAND [OPTIONS]", "",
         "mistral.rs's command line, run by Tramontane. With --translate first, the command of",
         "tramontane's own is shown instead of run.", "", "subcommands:",
     ]  # fmt: skip
@@ -36,6 +38,11 @@ def _of_program(program: Program) -> str:
     ]
     lines += ["", "options before the subcommand:", *_options(program.options)]
     return "\n".join(lines)
+
+
+def _called(program: Program) -> str:
+    ours = Path(sys.argv[0]).name != program.name and program.name == "mistralrs"
+    return f"tramontane {program.name}" if ours else program.name
 
 
 def _of(program: Program, selector: Selector) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tramontane.cli.main import main as tramontane
+from tramontane.cli.parser import COLLECTED, Parser
 from tramontane.errors import TramontaneError, UsageError
 from tramontane.version import __version__
 
@@ -31,6 +32,13 @@ def mistralrs(argv: Sequence[str] | None = None) -> int:
 def mistralrs_server(argv: Sequence[str] | None = None) -> int:
     """Run a command line of mistral.rs up to 0.6; returns the exit status."""
     return _guarded(SERVER, argv)
+
+
+def command(arguments: list[str]) -> int:
+    """`tramontane mistralrs`. Raises TramontaneError."""
+    if (collected := COLLECTED.get()) is not None:
+        collected(Parser("tramontane mistralrs", section=""))
+    return run(MISTRALRS, arguments)
 
 
 def _guarded(program: Program, argv: Sequence[str] | None) -> int:

@@ -65,7 +65,7 @@ def parse(program: Program, arguments: Sequence[str]) -> Given:
     rest = list(arguments)
     before: list[tuple[Option, Any]] = []
     while rest and rest[0].startswith("-") and rest[0] != "-":
-        _take(rest, program.options, before, program.name)
+        _take(rest, program.options, before)
     if not rest:
         names = ", ".join(each.name for each in program.selectors)
         raise UsageError(f"{program.name} needs a subcommand: {names}")
@@ -75,7 +75,7 @@ def parse(program: Program, arguments: Sequence[str]) -> Given:
     asked = f"{program.name} {selector.name}"
     while rest:
         if rest[0].startswith("-") and rest[0] != "-":
-            _take(rest, known, given.options, asked)
+            _take(rest, known, given.options)
         elif selector.kinds and rest[0] in selector.kinds:
             given.kind = rest.pop(0)
         elif len(given.words) < len(selector.words):
@@ -95,7 +95,7 @@ def _once(options: list[tuple[Option, Any]]) -> None:
 
 
 def _take(
-    rest: list[str], known: Sequence[Option], to: list[tuple[Option, Any]], asked: str
+    rest: list[str], known: Sequence[Option], to: list[tuple[Option, Any]]
 ) -> None:
     """Take one option, and its value, off the front."""
     text = rest.pop(0)
@@ -113,7 +113,7 @@ def _take(
         names = [each for one in known for each in one.names]
         close = difflib.get_close_matches(text.partition("=")[0], names, 1)
         hint = f"; did you mean {close[0]}?" if close else ""
-        raise UsageError(f"{asked} has no option {text.partition('=')[0]}{hint}")
+        raise UsageError(f"unknown option {text.partition('=')[0]}{hint}")
     if not option.value:
         if equals:
             raise UsageError(f"{name} takes no value")
