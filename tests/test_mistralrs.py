@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from tramontane.errors import RequestError
-from tramontane_plugin_mistralrs.main import mistralrs, mistralrs_server
+from tramontane_plugin_mistralrs.command import mistralrs, mistralrs_server
 from tramontane_plugin_mistralrs.mistralrs import (
     Architecture,
     ChatCompletionRequest,
@@ -168,7 +168,7 @@ def test_a_server_answers_by_any_name(folder: Path, name: str) -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-    start = "import sys; from tramontane_plugin_mistralrs.main import mistralrs_server as m; m()"
+    start = "import sys; from tramontane_plugin_mistralrs.command import mistralrs_server as m; m()"
     line = [sys.executable, "-c", start, "--port", str(port), "plain", "-m", str(folder)]
     with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as server:
         try:

@@ -39,9 +39,10 @@ def parses(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]], None]:
         if arguments[0] == "serve":
             serve._settings(arguments[1:], "serve", "")
             return
-        with monkeypatch.context() as patch, pytest.raises(_Parsed):
+        with monkeypatch.context() as patch:
             patch.setattr(Parser, "parse_known_args", parse)
-            main(arguments)
+            with pytest.raises(_Parsed):
+                main(arguments)
 
     return parses
 

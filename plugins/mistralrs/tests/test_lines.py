@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from tramontane_plugin_mistralrs.main import plan_of
+from tramontane_plugin_mistralrs.command import plan_of
 from tramontane_plugin_mistralrs.parse import MISTRALRS, SERVER, parse
 from tramontane_plugin_mistralrs.plan import Plan
 
@@ -89,7 +89,8 @@ LINES = [
     ),
     (
         "mistralrs-server --mcp-config mcp-config.json --port 1234 run -m Qwen/Qwen3-4B",
-        f"serve -m Qwen/Qwen3-4B --mcp-config mcp-config.json --port 1234 --name Qwen/Qwen3-4B {ANY}",
+        "serve -m Qwen/Qwen3-4B --mcp-config mcp-config.json --port 1234 "
+        f"--name Qwen/Qwen3-4B {ANY}",
     ),
     (
         "mistralrs-server --mcp-port 4321 plain -m Qwen/Qwen3-4B",
@@ -217,7 +218,7 @@ def test_from_config(tmp_path: Path, parses: object) -> None:
     path = tmp_path / "serve.toml"
     path.write_text(
         'command = "serve"\ndefault_model_id = "org/b"\n[server]\nport = 8080\nhost = "127.0.0.1"\n'
-        "[runtime]\nmax_seqs = 4\n[paged_attn]\nmode = \"auto\"\ncontext_len = 2048\n"
+        '[runtime]\nmax_seqs = 4\n[paged_attn]\nmode = "auto"\ncontext_len = 2048\n'
         '[[models]]\nkind = "text"\nmodel_id = "org/a"\n[models.quantization]\nisq = "4"\n'
         '[[models]]\nkind = "auto"\nmodel_id = "org/b"\n[models.adapter]\n'
         'lora = [{alias = "t", source = "org/t"}]\n[models.device]\ncpu = true\n'

@@ -46,9 +46,9 @@ def test_members_are_here(name: str) -> None:
 def test_runner_has_the_method(name: str) -> None:
     told = re.findall(r"[(,] ?(\w+)", WHEEL["methods"][name].replace("$", ""))
     have = inspect.signature(getattr(Runner, name)).parameters
-    assert [each for each in told if each != "self"] == [each for each in have if each != "self"] or (
-        {*told} <= {*have}
-    )
+    assert [each for each in told if each != "self"] == [
+        each for each in have if each != "self"
+    ] or ({*told} <= {*have})
 
 
 @pytest.mark.parametrize("name", WHEEL["signatures"])
@@ -151,5 +151,7 @@ def test_a_real_module_of_the_name_wins(tmp_path: Path) -> None:
     (tmp_path / "there" / "mistralrs.py").write_text("")
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    asked = _run("-m", "tramontane_plugin_mistralrs", str(script), PYTHONPATH=str(tmp_path / "there"))
+    asked = _run(
+        "-m", "tramontane_plugin_mistralrs", str(script), PYTHONPATH=str(tmp_path / "there")
+    )
     assert asked.stdout.strip() == str(tmp_path / "there" / "mistralrs.py"), asked.stderr

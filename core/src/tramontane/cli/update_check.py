@@ -42,11 +42,17 @@ def _installed(name: str) -> str | None:
 
 def _newest(name: str) -> str:
     """The newest version in the index that pip is set to. Raises DownloadError."""
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "index", "versions", name]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "index",
+        "versions",
+        name,
+    ]
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=SECONDS, check=False
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise DownloadError(f"pip does not answer: {error}") from error
     if found := re.search(rf"^{re.escape(name)} \(([^)]+)\)", done.stdout, re.MULTILINE):

@@ -12,7 +12,7 @@ from .as_mistralrs import install
 def main(arguments: list[str]) -> int:
     """Run the script with the rest of the arguments."""
     if not arguments or not Path(arguments[0]).is_file():
-        print("usage: python -m tramontane_plugin_mistralrs SCRIPT [ARGUMENTS]", file=sys.stderr)
+        sys.stderr.write("usage: python -m tramontane_plugin_mistralrs SCRIPT [ARGUMENTS]\n")
         return 2
     install()
     sys.argv = arguments

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tramontane.cli.completion import SCRIPTS, Words
-from tramontane.cli.completion import Option as Word
+from tramontane.cli.completion_scripts import SCRIPTS, Words
+from tramontane.cli.completion_scripts import Option as Word
 from tramontane.errors import UsageError
 
 from .option import Refused
@@ -29,6 +29,9 @@ def commands() -> dict[str, Words]:
             for option in (*selector.options, *MISTRALRS.options)
             if not isinstance(option.ours, Refused | dict)
         )
-        arguments = (*selector.kinds, *(each for word in selector.words for each in word.split("|")))
+        arguments = (
+            *selector.kinds,
+            *(each for word in selector.words for each in word.split("|")),
+        )
         found[selector.name] = Words(selector.about, options, arguments)
     return found

@@ -28,7 +28,7 @@ VARIABLES: dict[str, Ours] = {
         ),
         Own(TENSOR_PARALLEL),
     ),
-    "MISTRALRS_NO_NCCL": Meant("a model is placed on devices layer by layer unless asked otherwise"),
+    "MISTRALRS_NO_NCCL": Meant("layers are placed on devices whole unless asked otherwise"),
     "MISTRALRS_NO_MMAP": Own("`--no-mmap`"),
     "RUST_LOG": Own("said to have no effect: `-v` says how a model was loaded"),
     "KEEP_ALIVE_INTERVAL": Own("`--keep-alive`, milliseconds there and seconds here"),

@@ -140,6 +140,7 @@ def _add_draft(path: str, drafts: Any, plan: Plan) -> None:
 NESTED = ("format", "adapter", "quantization", "device", "multimodal", "vision")
 TOP = {"command", "default_model_id", "models", "global", "runtime", "server", "paged_attn",
        "sandbox", "thinking", "reasoning_effort", "adapter"}  # fmt: skip
+OF_RUN = ("thinking", "reasoning_effort", "adapter")
 PREFIXES = {"paged_attn": "pa_", "sandbox": "sb_"}
 RENAMED = {"pa_mode": "paged_attn", "sb_mode": "sandbox", "sb_profile": "sandbox_profile",
            "sb_network": "sandbox_network"}  # fmt: skip
@@ -167,11 +168,11 @@ def configured(given: Given) -> Plan:
     for section in ("global", "runtime", "server", "paged_attn", "sandbox"):
         table = _table(path, told, section)
         if section == "server" and command == "run" and table:
-            raise ConfigError(f"{path}: [server] is of command = \"serve\"")
+            raise ConfigError(f'{path}: [server] is of command = "serve"')
         prefix = PREFIXES.get(section, "")
         named = {RENAMED.get(prefix + key, prefix + key): value for key, value in table.items()}
         common += options_of(f"{path}: [{section}]", named, known)
-    asked = {key: told[key] for key in ("thinking", "reasoning_effort", "adapter") if key in told}
+    asked: dict[str, Any] = {key: told[key] for key in OF_RUN if key in told}
     common += options_of(path, asked, known)
     plans = {}
     for index, model in enumerate(models):
@@ -265,11 +266,15 @@ def _by_kind(where: str, kind: str) -> Selector:
     for selector in SERVER.selectors:
         if kind.lower() in (name.replace("-", "") for name in selector.names):
             return selector
-    raise ConfigError(f"{where}: there is no kind {kind!r}; there are Plain, GGUF, VisionPlain, ...")
+    raise ConfigError(
+        f"{where}: there is no kind {kind!r}; there are Plain, GGUF, VisionPlain, ..."
+    )
 
 
 def _named(given: Given) -> str:
     path = given.value("file")
     if path is None:
-        raise UsageError(f"{given.program.name} {given.selector.name}: the file is missing: -f FILE")
+        raise UsageError(
+            f"{given.program.name} {given.selector.name}: the file is missing: -f FILE"
+        )
     return str(path)

@@ -1,4 +1,4 @@
-"""`python -m tramontane_plugin_mistralrs.page docs/mistralrs.md`: write the tables into the page."""
+"""`python -m tramontane_plugin_mistralrs.page docs/mistralrs.md`: write the table there."""
 
 from __future__ import annotations
 

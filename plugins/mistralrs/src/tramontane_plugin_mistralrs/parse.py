@@ -94,9 +94,7 @@ def _once(options: list[tuple[Option, Any]]) -> None:
         seen.add(option.names)
 
 
-def _take(
-    rest: list[str], known: Sequence[Option], to: list[tuple[Option, Any]]
-) -> None:
+def _take(rest: list[str], known: Sequence[Option], to: list[tuple[Option, Any]]) -> None:
     """Take one option, and its value, off the front."""
     text = rest.pop(0)
     name, equals, value = text.partition("=")

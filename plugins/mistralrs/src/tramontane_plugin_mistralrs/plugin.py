@@ -13,5 +13,5 @@ SUMMARY = "Run a command line of mistral.rs."
 def commands() -> Iterable[Command]:
     """`tramontane mistralrs`."""
     yield Command(
-        name="mistralrs", summary=SUMMARY, run="tramontane_plugin_mistralrs.main:command"
+        name="mistralrs", summary=SUMMARY, run="tramontane_plugin_mistralrs.command:command"
     )

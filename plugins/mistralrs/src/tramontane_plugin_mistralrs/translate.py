@@ -102,7 +102,9 @@ def _model(given: Given) -> str:
     if model is None:
         model = adapters.base_of(given)
     if model is None:
-        raise UsageError(f"{given.program.name} {given.selector.name}: the model is missing: -m MODEL")
+        raise UsageError(
+            f"{given.program.name} {given.selector.name}: the model is missing: -m MODEL"
+        )
     if kind not in (None, "plain", "gguf", "ggml"):
         raise UsageError(f"--format {kind}: must be plain, gguf or ggml")
     quantized = kind in ("gguf", "ggml") or any(
@@ -121,7 +123,9 @@ def _add_checks(given: Given, plan: Plan, model: str) -> None:
     name = given.value("arch")
     if name is not None:
         if str(name).lower() not in NAMES:
-            raise UsageError(f"-a {name}: there is no such architecture; there are: {', '.join(NAMES)}")
+            raise UsageError(
+                f"-a {name}: there is no such architecture; there are: {', '.join(NAMES)}"
+            )
         classes = CLASSES.get(str(name).lower(), ())
         plan.checks.append(Check(model, str(name), classes))
     elif given.program is SERVER and given.selector.name == "run":
@@ -154,7 +158,9 @@ def _serve(given: Given, plan: Plan, options: Mapping[str, Any]) -> None:
     if "host" not in plan.options:
         option = "--serve-ip" if given.program is SERVER else "--host"
         plan.notes.append(ONLY_HERE.format(option=option))
-    named = {"name": served_name(str(given.value("model_id", "quantized_model_id") or options["model"]))}
+    named = {
+        "name": served_name(str(given.value("model_id", "quantized_model_id") or options["model"]))
+    }
     if given.program is SERVER:
         named["alias"] = ["*"]  # type: ignore[assignment]
     model = {name: value for name, value in options.items() if name not in OF_SERVER}

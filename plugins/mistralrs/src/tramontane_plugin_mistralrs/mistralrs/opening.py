@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tramontane.errors import RequestError, UsageError
+
 from tramontane_plugin_mistralrs.files import options_of
 from tramontane_plugin_mistralrs.parse import SERVER, Given
 from tramontane_plugin_mistralrs.plan import Plan
@@ -47,12 +48,16 @@ def plan_of(which: Any, given: Mapping[str, Any]) -> Plan:
     own = {
         RENAMED.get(name, name): _plain(value)
         for name, value in told.items()
-        if value is not None and name not in UNBOUNDED and name not in ("adapters", "mmproj_filename")
+        if value is not None
+        and name not in UNBOUNDED
+        and name not in ("adapters", "mmproj_filename")
     }
     if own.get("gqa") == "1":
         own.pop("gqa")
     where = f"Which.{next(name for name, kind in vars(Which).items() if kind is type(which))}"
-    beside = {RENAMED.get(k, k): _plain(v) for k, v in given.items() if v is not None and v is not False}
+    beside = {
+        RENAMED.get(k, k): _plain(v) for k, v in given.items() if v is not None and v is not False
+    }
     try:
         pairs = [
             *options_of("Runner", beside, SERVER.options),
@@ -106,6 +111,7 @@ def keywords(plan: Plan) -> dict[str, Any]:
 def open_model(task: str, plan: Plan, more: Mapping[str, Any]) -> Any:
     """Load it. Raises TramontaneError."""
     import tramontane
+
     from tramontane_plugin_mistralrs.look import look
     from tramontane_plugin_mistralrs.template import fetch
 

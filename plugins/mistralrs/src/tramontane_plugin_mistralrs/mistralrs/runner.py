@@ -202,7 +202,9 @@ class Runner(Models, LoadedAdapters):
 
     calibration_status = begin_calibration
 
-    def apply_calibration(self, save_cimatrix: str | None = None, model_id: str | None = None) -> Any:
+    def apply_calibration(
+        self, save_cimatrix: str | None = None, model_id: str | None = None
+    ) -> Any:
         """Refused: see `begin_calibration`."""
         raise RequestError(WHOLE)
 

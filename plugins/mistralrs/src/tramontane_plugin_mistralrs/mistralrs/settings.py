@@ -231,14 +231,14 @@ class McpServerSourcePy:
     """Kinds of MCP servers."""
 
     @staticmethod
-    def Http(  # noqa: N802 - the wheel's name
+    def Http(
         url: str, timeout_secs: int | None = None, headers: dict[str, str] | None = None
     ) -> _Source:
         """One at an address."""
         return _Source("Http", {"url": url, "timeout_secs": timeout_secs, "headers": headers})
 
     @staticmethod
-    def Process(  # noqa: N802
+    def Process(
         command: str,
         args: list[str] | None = None,
         work_dir: str | None = None,
@@ -250,7 +250,7 @@ class McpServerSourcePy:
         )
 
     @staticmethod
-    def WebSocket(  # noqa: N802
+    def WebSocket(
         url: str, timeout_secs: int | None = None, headers: dict[str, str] | None = None
     ) -> _Source:
         """One at a web socket."""

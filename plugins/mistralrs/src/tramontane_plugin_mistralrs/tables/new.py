@@ -64,7 +64,7 @@ AGENT = (
 )
 SERVER = (
     Option(("-p", "--port"), To("port"), "N", "1234"),
-    Option(("--host", "--serve-ip"), To("host"), "ADDRESS", "0.0.0.0"),  # noqa: S104
+    Option(("--host", "--serve-ip"), To("host"), "ADDRESS", "0.0.0.0"),
     Option(("--no-ui",), Meant("there is no page to chat in unless a plugin brings one")),
     Option(
         ("--mcp-port",), Own("`--mcp`, MCP at /mcp, and `--port` where no port is given"), "N",
@@ -152,7 +152,9 @@ SELECTORS = (
     ),
     Selector(("tune",), "show in how many bits it fits", "tune", (*BARE[:1], BARE[-1], *TUNE),
              KINDS[:3]),
-    Selector(("uqff",), "look at UQFF files", "uqff", (UQFF, SAME), words=("report|verify|inspect",)),
+    Selector(
+        ("uqff",), "look at UQFF files", "uqff", (UQFF, SAME), words=("report|verify|inspect",)
+    ),
     Selector(("doctor",), "check this machine", "doctor", (SAME,)),
     Selector(
         ("login",), "keep a token of the hub", "login",

@@ -25,7 +25,7 @@ from .shared import (
 )
 
 GLOBAL = (
-    Option(("--serve-ip",), {"serve": To("host"), "": LISTENS_NOWHERE}, "ADDRESS", "0.0.0.0"),  # noqa: S104
+    Option(("--serve-ip",), {"serve": To("host"), "": LISTENS_NOWHERE}, "ADDRESS", "0.0.0.0"),
     Option(("-p", "--port"), {"serve": To("port"), "": LISTENS_NOWHERE}, "N", "1234"),
     SEED,
     LOG,
@@ -85,7 +85,11 @@ LONG_ARCH = Option(("--arch",), m.ARCH, "NAME", "llama")
 SIZES = (m.DTYPE, m.TOPOLOGY, m.MAX_SEQ_LEN, m.MAX_BATCH_SIZE)
 X_LORA = (m.XLORA_MODEL_ID, m.XLORA_ORDER, m.TGT)
 FILE = (m.TOK_MODEL_ID, m.QUANTIZED_MODEL_ID, m.QUANTIZED_FILENAME)
-GGML = (*FILE, Option(("--tokenizer-json",), m.TOKENIZER_JSON.ours, "FILE", "tokenizer.json"), m.GQA)
+GGML = (
+    *FILE,
+    Option(("--tokenizer-json",), m.TOKENIZER_JSON.ours, "FILE", "tokenizer.json"),
+    m.GQA,
+)
 
 
 def _arch(names: tuple[str, ...], example: str) -> Option:

@@ -6,7 +6,9 @@ from tramontane_plugin_mistralrs import values
 from tramontane_plugin_mistralrs.option import Meant, Option, Refused, To
 
 LISTENS_NOWHERE = Refused("a chat listens nowhere: leave it out, or leave -i out to serve")
-SMALL_CACHE = Refused("a chat has room for one context: --pa-ctxt-len or --max-seq-len says how long")
+SMALL_CACHE = Refused(
+    "a chat has room for one context: --pa-ctxt-len or --max-seq-len says how long"
+)
 PAGES = Meant("keys and values always lie in pages, on every device")
 NO_SEARCH = Refused(
     "no search of the web is part of this distribution: name an MCP server that searches, with "

@@ -20,7 +20,7 @@ def converse(command: str, options: Mapping[str, Any]) -> int:
         given["cache_dir"] = Path(options["hf_cache"])
     if "topology" in given:
         given["topology"] = Path(given["topology"])
-    seed = {"seed": int(options["seed"])} if "seed" in options else {}
+    seed: dict[str, Any] = {"seed": int(options["seed"])} if "seed" in options else {}
     make = _Images if command == "image" else _Speech
     with make(str(options["model"]), given, seed) as maker:
         print("a prompt on each line; Ctrl-D ends", file=sys.stderr)
@@ -51,7 +51,7 @@ def free_file(stem: str, ending: str) -> Path:
 
 
 class _Images:
-    def __init__(self, model: str, given: dict[str, Any], seed: dict[str, int]) -> None:
+    def __init__(self, model: str, given: dict[str, Any], seed: dict[str, Any]) -> None:
         from tramontane.tasks.image import ImageModel
 
         self._model, self._seed = ImageModel(model, **given), seed
@@ -73,7 +73,7 @@ class _Images:
 
 
 class _Speech:
-    def __init__(self, model: str, given: dict[str, Any], seed: dict[str, int]) -> None:
+    def __init__(self, model: str, given: dict[str, Any], seed: dict[str, Any]) -> None:
         from tramontane.tasks.speech import SpeechModel
 
         self._model, self._seed = SpeechModel(model, **given), seed

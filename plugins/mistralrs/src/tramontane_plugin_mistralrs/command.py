@@ -128,7 +128,7 @@ def _run(plan: Plan, given: Given, settings: dict[str, object]) -> int:
         found = fetch(plan.template_of, str(target.get("token_source", "cache")), cache)
         target |= {} if found is None else {"chat_template": found}
     if plan.command in ("image", "speak") and "input" not in plan.options:
-        from .prompts import converse
+        from .cli.prompts import converse
 
         return converse(plan.command, plan.options)
     if len(plan.models) < 2:
