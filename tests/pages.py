@@ -18,6 +18,7 @@ PAGES: tuple[tuple[str, ...], ...] = (
     ("tramontane.testing.blocks_page", "docs/blocks.md", "docs/writing-a-sampler.md"),
     ("tramontane_quant_gguf.names_page", "docs/writing-an-architecture.md"),
     ("tramontane_backend_cpu.step.torch_ops", "docs/writing-an-architecture.md"),
+    ("tramontane_plugin_mistralrs.page", "docs/mistralrs.md"),
     ("tests.adr_index",),
     ("tests.parity.code_size", "--write"),
 )

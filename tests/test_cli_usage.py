@@ -14,7 +14,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 def test_help_says_what_every_command_is_for(run: Run) -> None:
-    listed = dict(re.findall(r"^  (\w+) +(\S.*)$", run("--help")[1], re.MULTILINE))
+    listed = dict(re.findall(r"^  ([\w-]+) +(\S.*)$", run("--help")[1], re.MULTILINE))
     assert {*commands()} <= {*listed}
     assert all(listed[name].endswith(".") for name in commands())
 

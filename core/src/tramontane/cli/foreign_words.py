@@ -21,13 +21,12 @@ HINTS = {
     "download": "to download a model: tramontane pull MODEL",
     "install": "models: tramontane pull MODEL; plugins: pip install tramontane-...",
     "delete": "to remove a download: tramontane rm MODEL",
-    "login": "log in to the hub with `hf auth login`; its token is used",
     "convert": "models are run as they are; to write one in fewer bits: tramontane quantize",
     "requantize": "to write a model in fewer bits: tramontane quantize",
     "create": "a model's settings are options of run and serve; there are no model files to build",
     "benchmark": "the benchmark is: tramontane bench MODEL",
-    "update": "to update: pip install --upgrade tramontane",
-    "upgrade": "to update: pip install --upgrade tramontane",
-    "embed": "embeddings are not supported",
+    "update": "to update: pip install --upgrade tramontane; to ask: tramontane update-check",
+    "upgrade": "to update: pip install --upgrade tramontane; to ask: tramontane update-check",
+    "settings": "what your file says is shown by: tramontane config",
 }
 """For a command that does not exist, in a few words."""

@@ -23,7 +23,12 @@ def run(argv: list[str]) -> int:
     parser = Parser("tramontane list", description=SUMMARY)
     parser.add_argument("--hf-cache", type=Path, metavar="DIR", help="the folder of downloads")
     parser.add_argument("--json", action="store_true", help="print a JSON object instead")
+    parser.add_argument(
+        "--known", action="store_true", help="the short names of models on the hub instead"
+    )
     options = parser.parse_args(argv)
+    if options.known:
+        return _known(as_json=options.json)
     from tramontane.hub.stored_models import StoredModel, size_on_disk, stored_models
     from tramontane.memory import readable
 
@@ -54,6 +59,19 @@ def run(argv: list[str]) -> int:
     for index, (name, size, used) in enumerate(rows):
         line = f"{name:<{widths[0]}}  {size:>{widths[1]}}  {used}"
         print(line if index else paint(line, "bold"))
+    return 0
+
+
+def _known(*, as_json: bool) -> int:
+    from tramontane.hub.known import known_models
+
+    names = known_models()
+    if as_json:
+        print(json.dumps(names, indent=2))
+        return 0
+    width = max(map(len, names))
+    for name, place in names.items():
+        print(f"{name:<{width}}  {place}")
     return 0
 
 

@@ -39,6 +39,9 @@ BUILT_IN = {
     "rm": "Remove downloaded models.",
     "warmup": "Compile a model's kernels for this machine in advance.",
     "cache": "Show or clear what was prepared for a quicker start.",
+    "login": "Keep a token of the hub, for models that need one.",
+    "config": "Show your configuration file, and what it says.",
+    "update-check": "Ask whether there is a newer version; nothing asks by itself.",
     "completion": "Print a script for a shell's completion of commands and options.",
     "doctor": "Check this machine and the installation, and show how to fix problems.",
 }
@@ -85,12 +88,17 @@ def _dispatch(arguments: list[str]) -> int:
         print(f"tramontane {__version__}")
         return 0
     if name in BUILT_IN:
-        return int(import_module(f"tramontane.cli.{name}").run(rest))
+        return int(import_module(f"tramontane.cli.{module_of(name)}").run(rest))
     registry = Registry.from_environment()
     if name in registry.names("commands"):
         return int(load(registry.get(Command, name).run)(rest))
     print(f"error: {_unknown(name, registry)}", file=sys.stderr)
     return 2
+
+
+def module_of(name: str) -> str:
+    """The module of a built-in command, in this package."""
+    return name.replace("-", "_")
 
 
 def _help() -> str:
@@ -113,6 +121,8 @@ def installed_commands(registry: Registry) -> dict[str, str]:
     found = {}
     for entry in registry.entries("commands"):
         name = entry.dist.name if entry.dist else ""
+        if entry.name in BUILT_IN:  # what ours does is in its help
+            continue
         if entry.name in ours and ours_in.get(entry.name) == name:
             found[entry.name] = ours[entry.name]
         else:

@@ -33,7 +33,7 @@ def section_of(command: str) -> dict[str, Any]:
     path = paths.user_config()
     if path is None:
         return {}
-    data: Any = _read(path)
+    data: Any = read(path)
     for word in command.split():
         data = data.get(word, {})
         if not isinstance(data, dict):
@@ -98,7 +98,8 @@ def _converted(parser: argparse.ArgumentParser, action: argparse.Action, value: 
     return found
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
+    """The tables of a configuration file; none where it is not there. Raises ConfigError."""
     try:
         data = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:

@@ -29,13 +29,17 @@ def find_model(name: str, registry: Registry, hub: HubOptions) -> Path:
             "org/name), or install the small one: pip install tramontane-plugin-embedded"
         )
     from tramontane.hub import download, is_hub_id
+    from tramontane.hub.known import hub_id, nearest_known
 
     if is_hub_id(name):
         return download(name, hub)
+    if (known := hub_id(name)) is not None:
+        return download(known, hub)
     installed = ", ".join(registry.names("models"))
     raise ModelNotFound(
         f"no model {name!r}: there is no such file or folder here, and it is not a hub id, "
         f"which looks like org/name or org/name:file.gguf; installed models: {installed or 'none'}"
+        f"{nearest_known(name)}"
     )
 
 

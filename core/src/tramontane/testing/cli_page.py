@@ -13,12 +13,12 @@ from tramontane.cli.main import BUILT_IN, main
 from tramontane.registry import Registry
 
 COLUMNS = "100"
-BLOCK = re.compile(r"```\nusage: tramontane (\w+).*?```", re.DOTALL)
+BLOCK = re.compile(r"```\nusage: tramontane ([\w-]+).*?```", re.DOTALL)
 
 
 def commands() -> list[str]:
     """Those that the page describes: built-in ones, and those of installed plugins."""
-    return [*BUILT_IN, *Registry().names("commands")]
+    return list(dict.fromkeys([*BUILT_IN, *Registry().names("commands")]))
 
 
 def help_of(name: str) -> str:

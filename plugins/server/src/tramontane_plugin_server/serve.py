@@ -111,7 +111,7 @@ def settings_of(parser: Parser, options: dict[str, Any]) -> Settings:
 def parser_of(name: str, summary: str, examples: str = EXAMPLES) -> Parser:
     """The options of a command that serves."""
     parser = Parser(
-        f"tramontane {name}",
+        f"tramontane {name}" if name != "config" else "tramontane config serve",
         description=summary,
         epilog=EXAMPLES.replace("tramontane serve", f"tramontane {name}"),
         epilog=examples,

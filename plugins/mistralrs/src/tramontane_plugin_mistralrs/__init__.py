@@ -1,0 +1,1 @@
+"""mistral.rs's command lines and Python names, run by Tramontane."""

@@ -1,0 +1,94 @@
+"""Their environment variables: what each is here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tramontane.errors import UsageError
+
+from .option import Meant, Ours, Own, Refused
+from .parallel import RING, TENSOR_PARALLEL
+
+KERNELS = Own("said to have no effect: kernels and their settings are other ones here")
+THREADS = Own("said to have no effect: threads are `--threads` of our commands")
+VARIABLES: dict[str, Ours] = {
+    **dict.fromkeys(
+        ("HF_HOME", "HF_HUB_CACHE", "HF_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT"),
+        Meant("read by huggingface_hub"),
+    ),
+    "HF_HUB_TOKEN": Own("said to have no effect: HF_TOKEN, or `--token-source env:HF_HUB_TOKEN`"),
+    "MCP_CONFIG_PATH": Own("`--mcp-config`, where that is not given"),
+    "MISTRALRS_DEBUG": Own("names, shapes and types of a file's tensors are written to a file"),
+    "RING_CONFIG": Own(RING),
+    **dict.fromkeys(
+        (
+            "MISTRALRS_MN_GLOBAL_WORLD_SIZE", "MISTRALRS_MN_LOCAL_WORLD_SIZE",
+            "MISTRALRS_MN_HEAD_NUM_WORKERS", "MISTRALRS_MN_HEAD_PORT",
+            "MISTRALRS_MN_WORKER_SERVER_ADDR", "MISTRALRS_MN_WORKER_ID",
+        ),
+        Own(TENSOR_PARALLEL),
+    ),
+    "MISTRALRS_NO_NCCL": Meant("layers are placed on devices whole unless asked otherwise"),
+    "MISTRALRS_NO_MMAP": Own("`--no-mmap`"),
+    "RUST_LOG": Own("said to have no effect: `-v` says how a model was loaded"),
+    "KEEP_ALIVE_INTERVAL": Own("`--keep-alive`, milliseconds there and seconds here"),
+    "MISTRALRS_ALLOW_RUNTIME_LORA_UPDATING": Own("`--adapter-downloads`"),
+    "MISTRALRS_LORA_ADAPTER_ROOT": Own("`--adapter-folder`"),
+    "MISTRALRS_SANDBOX": Refused("there is no sandbox in this distribution: unset it"),
+    **dict.fromkeys(
+        (
+            "RAYON_NUM_THREADS", "CANDLE_NUM_THREADS", "CANDLE_CPU_MASK", "CANDLE_CPU_AFFINITY",
+            "CANDLE_BARRIER_POOL_SPIN_LIMIT",
+        ),
+        THREADS,
+    ),
+    **dict.fromkeys(
+        (
+            "MISTRALRS_CPU_KV_F32", "MISTRALRS_FORCE_AVX2", "MISTRALRS_ISQ_SINGLETHREAD",
+            "MISTRALRS_CUDA_GRAPHS", "MISTRALRS_DFLASH_ADAPTIVE", "MISTRALRS_DFLASH_ISQ",
+            "MISTRALRS_FLASHINFER_DECODE", "MISTRALRS_GDN_DECODE_KERNEL", "MISTRALRS_NO_MLA",
+            "MISTRALRS_FP8_SM90_PROVIDER", "MISTRALRS_GGUF_AFFINE_BACKEND",
+            "MISTRALRS_MOE_BACKEND", "MISTRALRS_IGPU_MEMORY_FRACTION",
+            "MISTRALRS_CUDA_GRAPH_SPEC_STATE_BUDGET_BYTES", "MISTRALRS_DEEPGEMM_CACHE_DIR",
+            "MISTRALRS_DEEPGEMM_NVCC", "CUTILE_TILEIRAS_PATH",
+        ),
+        KERNELS,
+    ),
+}  # fmt: skip
+"""Each variable, and what becomes of it; those of building and installing have no place here."""
+UNUSED = "said to have no effect"
+
+
+def notes(environ: Mapping[str, str]) -> list[str]:
+    """A line for each variable that is set and changes nothing. Raises UsageError."""
+    found = []
+    for name, ours in VARIABLES.items():
+        if not environ.get(name):
+            continue
+        if isinstance(ours, Refused):
+            raise UsageError(f"{name}: {ours.said}")
+        if isinstance(ours, Own) and ours.said.startswith(UNUSED):
+            reason = ours.said.removeprefix(UNUSED).lstrip(": ").replace("`", "")
+            found.append(f"{name} has no effect: {reason}")
+    return found
+
+
+def options(environ: Mapping[str, str], command: str) -> dict[str, object]:
+    """Our options that variables set; weaker than a command line's. Raises UsageError."""
+    found: dict[str, object] = {}
+    if (path := environ.get("MCP_CONFIG_PATH")) and command in ("run", "serve"):
+        found["mcp_config"] = path
+    if environ.get("MISTRALRS_NO_MMAP"):
+        # serve has the opposite switch
+        found |= {"mmap": False} if command == "serve" else {"no_mmap": True}
+    if command != "serve":
+        return found
+    if interval := environ.get("KEEP_ALIVE_INTERVAL"):
+        if not interval.isdecimal() or not int(interval):
+            raise UsageError(f"KEEP_ALIVE_INTERVAL={interval}: not a number of milliseconds")
+        found["keep_alive"] = int(interval) / 1000
+    if environ.get("MISTRALRS_ALLOW_RUNTIME_LORA_UPDATING"):
+        found["adapter_downloads"] = True
+    if root := environ.get("MISTRALRS_LORA_ADAPTER_ROOT"):
+        found["adapter_folder"] = root
+    return found

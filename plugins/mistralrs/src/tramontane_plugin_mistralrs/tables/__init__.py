@@ -1,0 +1,1 @@
+"""Their commands and options as data, each with what becomes of it."""
