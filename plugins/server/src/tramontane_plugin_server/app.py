@@ -14,8 +14,7 @@ from starlette.types import ASGIApp
 from tramontane import __version__
 from tramontane.errors import TramontaneError
 
-from . import agent_routes, docs_page, health, mcp_endpoint
-from . import docs_page, health, mcp_endpoint, plugin_pages
+from . import agent_routes, docs_page, health, mcp_endpoint, plugin_pages
 from .anthropic import messages
 from .app_state import Serving
 from .http.access import Access

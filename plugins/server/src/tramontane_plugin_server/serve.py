@@ -65,12 +65,9 @@ def config(argv: list[str]) -> int:
 def _settings(
     argv: list[str], name: str, summary: str, switches: Mapping[str, str] | None = None
 ) -> Settings:
-    parser = _parser(name, summary)
+    parser = parser_of(name, summary, EXAMPLES.replace("tramontane serve", f"tramontane {name}"))
     for switch, said in (switches or {}).items():
         parser.add_argument(switch, action="store_true", default=argparse.SUPPRESS, help=said)
-    options = vars(parser.parse_args(argv))
-def _settings(argv: list[str], name: str, summary: str) -> Settings:
-    parser = parser_of(name, summary)
     return settings_of(parser, vars(parser.parse_args(argv)))
 
 
@@ -113,7 +110,6 @@ def parser_of(name: str, summary: str, examples: str = EXAMPLES) -> Parser:
     parser = Parser(
         f"tramontane {name}" if name != "config" else "tramontane config serve",
         description=summary,
-        epilog=EXAMPLES.replace("tramontane serve", f"tramontane {name}"),
         epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=None,
