@@ -33,7 +33,7 @@ class Approval(RequestBody):
     remember: bool = Field(
         False, description="with allow: later calls of the tool in the session run too"
     )
-    reason: str = Field("", max_length=1000, description="told to the model with a refusal")
+    reason: str = Field("", max_length=1000, description="passed to the model with a refusal")
 
 
 class Approved(Shape):
