@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tramontane.agent import inside
 from tramontane.errors import RequestError, UsageError
 from tramontane.plugin import Toolset, load
 from tramontane.registry import Registry
 from tramontane.toolset import ToolContext
-from tramontane_plugin_agent import inside
 
 OFFER = Registry().get(Toolset, "files")
 Calls = list[tuple[str, dict[str, Any]]]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tramontane.agent.toolsets import Toolsets
 
 from .live_server import Live, serving
 
@@ -119,6 +120,25 @@ def test_a_client_that_leaves_takes_its_question_along(
                 break
     acting.idle()
     assert approve(said["id"], allow=True).status_code == 404
+
+
+def test_files_of_a_session_are_its_own(acting: Live, tmp_path: Path) -> None:
+    notices(acting, asked("list_files", session_id="with files"))
+    folder = Toolsets([], folder=acting.log.parent).folder_of("/with files")
+    (folder / "below").mkdir(parents=True, exist_ok=True)
+    (folder / "below" / "a b.html").write_text("<script>")
+    (folder / "link").symlink_to("/etc/passwd")
+    whose = {"session_id": "with files"}
+    with acting.client() as client:
+        listed = client.get("/v1/agent/files", params=whose).json()
+        assert listed == {"files": [{"name": "below/a b.html", "bytes": 8}]}
+        got = client.get("/v1/agent/files/below/a b.html", params=whose)
+        assert (got.text, got.headers["content-type"]) == ("<script>", "application/octet-stream")
+        assert got.headers["content-disposition"] == 'attachment; filename="a_b.html"'
+        for name in ("link", "none", "..%2f..%2fserver.log", "below"):
+            assert client.get(f"/v1/agent/files/{name}", params=whose).status_code == 404
+        assert client.get("/v1/agent/files", params={"session_id": "never"}).status_code == 404
+        assert client.get("/v1/agent/files").status_code in (400, 422)
 
 
 def test_what_is_on_is_listed(acting: Live) -> None:

@@ -178,7 +178,9 @@ def test_code_is_two_blocks_as_it_is_streamed(anthropics: anthropic.Anthropic) -
 
 
 @pytest.mark.parametrize("path", ["/v1/responses", "/v1/messages"])
-def test_where_they_are_off_they_are_named_and_left_out(live: Live, path: str, tmp_path: Path) -> None:
+def test_where_they_are_off_they_are_named_and_left_out(
+    live: Live, path: str, tmp_path: Path
+) -> None:
     tool = {"type": "web_search"} if path.endswith("responses") else SEARCH
     more = {"input": "Go."} if path.endswith("responses") else {"messages": SAY, "max_tokens": 2}
     with live.client() as client:

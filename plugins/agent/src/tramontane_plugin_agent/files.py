@@ -8,12 +8,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from tramontane.agent import inside
 from tramontane.chat.toolbox import Function, function_tool
 from tramontane.errors import RequestError, UsageError
 from tramontane.tools import ToolResult
 from tramontane.toolset import ToolContext
-
-from . import inside
 
 SLICE = 32_000
 """Characters of a file that one call reads."""

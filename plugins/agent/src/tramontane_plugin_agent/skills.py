@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from tramontane.agent import inside
 from tramontane.chat.toolbox import Function, function_tool
 from tramontane.errors import RequestError, UsageError
 from tramontane.tools import Tool
 from tramontane.toolset import ToolContext
 
-from . import inside
 from .files import text_slice
 
 MOST_SKILLS = 100

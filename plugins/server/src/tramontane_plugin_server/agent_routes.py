@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Literal
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
 from pydantic import Field
+from tramontane.agent import inside
 from tramontane.agent.approvals import Decision
+from tramontane.errors import RequestError
 
 from .app_state import serving_of
+from .http.access import key_name
 from .http.errors import ApiError
-from .ignored import Route
+from .ignored import Queried, Route
 from .openai.fields import RequestBody
 from .openai.shapes import ERRORS, Shape
 
 router = APIRouter(route_class=Route)
+MOST_LISTED = 1000
+MOST_BYTES = 64 << 20
 
 
 class Approval(RequestBody):
@@ -25,7 +33,7 @@ class Approval(RequestBody):
     remember: bool = Field(
         False, description="with allow: later calls of the tool in the session run too"
     )
-    reason: str = Field("", max_length=1000, description="told to the model with a refusal")
+    reason: str = Field("", max_length=1000, description="passed to the model with a refusal")
 
 
 class Approved(Shape):
@@ -43,6 +51,21 @@ class AgentTool(Shape):
     approval: Literal["auto", "ask", "deny"]
 
 
+class FilesQuery(Queried):
+    """Whose files."""
+
+    session_id: str = Field(min_length=1, max_length=128, description="as in requests for chats")
+
+
+class AgentFile(Shape):
+    name: str
+    bytes: int
+
+
+class AgentFiles(Shape):
+    files: list[AgentFile]
+
+
 class AgentTools(Shape):
     tools: list[AgentTool]
 
@@ -58,6 +81,41 @@ async def approve(request: Request, call_id: str, body: Approval) -> dict[str, A
             param="call_id", code="call_not_found",
         )  # fmt: skip
     return {"id": call_id, "allow": body.allow}
+
+
+@router.get("/v1/agent/files", response_model=AgentFiles, responses=ERRORS)
+async def files(request: Request, asked: Annotated[FilesQuery, Query()]) -> dict[str, Any]:
+    """The files of a session's tools."""
+    found = await asyncio.to_thread(inside.listed, _folder(request, asked.session_id), MOST_LISTED)
+    return {"files": [{"name": name, "bytes": about.st_size} for name, about in found]}
+
+
+@router.get("/v1/agent/files/{name:path}", response_class=Response, responses=ERRORS)
+async def file(request: Request, name: str, asked: Annotated[FilesQuery, Query()]) -> Response:
+    """A file of a session's tools, to be saved: nothing of it is shown as a page."""
+    folder = _folder(request, asked.session_id)
+    try:
+        data = await asyncio.to_thread(inside.read, folder, name, MOST_BYTES)
+    except RequestError as error:
+        raise ApiError(404, str(error), param="name", code="file_not_found") from error
+    last = re.sub(r"[^A-Za-z0-9._-]", "_", name.rpartition("/")[2])
+    headers = {
+        "content-disposition": f'attachment; filename="{last}"',
+        "x-content-type-options": "nosniff",
+        "content-security-policy": "sandbox",
+    }
+    return Response(data, media_type="application/octet-stream", headers=headers)
+
+
+def _folder(request: Request, session: str) -> Path:
+    """Where a session's files are, the session being of the request's key. Raises ApiError."""
+    acting = serving_of(request).acting
+    folder = None if acting is None else acting.toolsets.folder_of(f"{key_name()}/{session}")
+    if folder is None or not folder.is_dir():
+        raise ApiError(
+            404, "this session has no files here", param="session_id", code="session_not_found"
+        )
+    return folder
 
 
 @router.get("/v1/agent/tools", response_model=AgentTools, responses=ERRORS)

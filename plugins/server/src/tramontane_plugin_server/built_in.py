@@ -7,12 +7,9 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .openai.tool_fields import UnsupportedTool
-
-if TYPE_CHECKING:
-    from .tool_loop import Rounds
 
 Record = Mapping[str, Any]
 """A call that ran, as `ToolLoop.calls_made` has it."""
@@ -39,9 +36,10 @@ def is_other(tool: Any) -> bool:
     return isinstance(tool, UnsupportedTool)
 
 
-def of_toolset(rounds: Rounds, record: Record, asked: frozenset[str]) -> str | None:
-    """The toolset of a call that the request named a tool of, else None."""
-    found = None if rounds.acts is None else rounds.acts.toolset_of.get(record["name"])
+def of_toolset(toolsets: Mapping[str, str], record: Record, asked: frozenset[str]) -> str | None:
+    """The toolset of a call that the request named a tool of, else None. toolsets: by the names of
+    their tools."""
+    found = toolsets.get(record["name"])
     return found if found in asked else None
 
 

@@ -31,8 +31,9 @@ A field that is known and not supported is refused by name, with a 400, unless i
 nothing. An unknown field, at any depth or in a query string, is ignored: the header
 `x-tramontane-ignored` of the answer lists it, and the log mentions it once. Tools of types other
 than functions (`web_search`, `custom`, `bash_20250124`, ...) are ignored too: they are not shown to
-the model, and a `tool_choice` of such a tool is refused. `--strict-fields` refuses both. Tools for web
-search and code execution are not passed over where the owner turned on [the toolset](agent.md#other-apis).
+the model, and a `tool_choice` of such a tool is refused. `--strict-fields` refuses both.
+Those for web search and code execution are not ignored where the server's owner turned on
+[the toolset](agent.md#other-apis) for them.
 
 The tests replay requests of these clients:
 

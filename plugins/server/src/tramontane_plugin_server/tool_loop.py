@@ -118,6 +118,11 @@ class Rounds:
     def calls_made(self) -> list[dict[str, Any]]:
         return [] if self._loop is None else self._loop.calls_made
 
+    @property
+    def toolsets(self) -> dict[str, str]:
+        """The toolset of each tool that is of one."""
+        return {} if self.acts is None else self.acts.toolset_of
+
     def parser(self) -> AnswerParser:
         """A parser for one answer of the current round."""
         return Dialect().parser() if self._loop is None else self._loop.turn.parser()

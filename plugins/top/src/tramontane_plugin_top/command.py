@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,7 +46,7 @@ def run(argv: list[str]) -> int:
         raise UsageError(f"--interval {options.interval:g}: from 0.1 to 3600 seconds")
     url = _address(options.url)
     with _client(url, options) as client:
-        (_once if options.once else _live)(url, client, options.interval)
+        (_once if options.once or not sys.stdout.isatty() else _live)(url, client, options.interval)
     return 0
 
 
@@ -135,7 +136,9 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("url", nargs="?", default=URL, metavar="URL", help=f"default {URL}")
-    parser.add_argument("--once", action="store_true", help="print one frame")
+    parser.add_argument(
+        "--once", action="store_true", help="print one frame, as without a terminal"
+    )
     parser.add_argument(
         "--interval", type=float, default=1.0, metavar="S", help="between readings; default 1"
     )

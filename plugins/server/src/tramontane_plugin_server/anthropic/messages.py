@@ -129,7 +129,7 @@ class Told:
         self._count += len(records)
         changes: list[Change] = []
         for record in records:
-            toolset = of_toolset(self._rounds, record, self._asked)
+            toolset = of_toolset(self._rounds.toolsets, record, self._asked)
             for block in [] if toolset is None else message_blocks(toolset, record):
                 changes += blocks.add(block)
         return changes

@@ -144,7 +144,7 @@ class ChatRequest(Sampling):
         None, description="start a new answer; default: true"
     )
     web_search_options: dict[str, Any] | None = Field(
-        None, description="needs the toolset `search`, and has no effect beside"
+        None, description="requires the toolset `search`; otherwise without effect"
     )
     session_id: str | None = Field(
         None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
 from tramontane.answers import AnswerParser, Dialect
@@ -20,9 +20,6 @@ from .response_output_items import Item
 from .response_recording import Recording
 from .response_request import ResponseRequest
 from .tool_fields import UnsupportedTool
-
-if TYPE_CHECKING:
-    from tramontane_plugin_server.tool_loop import Rounds
 
 ECHOED = (
     "instructions", "max_output_tokens", "previous_response_id", "prompt_cache_key",
@@ -85,15 +82,17 @@ class ResponseState:
         self.rounds.append(one.result)
         return self._output.push([*deltas, *self._parser.finish()])
 
-    def ran(self, rounds: Rounds) -> list[Change]:
+    def ran(
+        self, calls_made: Sequence[Mapping[str, Any]], toolsets: Mapping[str, str]
+    ) -> list[Change]:
         """Add the calls of a round that ran in the server, those of tools that the request named;
-        returns the changes of the output."""
-        records = rounds.calls_made[self._told :]
+        returns the changes of the output. toolsets: by the names of their tools."""
+        records = calls_made[self._told :]
         self._told += len(records)
         asked = asked_for(self.body.tools)
         changes: list[Change] = []
         for record in records:
-            toolset = of_toolset(rounds, record, asked)
+            toolset = of_toolset(toolsets, record, asked)
             item = None if toolset is None else response_item(toolset, record)
             if item is not None:
                 changes += self._output.add(item)

@@ -159,7 +159,7 @@ async def _generate(
     async with serving.catalog.lease(body.model) as (served, model):
         rounds = await serving.in_thread(begin_rounds, serving, model, body, state.items)
         async for generation in rounds.generations(served.name):
-            if changes := state.ran(rounds):
+            if changes := state.ran(rounds.calls_made, rounds.toolsets):
                 yield changes
             state.set_parser(rounds.parser(), rounds.hidden)
             with generation:
@@ -167,7 +167,7 @@ async def _generate(
                     yield None
                 async for events in generation:
                     yield [change for one in events for change in state.push(one)]
-        changes = [*state.ran(rounds), *state.end(rounds.calls_made)]
+        changes = [*state.ran(rounds.calls_made, rounds.toolsets), *state.end(rounds.calls_made)]
         if body.stored and not body.background:
             serving.responses.put(state)
         yield changes
