@@ -1,5 +1,7 @@
-"""Files before GGUF that are written here: quantized again, by an adapter changed, or as GGUF; those
-of real tools become GGUF with TRAMONTANE_FULL=1."""
+"""Files before GGUF that are written here: quantized again, changed by an adapter, or as GGUF.
+
+Those of real tools become GGUF with TRAMONTANE_FULL=1.
+"""
 
 from __future__ import annotations
 
