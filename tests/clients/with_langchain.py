@@ -7,7 +7,7 @@ from typing import Any
 from langchain.agents import create_agent
 from langchain_anthropic import ChatAnthropic
 from langchain_core.tools import tool
-from langchain_openai import ChatOpenAI
+from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from pydantic import BaseModel, Field
 
 from .feature import CITY, STORY, Features, expect
@@ -89,6 +89,17 @@ def of(name: str) -> None:
 
 for name in METHODS:
     of(name)
+
+
+@feature("OpenAIEmbeddings")
+def embeddings(url: str) -> None:
+    # else it fetches another model's tokenizer from the web, to cut texts by it
+    made = OpenAIEmbeddings(
+        model="default", base_url=f"{url}/v1", api_key="none", check_embedding_ctx_length=False
+    )
+    vectors = made.embed_documents(["hail", "a story"])
+    expect(len(vectors) == 2 and len(vectors[0]) > 8, "two vectors")
+
 
 if __name__ == "__main__":
     feature.main()

@@ -36,6 +36,14 @@ def completion(url: str) -> None:
     expect(ask(url, STORY).choices[0].message.content, "content")
 
 
+@feature("embedding")
+def embedding(url: str) -> None:
+    made = litellm.embedding(
+        "openai/default", input=["hail", "a story"], api_base=f"{url}/v1", api_key="none"
+    )
+    expect(len(made.data) == 2 and len(made.data[0]["embedding"]) > 8, "two vectors")
+
+
 @feature("completion, streamed")
 def streamed(url: str) -> None:
     pieces = [chunk.choices[0].delta.content or "" for chunk in ask(url, STORY, stream=True)]

@@ -9,6 +9,7 @@ from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.llms import ChatMessage
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool
+from llama_index.embeddings.openai_like import OpenAILikeEmbedding
 from llama_index.llms.openai_like import OpenAILike
 from pydantic import BaseModel
 
@@ -54,6 +55,13 @@ def streamed(url: str) -> None:
 @feature("complete, by /v1/completions")
 def complete(url: str) -> None:
     expect(model(url, is_chat_model=False).complete("Once upon").text, "text")
+
+
+@feature("embeddings")
+def embeddings(url: str) -> None:
+    made = OpenAILikeEmbedding(model_name="default", api_base=f"{url}/v1", api_key="none")
+    vectors = made.get_text_embedding_batch(["hail", "a story"])
+    expect(len(vectors) == 2 and len(vectors[0]) > 8, "two vectors")
 
 
 @feature("predict_and_call")

@@ -236,7 +236,7 @@ def test_quantize(llm: Llm, old: Path, tmp_path: Path) -> None:
         assert llm("quantize", "-a", "llama", source, out, kind)[0] == 0
         said = llm("info", "-m", out)[2]
         assert f"format: Mostly{kind.upper()}, quantization_version: 2" in said
-        assert llm("infer", "-m", out, "-p", "the", "-n", 2, "-t", 1)[0] == 0
+    assert llm("infer", "-m", tmp_path / "q4_0.bin", "-p", "the", "-n", 2, "-t", 1)[0] == 0
     gguf = tmp_path / "new.gguf"
     assert llm("quantize", source, gguf, "q8_0")[0] == 0
     assert "Container type: Gguf" in llm("info", "-m", gguf)[2]

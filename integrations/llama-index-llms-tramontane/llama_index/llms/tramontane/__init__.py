@@ -1,5 +1,5 @@
 """LlamaIndex runs models by Tramontane, in the same process."""
 
-from .base import Tramontane
+from .in_process import Tramontane
 
 __all__ = ["Tramontane"]
