@@ -14,7 +14,8 @@ from tramontane.parallel.interconnect import choose
 from tramontane.parallel.meeting import Meeting
 from tramontane.registry import Registry
 from tramontane_plugin_ring import speed
-from tramontane_plugin_ring.config import find, place_of, read
+from tramontane_plugin_ring.config import place_of, read
+from tramontane_plugin_ring.find import find
 
 TWO_MACHINES = {
     "port": 12345, "right_port": 12346, "rank": 0, "world_size": 2, "right_ip": "10.0.0.2"

@@ -135,6 +135,8 @@ class LoadOptions:
 
     def __post_init__(self) -> None:
         check_options(vars(self), CHECKS)
+        if isinstance(self.tp, str) and self.tp != "auto":
+            object.__setattr__(self, "tp", int(self.tp))
         for name in ("topology", "imatrix", "calibration_file", "parts"):
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, Path(value))

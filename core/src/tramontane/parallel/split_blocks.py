@@ -26,7 +26,7 @@ from .cut import Cut
 from .cutter import Cutter, times
 from .joint import Sum
 from .portions import head_portions, portions, wide_portions
-from .split_recurrent import delta_net, mamba, mamba2
+from .split_recurrent import channels, delta_net, state_heads
 
 Splitter: TypeAlias = Callable[[Any, str, Cutter], bool]
 """(block, its path, the cutter) -> whether the block was cut."""
@@ -191,8 +191,8 @@ SPLITTERS: tuple[tuple[type[nn.Module], Splitter], ...] = (
     (GatedMLP, feed_forward),
     (MLP, feed_forward),
     (Experts, experts),
-    (Mamba, mamba),
-    (Mamba2, mamba2),
+    (Mamba, channels),
+    (Mamba2, state_heads),
     (GatedDeltaNet, delta_net),
 )
 """By the class of a block, or that of which it is a subclass."""

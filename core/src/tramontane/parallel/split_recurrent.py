@@ -13,7 +13,7 @@ from .cutter import Cutter, times
 from .portions import head_portions, wide_portions
 
 
-def mamba(block: Mamba, path: str, cutter: Cutter) -> bool:
+def channels(block: Mamba, path: str, cutter: Cutter) -> bool:
     """By channels; dt, B and C are sums over all of them."""
     steps = [cutter.step(f"{path}.{name}") for name in ("x_proj", "out_proj")]
     if type(block) is not Mamba or None in steps:
@@ -32,7 +32,7 @@ def mamba(block: Mamba, path: str, cutter: Cutter) -> bool:
     return True
 
 
-def mamba2(block: Mamba2, path: str, cutter: Cutter) -> bool:
+def state_heads(block: Mamba2, path: str, cutter: Cutter) -> bool:
     """By heads, with the groups that they use."""
     heads, groups, d_head, state = block.D.shape[0], block.groups, block.d_head, block.state
     step = cutter.step(f"{path}.out_proj")

@@ -1,5 +1,5 @@
 """A ring of ranks over TCP.
 
-`config`: the file that says which rank a process is. `ring`: the group. `speed`: shares by what was
-measured.
+`config`: the file that says which rank a process is. `find`: what core is told by it. `ring`: the
+group. `speed`: shares by what was measured.
 """

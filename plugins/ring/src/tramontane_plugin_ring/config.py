@@ -23,10 +23,9 @@ from tramontane.errors import UsageError
 from tramontane.parallel.meeting import MOST, Meeting
 
 VARIABLE = "RING_CONFIG"
+"""Of the environment."""
 LONGEST = 1 << 16
 """Bytes of the file, and of a secret's."""
-WAIT = 600.0
-"""Seconds that a rank waits for the others to be begun, on other machines, by people."""
 HERE = "127.0.0.1"
 AUTO = "auto"
 
@@ -43,24 +42,6 @@ class Place:
     secret: bytes = field(default=b"", repr=False)
     weights: tuple[float, ...] | str = ()
     """Or "auto"."""
-
-
-def find(environment: Mapping[str, str], options: Mapping[str, str]) -> Meeting | None:
-    """By the option `config`, else by RING_CONFIG; None without both. Raises UsageError."""
-    path = options.get("config") or environment.get(VARIABLE)
-    if not path:
-        return None
-    place = read(Path(path))
-    told = {"config": path, "wait": options.get("wait") or f"{WAIT:g}"}
-    weights = place.weights
-    if isinstance(weights, str):
-        from .speed import measured_weights
-
-        weights = measured_weights(place, float_of("wait", told["wait"]), options.get("bind", ""))
-    return Meeting(
-        rank=place.rank, size=place.size, address=place.right_ip, port=place.port,
-        secret=place.secret, weights=weights, options=told,
-    )  # fmt: skip
 
 
 def read(path: Path) -> Place:

@@ -11,7 +11,7 @@ def interconnects() -> Iterator[Interconnect]:
     yield Interconnect(
         name="ring",
         join="tramontane_plugin_ring.ring:join",
-        find="tramontane_plugin_ring.config:find",
+        find="tramontane_plugin_ring.find:find",
         options={"config": "", "secret": "", "bind": "", "wait": ""},
         machines=True,
     )

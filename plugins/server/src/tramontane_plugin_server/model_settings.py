@@ -53,6 +53,18 @@ class ModelSettings(BaseModel):
     n_cpu_moe: NameOrNumber | None = Field(
         None, description="of how many layers the experts stay on the processor: a number or all"
     )
+    tp: NameOrNumber | None = Field(
+        None, description="processes that compute it, each with a share of the weights; or auto"
+    )
+    tp_nodes: str | None = Field(
+        None, description="which of several machines this is: I/M@HOST:PORT"
+    )
+    tp_timeout: Annotated[float, Field(gt=0)] = Field(
+        30.0, description="seconds after which a process that does not answer is given up"
+    )
+    interconnect: str | None = Field(
+        None, description="what processes exchange numbers over: shm, gloo, nccl, ring"
+    )
     dtype: Literal["auto", "f32", "bf16", "f16"] = Field("auto", description="of activations")
     activations: Literal["auto", "f32"] = Field(
         "auto", description="f32: do not round what packed weights are multiplied with"
