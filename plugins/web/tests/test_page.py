@@ -125,7 +125,7 @@ def test_patterns_that_parsers_stumble_over_are_drawn(open_page: Open) -> None:
         "~~a",
     ]
     for pattern in patterns:
-        answers(page, (pattern * 15_000)[:18_000] + "\n\nend")
+        answers(page, (pattern * 15_000)[:11_000] + "\n\nend")
         page.get_by_role("button", name="New chat").first.click()
         say(page, f"Repeat {pattern}")
         answered(page)  # within the half minute that this waits
