@@ -35,7 +35,13 @@ export class LiveText {
       return;
     }
     if (this.plainBody || tooLarge(this.text)) this.drawPlain();
-    else this.drawBlocks();
+    else {
+      try {
+        this.drawBlocks();
+      } catch {
+        this.drawPlain(); // nested too deeply for the parser
+      }
+    }
     const took = performance.now() - started;
     this.busyUntil = took > 8 ? performance.now() + 3 * took : 0;
     this.after();

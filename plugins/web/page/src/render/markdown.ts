@@ -7,7 +7,10 @@ import { codeBlock } from "./code";
 import { drawMath, escape, mathBlock, mathInline } from "./math";
 
 const LONGEST = 200_000;
-const LONGEST_LINE = 20_000;
+const LONGEST_PART = 12_000;
+const FENCE = /^ {0,3}(?:```|~~~)/;
+/** Lines that begin a cell or an item of their own. */
+const APART = /^\s*(?:[|#*+-]|\d+[.)])/;
 const PLAIN_HTML = /^<\/?(?:br|sub|sup|kbd|mark|u)\s*\/?>$/i;
 const LINK = /^(?:https?|mailto):/i;
 const TAGS = [
@@ -37,13 +40,15 @@ export function blocksOf(source: string): TokensList {
   return marked.lexer(source);
 }
 
+/** Whether the parser might take seconds: it is quadratic in what belongs together. */
 export function tooLarge(source: string): boolean {
   if (source.length > LONGEST) return true;
-  for (let at = 0; at < source.length; ) {
-    const end = source.indexOf("\n", at);
-    if ((end < 0 ? source.length : end) - at > LONGEST_LINE) return true;
-    if (end < 0) break;
-    at = end + 1;
+  let together = 0;
+  let fenced = false;
+  for (const line of source.split("\n")) {
+    if (FENCE.test(line)) fenced = !fenced;
+    together = fenced || !line.trim() || APART.test(line) ? line.length : together + line.length;
+    if (together > LONGEST_PART) return true;
   }
   return false;
 }
@@ -76,11 +81,15 @@ export function blockElement(token: Token, links: TokensList["links"], open: boo
   return block;
 }
 
-/** All of a text at once. */
+/** All of a text at once; one that is nested too deeply for the parser as it is. */
 export function rendered(source: string): HTMLElement[] {
   if (tooLarge(source)) return [plain(source)];
-  const tokens = blocksOf(source);
-  return tokens.filter((token) => token.type !== "space" && token.type !== "def").map((token) => blockElement(token, tokens.links, false));
+  try {
+    const tokens = blocksOf(source);
+    return tokens.filter((token) => token.type !== "space" && token.type !== "def").map((token) => blockElement(token, tokens.links, false));
+  } catch {
+    return [plain(source)];
+  }
 }
 
 export function plain(source: string): HTMLElement {

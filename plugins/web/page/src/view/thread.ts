@@ -64,7 +64,10 @@ export function stick(): void {
 }
 
 function showMore(): void {
-  if (shown >= path().length) return;
+  if (shown >= path().length) {
+    shown = Infinity; // and so are all that come
+    return;
+  }
   shown += SHELLS;
   draw();
   if (sticks) scroller.scrollTop = scroller.scrollHeight;
