@@ -86,13 +86,13 @@ async def routing(*urls: str, **options: Any) -> AsyncIterator[Routed]:
             while router.replicas.within("new") or not server.started:
                 await asyncio.sleep(0.005)
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
-        async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
-            try:
+        try:
+            async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
                 yield Routed(router, url, client)
-            finally:
-                server.should_exit = True
-        await task
-        await router.close()
+        finally:
+            server.should_exit = True
+            await task
+            await router.close()
 
 
 @contextlib.asynccontextmanager

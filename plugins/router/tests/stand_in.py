@@ -68,6 +68,7 @@ class StandIn:
         self.headers: list[dict[str, str]] = []
         self.refuse: tuple[int, str] | None = None
         self.stopping = False
+        self.slow = 0.0
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def start(self, port: int = 0) -> int:
@@ -116,6 +117,7 @@ class StandIn:
         if path == "/ready" and self.stopping:
             return send(writer, 503, {"status": "stopping"})
         if path in ("/health", "/ready"):
+            await asyncio.sleep(self.slow)
             return send(writer, 200, {"status": "ok"})
         if path == "/metrics":
             return self._metrics(writer)

@@ -164,6 +164,17 @@ def test_a_replica_that_stalls_is_given_up() -> None:
         asyncio.run(act(one[0], [one[1], two[1]]))
 
 
+def test_a_replica_that_was_given_up_may_come_back_slowly() -> None:
+    async def act() -> None:
+        async with stand_ins(1) as ((replica, url),), routing(url, stall_timeout=0.3) as routed:
+            replica.slow = 60
+            await routed.until("down", url)
+            replica.slow = 0.5
+            await routed.until("ready", url)
+
+    asyncio.run(act())
+
+
 def test_without_a_replica_requests_wait_for_one_and_then_say_so() -> None:
     async def act() -> None:
         one = StandIn()

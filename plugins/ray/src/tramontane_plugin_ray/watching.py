@@ -26,6 +26,8 @@ EVERY = 0.5
 class Watching(Background):
     """settings: reads them again, for SIGHUP. cluster: connects; it is called in a thread."""
 
+    loggers = ("tramontane_plugin_ray",)
+
     def __init__(
         self,
         settings: Callable[[], Settings],

@@ -30,7 +30,7 @@ from .settings import RouterSettings
 from .stored import Stored
 from .upstream import Header, ReplicaLost
 
-METRICS = 2.0
+METRICS = 5.0
 """Seconds for a replica to send its figures."""
 
 
@@ -149,7 +149,7 @@ class Router:
 
     async def _figures(self, scope: Scope) -> Response:
         headers = _headers(scope)
-        asked = self.replicas.within("ready", "waiting")
+        asked = self.replicas.within("ready", "waiting", "silent")
         pages = await asyncio.gather(*(_metrics_of(one, headers) for one in asked))
         page = merged((one.url, page) for one, page in zip(asked, pages, strict=True))
         return Response(self.metrics.text() + page, media_type=CONTENT_TYPE_PLAIN_0_0_4)

@@ -74,7 +74,7 @@ class Attempts:
                     await self.whole(asked, refused)
                 elif answer.events:
                     await self._events(asked, answer, replica, begun)
-                elif answer.size is not None and answer.size <= KEPT:
+                elif asked.method != "HEAD" and (answer.size or KEPT + 1) <= KEPT:
                     found = Refused(answer.status, answer.headers, await answer.whole())
                     if asked.path == "/v1/responses":
                         self._stored.learn(found.body, replica)

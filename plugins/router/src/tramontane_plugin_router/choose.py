@@ -27,8 +27,9 @@ class Choice:
         are the least together.
         """
         able = [one for one in self._replicas.within("ready") if one not in without]
-        if not able:  # it will answer once it has loaded
-            able = [one for one in self._replicas.within("waiting", "new") if one not in without]
+        if not able:  # one that loads, or has much to do, answers later
+            states = self._replicas.within("waiting", "new", "silent")
+            able = [one for one in states if one not in without]
         if not able:
             return None
         found, continued = self._prefixes.matches(chain.keys)

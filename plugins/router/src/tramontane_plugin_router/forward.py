@@ -24,8 +24,7 @@ MOST_LOST = 3
 AGAIN = 0.2
 """Seconds until replicas are looked at again when there is none."""
 WITH_PROMPTS = frozenset({
-    "/v1/chat/completions", "/v1/completions", "/v1/messages", "/v1/messages/count_tokens",
-    "/v1/responses",
+    "/v1/chat/completions", "/v1/completions", "/v1/messages", "/v1/responses",
 })  # fmt: skip
 
 

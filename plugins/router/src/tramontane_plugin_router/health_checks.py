@@ -46,8 +46,10 @@ class HealthChecks:
                         self._asking[replica] = asyncio.create_task(self._ask(replica))
                 await asyncio.sleep(self._every)
         finally:
-            for task in list(self._asking.values()):
+            left = list(self._asking.values())
+            for task in left:
                 task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
     async def _ask(self, replica: Replica) -> None:
         try:
@@ -62,13 +64,14 @@ class HealthChecks:
         asked = time.monotonic()
         late = asyncio.get_running_loop().call_later(QUICK, self._late, replica, asked)
         since = replica.silent_since
-        left = self._silent if since is None else max(0.1, since + self._silent - asked)
+        left = self._silent if since is None else max(QUICK, since + self._silent - asked)
         try:
             async with asyncio.timeout(left):
                 headers = replica.headers(HEADERS)
                 async with replica.upstream.answer("GET", "/ready", headers) as answer:
                     data = await answer.whole()
         except TimeoutError:
+            replica.silent_since = asked if since is None else since
             await self.down(replica, f"no health check was answered within {self._silent:g} s")
             return
         except ReplicaLost as error:

@@ -25,7 +25,12 @@ log = logging.getLogger(__name__)
 
 
 class Background:
-    """What runs beside a router; the usual one reads the replicas from the settings."""
+    """What runs beside a router; the usual one reads the replicas from the settings.
+
+    loggers: whose warnings go where the router's go.
+    """
+
+    loggers: tuple[str, ...] = ()
 
     async def start(self, router: Router) -> None:
         """The router listens now. Raises TramontaneError."""
@@ -47,10 +52,9 @@ def serve(
     sockets: that listen already.
     """
     ignore_hangup()
-    handler = log_to(
-        settings.log_file, settings.access_log,
-        (*LOGGERS, "tramontane_plugin_router", "tramontane_plugin_ray"),
-    )  # fmt: skip
+    background = background or Background()
+    names = (*LOGGERS, "tramontane_plugin_router", *background.loggers)
+    handler = log_to(settings.log_file, settings.access_log, names)
     replicas = Replicas()
     replicas.trust = _trust(settings)
     router = Router(settings, replicas)
@@ -66,7 +70,7 @@ def serve(
         ws="none",
         timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout)),
     )
-    server = _Server(config, router, keys, background or Background(), sockets[0])
+    server = _Server(config, router, keys, background, sockets[0])
     try:
         server.run(sockets=sockets)
     except SystemExit:  # uvicorn has logged why it could not start
@@ -111,7 +115,7 @@ class _Server(uvicorn.Server):
                 self._say_where()
                 return
         except Exception:
-            log.exception("what runs beside the router failed")
+            log.exception("the router's background task failed")
         self.failed = self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
