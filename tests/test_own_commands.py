@@ -77,7 +77,8 @@ def test_login_keeps_none_that_it_does_not_know(
 
     monkeypatch.setattr(huggingface_hub.HfApi, "whoami", unknown)
     assert main(["login", "--token", "hf_abc"]) == 1
-    assert capsys.readouterr().err == "error: the hub does not take the token: Invalid user token.\n"
+    said = "error: the hub does not take the token: Invalid user token.\n"
+    assert capsys.readouterr().err == said
     assert main(["login", "--token", "abc"]) == 2
     assert "begins with hf_" in capsys.readouterr().err
 
@@ -118,7 +119,9 @@ def test_short_names_are_places_on_the_hub() -> None:
         assert not is_hub_id(name)
 
 
-def test_a_short_name_is_found_as_its_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_short_name_is_found_as_its_place(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     from tramontane import hub
 
     asked: list[str] = []
