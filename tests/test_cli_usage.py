@@ -106,6 +106,10 @@ USAGE = [
     ("new model x --like y", "--like is for an architecture, not for a model"),
     ("plugins foo", "unexpected argument 'foo'"),
     ("verify a --length 1", "--length 1: at least 2"),
+    ("login --token abc", "a token of the hub begins with hf_ and has no spaces"),
+    ("config --jsn", "unknown option --jsn; did you mean --json?"),
+    ("update-check now", "unexpected argument 'now'"),
+    ("mistralrs run -m a --format exl2", "--format exl2: must be plain, gguf or ggml"),
 ]
 
 
