@@ -119,6 +119,10 @@ USAGE = [
     ("top --interval 0", "--interval 0: from 0.1 to 3600 seconds"),
     ("route", "name a replica: tramontane route --to http://127.0.0.1:8001"),
     ("deploy --replicas", "--replicas needs a value"),
+    ("login --token abc", "a token of the hub begins with hf_ and has no spaces"),
+    ("config --jsn", "unknown option --jsn; did you mean --json?"),
+    ("update-check now", "unexpected argument 'now'"),
+    ("mistralrs run -m a --format exl2", "--format exl2: must be plain, gguf or ggml"),
 ]
 
 

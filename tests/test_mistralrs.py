@@ -192,3 +192,23 @@ def _posted(url: str, body: bytes) -> dict[str, Any]:
         except OSError:
             time.sleep(0.2)
     raise AssertionError(f"nobody answers at {url}")
+
+
+def test_the_calls_of_llama_index(folder: Path) -> None:
+    """As llama-index-llms-mistral-rs 0.6.0 makes them, every argument by keyword."""
+    made = Runner(
+        which=Which.Plain(model_id=str(folder)), token_source="cache", max_seqs=16,
+        prefix_cache_n=16, no_kv_cache=False, chat_template=None, in_situ_quant=None,
+    )  # fmt: skip
+    asked = {
+        "model": "", "logit_bias": None, "temperature": 0.0, "max_tokens": 4, "top_k": 32,
+        "top_p": 0.1, "top_logprobs": None, "logprobs": False, "frequency_penalty": None,
+        "presence_penalty": None,
+    }  # fmt: skip
+    text = ""
+    for messages in ("Hello", MESSAGES):
+        request = ChatCompletionRequest(messages=messages, stream=True, **asked)
+        for chunk in made.send_chat_completion_request(request):
+            text += chunk.choices[0].delta.content
+    assert text
+    made.remove_model(made.list_models()[0])

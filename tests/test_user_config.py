@@ -107,16 +107,16 @@ def test_a_server_takes_its_own_file_first(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config.write_text("[serve]\nport = 8001\nmax-seqs = 4\nnum_ctx = 64\nmmap = false\n")
-    assert main(["config"]) == 0
+    assert main(["config", "serve"]) == 0
     settings = tomllib.loads(capsys.readouterr().out)
     (model,) = settings["models"]
     assert (settings["port"], model["max_seqs"], model["mmap"]) == (8001, 4, False)
     own = tmp_path / "server.toml"
     own.write_text("port = 8002\n[[models]]\nnum_ctx = 32\n")
-    assert main(["config", "--config", str(own), "--max-seqs", "5"]) == 0
+    assert main(["config", "serve", "--config", str(own), "--max-seqs", "5"]) == 0
     settings = tomllib.loads(capsys.readouterr().out)
     (model,) = settings["models"]
     assert (settings["port"], model["num_ctx"], model["max_seqs"]) == (8002, 32, 5)
     config.write_text("[serve]\nprot = 8001\n")
-    assert main(["config"]) == 1
+    assert main(["config", "serve"]) == 1
     assert "did you mean 'port'" in capsys.readouterr().err

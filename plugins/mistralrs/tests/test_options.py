@@ -252,3 +252,48 @@ def test_another_architecture_than_said_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TramontaneError, match="is of LlamaForCausalLM"):
         look(plan, debug=False)
     look(translate(parse(SERVER, ["plain", "-m", str(tmp_path), "-a", "llama"])), debug=False)
+
+
+def test_variables_are_options_of_a_server(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (
+        ("MISTRALRS_NO_MMAP", "1"), ("KEEP_ALIVE_INTERVAL", "5000"), ("MCP_CONFIG_PATH", "m.json")
+    ):  # fmt: skip
+        monkeypatch.setenv(name, value)
+    assert program.mistralrs_server(["--translate", "plain", "-m", "org/a"]) == 0
+    told = capsys.readouterr().out
+    for option in ("--no-mmap", "--keep-alive 5.0", "--mcp-config m.json"):
+        assert option in told
+
+
+def test_prompts_of_a_terminal_end_with_the_input(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    import io
+
+    import numpy as np
+    from tramontane.tasks import image
+    from tramontane.tasks.image import Images
+
+    class Draws:
+        def __init__(self, model: str, **given: object) -> None:
+            self.model = model
+
+        def __enter__(self) -> Draws:
+            return self
+
+        def close(self) -> None:
+            pass
+
+        def images(self, prompt: str, **given: object) -> Images:
+            return Images((np.zeros((2, 2, 3), np.uint8),), (1,), {})
+
+    pytest.importorskip("PIL", reason="images are written with Pillow")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(image, "ImageModel", Draws)
+    monkeypatch.setattr("sys.stdin", io.StringIO("a fox\n\na hare\n"))
+    line = ["-i", "diffusion-plain", "-m", str(tmp_path), "-a", "flux"]
+    assert program.mistralrs_server(line) == 0
+    assert capsys.readouterr().out == "image-1.png\nimage-2.png\n"
+    assert (tmp_path / "image-2.png").is_file()

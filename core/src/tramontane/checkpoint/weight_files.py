@@ -7,7 +7,6 @@ from pathlib import Path
 
 from tramontane.errors import CheckpointError
 from tramontane.sanitize import one_line
-from tramontane.tokenizer.json_file import read_object
 
 KINDS = (
     (".safetensors", ("model", "diffusion_pytorch_model")), (".bin", ("pytorch_model",)),
@@ -70,6 +69,8 @@ def find_weights(folder: Path) -> list[Path]:
 
 def read_index(path: Path) -> list[str]:
     """The files listed in an index. Raises CheckpointError."""
+    from tramontane.tokenizer.json_file import read_object  # brings numpy; listing needs none
+
     table = read_object(path, INDEX_LIMIT).get("weight_map")
     if not (isinstance(table, Mapping) and table):
         raise CheckpointError(f"{path}: 'weight_map' must map tensors to file names")

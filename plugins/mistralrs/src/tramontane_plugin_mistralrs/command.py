@@ -20,6 +20,8 @@ from .parse import MISTRALRS, SERVER, Given, Program, parse
 from .plan import Plan
 from .translate import translate
 
+PROCESSES = ("RING_CONFIG", "MISTRALRS_MN_")
+"""Beginnings of variables of a model on several processes."""
 TRANSLATE = "--translate"
 """Given first: show our command line instead of running it."""
 
@@ -101,9 +103,10 @@ def plan_of(given: Given) -> tuple[Plan, dict[str, object]]:
 
 
 def _add_environment(plan: Plan) -> None:
-    from .their_options import options_of
+    if any(os.environ.get(name) for name in os.environ if name.startswith(PROCESSES)):
+        from .their_options import options_of
 
-    add_parallel(plan, os.environ, options_of(plan.command))
+        add_parallel(plan, os.environ, options_of(plan.command))
     for name, value in environment.options(os.environ, plan.command).items():
         target = plan.models[0] if name in ("mmap",) and plan.models else plan.options
         target.setdefault(name, value)

@@ -70,5 +70,7 @@ def _options(options: Iterable[Option]) -> list[str]:
 
 
 def _main(option: Option) -> object:
+    """What it becomes with some command, if there is one with which it becomes anything."""
     assert isinstance(option.ours, dict)
-    return option.ours.get("serve") or option.ours.get("run") or option.ours[""]
+    told = [ours for ours in option.ours.values() if not isinstance(ours, Refused)]
+    return next(iter(told), next(iter(option.ours.values())))

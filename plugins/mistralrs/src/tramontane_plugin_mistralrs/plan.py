@@ -11,7 +11,6 @@ from tramontane.errors import UsageError
 
 POSITIONAL = "model"
 """The option that is written as an argument."""
-SWITCHED_OFF = {"prefix_cache": "no-prefix-cache"}
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def _words(name: str, value: Any) -> list[str]:
     if value is True:
         return [option]
     if value is False:
-        return [f"--{SWITCHED_OFF[name]}"]
+        return [f"--no-{option[2:]}"]
     if isinstance(value, list | tuple):
         return [word for each in value for word in _words(name, each)]
     text = str(value)

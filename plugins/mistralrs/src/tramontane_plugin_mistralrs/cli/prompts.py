@@ -9,6 +9,8 @@ from typing import Any
 
 from tramontane.errors import TramontaneError
 
+from tramontane_plugin_mistralrs.values import number
+
 OPENING = ("token_source", "device", "dtype", "isq", "topology")
 """Options of both that `Plan` may have, under the names that the Python classes have."""
 
@@ -20,7 +22,7 @@ def converse(command: str, options: Mapping[str, Any]) -> int:
         given["cache_dir"] = Path(options["hf_cache"])
     if "topology" in given:
         given["topology"] = Path(given["topology"])
-    seed: dict[str, Any] = {"seed": int(options["seed"])} if "seed" in options else {}
+    seed: dict[str, Any] = {"seed": number("--seed", options["seed"])} if "seed" in options else {}
     make = _Images if command == "image" else _Speech
     with make(str(options["model"]), given, seed) as maker:
         print("a prompt on each line; Ctrl-D ends", file=sys.stderr)

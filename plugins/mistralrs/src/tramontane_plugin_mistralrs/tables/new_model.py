@@ -9,7 +9,7 @@ from . import model as m
 from .shared import CHAT_TEMPLATE, JINJA_EXPLICIT, NO_KV_CACHE, PAGES, PREFIX_CACHE, SMALL_CACHE
 
 BUILT_IN_DRAFTS = Own("`--draft mtp`, with `:max=N` of `--mtp-n-predict`")
-AT_ONCE = Meant("none is loaded later, so there is nothing to bound")
+UNBOUNDED = "memory alone bounds adapters"
 
 MODEL = (
     m.MODEL_ID,
@@ -35,9 +35,9 @@ ADAPTER = (
         ("--lora", "--lora-modules"), Own("`--lora NAME=SOURCE`"), "ALIAS=SOURCE|JSON",
         "tales=org/tales", many=True,
     ),
-    Option(("--lora-max-adapters",), AT_ONCE, "N", "16"),
-    Option(("--lora-max-rank",), AT_ONCE, "N", "256"),
-    Option(("--lora-max-bytes",), AT_ONCE, "N", "8589934592"),
+    Option(("--lora-max-adapters",), Meant(UNBOUNDED, ("16",)), "N", "16"),
+    Option(("--lora-max-rank",), Meant(UNBOUNDED, ("256",)), "N", "256"),
+    Option(("--lora-max-bytes",), Meant(UNBOUNDED, ("8589934592",)), "N", "8589934592"),
     Option(("--legacy-lora",), m.ADAPTERS.ours, "MODEL", "org/adapter"),
     Option(("--legacy-lora-order",), m.XLORA_ORDER.ours, "FILE", "order.json"),
     Option(("--xlora",), m.XLORA_MODEL_ID.ours, "MODEL", "org/xlora"),

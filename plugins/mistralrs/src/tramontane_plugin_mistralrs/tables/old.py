@@ -51,7 +51,7 @@ GLOBAL = (
     Option(("--isq", "--in-situ-quant"), To("isq", values.isq_kind), "TYPE", "Q4K"),
     Option(("--cpu",), To("device", values.on_cpu, "`--device cpu`")),
     Option(("--paged-attn",), PAGES),
-    Option(("--no-paged-attn",), Refused("keys and values always lie in pages: leave it out")),
+    Option(("--no-paged-attn",), Refused("keys and values are always kept in pages: leave it out")),
     Option(
         ("--pa-gpu-mem",),
         {"serve": To("kv_memory", values.megabytes), "": SMALL_CACHE}, "MB", "4096",

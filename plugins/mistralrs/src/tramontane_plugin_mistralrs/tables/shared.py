@@ -9,7 +9,7 @@ LISTENS_NOWHERE = Refused("a chat listens nowhere: leave it out, or leave -i out
 SMALL_CACHE = Refused(
     "a chat has room for one context: --pa-ctxt-len or --max-seq-len says how long"
 )
-PAGES = Meant("keys and values always lie in pages, on every device")
+PAGES = Meant("keys and values are always kept in pages, on every device")
 NO_SEARCH = Refused(
     "no search of the web is part of this distribution: name an MCP server that searches, with "
     "--mcp-config"
