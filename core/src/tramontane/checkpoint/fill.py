@@ -25,7 +25,7 @@ from .rules import Rule
 from .weight_map import Slot, Source, match, slots
 
 if TYPE_CHECKING:
-    from tramontane.parallel.split_model import Share
+    from tramontane.parallel.share import Share
 
 EMBEDDING = "model.embed_tokens.weight"
 TIES = {"lm_head.weight": EMBEDDING}

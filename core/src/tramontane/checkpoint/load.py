@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ from tramontane.engine.kv_codes import INT4
 from tramontane.engine.state_cache import bytes_per_sequence
 from tramontane.errors import ConfigError
 from tramontane.layouts import Layout, nbytes
-from tramontane.parallel.group import Group
+from tramontane.parallel.group import Group, Leads
 from tramontane.parallel.split_model import split_model
 from tramontane.placement.placed import Placed
 from tramontane.placement.placement import Placement
@@ -56,9 +56,6 @@ from .prepare import (
     product_of,
     products_of,
 )
-
-if TYPE_CHECKING:
-    from tramontane.parallel.team import Team
 
 log = logging.getLogger(__name__)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -92,7 +89,7 @@ class Loaded:
     """Where everything is, if on several devices; device is then home."""
     products: Mapping[str, Callable[[Tensor, Layout], Tensor]] = field(default_factory=dict)
     """Each device's `multiply`, by its name, if there are several."""
-    team: Team | None = None
+    team: Leads | None = None
     """The ranks that compute it, if there are several."""
     draft_bytes_per_token: int = 0
     """What a token of context takes in the draft model's cache."""

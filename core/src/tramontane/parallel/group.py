@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tramontane.errors import TramontaneError
 
@@ -45,3 +45,10 @@ class Group(Protocol):
 
     def close(self) -> None:
         """Leave the group; the others' calls then raise PeerLost. May be called more than once."""
+
+
+class Leads(Protocol):
+    """What rank 0 tells the others by."""
+
+    def lead(self, model: Any, cache: Any) -> None:
+        """Tell them each step of this model, with this cache of keys and values, from now on."""

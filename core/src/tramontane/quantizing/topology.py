@@ -64,7 +64,7 @@ class Topology:
 
 def read_topology(path: Path) -> Topology:
     """Read a file. Raises UsageError that names the key."""
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     try:
         found = yaml.safe_load(path.read_text("utf-8"))
