@@ -89,6 +89,10 @@ class EngineBusy(RequestError):
         self.seconds = seconds
 
 
+class ModelLost(EngineBusy):
+    """A device or a rank is gone, so that a model computes nothing until it is loaded again."""
+
+
 class NoReference(TramontaneError):
     """An implementation to compare a model with is not installed, has no such model, or cannot run
     it."""

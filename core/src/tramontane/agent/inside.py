@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from tramontane.errors import RequestError
@@ -89,19 +89,41 @@ def write(folder: Path, name: str, data: bytes) -> None:
             view = view[os.write(descriptor, view) :]
 
 
-def listed(folder: Path, most: int) -> list[tuple[str, os.stat_result]]:
-    """The plain files below a folder by their relative names; at most so many, and no links."""
+def listed(
+    folder: Path, most: int, *, since: float | None = None
+) -> list[tuple[str, os.stat_result]]:
+    """The plain files below a folder by their relative names; at most so many, and no links.
+    since: those that were last changed before are removed."""
     found: list[tuple[str, os.stat_result]] = []
-    for above, folders, names in os.walk(folder, followlinks=False):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(above, name)
-            try:
-                about = path.lstat()
-            except OSError:
-                continue
-            if stat.S_ISREG(about.st_mode):
-                found.append((path.relative_to(folder).as_posix(), about))
-            if len(found) >= most:
-                return found
+    with suppress(OSError):
+        top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        with closing(_files(top, "", 1)) as files:
+            for place, above, name, about in files:
+                if since is not None and about.st_mtime < since:
+                    with suppress(OSError):
+                        os.unlink(name, dir_fd=place)
+                    continue
+                found.append((above + name, about))
+                if len(found) >= most:
+                    break
     return found
+
+
+def _files(place: int, above: str, depth: int) -> Generator[tuple[int, str, str, os.stat_result]]:
+    """(descriptor of its folder, name of that, its own name, what it is) of each plain file."""
+    try:
+        folders = []
+        for name in sorted(os.listdir(place)):
+            with suppress(OSError):
+                about = os.stat(name, dir_fd=place, follow_symlinks=False)
+                if stat.S_ISREG(about.st_mode):
+                    yield place, above, name, about
+                elif stat.S_ISDIR(about.st_mode) and depth < DEEPEST:
+                    folders.append(name)
+        for name in folders:
+            with suppress(OSError):
+                flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+                inner = os.open(name, flags, dir_fd=place)
+                yield from _files(inner, f"{above}{name}/", depth + 1)
+    finally:
+        os.close(place)

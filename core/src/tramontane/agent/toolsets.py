@@ -12,6 +12,7 @@ import shutil
 import threading
 import time
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -85,6 +86,8 @@ class Toolsets:
         self._open: dict[str, _Open] = {}
         self._keeping: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
+        # each may run code for minutes; what stops it must never wait for a thread
+        self._loop.set_default_executor(ThreadPoolExecutor(5 * MOST_OPEN, "tramontane-tool"))
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="tramontane-tools", daemon=True
         )
@@ -133,6 +136,15 @@ class Toolsets:
         """Where a conversation's files are."""
         return self._folder / hashlib.sha256(conversation.encode()).hexdigest()[:32]
 
+    def hold(self, conversation: str, by: int) -> None:
+        """1: a request uses it, so that no other one closes it; -1: no longer."""
+        self._loop.call_soon_threadsafe(self._hold, conversation, by)
+
+    def _hold(self, conversation: str, by: int) -> None:
+        if (found := self._open.get(conversation)) is not None:
+            found.users += by
+            found.used = time.monotonic()
+
     def end(self, conversation: str) -> None:
         """Close a conversation; one of `passing` loses its files."""
         self._wait(self._end(conversation))
@@ -174,7 +186,9 @@ class Toolsets:
             found = None
         if found is None:
             await self._make_room()
-            found = self._begin(name, media)
+            found = self._open.get(name)  # another request may have opened it meanwhile
+            if found is None or found.closing.is_set():
+                found = self._begin(name, media)
         found.used = time.monotonic()
         sessions = await asyncio.wait_for(asyncio.shield(found.sessions), OPENING)
         return [self._bound(one, found) for _, session in sessions for one in session.functions()]

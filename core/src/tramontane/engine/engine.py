@@ -19,7 +19,7 @@ import torch
 from tramontane.adapters.steps import by_adapters
 from tramontane.blocks import MediaLM
 from tramontane.checkpoint.load import Loaded
-from tramontane.errors import EngineBusy, RequestError
+from tramontane.errors import EngineBusy, ModelLost, RequestError
 from tramontane.registry import Registry
 from tramontane.tokenizer.tokenizer import Tokenizer
 
@@ -110,8 +110,7 @@ class Engine:
         self._closed = self._draining = self._busy = False
         self._cancelled = False
         """Whether a request has been since this was looked at."""
-        self.lost = ""
-        """Why nothing can be computed any more, if that is so: a device is gone."""
+        self._lost = ""
         self._thread = threading.Thread(target=self._loop, name="tramontane-engine", daemon=True)
         self._thread.start()
         close_at_exit(self)
@@ -134,8 +133,10 @@ class Engine:
         with self._wake:
             if self._closed:
                 raise RequestError("the engine is closed")
-            if self.lost or self._draining:
-                raise EngineBusy(self.lost or "the engine is shutting down", RETRY_AFTER)
+            if self.lost:
+                raise ModelLost(self.lost, RETRY_AFTER)
+            if self._draining:
+                raise EngineBusy("the engine is shutting down", RETRY_AFTER)
             waiting = len(self._arrived) + len(self._scheduler.waiting) + self._deciding.beside
             if self.options.max_waiting is not None and waiting >= self.options.max_waiting:
                 text = f"{waiting} requests are waiting, and the queue is full; try again later"
@@ -147,6 +148,12 @@ class Engine:
     def _sequence(self, request: Request, sink: Callable[[Event], None], seed: int = 0) -> Sequence:
         chain, order = self.chains.build(request.params, seed, request.steps), next(self._arrivals)
         return Sequence(request, chain, seed, self.tokenizer, self.context_length, sink, order)
+
+    @property
+    def lost(self) -> str:
+        """Why nothing can be computed any more, if that is so: a device or a rank is gone."""
+        team = self.loaded.team
+        return self._lost or ("" if team is None else team.lost)
 
     def stats(self) -> EngineStats:
         """What is going on, from any thread."""
@@ -358,9 +365,9 @@ class Engine:
 
     def _lose(self, error: Exception) -> None:
         """A device is gone: end all requests, and take no more."""
-        self.lost = said_of_loss(self.loaded.report.device, error)
+        self._lost = said_of_loss(self.loaded.report.device, error)
         for sequence in [*self._scheduler.running, *self._scheduler.waiting]:
-            self._finish(sequence, "error", self.lost, busy=True)
+            self._finish(sequence, "error", self._lost, busy=True)
 
     def _fail(self, sequence: Sequence, error: Exception) -> None:
         if failure_of(error) == "lost":

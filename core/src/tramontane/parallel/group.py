@@ -50,5 +50,9 @@ class Group(Protocol):
 class Leads(Protocol):
     """What rank 0 tells the others by."""
 
+    @property
+    def lost(self) -> str:
+        """Why the ranks compute nothing any more; empty: they do."""
+
     def lead(self, model: Any, cache: Any) -> None:
         """Tell them each step of this model, with this cache of keys and values, from now on."""

@@ -74,6 +74,12 @@ class Leader:
         """Whether a rank is gone, so that nothing can be computed any more."""
         return self._lost is not None and self._lost is not ENDED
 
+    @property
+    def why(self) -> str:
+        """Which rank is gone; empty: none is."""
+        error = self._lost
+        return "" if error is None or error is ENDED else error.message
+
     def close(self) -> None:
         """Tell the others that nothing comes any more."""
         self._over.set()

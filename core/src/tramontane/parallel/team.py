@@ -124,6 +124,12 @@ class Team:
         return PeerLost(explained(error, self._children))
 
     @property
+    def lost(self) -> str:
+        """Why the ranks compute nothing any more; empty: they do."""
+        why = "" if self._leader is None else self._leader.why
+        return f"{why}; the model has to be loaded again" if why else ""
+
+    @property
     def pids(self) -> dict[int, int]:
         """Process numbers of the ranks that this process began."""
         return self._children.pids

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tramontane.agent import inside
@@ -67,15 +67,9 @@ class Files:
 
     def _there(self) -> list[tuple[str, int]]:
         """Names and sizes, after what has expired is removed."""
-        limit = time.time() - self._seconds
-        kept = []
-        for name, about in inside.listed(self._folder, self._most_files + 1):
-            if about.st_mtime < limit:
-                with suppress(OSError):
-                    (self._folder / name).unlink()
-            else:
-                kept.append((name, about.st_size))
-        return kept
+        since = time.time() - self._seconds
+        found = inside.listed(self._folder, self._most_files + 1, since=since)
+        return [(name, about.st_size) for name, about in found]
 
     def _write(self, name: str, data: bytes) -> int:
         if len(data) > self._most_of_one:

@@ -19,6 +19,8 @@ from typing import IO
 from tramontane_plugin_server.settings import Settings
 
 HEALTH = 5.0
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""No proxy of the environment's is shown the key."""
 
 
 class ServerProcess:
@@ -92,7 +94,7 @@ class ServerProcess:
             self.url + path, headers={"authorization": f"Bearer {self.key}"}
         )
         try:
-            urllib.request.urlopen(request, timeout=HEALTH).close()
+            DIRECT.open(request, timeout=HEALTH).close()
         except (OSError, urllib.error.URLError) as error:
             raise RuntimeError(f"the server does not answer {path}: {error}") from error
 

@@ -11,10 +11,11 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from tramontane.errors import TramontaneError
-from tramontane_plugin_server.http.access import Access
+from tramontane_plugin_server.http.access import Access, owner
 from tramontane_plugin_server.http.body import Body
 from tramontane_plugin_server.http.errors import answer
-from tramontane_plugin_server.http.keys import ADMIN, KeyRing, Keys
+from tramontane_plugin_server.http.hosts import Hosts
+from tramontane_plugin_server.http.keys import ADMIN, OWNER, KeyRing, Keys
 from tramontane_plugin_server.http.stream import ClientGone
 
 from .attempt import Asked
@@ -59,6 +60,8 @@ class Router:
         settings = self.settings
         found: ASGIApp = Body(self, settings.max_body, settings.body_timeout)
         found = Keys(found, keys, settings.open_path, self.metrics)
+        if settings.uds is None:
+            found = Hosts(found, keys, (settings.host, *settings.allowed_host))
         if settings.cors_origin:
             found = CORSMiddleware(
                 found, allow_origins=settings.cors_origin,
@@ -187,10 +190,12 @@ def _headers(scope: Scope) -> list[Header]:
         given.append((b"x-forwarded-for", client.encode("latin-1")))
     given.append((b"x-forwarded-proto", scope["scheme"].encode()))
     given.append((b"x-request-id", scope["state"]["request_id"].encode()))
+    if whose := owner():
+        given.append((OWNER, whose.encode()))
     return given
 
 
-FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-request-id"})
+FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-request-id", OWNER})
 
 
 async def _send(asked: Asked, said: Said) -> None:

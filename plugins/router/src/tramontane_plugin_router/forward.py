@@ -21,6 +21,8 @@ from .upstream import ReplicaLost
 log = logging.getLogger(__name__)
 MOST_LOST = 3
 """Replicas that may be lost with one request before it is refused: it may be the reason."""
+OF_SESSIONS = ("/v1/agent/approvals/", "/v1/agent/files")
+"""What only the replica knows that has the session."""
 AGAIN = 0.2
 """Seconds until replicas are looked at again when there is none."""
 WITH_PROMPTS = frozenset({
@@ -51,7 +53,7 @@ class Forward:
         if (name := stored_name(asked.path)) is not None:
             await self._by_name(asked, name)
             return
-        if asked.path.startswith(FILES):
+        if asked.path.startswith((FILES, *OF_SESSIONS)):
             await self._wherever(asked)
             return
         body = _parsed(asked) if asked.method == "POST" and asked.path in WITH_PROMPTS else None

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 HEADERS = [(b"host", b"localhost")]
 QUICK = 2.0
 """Seconds within which a replica that is well answers."""
+STOPPED = (ConnectionRefusedError, FileNotFoundError)
 
 
 class HealthChecks:
@@ -77,7 +78,12 @@ class HealthChecks:
         except ReplicaLost as error:
             if error.refused:
                 self._prefixes.forget(replica)
-            await self.down(replica, str(error))
+            self._be(replica, "down", str(error))
+            replica.silent_since = asked if since is None else since
+            # one that stops refuses checks and still answers; one that is dead resets what it had
+            closed = isinstance(getattr(error.__cause__, "os_error", None), STOPPED)
+            if not closed and time.monotonic() - replica.silent_since >= self._silent:
+                await replica.upstream.abort()
             return
         finally:
             late.cancel()

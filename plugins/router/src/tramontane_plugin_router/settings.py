@@ -62,6 +62,9 @@ class RouterSettings(BaseModel):
     open_path: tuple[OpenPath, ...] = Field(
         (), description="needs no key: /ready, /metrics, /docs or /openapi.json; repeatable"
     )
+    allowed_host: tuple[str, ...] = Field(
+        (), description="name that clients may call a server without keys by; repeatable"
+    )
     cors_origin: tuple[str, ...] = Field(
         (), description="allow web pages of this origin (CORS); repeatable, *: all"
     )

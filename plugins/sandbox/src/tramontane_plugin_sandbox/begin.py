@@ -50,7 +50,7 @@ def begin(place: Place, command: Sequence[str], limits: Limits, *, replies: bool
     shown = runtime.shown(place.read, network=place.network)
     home = runtime.FOLDER if place.moved else str(place.folder)
     packages = shown.packages if place.moved else [str(each) for each in runtime.packages()]
-    temporary = ["/tmp", "/dev/shm"] if place.moved else []
+    temporary = ["/tmp", "/dev/shm"] if place.moved else [str(_temporary(place))]
     policy: Policy = {
         "kind": {"off": "none"}.get(place.kind, place.kind),
         "command": list(command),

@@ -30,5 +30,7 @@ def command(program: str, policy: Policy, inner: Sequence[str]) -> list[str]:
         options += ["--ro-bind", outside, inside]
     for path, target in policy["links"].items():
         options += ["--symlink", target, path]
-    options += ["--bind", policy["folder_outside"], policy["folder"], "--chdir", policy["folder"]]
+    options += ["--bind", policy["folder_outside"], policy["folder"]]
+    # else all of the new root is memory that anyone may fill, and nothing counts
+    options += ["--remount-ro", "/", "--chdir", policy["folder"]]
     return [program, *options, "--", *inner]

@@ -103,7 +103,8 @@ class Acts:
         self.toolset_of = acting.toolsets.toolset_of(conversation)
         self.notices: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._risks: dict[str, Risk] = {}
-        self._identities: dict[int, str] = {}
+        self._identities: dict[int, tuple[ToolCall, str]] = {}
+        acting.toolsets.hold(conversation, 1)
         self._end = weakref.finalize(self, _ended, acting.toolsets, conversation, passing)
 
     def govern(self, toolbox: Toolbox, registered: Sequence[Function]) -> None:
@@ -144,7 +145,8 @@ class Acts:
 
     def _identity(self, call: ToolCall) -> str:
         """Of one call; a guess of it is of no use."""
-        return self._identities.setdefault(id(call), secrets.token_urlsafe(18))
+        # it is held, so that no later call has its number and is approved in its place
+        return self._identities.setdefault(id(call), (call, secrets.token_urlsafe(18)))[1]
 
 
 def _unasked(question: Question) -> Decision:
@@ -152,6 +154,7 @@ def _unasked(question: Question) -> Decision:
 
 
 def _ended(toolsets: Toolsets, conversation: str, passing: bool) -> None:
-    if passing:
-        with suppress(RuntimeError):  # the server has stopped
+    with suppress(RuntimeError):  # the server has stopped
+        toolsets.hold(conversation, -1)
+        if passing:
             toolsets.end_soon(conversation)

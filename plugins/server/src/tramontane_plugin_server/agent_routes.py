@@ -15,7 +15,7 @@ from tramontane.agent.approvals import Decision
 from tramontane.errors import RequestError
 
 from .app_state import serving_of
-from .http.access import key_name
+from .http.access import owner
 from .http.errors import ApiError
 from .ignored import Queried, Route
 from .openai.fields import RequestBody
@@ -110,7 +110,7 @@ async def file(request: Request, name: str, asked: Annotated[FilesQuery, Query()
 def _folder(request: Request, session: str) -> Path:
     """Where a session's files are, the session being of the request's key. Raises ApiError."""
     acting = serving_of(request).acting
-    folder = None if acting is None else acting.toolsets.folder_of(f"{key_name()}/{session}")
+    folder = None if acting is None else acting.toolsets.folder_of(f"{owner()}/{session}")
     if folder is None or not folder.is_dir():
         raise ApiError(
             404, "this session has no files here", param="session_id", code="session_not_found"

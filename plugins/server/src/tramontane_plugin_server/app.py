@@ -20,6 +20,7 @@ from .app_state import Serving
 from .http.access import Access
 from .http.body import Body
 from .http.errors import handle
+from .http.hosts import Hosts
 from .http.keys import Keys
 from .http.methods import Methods
 from .limits import Described
@@ -72,6 +73,8 @@ def build(serving: Serving) -> ASGIApp:
     found: ASGIApp = Methods(app, app.router.routes)
     found = Body(found, settings.max_body, settings.body_timeout)
     found = Keys(found, serving.keys, {*settings.open_path, *opened}, serving.metrics)
+    if settings.uds is None:
+        found = Hosts(found, serving.keys, (settings.host, *settings.allowed_host))
     if settings.cors_origin:
         found = CORSMiddleware(
             found,

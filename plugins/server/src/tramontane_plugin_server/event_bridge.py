@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from tramontane.engine.engine import RETRY_AFTER
 from tramontane.engine.request import Event, Finished, Request, RequestResult
-from tramontane.errors import EngineBusy
+from tramontane.errors import EngineBusy, ModelLost
 
 from .http.access import spent
 from .http.errors import LOG, ApiError
@@ -125,7 +125,7 @@ class Generation:
             for event in events:
                 if isinstance(event, Finished):
                     self._open -= 1
-                    _check(event.result)
+                    _check(event.result, lost=bool(self._model.engine.lost))
                     self._results[event.id] = event.result
             yield events
 
@@ -154,7 +154,9 @@ class Generation:
             metrics.prompt_size.labels(name).observe(usage.prompt_tokens)
 
 
-def _check(result: RequestResult) -> None:
+def _check(result: RequestResult, *, lost: bool) -> None:
+    if result.busy and lost:
+        raise ModelLost(result.error or "", RETRY_AFTER)
     if result.busy:
         raise EngineBusy(result.error or "", RETRY_AFTER)
     if result.error is not None and result.refused:

@@ -16,10 +16,12 @@ class State(Shape):
     status: str
 
 
-@router.get("/health", response_model=State)
-async def health() -> dict[str, str]:
-    """Whether the server is alive. Needs no key."""
-    return {"status": "ok"}
+@router.get("/health", response_model=State, responses={503: {"model": State}})
+async def health(request: Request) -> Response:
+    """Whether the server is alive; 503: a restart would help. Needs no key."""
+    if _lost(request):
+        return JSONResponse({"status": "a model's device or rank is lost: restart"}, 503)
+    return JSONResponse({"status": "ok"})
 
 
 @router.get("/ready", response_model=State, responses={503: {"model": State}, 401: ERRORS[401]})
@@ -34,11 +36,18 @@ async def ready(request: Request) -> Response:
     if catalog.draining or missing:
         said = "stopping" if catalog.draining else f"loading {', '.join(missing)}"
         return JSONResponse({"status": said}, 503)
-    for served in catalog.models.values():
+    if lost := _lost(request):
+        return JSONResponse({"status": lost}, 503)
+    return JSONResponse({"status": "ready"})
+
+
+def _lost(request: Request) -> str:
+    """The first model that computes nothing any more, and why; empty: all do."""
+    for served in serving_of(request).catalog.models.values():
         engine = getattr(served.model, "engine", None)
         if engine is not None and engine.lost:
-            return JSONResponse({"status": f"{served.name}: restart: {engine.lost}"}, 503)
-    return JSONResponse({"status": "ready"})
+            return f"{served.name}: restart: {engine.lost}"
+    return ""
 
 
 @router.get("/metrics", response_class=PlainTextResponse, responses={401: ERRORS[401]})

@@ -67,6 +67,9 @@ class Settings(BaseModel):
     adapter_downloads: bool = Field(
         False, description="let requests load and unload adapters of the hub, org/name"
     )
+    allowed_host: tuple[str, ...] = Field(
+        (), description="name that clients may call a server without keys by; repeatable"
+    )
     cors_origin: tuple[str, ...] = Field(
         (), description="allow web pages of this origin (CORS); repeatable, *: all"
     )

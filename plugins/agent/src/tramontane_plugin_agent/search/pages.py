@@ -39,9 +39,12 @@ class Reader:
     _fetch: Fetch = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # a page of an allowed host may not lead to another
+        # a page of an allowed host may not lead to one that is not
         fetch = Fetch(
-            hosts=self.hosts, seconds=SECONDS, most=MOST_BYTES, redirects=0 if self.only else 3
+            hosts=self.hosts,
+            seconds=SECONDS,
+            most=MOST_BYTES,
+            redirects=0 if self.only or self.block else 3,
         )
         object.__setattr__(self, "_fetch", fetch)
 

@@ -55,6 +55,10 @@ class Watch:
         if begun < self._next_walk:
             return None
         self._disk, entries = _size(self._policy["folder"])
+        if not self._own:  # the temporary folder is on the host's disk too
+            for folder in self._policy["temporary"]:
+                size, more = _size(folder)
+                self._disk, entries = self._disk + size, entries + more
         # a folder of many files is walked less often: a twentieth of the time at most
         self._next_walk = begun + max(OFTEN, 20 * (time.monotonic() - begun))
         if self._disk > self._limits["disk"]:

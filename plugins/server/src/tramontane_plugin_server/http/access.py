@@ -43,6 +43,7 @@ class HttpMetrics(Protocol):
 class Spent:
     """What a request took: prompt and answer count tokens, and cached those of the prompt that were
     computed before. model: empty where none was asked. key: the name of the API key, if it has one.
+    owner: whose sessions it may use.
     charge: called with tokens as they are known."""
 
     model: str = ""
@@ -50,6 +51,7 @@ class Spent:
     answer: int = 0
     cached: int = 0
     key: str = ""
+    owner: str = ""
     charge: Callable[[int], None] | None = None
 
     def add(self, *, prompt: int = 0, answer: int = 0, cached: int = 0) -> None:
@@ -75,6 +77,12 @@ def key_name() -> str:
     """The name of the API key of this request; empty without one."""
     found = _spent.get(None)
     return "" if found is None else found.key
+
+
+def owner() -> str:
+    """Whose sessions this request may use; empty on a server without keys."""
+    found = _spent.get(None)
+    return "" if found is None else found.owner
 
 
 def belongs_to(key: str) -> Spent:

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 from tramontane.errors import (
     EngineBusy,
+    ModelLost,
     NoTemplate,
     NotEnoughMemory,
     PluginNotInstalled,
@@ -69,6 +70,8 @@ def api_error(error: Exception) -> ApiError:
     match error:
         case ApiError():
             return error
+        case ModelLost():
+            return ApiError(503, error.message, code="model_lost")
         case EngineBusy():
             return ApiError(429, error.message, code="queue_full", retry_after=error.seconds)
         case RequestError() if "the context" in str(error):

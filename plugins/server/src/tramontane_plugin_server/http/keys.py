@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import hmac
+import re
 from collections.abc import Collection
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,8 +18,10 @@ from .errors import ApiError, answer
 from .rates import Rates
 
 OPEN = frozenset({"/health"})
-UNGUESSABLE = "/v1/images/files/"
-"""Below it are names of 192 random bits, each for an hour, as are OpenAI's addresses of images."""
+IMAGE = re.compile(r"/v1/images/files/[\w-]{32}\.[a-z0-9]{1,8}", re.ASCII)
+"""These are names of 192 random bits, each for an hour, as are OpenAI's addresses of images."""
+OWNER = b"x-tramontane-owner"
+"""From a router that sends its own admin key: for whom."""
 ADMIN = frozenset({
     "/v1/models/unload", "/v1/models/reload", "/re_isq", "/v1/load_lora_adapter",
     "/v1/unload_lora_adapter",
@@ -82,7 +85,7 @@ class Keys:
             await answer(error, scope)(scope, receive, send)
 
     def _opens(self, path: str) -> bool:
-        return path in self._open or path.startswith(UNGUESSABLE)
+        return path in self._open or IMAGE.fullmatch(path) is not None
 
     def _charge(self, name: str, tokens: int) -> None:
         self._ring.rates.charge(name, tokens)
@@ -96,6 +99,11 @@ class Keys:
         if key is None:
             return ApiError(401, "this API key is not valid", code="invalid_api_key")
         account = belongs_to(key.name)
+        # keys without names are different people's all the same
+        account.owner = key.name or "key-" + _digest(key.value.encode()).hex()[:32]
+        told = dict(scope["headers"]).get(OWNER)
+        if told and self._ring.is_admin(key):  # a router's key: it says whose request it is
+            account.owner += "|" + _digest(told).hex()[:32]
         path = scope["path"].rstrip("/")
         if path in ADMIN and not self._ring.is_admin(key):
             message = "changing which models and adapters there are requires an admin key"

@@ -16,7 +16,7 @@ from tramontane.engine.request import Finished
 from tramontane_plugin_server.adapters import with_adapter
 from tramontane_plugin_server.app_state import Registered, Serving, serving_of
 from tramontane_plugin_server.built_in import SEARCH
-from tramontane_plugin_server.http.access import key_name
+from tramontane_plugin_server.http.access import owner
 from tramontane_plugin_server.http.errors import ApiError
 from tramontane_plugin_server.http.stream import event, while_here
 from tramontane_plugin_server.ignored import Route
@@ -124,7 +124,7 @@ async def _begin(serving: Serving, model: LoadedModel, body: ChatRequest) -> Rou
     registered = Registered([])
     if not multiple:
         asks = bool(body.stream and body.tool_approvals)
-        session = None if body.session_id is None else f"{key_name()}/{body.session_id}"
+        session = None if body.session_id is None else f"{owner()}/{body.session_id}"
         register = partial(serving.registered_tools, asks=asks)
         registered = await asyncio.to_thread(
             register, body.client_tools(), model.processors, session

@@ -1,0 +1,51 @@
+"""By which names a server without keys may be called: a page of the web can have its own name lead
+to this machine (DNS rebinding), and then asks as if it were the server's own page."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .errors import ApiError, answer
+
+
+PRIVATE = (".localhost", ".internal")
+"""Ends of names that nobody can register; those of a single word are of a network's own, too."""
+
+
+class Hosts:
+    """Refuses others while there are no keys. names: allowed beside addresses, this machine and
+    names that nobody outside can lead here."""
+
+    def __init__(self, app: ASGIApp, keys: object, names: Iterable[str]) -> None:
+        own = socket.gethostname().lower()
+        self._app, self._keys = app, keys
+        self._names = {"localhost", own, f"{own}.local", *(name.lower() for name in names)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        given = dict(scope.get("headers", ())).get(b"host", b"").decode("latin-1")
+        if scope["type"] != "http" or self._keys or self._known(given):
+            await self._app(scope, receive, send)
+            return
+        error = ApiError(
+            403, f"without API keys this server does not answer to the name {given[:100]!r}: its "
+            "owner can allow it with --allowed-host, or set a key", code="host_not_allowed",
+        )  # fmt: skip
+        await answer(error, scope)(scope, receive, send)
+
+    def _known(self, given: str) -> bool:
+        try:
+            host = (urlsplit(f"//{given}").hostname or "").rstrip(".")
+        except ValueError:
+            return False
+        if not given or host in self._names or "." not in host or host.endswith(PRIVATE):
+            return True
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            return False
+        return True
