@@ -25,7 +25,10 @@ for _ in range(8):
         time.sleep(60)
 time.sleep(60)
 """
-PRIVATE, SHARED = "bytearray(100 << 20)", "mmap.mmap(-1, 100 << 20).write(bytes(100 << 20))"
+PRIVATE, SHARED = (
+    "bytearray(100 << 20)",
+    "(all := mmap.mmap(-1, 100 << 20)).write(bytes(100 << 20))",
+)
 
 
 def python(sandbox: Sandbox, code: str, **keywords: object) -> Finished:

@@ -42,7 +42,11 @@ NOT_ON_THE_WAY = (
     "core/src/tramontane/sampling_keywords.py",
     "core/src/tramontane/results.py",
     "core/src/tramontane/grammar.py",
+    "core/src/tramontane/agent/session_store.py",  # of `run` and `sessions`
+    "plugins/agent/src/tramontane_plugin_agent/command.py",
+    "plugins/llm/",
     "plugins/mcp/src/tramontane_plugin_mcp/command.py",
+    "plugins/mistralrs/",
 )
 
 

@@ -31,14 +31,14 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     keys = folder / "keys"
     keys.write_text(f"other\n{KEY}\n")
     options = ["--api-key-file", str(keys), "--cors-origin", "https://page.example"]
-    options += ["--max-body", "2000", "--access-log", "json", "--body-timeout", "0.5"]
+    options += ["--no-pages", "--max-body", "2000", "--access-log", "json", "--body-timeout", "0.5"]
     with serving(folder, *options) as live:
         yield live
 
 
 def routes() -> list[tuple[str, str]]:
     """Every method and path that there is."""
-    app = build(Serving(read(None, {})))
+    app = build(Serving(read(None, {"pages": False})))  # plugins' pages have tests of their own
     while not hasattr(app, "routes"):
         app = app._app  # type: ignore[attr-defined]
     found = [(m, r.path) for r in app.routes for m in getattr(r, "methods", ())]
@@ -239,6 +239,10 @@ def test_head_is_get_without_a_body(live: Live) -> None:
                 assert head.headers.get("content-type") == get.headers.get("content-type")
                 if path != "/metrics":  # they count this one
                     assert head.headers["content-length"] == get.headers["content-length"]
+
+
+def test_without_a_page_of_a_plugin_there_is_the_documentation(guarded: Live) -> None:
+    with httpx.Client(base_url=guarded.url, headers={"x-api-key": "other"}) as client:
         assert client.get("/").headers["location"] == "docs"
 
 

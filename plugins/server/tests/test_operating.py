@@ -42,7 +42,7 @@ def status(live: Live, path: str, key: str | None = None, method: str = "GET") -
 def test_opened_paths_need_no_key_and_others_do(operated: Live) -> None:
     for path in ("/health", "/ready", "/metrics", "/docs"):
         assert status(operated, path) == status(operated, path, method="HEAD") == 200
-    assert status(operated, "/") == 307
+    assert status(operated, "/") in (200, 307)  # a plugin's page, or the way to the documentation
     for path in ("/openapi.json", "/v1/models", "/ready/", "//metrics", "/docs/../v1/models"):
         assert status(operated, path) == 401
     assert status(operated, "/v1/models", "sk-ann") == 200

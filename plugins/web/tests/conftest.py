@@ -18,9 +18,10 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 Open = Callable[..., "Page"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium: the one of TRAMONTANE_BROWSER, or that PATH has."""
+    """Chromium: the one of TRAMONTANE_BROWSER, or that PATH has. It ends with its module: while it
+    runs this thread has a running event loop, in which no other test could begin one."""
     api = pytest.importorskip("playwright.sync_api", reason="the package playwright is missing")
     path = os.environ.get("TRAMONTANE_BROWSER") or next(filter(None, map(shutil.which, NAMES)), "")
     if not path:

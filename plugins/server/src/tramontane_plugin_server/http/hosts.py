@@ -32,7 +32,7 @@ class Hosts:
             return
         error = ApiError(
             403, f"without API keys this server does not answer to the name {given[:100]!r}: its "
-            "owner can allow it with --allowed-host, or set a key", code="host_not_allowed",
+            "owner can allow the name, or set a key", code="host_not_allowed",
         )  # fmt: skip
         await answer(error, scope)(scope, receive, send)
 
