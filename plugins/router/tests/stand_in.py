@@ -136,7 +136,7 @@ class StandIn:
         if self.refuse:
             status, code = self.refuse
             return send(writer, status, {"error": {"message": "no", "code": code}})
-        if method == "GET" or path.startswith("/v1/responses/"):
+        if method == "GET" or path.startswith(("/v1/responses/", "/v1/agent/")):
             return self._stored(method, path, writer)
         asked: Any = None
         if headers.get("content-type") == "application/json":

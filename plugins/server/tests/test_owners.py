@@ -80,9 +80,9 @@ def test_no_call_is_approved_in_the_place_of_an_earlier_one() -> None:
     acting = Acting(read(None, {"approvals": "ask"}))
     try:
         acts = acting.begin("session", (), asks=True)
-        found = {acts._identity(ToolCall(str(index), "write", "{}")) for index in range(100)}
+        found = {acts._identity(ToolCall("write", "{}", str(index))) for index in range(100)}
         assert len(found) == 100
-        call = ToolCall("x", "write", "{}")
+        call = ToolCall("write", "{}", "x")
         assert acts._identity(call) == acts._identity(call)
     finally:
         acting.close()
