@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from tramontane import LLM, SamplingParams
 from tramontane.backend import DeviceLost
 from tramontane.engine.device_errors import failure_of
 from tramontane.engine.request import Finished
-from tramontane.errors import EngineBusy
+from tramontane.errors import ModelLost
 
 from tests.parity import reference
 
@@ -115,12 +117,33 @@ def test_a_lost_device_ends_all_requests(model: tuple[Path, str], error: Excepti
         found = answers(llm)
         assert all("is lost" in str(each) and "load it again" in str(each) for each in found)
         assert "card:0 + card:1" in engine.lost
-        with pytest.raises(EngineBusy, match="is lost"):
+        with pytest.raises(ModelLost, match="is lost"):
             llm.generate(LONG, ANSWER)
         stats = engine.stats()
         assert (stats.running, stats.waiting) == (0, 0)
         assert engine.cache.free == engine.cache.pool.count
         CARDS.fault = None
+
+
+@pytest.mark.parametrize("ask", ["generate", "embed"])
+def test_who_waits_for_a_device_that_is_lost_is_told(model: tuple[Path, str], ask: str) -> None:
+    with opened(model) as llm:
+        CARDS.fault = raises(DeviceLost("fell off the bus"), after=50)
+        with pytest.raises(ModelLost, match="load it again"):
+            getattr(llm, ask)([LONG, PROMPTS[1]])
+        CARDS.fault = None
+
+
+def test_a_lost_rank_is_noticed_before_anyone_asks(model: tuple[Path, str]) -> None:
+    with opened(model) as llm:
+        engine = llm.inner.engine
+        whole = engine.loaded
+        assert engine.lost == ""
+        engine.loaded = replace(whole, team=SimpleNamespace(lost="rank 1 has ended"))  # type: ignore[arg-type]
+        assert engine.lost == "rank 1 has ended"
+        with pytest.raises(ModelLost, match="rank 1"):
+            llm.generate(LONG, ANSWER)
+        engine.loaded = whole
 
 
 def test_an_error_of_one_request_is_that_requests(model: tuple[Path, str]) -> None:

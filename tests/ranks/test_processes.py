@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tramontane import LLM
-from tramontane.errors import EngineBusy, TramontaneError
+from tramontane.errors import EngineBusy, ModelLost, TramontaneError
 from tramontane.parallel.children import RankFailed
 from tramontane.sampling_params import SamplingParams
 
@@ -66,7 +66,7 @@ def test_two_processes_answer_as_one_and_end_with_a_name() -> None:
         assert "rank 1" in said
         assert "SIGKILL" in said
         assert seconds < 8
-        with pytest.raises(EngineBusy, match="loaded again"):
+        with pytest.raises(ModelLost, match="loaded again"):
             llm.generate(PROMPT)
 
 
@@ -101,6 +101,7 @@ def test_a_rank_that_ends_while_nothing_runs_is_noticed() -> None:
         assert llm.inner.team is not None
         os.kill(llm.inner.team.pids[1], signal.SIGKILL)
         time.sleep(6)
+        assert "SIGKILL" in llm.inner.engine.lost
         with pytest.raises(EngineBusy, match=r"rank 1 .* SIGKILL"):
             llm.generate(PROMPT)
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import io
 import json
 import sys
+from argparse import Namespace
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from tramontane import LLM
 from tramontane.agent.approvals import Decision, Question
 from tramontane.agent.session_store import SessionStore
+from tramontane.chat.toolbox import Function
 from tramontane.cli.acting import _asked
 from tramontane.cli.main import main
-from tramontane.tools import ToolCall
+from tramontane.cli.run import _toolbox
+from tramontane.tools import Tool, ToolCall
 
 from .conftest import TEMPLATE
 
@@ -108,6 +113,7 @@ def test_a_session_of_the_terminal_goes_on(
     for options, told in (
         (("--tools", "fils"), "no installed plugin offers 'fils'"),
         (("--approvals", "maybe", "--tools", "files"), "neither auto, ask or deny"),
+        (("--approvals", "deny"), "there are none: --tools or --mcp-config"),
         (("--tool-option", "files.hours=1"), "there is none: --tools NAME"),
         (("--tools", "files", "--no-template"), "--tools needs a chat"),
         (("--session", "a/b"), "no slash"),
@@ -116,6 +122,27 @@ def test_a_session_of_the_terminal_goes_on(
         status, _, err = run("run", "-i", "hi", "--device", "reference", *options)
         assert status > 0
         assert told in err, err
+
+
+@pytest.mark.parametrize(("approvals", "expected"), [
+    ("deny", "the owner does not allow act"), ("auto", True), (None, None),
+])  # fmt: skip
+def test_approvals_go_for_tools_of_mcp_servers_alone(
+    loaded: LLM, monkeypatch: pytest.MonkeyPatch, approvals: str | None, expected: object
+) -> None:
+    async def act(arguments: object) -> str:
+        return "done"
+
+    served = Function(Tool(name="act", parameters={"type": "object"}), act)
+    monkeypatch.setattr(loaded, "tools", lambda given: [*given, served])
+    options = Namespace(tools=[], approvals=approvals, tool_option=[], session=None)
+    with ExitStack() as stack:
+        made = _toolbox(options, loaded, stack)
+        assert (made is None) == (expected is None)
+        if made is not None:
+            approve = made().approve
+            assert approve is not None
+            assert approve(ToolCall("act", "{}")) == expected
 
 
 def test_a_person_at_the_terminal_is_asked(

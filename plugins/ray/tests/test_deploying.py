@@ -7,8 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from tramontane_plugin_ray.deploy_settings import (
 )
 from tramontane_plugin_ray.registry import FRESH, Registry
 from tramontane_plugin_ray.scaling import AT_LEAST, Scaling
+from tramontane_plugin_ray.server_process import ServerProcess
 from tramontane_plugin_ray.watching import Watching
 from tramontane_plugin_router.app import Router
 from tramontane_plugin_router.replica import Replicas
@@ -176,6 +179,29 @@ def test_without_ray_the_command_says_what_to_install() -> None:
     said = "error: deploying needs Ray: pip install 'tramontane-plugin-ray[ray]'\n"
     assert done.stderr.endswith(said)
     assert "Traceback" not in done.stderr
+
+
+def test_its_key_is_shown_to_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers["authorization"]))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, "http://127.0.0.1:1")
+        monkeypatch.setenv("no_proxy", "")
+        process = object.__new__(ServerProcess)
+        process.url, process.key = f"http://127.0.0.1:{server.server_address[1]}", "secret"
+        process._get("/health")
+        server.shutdown()
+    assert asked == [("/health", "Bearer secret")]
 
 
 def ended(pid: int) -> bool:

@@ -70,6 +70,7 @@ class StandIn:
         self.stopping = False
         self.slow = 0.0
         self._writers: set[asyncio.StreamWriter] = set()
+        self._answering: set[asyncio.StreamWriter] = set()
 
     async def start(self, port: int = 0) -> int:
         self.server = await asyncio.start_server(self._client, "127.0.0.1", port)
@@ -82,9 +83,11 @@ class StandIn:
             writer.transport.abort()
 
     async def drain(self) -> None:
-        """As SIGTERM does it."""
+        """As SIGTERM does it: who connects is refused, and what is being answered goes on."""
         self.stopping = True
         self.server.close()
+        for writer in self._writers - self._answering:
+            writer.close()
         while self.running:
             await asyncio.sleep(0.005)
         for writer in list(self._writers):
@@ -93,17 +96,21 @@ class StandIn:
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         try:
-            while not (self.stopping and not self.running):
+            while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 first, *lines = head.strip().split("\r\n")
                 method, path, _ = first.split(" ")
                 headers = {k.lower(): v.strip() for k, v in (one.split(":", 1) for one in lines)}
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
                 self.running += 1
+                self._answering.add(writer)
                 try:
                     await self._answer(method, path, headers, body, writer)
                 finally:
                     self.running -= 1
+                    self._answering.discard(writer)
+                if self.stopping:
+                    break
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
@@ -129,7 +136,7 @@ class StandIn:
         if self.refuse:
             status, code = self.refuse
             return send(writer, status, {"error": {"message": "no", "code": code}})
-        if method == "GET" or path.startswith("/v1/responses/"):
+        if method == "GET" or path.startswith(("/v1/responses/", "/v1/agent/")):
             return self._stored(method, path, writer)
         asked: Any = None
         if headers.get("content-type") == "application/json":

@@ -164,6 +164,27 @@ def test_a_replica_that_stalls_is_given_up() -> None:
         asyncio.run(act(one[0], [one[1], two[1]]))
 
 
+def test_a_replica_that_stops_ends_its_streams_first() -> None:
+    """It refuses health checks while it still answers: it is down for what is new only."""
+
+    async def act() -> None:
+        async with (
+            stand_ins(1, between=0.02) as ((replica, url),),
+            routing(url, stall_timeout=0.1) as routed,
+        ):
+            task = asyncio.create_task(streamed(routed, CHAT, "hi", 40))
+            await routed.streaming(1)
+            stopping = asyncio.create_task(replica.drain())
+            await routed.until("down", url)
+            assert not task.done()
+            events, whole = await task
+            assert whole
+            assert len(events) == 41
+            await stopping
+
+    asyncio.run(act())
+
+
 def test_a_replica_that_was_given_up_may_come_back_slowly() -> None:
     async def act() -> None:
         async with stand_ins(1) as ((replica, url),), routing(url, stall_timeout=0.3) as routed:

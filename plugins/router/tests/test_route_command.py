@@ -46,11 +46,13 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     key = folder / "key"
     key.write_text("of-the-replicas\n")
     options = ("serve", "--port", "0", "--admin-key-file", str(key), "--threads", "1")
+    options = (*options, "--tools", "files", "--approvals", "auto")
     with (
         program(folder / "one", *options) as (_, one),
         program(
             folder / "router", "route", "--port", "0", "--to", one,
             "--replica-key-file", str(key), "--api-key", "client", "--check-interval", "0.2",
+            "--api-key", "another",
         ) as (_, url),
     ):  # fmt: skip
         with httpx.Client(base_url=url, headers={"authorization": "Bearer client"}) as client:
@@ -116,6 +118,25 @@ def test_messages_tokens_and_pages_go_through(servers: list[str]) -> None:
         page = client.get("/metrics").text
         assert f'tramontane_prefix_cache_queries_total{{replica="{servers[0]}",model_name=' in page
     assert httpx.get(f"{servers[1]}/v1/models").status_code == 401
+
+
+def test_sessions_of_two_clients_do_not_meet(servers: list[str]) -> None:
+    """The keys have no names, and the replica is sent its own."""
+    asked = {"messages": "hi", "max_tokens": 2, "session_id": "mine"}
+    with httpx.Client(base_url=servers[1], timeout=60) as client:
+
+        def files(key: str) -> int:
+            headers = {"authorization": f"Bearer {key}", "x-tramontane-owner": "client"}
+            whose = {"session_id": "mine"}
+            return client.get("/v1/agent/files", params=whose, headers=headers).status_code
+
+        assert files("client") == files("another") == 404
+        headers = {"authorization": "Bearer client"}
+        assert client.post("/v1/chat/completions", json=asked, headers=headers).status_code == 200
+        assert (files("client"), files("another")) == (200, 404)
+    own = {"authorization": "Bearer of-the-replicas"}
+    url = f"{servers[0]}/v1/agent/files?session_id=mine"
+    assert httpx.get(url, headers=own).status_code == 404
 
 
 def test_replicas_are_read_again_on_a_hangup(tmp_path: Path) -> None:

@@ -30,7 +30,9 @@ def test_answers_and_streams_are_passed_on() -> None:
             events = await routed.events(CHAT, {"messages": [user("hi")], "max_tokens": 50})
             assert [one["text"] for one in events] == words_of("<user>hi<assistant>", 50)
             sent = [headers for one, _ in replicas for headers in one.headers]
-            assert {one["host"] for one in sent} == {routed.url.removeprefix("http://")}
+            assert {one["host"] for one in sent} == {"localhost"}  # which needs no --allowed-host
+            called = routed.url.removeprefix("http://")
+            assert {one["x-forwarded-host"] for one in sent} == {called}
             assert {one["x-forwarded-for"] for one in sent} == {"127.0.0.1"}
 
     asyncio.run(act())

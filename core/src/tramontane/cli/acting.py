@@ -35,7 +35,7 @@ def add_tools(parser: argparse.ArgumentParser) -> None:
         help="an option of a toolset, such as search.url=https://HOST; repeatable",
     )  # fmt: skip
     group.add_argument(
-        "--approvals", metavar="MODE", default="ask",
+        "--approvals", metavar="MODE",
         help="of calls that do more than read: auto, ask or deny, or by risk: "
         "network=auto,write=ask,execute=deny (default: ask)",
     )  # fmt: skip
@@ -51,10 +51,14 @@ def check_tools(options: argparse.Namespace) -> None:
     """Before a model is loaded. Raises UsageError, PluginError."""
     from tramontane.agent.approvals import Policy
     from tramontane.agent.tool_options import names_of, options_of
+    from tramontane.errors import UsageError
     from tramontane.plugin import Toolset
     from tramontane.registry import Registry
 
-    Policy.of(options.approvals)
+    if options.approvals is not None:
+        Policy.of(options.approvals)
+        if not options.tools and not options.mcp_config:
+            raise UsageError("--approvals is of tools, and there are none: --tools or --mcp-config")
     registry = Registry.from_environment()
     offers = [registry.get(Toolset, name) for name in names_of(options.tools)]
     options_of(offers, options.tool_option)
@@ -63,7 +67,7 @@ def check_tools(options: argparse.Namespace) -> None:
 class Acting:
     """The tools of one conversation in the terminal. A context manager.
 
-    llm: whose tools of MCP servers are asked for too, where any toolset is on.
+    llm: whose tools of MCP servers are asked for too.
     Raises PluginError, UsageError, RequestError.
     """
 
@@ -74,7 +78,7 @@ class Acting:
         from tramontane.agent.toolsets import Toolsets
 
         self._llm, self._answers = llm, answers
-        self._policy = Policy.of(options.approvals)
+        self._policy = Policy.of(options.approvals or "ask")
         self._toolsets = Toolsets(
             names_of(options.tools), options.tool_option, registry=llm.inner.registry
         )

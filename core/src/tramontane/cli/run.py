@@ -111,7 +111,7 @@ def run(argv: list[str]) -> int:
 def _toolbox(
     options: argparse.Namespace, llm: LLM, stack: ExitStack
 ) -> Callable[[], Toolbox] | None:
-    if not options.tools:
+    if not options.tools and options.approvals is None:
         return None
     acting = Acting(options, llm, sys.stdin.isatty)
     return stack.enter_context(acting).toolbox

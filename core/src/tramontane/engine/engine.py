@@ -32,7 +32,7 @@ from .kv_size import cache_of, kv_blocks
 from .media_rows import MediaRows, apart
 from .options import EngineOptions
 from .overlap import OverlapWorker
-from .request import Event, FinishReason, Request
+from .request import RETRY_AFTER, Event, FinishReason, Request
 from .request_check import refuse_impossible
 from .sampler_cache import Chains
 from .scheduler import Scheduler
@@ -43,8 +43,6 @@ from .step_forward import StepForward
 from .step_rows import Rows, extents_matter, wanted_rows, warm
 
 log = logging.getLogger(__name__)
-RETRY_AFTER = 1.0
-"""Seconds after which a refused request may be tried again."""
 
 
 class Engine:
@@ -96,12 +94,9 @@ class Engine:
         self.drafting = drafting_of(self.options.draft, self._scheduler, vocabulary)
         self._overlap = OverlapWorker()
         self.chains = Chains(
-            registry,
-            tokenizer,
-            vocab_size=vocabulary,
-            context_length=self.context_length,
+            registry, tokenizer, vocab_size=vocabulary, context_length=self.context_length,
             forces=self.options.forced_tokens,
-        )
+        )  # fmt: skip
         self._deciding = Deciding(self._sequence, self._take, self._finish, self._fail)
         self._arrivals = itertools.count()
         self._arrived: list[Sequence] = []
@@ -118,7 +113,7 @@ class Engine:
     def submit(self, request: Request, sink: Callable[[Event], None]) -> Callable[[], None]:
         """Queue a request; returns what cancels it.
 
-        Raises RequestError for what can never run, EngineBusy for what cannot now.
+        Raises RequestError for what can never run, EngineBusy for what cannot now, ModelLost.
         """
         vocabulary, sees = self.loaded.config.known_tokens, self.media is not None
         refuse_impossible(request, self.tokenizer, vocabulary, self.context_length, sees=sees)
@@ -268,14 +263,11 @@ class Engine:
     def _step(self, work: list[tuple[Sequence, int]]) -> None:
         started = time.perf_counter()
         self._steps += 1
-        self._overlap.start(
-            [
-                partial(prepare, sequence.history)
-                for sequence, count in work
-                if sequence.chain.prepares and sequence.ends_in(count) and sequence.draws
-                for prepare in sequence.chain.prepares
-            ]
-        )
+        self._overlap.start([
+            partial(prepare, sequence.history) for sequence, count in work
+            if sequence.chain.prepares and sequence.ends_in(count) and sequence.draws
+            for prepare in sequence.chain.prepares
+        ])  # fmt: skip
         wanted = [wanted_rows(sequence, count) for sequence, count in work]
         try:
             logits = self.forward(work, wanted)
@@ -398,7 +390,9 @@ class Engine:
             self._scheduler.add(follower)
         sequence.followers = []
         try:
-            result = sequence.finish(reason, snapshot, error, busy=busy, refused=refused)
+            result = sequence.finish(
+                reason, snapshot, error, busy=busy, lost=busy and self._lost != "", refused=refused
+            )
         except Exception:  # its listener is gone, or broken; the others are not
             log.exception("nobody takes the end of request %s", sequence.request.id)
             return

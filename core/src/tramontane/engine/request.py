@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
+from tramontane.errors import EngineBusy, ModelLost
 from tramontane.sampling_params import SamplingParams
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from .snapshot import Snapshot
 
+RETRY_AFTER = 1.0
+"""Seconds after which a refused request may be tried again."""
 FinishReason: TypeAlias = Literal["stop", "length", "context", "cancelled", "error"]
 """stop: an end token or stop string. length: max_tokens. context: the context is full."""
 
@@ -129,8 +132,16 @@ class RequestResult:
     error: str | None = None
     busy: bool = False
     """Whether the error is that there was no room for too long; the same may work later."""
+    lost: bool = False
+    """Whether the error is, beside `busy`, that the model has to be loaded again."""
     refused: bool = False
     """Whether the error is of what was asked for, such as a grammar that cannot be followed."""
+
+    def check_room(self) -> None:
+        """Raises EngineBusy where there was no room, and ModelLost."""
+        if self.busy:
+            kind = ModelLost if self.lost else EngineBusy
+            raise kind(self.error or "", RETRY_AFTER)
 
 
 class Token(NamedTuple):

@@ -341,6 +341,7 @@ class Sequence:
         error: str | None = None,
         *,
         busy: bool = False,
+        lost: bool = False,
         refused: bool = False,
     ) -> RequestResult:
         """Send the last event."""
@@ -388,6 +389,7 @@ class Sequence:
             snapshot=snapshot,
             error=error,
             busy=busy,
+            lost=lost,
             refused=refused,
         )
         self.sink(Finished(self.request.id, held, result))

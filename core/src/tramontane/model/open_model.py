@@ -12,10 +12,9 @@ from tramontane.adapters.stored_mixture import MixtureOptions
 from tramontane.answers import AnswerParser
 from tramontane.chat.toolbox import name_of
 from tramontane.checkpoint.load_options import LoadOptions, LoadReport, Progress
-from tramontane.engine.engine import RETRY_AFTER
 from tramontane.engine.options import EngineOptions
 from tramontane.engine.request import Event, Finished
-from tramontane.errors import EngineBusy, RequestError
+from tramontane.errors import RequestError
 from tramontane.hub.options import HubOptions
 from tramontane.mcp import McpConfig, McpServers, read_config
 from tramontane.media.fetch import Fetch
@@ -346,13 +345,13 @@ def conversation(messages: Sequence[Message] | str) -> Sequence[Message]:
 def chunk_of(event: Event, index: dict[str, int], parsers: Sequence[AnswerParser] = ()) -> Chunk:
     """Convert an engine event to a chunk, with deltas by the request's parser, if there are any.
 
-    Raises RequestError for a request that failed, EngineBusy for one that timed out in the queue.
+    Raises RequestError for a request that failed, EngineBusy for one that timed out in the queue,
+    ModelLost.
     """
     place = index[event.id]
     deltas = tuple(parsers[place].push(event.text)) if parsers else ()
     if isinstance(event, Finished):
-        if event.result.busy:
-            raise EngineBusy(event.result.error or "", RETRY_AFTER)
+        event.result.check_room()
         if event.result.error is not None:
             raise RequestError(f"the request failed: {event.result.error}")
         rest = tuple(parsers[place].finish()) if parsers else ()

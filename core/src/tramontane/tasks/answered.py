@@ -6,9 +6,9 @@ import queue
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
-from tramontane.engine.engine import RETRY_AFTER, Engine
+from tramontane.engine.engine import Engine
 from tramontane.engine.request import Event, Finished, Request, RequestResult, Token
-from tramontane.errors import EngineBusy, RequestError
+from tramontane.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ def answered(engine: Engine, request: Request) -> Generator[Token | None, None, 
     request is cancelled where the work is closed.
 
     Raises RequestError where it failed or the engine was closed, EngineBusy where the engine has no
-    room for it.
+    room for it, ModelLost.
     """
     events: queue.SimpleQueue[Event] = queue.SimpleQueue()
     cancel: Callable[[], None] = engine.submit(request, events.put)
@@ -39,8 +39,7 @@ def answered(engine: Engine, request: Request) -> Generator[Token | None, None, 
     finally:
         cancel()
     result = event.result
-    if result.busy:
-        raise EngineBusy(result.error or "", RETRY_AFTER)
+    result.check_room()
     if result.error is not None:
         raise RequestError(f"the request failed: {result.error}")
     if result.finish_reason == "cancelled":

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from tramontane.engine.engine import RETRY_AFTER
+from tramontane.engine.request import RETRY_AFTER
 from tramontane.errors import EngineBusy, RequestError
 from tramontane.option_checks import check_options, seconds, whole
 

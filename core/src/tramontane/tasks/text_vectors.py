@@ -86,7 +86,6 @@ class FromEngine:
         self.vocabulary = model.loaded.config.known_tokens
 
     def rows(self, texts: Sequence[Sequence[int]]) -> Generator[tuple[int, Tensor] | None]:
-        from tramontane.engine.engine import RETRY_AFTER
         from tramontane.engine.request import Finished, Request
         from tramontane.sampling_params import SamplingParams
 
@@ -118,8 +117,7 @@ class FromEngine:
                 if not isinstance(event, Finished):
                     continue
                 index, found, _ = running.pop(event.id)
-                if event.result.busy:
-                    raise EngineBusy(event.result.error or "", RETRY_AFTER)
+                event.result.check_room()
                 if event.result.error is not None:
                     raise RequestError(f"the request failed: {event.result.error}")
                 if event.result.finish_reason == "cancelled":

@@ -195,7 +195,9 @@ def _headers(scope: Scope) -> list[Header]:
     return given
 
 
-FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-request-id", OWNER})
+FORWARDED = frozenset({
+    b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-request-id", OWNER,
+})  # fmt: skip
 
 
 async def _send(asked: Asked, said: Said) -> None:

@@ -27,7 +27,8 @@ END = b"\n\n"
 
 @dataclass
 class Asked:
-    """A request. target: path and query as they were sent."""
+    """A request. target: path and query as they were sent. session: of the server's tools, by its
+    name in `Stored`."""
 
     method: str
     path: str
@@ -36,6 +37,7 @@ class Asked:
     body: bytes
     send: Send
     chain: Chain = field(default_factory=Chain)
+    session: str | None = None
     begun: bool = False
 
 

@@ -6,8 +6,10 @@ import asyncio
 import json
 import logging
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from tramontane_plugin_server.http.errors import ApiError
+from tramontane_plugin_server.http.keys import OWNER
 
 from .attempt import Asked, Attempts, Refused
 from .choose import Choice
@@ -15,14 +17,12 @@ from .metrics import RouterMetrics
 from .prefix_blocks import chain_of
 from .prefix_map import PrefixMap
 from .replica import Replica, Replicas
-from .stored import FILES, Stored, stored_name
+from .stored import FILES, OF_SESSIONS, Stored, session_name, stored_name
 from .upstream import ReplicaLost
 
 log = logging.getLogger(__name__)
 MOST_LOST = 3
 """Replicas that may be lost with one request before it is refused: it may be the reason."""
-OF_SESSIONS = ("/v1/agent/approvals/", "/v1/agent/files")
-"""What only the replica knows that has the session."""
 AGAIN = 0.2
 """Seconds until replicas are looked at again when there is none."""
 WITH_PROMPTS = frozenset({
@@ -65,7 +65,30 @@ class Forward:
                     await self._only(asked, holder, previous)
                     return
             asked.chain = chain_of(asked.path, body)
-        await self._anywhere(asked)
+            if asked.path == "/v1/chat/completions":
+                asked.session = session_name(body.get("session_id"), _owner(asked))
+        home = self._home(asked.session)
+        if home is None or not await self._at_home(asked, home):
+            await self._anywhere(asked)
+
+    def _home(self, session: str | None) -> Replica | None:
+        """The replica where a session's tools are, if it is there still."""
+        found = None if session is None else self._stored.find(session)
+        return found if found in self._replicas.within("ready", "silent", "waiting") else None
+
+    async def _at_home(self, asked: Asked, replica: Replica) -> bool:
+        """However busy that one is: a session's files and variables are nowhere else. Returns
+        whether it is answered; otherwise it stops or is lost, and the session begins anew."""
+        self._prefixes.add(asked.chain, replica)
+        try:
+            refused = await self._attempts.make(asked, replica, len(asked.chain.keys), _ending)
+        except ReplicaLost as error:
+            log.warning("replica %s: %s; a session begins anew elsewhere", replica.url, error)
+            self._metrics.again("refused" if error.refused else "lost")
+            if error.refused:
+                self._gone(replica, str(error))
+            return False
+        return refused is None
 
     async def _anywhere(self, asked: Asked) -> None:
         """At the replica that `Choice` picks, and at others while nothing was answered."""
@@ -92,6 +115,8 @@ class Forward:
             self._metrics.chosen(len(asked.chain.keys), len(asked.chain.keys) - blocks)
             self._prefixes.add(asked.chain, replica)
             tried.add(replica)
+            if asked.session is not None:
+                self._stored.put(asked.session, replica)
             try:
                 refused = await self._attempts.make(asked, replica, blocks, _elsewhere)
             except ReplicaLost as error:
@@ -143,7 +168,10 @@ class Forward:
     async def _wherever(self, asked: Asked) -> None:
         """At each in turn, until one has it."""
         last: Refused | None = None
-        for replica in self._replicas.within("ready", "silent", "waiting"):
+        given = parse_qs(urlsplit(asked.target).query).get("session_id", [""])[0]
+        home = self._home(session_name(given, _owner(asked)))
+        found_in = self._replicas.within("ready", "silent", "waiting")
+        for replica in sorted(found_in, key=lambda one: one is not home):
             try:
                 found = await self._attempts.make(asked, replica, 0, _missing)
             except ReplicaLost as error:
@@ -178,8 +206,16 @@ class Forward:
         return None
 
 
+def _owner(asked: Asked) -> bytes:
+    return dict(asked.headers).get(OWNER, b"")
+
+
 def _elsewhere(status: int) -> bool:
     return status in (429, 503)
+
+
+def _ending(status: int) -> bool:
+    return status == 503
 
 
 def _missing(status: int) -> bool:

@@ -28,8 +28,6 @@ def chain_of(path: str, body: Any) -> Chain:
     """The chain of a parsed request; an empty one where its prompt is not to be cached."""
     if not isinstance(body, dict):
         return Chain()
-    if path == "/v1/chat/completions" and isinstance(session := body.get("session_id"), str):
-        return _chain(["session", session])  # its tools' variables are where it began
     root = json.dumps([body.get(name) for name in ("model", "adapter", "tools")], sort_keys=True)
     if path == "/v1/chat/completions":
         return _chain([root, *_messages(body.get("messages"))])

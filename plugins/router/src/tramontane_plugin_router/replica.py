@@ -7,6 +7,8 @@ import ssl
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
+from tramontane_plugin_server.http.hosts import FORWARDED
+
 from .upstream import Address, Upstream, address_of
 
 State = Literal["new", "ready", "waiting", "silent", "down"]
@@ -55,9 +57,13 @@ class Replica:
             self.work -= left + ANSWERING
 
     def headers(self, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """The headers of a request to it: with its own key, where it has one."""
-        if self.key is None:
+        """The headers of a request to it: with its own key, where it has one; else by a name that
+        it answers to without keys."""
+        if self.key is None and self.address.path:  # a socket is called by any name
             return list(given)
+        if self.key is None:
+            told = [(FORWARDED, value) for name, value in given if name == b"host"]
+            return [(b"host", b"localhost"), *told, *(one for one in given if one[0] != b"host")]
         kept = [one for one in given if one[0] not in (b"authorization", b"x-api-key")]
         return [*kept, (b"authorization", b"Bearer " + self.key.encode())]
 

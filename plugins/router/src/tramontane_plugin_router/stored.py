@@ -1,9 +1,10 @@
-"""Which replica has what was stored: responses, by their ids."""
+"""Which replica has what was stored: responses by their ids, and sessions of tools."""
 
 from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from hashlib import sha256
 
 from .replica import Replica
 
@@ -11,6 +12,8 @@ MOST = 100_000
 IDENTITY = re.compile(rb'"id": ?"(resp_[0-9A-Za-z_-]{1,64})"')
 RESPONSES = "/v1/responses/"
 FILES = "/v1/images/files/"
+OF_SESSIONS = ("/v1/agent/approvals/", "/v1/agent/files")
+"""What only the replica knows that has the session."""
 
 
 class Stored:
@@ -42,3 +45,11 @@ def stored_name(path: str) -> str | None:
     if not path.startswith(RESPONSES):
         return None
     return path.removeprefix(RESPONSES).partition("/")[0] or None
+
+
+def session_name(session: object, owner: bytes) -> str | None:
+    """By which `Stored` has a session of an owner; None: it is not one."""
+    if not isinstance(session, str) or not session:
+        return None
+    given = owner + b"\0" + session.encode("utf-8", "surrogatepass")
+    return f"session {sha256(given).hexdigest()[:32]}"

@@ -9,9 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Self
 
-from tramontane.engine.engine import RETRY_AFTER
 from tramontane.engine.request import Event, Finished, Request, RequestResult
-from tramontane.errors import EngineBusy, ModelLost
 
 from .http.access import spent
 from .http.errors import LOG, ApiError
@@ -125,7 +123,7 @@ class Generation:
             for event in events:
                 if isinstance(event, Finished):
                     self._open -= 1
-                    _check(event.result, lost=bool(self._model.engine.lost))
+                    _check(event.result)
                     self._results[event.id] = event.result
             yield events
 
@@ -154,11 +152,8 @@ class Generation:
             metrics.prompt_size.labels(name).observe(usage.prompt_tokens)
 
 
-def _check(result: RequestResult, *, lost: bool) -> None:
-    if result.busy and lost:
-        raise ModelLost(result.error or "", RETRY_AFTER)
-    if result.busy:
-        raise EngineBusy(result.error or "", RETRY_AFTER)
+def _check(result: RequestResult) -> None:
+    result.check_room()
     if result.error is not None and result.refused:
         raise ApiError(400, result.error)
     if result.error is not None:

@@ -73,14 +73,8 @@ def spent(model: str) -> Spent:
     return found
 
 
-def key_name() -> str:
-    """The name of the API key of this request; empty without one."""
-    found = _spent.get(None)
-    return "" if found is None else found.key
-
-
 def owner() -> str:
-    """Whose sessions this request may use; empty on a server without keys."""
+    """Whose sessions this request may use; empty on a server without keys and router."""
     found = _spent.get(None)
     return "" if found is None else found.owner
 

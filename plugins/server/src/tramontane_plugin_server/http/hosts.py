@@ -12,6 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .errors import ApiError, answer
 
+FORWARDED = b"x-forwarded-host"
+"""From a router, by which name it was called itself: addresses in answers are made of it."""
 PRIVATE = (".localhost", ".internal")
 """Ends of names that nobody can register; those of a single word are of a network's own, too."""
 
@@ -23,11 +25,15 @@ class Hosts:
     def __init__(self, app: ASGIApp, keys: object, names: Iterable[str]) -> None:
         own = socket.gethostname().lower()
         self._app, self._keys = app, keys
-        self._names = {"localhost", own, f"{own}.local", *(name.lower() for name in names)}
+        self._names = {"localhost", own, f"{own}.local", *map(_name, names)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        given = dict(scope.get("headers", ())).get(b"host", b"").decode("latin-1")
+        headers = dict(scope.get("headers", ()))
+        given = headers.get(b"host", b"").decode("latin-1")
         if scope["type"] != "http" or self._keys or self._known(given):
+            if (told := headers.get(FORWARDED)) is not None:
+                kept = [one for one in scope["headers"] if one[0] != b"host"]
+                scope["headers"] = [(b"host", told), *kept]
             await self._app(scope, receive, send)
             return
         error = ApiError(
@@ -38,13 +44,15 @@ class Hosts:
 
     def _known(self, given: str) -> bool:
         try:
-            host = (urlsplit(f"//{given}").hostname or "").rstrip(".")
-        except ValueError:
-            return False
-        if not given or host in self._names or "." not in host or host.endswith(PRIVATE):
-            return True
-        try:
+            host = _name(given)
+            if not given or host in self._names or "." not in host or host.endswith(PRIVATE):
+                return True
             ipaddress.ip_address(host)
         except ValueError:
             return False
         return True
+
+
+def _name(given: str) -> str:
+    """Without a port. Raises ValueError."""
+    return (urlsplit(f"//{given}").hostname or "").rstrip(".")

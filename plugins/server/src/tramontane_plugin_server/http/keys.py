@@ -21,7 +21,7 @@ OPEN = frozenset({"/health"})
 IMAGE = re.compile(r"/v1/images/files/[\w-]{32}\.[a-z0-9]{1,8}", re.ASCII)
 """These are names of 192 random bits, each for an hour, as are OpenAI's addresses of images."""
 OWNER = b"x-tramontane-owner"
-"""From a router that sends its own admin key: for whom."""
+"""From a router, for whom: it counts with an admin key, or where there are no keys."""
 ADMIN = frozenset({
     "/v1/models/unload", "/v1/models/reload", "/re_isq", "/v1/load_lora_adapter",
     "/v1/unload_lora_adapter",
@@ -76,6 +76,8 @@ class Keys:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not self._ring or self._opens(scope["path"]):
+            if scope["type"] == "http" and not self._ring and (whose := _told(scope)):
+                belongs_to("").owner = whose
             await self._app(scope, receive, send)
             return
         error = self._refusal(_given(scope), scope)
@@ -101,9 +103,8 @@ class Keys:
         account = belongs_to(key.name)
         # keys without names are different people's all the same
         account.owner = key.name or "key-" + _digest(key.value.encode()).hex()[:32]
-        told = dict(scope["headers"]).get(OWNER)
-        if told and self._ring.is_admin(key):  # a router's key: it says whose request it is
-            account.owner += "|" + _digest(told).hex()[:32]
+        if self._ring.is_admin(key):  # perhaps a router's
+            account.owner += _told(scope)
         path = scope["path"].rstrip("/")
         if path in ADMIN and not self._ring.is_admin(key):
             message = "changing which models and adapters there are requires an admin key"
@@ -123,6 +124,12 @@ class Keys:
 
 def _digest(key: bytes) -> bytes:
     return hashlib.sha256(key).digest()
+
+
+def _told(scope: Scope) -> str:
+    """For whom a router says that it asks."""
+    told = dict(scope["headers"]).get(OWNER)
+    return "|" + _digest(told).hex()[:32] if told else ""
 
 
 def _given(scope: Scope) -> bytes | None:

@@ -9,7 +9,6 @@ from typing import Any
 from pydantic import BaseModel
 from tramontane.answers import AnswerParser, Dialect
 from tramontane.engine.request import Event, Finished, RequestResult
-from tramontane.errors import EngineBusy
 
 from tramontane_plugin_server.built_in import asked_for, of_toolset, response_item
 from tramontane_plugin_server.http.errors import api_error
@@ -116,8 +115,9 @@ class ResponseState:
         """End with an error."""
         self.status = "failed"
         self._output.stop()
-        code = "rate_limit_exceeded" if isinstance(error, EngineBusy) else "server_error"
-        self._error = {"code": code, "message": str(api_error(error))}
+        said = api_error(error)
+        code = "rate_limit_exceeded" if said.status == 429 else "server_error"
+        self._error = {"code": code, "message": str(said)}
 
     def cancel(self) -> None:
         """Cancel, unless it has ended."""
