@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -162,24 +164,43 @@ def test_another_architecture_is_one_line(folder: Path, capsys: pytest.CaptureFi
     assert "is of LlamaForCausalLM, which is another architecture" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(not FULL, reason="starts a server; TRAMONTANE_FULL=1 does")
-@pytest.mark.parametrize("name", ["default", "mistral", "model"])
-def test_a_server_answers_by_any_name(folder: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("form", "names"),
+    [
+        ("mistralrs-server --port PORT plain -m MODEL", ("default", "mistral", "gpt-3.5-turbo")),
+        pytest.param(
+            "mistralrs serve -p PORT -m MODEL --no-ui", ("default", "model"),
+            marks=pytest.mark.skipif(
+                not FULL, reason="starts a second server; TRAMONTANE_FULL=1 does"
+            ),
+        ),
+    ],
+)  # fmt: skip
+def test_a_server_answers_by_the_names_of_scripts(
+    folder: Path, form: str, names: tuple[str, ...]
+) -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-    start = "import sys; from tramontane_plugin_mistralrs.command import mistralrs_server as m; m()"
-    line = [sys.executable, "-c", start, "--port", str(port), "plain", "-m", str(folder)]
-    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as server:
+    told = form.replace("PORT", str(port)).replace("MODEL", str(folder)).split()
+    line = [str(Path(sys.executable).with_name(told[0])), *told[1:]]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env=environment) as server:
         try:
             assert server.stderr is not None
-            told = server.stderr.readline()
-            assert "127.0.0.1, for this machine only" in told
-            body = json.dumps({"model": name, "messages": MESSAGES, "max_tokens": 4}).encode()
-            answer = _posted(f"http://127.0.0.1:{port}/v1/chat/completions", body)
-            assert answer["usage"]["completion_tokens"] <= 4
+            assert "127.0.0.1, for this machine only" in server.stderr.readline()
+            url = f"http://127.0.0.1:{port}/v1/chat/completions"
+            for name in names:
+                asked = {"model": name, "messages": MESSAGES, "max_tokens": 4}
+                answer = _posted(url, json.dumps(asked).encode())
+                assert 0 < answer["usage"]["completion_tokens"] <= 4
+            if told[0] == "mistralrs":  # only the older one takes any name
+                asked = {"model": "mistral", "messages": MESSAGES}
+                with pytest.raises(urllib.error.HTTPError, match="404"):
+                    _posted(url, json.dumps(asked).encode())
         finally:
             server.terminate()
+        assert server.wait(60) in (0, -signal.SIGTERM)
 
 
 def _posted(url: str, body: bytes) -> dict[str, Any]:
@@ -189,6 +210,8 @@ def _posted(url: str, body: bytes) -> dict[str, Any]:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 found: dict[str, Any] = json.load(answer)
                 return found
+        except urllib.error.HTTPError:
+            raise
         except OSError:
             time.sleep(0.2)
     raise AssertionError(f"nobody answers at {url}")

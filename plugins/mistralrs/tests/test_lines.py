@@ -133,6 +133,15 @@ LINES = [
         "mistralrs-server -n '0:16;1:16' -i plain -m org/a",
         "run -m org/a --device-map '0:16;1:16'",
     ),
+    (
+        "mistralrs serve -m org/a --no-ui --enable-search",
+        "serve -m org/a --no-pages --tools search --approvals auto --name org/a",
+    ),
+    (
+        "mistralrs-server --enable-search --search-bert-model org/bert plain -m org/a",
+        "serve -m org/a --tools search --tool-option search.embed=org/bert --approvals auto "
+        f"--name org/a {ANY}",
+    ),
     ("mistralrs-server -vi plain -m org/a", None),
     ("mistralrs-server -i -n10 plain -m org/a", "run -m org/a --gpu-layers 10"),
 ]  # fmt: skip

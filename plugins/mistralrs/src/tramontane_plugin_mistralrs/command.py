@@ -15,9 +15,9 @@ from tramontane.errors import TramontaneError, UsageError
 from tramontane.version import __version__
 
 from . import environment, files
-from .parallel import add_parallel
 from .parse import MISTRALRS, SERVER, Given, Program, parse
 from .plan import Plan
+from .tools import add_mode
 from .translate import translate
 
 PROCESSES = ("RING_CONFIG", "MISTRALRS_MN_")
@@ -104,9 +104,11 @@ def plan_of(given: Given) -> tuple[Plan, dict[str, object]]:
 
 def _add_environment(plan: Plan) -> None:
     if any(os.environ.get(name) for name in os.environ if name.startswith(PROCESSES)):
-        from .their_options import options_of
+        from .parallel import add_parallel
 
-        add_parallel(plan, os.environ, options_of(plan.command))
+        add_parallel(plan, os.environ)
+    if mode := os.environ.get("MISTRALRS_SANDBOX"):
+        add_mode(plan, mode)
     for name, value in environment.options(os.environ, plan.command).items():
         target = plan.models[0] if name in ("mmap",) and plan.models else plan.options
         target.setdefault(name, value)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from tramontane.errors import UsageError
 
 from .option import Meant, Ours, Own, Refused
-from .parallel import RING, TENSOR_PARALLEL
+from .parallel import MACHINES, NO_NCCL, ONE_MACHINE, RING
 
 KERNELS = Own("said to have no effect: kernels and their settings are other ones here")
 THREADS = Own("said to have no effect: threads are `--threads` of our commands")
@@ -22,19 +22,19 @@ VARIABLES: dict[str, Ours] = {
     "RING_CONFIG": Own(RING),
     **dict.fromkeys(
         (
-            "MISTRALRS_MN_GLOBAL_WORLD_SIZE", "MISTRALRS_MN_LOCAL_WORLD_SIZE",
-            "MISTRALRS_MN_HEAD_NUM_WORKERS", "MISTRALRS_MN_HEAD_PORT",
-            "MISTRALRS_MN_WORKER_SERVER_ADDR", "MISTRALRS_MN_WORKER_ID",
+            "MISTRALRS_MN_GLOBAL_WORLD_SIZE", "MISTRALRS_MN_HEAD_NUM_WORKERS",
+            "MISTRALRS_MN_HEAD_PORT", "MISTRALRS_MN_WORKER_SERVER_ADDR", "MISTRALRS_MN_WORKER_ID",
         ),
-        Own(TENSOR_PARALLEL),
+        Own(MACHINES),
     ),
-    "MISTRALRS_NO_NCCL": Meant("layers are placed on devices whole unless asked otherwise"),
+    "MISTRALRS_MN_LOCAL_WORLD_SIZE": Own(ONE_MACHINE),
+    "MISTRALRS_NO_NCCL": Own(NO_NCCL),
     "MISTRALRS_NO_MMAP": Own("`--no-mmap`"),
     "RUST_LOG": Own("said to have no effect: `-v` says how a model was loaded"),
     "KEEP_ALIVE_INTERVAL": Own("`--keep-alive`, milliseconds there and seconds here"),
     "MISTRALRS_ALLOW_RUNTIME_LORA_UPDATING": Own("`--adapter-downloads`"),
     "MISTRALRS_LORA_ADAPTER_ROOT": Own("`--adapter-folder`"),
-    "MISTRALRS_SANDBOX": Refused("there is no sandbox in this distribution: unset it"),
+    "MISTRALRS_SANDBOX": Own("auto, on or off, whatever `--sandbox` says"),
     **dict.fromkeys(
         (
             "RAYON_NUM_THREADS", "CANDLE_NUM_THREADS", "CANDLE_CPU_MASK", "CANDLE_CPU_AFFINITY",

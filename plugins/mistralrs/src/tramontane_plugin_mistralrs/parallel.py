@@ -2,84 +2,78 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from tramontane.errors import UsageError
+from tramontane.parallel.ranks import MISTRAL, Ranks, ranks_of
 
 from .plan import Plan
 
-RING = "`--ring`, where a distribution brings it, after a look at the file; else refused"
-TENSOR_PARALLEL = "`--tensor-parallel`, where it is there, on one machine; else refused"
-LOCAL = "MISTRALRS_MN_LOCAL_WORLD_SIZE"
-NUMBERS = {"master_port": (1, 65535), "port": (1, 65535), "right_port": (1, 65535),
-           "rank": (0, 1 << 20), "world_size": (2, 1 << 20)}  # fmt: skip
+RING = "`--interconnect ring`, which reads the file; it needs tramontane-plugin-ring"
+ONE_MACHINE = "`--tp N`"
+MACHINES = "`--tp N --tp-nodes I/M@HOST:PORT`"
+NO_NCCL = (
+    "`--tp 1` where MISTRALRS_MN_... is set; else layers are on devices whole unless asked "
+    "otherwise"
+)
+SIZES = (f"{MISTRAL}LOCAL_WORLD_SIZE", f"{MISTRAL}GLOBAL_WORLD_SIZE")
+SHARED = ("run", "serve", "bench")
+"""Commands of ours whose model several processes may compute."""
 
 
-def add_parallel(plan: Plan, environ: Mapping[str, str], has: frozenset[str]) -> None:
-    """The options of a model on several processes. has: the options of our command.
+def add_parallel(plan: Plan, environ: Mapping[str, str]) -> None:
+    """The options of a model on several processes, for what the environment says.
 
-    Raises UsageError for what cannot be had here.
+    Raises UsageError for what cannot be had.
     """
-    if path := environ.get("RING_CONFIG"):
-        read_ring(path)
-        if "ring" not in has:
+    ring = environ.get("RING_CONFIG")
+    theirs = {name: value for name, value in environ.items() if name.startswith(MISTRAL) and value}
+    if not ring and not theirs:
+        return
+    name = "RING_CONFIG" if ring else next(iter(theirs))
+    if plan.command not in SHARED:
+        if plan.command in ("image", "speak"):
             raise UsageError(
-                f"RING_CONFIG={path}: a model over several machines needs a distribution that "
-                "joins them: pip install tramontane-plugin-ring; unset RING_CONFIG to run on this "
-                "machine alone"
+                f"{name}: only models of text are computed by several processes: unset it"
             )
-        _add(plan, {"ring": path})
-    if size := environ.get(LOCAL):
-        if not size.isdecimal() or not int(size):
-            raise UsageError(f"{LOCAL}={size}: not a number of devices")
-        if int(size) > 1:
-            if "tensor_parallel" not in has:
-                raise UsageError(
-                    f"{LOCAL}={size}: a model split over devices is not part of this installation; "
-                    "its layers may be placed on them: -n 0:16;1:16, or unset it"
-                )
-            _add(plan, {"tensor_parallel": size})
-    for name, value in environ.items():
-        if name.startswith("MISTRALRS_MN_") and name != LOCAL and value:
-            raise UsageError(
-                f"{name}={value}: machines are joined by a ring here: RING_CONFIG=FILE with "
-                "master_ip, master_port, port, right_port, right_ip, rank and world_size"
-            )
+        plan.notes.append(f"{name} has no effect: one process does this")
+        return
+    if ring and theirs:
+        raise UsageError(f"RING_CONFIG and {next(iter(theirs))} are both set: unset one of them")
+    if ring:
+        _add(plan, {"interconnect": "ring"})
+    elif environ.get("MISTRALRS_NO_NCCL"):
+        _add(plan, {"tp": "1"})
+    else:
+        _add(plan, _ranks(theirs))
+
+
+def _ranks(theirs: Mapping[str, str]) -> dict[str, Any]:
+    if not any(size in theirs for size in SIZES):
+        name = next(iter(theirs))
+        raise UsageError(
+            f"{name}={theirs[name]}: is nothing without {SIZES[1]}, the number of processes"
+        )
+    for name in SIZES:
+        if name in theirs and (not theirs[name].isdecimal() or not int(theirs[name])):
+            raise UsageError(f"{name}={theirs[name]}: not a number of devices")
+    ranks = ranks_of(None, None, theirs)
+    if ranks is None:
+        return {}
+    return {"tp": str(ranks.size)} | _machines(ranks)
+
+
+def _machines(ranks: Ranks) -> dict[str, str]:
+    """Which of several machines this is. Where they have different numbers of ranks only the
+    environment can say it, which the command reads too."""
+    if not ranks.address or ranks.size % ranks.local or ranks.rank % ranks.local:
+        return {}
+    address = f"[{ranks.address}]" if ":" in ranks.address else ranks.address
+    place = f"{ranks.rank // ranks.local}/{ranks.size // ranks.local}@{address}:{ranks.port}"
+    return {"tp_nodes": place}
 
 
 def _add(plan: Plan, options: dict[str, Any]) -> None:
     for target in plan.models or [plan.options]:
         target.update(options)
-
-
-def read_ring(path: str) -> dict[str, Any]:
-    """The ring of a file, checked: master_ip, master_port, port, right_port, rank, world_size, and
-    right_ip, localhost unless it is given. Raises UsageError."""
-    try:
-        value = json.loads(Path(path).read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"RING_CONFIG={path} cannot be read: {error}") from error
-    where = f"RING_CONFIG={path}"
-    if not isinstance(value, dict):
-        raise UsageError(f"{where} should be a JSON object")
-    if unknown := value.keys() - NUMBERS.keys() - {"master_ip", "right_ip"}:
-        raise UsageError(f"{where}: unknown key {sorted(unknown)[0]!r}")
-    found = dict(value)
-    for key, (least, most) in NUMBERS.items():
-        number = found.get(key)
-        if not isinstance(number, int) or isinstance(number, bool) or not least <= number <= most:
-            raise UsageError(f"{where}: {key} should be a number from {least} to {most}")
-    if found["rank"] >= found["world_size"]:
-        raise UsageError(
-            f"{where}: rank {found['rank']} is none of {found['world_size']}, from 0 on"
-        )
-    if found["world_size"] & (found["world_size"] - 1):
-        raise UsageError(f"{where}: world_size {found['world_size']} is no power of 2")
-    found.setdefault("right_ip", "localhost")
-    for key in ("master_ip", "right_ip"):
-        if not isinstance(found.get(key), str) or not found[key]:
-            raise UsageError(f"{where}: {key} should be an address")
-    return found

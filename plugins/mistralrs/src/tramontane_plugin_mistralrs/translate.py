@@ -7,7 +7,7 @@ from typing import Any
 
 from tramontane.errors import UsageError
 
-from . import adapters, values
+from . import adapters, tools, values
 from .architectures import CLASSES, NAMES
 from .option import Meant, Refused, To
 from .parse import SERVER, Given
@@ -18,7 +18,8 @@ from .template import template
 
 OF_SERVER = {
     "host", "port", "log_file", "mcp_config", "mcp", "max_tool_rounds", "tool_dispatch_url",
-    "tool_dispatch_names", "access_log", "adapter_downloads",
+    "tool_dispatch_names", "access_log", "adapter_downloads", "pages", "tools", "tool_option",
+    "approvals", "tool_folder",
 }  # fmt: skip
 """Options of `serve` that are not of a model."""
 ONLY_HERE = (
@@ -45,7 +46,8 @@ def translate(given: Given) -> Plan:
         plan.options = options
         return plan
     options = {"model": _model(given), **options, **adapters.options(given, command)}
-    options |= _drafts(given) | template(given, options, plan)
+    options |= _drafts(given) | tools.options(given, command, plan)
+    options |= template(given, options, plan)
     _add_checks(given, plan, options["model"])
     if command == "quantize":
         plan.words = [_out(given), *plan.words]

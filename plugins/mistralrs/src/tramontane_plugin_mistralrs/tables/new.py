@@ -5,24 +5,21 @@ from __future__ import annotations
 from tramontane_plugin_mistralrs import values
 from tramontane_plugin_mistralrs.option import Meant, Option, Own, Refused, Selector, To
 
+from .agent import AGENT, SANDBOX
 from .new_model import (
     ADAPTER,
     BARE,
     DEVICE,
     LOADING,
     MODEL,
-    NOT_IN_A_CHAT,
     PAGED,
     QUANTIZATION,
     RUNTIME_MODEL,
 )
-from .shared import LOG, MAX_SEQS, MCP_CONFIG, NO_SEARCH, SEED, TOKEN_SOURCE
+from .shared import LOG, MAX_SEQS, MCP_CONFIG, SEED, TOKEN_SOURCE
 
-NO_AGENT = Refused(
-    "a model that runs commands or code here needs a sandbox, which this distribution does not "
-    "bring: name an MCP server that runs them, with --mcp-config"
-)
 KINDS = ("auto", "text", "multimodal", "vision", "diffusion", "speech", "embedding")
+ROUNDS = Meant("as many rounds of calls as an answer in the terminal may have", ("8",))
 STEPS = Meant("prompts and answers are mixed in each step, so neither waits")
 
 GLOBAL = (
@@ -41,31 +38,10 @@ RUNTIME = (
     *RUNTIME_MODEL,
     MCP_CONFIG,
 )  # fmt: skip
-AGENT = (
-    Option(("--agent", "--agentic"), NO_AGENT),
-    Option(("--enable-search",), NO_SEARCH),
-    Option(("--search-embedding-model",), NO_SEARCH, "MODEL", "org/name"),
-    Option(("--enable-code-execution",), NO_AGENT),
-    Option(("--enable-shell",), NO_AGENT),
-    Option(("--code-exec-python",), NO_AGENT, "FILE", "python3"),
-    Option(("--code-exec-timeout",), NO_AGENT, "SECONDS", "60"),
-    Option(("--code-exec-workdir",), NO_AGENT, "DIR", "work"),
-    Option(("--shell-path",), NO_AGENT, "FILE", "/bin/sh"),
-    Option(("--shell-timeout",), NO_AGENT, "SECONDS", "600"),
-    Option(("--shell-workdir",), NO_AGENT, "DIR", "work"),
-    Option(("--skills-dir",), NO_AGENT, "DIR", "skills"),
-    Option(("--agent-permission",), NO_AGENT, "MODE", "ask"),
-    Option(("--sandbox",), NO_AGENT, "MODE", "auto"),
-    Option(("--sandbox-profile",), NO_AGENT, "PROFILE", "restricted"),
-    Option(("--sb-max-memory-mb",), NO_AGENT, "MB", "2048"),
-    Option(("--sb-max-cpu-secs",), NO_AGENT, "SECONDS", "600"),
-    Option(("--sb-max-procs",), NO_AGENT, "N", "64"),
-    Option(("--sandbox-network",), NO_AGENT, "MODE", "none"),
-)
 SERVER = (
     Option(("-p", "--port"), To("port"), "N", "1234"),
     Option(("--host", "--serve-ip"), To("host"), "ADDRESS", "0.0.0.0"),
-    Option(("--no-ui",), Meant("there is no page to chat in unless a plugin brings one")),
+    Option(("--no-ui",), To("pages", lambda _: False, "`--no-pages`")),
     Option(
         ("--mcp-port",), Own("`--mcp`, MCP at /mcp, and `--port` where no port is given"), "N",
         "4321",
@@ -100,7 +76,7 @@ ONCE = (
     Option(("--thinking", "--enable-thinking"), To("thinking")),
     Option(("--reasoning-effort",), To("reasoning_effort"), "EFFORT", "low"),
     Option(("--adapter",), To("adapter"), "NAME", "tales"),
-    Option(("--max-tool-rounds",), NOT_IN_A_CHAT, "N", "8"),
+    Option(("--max-tool-rounds",), ROUNDS, "N", "8"),
 )
 BENCH = (
     Option(("--prompt-len",), To("prompt"), "N,...", "512"),
@@ -136,11 +112,11 @@ FILE = Option(("-f", "--file"), Own("its keys, which are these options"), "FILE"
 SELECTORS = (
     Selector(
         ("serve",), "serve a model over HTTP", "serve",
-        (*LOADING, *RUNTIME, *AGENT, *SERVER), KINDS,
+        (*LOADING, *RUNTIME, *AGENT, *SANDBOX, *SERVER), KINDS,
     ),
     Selector(
         ("run",), "chat with a model, or answer once", "run",
-        (*LOADING, *RUNTIME, *AGENT, *ONCE), KINDS,
+        (*LOADING, *RUNTIME, *AGENT, *SANDBOX, *ONCE), KINDS,
     ),
     Selector(
         ("bench",), "measure how fast a model runs", "bench",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tramontane_plugin_mistralrs import values
-from tramontane_plugin_mistralrs.option import Meant, Option, Own, Refused, To
+from tramontane_plugin_mistralrs.option import Meant, Option, Own, To
 
 from . import model as m
 from .shared import CHAT_TEMPLATE, JINJA_EXPLICIT, NO_KV_CACHE, PAGES, PREFIX_CACHE, SMALL_CACHE
@@ -97,4 +97,3 @@ RUNTIME_MODEL = (
     Option(("--mtp-model",), Own("`--draft MODEL`"), "MODEL", "org/assistant"),
     Option(("--mtp-n-predict",), Own("`:max=N` of `--draft`"), "N", "2"),
 )
-NOT_IN_A_CHAT = Refused("a chat runs one answer after another: leave it out")

@@ -15,10 +15,11 @@ from .shared import (
     MAX_SEQS,
     MCP_CONFIG,
     NO_KV_CACHE,
-    NO_SEARCH,
     ONE_PORT,
     PAGES,
     PREFIX_CACHE,
+    SEARCH,
+    SEARCH_MODEL,
     SEED,
     SMALL_CACHE,
     TOKEN_SOURCE,
@@ -64,8 +65,8 @@ GLOBAL = (
     Option(("--pa-blk-size",), Meant("pages hold 16 tokens", ("16",)), "N", "16"),
     Option(("--pa-cache-type",), To("kv_type", values.cache_type), "TYPE", "f8e4m3"),
     Option(("--prompt-chunksize", "--prompt-batchsize"), To("batch_size"), "N", "256"),
-    Option(("--enable-search",), NO_SEARCH),
-    Option(("--search-bert-model", "--search-embedding-model"), NO_SEARCH, "MODEL", "org/name"),
+    Option(("--enable-search",), SEARCH),
+    Option(("--search-bert-model", "--search-embedding-model"), SEARCH_MODEL, "MODEL", "org/name"),
     Option(
         ("--enable-thinking",),
         {

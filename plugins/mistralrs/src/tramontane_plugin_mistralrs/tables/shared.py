@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from tramontane_plugin_mistralrs import values
-from tramontane_plugin_mistralrs.option import Meant, Option, Refused, To
+from tramontane_plugin_mistralrs.option import Meant, Option, Own, Refused, To
 
 LISTENS_NOWHERE = Refused("a chat listens nowhere: leave it out, or leave -i out to serve")
 SMALL_CACHE = Refused(
     "a chat has room for one context: --pa-ctxt-len or --max-seq-len says how long"
 )
 PAGES = Meant("keys and values are always kept in pages, on every device")
-NO_SEARCH = Refused(
-    "no search of the web is part of this distribution: name an MCP server that searches, with "
-    "--mcp-config"
+SEARCH = Own("`--tools search`, of tramontane-plugin-agent")
+SEARCH_MODEL = Own(
+    "`--tool-option search.embed=MODEL`; embedding-gemma is google/embeddinggemma-300m"
 )
 ONE_PORT = "`--mcp`, MCP at /mcp, and `--port` where no port is given: both have one port here"
 REQUESTS_SEED = Refused('a seed of all requests would give all the same: send "seed" in each')
