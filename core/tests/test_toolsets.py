@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -15,11 +15,12 @@ import pytest
 from tramontane.agent import toolsets as module
 from tramontane.agent.tool_options import names_of, options_of
 from tramontane.agent.toolsets import Toolsets
+from tramontane.chat.tool_loop import outcome_fields
 from tramontane.chat.toolbox import Function, Toolbox, function_tool
 from tramontane.errors import EngineBusy, RequestError, UsageError
 from tramontane.plugin import Toolset
 from tramontane.registry import Registry
-from tramontane.tools import ToolCall
+from tramontane.tools import ToolCall, ToolResult
 from tramontane.toolset import ToolContext
 
 EVENTS: list[str] = []
@@ -43,7 +44,8 @@ class Counter:
 
     def functions(self) -> Sequence[Function]:
         made = [function_tool(self.add, risk="write"), function_tool(self.slow, timeout=0.1)]
-        return [*made, function_tool(self.plain)]
+        more = (self.plain, self.draw, self.draw_late, self.meet)
+        return [*made, *(function_tool(one, timeout=60.0) for one in more)]
 
     async def add(self) -> int:
         """Count."""
@@ -65,7 +67,23 @@ class Counter:
         (self.context.folder / "a").write_text("a")
         return threading.current_thread().name
 
+    def draw(self) -> ToolResult:
+        """Draw."""
+        files = [self.context.folder / "in" / "a.png", Path("/elsewhere/b.png")]
+        return ToolResult(text="drawn", files=files)
 
+    async def draw_late(self) -> ToolResult:
+        """Draw."""
+        return self.draw()
+
+    async def meet(self) -> int:
+        """Wait in a thread for all others."""
+        return await asyncio.to_thread(MEETING.wait, 30)
+
+
+MOST_OF_ASYNCIO = 32
+"""Threads of a loop that has no pool of its own, on any machine."""
+MEETING = threading.Barrier(MOST_OF_ASYNCIO + 1)
 OFFER = Toolset(
     name="counter", summary="Count.", options={"broken": False, "n": 1, "x": 0.5, "text": None},
     open=f"{__name__}:open_counter",
@@ -134,15 +152,95 @@ def test_a_passing_conversation_leaves_nothing(opened: Any) -> None:
     assert called(toolsets, "kept", "add") == ["1"]  # opened again
 
 
+def until(true: Callable[[], object]) -> None:
+    end = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "EVERY", 0.01)
+
+
+@pytest.mark.usefixtures("often")
 def test_files_that_nobody_came_back_to_are_removed(opened: Any) -> None:
     toolsets = opened(kept=3600.0)
     called(toolsets, "old", "plain")
+    called(toolsets, "new", "plain")
     toolsets.end("old")
     before = time.time() - 4000
     os.utime(toolsets.folder_of("old"), (before, before))
-    called(toolsets, "new", "plain")
-    assert not toolsets.folder_of("old").exists()
+    until(lambda: not toolsets.folder_of("old").exists())
     assert toolsets.folder_of("new").exists()
+
+
+@pytest.mark.usefixtures("often")
+def test_beyond_all_that_is_kept_the_oldest_goes_first(opened: Any) -> None:
+    toolsets = opened(most_kept=250_000)
+    before = time.time() - 4000
+    for age, name in enumerate(("open", "oldest", "older", "old")):
+        called(toolsets, name, "plain")
+        (toolsets.folder_of(name) / "large").write_bytes(bytes(100_000))
+        if name != "open":
+            toolsets.end(name)
+        os.utime(toolsets.folder_of(name), (before + age, before + age))
+    until(lambda: not toolsets.folder_of("older").exists())
+    there = [toolsets.folder_of(name).exists() for name in ("open", "oldest", "older", "old")]
+    assert there == [True, False, False, True]
+
+
+@pytest.mark.usefixtures("often")
+def test_a_conversation_that_nobody_uses_is_closed_though_no_request_comes(opened: Any) -> None:
+    toolsets = opened(idle=0.0)
+    toolsets.functions("held", hold=True)
+    toolsets.functions("left")
+    until(lambda: "close left" in EVENTS)
+    assert "close held" not in EVENTS
+    toolsets.release("held")
+    until(lambda: "close held" in EVENTS)
+
+
+def test_a_conversation_that_a_request_holds_is_not_closed_for_another(
+    opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_OPEN", 1)
+    toolsets = opened()
+    toolsets.functions("a", hold=True)
+    with pytest.raises(EngineBusy):
+        toolsets.functions("b")
+    toolsets.release("a")
+    toolsets.release("a")  # one too many holds and frees nothing
+    toolsets.functions("b", hold=True)
+    with pytest.raises(EngineBusy):
+        toolsets.functions("a")
+    assert EVENTS == ["open a", "close a", "open b"]
+
+
+def test_two_requests_that_begin_one_conversation_open_it_once(
+    opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_OPEN", 1)
+    toolsets = opened()
+    toolsets.functions("old")
+
+    async def both() -> None:
+        await asyncio.gather(*(toolsets.functions_async("new") for _ in range(2)))
+
+    asyncio.run(both())
+    assert EVENTS == ["open old", "close old", "open new"]
+
+
+def test_tools_have_threads_of_their_own(opened: Any) -> None:
+    said = called(opened(), "one", *["meet"] * MEETING.parties)
+    assert sorted(map(int, said)) == list(range(MEETING.parties))
+
+
+@pytest.mark.parametrize("tool", ["draw", "draw_late"])
+def test_a_file_is_told_by_the_name_by_which_it_can_be_fetched(opened: Any, tool: str) -> None:
+    (drawn,) = called(opened(), "one", tool)
+    assert outcome_fields(drawn)["files"] == ["in/a.png", "b.png"]
 
 
 def test_unused_conversations_make_room(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:

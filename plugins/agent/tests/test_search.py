@@ -80,8 +80,10 @@ def test_the_owner_says_whose_pages_are_read(web: Web) -> None:
     asked = ["example.org", "www.example.org", "bad.example.org", "notexample.org", "EXAMPLE.org."]
     assert [reader.allows(f"https://{host}/") for host in asked] == [True, True, False, False, True]
     web.redirects["/on"] = "/a"
-    with pytest.raises(RequestError, match="redirects more than 0 times"):
-        Reader(hosts=(web.host,), only=("127.0.0.1",)).read(f"{web.url}/on")
+    named: tuple[dict[str, Any], ...] = ({"only": ("127.0.0.1",)}, {"block": ("example.org",)})
+    for names in named:
+        with pytest.raises(RequestError, match="redirects more than 0 times"):
+            Reader(hosts=(web.host,), **names).read(f"{web.url}/on")
 
 
 def test_a_page_that_is_too_large_is_refused(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:

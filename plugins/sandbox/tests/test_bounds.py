@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from tramontane.errors import UsageError
-from tramontane_plugin_sandbox import Limits, Sandbox
+from tramontane_plugin_sandbox import Limits, Sandbox, runtime
+from tramontane_plugin_sandbox.begin import Place, _around
+from tramontane_plugin_sandbox.inside.policy import Policy
 from tramontane_plugin_sandbox.running import Ended, Stop
 from tramontane_plugin_sandbox.sandbox import Finished
 
@@ -85,6 +89,32 @@ def test_files_in_the_folder_have_a_size_in_all(sandbox: Sandbox) -> None:
         "import time\nfor n in range(5): open(str(n), 'wb').write(bytes(20 << 20))\ntime.sleep(60)",
     )
     assert finished.ended.how == "disk"
+
+
+def test_without_a_view_of_its_own_the_temporary_folder_is_counted_too() -> None:
+    with sandbox_or_skip("off", replace(LIMITS, disk=2 * MIB)) as sandbox:
+        finished = python(
+            sandbox,
+            "import os, time\n"
+            "for n in range(3): open(os.environ['TMPDIR'] + f'/{n}', 'wb').write(bytes(1 << 20))\n"
+            "time.sleep(60)",
+        )
+    assert finished.ended.how == "disk"
+
+
+def test_the_root_of_bubblewrap_is_read_only_without_landlock_too(tmp_path: Path) -> None:
+    """Else it is memory without a limit."""
+    sandbox_or_skip("bubblewrap").close()
+    place = Place(kind="bubblewrap", folder=tmp_path, private=tmp_path)
+    shown = runtime.shown()
+    policy = cast("Policy", {
+        "network": False, "read": shown.read, "links": shown.links, "texts": {},
+        "folder": runtime.FOLDER, "folder_outside": str(tmp_path),
+    })  # fmt: skip
+    script = "for f in / /opt /etc; do mkdir $f/mine 2> /dev/null; done; mkdir mine /tmp/mine; "
+    inner = ["/bin/sh", "-c", script + "ls -d /mine /opt/mine /etc/mine mine /tmp/mine"]
+    said = subprocess.run(_around(place, policy, inner), capture_output=True, text=True)
+    assert said.stdout.splitlines() == ["/tmp/mine", "mine"], said.stderr
 
 
 def test_a_folder_is_counted_though_it_is_closed(sandbox: Sandbox) -> None:
@@ -179,8 +209,6 @@ def test_a_program_is_stopped_by_another_thread(sandbox: Sandbox) -> None:
 
 def test_a_program_that_dies_with_its_host(kind: str, tmp_path: Path) -> None:
     """The sandbox is another process's, which is killed."""
-    import subprocess
-
     sandbox_or_skip(kind).close()
     code = (
         "from pathlib import Path; from tramontane_plugin_sandbox import Sandbox\n"

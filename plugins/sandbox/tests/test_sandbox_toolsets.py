@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from tramontane.chat.toolbox import Toolbox
@@ -16,6 +19,8 @@ from tramontane.plugin import Toolset, load
 from tramontane.registry import Registry
 from tramontane.tools import ToolCall, ToolResult
 from tramontane.toolset import ToolContext
+from tramontane_plugin_sandbox.cancelling import in_thread
+from tramontane_plugin_sandbox.running import Running, Stop
 
 Use = Callable[[Any], Awaitable[Any]]
 
@@ -102,6 +107,37 @@ def test_a_call_that_is_cancelled_ends_at_once(tmp_path: Path, name: str, call: 
         return time.monotonic() - begun < 30  # of the sixty that it would take
 
     assert opened(name, tmp_path, use)
+
+
+def test_a_program_is_ended_though_all_threads_wait_for_programs() -> None:
+    begun, stopped, ended = threading.Event(), threading.Event(), list[bool]()
+
+    def run(stop: Stop) -> None:
+        stop.of(cast("Running", SimpleNamespace(stop=stopped.set)))
+        begun.set()
+        ended.append(stopped.wait(10))
+
+    async def cancelled() -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        waiting = asyncio.create_task(in_thread(run))
+        while not begun.is_set():
+            await asyncio.sleep(0.01)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+    asyncio.run(cancelled())
+    assert ended == [True]
+
+
+def test_a_name_that_is_no_text_and_one_in_a_folder_are_told(tmp_path: Path) -> None:
+    async def use(tools: Any) -> ToolResult:
+        code = "import os; os.mkdir('in'); open('in/a', 'w'); open(b'b\\xff', 'w'); None"
+        result: ToolResult = await tools.python(code)
+        return result
+
+    said = opened("python", tmp_path, use)
+    assert said.text == "[files written: b\ufffd, in/a]"
+    assert said.files == [tmp_path / "b\ufffd", tmp_path / "in" / "a"]
 
 
 def test_shell_says_output_status_and_files(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tramontane.errors import RequestError
 
 LONGEST_NAME = 255
 DEEPEST = 8
+DEEPEST_COUNTED = 64
 
 
 def parts_of(name: str) -> tuple[str, ...]:
@@ -45,9 +46,7 @@ def opened(folder: Path, name: str, *, write: bool = False) -> Iterator[int]:
         for part in above:
             if write:
                 _make(part, held[-1])
-            held.append(
-                os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=held[-1])
-            )
+            held.append(_folder(part, held[-1]))
         # a FIFO would wait for its other end, and whoever reads it with it
         flags = os.O_WRONLY | os.O_CREAT if write else os.O_RDONLY
         flags |= os.O_NOFOLLOW | os.O_NONBLOCK
@@ -92,8 +91,9 @@ def write(folder: Path, name: str, data: bytes) -> None:
 def listed(
     folder: Path, most: int, *, since: float | None = None
 ) -> list[tuple[str, os.stat_result]]:
-    """The plain files below a folder by their relative names; at most so many, and no links.
-    since: those that were last changed before are removed."""
+    """The plain files below a folder by their relative names; at most so many, and no links. Bytes
+    of a name that are no text are replaced. since: those that were last changed before are removed.
+    """
     found: list[tuple[str, os.stat_result]] = []
     with suppress(OSError):
         top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -103,10 +103,44 @@ def listed(
                     with suppress(OSError):
                         os.unlink(name, dir_fd=place)
                     continue
-                found.append((above + name, about))
+                found.append((as_text(above + name), about))
                 if len(found) >= most:
                     break
     return found
+
+
+def as_text(name: str) -> str:
+    """A file's name without what JSON and a model's prompt cannot have."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
+def size(folder: Path) -> int | None:
+    """Bytes on the disk of all that is below a folder; None where some of it cannot be counted."""
+    try:
+        return _size(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW), 1)
+    except OSError:
+        return None
+
+
+def _size(place: int, depth: int) -> int:
+    try:
+        if depth > DEEPEST_COUNTED:
+            raise OSError("too deep to count")
+        total = os.fstat(place).st_blocks * 512
+        for name in os.listdir(place):
+            with suppress(FileNotFoundError):
+                about = os.stat(name, dir_fd=place, follow_symlinks=False)
+                if stat.S_ISDIR(about.st_mode):
+                    total += _size(_folder(name, place), depth + 1)
+                else:
+                    total += about.st_blocks * 512
+        return total
+    finally:
+        os.close(place)
+
+
+def _folder(name: str, place: int) -> int:
+    return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=place)
 
 
 def _files(place: int, above: str, depth: int) -> Generator[tuple[int, str, str, os.stat_result]]:
@@ -122,8 +156,6 @@ def _files(place: int, above: str, depth: int) -> Generator[tuple[int, str, str,
                     folders.append(name)
         for name in folders:
             with suppress(OSError):
-                flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-                inner = os.open(name, flags, dir_fd=place)
-                yield from _files(inner, f"{above}{name}/", depth + 1)
+                yield from _files(_folder(name, place), f"{above}{name}/", depth + 1)
     finally:
         os.close(place)

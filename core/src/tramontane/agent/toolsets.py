@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import hashlib
 import inspect
-import os
 import secrets
-import shutil
 import threading
 import time
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
@@ -24,8 +21,11 @@ from tramontane.chat.toolbox import Function
 from tramontane.errors import EngineBusy, RequestError, TramontaneError
 from tramontane.registry import Registry
 from tramontane.system import paths
+from tramontane.tools import ToolResult
 from tramontane.toolset import ToolContext
 
+from .deleting import delete
+from .kept_folders import KeptFolders
 from .tool_options import options_of
 
 if TYPE_CHECKING:
@@ -35,6 +35,10 @@ IDLE = 3600.0
 """Seconds after which the tools of a conversation that nobody used are closed."""
 KEPT = 7 * 24 * 3600.0
 """Seconds after which the files of a conversation that nobody used are removed."""
+MOST_KEPT = 8 << 30
+"""Bytes of all conversations' files; beyond, those of the one unused for longest are removed."""
+EVERY = 60.0
+"""Seconds between looks at what is to be closed and removed."""
 MOST_OPEN = 64
 """Conversations that are open at once; one more closes the one that was used longest ago."""
 OPENING = 60.0
@@ -61,8 +65,8 @@ class Toolsets:
     """All of it runs in a thread of its own, in one event loop. A context manager, thread-safe.
 
     names: of toolsets. options: NAME.OPTION=VALUE, or values by NAME.OPTION. folder: where each
-    conversation has a folder for its files. idle, kept: seconds. timeout: seconds for a call of a
-    tool that says none itself.
+    conversation has a folder for its files. idle, kept: seconds. most_kept: bytes of the files of
+    conversations that are not open. timeout: seconds for a call of a tool that says none itself.
 
     Raises PluginError for a name that nothing offers, UsageError for options that cannot be.
     """
@@ -76,13 +80,15 @@ class Toolsets:
         folder: Path | None = None,
         idle: float = IDLE,
         kept: float = KEPT,
+        most_kept: int = MOST_KEPT,
         timeout: float = 60.0,
     ) -> None:
         registry = registry or Registry.from_environment()
         self.offers = [registry.get(plugin.Toolset, name) for name in names]
         self._options = options_of(self.offers, options)
-        self._folder = folder or paths.cache() / "conversations"
-        self._idle, self._kept, self._timeout = idle, kept, timeout
+        top = folder or paths.cache() / "conversations"
+        self._folders = KeptFolders(top, kept, most_kept, 3 * EVERY)
+        self._idle, self._timeout = idle, timeout
         self._open: dict[str, _Open] = {}
         self._keeping: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
@@ -91,6 +97,7 @@ class Toolsets:
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="tramontane-tools", daemon=True
         )
+        self._tidying = self._loop.create_task(self._tidy())
         self._thread.start()
         atexit.register(self.close)
 
@@ -112,15 +119,28 @@ class Toolsets:
         """The name of a conversation that nobody comes back to: `end` removes its files too."""
         return f"~{secrets.token_hex(8)}"
 
-    def functions(self, conversation: str, media: Iterable[str] = ()) -> list[Function]:
-        """The tools of a conversation, which is opened where it is not. Raises TramontaneError."""
-        found: list[Function] = self._wait(self._functions(conversation, frozenset(media)))
+    def functions(
+        self, conversation: str, media: Iterable[str] = (), *, hold: bool = False
+    ) -> list[Function]:
+        """The tools of a conversation, which is opened where it is not. hold: nothing else closes
+        it before `release`, though no call runs. Raises TramontaneError."""
+        found: list[Function] = self._wait(self._functions(conversation, frozenset(media), hold))
         return found
 
     async def functions_async(self, conversation: str, media: Iterable[str] = ()) -> list[Function]:
         """Like `functions`, without blocking the event loop."""
-        asked = self._functions(conversation, frozenset(media))
+        asked = self._functions(conversation, frozenset(media), False)
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asked, self._loop))
+
+    def release(self, conversation: str) -> None:
+        """Undo one `hold`."""
+        self._loop.call_soon_threadsafe(self._release, conversation)
+
+    def _release(self, conversation: str) -> None:
+        found = self._open.get(conversation)
+        if found is not None and found.users:
+            found.users -= 1
+            found.used = time.monotonic()
 
     def toolset_of(self, conversation: str) -> dict[str, str]:
         """The toolset of each tool of an open conversation, by the tool's name."""
@@ -134,16 +154,7 @@ class Toolsets:
 
     def folder_of(self, conversation: str) -> Path:
         """Where a conversation's files are."""
-        return self._folder / hashlib.sha256(conversation.encode()).hexdigest()[:32]
-
-    def hold(self, conversation: str, by: int) -> None:
-        """1: a request uses it, so that no other one closes it; -1: no longer."""
-        self._loop.call_soon_threadsafe(self._hold, conversation, by)
-
-    def _hold(self, conversation: str, by: int) -> None:
-        if (found := self._open.get(conversation)) is not None:
-            found.users += by
-            found.used = time.monotonic()
+        return self._folders.of(conversation)
 
     def end(self, conversation: str) -> None:
         """Close a conversation; one of `passing` loses its files."""
@@ -178,20 +189,32 @@ class Toolsets:
     def _wait(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    async def _functions(self, name: str, media: frozenset[str]) -> list[Function]:
+    async def _functions(self, name: str, media: frozenset[str], hold: bool) -> list[Function]:
+        found = await self._opened(name, media)
+        found.users += 1
+        held = False
+        try:
+            sessions = await asyncio.wait_for(asyncio.shield(found.sessions), OPENING)
+            every = [one for _, session in sessions for one in session.functions()]
+            held = hold
+        except TimeoutError as error:
+            raise RequestError(f"the tools were not open within {OPENING:g} s") from error
+        finally:
+            found.used = time.monotonic()
+            found.users -= not held
+        return [self._bound(one, found) for one in every]
+
+    async def _opened(self, name: str, media: frozenset[str]) -> _Open:
+        """The conversation, which no two requests begin. Waits for the end of one that closes."""
         self._close_idle()
-        found = self._open.get(name)
-        if found is not None and found.closing.is_set():
-            await self._end(name)
-            found = None
-        if found is None:
-            await self._make_room()
-            found = self._open.get(name)  # another request may have opened it meanwhile
-            if found is None or found.closing.is_set():
-                found = self._begin(name, media)
-        found.used = time.monotonic()
-        sessions = await asyncio.wait_for(asyncio.shield(found.sessions), OPENING)
-        return [self._bound(one, found) for _, session in sessions for one in session.functions()]
+        while (found := self._open.get(name)) is None or found.closing.is_set():
+            if found is not None:
+                await self._closed(found)
+            elif len(self._open) < MOST_OPEN:
+                return self._begin(name, media)
+            else:
+                await self._make_room()
+        return found
 
     async def _names(self, name: str) -> dict[str, str]:
         found = self._open.get(name)
@@ -199,13 +222,7 @@ class Toolsets:
         return {one.tool.name: toolset for toolset, s in sessions for one in s.functions()}
 
     def _begin(self, name: str, media: frozenset[str]) -> _Open:
-        self._remove_old()
-        folder = self.folder_of(name)
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.utime(folder)
-        except OSError as error:
-            raise RequestError(f"cannot make {folder}: {error.strerror}") from error
+        folder = self._folders.made(name)
         ready = self._loop.create_future()
         found = _Open(name, folder, name.startswith("~"), media, ready)
         self._open[name] = found
@@ -239,17 +256,22 @@ class Toolsets:
             if self._open.get(one.name) is one:
                 del self._open[one.name]
             if one.passing:
-                await asyncio.to_thread(shutil.rmtree, one.folder, ignore_errors=True)
+                await asyncio.to_thread(delete, one.folder)
+            else:
+                self._folders.touch([one.folder])
 
     def _bound(self, function: Function, one: _Open) -> Function:
         """A function whose coroutines run in the loop here, whoever calls it."""
         if not inspect.iscoroutinefunction(function.run):
-            return function
+            return replace(
+                function, run=lambda **arguments: _named(function.run(**arguments), one.folder)
+            )
         limit = self._timeout if function.timeout is None else function.timeout
 
         async def run(**arguments: Any) -> Any:
             work = self._limited(partial(function.run, **arguments), limit, one)
-            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+            found = asyncio.run_coroutine_threadsafe(work, self._loop)
+            return _named(await asyncio.wrap_future(found), one.folder)
 
         return replace(function, run=run, timeout=limit)
 
@@ -263,27 +285,32 @@ class Toolsets:
             one.used = time.monotonic()
 
     async def _make_room(self) -> None:
-        if len(self._open) < MOST_OPEN:
-            return
         unused = [one for one in self._open.values() if not one.users]
         if not unused:
             raise EngineBusy(f"{MOST_OPEN} conversations use tools now: try again later", 5)
-        await self._end(min(unused, key=lambda one: one.used).name)
+        await self._closed(min(unused, key=lambda one: one.used))
+
+    async def _closed(self, one: _Open) -> None:
+        await self._end(one.name)
+        if self._open.get(one.name) is one:
+            raise EngineBusy("the tools of a conversation do not close: try again later", 5)
+
+    async def _tidy(self) -> None:
+        """Close and remove what nobody uses, though no request comes."""
+        while True:
+            self._close_idle()
+            self._folders.touch(one.folder for one in self._open.values())
+            found = await asyncio.to_thread(self._folders.measured)
+            used = {one.folder for one in self._open.values()}
+            for folder in self._folders.set_aside(found, used):
+                await asyncio.to_thread(delete, folder)
+            await asyncio.sleep(EVERY)
 
     def _close_idle(self) -> None:
         now = time.monotonic()
         for one in self._open.values():
             if not one.users and now - one.used > self._idle:
                 one.closing.set()
-
-    def _remove_old(self) -> None:
-        """Folders of conversations that nobody has come back to."""
-        limit = time.time() - self._kept
-        used = {one.folder for one in self._open.values()}
-        with suppress(OSError):
-            for folder in self._folder.iterdir():
-                if folder not in used and folder.stat().st_mtime < limit:
-                    shutil.rmtree(folder, ignore_errors=True)
 
     async def _end(self, name: str) -> None:
         found = self._open.get(name)
@@ -292,7 +319,15 @@ class Toolsets:
             await asyncio.wait({found.task}, timeout=OPENING)
 
     async def _end_all(self) -> None:
+        self._tidying.cancel()
         for one in self._open.values():
             one.closing.set()
-        if self._keeping:
-            await asyncio.wait(self._keeping, timeout=OPENING)
+        await asyncio.wait({self._tidying, *self._keeping}, timeout=OPENING)
+
+
+def _named(found: Any, folder: Path) -> Any:
+    """A result whose files are named from the conversation's folder on."""
+    if not isinstance(found, ToolResult):
+        return found
+    within = [one.relative_to(folder) if one.is_relative_to(folder) else one for one in found.files]
+    return replace(found, files=within)

@@ -104,7 +104,9 @@ def outcome_fields(result: Outcome) -> dict[str, Any]:
         return {"result": result}
     found: dict[str, Any] = {"result": result.text}
     if result.files:
-        found["files"] = [path.name for path in result.files]
+        found["files"] = [
+            path.name if path.is_absolute() else path.as_posix() for path in result.files
+        ]
     if result.citations:
         found["citations"] = [{"url": one.url, "title": one.title} for one in result.citations]
     return found

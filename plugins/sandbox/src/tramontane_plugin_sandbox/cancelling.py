@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from .running import Stop
 
 T = TypeVar("T")
+STOPPING = ThreadPoolExecutor(4, "tramontane-stop")
+"""Threads that no program waits in, so that one is free to end it."""
 
 
 async def in_thread(run: Callable[[Stop], T]) -> T:
@@ -19,6 +22,6 @@ async def in_thread(run: Callable[[Stop], T]) -> T:
     try:
         return await asyncio.shield(waiting)
     except asyncio.CancelledError:
-        await asyncio.to_thread(stop.now)
+        await asyncio.get_running_loop().run_in_executor(STOPPING, stop.now)
         await asyncio.wait([waiting])
         raise

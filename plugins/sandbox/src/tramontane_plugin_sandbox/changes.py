@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from tramontane.agent import inside
 
 PICTURES = {".png": b"\x89PNG\r\n\x1a\n", ".jpg": b"\xff\xd8\xff", ".jpeg": b"\xff\xd8\xff"}
 """Names' endings, and how such files begin."""
@@ -63,16 +66,28 @@ def read(folder: Path, name: str, largest: int) -> bytes:
 
 
 def _files(top: Path) -> Iterator[tuple[str, os.stat_result]]:
-    left = ENTRIES
-    for path, folders, names, place in os.fwalk(top, follow_symlinks=False):
-        inside = Path(path).relative_to(top)
-        deeper = len(inside.parts) < DEEPEST
-        folders[:] = sorted(each for each in folders if deeper and not each.startswith("."))
-        for name in sorted(each for each in names if not each.startswith(".")):
-            left -= 1
-            if left < 0:
-                return
+    with contextlib.suppress(OSError):
+        place = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        yield from itertools.islice(_below(place, "", 0), ENTRIES)
+
+
+def _below(place: int, above: str, depth: int) -> Iterator[tuple[str, os.stat_result]]:
+    """Each folder is opened from the one above it, and only if it is one then: not what has been
+    put in its place meanwhile, such as a pipe that would be waited for."""
+    try:
+        names = sorted(name for name in os.listdir(place) if not name.startswith("."))
+        folders = []
+        for name in names:
             with contextlib.suppress(OSError):
                 state = os.stat(name, dir_fd=place, follow_symlinks=False)
                 if stat.S_ISREG(state.st_mode):
-                    yield str(inside / name), state
+                    yield inside.as_text(above + name), state
+                elif stat.S_ISDIR(state.st_mode) and depth < DEEPEST:
+                    folders.append(name)
+        for name in folders:
+            with contextlib.suppress(OSError):
+                flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+                inner = os.open(name, flags, dir_fd=place)
+                yield from _below(inner, f"{above}{name}/", depth + 1)
+    finally:
+        os.close(place)

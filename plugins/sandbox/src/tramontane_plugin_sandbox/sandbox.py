@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from tramontane.agent.deleting import delete
 from tramontane.errors import UsageError
 
 from .begin import Place, begin
-from .deleting import delete
 from .errors import NoSandbox
 from .gathering import Gathering
 from .kinds import OFF, candidates

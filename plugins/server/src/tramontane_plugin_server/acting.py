@@ -53,7 +53,7 @@ class Acting:
         """The tools of a request. session: the conversation that it belongs to; None: it is its
         own. asks: whether its client answers questions. Blocks. Raises TramontaneError."""
         conversation = session or self.toolsets.passing()
-        functions = self.toolsets.functions(conversation, media)
+        functions = self.toolsets.functions(conversation, media, hold=True)
         return Acts(self, conversation, functions, asks=asks, passing=session is None)
 
     async def wait(self, identity: str) -> Decision:
@@ -100,12 +100,11 @@ class Acts:
         self._acting, self._conversation = acting, conversation
         self._asks = asks
         self.functions = list(functions)
+        self._end = weakref.finalize(self, _ended, acting.toolsets, conversation, passing)
         self.toolset_of = acting.toolsets.toolset_of(conversation)
         self.notices: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._risks: dict[str, Risk] = {}
         self._identities: dict[int, tuple[ToolCall, str]] = {}
-        acting.toolsets.hold(conversation, 1)
-        self._end = weakref.finalize(self, _ended, acting.toolsets, conversation, passing)
 
     def govern(self, toolbox: Toolbox, registered: Sequence[Function]) -> None:
         """Let approvals decide on a toolbox's calls. registered: its tools that run here."""
@@ -155,6 +154,6 @@ def _unasked(question: Question) -> Decision:
 
 def _ended(toolsets: Toolsets, conversation: str, passing: bool) -> None:
     with suppress(RuntimeError):  # the server has stopped
-        toolsets.hold(conversation, -1)
+        toolsets.release(conversation)
         if passing:
             toolsets.end_soon(conversation)

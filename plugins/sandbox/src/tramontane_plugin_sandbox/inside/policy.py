@@ -15,7 +15,8 @@ class Policy(TypedDict):
     folder: str
     folder_outside: str
     temporary: list[str]
-    """Folders in memory, each with at most `limits["temporary"]` bytes."""
+    """Where paths are moved, folders in memory, each with at most `limits["temporary"]` bytes; else
+    one on the disk, counted with the folder."""
     read: list[tuple[str, str]]
     """(outside, inside)."""
     links: dict[str, str]
