@@ -12,7 +12,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .errors import ApiError, answer
 
-
 PRIVATE = (".localhost", ".internal")
 """Ends of names that nobody can register; those of a single word are of a network's own, too."""
 
