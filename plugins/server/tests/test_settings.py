@@ -17,7 +17,7 @@ from tramontane_plugin_server.settings import Settings, read, written
 
 
 def shown(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, object]:
-    """What `tramontane config` prints."""
+    """What `tramontane config serve` prints."""
     assert serve.config([*argv, "--print"]) == 0
     return tomllib.loads(capsys.readouterr().out)
 

@@ -51,7 +51,7 @@ def run(argv: list[str]) -> int:
 def collect() -> dict[str, Words]:
     """The words of each command, built-in and installed; none of them is run."""
     registry = Registry.from_environment()
-    commands = BUILT_IN | installed_commands(registry)
+    commands = BUILT_IN | installed_commands(registry.entries("commands"))
     return {name: _collected(name, summary, registry) for name, summary in commands.items()}
 
 

@@ -36,8 +36,17 @@ def run(argv: list[str]) -> int:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument(
+        "command", nargs="?", choices=[SERVE],
+        help="what `tramontane serve` would run with, all settings considered; has options of its "
+        "own: tramontane config serve --help",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print a JSON object instead")
     options = parser.parse_args(argv)
+    if options.command == SERVE:
+        raise UsageError(
+            "serve goes first, and then its own options: tramontane config serve [OPTIONS]"
+        )
     path = paths.user_config()
     told = {} if path is None else read(path)
     if options.json:

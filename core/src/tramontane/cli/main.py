@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
-import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from tramontane.errors import TramontaneError, UsageError
-from tramontane.plugin import Command, load
-from tramontane.registry import Registry, known
 from tramontane.version import __version__
 
 from .foreign_words import ALIASES, HINTS
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from tramontane.registry import Registry
 
 BUILT_IN = {
     "run": "Chat with a model, or answer once.",
@@ -64,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _dispatch(arguments)
     except TramontaneError as error:
         if verbose:
+            import traceback
+
             traceback.print_exc()
         usage = isinstance(error, UsageError)
         hint = f" (tramontane {arguments[0]} --help)" if usage else ""
@@ -89,6 +93,9 @@ def _dispatch(arguments: list[str]) -> int:
         return 0
     if name in BUILT_IN:
         return int(import_module(f"tramontane.cli.{module_of(name)}").run(rest))
+    from tramontane.plugin import Command, load
+    from tramontane.registry import Registry
+
     registry = Registry.from_environment()
     if name in registry.names("commands"):
         return int(load(registry.get(Command, name).run)(rest))
@@ -102,7 +109,9 @@ def module_of(name: str) -> str:
 
 
 def _help() -> str:
-    commands = BUILT_IN | installed_commands(Registry.from_environment())
+    from tramontane.registry import entries_of
+
+    commands = BUILT_IN | installed_commands(entries_of("commands"))
     width = max(map(len, commands))
     lines = [f"  {name:<{width}}  {summary}" for name, summary in commands.items()]
     return (
@@ -114,12 +123,14 @@ def _help() -> str:
     )
 
 
-def installed_commands(registry: Registry) -> dict[str, str]:
+def installed_commands(entries: Iterable[EntryPoint]) -> dict[str, str]:
     """Summaries of plugins' commands by name; nothing is imported, so those of others than us are
     their distributions'."""
+    from tramontane.registry import known
+
     ours, ours_in = known("summaries"), known("commands")
     found = {}
-    for entry in registry.entries("commands"):
+    for entry in entries:
         name = entry.dist.name if entry.dist else ""
         if entry.name in BUILT_IN:  # what ours does is in its help
             continue
@@ -132,6 +143,10 @@ def installed_commands(registry: Registry) -> dict[str, str]:
 
 
 def _unknown(name: str, registry: Registry) -> str:
+    import difflib
+
+    from tramontane.registry import known
+
     said = f"there is no command {name!r}"
     ours = known("commands")
     if name in ours:

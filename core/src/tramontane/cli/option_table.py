@@ -39,7 +39,7 @@ COMMON = {
     # of the server
     "--config", "--host", "--port", "--api-key", "--api-key-file", "--name", "--alias", "--device",
     "--gpu-layers",
-    "--max-seqs", "--max-waiting", "--mcp-config", "--log-file", "--tools",
+    "--max-seqs", "--mcp-config", "--log-file", "--tools",
 }  # fmt: skip
 """Options in groups that `--help` shows; `--help-all` shows the others too."""
 

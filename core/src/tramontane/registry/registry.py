@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import json
 import logging
 import os
 import re
 from collections.abc import Iterable
-from functools import cache, cached_property
-from importlib.metadata import Distribution, EntryPoint, entry_points
-from importlib.resources import files
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import pluggy
 
@@ -25,6 +23,9 @@ from tramontane.errors import (
     PluginNotInstalled,
 )
 from tramontane.version import __version__
+
+from .catalog import known
+from .installed import allowed, canonical, distribution_of, owner
 
 log = logging.getLogger(__name__)
 
@@ -77,10 +78,7 @@ class Registry:
     @classmethod
     def from_environment(cls) -> Registry:
         """The registry that TRAMONTANE_PLUGINS (distribution names, comma-separated) allows."""
-        listed = os.environ.get("TRAMONTANE_PLUGINS")
-        if listed is None:
-            return cls()
-        return cls(name for name in listed.split(",") if name.strip())
+        return cls(allowed())
 
     def names(self, kind: str) -> list[str]:
         """Every name offered, without importing anything."""
@@ -157,7 +155,7 @@ class Registry:
         found = self._installed.get(kind, [])
         if self._only is None:
             return list(found)
-        return [entry for entry in found if canonical(_owner(entry)) in self._only]
+        return [entry for entry in found if canonical(owner(entry)) in self._only]
 
     @cached_property
     def _installed(self) -> dict[str, list[EntryPoint]]:
@@ -168,8 +166,8 @@ class Registry:
         }
 
     def _advertised(self, kind: str, entry: EntryPoint) -> set[str]:
-        owner = _owner(entry)
-        return {other.name for other in self._installed[kind] if _owner(other) == owner}
+        ours = owner(entry)
+        return {other.name for other in self._installed[kind] if owner(other) == ours}
 
     def _choose(self, kind: str, name: str) -> EntryPoint:
         match [entry for entry in self.entries(kind) if entry.name == name]:
@@ -179,7 +177,7 @@ class Registry:
                 said, hint = self._not_installed(kind, name)
                 raise PluginNotInstalled(said, hint=hint)
             case several:
-                owners = " and ".join(sorted({_owner(entry) for entry in several}))
+                owners = " and ".join(sorted({owner(entry) for entry in several}))
                 raise PluginConflict(
                     f"{name!r} ({kind}) comes from {owners}; uninstall one, "
                     "or list the distributions to use in TRAMONTANE_PLUGINS"
@@ -190,7 +188,7 @@ class Registry:
         said = f"no installed plugin offers {name!r} ({kind})"
         for entry in self._installed.get(kind, []):
             if entry.name == name:
-                return said, f"TRAMONTANE_PLUGINS leaves out {_owner(entry)}, which offers it"
+                return said, f"TRAMONTANE_PLUGINS leaves out {owner(entry)}, which offers it"
         ours = known(kind)
         if distribution := ours.get(name):
             return said, f"to get it: pip install {distribution}"
@@ -273,57 +271,13 @@ class Registry:
         self.broken[kind, name] = error
 
 
-def known(kind: str) -> dict[str, str]:
-    """Names that our own distributions offer, installed or not, and which of them does."""
-    return cast("dict[str, str]", _catalog().get(kind, {}))
-
-
-def known_lists(about: str) -> dict[str, list[list[str]]]:
-    """What the catalog lists of our quantizers by their names: `told_by`."""
-    return cast("dict[str, list[list[str]]]", _catalog().get(about, {}))
-
-
-@cache
-def _catalog() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(
-        files("tramontane.registry").joinpath("catalog.json").read_text("utf-8")
-    )
-    return found
-
-
 def label(entry: EntryPoint) -> str:
     """An entry point as messages name it: distribution, version, module."""
-    return f"{_owner(entry)} {_distribution(entry).version} ({entry.value})"
-
-
-def distributions(entries: Iterable[EntryPoint]) -> dict[str, Distribution]:
-    """The distributions behind entry points, by name."""
-    return {_owner(entry): _distribution(entry) for entry in entries}
-
-
-def _owner(entry: EntryPoint) -> str:
-    return _name(_distribution(entry))
-
-
-@cache
-def _name(distribution: Distribution) -> str:
-    # importlib.metadata parses all of a distribution's metadata for each look at its name
-    return distribution.name
-
-
-def _distribution(entry: EntryPoint) -> Distribution:
-    if entry.dist is None:
-        raise PluginBroken(f"the entry point {entry.name!r} belongs to no distribution")
-    return entry.dist
+    return f"{owner(entry)} {distribution_of(entry).version} ({entry.value})"
 
 
 def _kind_of(record: type[plugin.Offer]) -> str:
     return next(kind for kind, known_record in KINDS.items() if known_record is record)
-
-
-def canonical(name: str) -> str:
-    """A distribution's name as pip compares it."""
-    return re.sub(r"[-_.]+", "-", name.strip()).lower()
 
 
 def _trace(name: str, _impls: object, arguments: object) -> None:
@@ -361,7 +315,7 @@ def _check_record(kind: str, entry: EntryPoint, offer: object) -> None:
 def _check_core_version(entry: EntryPoint) -> None:
     from packaging.requirements import InvalidRequirement, Requirement
 
-    for line in _distribution(entry).requires or ():
+    for line in distribution_of(entry).requires or ():
         try:
             need = Requirement(line)
         except InvalidRequirement as error:
@@ -371,7 +325,7 @@ def _check_core_version(entry: EntryPoint) -> None:
         if not need.specifier.contains(__version__, True):
             raise PluginIncompatible(
                 f"{label(entry)} was written for {CORE}{need.specifier}; this is {__version__}; "
-                f"to fix it: pip install -U {_owner(entry)} {CORE}"
+                f"to fix it: pip install -U {owner(entry)} {CORE}"
             )
 
 

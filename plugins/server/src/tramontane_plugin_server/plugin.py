@@ -12,6 +12,6 @@ CONFIG = "Show the settings that `serve` would run with."
 
 @hookimpl
 def commands() -> Iterable[Command]:
-    """`tramontane serve` and `tramontane config`."""
+    """`tramontane serve` and `tramontane config serve`."""
     yield Command(name="serve", summary=SERVE, run="tramontane_plugin_server.serve:run")
     yield Command(name="config", summary=CONFIG, run="tramontane_plugin_server.serve:config")

@@ -1,4 +1,4 @@
-"""`tramontane serve` and `tramontane config`: options to settings, settings to a server."""
+"""`tramontane serve` and `tramontane config serve`: options to settings, settings to a server."""
 
 from __future__ import annotations
 
