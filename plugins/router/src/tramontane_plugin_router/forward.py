@@ -83,7 +83,7 @@ class Forward:
         try:
             refused = await self._attempts.make(asked, replica, len(asked.chain.keys), _ending)
         except ReplicaLost as error:
-            log.warning("replica %s: %s; a session begins anew elsewhere", replica.url, error)
+            log.warning("replica %s: %s; a session begins again at another", replica.url, error)
             self._metrics.again("refused" if error.refused else "lost")
             if error.refused:
                 self._gone(replica, str(error))
