@@ -43,13 +43,14 @@ def test_names_that_nobody_outside_can_lead_here_are_answered(host: str) -> None
     "evil.example", "evil.example:1234", "127.0.0.1.evil.example", "localhost.evil.example",
     "internal.evil.example", "sub.chat.example", "evil-chat.example", "[::1", "a.b@c.d", "1.2.3",
 ])  # fmt: skip
-def test_others_are_refused_with_the_way_out(host: str) -> None:
+def test_others_are_refused_with_the_way_out(host: str, caplog: pytest.LogCaptureFixture) -> None:
     answer = asked(Hosts(says, (), ("chat.example",)), host)
     assert answer.status_code == 403
     error = answer.json()["error"]
     assert error["code"] == "host_not_allowed"
     assert host in error["message"]
-    assert "--allowed-host" in error["message"]
+    assert "its owner can allow the name" in error["message"]
+    assert f"--allowed-host {host}" in caplog.text
 
 
 def test_with_keys_any_name_will_do() -> None:

@@ -4,6 +4,7 @@ to this machine (DNS rebinding), and then asks as if it were the server's own pa
 from __future__ import annotations
 
 import ipaddress
+import logging
 import socket
 from collections.abc import Iterable
 from urllib.parse import urlsplit
@@ -12,8 +13,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .errors import ApiError, answer
 
+log = logging.getLogger(__name__)
 FORWARDED = b"x-forwarded-host"
 """From a router, by which name it was called itself: addresses in answers are made of it."""
+MOST_TOLD = 16
+"""Names that the log tells of."""
 PRIVATE = (".localhost", ".internal")
 """Ends of names that nobody can register; those of a single word are of a network's own, too."""
 
@@ -25,6 +29,7 @@ class Hosts:
     def __init__(self, app: ASGIApp, keys: object, names: Iterable[str]) -> None:
         own = socket.gethostname().lower()
         self._app, self._keys = app, keys
+        self._told: set[str] = set()
         self._names = {"localhost", own, f"{own}.local", *map(_name, names)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -36,6 +41,9 @@ class Hosts:
                 scope["headers"] = [(b"host", told), *kept]
             await self._app(scope, receive, send)
             return
+        if given not in self._told and len(self._told) < MOST_TOLD:
+            self._told.add(given)
+            log.warning("refused a request to %r: to answer it, --allowed-host %s", given, given)
         error = ApiError(
             403, f"without API keys this server does not answer to the name {given[:100]!r}: its "
             "owner can allow the name, or set a key", code="host_not_allowed",
