@@ -154,6 +154,7 @@ def test_a_page_that_cannot_be_takes_no_server_down(
 ) -> None:
     plugins.add("wrong", path, what, **files)
     app = FastAPI()
+    app.state.serving = Serving(read(None, {}))
     app.include_router(health.router)
     with caplog.at_level(logging.WARNING):
         add(app)
