@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
 import subprocess
 import sys
@@ -41,6 +42,8 @@ PART = {
     ),
 }
 """Of the kit, for a backend that stands on another: the rest is the other's."""
+if os.environ.get("TRAMONTANE_FULL") != "1":  # all of it takes half a minute
+    PART["acme-tramontane-unpacked"] = ("-k", "not (attention or variants)")
 BUILT = [(page, name) for page in PAGES for name in distributions(page)]
 
 
