@@ -91,14 +91,19 @@ def said(path: Path) -> Iterator[tuple[int, str]]:
             yield getattr(node, "lineno", 0), word
 
 
+@pytest.fixture(scope="module")
+def said_in_core():
+    """(file, line, text) of all names and texts of the core's code."""
+    return [(path, *found) for path in tracked("core/src/**/*.py") for found in said(path)]
+
+
 @pytest.mark.parametrize("family", FAMILIES)
-def test_core_names_no_model_family(family):
+def test_core_names_no_model_family(family, said_in_core):
     # names of other things are not meant: llama.cpp, the rope scaling llama3, Qwen2Tokenizer
     word = re.compile(rf"\b{family}(\b(?![-.])|\d*(For|Model|Config)[A-Z]*)", re.IGNORECASE)
     naming = [
         f"{path.relative_to(ROOT)}:{line}: {text}"
-        for path in tracked("core/src/**/*.py")
-        for line, text in said(path)
+        for path, line, text in said_in_core
         if word.search(text)
         and "llama_cpp" not in text  # a script that runs llama-cpp-python
         and not text.startswith("Mamba")  # the blocks and their configuration, of the papers' name
