@@ -37,7 +37,7 @@ CASES = (
     + [("qwen3-moe", kind) for kind in ("IQ3_S", "IQ2_XS", "IQ1_S", "TQ2_0", "MXFP4", "NVFP4")]
 )
 """Of the table; the gate takes those of `GATE` of most families."""
-GATE = ("F32", "Q4_K", "MXFP4")
+GATE = ("Q4_K", "MXFP4")
 WHOLE = ("llama", "qwen3-moe")
 TESTED = [(f, k) for f, k in CASES if FULL or k in GATE or f in WHOLE]
 
