@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from tramontane.chat.chat_turn import Turn
 from tramontane.chat.tool_loop import ToolLoop
-from tramontane.chat.toolbox import Function, Toolbox, tool_of
+from tramontane.chat.toolbox import Function, tool_of
 from tramontane.sampling_keywords import CHAT, Sampling, with_keywords
 
-from .approvals import Approvals, Ask, Policy
+from .approvals import Ask, Policy
+from .conversation_tools import LONGEST, TIMEOUT, ConversationTools
 from .session_store import SessionStore
-from .toolsets import Toolsets
 
 if TYPE_CHECKING:
     from tramontane.llm import LLM
@@ -71,14 +71,14 @@ class Agent:
         folder: Path | None = None,
         max_rounds: int = 8,
         max_seconds: float = 600.0,
-        tool_timeout: float = 60.0,
-        longest_result: int = 16_000,
+        tool_timeout: float = TIMEOUT,
+        longest_result: int = LONGEST,
     ) -> None:
         self._llm, self._ask = llm, ask
-        self._policy = Policy.of(approvals)
-        self._own = [tool_of(tool) for tool in tools if not isinstance(tool, str)]
+        policy = Policy.of(approvals)
+        own = [tool_of(tool) for tool in tools if not isinstance(tool, str)]
         names = [tool for tool in tools if isinstance(tool, str)]
-        self._limits = (max_rounds, max_seconds, tool_timeout, longest_result)
+        self._max_rounds, self._max_seconds = max_rounds, max_seconds
         self._store = store if isinstance(store, SessionStore) else None
         if session is not None and self._store is None:
             self._store = SessionStore(store if isinstance(store, Path) else None)
@@ -88,16 +88,10 @@ class Agent:
             self.messages = self._store.messages(session)
         elif system:
             self.messages = [{"role": "system", "content": system}]
-        self._toolsets = Toolsets(
-            names, tool_options, registry=llm.inner.registry, folder=folder, timeout=tool_timeout
-        )
-        self._conversation = session or self._toolsets.passing()
-        self._remembered: set[str] = set()
-        try:
-            self._toolsets.functions(self._conversation, llm.inner.processors)
-        except BaseException:
-            self._toolsets.close()
-            raise
+        self._tools = ConversationTools(
+            llm, names, tool_options, policy, name=session, own=own, folder=folder,
+            timeout=tool_timeout, longest=longest_result,
+        )  # fmt: skip
 
     def __enter__(self) -> Self:
         return self
@@ -108,7 +102,7 @@ class Agent:
     @property
     def files(self) -> Path:
         """The folder of the conversation's files."""
-        return self._toolsets.folder_of(self._conversation)
+        return self._tools.folder
 
     def ask(
         self,
@@ -124,14 +118,13 @@ class Agent:
         """
         inner = self._llm.inner
         params = with_keywords(params, sampling, CHAT, inner.template_source or "")
-        rounds, seconds, timeout, longest = self._limits
-        tools = self._tools()
-        risks = {one.tool.name: one.risk for one in tools if isinstance(one, Function)}
-        approve = Approvals(self._policy, risks, self._ask, self._remembered)
-        toolbox = Toolbox(tools, approve=approve, timeout=timeout, longest=longest)
+        toolbox = self._tools.toolbox(self._ask)
+        names = [one.tool.name for one in toolbox.tools if isinstance(one, Function)]
         asked = [*self.messages, {"role": "user", "content": content}]
         turn = Turn(inner, asked, params, toolbox, variables={})
-        loop = ToolLoop(turn, toolbox, rounds, recorded=risks, max_seconds=seconds)
+        loop = ToolLoop(
+            turn, toolbox, self._max_rounds, recorded=names, max_seconds=self._max_seconds
+        )
         requests = turn.requests()
         while loop.next_round(self._llm._results(requests)):
             requests = turn.requests()
@@ -142,10 +135,6 @@ class Agent:
             self._store.save(self.session, self.messages)
         return AgentAnswer(answer, loop.calls_made)
 
-    def _tools(self) -> list[Any]:
-        found = self._toolsets.functions(self._conversation, self._llm.inner.processors)
-        return self._llm.tools([*self._own, *found])
-
     def close(self) -> None:
         """Close the tools. The model stays open."""
-        self._toolsets.close()
+        self._tools.close()

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tramontane.chat.toolbox import Toolbox
     from tramontane.llm import LLM
 
-LONGEST = 16_000
-"""Characters of a result that the model is given."""
 SHOWN = 400
 """Characters of a call that are shown with a question."""
 
@@ -74,38 +72,24 @@ class Acting:
     def __init__(self, options: argparse.Namespace, llm: LLM, answers: Callable[[], bool]) -> None:
         """answers: whether there is a person to ask."""
         from tramontane.agent.approvals import Policy
+        from tramontane.agent.conversation_tools import ConversationTools
         from tramontane.agent.tool_options import names_of
-        from tramontane.agent.toolsets import Toolsets
 
-        self._llm, self._answers = llm, answers
-        self._policy = Policy.of(options.approvals or "ask")
-        self._toolsets = Toolsets(
-            names_of(options.tools), options.tool_option, registry=llm.inner.registry
+        self._answers = answers
+        policy = Policy.of(options.approvals or "ask")
+        self._tools = ConversationTools(
+            llm, names_of(options.tools), options.tool_option, policy, name=options.session
         )
-        self._name = options.session or self._toolsets.passing()
-        self._remembered: set[str] = set()
-        try:
-            self._toolsets.functions(self._name, llm.inner.processors)
-        except BaseException:
-            self._toolsets.close()
-            raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._toolsets.close()
+        self._tools.close()
 
     def toolbox(self) -> Toolbox:
         """The tools of the next answer."""
-        from tramontane.agent.approvals import Approvals
-        from tramontane.chat.toolbox import Function, Toolbox
-
-        tools = self._llm.tools(self._toolsets.functions(self._name, self._llm.inner.processors))
-        risks = {one.tool.name: one.risk for one in tools if isinstance(one, Function)}
-        ask = _asked if self._answers() else None
-        approve = Approvals(self._policy, risks, ask, self._remembered)
-        return Toolbox(tools, approve=approve, timeout=60.0, longest=LONGEST)
+        return self._tools.toolbox(_asked if self._answers() else None)
 
 
 def _asked(question: Question) -> Decision:
