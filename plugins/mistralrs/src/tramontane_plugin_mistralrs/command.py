@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from tramontane.cli.ending import ended
 from tramontane.cli.main import main as tramontane
 from tramontane.cli.parser import COLLECTED, Parser
-from tramontane.errors import TramontaneError, UsageError
 from tramontane.version import __version__
 
 from . import environment, files
@@ -45,21 +44,8 @@ def command(arguments: list[str]) -> int:
 
 def _guarded(program: Program, argv: Sequence[str] | None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
-    try:
-        return run(program, arguments)
-    except TramontaneError as error:
-        if os.environ.get("TRAMONTANE_DEBUG"):
-            traceback.print_exc()
-        usage = isinstance(error, UsageError)
-        hint = f" ({program.name} --help)" if usage else ""
-        print(f"error: {' '.join(str(error).split())}{hint}", file=sys.stderr)
-        return 2 if usage else 1
-    except KeyboardInterrupt:
-        print(file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    verbose = bool(os.environ.get("TRAMONTANE_DEBUG"))
+    return ended(lambda: run(program, arguments), program.name, verbose=verbose)
 
 
 def run(program: Program, arguments: list[str]) -> int:
