@@ -11,8 +11,7 @@ from tramontane.cli.main import main
 from tramontane.cli.parser import Parser
 from tramontane_plugin_server import serve
 
-SHARED = Path("/work/shared/reference/commands.md")
-
+SHARED = Path(__file__).parents[3].parent / "shared/reference/commands.md"
 
 TAKEN: set[tuple[str, ...]] = set()
 """Our command lines that were parsed before: many of theirs are the same here."""

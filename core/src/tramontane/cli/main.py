@@ -1,4 +1,4 @@
-"""The `tramontane` command: picks a subcommand, and turns errors into one line."""
+"""The `tramontane` command: picks a subcommand."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from tramontane.errors import TramontaneError, UsageError
 from tramontane.version import __version__
 
+from .ending import ended
 from .foreign_words import ALIASES, HINTS
 
 if TYPE_CHECKING:
@@ -62,24 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     asked = {"-v", "--verbose"} & {*arguments}
     verbose = bool(os.environ.get("TRAMONTANE_DEBUG")) or bool(asked)
-    try:
-        return _dispatch(arguments)
-    except TramontaneError as error:
-        if verbose:
-            import traceback
-
-            traceback.print_exc()
-        usage = isinstance(error, UsageError)
-        hint = f" (tramontane {arguments[0]} --help)" if usage else ""
-        print(f"error: {' '.join(str(error).split())}{hint}", file=sys.stderr)
-        return 2 if usage else 1
-    except KeyboardInterrupt:
-        print(file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # whoever read our output has gone; say nothing when Python flushes at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    program = " ".join(["tramontane", *arguments[:1]])
+    return ended(lambda: _dispatch(arguments), program, verbose=verbose)
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from tramontane.errors import UsageError
 from tramontane.registry import Registry, known
@@ -14,16 +13,12 @@ from tramontane.system import paths
 from .plan import Plan
 
 
-def add_anymoe(
-    plan: Plan, settings: Mapping[str, Any], file: str, run: Callable[[list[str]], int]
-) -> None:
+def add_anymoe(plan: Plan, file: str, run: Callable[[list[str]], int]) -> None:
     """Train what the file says with the model of the plan, unless it was trained before, and let
     the plan answer with it. run: our command line. Raises UsageError."""
-    if not settings:
-        return
     if "anymoe" not in Registry.from_environment().names("commands"):
         raise UsageError(f"{file} has [anymoe]: pip install {known('commands')['anymoe']}")
-    target = plan.models[0] if plan.models else plan.options
+    target = plan.loading
     model = str(target["model"])
     text = Path(file).read_bytes() + model.encode()
     folder = paths.cache() / "anymoe" / hashlib.sha256(text).hexdigest()[:16]

@@ -5,23 +5,21 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from tramontane.cli.ending import ended
 from tramontane.cli.main import main as tramontane
 from tramontane.cli.parser import COLLECTED, Parser
-from tramontane.errors import TramontaneError, UsageError
 from tramontane.version import __version__
 
 from . import environment, files
+from .parallel import add_parallel
 from .parse import MISTRALRS, SERVER, Given, Program, parse
 from .plan import Plan
 from .tools import add_mode
 from .translate import translate
 
-PROCESSES = ("RING_CONFIG", "MISTRALRS_MN_")
-"""Beginnings of variables of a model on several processes."""
 TRANSLATE = "--translate"
 """Given first: show our command line instead of running it."""
 
@@ -45,21 +43,8 @@ def command(arguments: list[str]) -> int:
 
 def _guarded(program: Program, argv: Sequence[str] | None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
-    try:
-        return run(program, arguments)
-    except TramontaneError as error:
-        if os.environ.get("TRAMONTANE_DEBUG"):
-            traceback.print_exc()
-        usage = isinstance(error, UsageError)
-        hint = f" ({program.name} --help)" if usage else ""
-        print(f"error: {' '.join(str(error).split())}{hint}", file=sys.stderr)
-        return 2 if usage else 1
-    except KeyboardInterrupt:
-        print(file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    verbose = bool(os.environ.get("TRAMONTANE_DEBUG"))
+    return ended(lambda: run(program, arguments), program.name, verbose=verbose)
 
 
 def run(program: Program, arguments: list[str]) -> int:
@@ -103,14 +88,11 @@ def plan_of(given: Given) -> tuple[Plan, dict[str, object]]:
 
 
 def _add_environment(plan: Plan) -> None:
-    if any(os.environ.get(name) for name in os.environ if name.startswith(PROCESSES)):
-        from .parallel import add_parallel
-
-        add_parallel(plan, os.environ)
+    add_parallel(plan, os.environ)
     if mode := os.environ.get("MISTRALRS_SANDBOX"):
         add_mode(plan, mode)
     for name, value in environment.options(os.environ, plan.command).items():
-        target = plan.models[0] if name in ("mmap",) and plan.models else plan.options
+        target = plan.loading if name == "mmap" else plan.options
         target.setdefault(name, value)
 
 
@@ -118,7 +100,7 @@ def _run(plan: Plan, given: Given, settings: dict[str, object]) -> int:
     if settings:
         from .anymoe import add_anymoe
 
-        add_anymoe(plan, settings, str(given.value("file")), tramontane)
+        add_anymoe(plan, str(given.value("file")), tramontane)
     debug = bool(os.environ.get("MISTRALRS_DEBUG"))
     if plan.checks or debug:
         from .look import look
@@ -128,7 +110,7 @@ def _run(plan: Plan, given: Given, settings: dict[str, object]) -> int:
     if plan.template_of is not None:
         from .template import fetch
 
-        target = plan.models[0] if plan.models else plan.options
+        target = plan.loading
         cache = target.get("hf_cache")
         found = fetch(plan.template_of, str(target.get("token_source", "cache")), cache)
         target |= {} if found is None else {"chat_template": found}

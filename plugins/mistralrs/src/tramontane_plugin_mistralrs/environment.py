@@ -6,17 +6,25 @@ from collections.abc import Mapping
 
 from tramontane.errors import UsageError
 
-from .option import Meant, Ours, Own, Refused
+from .option import Meant, Ours, Own
 from .parallel import MACHINES, NO_NCCL, ONE_MACHINE, RING
 
-KERNELS = Own("said to have no effect: kernels and their settings are other ones here")
-THREADS = Own("said to have no effect: threads are `--threads` of our commands")
+
+class Unused(Own):
+    """It changes nothing. said: why, and what does instead."""
+
+    def __str__(self) -> str:
+        return f"said to have no effect: {self.said}"
+
+
+KERNELS = Unused("kernels and their settings are other ones here")
+THREADS = Unused("threads are `--threads` of our commands")
 VARIABLES: dict[str, Ours] = {
     **dict.fromkeys(
         ("HF_HOME", "HF_HUB_CACHE", "HF_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT"),
         Meant("read by huggingface_hub"),
     ),
-    "HF_HUB_TOKEN": Own("said to have no effect: HF_TOKEN, or `--token-source env:HF_HUB_TOKEN`"),
+    "HF_HUB_TOKEN": Unused("HF_TOKEN, or `--token-source env:HF_HUB_TOKEN`"),
     "MCP_CONFIG_PATH": Own("`--mcp-config`, where that is not given"),
     "MISTRALRS_DEBUG": Own("names, shapes and types of a file's tensors are written to a file"),
     "RING_CONFIG": Own(RING),
@@ -30,7 +38,7 @@ VARIABLES: dict[str, Ours] = {
     "MISTRALRS_MN_LOCAL_WORLD_SIZE": Own(ONE_MACHINE),
     "MISTRALRS_NO_NCCL": Own(NO_NCCL),
     "MISTRALRS_NO_MMAP": Own("`--no-mmap`"),
-    "RUST_LOG": Own("said to have no effect: `-v` says how a model was loaded"),
+    "RUST_LOG": Unused("`-v` says how a model was loaded"),
     "KEEP_ALIVE_INTERVAL": Own("`--keep-alive`, milliseconds there and seconds here"),
     "MISTRALRS_ALLOW_RUNTIME_LORA_UPDATING": Own("`--adapter-downloads`"),
     "MISTRALRS_LORA_ADAPTER_ROOT": Own("`--adapter-folder`"),
@@ -56,21 +64,15 @@ VARIABLES: dict[str, Ours] = {
     ),
 }  # fmt: skip
 """Each variable, and what becomes of it; those of building and installing have no place here."""
-UNUSED = "said to have no effect"
 
 
 def notes(environ: Mapping[str, str]) -> list[str]:
-    """A line for each variable that is set and changes nothing. Raises UsageError."""
-    found = []
-    for name, ours in VARIABLES.items():
-        if not environ.get(name):
-            continue
-        if isinstance(ours, Refused):
-            raise UsageError(f"{name}: {ours.said}")
-        if isinstance(ours, Own) and ours.said.startswith(UNUSED):
-            reason = ours.said.removeprefix(UNUSED).lstrip(": ").replace("`", "")
-            found.append(f"{name} has no effect: {reason}")
-    return found
+    """A line for each variable that is set and changes nothing."""
+    return [
+        f"{name} has no effect: {ours.said.replace('`', '')}"
+        for name, ours in VARIABLES.items()
+        if isinstance(ours, Unused) and environ.get(name)
+    ]
 
 
 def options(environ: Mapping[str, str], command: str) -> dict[str, object]:

@@ -133,8 +133,7 @@ def _add_draft(path: str, drafts: Any, plan: Plan) -> None:
     draft = translate(Given(SERVER, selector, options_of(where, smaller, selector.options)))
     most = drafts.get("gamma")
     name = f"{draft.models[0]['model']}{'' if most is None else f':max={most}'}"
-    target = plan.models[0] if plan.models else plan.options
-    target["draft"] = name
+    plan.loading["draft"] = name
 
 
 NESTED = ("format", "adapter", "quantization", "device", "multimodal", "vision")

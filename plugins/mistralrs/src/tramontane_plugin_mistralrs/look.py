@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +33,9 @@ def look(plan: Plan, debug: bool) -> list[str]:
 
 
 def _hub(plan: Plan) -> HubOptions:
-    options: Mapping[str, Any] = plan.models[0] if plan.models else plan.options
-    cache = options.get("hf_cache")
+    cache = plan.loading.get("hf_cache")
     return HubOptions(
-        token_source=str(options.get("token_source", "cache")),
+        token_source=str(plan.loading.get("token_source", "cache")),
         cache_dir=None if cache is None else Path(cache),
     )
 

@@ -113,10 +113,3 @@ class Selector:
     def name(self) -> str:
         """What it is called first."""
         return self.names[0]
-
-    def option(self, name: str) -> Option | None:
-        """The option with a name or a file's key."""
-        for each in self.options:
-            if name in each.names or name == each.key:
-                return each
-        return None

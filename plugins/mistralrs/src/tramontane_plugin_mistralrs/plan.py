@@ -38,6 +38,11 @@ class Plan:
     checks: list[Check] = field(default_factory=list)
     template_of: str | None = None
 
+    @property
+    def loading(self) -> dict[str, Any]:
+        """The options of how the model is loaded; of a server, those of its first."""
+        return self.models[0] if self.models else self.options
+
     def arguments(self) -> list[str]:
         """The command line after `tramontane`. Raises UsageError for several models, which only a
         file can name."""

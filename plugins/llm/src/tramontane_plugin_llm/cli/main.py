@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from importlib import import_module
 
+from tramontane.cli.ending import ended, told
 from tramontane.cli.parser import Parser
-from tramontane.errors import NoTokenizer, TramontaneError, UsageError
+from tramontane.errors import NoTokenizer, TramontaneError
 from tramontane.version import __version__
 
 from tramontane_plugin_llm.plugin import SUMMARY
@@ -28,14 +28,7 @@ FAMILIES = ("bloom", "falcon", "gpt2", "gptj", "gptneox", "llama", "mpt")
 
 def main() -> int:
     """The script `llm-rs`."""
-    try:
-        return run(sys.argv[1:], "llm-rs")
-    except KeyboardInterrupt:
-        print(file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    return ended(lambda: run(sys.argv[1:], "llm-rs"), "llm-rs", verbose=False)
 
 
 def run(argv: list[str], program: str = "tramontane llm") -> int:
@@ -56,10 +49,7 @@ def run(argv: list[str], program: str = "tramontane llm") -> int:
         print(f"error: {' '.join(said.split())}", file=sys.stderr)
         return 1
     except TramontaneError as error:
-        usage = isinstance(error, UsageError)
-        hint = f" ({program} {name} --help)" if usage else ""
-        print(f"error: {' '.join(str(error).split())}{hint}", file=sys.stderr)
-        return 2 if usage else 1
+        return told(error, f"{program} {name}")
 
 
 def plain(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,12 @@ def converse(command: str, options: Mapping[str, Any]) -> int:
     if "topology" in given:
         given["topology"] = Path(given["topology"])
     seed: dict[str, Any] = {"seed": number("--seed", options["seed"])} if "seed" in options else {}
-    make = _Images if command == "image" else _Speech
-    with make(str(options["model"]), given, seed) as maker:
+    model, make = _opened(command, str(options["model"]), given)
+    with closing(model):
         print("a prompt on each line; Ctrl-D ends", file=sys.stderr)
         for line in _lines():
             try:
-                print(maker(line))
+                print(make(model, line, **seed))
             except TramontaneError as error:
                 print(f"error: {error}", file=sys.stderr)
     return 0
@@ -52,45 +53,30 @@ def free_file(stem: str, ending: str) -> Path:
     return next(path for path in paths if not path.exists())
 
 
-class _Images:
-    def __init__(self, model: str, given: dict[str, Any], seed: dict[str, Any]) -> None:
+def _opened(command: str, model: str, given: dict[str, Any]) -> tuple[Any, Callable[..., Path]]:
+    """The model, and what makes a file of a line with it."""
+    if command == "image":
         from tramontane.tasks.image import ImageModel
 
-        self._model, self._seed = ImageModel(model, **given), seed
+        return ImageModel(model, **given), _draw
+    from tramontane.tasks.speech import SpeechModel
 
-    def __enter__(self) -> Callable[[str], Path]:
-        self._model.__enter__()
-        return self._make
-
-    def __exit__(self, *error: Any) -> None:
-        self._model.close()
-
-    def _make(self, prompt: str) -> Path:
-        from PIL import Image
-
-        found = self._model.images(prompt, **self._seed)
-        path = free_file("image", ".png")
-        Image.fromarray(found.images[0]).save(path)
-        return path
+    return SpeechModel(model, **given), _speak
 
 
-class _Speech:
-    def __init__(self, model: str, given: dict[str, Any], seed: dict[str, Any]) -> None:
-        from tramontane.tasks.speech import SpeechModel
+def _draw(model: Any, prompt: str, **seed: int) -> Path:
+    from PIL import Image
 
-        self._model, self._seed = SpeechModel(model, **given), seed
+    found = model.images(prompt, **seed)
+    path = free_file("image", ".png")
+    Image.fromarray(found.images[0]).save(path)
+    return path
 
-    def __enter__(self) -> Callable[[str], Path]:
-        self._model.__enter__()
-        return self._make
 
-    def __exit__(self, *error: Any) -> None:
-        self._model.close()
+def _speak(model: Any, text: str, **seed: int) -> Path:
+    from tramontane.media.write_sound import SoundWriter
 
-    def _make(self, text: str) -> Path:
-        from tramontane.media.write_sound import SoundWriter
-
-        sound = self._model.speak(text, **self._seed)
-        path = free_file("speech", ".wav")
-        path.write_bytes(SoundWriter("wav", sound.rate).whole(sound.samples))
-        return path
+    sound = model.speak(text, **seed)
+    path = free_file("speech", ".wav")
+    path.write_bytes(SoundWriter("wav", sound.rate).whole(sound.samples))
+    return path

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tramontane.answers.deltas import CallArguments, CallEnd, CallStart, Content, Reasoning
+from tramontane.engine.request import RequestResult
 from tramontane.results import Chunk, Completion
+from tramontane.tools import ToolCall
 
 from .kinds import ToolCallType
 from .responses import (
@@ -60,14 +62,14 @@ def _logprobs(result: Any) -> Logprobs | None:
     return None if result.logprobs is None else Logprobs([logprob_of(e) for e in result.logprobs])
 
 
-def _calls(calls: Iterable[Any]) -> list[ToolCallResponse]:
-    return [
-        ToolCallResponse(
-            index, call.id or f"call-{uuid.uuid4()}", ToolCallType.Function,
-            CalledFunction(call.name, call.arguments),
-        )
-        for index, call in enumerate(calls)
-    ]  # fmt: skip
+def _call(index: int, call: ToolCall | CallStart, arguments: str) -> ToolCallResponse:
+    called = CalledFunction(call.name, arguments)
+    return ToolCallResponse(index, call.id or f"call-{uuid.uuid4()}", ToolCallType.Function, called)
+
+
+def _reason(result: RequestResult, *, called: bool = False) -> str:
+    """Why an answer ended, by their names."""
+    return "tool_calls" if called else ENDED.get(result.finish_reason, result.finish_reason)
 
 
 def _head(model: str, kind: str) -> dict[str, Any]:
@@ -82,12 +84,13 @@ def chat_response(found: Completion, model: str) -> ChatCompletionResponse:
     choices = []
     for index, result in enumerate(found.choices):
         answer = found.answers[index] if found.answers else None
-        calls = _calls(answer.calls) if answer is not None else []
+        made = answer.calls if answer is not None else ()
+        calls = [_call(place, call, call.arguments) for place, call in enumerate(made)]
         message = ResponseMessage(
             result.text if answer is None else answer.content, "assistant", calls,
             (answer.reasoning or None) if answer is not None else None,
         )  # fmt: skip
-        ended = "tool_calls" if calls else ENDED.get(result.finish_reason, result.finish_reason)
+        ended = _reason(result, called=bool(calls))
         choices.append(Choice(ended, index, message, _logprobs(result), result.stop))
     return ChatCompletionResponse(
         choices=choices, usage=usage_of(found.choices), **_head(model, "chat.completion")
@@ -98,8 +101,7 @@ def completion_response(found: Completion, model: str, echo: str) -> CompletionR
     """The continuations of a text, each behind `echo`."""
     choices = [
         CompletionChoice(
-            ENDED.get(result.finish_reason, result.finish_reason), index, echo + result.text,
-            _logprobs(result),
+            _reason(result), index, echo + result.text, _logprobs(result)
         )
         for index, result in enumerate(found.choices)
     ]  # fmt: skip
@@ -135,8 +137,7 @@ def stream_of(chunks: Iterator[Chunk], model: str) -> Iterator[ChatCompletionChu
         ended = None
         if chunk.result is not None:
             results.append(chunk.result)
-            reason = chunk.result.finish_reason
-            ended = "tool_calls" if chunk.index in called else ENDED.get(reason, reason)
+            ended = _reason(chunk.result, called=chunk.index in called)
         if not (delta.content or delta.reasoning_content or whole or ended or chunk.logprob):
             continue
         entry = None if chunk.logprob is None else logprob_of(chunk.logprob)
@@ -166,9 +167,5 @@ def _delta(
         elif isinstance(each, CallEnd):
             start, parts = open_calls.pop((chunk.index, each.index))
             if each.whole:
-                call = ToolCallResponse(
-                    each.index, start.id or f"call-{uuid.uuid4()}", ToolCallType.Function,
-                    CalledFunction(start.name, "".join(parts)),
-                )  # fmt: skip
-                calls.append(call)
+                calls.append(_call(each.index, start, "".join(parts)))
     return Delta(content, "assistant", calls or None, reasoning or None), bool(calls)

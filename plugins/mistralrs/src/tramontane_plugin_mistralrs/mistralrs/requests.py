@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from .kinds import ToolChoice
@@ -52,7 +52,8 @@ class ChatCompletionRequest:
     files: list[Any] | None = None
     input_files: list[Any] | None = None
     ignore_eos: bool = False
-    adapter: Any = field(default=None, kw_only=True)
+    _: KW_ONLY
+    adapter: Any = None
 
 
 @dataclass
@@ -85,7 +86,8 @@ class CompletionRequest:
     dry_sequence_breakers: list[str] | None = None
     truncate_sequence: bool = False
     ignore_eos: bool = False
-    adapter: Any = field(default=None, kw_only=True)
+    _: KW_ONLY
+    adapter: Any = None
 
 
 @dataclass

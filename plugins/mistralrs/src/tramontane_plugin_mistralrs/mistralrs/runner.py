@@ -106,16 +106,14 @@ class Runner(Models, LoadedAdapters):
                 return stream_of(llm.generate(request.messages, stream=True, **params), name)
             return chat_response(llm.generate(request.messages, **params), name)
         options, runs = asking.chat_options(request, self._callbacks)
-        if (runs or self._connected) and request.stream:
-            # calls are run between answers, so what streams is the last of them, whole
-            options["tools"] = llm.tools(options.get("tools", ()))
-            return as_stream(chat_response(llm.chat(request.messages, **options, **params), name))
         if self._connected:
             options["tools"] = llm.tools(options.get("tools", ()))
-        if request.stream:
+        if request.stream and not (runs or self._connected):
             chunks = llm.chat(request.messages, stream=True, **options, **params)
             return stream_of(chunks, name)
-        return chat_response(llm.chat(request.messages, **options, **params), name)
+        answer = chat_response(llm.chat(request.messages, **options, **params), name)
+        # calls are run between answers, so what streams is the last of them, whole
+        return as_stream(answer) if request.stream else answer
 
     def send_completion_request(
         self, request: CompletionRequest, model_id: str | None = None

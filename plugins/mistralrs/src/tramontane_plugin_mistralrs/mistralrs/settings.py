@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from .kinds import ModelDType, SpeechLoaderType
@@ -88,21 +88,22 @@ class _GGUF:
     tok_model_id: str | None = None
     topology: str | None = None
     dtype: ModelDType = ModelDType.Auto
-    tokenizer_json: str | None = field(default=None, kw_only=True)
-    mmproj_filename: str | list[str] | None = field(default=None, kw_only=True)
-    organization: Any = field(default=None, kw_only=True)
-    write_uqff: str | None = field(default=None, kw_only=True)
-    imatrix: str | None = field(default=None, kw_only=True)
-    calibration_file: str | None = field(default=None, kw_only=True)
-    max_edge: int | None = field(default=None, kw_only=True)
-    adapters: list[LoraAdapter] | None = field(default=None, kw_only=True)
-    max_adapters: int = field(default=16, kw_only=True)
-    max_rank: int = field(default=256, kw_only=True)
-    max_bytes: int = field(default=GIB8, kw_only=True)
-    hf_cache_path: str | None = field(default=None, kw_only=True)
-    matformer_config_path: str | None = field(default=None, kw_only=True)
-    matformer_slice_name: str | None = field(default=None, kw_only=True)
-    encoder_cache_memory_bytes: int | None = field(default=None, kw_only=True)
+    _: KW_ONLY
+    tokenizer_json: str | None = None
+    mmproj_filename: str | list[str] | None = None
+    organization: Any = None
+    write_uqff: str | None = None
+    imatrix: str | None = None
+    calibration_file: str | None = None
+    max_edge: int | None = None
+    adapters: list[LoraAdapter] | None = None
+    max_adapters: int = 16
+    max_rank: int = 256
+    max_bytes: int = GIB8
+    hf_cache_path: str | None = None
+    matformer_config_path: str | None = None
+    matformer_slice_name: str | None = None
+    encoder_cache_memory_bytes: int | None = None
 
 
 @dataclass

@@ -8,7 +8,6 @@ from tramontane_plugin_mistralrs.option import Meant, Option, Own, Refused, To
 SOURCE = Own(
     "`MODEL`, of `-m` and `-f` together: a folder, `FOLDER/FILE`, org/name, or org/name:FILE"
 )
-ENCODER_OF = Own("`MODEL`; the tokenizer is the file's own")
 TEMPLATE_OF = Own(
     "`--chat-template`, of this folder or repository; the tokenizer is the one in the model's file"
 )

@@ -7,7 +7,6 @@ from tramontane_plugin_mistralrs.option import Meant, Option, Own, Refused, Sele
 
 from .agent import AGENT, SANDBOX
 from .new_model import (
-    ADAPTER,
     BARE,
     DEVICE,
     LOADING,
@@ -155,4 +154,3 @@ REFUSED = {
     "update": "this is a Python package: pip install --upgrade tramontane",
     "uninstall": "this is a Python package: pip uninstall tramontane-plugin-mistralrs",
 }
-__all__ = ["ADAPTER", "GLOBAL", "NO_UQFF", "REFUSED", "SELECTORS"]

@@ -6,7 +6,20 @@ from tramontane_plugin_mistralrs import values
 from tramontane_plugin_mistralrs.option import Meant, Option, Own, To
 
 from . import model as m
-from .shared import CHAT_TEMPLATE, JINJA_EXPLICIT, NO_KV_CACHE, PAGES, PREFIX_CACHE, SMALL_CACHE
+from .shared import (
+    CACHE_MEGABYTES,
+    CACHE_SHARE,
+    CACHE_TOKENS,
+    CACHE_TYPE,
+    CHAT_TEMPLATE,
+    CPU,
+    JINJA_EXPLICIT,
+    LAYERS,
+    NO_KV_CACHE,
+    PAGE_SIZE,
+    PAGES,
+    PREFIX_CACHE,
+)
 
 BUILT_IN_DRAFTS = Own("`--draft mtp`, with `:max=N` of `--mtp-n-predict`")
 UNBOUNDED = "memory alone bounds adapters"
@@ -53,12 +66,8 @@ QUANTIZATION = (
     m.CALIBRATION,
 )
 DEVICE = (
-    Option(("--cpu",), To("device", values.on_cpu, "`--device cpu`")),
-    Option(
-        ("-n", "--device-layers"),
-        To("device_map", values.layers, "`--gpu-layers`, or `--device-map` for several devices"),
-        "LAYERS", "0:10;1:20",
-    ),
+    CPU,
+    Option(("-n", "--device-layers"), LAYERS, "LAYERS", "0:10;1:20"),
     m.TOPOLOGY,
     m.HF_CACHE,
     m.MAX_SEQ_LEN,
@@ -68,17 +77,11 @@ PAGED = (
     Option(
         ("--paged-attn",), Meant(PAGES.said, ("auto", "on")), "MODE", "auto"
     ),
-    Option(("--pa-context-len",), {"serve": To("kv_tokens"), "": To("num_ctx")}, "N", "4096"),
-    Option(
-        ("--pa-memory-mb",), {"serve": To("kv_memory", values.megabytes), "": SMALL_CACHE}, "MB",
-        "4096",
-    ),
-    Option(
-        ("--pa-memory-fraction",), {"serve": To("kv_memory", values.share), "": SMALL_CACHE},
-        "SHARE", "0.5",
-    ),
-    Option(("--pa-block-size",), Meant("pages hold 16 tokens", ("16",)), "N", "16"),
-    Option(("--pa-cache-type",), To("kv_type", values.cache_type), "TYPE", "f8e4m3"),
+    Option(("--pa-context-len",), CACHE_TOKENS, "N", "4096"),
+    Option(("--pa-memory-mb",), CACHE_MEGABYTES, "MB", "4096"),
+    Option(("--pa-memory-fraction",), CACHE_SHARE, "SHARE", "0.5"),
+    Option(("--pa-block-size",), PAGE_SIZE, "N", "16"),
+    CACHE_TYPE,
 )  # fmt: skip
 VISION = (
     Option(("--max-edge",), To("max_edge"), "N", "512"), m.MAX_NUM_IMAGES, m.MAX_IMAGE_LENGTH

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from tramontane_plugin_mistralrs import values
 from tramontane_plugin_mistralrs.architectures import DIFFUSION, SPEECH, TEXT, VISION
-from tramontane_plugin_mistralrs.option import Meant, Option, Own, Refused, Selector, To
+from tramontane_plugin_mistralrs.option import Option, Own, Refused, Selector, To
 
 from . import model as m
 from .shared import (
+    CACHE_MEGABYTES,
+    CACHE_SHARE,
+    CACHE_TOKENS,
+    CACHE_TYPE,
     CHAT_TEMPLATE,
+    CPU,
     JINJA_EXPLICIT,
+    LAYERS,
     LISTENS_NOWHERE,
     LOG,
     MAX_SEQS,
     MCP_CONFIG,
     NO_KV_CACHE,
     ONE_PORT,
+    PAGE_SIZE,
     PAGES,
     PREFIX_CACHE,
     SEARCH,
     SEARCH_MODEL,
     SEED,
-    SMALL_CACHE,
     TOKEN_SOURCE,
 )
 
@@ -44,26 +50,16 @@ GLOBAL = (
         Own("`tramontane run` instead of `tramontane serve`; images and speech: a prompt a line"),
     ),
     PREFIX_CACHE,
-    Option(
-        ("-n", "--num-device-layers"),
-        To("device_map", values.layers, "`--gpu-layers`, or `--device-map` for several devices"),
-        "LAYERS", "0:16;1:16",
-    ),
+    Option(("-n", "--num-device-layers"), LAYERS, "LAYERS", "0:16;1:16"),
     Option(("--isq", "--in-situ-quant"), To("isq", values.isq_kind), "TYPE", "Q4K"),
-    Option(("--cpu",), To("device", values.on_cpu, "`--device cpu`")),
+    CPU,
     Option(("--paged-attn",), PAGES),
     Option(("--no-paged-attn",), Refused("keys and values are always kept in pages: leave it out")),
-    Option(
-        ("--pa-gpu-mem",),
-        {"serve": To("kv_memory", values.megabytes), "": SMALL_CACHE}, "MB", "4096",
-    ),
-    Option(
-        ("--pa-gpu-mem-usage",),
-        {"serve": To("kv_memory", values.share), "": SMALL_CACHE}, "SHARE", "0.5",
-    ),
-    Option(("--pa-ctxt-len",), {"serve": To("kv_tokens"), "": To("num_ctx")}, "N", "4096"),
-    Option(("--pa-blk-size",), Meant("pages hold 16 tokens", ("16",)), "N", "16"),
-    Option(("--pa-cache-type",), To("kv_type", values.cache_type), "TYPE", "f8e4m3"),
+    Option(("--pa-gpu-mem",), CACHE_MEGABYTES, "MB", "4096"),
+    Option(("--pa-gpu-mem-usage",), CACHE_SHARE, "SHARE", "0.5"),
+    Option(("--pa-ctxt-len",), CACHE_TOKENS, "N", "4096"),
+    Option(("--pa-blk-size",), PAGE_SIZE, "N", "16"),
+    CACHE_TYPE,
     Option(("--prompt-chunksize", "--prompt-batchsize"), To("batch_size"), "N", "256"),
     Option(("--enable-search",), SEARCH),
     Option(("--search-bert-model", "--search-embedding-model"), SEARCH_MODEL, "MODEL", "org/name"),
@@ -84,6 +80,7 @@ PLAIN = (
 IMAGES = (m.MAX_EDGE, m.MAX_NUM_IMAGES, m.MAX_IMAGE_LENGTH)
 LONG_ARCH = Option(("--arch",), m.ARCH, "NAME", "llama")
 SIZES = (m.DTYPE, m.TOPOLOGY, m.MAX_SEQ_LEN, m.MAX_BATCH_SIZE)
+ORDER = Option(("--order",), m.XLORA_ORDER.ours, "FILE", "order.json")
 X_LORA = (m.XLORA_MODEL_ID, m.XLORA_ORDER, m.TGT)
 FILE = (m.TOK_MODEL_ID, m.QUANTIZED_MODEL_ID, m.QUANTIZED_FILENAME)
 GGML = (
@@ -102,13 +99,11 @@ SELECTORS = (
     Selector(("plain",), "a text model", "auto", (*PLAIN, _arch(tuple(TEXT), "phi3"))),
     Selector(
         ("x-lora", "x-lora-plain"), "a text model with X-LoRA", "auto",
-        (*PLAIN, *X_LORA[:1], Option(("--order",), m.XLORA_ORDER.ours, "FILE", "order.json"), m.TGT,
-         _arch(tuple(TEXT), "mistral")),
+        (*PLAIN, m.XLORA_MODEL_ID, ORDER, m.TGT, _arch(tuple(TEXT), "mistral")),
     ),
     Selector(
         ("lora", "lora-plain"), "a text model with LoRA", "auto",
-        (*PLAIN, m.ADAPTERS, Option(("--order",), m.XLORA_ORDER.ours, "FILE", "order.json"),
-         LONG_ARCH),
+        (*PLAIN, m.ADAPTERS, ORDER, LONG_ARCH),
     ),
     Selector(("gguf",), "a GGUF file", "auto", (*FILE, *SIZES, *IMAGES)),
     Selector(("x-lora-gguf",), "a GGUF file with X-LoRA", "auto", (*FILE, *SIZES, *X_LORA)),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tramontane_plugin_mistralrs import values
-from tramontane_plugin_mistralrs.option import Meant, Option, Own, Refused, To
+from tramontane_plugin_mistralrs.option import Meant, Option, Ours, Own, Refused, To
 
 LISTENS_NOWHERE = Refused("a chat listens nowhere: leave it out, or leave -i out to serve")
 SMALL_CACHE = Refused(
@@ -54,4 +56,11 @@ PREFIX_CACHE = Option(
     },
     "N", "16",
 )  # fmt: skip
+LAYERS = To("device_map", values.layers, "`--gpu-layers`, or `--device-map` for several devices")
+CPU = Option(("--cpu",), To("device", values.on_cpu, "`--device cpu`"))
+CACHE_MEGABYTES: Mapping[str, Ours] = {"serve": To("kv_memory", values.megabytes), "": SMALL_CACHE}
+CACHE_SHARE: Mapping[str, Ours] = {"serve": To("kv_memory", values.share), "": SMALL_CACHE}
+CACHE_TOKENS: Mapping[str, Ours] = {"serve": To("kv_tokens"), "": To("num_ctx")}
+CACHE_TYPE = Option(("--pa-cache-type",), To("kv_type", values.cache_type), "TYPE", "f8e4m3")
+PAGE_SIZE = Meant("pages hold 16 tokens", ("16",))
 MCP_CONFIG = Option(("--mcp-config",), To("mcp_config"), "FILE", "mcp-config.json")
