@@ -6,9 +6,8 @@ import logging
 import signal
 import socket
 import sys
-from pathlib import Path
 from types import FrameType
-from typing import Literal, Protocol
+from typing import Literal
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -16,25 +15,9 @@ from tramontane.errors import TramontaneError
 
 from .hangup import on_hangup
 from .http.keys import KeyRing
-from .key_files import Key
-from .listen import Listening
+from .http_settings import HttpSettings
 
 log = logging.getLogger(__name__)
-
-
-class Answering(Listening, Protocol):
-    """The settings that are read here."""
-
-    @property
-    def address_file(self) -> Path | None: ...
-    @property
-    def tls_cert(self) -> Path | None: ...
-    @property
-    def tls_key(self) -> Path | None: ...
-    @property
-    def shutdown_timeout(self) -> float: ...
-    def keys(self) -> frozenset[Key]: ...
-    def admin_keys(self) -> frozenset[Key]: ...
 
 
 class UvicornServer(uvicorn.Server):
@@ -47,7 +30,7 @@ class UvicornServer(uvicorn.Server):
     def __init__(
         self,
         app: ASGIApp,
-        settings: Answering,
+        settings: HttpSettings,
         keys: KeyRing,
         first: socket.socket,
         *,
@@ -66,7 +49,7 @@ class UvicornServer(uvicorn.Server):
             timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout)),
         )
         super().__init__(config)
-        self._answering, self._keys = settings, keys
+        self._settings, self._keys = settings, keys
         self.listens_at = _address(settings, first)
         self.failed = False
 
@@ -89,8 +72,8 @@ class UvicornServer(uvicorn.Server):
         except SystemExit:  # uvicorn has logged why it could not start
             return 1
         finally:
-            if self._answering.address_file is not None:
-                self._answering.address_file.unlink(missing_ok=True)
+            if self._settings.address_file is not None:
+                self._settings.address_file.unlink(missing_ok=True)
         return 1 if self.failed or not self.started else 0
 
     def fail(self) -> None:
@@ -106,13 +89,13 @@ class UvicornServer(uvicorn.Server):
 
     def say_if_open(self) -> None:
         """Warn where anyone who can connect may use it."""
-        open_to_all = self._answering.host not in ("127.0.0.1", "localhost", "::1")
-        if open_to_all and self._answering.uds is None and not self._keys:
+        open_to_all = self._settings.host not in ("127.0.0.1", "localhost", "::1")
+        if open_to_all and self._settings.uds is None and not self._keys:
             say("warning: no API key is set: anyone who can connect may use it (--api-key)")
 
     def _write_address(self) -> None:
         """For health checks and scripts, which then follow the settings. Complete or absent."""
-        path = self._answering.address_file
+        path = self._settings.address_file
         if path is None:
             return
         part = path.with_name(path.name + ".part")
@@ -136,7 +119,7 @@ class UvicornServer(uvicorn.Server):
         if gone:
             self.handle_exit(signal.SIGHUP, None)
             return
-        settings = self._answering
+        settings = self._settings
         try:
             self._keys.replace(settings.keys(), settings.admin_keys())
             if self.config.ssl is not None and settings.tls_cert is not None:
@@ -147,7 +130,7 @@ class UvicornServer(uvicorn.Server):
         self.reloaded()
 
 
-def _address(settings: Answering, listener: socket.socket) -> str:
+def _address(settings: HttpSettings, listener: socket.socket) -> str:
     if settings.uds is not None:
         return f"unix:{settings.uds}"
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
