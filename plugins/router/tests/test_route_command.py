@@ -46,7 +46,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     key = folder / "key"
     key.write_text("of-the-replicas\n")
     options = ("serve", "--port", "0", "--admin-key-file", str(key), "--threads", "1")
-    options = (*options, "--tools", "files", "--approvals", "auto")
+    options = (*options, "--tools", "files", "--approvals", "auto", "--tool-folder", str(folder))
     with (
         program(folder / "one", *options) as (_, one),
         program(

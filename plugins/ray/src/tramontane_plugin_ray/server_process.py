@@ -11,7 +11,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import IO
@@ -95,7 +94,7 @@ class ServerProcess:
         )
         try:
             DIRECT.open(request, timeout=HEALTH).close()
-        except (OSError, urllib.error.URLError) as error:
+        except OSError as error:
             raise RuntimeError(f"the server does not answer {path}: {error}") from error
 
     def _follow(self, stream: IO[str]) -> None:

@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 from tramontane.errors import TramontaneError
 from tramontane_plugin_router.app import Router
-from tramontane_plugin_router.lifecycle import Background, say
+from tramontane_plugin_router.lifecycle import Background
 from tramontane_plugin_server.settings import Settings
+from tramontane_plugin_server.uvicorn_server import say
 
 from .cluster import RayCluster
 from .deploy_settings import DeploySettings

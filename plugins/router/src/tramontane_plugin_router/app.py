@@ -20,16 +20,16 @@ from tramontane_plugin_server.http.stream import ClientGone
 
 from .attempt import Asked
 from .choose import Choice
-from .every_replica import EveryReplica, Said
+from .every_replica import EveryReplica
 from .forward import WITH_PROMPTS, Forward
 from .health_checks import HealthChecks
 from .metrics import RouterMetrics
 from .metrics_page import merged
 from .prefix_map import PrefixMap
-from .replica import Replica, Replicas
+from .replica import ALIVE, Replica, Replicas
 from .settings import RouterSettings
 from .stored import Stored
-from .upstream import Header, ReplicaLost
+from .upstream import Header, ReplicaLost, Whole
 
 METRICS = 5.0
 """Seconds for a replica to send its figures."""
@@ -152,7 +152,7 @@ class Router:
 
     async def _figures(self, scope: Scope) -> Response:
         headers = _headers(scope)
-        asked = self.replicas.within("ready", "waiting", "silent")
+        asked = self.replicas.within(*ALIVE)
         pages = await asyncio.gather(*(_metrics_of(one, headers) for one in asked))
         page = merged((one.url, page) for one, page in zip(asked, pages, strict=True))
         return Response(self.metrics.text() + page, media_type=CONTENT_TYPE_PLAIN_0_0_4)
@@ -200,7 +200,7 @@ FORWARDED = frozenset({
 })  # fmt: skip
 
 
-async def _send(asked: Asked, said: Said) -> None:
+async def _send(asked: Asked, said: Whole) -> None:
     headers = [*said.headers, (b"content-length", b"%d" % len(said.body))]
     kept = [one for one in headers if one[0] not in (b"x-request-id", b"request-id")]
     await asked.send({"type": "http.response.start", "status": said.status, "headers": kept})

@@ -16,7 +16,7 @@ from .metrics import RouterMetrics
 from .prefix_blocks import Chain
 from .replica import Replica
 from .stored import Stored
-from .upstream import Answer, Header, ReplicaLost
+from .upstream import Answer, Header, ReplicaLost, Whole
 
 log = logging.getLogger(__name__)
 KEPT = 8 << 20
@@ -41,15 +41,6 @@ class Asked:
     begun: bool = False
 
 
-@dataclass(frozen=True)
-class Refused:
-    """An answer that another replica may not give."""
-
-    status: int
-    headers: list[Header]
-    body: bytes
-
-
 class Attempts:
     """Sends requests. send_timeout: seconds for a client to take what is sent."""
 
@@ -58,9 +49,10 @@ class Attempts:
 
     async def make(
         self, asked: Asked, replica: Replica, blocks: int, elsewhere: Callable[[int], bool]
-    ) -> Refused | None:
-        """None: it is answered. blocks: of the prompt that the replica has to compute. elsewhere:
-        whether another replica may be asked when the status is this.
+    ) -> Whole | None:
+        """None: it is answered; else an answer that another replica may not give. blocks: of the
+        prompt that the replica has to compute. elsewhere: whether another replica may be asked
+        when the status is this.
 
         Raises ReplicaLost only where the client was sent nothing so far, ClientGone.
         """
@@ -70,14 +62,14 @@ class Attempts:
                 asked.method, asked.target, headers, asked.body
             ) as answer:
                 if elsewhere(answer.status):
-                    refused = Refused(answer.status, answer.headers, await answer.whole())
+                    refused = await answer.complete()
                     if refused.status != 429 or _full(refused.body):
                         return refused
                     await self.whole(asked, refused)
                 elif answer.events:
                     await self._events(asked, answer, replica, begun)
                 elif asked.method != "HEAD" and (answer.size or KEPT + 1) <= KEPT:
-                    found = Refused(answer.status, answer.headers, await answer.whole())
+                    found = await answer.complete()
                     if asked.path == "/v1/responses":
                         self._stored.learn(found.body, replica)
                     await self.whole(asked, found)
@@ -85,7 +77,7 @@ class Attempts:
                     await self._stream(asked, answer)
         return None
 
-    async def whole(self, asked: Asked, found: Refused) -> None:
+    async def whole(self, asked: Asked, found: Whole) -> None:
         """Send an answer that is complete."""
         headers = [*found.headers, (b"content-length", b"%d" % len(found.body))]
         await self._start(asked, found.status, headers)

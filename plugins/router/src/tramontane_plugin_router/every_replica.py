@@ -6,27 +6,14 @@ import asyncio
 import json
 import logging
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from tramontane_plugin_server.http.errors import ApiError
 
-from .replica import Replica, Replicas
-from .upstream import Header, ReplicaLost
+from .replica import ALIVE, Replica, Replicas
+from .upstream import Header, ReplicaLost, Whole
 
 log = logging.getLogger(__name__)
 LOAD, UNLOAD = "/v1/load_lora_adapter", "/v1/unload_lora_adapter"
-
-
-class Said(NamedTuple):
-    """What a replica answered; status 0: nothing."""
-
-    status: int
-    headers: list[Header]
-    body: bytes
-
-    @property
-    def done(self) -> bool:
-        return 200 <= self.status < 300
 
 
 class EveryReplica:
@@ -40,11 +27,11 @@ class EveryReplica:
         self._adapters: dict[str, tuple[list[Header], bytes]] = {}
         self._one_at_a_time = asyncio.Lock()
 
-    async def send(self, path: str, target: str, headers: Sequence[Header], body: bytes) -> Said:
+    async def send(self, path: str, target: str, headers: Sequence[Header], body: bytes) -> Whole:
         """The answer of the first, where all agree that it is done; else that of one that refused,
         and an adapter that others have loaded is unloaded there again. Raises ApiError."""
         async with self._one_at_a_time:
-            asked = self._replicas.within("ready", "silent", "waiting")
+            asked = self._replicas.within(*ALIVE)
             if not asked:
                 raise ApiError(503, "no replica is there now", code="no_replica", retry_after=1)
             found = await asyncio.gather(
@@ -101,14 +88,14 @@ async def _models(replica: Replica, headers: Sequence[Header]) -> set[str]:
 
 async def _ask(
     replica: Replica, method: str, target: str, headers: Sequence[Header], body: bytes
-) -> Said:
+) -> Whole:
     try:
         sent = replica.headers(headers)
         async with replica.upstream.answer(method, target, sent, body) as answer:
-            return Said(answer.status, answer.headers, await answer.whole())
+            return await answer.complete()
     except ReplicaLost as error:
         log.warning("%s: %s", replica.url, error)
-        return Said(0, [], b"")
+        return Whole(0, [], b"")
 
 
 def _name(body: bytes) -> str:

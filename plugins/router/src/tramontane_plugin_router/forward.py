@@ -11,14 +11,14 @@ from urllib.parse import parse_qs, urlsplit
 from tramontane_plugin_server.http.errors import ApiError
 from tramontane_plugin_server.http.keys import OWNER
 
-from .attempt import Asked, Attempts, Refused
+from .attempt import Asked, Attempts
 from .choose import Choice
 from .metrics import RouterMetrics
 from .prefix_blocks import chain_of
 from .prefix_map import PrefixMap
-from .replica import Replica, Replicas
+from .replica import ALIVE, Replica, Replicas
 from .stored import FILES, OF_SESSIONS, Stored, session_name, stored_name
-from .upstream import ReplicaLost
+from .upstream import ReplicaLost, Whole
 
 log = logging.getLogger(__name__)
 MOST_LOST = 3
@@ -74,7 +74,7 @@ class Forward:
     def _home(self, session: str | None) -> Replica | None:
         """The replica where a session's tools are, if it is there still."""
         found = None if session is None else self._stored.find(session)
-        return found if found in self._replicas.within("ready", "silent", "waiting") else None
+        return found if found in self._replicas.within(*ALIVE) else None
 
     async def _at_home(self, asked: Asked, replica: Replica) -> bool:
         """However busy that one is: a session's files and variables are nowhere else. Returns
@@ -96,7 +96,7 @@ class Forward:
         until = loop.time() + self._patience
         tried: set[Replica] = set()
         lost = 0
-        refused: Refused | None = None
+        refused: Whole | None = None
         while True:
             picked = self._choice.pick(asked.chain, tried)
             if picked is None:
@@ -167,10 +167,10 @@ class Forward:
 
     async def _wherever(self, asked: Asked) -> None:
         """At each in turn, until one has it."""
-        last: Refused | None = None
+        last: Whole | None = None
         given = parse_qs(urlsplit(asked.target).query).get("session_id", [""])[0]
         home = self._home(session_name(given, _owner(asked)))
-        found_in = self._replicas.within("ready", "silent", "waiting")
+        found_in = self._replicas.within(*ALIVE)
         for replica in sorted(found_in, key=lambda one: one is not home):
             try:
                 found = await self._attempts.make(asked, replica, 0, _missing)

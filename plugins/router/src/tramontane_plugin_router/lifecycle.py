@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import socket
 import ssl
-import sys
 from collections.abc import Awaitable, Callable
-from types import FrameType
 
-import uvicorn
 from tramontane.errors import ConfigError, TramontaneError
-from tramontane_plugin_server.hangup import ignore_hangup, on_hangup
+from tramontane_plugin_server.hangup import ignore_hangup
 from tramontane_plugin_server.http.keys import KeyRing
 from tramontane_plugin_server.log_output import LOGGERS, log_to
+from tramontane_plugin_server.uvicorn_server import UvicornServer, say
 
 from .app import Router
 from .replica import Replicas
@@ -57,56 +54,26 @@ def serve(
     handler = log_to(settings.log_file, settings.access_log, names)
     replicas = Replicas()
     replicas.trust = _trust(settings)
-    router = Router(settings, replicas)
-    keys = KeyRing(settings.keys(), settings.admin_keys())
-    config = uvicorn.Config(
-        router.guarded(keys),
-        ssl_certfile=settings.tls_cert,
-        ssl_keyfile=settings.tls_key,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        lifespan="off",
-        ws="none",
-        timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout)),
-    )
-    server = _Server(config, router, keys, background, sockets[0])
+    server = _Server(Router(settings, replicas), background, sockets[0])
     try:
-        server.run(sockets=sockets)
-    except SystemExit:  # uvicorn has logged why it could not start
-        return 1
+        return server.run_to_end(sockets)
     finally:
         handler.close()
-        if settings.address_file is not None:
-            settings.address_file.unlink(missing_ok=True)
-    return 1 if server.failed or not server.started else 0
 
 
-class _Server(uvicorn.Server):
-    """failed: whether what runs beside it could not start."""
+class _Server(UvicornServer):
+    """Fails where what runs beside it cannot start."""
 
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        router: Router,
-        keys: KeyRing,
-        background: Background,
-        first: socket.socket,
-    ) -> None:
-        super().__init__(config)
-        self._router, self._keys, self._background = router, keys, background
-        self._listens_at = address(router.settings, first)
+    def __init__(self, router: Router, background: Background, first: socket.socket) -> None:
+        settings = router.settings
+        keys = KeyRing(settings.keys(), settings.admin_keys())
+        super().__init__(router.guarded(keys), settings, keys, first, lifespan="off")
+        self._router, self._background = router, background
         self._starting: asyncio.Task[None] | None = None
         self._reloading: asyncio.Task[bool] | None = None
-        self.failed = False
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
-        on_hangup(self._hung_up)
-        if not self.started:
-            return
+    def begin(self) -> None:
         self._router.watch()
-        self._write_address()
         self._starting = asyncio.create_task(self._start())
 
     async def _start(self) -> None:
@@ -116,7 +83,7 @@ class _Server(uvicorn.Server):
                 return
         except Exception:
             log.exception("the router's background task failed")
-        self.failed = self.should_exit = True
+        self.fail()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets=sockets)
@@ -133,58 +100,18 @@ class _Server(uvicorn.Server):
             return False
         return True
 
-    def _write_address(self) -> None:
-        path = self._router.settings.address_file
-        if path is None:
-            return
-        part = path.with_name(path.name + ".part")
-        try:
-            part.write_text(self._listens_at + "\n", "utf-8")
-            part.replace(path)
-        except OSError as error:
-            say(f"error: cannot write the address to {path}: {error.strerror}")
-            self.failed = self.should_exit = True
-
     def _say_where(self) -> None:
-        settings = self._router.settings
-        open_to_all = settings.host not in ("127.0.0.1", "localhost", "::1")
-        if open_to_all and settings.uds is None and not self._keys:
-            say("warning: no API key is set: anyone who can connect may use it (--api-key)")
+        self.say_if_open()
         count = len(self._router.replicas)
         of = f"{count} replica{'s' * (count != 1)}" if count else "replicas that are to come"
-        say(f"ready at {self._listens_at}/v1 for {of}, Ctrl-C stops")
+        say(f"ready at {self.listens_at}/v1 for {of}, Ctrl-C stops")
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if not self.should_exit:
-            self._router.draining = True
-            log.warning("%s: shutting down, running answers may finish", signal.Signals(sig).name)
-        self.force_exit = self.should_exit and sig == signal.SIGINT
-        self.should_exit = True
+    def drain(self) -> None:
+        self._router.draining = True
 
-    def _hung_up(self, *, gone: bool) -> None:
-        """SIGHUP: read keys, replicas and certificates again, or, its terminal gone, stop."""
-        if gone:
-            self.handle_exit(signal.SIGHUP, None)
-            return
-        settings = self._router.settings
-        try:
-            self._keys.replace(settings.keys(), settings.admin_keys())
-            if self.config.ssl is not None and settings.tls_cert is not None:
-                self.config.ssl.load_cert_chain(settings.tls_cert, settings.tls_key)
-        except (TramontaneError, OSError) as error:
-            log.error("SIGHUP: %s; the previous ones stay in use", error)
-            return
+    def reloaded(self) -> None:
         log.warning("SIGHUP: keys were reloaded; replicas are looked at again")
         self._reloading = asyncio.create_task(self._try(self._background.reload))
-
-
-def address(settings: RouterSettings, listener: socket.socket) -> str:
-    """Where it listens, as clients write it."""
-    if settings.uds is not None:
-        return f"unix:{settings.uds}"
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    scheme = "https" if settings.tls_cert else "http"
-    return f"{scheme}://{host}:{listener.getsockname()[1]}"
 
 
 def _trust(settings: RouterSettings) -> ssl.SSLContext | None:
@@ -196,8 +123,3 @@ def _trust(settings: RouterSettings) -> ssl.SSLContext | None:
         raise ConfigError(
             f"cannot read certificates from {settings.replica_ca}: {error}"
         ) from error
-
-
-def say(line: str) -> None:
-    """Tell the person who starts it."""
-    print(line, file=sys.stderr, flush=True)  # noqa: T201

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
-from tramontane_plugin_server.metrics import SECONDS
+from tramontane_plugin_server.metrics import METHODS, SECONDS
 
 from .replica import Replicas
-
-METHODS = ("GET", "POST", "DELETE", "PUT", "OPTIONS", "HEAD")
 
 
 class RouterMetrics:
@@ -20,6 +25,7 @@ class RouterMetrics:
     def __init__(self, replicas: Replicas, *, by_key: bool = False) -> None:
         self._by_key = by_key
         registry = self.registry = CollectorRegistry()
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # as in a server's page
 
         def counter(name: str, said: str, *labels: str) -> Counter:
             return Counter(f"tramontane_router_{name}", said, labels, registry=registry)
@@ -68,9 +74,7 @@ class RouterMetrics:
 
     def text(self) -> bytes:
         """All of it, in Prometheus' text format."""
-        lines = generate_latest(self.registry).splitlines(keepends=True)
-        # times of creation: further series that no other page of ours has
-        return b"".join(line for line in lines if b"_created" not in line)
+        return generate_latest(self.registry)
 
 
 class _Replicas(Collector):

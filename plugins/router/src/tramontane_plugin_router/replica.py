@@ -14,6 +14,8 @@ from .upstream import Address, Upstream, address_of
 State = Literal["new", "ready", "waiting", "silent", "down"]
 """ready: answers. waiting: is alive and says that it loads or stops. silent: its health check has
 no answer so far. down: nobody listens, or it was silent for too long. new: not looked at yet."""
+ALIVE: tuple[State, ...] = ("ready", "waiting", "silent")
+"""Of a replica that has what it was given."""
 ANSWERING = 4
 """What a request that is being answered counts for, in blocks of a prompt."""
 

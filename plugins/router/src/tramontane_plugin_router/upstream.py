@@ -64,6 +64,18 @@ def address_of(given: str) -> Address:
     return Address(f"{parts.scheme}://{parts.netloc}")
 
 
+class Whole(NamedTuple):
+    """A complete answer; status 0: there was none."""
+
+    status: int
+    headers: list[Header]
+    body: bytes
+
+    @property
+    def done(self) -> bool:
+        return 200 <= self.status < 300
+
+
 class Answer:
     """An answer whose head has come, to be read."""
 
@@ -84,9 +96,13 @@ class Answer:
             return await self._response.content.readany()
 
     async def whole(self) -> bytes:
-        """All of it. Raises ReplicaLost."""
+        """All of its body. Raises ReplicaLost."""
         with _lost():
             return await self._response.read()
+
+    async def complete(self) -> Whole:
+        """All of it. Raises ReplicaLost."""
+        return Whole(self.status, self.headers, await self.whole())
 
 
 class Upstream:

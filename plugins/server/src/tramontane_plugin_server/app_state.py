@@ -73,13 +73,6 @@ class Serving:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, partial(function, *arguments))
 
-    def reload_keys(self) -> None:
-        """Read the key files again; what was known before stays where they cannot be read.
-
-        Raises ConfigError.
-        """
-        self.keys.replace(self.settings.keys(), self.settings.admin_keys())
-
     async def encode(self, model: LoadedModel, text: str | Sequence[int]) -> tuple[int, ...]:
         """Prompt of a text, or of token ids."""
         return await asyncio.to_thread(model.encode, text)

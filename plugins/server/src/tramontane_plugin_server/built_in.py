@@ -36,13 +36,6 @@ def is_other(tool: Any) -> bool:
     return isinstance(tool, UnsupportedTool)
 
 
-def of_toolset(toolsets: Mapping[str, str], record: Record, asked: frozenset[str]) -> str | None:
-    """The toolset of a call that the request named a tool of, else None. toolsets: by the names of
-    their tools."""
-    found = toolsets.get(record["name"])
-    return found if found in asked else None
-
-
 def response_item(toolset: str, record: Record) -> dict[str, Any] | None:
     """A call as an item of a response; None: one that has no such form."""
     given = arguments_of(record)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .model_manager import Catalog
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+METHODS = ("GET", "POST", "DELETE", "PUT", "OPTIONS", "HEAD")
 TOKENS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000)
 GAUGES = {
     "num_requests_running": ("Requests that are being answered.", "running"),
@@ -125,7 +126,7 @@ class Metrics:
 
     def http(self, method: str, path: str, status: int, seconds: float) -> None:
         """A request was answered."""
-        known = method if method in ("GET", "POST", "DELETE", "PUT", "OPTIONS", "HEAD") else "other"
+        known = method if method in METHODS else "other"
         self._requests.labels(known, path, str(status)).inc()
         self._seconds.labels(known, path).observe(seconds)
 

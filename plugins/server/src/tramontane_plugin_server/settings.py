@@ -6,12 +6,10 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
@@ -23,41 +21,13 @@ from tramontane.media.bounds import MOST_BYTES
 from tramontane.media.fetch import Fetch
 from tramontane.problems import Problem, first_problem, nearest
 
-from .key_files import Key, keys_of
+from .http_settings import HttpSettings
 from .model_settings import Count, ModelSettings, Seconds, name_of
 
-OpenPath: TypeAlias = Literal["/ready", "/metrics", "/docs", "/openapi.json"]
 
-
-class Settings(BaseModel):
+class Settings(HttpSettings):
     """The server. Keys of the TOML file and, with dashes, options of the command."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    host: str = Field("127.0.0.1", description="address to listen at; 0.0.0.0: all addresses")
-    port: int = Field(1234, ge=0, le=65535, description="0: any free one")
-    uds: Path | None = Field(None, description="listen at this Unix socket instead of a port")
-    uds_mode: str = Field(
-        "600",
-        pattern="^0?[0-7]{3}$",
-        description="permissions of the socket file, octal; 660: its group may connect too",
-    )
-    address_file: Path | None = Field(
-        None, description="write the address there while it listens, for health checks"
-    )
-    api_key: tuple[str, ...] = Field((), description="a key that clients must send; repeatable")
-    api_key_file: Path | None = Field(
-        None, description="keys, one per line: KEY, or NAME: KEY and limits"
-    )
-    admin_key: tuple[str, ...] = Field(
-        (), description="a key that may also load and unload models; repeatable"
-    )
-    admin_key_file: Path | None = Field(
-        None, description="admin keys, in the form of --api-key-file"
-    )
-    open_path: tuple[OpenPath, ...] = Field(
-        (), description="needs no key: /ready, /metrics, /docs or /openapi.json; repeatable"
-    )
     show_model_paths: bool = Field(
         False, description="let /v1/models show where models were loaded from, as root"
     )
@@ -67,24 +37,10 @@ class Settings(BaseModel):
     adapter_downloads: bool = Field(
         False, description="let requests load and unload adapters of the hub, org/name"
     )
-    allowed_host: tuple[str, ...] = Field(
-        (), description="name that clients may call a server without keys by; repeatable"
-    )
-    cors_origin: tuple[str, ...] = Field(
-        (), description="allow web pages of this origin (CORS); repeatable, *: all"
-    )
-    tls_cert: Path | None = Field(None, description="certificate chain, PEM")
-    tls_key: Path | None = Field(None, description="private key of the certificate, PEM")
-    max_body: Count = Field(8 << 20, description="bytes of a request's body")
-    body_timeout: Seconds = Field(30.0, description="seconds for a body to arrive")
     max_new_tokens: Count | None = Field(None, description="limit on max_tokens of a request")
     max_n: Count = Field(16, description="limit on n of a request")
     request_timeout: Seconds = Field(600.0, description="seconds that a request may take")
-    send_timeout: Seconds = Field(60.0, description="seconds for a client to take what is sent")
     keep_alive: Seconds = Field(10.0, description="seconds between comments in a silent stream")
-    shutdown_timeout: Seconds = Field(
-        30.0, description="seconds for running answers to finish at shutdown"
-    )
     idle_unload: Seconds | None = Field(None, description="unload a model unused for so long")
     stored_responses: Count = Field(
         1000, description="how many responses are stored, for previous_response_id"
@@ -142,19 +98,15 @@ class Settings(BaseModel):
     max_tool_rounds: Count = Field(
         8, description="rounds of tool calls that the server runs in one answer"
     )
-    access_log: Literal["text", "json", "off"] = Field("text", description="log a line per request")
     metrics_by_key: bool = Field(
         False, description="count requests and tokens by the names of API keys in /metrics"
     )
-    log_file: Path | None = Field(None, description="file for the log; default: stderr")
     models: tuple[ModelSettings, ...] = Field(
         (ModelSettings.model_validate({}),), min_length=1, description="see ModelSettings"
     )
 
     @model_validator(mode="after")
     def _whole(self) -> Settings:
-        if (self.tls_cert is None) != (self.tls_key is None):
-            raise ValueError("tls_cert and tls_key go together")
         self._dispatch_whole()
         if self.tool_option and not self.tools:
             raise ValueError("tool_option is of a toolset, and none is on: tools")
@@ -212,22 +164,8 @@ class Settings(BaseModel):
             most=self.fetch_max_bytes, seconds=self.fetch_timeout,
         )  # fmt: skip
 
-    def keys(self) -> frozenset[Key]:
-        """All API keys, as options and files have them now. Raises ConfigError."""
-        return keys_of(self.api_key, self.api_key_file)
-
-    def admin_keys(self) -> frozenset[Key]:
-        """All admin keys likewise. Raises ConfigError."""
-        return keys_of(self.admin_key, self.admin_key_file)
-
     def check(self) -> None:
-        """Read what is named here and is needed at the start. Raises ConfigError."""
-        self.keys()
-        self.admin_keys()
-        for name in ("tls_cert", "tls_key"):
-            path: Path | None = getattr(self, name)
-            if path is not None and not path.is_file():
-                raise ConfigError(f"{name}: there is no file {path}")
+        super().check()
         if self.adapter_folder is not None and not self.adapter_folder.is_dir():
             raise ConfigError(f"adapter_folder: there is no folder {self.adapter_folder}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -15,6 +15,7 @@ from tramontane.chat.toolbox import Toolbox
 
 from .acting import Acts
 from .app_state import Registered, Serving
+from .built_in import Record
 
 if TYPE_CHECKING:
     from tramontane.engine.request import Request, RequestResult
@@ -88,6 +89,7 @@ class Rounds:
         self.results: list[list[RequestResult]] = []
         self._serving, self._model, self._loop, self._place = serving, model, loop, place or {}
         self.acts = acts
+        self._told = 0
 
     @classmethod
     def of(
@@ -118,10 +120,14 @@ class Rounds:
     def calls_made(self) -> list[dict[str, Any]]:
         return [] if self._loop is None else self._loop.calls_made
 
-    @property
-    def toolsets(self) -> dict[str, str]:
-        """The toolset of each tool that is of one."""
-        return {} if self.acts is None else self.acts.toolset_of
+    def named_calls(self, asked: Collection[str]) -> list[tuple[str, Record]]:
+        """Those of `calls_made` that are new since the last time and of tools of a toolset that
+        the request named, each with its toolset. asked: these toolsets."""
+        records = self.calls_made[self._told :]
+        self._told += len(records)
+        toolset_of = {} if self.acts is None else self.acts.toolset_of
+        found = ((toolset_of.get(record["name"], ""), record) for record in records)
+        return [(toolset, record) for toolset, record in found if toolset in asked]
 
     def parser(self) -> AnswerParser:
         """A parser for one answer of the current round."""

@@ -57,14 +57,14 @@ def _nothing(number: int, frame: object) -> None:
 
 
 def _bound(policy: Policy) -> None:
-    if policy["kind"] in ("namespaces", "bubblewrap"):
+    isolated = policy["kind"] in ("namespaces", "bubblewrap")
+    if isolated:
         become = policy["kind"] == "namespaces" and os.geteuid() == 0
         bounds.drop_privileges(become=become)
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
     if sys.platform == "linux":
         bounds.gain_nothing()
-    isolated = policy["kind"] in ("namespaces", "bubblewrap")
     bounds.limit_resources(policy["limits"], own_users=isolated)
     if isolated:
         seen = [inside for _, inside in policy["read"]]

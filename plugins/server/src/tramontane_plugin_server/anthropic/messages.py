@@ -12,7 +12,7 @@ from tramontane.engine.request import Finished, FinishReason, RequestResult
 
 from tramontane_plugin_server.adapters import with_adapter
 from tramontane_plugin_server.app_state import Serving, serving_of
-from tramontane_plugin_server.built_in import asked_for, message_blocks, of_toolset
+from tramontane_plugin_server.built_in import asked_for, message_blocks
 from tramontane_plugin_server.http.errors import api_error, error_body
 from tramontane_plugin_server.http.stream import event, while_here
 from tramontane_plugin_server.ignored import Route
@@ -68,14 +68,14 @@ async def _complete(serving: Serving, body: MessageRequest) -> dict[str, Any]:
         prompted = await serving.in_thread(prompt, serving, model, body)
         rounds = prompted.rounds
         blocks = Blocks(omit_thinking=body.thinking_omitted, hidden=rounds.hidden)
-        told = Told(rounds, asked_for(body.tools))
+        asked = asked_for(body.tools)
         async for generation in rounds.generations(served.name):
-            told.to(blocks)
+            _ran(rounds, blocks, asked)
             with generation:
                 (result,) = await generation.finish()
             parser = rounds.parser()
             blocks.push([*parser.push(result.text), *parser.finish()])
-    told.to(blocks)
+    _ran(rounds, blocks, asked)
     blocks.end()
     end = _end(result, has_tool_use=blocks.has_tool_use)
     return {
@@ -91,10 +91,10 @@ async def _events(serving: Serving, body: MessageRequest) -> AsyncIterator[bytes
         prompted = await serving.in_thread(prompt, serving, model, body)
         rounds = prompted.rounds
         blocks, wire = Blocks(omit_thinking=body.thinking_omitted, hidden=rounds.hidden), Wire()
-        told = Told(rounds, asked_for(body.tools))
+        asked = asked_for(body.tools)
         async for generation in rounds.generations(served.name):
             parser = rounds.parser()
-            if changes := told.to(blocks):
+            if changes := _ran(rounds, blocks, asked):
                 yield wire.changes(changes)
             with generation:
                 async for events in generation:
@@ -112,27 +112,19 @@ async def _events(serving: Serving, body: MessageRequest) -> AsyncIterator[bytes
                     if found := b"".join(chunks):
                         yield found
         end = _end(rounds.results[-1][0], has_tool_use=blocks.has_tool_use)
-        yield wire.changes([*told.to(blocks), *blocks.end()]) + wire.stop(
-            end, **_usage_of(prompted, body)
-        )
+        changes = [*_ran(rounds, blocks, asked), *blocks.end()]
+        yield wire.changes(changes) + wire.stop(end, **_usage_of(prompted, body))
 
 
-class Told:
-    """Which calls that ran in the server are blocks already. asked: toolsets of the request."""
-
-    def __init__(self, rounds: Rounds, asked: frozenset[str]) -> None:
-        self._rounds, self._asked, self._count = rounds, asked, 0
-
-    def to(self, blocks: Blocks) -> list[Change]:
-        """Add the blocks of calls that ran since; returns the changes."""
-        records = self._rounds.calls_made[self._count :]
-        self._count += len(records)
-        changes: list[Change] = []
-        for record in records:
-            toolset = of_toolset(self._rounds.toolsets, record, self._asked)
-            for block in [] if toolset is None else message_blocks(toolset, record):
-                changes += blocks.add(block)
-        return changes
+def _ran(rounds: Rounds, blocks: Blocks, asked: frozenset[str]) -> list[Change]:
+    """Add the blocks of calls that ran in the server since; returns the changes. asked: toolsets
+    of the request."""
+    return [
+        change
+        for toolset, record in rounds.named_calls(asked)
+        for block in message_blocks(toolset, record)
+        for change in blocks.add(block)
+    ]
 
 
 def _head(name: str) -> dict[str, Any]:

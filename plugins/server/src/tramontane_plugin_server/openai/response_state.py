@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
 from tramontane.answers import AnswerParser, Dialect
 from tramontane.engine.request import Event, Finished, RequestResult
 
-from tramontane_plugin_server.built_in import asked_for, of_toolset, response_item
+from tramontane_plugin_server.built_in import Record, response_item
 from tramontane_plugin_server.http.errors import api_error
 
 from . import answer
@@ -55,7 +55,6 @@ class ResponseState:
         self._output.namespaces = body.namespaces()
         self.rounds: list[RequestResult] = []
         self._calls_made: Sequence[Mapping[str, Any]] = ()
-        self._told = 0
         self._parser = Dialect().parser()
 
     @property
@@ -81,21 +80,11 @@ class ResponseState:
         self.rounds.append(one.result)
         return self._output.push([*deltas, *self._parser.finish()])
 
-    def ran(
-        self, calls_made: Sequence[Mapping[str, Any]], toolsets: Mapping[str, str]
-    ) -> list[Change]:
-        """Add the calls of a round that ran in the server, those of tools that the request named;
-        returns the changes of the output. toolsets: by the names of their tools."""
-        records = calls_made[self._told :]
-        self._told += len(records)
-        asked = asked_for(self.body.tools)
-        changes: list[Change] = []
-        for record in records:
-            toolset = of_toolset(toolsets, record, asked)
-            item = None if toolset is None else response_item(toolset, record)
-            if item is not None:
-                changes += self._output.add(item)
-        return changes
+    def ran(self, calls: Iterable[tuple[str, Record]]) -> list[Change]:
+        """Add calls that ran in the server, each with its toolset; returns the changes of the
+        output."""
+        items = (response_item(toolset, record) for toolset, record in calls)
+        return [change for item in items if item for change in self._output.add(item)]
 
     def end(self, calls_made: Sequence[Mapping[str, Any]]) -> list[Change]:
         """Complete the response. calls_made: a record of the calls that ran in the server."""

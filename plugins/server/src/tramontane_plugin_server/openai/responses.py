@@ -14,6 +14,7 @@ from pydantic import Field
 
 from tramontane_plugin_server.adapters import with_adapter
 from tramontane_plugin_server.app_state import Serving, serving_of
+from tramontane_plugin_server.built_in import asked_for
 from tramontane_plugin_server.http.errors import ApiError, api_error
 from tramontane_plugin_server.http.stream import event, while_here
 from tramontane_plugin_server.ignored import Queried, Route
@@ -158,8 +159,9 @@ async def _generate(
         return
     async with serving.catalog.lease(body.model) as (served, model):
         rounds = await serving.in_thread(begin_rounds, serving, model, body, state.items)
+        asked = asked_for(body.tools)
         async for generation in rounds.generations(served.name):
-            if changes := state.ran(rounds.calls_made, rounds.toolsets):
+            if changes := state.ran(rounds.named_calls(asked)):
                 yield changes
             state.set_parser(rounds.parser(), rounds.hidden)
             with generation:
@@ -167,7 +169,7 @@ async def _generate(
                     yield None
                 async for events in generation:
                     yield [change for one in events for change in state.push(one)]
-        changes = [*state.ran(rounds.calls_made, rounds.toolsets), *state.end(rounds.calls_made)]
+        changes = [*state.ran(rounds.named_calls(asked)), *state.end(rounds.calls_made)]
         if body.stored and not body.background:
             serving.responses.put(state)
         yield changes
