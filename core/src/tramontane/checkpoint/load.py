@@ -25,7 +25,6 @@ from tramontane.engine.state_cache import bytes_per_sequence
 from tramontane.errors import ConfigError
 from tramontane.layouts import Layout, nbytes
 from tramontane.parallel.group import Group, Leads
-from tramontane.parallel.split_model import split_model
 from tramontane.placement.placed import Placed
 from tramontane.placement.placement import Placement
 from tramontane.plugin import load
@@ -153,6 +152,8 @@ def load_model(
         making += 0 if merging is None else merging.more_bytes
     share = None
     if group is not None:
+        from tramontane.parallel.split_model import split_model
+
         made = () if quantizing is None else quantizing.choices.kinds
         share = split_model(built, group, made)
         header = share.header(header, built.sources)
