@@ -16,14 +16,12 @@ import torch.distributed
 from torch import Tensor
 
 from .combine import add_in_order, side_by_side
-from .group import TIME_LIMIT, PeerLost
+from .group import LONGEST, TIME_LIMIT, PeerLost
 
 dist: Any = torch.distributed
 T = TypeVar("T")
 PLACE = re.compile(r"^\[[^\]]*\] *")
 """Where in Gloo an error was raised."""
-LONGEST = 1 << 28
-"""Bytes of the longest message."""
 
 
 class TorchGroup:

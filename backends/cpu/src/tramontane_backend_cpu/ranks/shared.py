@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from tramontane.parallel.combine import side_by_side
-from tramontane.parallel.group import PeerLost
+from tramontane.parallel.group import LONGEST, PeerLost
 from tramontane.parallel.meeting import Meeting
 
 from tramontane_backend_cpu.step.pool import AWAKE, give_way
@@ -29,8 +29,6 @@ PATIENCE = 2000
 """Looks at a post before the core is yielded at each; none where ranks exceed cores."""
 TICKS = 20
 """In how many parts a rank sleeps away its time limit."""
-LONGEST = 1 << 28
-"""Bytes of the longest broadcast."""
 
 
 class SharedMemory:
