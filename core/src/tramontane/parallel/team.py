@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.errors import ConfigError
 from tramontane.hub.options import HubOptions
+from tramontane.system.cores import allowed_cores
 
 from .children import PATIENCE, Children, explained
 from .follower import follow
@@ -128,9 +129,7 @@ def shared_options(options: LoadOptions, ranks: Ranks) -> LoadOptions:
     """With a machine's threads and memory divided among its ranks."""
     threads = options.threads
     if threads is None and ranks.local > 1:
-        allowed = getattr(os, "sched_getaffinity", None)
-        count = len(allowed(0)) if allowed is not None else os.cpu_count() or 1
-        threads = max(1, count // ranks.local)
+        threads = max(1, allowed_cores() // ranks.local)
     return replace(options, threads=threads, tp=ranks.size, tp_nodes=None, tp_local=ranks.local)
 
 

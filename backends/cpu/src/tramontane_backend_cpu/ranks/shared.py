@@ -18,6 +18,7 @@ from torch import Tensor
 from tramontane.parallel.combine import side_by_side
 from tramontane.parallel.group import LONGEST, PeerLost
 from tramontane.parallel.meeting import Meeting
+from tramontane.system.cores import allowed_cores
 
 from tramontane_backend_cpu.step.pool import AWAKE, give_way
 
@@ -153,7 +154,7 @@ class SharedMemory:
 
     def _make_state(self) -> Any:
         interval = max(1, math.ceil(1000 * self.time_limit / TICKS))
-        crowded = self.size > _cores()
+        crowded = self.size > allowed_cores()
         told = {
             "rank": self.rank,
             "size": self.size,
@@ -175,9 +176,3 @@ class SharedMemory:
 
 def _function(name: str) -> int:
     return ctypes.cast(getattr(ctypes.CDLL(None), name), ctypes.c_void_p).value or 0
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
