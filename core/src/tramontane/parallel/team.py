@@ -102,8 +102,7 @@ class Team:
         if self._leader is not None:
             self._leader.close()
         self.group.close()
-        lost = self._leader is not None and self._leader.lost
-        self._children.close(0.0 if lost else PATIENCE)
+        self._children.close(0.0 if self.lost else PATIENCE)
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
