@@ -181,8 +181,8 @@ def load_model(
         at = place_of(backend, device, options, kv_dtype)
     filling = (built.checkpoint, model, config, built.architecture, dtype, options, progress)
     shelf = None
-    if quantizing is None and merging is None and placed is None:
-        shelf = None if share else place_on_shelf(built, backend, options, registry)
+    if quantizing is None and merging is None and placed is None and share is None:
+        shelf = place_on_shelf(built, backend, options, registry)
     kept = None if shelf is None else _fill_from(shelf, built, dtype, progress)
     if kept is None and torch_parts.complete():  # the model was built without all of torch
         return load_model(checkpoint, registry, options, progress, chosen, group=group)
