@@ -25,7 +25,6 @@ from tramontane.engine.state_cache import bytes_per_sequence
 from tramontane.errors import ConfigError
 from tramontane.layouts import Layout, nbytes
 from tramontane.parallel.group import Group, Leads
-from tramontane.parallel.split_model import split_model
 from tramontane.placement.placed import Placed
 from tramontane.placement.placement import Placement
 from tramontane.plugin import load
@@ -153,6 +152,8 @@ def load_model(
         making += 0 if merging is None else merging.more_bytes
     share = None
     if group is not None:
+        from tramontane.parallel.split_model import split_model
+
         made = () if quantizing is None else quantizing.choices.kinds
         share = split_model(built, group, made)
         header = share.header(header, built.sources)
@@ -180,8 +181,8 @@ def load_model(
         at = place_of(backend, device, options, kv_dtype)
     filling = (built.checkpoint, model, config, built.architecture, dtype, options, progress)
     shelf = None
-    if quantizing is None and merging is None and placed is None:
-        shelf = None if share else place_on_shelf(built, backend, options, registry)
+    if quantizing is None and merging is None and placed is None and share is None:
+        shelf = place_on_shelf(built, backend, options, registry)
     kept = None if shelf is None else _fill_from(shelf, built, dtype, progress)
     if kept is None and torch_parts.complete():  # the model was built without all of torch
         return load_model(checkpoint, registry, options, progress, chosen, group=group)

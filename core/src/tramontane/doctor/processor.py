@@ -8,6 +8,8 @@ import subprocess
 from collections.abc import Collection
 from pathlib import Path
 
+from tramontane.system.cores import allowed_cores
+
 from .finding import Finding
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -68,9 +70,8 @@ COST = (
 
 def usable_cores() -> int:
     """Logical cores that this process may keep busy: its affinity and its container's share."""
-    counted = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    limit = quota()
-    return max(1, min(counted or 1, round(limit) if limit else counted or 1))
+    counted, limit = allowed_cores(), quota()
+    return max(1, min(counted, round(limit) if limit else counted))
 
 
 def quota(root: Path = CGROUP) -> float | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -41,18 +40,8 @@ def columns(layout: Layout, start: int, stop: int) -> Layout:
     def cut(tensor: Tensor) -> Tensor:
         return tensor[:, start * tensor.shape[1] // whole : stop * tensor.shape[1] // whole]
 
-    if isinstance(layout, Dense):
-        return Dense(layout.data[:, start:stop])
-    if isinstance(layout, RowGroups):
-        return replace(
-            layout,
-            codes=tuple(map(cut, layout.codes)),
-            scale=cut(layout.scale),
-            zero=cut(layout.zero),
-        )
-    if isinstance(layout, Codebook):
-        return layout.map(lambda t: t if t is layout.table else cut(t))
-    return layout.map(cut)
+    whole_ones = [getattr(layout, name, None) for name in ("table", "group_of")]
+    return layout.map(lambda t: t if any(t is each for each in whole_ones) else cut(t))
 
 
 def _coarse(layout: Any) -> list[Tensor]:

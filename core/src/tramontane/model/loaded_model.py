@@ -42,7 +42,7 @@ from tramontane.media.decode import prepared
 from tramontane.media.item import Media, MediaItem
 from tramontane.media.options import MediaOptions
 from tramontane.media.processor import by_kind, with_media
-from tramontane.parallel.team import Team, begun, close_team, joined
+from tramontane.parallel.begin import begun, close_team, joined
 from tramontane.plugin import Architecture, load
 from tramontane.prepared.writing import Writing
 from tramontane.registry import Registry
@@ -105,7 +105,7 @@ class LoadedModel(Runs):
             drafts_take = drafting.beside.weights if isinstance(drafting, OpenDraft) else 0
             given = (source_name, hub, options, self.registry)
             source_name, options, chosen = fitted(*given, drafts_take)
-        self.team: Team | None = None
+        self.team = None
         path = find_model(source_name, self.registry, hub)
         if options.calibration_file is not None:
             opened = partial(type(self), path, registry=self.registry)

@@ -114,11 +114,11 @@ class Children:
         self._said.put((rank, ""))
 
 
-def explained(error: PeerLost, children: Children | None) -> str:
+def explained(error: PeerLost, children: Children) -> str:
     """What is known of a rank that is lost."""
     # the system knows of a process's end a moment after its connections are closed
     until = time.monotonic() + 0.5
-    while children is not None and time.monotonic() < until:
+    while time.monotonic() < until:
         if said := children.ended():
             return f"{said}; the others cannot go on without it"
         time.sleep(0.02)

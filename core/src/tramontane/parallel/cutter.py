@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tramontane.blocks import Linear
 from tramontane.layouts import Dense
@@ -70,8 +69,3 @@ def rows_of(runs: Sequence[range], width: int) -> tuple[range, ...]:
 def times(run: range, width: int) -> range:
     """The same of one run."""
     return range(run.start * width, run.stop * width)
-
-
-def on_meta(shape: Sequence[int]) -> Tensor:
-    """A tensor without memory."""
-    return torch.empty(tuple(shape), device="meta")

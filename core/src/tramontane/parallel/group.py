@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 TIME_LIMIT = 30.0
 """Seconds that a rank waits for the others, unless told otherwise."""
+LONGEST = 1 << 28
+"""Bytes of the longest broadcast."""
 
 
 class PeerLost(TramontaneError):

@@ -70,11 +70,6 @@ class Leader:
         return self._together(HIDDEN, self._hidden, tokens, batch)
 
     @property
-    def lost(self) -> bool:
-        """Whether a rank is gone, so that nothing can be computed any more."""
-        return self._lost is not None and self._lost is not ENDED
-
-    @property
     def why(self) -> str:
         """Which rank is gone; empty: none is."""
         error = self._lost

@@ -120,7 +120,7 @@ class Told:
         batch = Batch(spans, Numbers(*numbers), cache)
         for index, levels, width in about.get("sections", ()):
             places = np.array(take(levels * width), np.int64).reshape(levels, width)
-            batch._sections = (*batch._sections, (spans[index], places))
+            batch.place(spans[index], places)
         if "media" in about:
             count, width = about["media"]
             index, rows = take(count), None

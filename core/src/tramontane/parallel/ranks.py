@@ -9,13 +9,11 @@ from pathlib import Path
 
 from tramontane.errors import UsageError
 
-from .meeting import Meeting
+from .meeting import MOST, MOST_PORTS, Meeting
 
 TORCHRUN = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """What torchrun tells each process; all of them, or it was something else."""
 MISTRAL = "MISTRALRS_MN_"
-MOST = 64
-"""Ranks."""
 NODES = Path("/sys/devices/system/node")
 PLACE = re.compile(r"(\d+)/(\d+)@(.+):(\d+)")
 
@@ -47,8 +45,8 @@ class Ranks:
                 f"ranks {self.rank} to {self.rank + self.local - 1} of {self.size} cannot be on "
                 "one machine"
             )
-        if self.address and not 0 < self.port < 65536:
-            raise UsageError(f"port {self.port} is none: 1 to 65535")
+        if self.address and not 0 < self.port <= MOST_PORTS:
+            raise UsageError(f"port {self.port} is none: 1 to {MOST_PORTS}")
 
 
 def ranks_of(

@@ -31,8 +31,9 @@ class Share:
     def header(self, header: Header, sources: Mapping[str, Source]) -> Header:
         """With the sizes that tensors have here, for the memory plan."""
         kept: dict[str, list[float]] = {}
+        whole = slots(self.whole)
         for path, source in sources.items():
-            part = self._part(path)
+            part = self._part(path, whole[path].shape)
             for tensor in source.tensors:
                 kept.setdefault(tensor, []).append(part)
         tensors = dict(header.tensors)
@@ -40,11 +41,11 @@ class Share:
             tensors[tensor] = _scaled(tensors[tensor], sum(parts) / len(parts))
         return replace(header, tensors=tensors)
 
-    def _part(self, path: str) -> float:
+    def _part(self, path: str, whole: tuple[int, ...]) -> float:
+        """How much of a parameter, which had this shape."""
         cut = self.cuts.get(path)
         if cut is None:
             return 1.0
-        whole = slots(self.whole)[path].shape
         rows = whole[0] if cut.rows is None else cut.count * sum(map(len, cut.rows))
         columns = prod(whole[1:]) if cut.columns is None else len(cut.columns)
         return rows * columns / max(1, prod(whole))

@@ -161,21 +161,20 @@ def _own(block: nn.Module, kind: type[nn.Module], *widths: int) -> bool:
 
 def _by_number(block: Any) -> bool:
     """Whether what is between a block's matrices treats each number by itself."""
+    glu, act = getattr(block, "glu", None), block.act
+    if glu is None and isinstance(act, nn.Module) and (own := list(act.parameters())):
+        # on the meta device it cannot be tried: single numbers are the same for all
+        return all(each.numel() == 1 for each in own)
     with torch.inference_mode():
         x = torch.linspace(-3, 3, 64).flip(0)[None]
         try:
-            if getattr(block, "glu", None) is not None:
-                whole, half = block.glu(x, x), block.glu(x[:, :32], x[:, :32])
+            if glu is not None:
+                whole, half = glu(x, x), glu(x[:, :32], x[:, :32])
             else:
-                whole, half = block.act(x), block.act(x[:, :32])
-        except (RuntimeError, NotImplementedError):  # it has parameters, which are not there yet
-            return _numbers_alone(block.act)
+                whole, half = act(x), act(x[:, :32])
+        except RuntimeError:  # it does not take every width
+            return False
     return torch.allclose(whole[:, :32], half)
-
-
-def _numbers_alone(act: Any) -> bool:
-    """Whether a module's parameters are single numbers."""
-    return isinstance(act, nn.Module) and all(each.numel() == 1 for each in act.parameters())
 
 
 def _by_head(norm: nn.Module | None, d_head: int) -> bool:

@@ -15,7 +15,7 @@ from tramontane.blocks import Attention, CausalLM, Linear, StackedLinear
 from tramontane.checkpoint.build import Built, build
 from tramontane.checkpoint.checkpoint import DENSE, ReadsStored
 from tramontane.errors import ConfigError
-from tramontane.layouts import Dense, column_step
+from tramontane.layouts import column_step
 
 from .cutter import Cutter
 from .group import Group
@@ -95,27 +95,16 @@ def _steps(built: Built, model: CausalLM, quantized: Container[str]) -> Callable
 
 
 def _step(built: Built, path: str) -> int | None:
+    """Of a weight as its first tensor is stored."""
     source = built.sources.get(path)
     if source is None:
         return 1
-    found: list[int] = []
-    for tensor in source.tensors[:1]:
-        info = built.checkpoint.header.tensors[tensor]
-        if info.stored.lower() in DENSE:
-            found.append(1)
-            continue
-        stored: Any = None
-        if isinstance(built.checkpoint, ReadsStored):
-            stored = built.checkpoint.stored(tensor)
-        if stored is not None:
-            found.append(1 if isinstance(stored.recipe, Plain) else stored.recipe.count)
-            continue
-        layout = built.checkpoint.read(tensor)
-        if isinstance(layout, Dense):
-            found.append(1)
-            continue
-        step = column_step(layout)
-        if step is None:
-            return None
-        found.append(step)
-    return math.lcm(*found)
+    tensor = source.tensors[0]
+    if built.checkpoint.header.tensors[tensor].stored.lower() in DENSE:
+        return 1
+    stored: Any = None
+    if isinstance(built.checkpoint, ReadsStored):
+        stored = built.checkpoint.stored(tensor)
+    if stored is None:
+        return column_step(built.checkpoint.read(tensor))
+    return 1 if isinstance(stored.recipe, Plain) else stored.recipe.count

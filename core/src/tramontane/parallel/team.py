@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NoReturn
 from tramontane.checkpoint.load_options import LoadOptions
 from tramontane.errors import ConfigError
 from tramontane.hub.options import HubOptions
+from tramontane.system.cores import allowed_cores
 
-from .asked import asked_ranks
 from .children import PATIENCE, Children, explained
 from .follower import follow
 from .group import PeerLost
@@ -28,43 +28,6 @@ if TYPE_CHECKING:
     from tramontane.blocks import CausalLM
     from tramontane.checkpoint.load import Loaded
     from tramontane.engine.kv_cache import KVCache
-    from tramontane.registry import Registry
-
-
-def begun(
-    options: LoadOptions,
-    registry: Registry,
-    path: Path,
-    name: str,
-    hub: HubOptions,
-    *,
-    head: bool,
-) -> Team | None:
-    """The ranks that options or the environment ask for; None: this process is alone. head: whether
-    the model drafts with layers of its own. Raises UsageError, PluginError, ConfigError."""
-    ranks = asked_ranks(options, registry, os.environ)
-    if ranks is None:
-        return None
-    if head:
-        raise ConfigError("--draft with the model's own head is for one process; leave --tp")
-    return Team(ranks, path, name, options, hub)
-
-
-def joined(team: Team | None, loaded: Loaded) -> Loaded:
-    """Meet the others. Returns on rank 0 only: another one follows it, and then ends its process.
-    Raises as `Team.meet`, and PeerLost."""
-    if team is None:
-        return loaded
-    loaded = replace(team.meet(loaded), team=team)
-    if team.ranks.rank:
-        team.follow(loaded)
-    return loaded
-
-
-def close_team(team: Team | None) -> None:
-    """End the other ranks, if there are any."""
-    if team is not None:
-        team.close()
 
 
 class Team:
@@ -139,8 +102,7 @@ class Team:
         if self._leader is not None:
             self._leader.close()
         self.group.close()
-        lost = self._leader is not None and self._leader.lost
-        self._children.close(0.0 if lost else PATIENCE)
+        self._children.close(0.0 if self.lost else PATIENCE)
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -166,9 +128,7 @@ def shared_options(options: LoadOptions, ranks: Ranks) -> LoadOptions:
     """With a machine's threads and memory divided among its ranks."""
     threads = options.threads
     if threads is None and ranks.local > 1:
-        allowed = getattr(os, "sched_getaffinity", None)
-        count = len(allowed(0)) if allowed is not None else os.cpu_count() or 1
-        threads = max(1, count // ranks.local)
+        threads = max(1, allowed_cores() // ranks.local)
     return replace(options, threads=threads, tp=ranks.size, tp_nodes=None, tp_local=ranks.local)
 
 

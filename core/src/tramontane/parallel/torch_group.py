@@ -15,14 +15,13 @@ import torch
 import torch.distributed
 from torch import Tensor
 
-from .group import TIME_LIMIT, PeerLost
+from .combine import add_in_order, side_by_side
+from .group import LONGEST, TIME_LIMIT, PeerLost
 
 dist: Any = torch.distributed
 T = TypeVar("T")
 PLACE = re.compile(r"^\[[^\]]*\] *")
 """Where in Gloo an error was raised."""
-LONGEST = 1 << 28
-"""Bytes of the longest message."""
 
 
 class TorchGroup:
@@ -72,18 +71,14 @@ class TorchGroup:
         self._length = torch.zeros(1, dtype=torch.int64, device=self.device)
 
     def all_reduce(self, x: Tensor) -> Tensor:
-        parts = self._gather(x)
-        total = parts[0].to(torch.float32, copy=True)
-        for part in parts[1:]:
-            total += part
-        return x.copy_(total)
+        return add_in_order(x, self._gather(x))
 
     def all_gather(self, x: Tensor, widths: Sequence[int]) -> Tensor:
         widest = max(widths)
         if x.shape[-1] != widest:
             x = torch.nn.functional.pad(x, (0, widest - x.shape[-1]))
         parts = self._gather(x.contiguous())
-        return torch.cat([each[..., :n] for each, n in zip(parts, widths, strict=True)], dim=-1)
+        return side_by_side([each[..., :n] for each, n in zip(parts, widths, strict=True)])
 
     def broadcast(self, data: bytes | None, source: int = 0) -> bytes:
         mine = data if data is not None and self.rank == source else b""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from tramontane import memory
 from tramontane.checkpoint.load_options import QuantizedReport
 from tramontane.checkpoint.weight_map import Slot
 from tramontane.layouts import Layout, below, nbytes
+from tramontane.system.cores import allowed_cores
 
 from .choices import Choices
 from .kinds import Kind
@@ -48,7 +48,7 @@ class Quantizing:
         self, asked: str, choices: Choices, importance: Mapping[str, Tensor], threads: int | None
     ) -> None:
         self.asked, self.choices = asked, choices
-        self.threads = threads or min(_cores(), MOST_THREADS)
+        self.threads = threads or min(allowed_cores(), MOST_THREADS)
         self._matrices = {
             path: Matrix(kind, importance.get(path.removesuffix(".weight")))
             for path, kind in choices.kinds.items()
@@ -152,9 +152,3 @@ def _of_part(importance: Tensor | None, index: int, count: int) -> Tensor | None
     if len(importance) not in (1, count):
         raise ValueError(f"importances of {len(importance)} matrices for {count}")
     return importance[min(index, len(importance) - 1)]
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

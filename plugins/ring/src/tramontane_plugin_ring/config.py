@@ -15,7 +15,7 @@ import json
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +79,7 @@ def place_of(meeting: Meeting) -> Place:
     secret = place.secret or meeting.secret
     if name := meeting.options.get("secret"):
         secret = read_secret(Path(name))
-    return Place(
-        place.rank, place.size, place.port, place.right_ip, place.right_port, secret, place.weights
-    )
+    return replace(place, secret=secret)
 
 
 def read_secret(path: Path) -> bytes:

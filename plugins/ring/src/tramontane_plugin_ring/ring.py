@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from torch import Tensor
 from tramontane.parallel.combine import add_in_order, as_bytes, from_bytes, side_by_side
 from tramontane.parallel.door import Door, reach
-from tramontane.parallel.group import Group, PeerLost
+from tramontane.parallel.group import LONGEST, Group, PeerLost
 from tramontane.parallel.handshake import Caller
 from tramontane.parallel.meeting import Meeting
 from tramontane.parallel.wire import Receiving, Sending, Wire, exchange
@@ -22,8 +22,6 @@ from tramontane.parallel.wire import Receiving, Sending, Wire, exchange
 from .config import Place, float_of, place_of
 
 LENGTH = struct.Struct(">Q")
-LONGEST = 1 << 28
-"""Bytes of the longest broadcast."""
 
 
 def join(meeting: Meeting) -> Group:

@@ -62,8 +62,8 @@ FLOATS = CHUNK // 4
 GONE, STALLED, INTERRUPTED = -1, -1001, -5000
 """Results below 0: GONE - rank, STALLED - rank, and that a signal came, after which the same call
 goes on."""
-CAME, ENDED = 1, 8 | 16
-"""POLLIN; POLLERR and POLLHUP, the same on Linux and macOS."""
+ENDED = 8 | 16
+"""POLLERR and POLLHUP, the same on Linux and macOS."""
 NOBODY = -1
 YIELD = 15
 """Looks that one counts for, besides itself, after which the core was yielded."""

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 from tramontane.parallel.combine import side_by_side
-from tramontane.parallel.group import PeerLost
+from tramontane.parallel.group import LONGEST, PeerLost
 from tramontane.parallel.meeting import Meeting
+from tramontane.system.cores import allowed_cores
 
 from tramontane_backend_cpu.step.pool import AWAKE, give_way
 
@@ -29,8 +30,6 @@ PATIENCE = 2000
 """Looks at a post before the core is yielded at each; none where ranks exceed cores."""
 TICKS = 20
 """In how many parts a rank sleeps away its time limit."""
-LONGEST = 1 << 28
-"""Bytes of the longest broadcast."""
 
 
 class SharedMemory:
@@ -155,7 +154,7 @@ class SharedMemory:
 
     def _make_state(self) -> Any:
         interval = max(1, math.ceil(1000 * self.time_limit / TICKS))
-        crowded = self.size > _cores()
+        crowded = self.size > allowed_cores()
         told = {
             "rank": self.rank,
             "size": self.size,
@@ -177,9 +176,3 @@ class SharedMemory:
 
 def _function(name: str) -> int:
     return ctypes.cast(getattr(ctypes.CDLL(None), name), ctypes.c_void_p).value or 0
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

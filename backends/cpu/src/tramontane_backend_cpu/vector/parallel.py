@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -60,11 +61,9 @@ def pause(emit: Emit) -> None:
 @operation(lambda function: types.void)
 def call_plain(emit: Emit, function: Any) -> None:
     """Call what takes nothing and returns an int, such as sched_yield; 0: do nothing."""
-    builder = emit.builder
-    present = builder.icmp_signed("!=", function, llvm.LONG(0))
-    with builder.if_then(present):
-        kind = ir.FunctionType(llvm.INT, [])
-        builder.call(builder.inttoptr(function, kind.as_pointer()), [])
+    present = emit.builder.icmp_signed("!=", function, llvm.LONG(0))
+    with emit.builder.if_then(present):
+        _call(emit, function, [], llvm.INT)
 
 
 @operation(lambda function, file, address, count, offset: types.int64)
@@ -72,29 +71,20 @@ def call_read(
     emit: Emit, function: Any, file: Any, address: Any, count: Any, offset: Any
 ) -> Any:  # fmt: skip
     """pread(file, address, count, offset): how many bytes came, or less than 0."""
-    kind = ir.FunctionType(llvm.LONG, [llvm.INT, llvm.LONG, llvm.LONG, llvm.LONG])
-    pointer = emit.builder.inttoptr(function, kind.as_pointer())
-    values = [emit.integer(value) for value in (file, address, count, offset)]
-    return emit.builder.call(pointer, [emit.builder.trunc(values[0], llvm.INT), *values[1:]])
+    return _call(emit, function, [file, address, count, offset], llvm.LONG, ints=(0,))
 
 
 @operation(lambda function, file, address, count: types.int64)
 def call_transfer(emit: Emit, function: Any, file: Any, address: Any, count: Any) -> Any:
     """read or write(file, address, count): how many bytes went, or less than 0."""
-    kind = ir.FunctionType(llvm.LONG, [llvm.INT, llvm.LONG, llvm.LONG])
-    pointer = emit.builder.inttoptr(function, kind.as_pointer())
-    values = [emit.integer(value) for value in (file, address, count)]
-    return emit.builder.call(pointer, [emit.builder.trunc(values[0], llvm.INT), *values[1:]])
+    return _call(emit, function, [file, address, count], llvm.LONG, ints=(0,))
 
 
 @operation(lambda function, files, count, milliseconds: types.int64)
 def call_poll(emit: Emit, function: Any, files: Any, count: Any, milliseconds: Any) -> Any:
     """poll(files, count, milliseconds): how many have something to say, or less than 0."""
-    kind = ir.FunctionType(llvm.INT, [llvm.LONG, llvm.LONG, llvm.INT])
-    pointer = emit.builder.inttoptr(function, kind.as_pointer())
-    values = [emit.integer(value) for value in (files, count, milliseconds)]
-    values[2] = emit.builder.trunc(values[2], llvm.INT)
-    return emit.builder.sext(emit.builder.call(pointer, values), llvm.LONG)
+    found = _call(emit, function, [files, count, milliseconds], llvm.INT, ints=(2,))
+    return emit.builder.sext(found, llvm.LONG)
 
 
 @operation(lambda function, arguments, first, last: types.void)
@@ -142,7 +132,14 @@ def call_product(
     _call(emit, function, [state, thread, count, x, x_stride, first, last, out, out_stride])
 
 
-def _call(emit: Emit, function: Any, values: list[Any]) -> None:
-    kind = ir.FunctionType(ir.VoidType(), [llvm.LONG] * len(values))
-    pointer = emit.builder.inttoptr(function, kind.as_pointer())
-    emit.builder.call(pointer, [emit.integer(value) for value in values])
+def _call(
+    emit: Emit, function: Any, values: list[Any], result: Any = None, ints: Sequence[int] = ()
+) -> Any:
+    """Call a function at an address. result: its type; None: it has none. ints: which of the values
+    it takes as C's int; the others are 64-bit integers."""
+    kinds = [llvm.INT if place in ints else llvm.LONG for place in range(len(values))]
+    kind = ir.FunctionType(ir.VoidType() if result is None else result, kinds)
+    told = [emit.integer(value) for value in values]
+    for place in ints:
+        told[place] = emit.builder.trunc(told[place], llvm.INT)
+    return emit.builder.call(emit.builder.inttoptr(function, kind.as_pointer()), told)
