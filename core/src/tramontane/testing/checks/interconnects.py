@@ -3,7 +3,6 @@ who goes. Each rank is a thread here."""
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import torch
 from tramontane.parallel.group import Group, PeerLost
 from tramontane.parallel.interconnect import Asked
 from tramontane.parallel.meeting import Meeting
+from tramontane.parallel.team import free_port
 from tramontane.plugin import Interconnect
 
 LIMIT = 5.0
@@ -54,12 +54,6 @@ def together(
         thread.join(LATE * limit + LIMIT)
         assert not thread.is_alive(), f"a rank still waits; the time limit was {limit:g} s"
     return found
-
-
-def free_port() -> int:
-    """A port that is free, and after it some that probably are."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def numbers(rank: int, count: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
