@@ -76,7 +76,7 @@ class AdapterSet:
         """Called before a mixture is loaded: steps of two passes are to come. Raises
         NotEnoughMemory."""
         self.refused = ""
-        """Why none can be loaded, if that is so."""
+        """Why none can be loaded or asked for, if that is so."""
         self._own: dict[str, Adapter] = {}
         self._applied: dict[tuple[tuple[bytes, float], ...], Applied] = {}
         self._lock = threading.Lock()
@@ -206,6 +206,8 @@ class AdapterSet:
     ) -> Applied | PromptAdapter | Mixture | None:
         """What a request asks for, beside one of the checkpoint's own, where there is one of that
         name. Raises RequestError for names that are not loaded."""
+        if self.refused and (asked or own):
+            raise RequestError(self.refused)
         weights = parsed(asked)
         chosen = [(self._own[own], 1.0)] if own in self._own else []
         beside = bool(chosen)

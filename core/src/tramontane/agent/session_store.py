@@ -98,8 +98,7 @@ class SessionStore:
     def has(self, name: str) -> bool:
         """Whether there is such a session."""
         with self._changing() as database:
-            found = database.execute("SELECT 1 FROM sessions WHERE name = ?", (name,)).fetchone()
-        return found is not None
+            return self._about(database, name) is not None
 
     def save(self, name: str, messages: Sequence[Mapping[str, Any]], title: str = "") -> None:
         """Write all messages of a session, new or not. title: by default the first words of the
@@ -140,11 +139,10 @@ class SessionStore:
 
     def exported(self, name: str) -> dict[str, Any]:
         """A session as JSON data, which `imported` takes."""
-        saved = next((one for one in self.sessions() if one.name == name), None)
-        messages = self.messages(name)
-        assert saved is not None
-        about = {"name": name, "title": saved.title, "created": saved.created}
-        return {"form": FORM, "version": VERSION, **about, "messages": messages}
+        with self._changing() as database:
+            title, created = self._there(database, name)
+        about = {"name": name, "title": title, "created": created}
+        return {"form": FORM, "version": VERSION, **about, "messages": self.messages(name)}
 
     def imported(self, data: object, name: str | None = None) -> str:
         """Add what `exported` returned, under its own name or another; returns the name."""
@@ -164,9 +162,17 @@ class SessionStore:
         if self.has(name):
             raise RequestError(f"there is a session {name!r} already; give it another name")
 
-    def _there(self, database: sqlite3.Connection, name: str) -> None:
-        if database.execute("SELECT 1 FROM sessions WHERE name = ?", (name,)).fetchone() is None:
+    def _there(self, database: sqlite3.Connection, name: str) -> tuple[str, float]:
+        about = self._about(database, name)
+        if about is None:
             raise RequestError(f"there is no session {name!r}; tramontane sessions list")
+        return about
+
+    def _about(self, database: sqlite3.Connection, name: str) -> tuple[str, float] | None:
+        """Its title, and when it was created; None where it is not there."""
+        asked = "SELECT title, created FROM sessions WHERE name = ?"
+        found: tuple[str, float] | None = database.execute(asked, (name,)).fetchone()
+        return found
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:

@@ -185,12 +185,11 @@ class Toolbox:
 
     async def _await(self, call: ToolCall) -> Outcome:
         refusal = await self._refusal_async(call)
-        if self.watch is None:
-            return refusal or await self._run_async(call)
-        if not refusal:
+        if self.watch is not None and not refusal:
             self.watch(call, None)
         outcome = refusal or await self._run_async(call)
-        self.watch(call, outcome)
+        if self.watch is not None:
+            self.watch(call, outcome)
         return outcome
 
     async def _run_async(self, call: ToolCall) -> Outcome:

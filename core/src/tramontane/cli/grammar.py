@@ -31,7 +31,7 @@ def grammar_of(options: argparse.Namespace) -> Grammar | None:
             f"--grammar {options.grammar!r:.60} is not json, regex:TEXT, lark:TEXT, "
             "gbnf:TEXT or llguidance:TEXT"
         )
-    return Grammar(type=kind, value=_read(Path(text[1:])) if text[0] == "@" else text)
+    return Grammar(type=kind, value=read_text(Path(text[1:])) if text[0] == "@" else text)
 
 
 def loose_schema(grammar: Grammar | None) -> str | None:
@@ -53,7 +53,7 @@ def _schema(said: str) -> Any:
     inline = said.lstrip().startswith("{")
     name = "--json-schema" if inline else said
     try:
-        value = json.loads(said if inline else _read(Path(said)))
+        value = json.loads(said if inline else read_text(Path(said)))
     except (ValueError, RecursionError) as error:
         raise RequestError(f"{name} is not JSON: {error}") from error
     if not isinstance(value, (dict, bool)):
@@ -61,7 +61,8 @@ def _schema(said: str) -> Any:
     return value
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Raises RequestError for what cannot be read, or is no text."""
     try:
         return path.read_text("utf-8")
     except OSError as error:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
+from packaging.version import Version
+
 from tramontane.errors import DownloadError
 
 from .parser import Parser
@@ -23,7 +25,7 @@ def run(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     name = "tramontane" if _installed("tramontane") else "tramontane-core"
     have, newest = _installed(name) or "0", _newest(name)
-    newer = _order(newest) > _order(have)
+    newer = Version(newest) > Version(have)
     if options.json:
         print(json.dumps({"name": name, "installed": have, "newest": newest, "newer": newer}))
     elif newer:
@@ -60,13 +62,3 @@ def _newest(name: str) -> str:
     errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
     why = errors[-1].removeprefix("ERROR:").strip() if errors else f"status {done.returncode}"
     raise DownloadError(f"pip does not say what the newest {name} is: {why}")
-
-
-def _order(text: str) -> tuple[int, ...]:
-    """Numbers of a version, for comparing; what is behind a letter does not count."""
-    numbers = []
-    for part in text.split("."):
-        if not part.isdecimal():
-            break
-        numbers.append(int(part))
-    return tuple(numbers)

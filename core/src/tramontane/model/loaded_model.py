@@ -274,8 +274,6 @@ class LoadedModel(Runs):
         own = None
         if media is not None and processor is not None:
             own = processor.adapter(media.kinds)
-        if self.team is not None and (adapter or own):
-            raise RequestError(NO_ADAPTERS)
         return self.adapters.applied(adapter, own)
 
     def media_items(self, attached: Sequence[Attached]) -> list[MediaItem]:

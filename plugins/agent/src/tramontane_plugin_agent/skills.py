@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ import yaml
 from tramontane.agent import inside
 from tramontane.chat.toolbox import Function, function_tool
 from tramontane.errors import RequestError, UsageError
-from tramontane.tools import Tool
 from tramontane.toolset import ToolContext
 
 from .files import text_slice
@@ -58,12 +57,8 @@ class Skills:
     def functions(self) -> Sequence[Function]:
         made = function_tool(self.read_skill, risk="read")
         listed = "\n".join(f"- {one.name}: {one.description}" for one in self._skills.values())
-        tool = Tool(
-            name=made.tool.name,
-            description=f"{made.tool.description}\n\nThe skills:\n{listed}",
-            parameters=made.tool.parameters,
-        )
-        return [Function(tool, made.run, made.arguments, risk="read")]
+        description = f"{made.tool.description}\n\nThe skills:\n{listed}"
+        return [replace(made, tool=replace(made.tool, description=description))]
 
     async def read_skill(self, skill: str, file: str = ABOUT, offset: int = 0) -> str:
         """Read the instructions of a skill before doing what it is for.

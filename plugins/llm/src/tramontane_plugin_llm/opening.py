@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 from tramontane.errors import CheckpointError, ModelNotFound, NoTokenizer, UsageError
 from tramontane.registry import Registry
+from tramontane_quant_ggml.plugin import MAGIC
 
 from .cli.logs import LOG
 
 if TYPE_CHECKING:
     from tramontane import LLM
     from tramontane.checkpoint.checkpoint import Checkpoint
+    from tramontane.tokenizer.tokenizer import Tokenizer
 
 CONTEXT = 2048
 """Tokens, unless --num-ctx-tokens says otherwise."""
-OLD = ("ggml", "ggmf", "ggjt")
 CLASSES = {
     "bloom": "BloomForCausalLM", "falcon": "FalconForCausalLM", "gpt2": "GPT2LMHeadModel",
     "gptj": "GPTJForCausalLM", "gptneox": "GPTNeoXForCausalLM", "llama": "LlamaForCausalLM",
     "mpt": "MptForCausalLM",
 }  # fmt: skip
 """What config.json calls the families of -a."""
-GGLA = b"algg"
 LARGEST = 64 << 20
 """Bytes of a tokenizer.json."""
 
@@ -85,7 +85,7 @@ def opened(path: Path, options: argparse.Namespace, registry: Registry) -> Check
     try:
         _check_family(checkpoint, options)
         with_tokenizer = options.tokenizer_path or options.tokenizer_repository
-        if with_tokenizer and checkpoint.header.container not in OLD:
+        if with_tokenizer and checkpoint.header.container not in MAGIC:
             raise UsageError(
                 f"{options.model_path} has a tokenizer of its own: -v and -r are for files from "
                 "before GGUF; leave them out"
@@ -94,6 +94,11 @@ def opened(path: Path, options: argparse.Namespace, registry: Registry) -> Check
         checkpoint.close()
         raise
     return checkpoint
+
+
+def texts_of(tokenizer: Tokenizer, count: int) -> list[bytes]:
+    """The bytes of the first tokens; of numbers that are no token, none."""
+    return [tokenizer.token_bytes(i) if tokenizer.has(i) else b"" for i in range(count)]
 
 
 def _check_family(checkpoint: Checkpoint, options: argparse.Namespace) -> None:
@@ -113,8 +118,8 @@ def _check_family(checkpoint: Checkpoint, options: argparse.Namespace) -> None:
 
 
 @contextmanager
-def loaded(options: argparse.Namespace, **more: Any) -> Iterator[LLM]:
-    """A model, ready to run. more: arguments of `LLM` beside those of the options."""
+def loaded(options: argparse.Namespace) -> Iterator[LLM]:
+    """A model, ready to run."""
     from tramontane import LLM
     from tramontane.checkpoint.load_options import rope_overrides
     from tramontane.cli.progress import Loading
@@ -139,7 +144,7 @@ def loaded(options: argparse.Namespace, **more: Any) -> Iterator[LLM]:
                 progress=progress,
                 registry=registry,
                 **_placed(options, registry),
-                **more,
+                **_generation(options),
             )
     with llm:
         if missing := llm.inner.tokenizer.missing:
@@ -152,12 +157,14 @@ def loaded(options: argparse.Namespace, **more: Any) -> Iterator[LLM]:
 def adapters_of(options: argparse.Namespace, folder: Path | None = None) -> dict[str, Path]:
     """--lora-paths, each by a name of its own. folder: for links to GGLA files, by the name that
     tells what they are; here they may have any."""
+    from tramontane_quant_ggml.header import LORA
+
     found = {}
     for number, given in enumerate(options.lora_paths, 1):
         path = Path(given)
         if not path.exists():
             raise ModelNotFound(f"no adapter {path}: there is no such file or folder")
-        if folder is not None and path.is_file() and _begins(path) == GGLA:
+        if folder is not None and path.is_file() and _begins(path) == LORA:
             link = folder / f"lora{number}.ggla"
             link.symlink_to(path.resolve())
             path = link
@@ -175,7 +182,7 @@ def _placed(options: argparse.Namespace, registry: Registry) -> dict[str, Any]:
     from tramontane.system.devices import accelerators, host_device
 
     layers = options.gpu_layers
-    if not getattr(options, "use_gpu", False):
+    if not options.use_gpu:
         if layers is not None:
             LOG.warning("--gpu-layers %d has no effect without --use-gpu", layers)
         return {"device": host_device(registry)[0].name}
@@ -187,7 +194,7 @@ def _placed(options: argparse.Namespace, registry: Registry) -> dict[str, Any]:
     return {"device": found[0][0].name, "gpu_layers": "all" if layers is None else layers}
 
 
-def generation(options: argparse.Namespace) -> dict[str, Any]:
-    """Further arguments of `LLM` that only commands which generate have."""
+def _generation(options: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of `LLM` that are options of `add_generation`."""
     kept = "f32" if options.no_float16 else "f16" if options.float16 else "auto"
     return {"threads": options.num_threads, "batch_size": options.batch_size, "kv_type": kept}

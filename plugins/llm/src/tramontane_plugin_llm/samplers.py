@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 
 from tramontane.errors import UsageError
 
+from .cli.main import plain
+
 
 @dataclass(frozen=True)
 class Known:
@@ -108,12 +110,12 @@ def _written(known: Known, given: dict[str, float]) -> str:
 
 def _entry(entry: str) -> tuple[str, dict[str, float]]:
     name, *parts = entry.split(":")
-    known = SAMPLERS.get(plain := re.sub("[-_]", "", name.lower()))
+    known = SAMPLERS.get(called := plain(name))
     if known is None:
         raise UsageError(f"--sampler {entry}: there is no sampler {name!r}; {_listed()}")
     given: dict[str, float] = {}
     names = [*known.options, *known.fixed]
-    if plain.startswith("mirostat"):
+    if called.startswith("mirostat"):
         names.append("mu")
     for place, part in enumerate(parts):
         if not part:
@@ -129,7 +131,7 @@ def _entry(entry: str) -> tuple[str, dict[str, float]]:
         if given.pop(option, value) != value:
             raise UsageError(f"--sampler {entry}: {option} can only be {value:g} here")
     _check_mu(given, entry)
-    return plain, given
+    return called, given
 
 
 def _check_mu(given: dict[str, float], entry: str) -> None:

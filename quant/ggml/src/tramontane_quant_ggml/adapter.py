@@ -23,7 +23,6 @@ from tramontane.sanitize import one_line
 from tramontane_quant_gguf.header import Stretch
 from tramontane_quant_gguf.mapped import Mapped
 from tramontane_quant_gguf.names import DECODER
-from tramontane_quant_gguf.values import Cursor
 
 from .families import FAMILIES
 from .header import LORA, MOST_TENSORS, Walk
@@ -58,15 +57,14 @@ def _read(mapped: Mapped, path: Path) -> StoredAdapter:
     buffer = mapped.buffer
     if bytes(buffer[:4]) != LORA:
         raise AdapterError(f"{path} is no GGLA file: it begins with {bytes(buffer[:4])!r}")
-    cursor = Cursor(buffer, str(path), 4)
-    version, rank, alpha = (cursor.u32(what) for what in ("the version", "the rank", "alpha"))
+    family = FAMILIES[0]
+    walk = Walk(buffer, path, "ggjt", 1, family)
+    walk.cursor.position = 4
+    version, rank, alpha = (walk.cursor.u32(what) for what in ("the version", "the rank", "alpha"))
     if version != 1:
         raise AdapterError(f"{path}: GGLA version {version}; 1 is known")
     if not 0 < rank <= MOST_RANK or alpha > MOST_RANK * 256:
         raise AdapterError(f"{path}: rank {rank} and alpha {alpha} cannot be")
-    family = FAMILIES[0]
-    walk = Walk(buffer, path, "ggjt", 1, family)
-    walk.cursor.position = cursor.position
     parts: dict[str, dict[str, Tensor]] = {}
     while walk.cursor.position < walk.cursor.size:
         each = walk.tensor(3)

@@ -14,7 +14,7 @@ from tramontane.toolset import ToolContext
 
 from .engines import Engine, Found, ddgs, engine_of
 from .pages import Page, Reader
-from .ranking import passages_of, ranked
+from .ranking import LONGEST, passages_of, ranked
 
 MOST_RESULTS = 10
 PASSAGES = 6
@@ -84,7 +84,7 @@ class Search:
         page = await asyncio.to_thread(self._reader.read, url)
         text = page.text[:LONGEST_PAGE]
         if query.strip() and len(page.text) > LONGEST_PAGE:
-            most = LONGEST_PAGE // 1200
+            most = LONGEST_PAGE // LONGEST
             best = await asyncio.to_thread(ranked, query, passages_of([page]), most, self._embed)
             text = "\n...\n".join(passage.text for passage in best)
         elif len(page.text) > LONGEST_PAGE:

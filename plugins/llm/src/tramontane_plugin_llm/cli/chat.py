@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tramontane.cli.grammar import read_text
 from tramontane.errors import UsageError
 
-from tramontane_plugin_llm.opening import generation, loaded
+from tramontane_plugin_llm.opening import loaded
 
 from .infer import chosen
 from .interactive import lines, show
 from .logs import LOG
-from .options import PLACE, add_generation, add_model, parser_of, read_text, sampling
+from .options import PLACE, add_generation, add_model, parser_of, sampling
 
 
 def run(argv: list[str], program: str) -> int:
@@ -39,7 +40,7 @@ def run(argv: list[str], program: str) -> int:
     prefix = _prefix(options.message_prompt_prefix, options.message_prompt_prefix_file)
     prelude = read_text(options.prelude_prompt_file)
     sampling(options, frozenset(), stop=prefix)
-    with loaded(options, **generation(options)) as llm:
+    with loaded(options) as llm:
         params = sampling(
             options, llm.inner.tokenizer.eos_ids, stop=prefix, adapter=chosen(options)
         )

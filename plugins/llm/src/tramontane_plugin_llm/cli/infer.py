@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tramontane.errors import SessionError, UsageError
 
-from tramontane_plugin_llm.opening import adapters_of, generation, loaded
+from tramontane_plugin_llm.opening import adapters_of, loaded
 
 from .logs import LOG
 from .options import add_generation, add_model, add_prompt, parser_of, prompt_of, sampling
@@ -27,7 +27,7 @@ def run(argv: list[str], program: str) -> int:
     options = _parse(argv, program)
     prompt = prompt_of(options)
     sampling(options, frozenset())  # what is wrong with it is said before a model is loaded
-    with loaded(options, **generation(options)) as llm:
+    with loaded(options) as llm:
         params = sampling(options, llm.inner.tokenizer.eos_ids, adapter=chosen(options))
         conversation = Conversation(llm)
         _load(conversation, options)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tramontane.errors import NoTokenizer
 from tramontane.registry import Registry
+from tramontane_quant_ggml.plugin import MAGIC
 
-from tramontane_plugin_llm.opening import OLD, located, opened
+from tramontane_plugin_llm.opening import located, opened, texts_of
 
 from .logs import LOG
 from .options import add_model, parser_of
@@ -39,12 +41,11 @@ def run(argv: list[str], program: str) -> int:
     )
     options = parser.parse_args(argv)
     registry = Registry.from_environment()
-    with located(options, registry) as path:
-        checkpoint = opened(path, options, registry)
-        try:
-            _say(checkpoint, options.tokenizer, options.tensors, from_file=path)
-        finally:
-            checkpoint.close()
+    with (
+        located(options, registry) as path,
+        closing(opened(path, options, registry)) as checkpoint,
+    ):
+        _say(checkpoint, options.tokenizer, options.tensors, from_file=path)
     return 0
 
 
@@ -75,7 +76,7 @@ def container_of(name: str, path: Path) -> str:
 def hyperparameters(checkpoint: Checkpoint) -> str:
     """The header's fields in order; of files that are not from before GGUF, the configuration."""
     header = checkpoint.header
-    if header.container not in OLD:
+    if header.container not in MAGIC:
         pairs = {name: value for name, value in header.config.items() if not _large(value)}
         return f"Hyperparameters {{ {', '.join(f'{k}: {_said(v)}' for k, v in pairs.items())} }}"
     parts = []
@@ -107,8 +108,7 @@ def _vocabulary(checkpoint: Checkpoint) -> list[bytes]:
     except NoTokenizer:
         file = getattr(checkpoint, "file", None)
         return [] if file is None else [text for text, _ in file.vocabulary]
-    count = tokenizer.vocab_size
-    return [tokenizer.token_bytes(i) if tokenizer.has(i) else b"" for i in range(count)]
+    return texts_of(tokenizer, tokenizer.vocab_size)
 
 
 def _tensors(checkpoint: Checkpoint) -> list[tuple[str, str, list[int]]]:
@@ -116,7 +116,7 @@ def _tensors(checkpoint: Checkpoint) -> list[tuple[str, str, list[int]]]:
     header = checkpoint.header
     stored = list(header.tensors.values())
     names = list(header.tensors)
-    if header.container in OLD:
+    if header.container in MAGIC:
         names = list(checkpoint.file.tensors)  # type: ignore[attr-defined]
     return [
         (name, info.stored, list(reversed(info.shape)))

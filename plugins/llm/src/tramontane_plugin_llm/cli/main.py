@@ -53,7 +53,7 @@ def run(argv: list[str], program: str = "tramontane llm") -> int:
 
 
 def plain(name: str) -> str:
-    """A family's name without case, `-` and `_`."""
+    """A name of a family or a sampler without case, `-` and `_`."""
     return name.lower().replace("-", "").replace("_", "")
 
 

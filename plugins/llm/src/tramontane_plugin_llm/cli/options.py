@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tramontane.cli.grammar import read_text
 from tramontane.cli.options import above_zero
 from tramontane.cli.parser import Parser, at_least
 from tramontane.errors import RequestError, UsageError
@@ -178,16 +179,6 @@ def prompt_of(options: argparse.Namespace) -> str:
         return text
     template = read_text(options.prompt_file)
     return template if text is None else template.replace(PLACE, text)
-
-
-def read_text(path: Path) -> str:
-    """Raises RequestError."""
-    try:
-        return path.read_text("utf-8")
-    except OSError as error:
-        raise RequestError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise RequestError(f"{path} is not UTF-8 text: byte {error.start} is wrong") from error
 
 
 def _bias(text: str) -> dict[int, float]:

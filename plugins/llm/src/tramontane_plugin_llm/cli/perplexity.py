@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tramontane.errors import RequestError
 
-from tramontane_plugin_llm.opening import generation, loaded
+from tramontane_plugin_llm.opening import loaded
 
 from .infer import chosen
 from .options import add_generation, add_model, add_prompt, parser_of, prompt_of, sampling
@@ -35,7 +35,7 @@ def run(argv: list[str], program: str) -> int:
     options = parser.parse_args(argv)
     prompt = prompt_of(options)
     sampling(options, frozenset())
-    with loaded(options, **generation(options)) as llm:
+    with loaded(options) as llm:
         for chunk, value in enumerate(perplexities(llm, prompt, chosen(options))):
             print(f"Perplexity[{chunk}]: {as_rust(value)}", flush=True)
     return 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from tramontane.registry import Registry
 
 from tramontane_plugin_llm.opening import adapters_of, located, opened
@@ -19,12 +21,11 @@ def run(argv: list[str], program: str) -> int:
     prompt = prompt_of(options)
     adapters_of(options)
     registry = Registry.from_environment()
-    with located(options, registry) as path:
-        checkpoint = opened(path, options, registry)
-        try:
-            tokenizer = checkpoint.tokenizer()
-        finally:
-            checkpoint.close()
+    with (
+        located(options, registry) as path,
+        closing(opened(path, options, registry)) as checkpoint,
+    ):
+        tokenizer = checkpoint.tokenizer()
     ids = tokenizer.encode(prompt, add_special=False)
     LOG.info("=== Dumping prompt tokens:")
     LOG.info("%s", ", ".join(map(str, ids)))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from pathlib import Path
 
 from tramontane.errors import UsageError
 from tramontane.memory import readable
 from tramontane.registry import Registry
+from tramontane_quant_ggml.plugin import MAGIC
 
-from tramontane_plugin_llm.opening import OLD, located, opened
+from tramontane_plugin_llm.opening import located, opened, texts_of
 
 from .logs import LOG
 from .options import add_family_and_tokenizer, parser_of
@@ -27,27 +29,23 @@ def run(argv: list[str], program: str) -> int:
     from tramontane_quant_ggml.rewrite import rewrite
 
     registry = Registry.from_environment()
-    with located(options, registry) as path:
-        checkpoint = opened(path, options, registry)
-        if checkpoint.header.container not in OLD:
-            checkpoint.close()
+    with (
+        located(options, registry) as path,
+        closing(opened(path, options, registry)) as checkpoint,
+    ):
+        if checkpoint.header.container not in MAGIC:
             raise UsageError(
                 f"{options.source} is no file from before GGUF, and such files are made of others "
                 "only; name the result .gguf, or use tramontane quantize"
             )
-        try:
-            texts = None
-            if options.tokenizer_path or options.tokenizer_repository:
-                tokenizer = checkpoint.tokenizer()
-                size = checkpoint.header.config["vocab_size"]
-                texts = [tokenizer.token_bytes(i) if tokenizer.has(i) else b"" for i in range(size)]
-            before, after = rewrite(
-                checkpoint,  # type: ignore[arg-type]
-                out, options.target, scored=options.container_type == "ggjt-v3",
-                texts=texts, tell=lambda said: LOG.info("%s", said),
-            )  # fmt: skip
-        finally:
-            checkpoint.close()
+        texts = None
+        if options.tokenizer_path or options.tokenizer_repository:
+            texts = texts_of(checkpoint.tokenizer(), checkpoint.header.config["vocab_size"])
+        before, after = rewrite(
+            checkpoint,  # type: ignore[arg-type]
+            out, options.target, scored=options.container_type == "ggjt-v3",
+            texts=texts, tell=lambda said: LOG.info("%s", said),
+        )  # fmt: skip
     LOG.info("Finished quantization from %d to %d bytes", before, after)
     print(f"{out}: {readable(after)}")
     return 0

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from tramontane.cli.grammar import read_text
 from tramontane.errors import RequestError
 
-from tramontane_plugin_llm.opening import generation, loaded
+from tramontane_plugin_llm.opening import loaded
 
 from .infer import chosen
 from .interactive import lines, show
 from .logs import LOG
-from .options import PLACE, add_generation, add_model, add_prompt, parser_of, read_text, sampling
+from .options import PLACE, add_generation, add_model, add_prompt, parser_of, sampling
 
 
 def run(argv: list[str], program: str) -> int:
@@ -27,7 +28,7 @@ def run(argv: list[str], program: str) -> int:
     options = parser.parse_args(argv)
     template = None if options.prompt_file is None else read_text(options.prompt_file)
     sampling(options, frozenset())
-    with loaded(options, **generation(options)) as llm:
+    with loaded(options) as llm:
         params = sampling(options, llm.inner.tokenizer.eos_ids, adapter=chosen(options))
         for line in lines():
             prompt = line if template is None else template.replace(PLACE, line)
