@@ -100,7 +100,9 @@ def test_a_rank_that_ends_while_nothing_runs_is_noticed() -> None:
     with opened(tp=2) as llm:
         assert llm.inner.team is not None
         os.kill(llm.inner.team.pids[1], signal.SIGKILL)
-        time.sleep(6)
+        until = time.monotonic() + 30
+        while not llm.inner.engine.lost and time.monotonic() < until:
+            time.sleep(0.1)
         assert "SIGKILL" in llm.inner.engine.lost
         with pytest.raises(EngineBusy, match=r"rank 1 .* SIGKILL"):
             llm.generate(PROMPT)
